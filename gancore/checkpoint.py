@@ -1,0 +1,161 @@
+"""Run state that a kill cannot halve: written aside, verified, put in place at once, rotated."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gancore.atomic import sync
+
+FORMAT = 1
+
+
+def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
+    """The new `folder/checkpoint-<step>`; of it and the earlier ones the newest `keep` remain, all if it is 0.
+
+    `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
+    what a killed save left lying is swept by the next one. Raises OSError if the disk is full or read-only.
+    """
+    assert step >= 0
+    assert keep >= 0
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    path = folder / f"checkpoint-{step:08d}"
+    partial = folder / f".partial-{path.name}"
+    partial.mkdir()
+    try:
+        _write(partial, step, state)
+        _swap(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _rotate(folder, step, keep)
+    return path
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole; a damaged one is logged by name and passed over."""
+    for path in reversed(_checkpoints(folder)):
+        try:
+            _verified(path)
+            return path
+        except (ValueError, OSError) as error:
+            logging.getLogger(__name__).warning("passed over a damaged checkpoint: %s", error)
+    return None
+
+
+def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, dict[str, Any]]:
+    """The step and the state. Raises ValueError naming the file that is missing, cut short or altered."""
+    step = _verified(path)
+    return step, torch.load(path / "state.pt", map_location=map_location, weights_only=True)
+
+
+def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
+    """Fills every parameter and buffer of `module`. Raises ValueError if `name` holds another architecture."""
+    own = module.state_dict()
+    shapes = [
+        f"{key} is {_shape(state[key])} and should be {_shape(own[key])}"
+        for key in own
+        if key in state and _shape(state[key]) != _shape(own[key])
+    ]
+    lists = {"missing": own.keys() - state.keys(), "unexpected": state.keys() - own.keys(), "of another shape": shapes}
+    if complaints := [f"{kind}: {_first(keys)}" for kind, keys in lists.items() if keys]:
+        raise ValueError(f"{name} is of another architecture ({'; '.join(complaints)})")
+    module.load_state_dict(state)
+
+
+def _first(keys: Any, count: int = 3) -> str:
+    more = f" and {len(keys) - count} more" if len(keys) > count else ""
+    return ", ".join(sorted(keys)[:count]) + more
+
+
+def _shape(value: Any) -> str:
+    return "x".join(map(str, getattr(value, "shape", ()))) or "a scalar"
+
+
+def _write(partial: Path, step: int, state: dict[str, Any]) -> None:
+    file = partial / "state.pt"
+    with file.open("wb") as stream:
+        torch.save(state, stream)
+    torch.load(file, map_location="cpu", weights_only=True, mmap=True)  # what cannot be read back is no checkpoint
+    manifest = {"format": FORMAT, "step": step, "files": {file.name: _fingerprint(file)}}
+    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    for written in (file, partial / "manifest.json", partial):
+        sync(written)
+
+
+def _fingerprint(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _swap(partial: Path, path: Path) -> None:
+    """Puts the new folder in place; one of the same step stands aside, still found by `latest`, until it is there."""
+    aside = path.with_suffix(".old")
+    if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(path, aside)
+    os.replace(partial, path)
+    sync(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    for leftover in folder.glob(".partial-checkpoint-*"):
+        shutil.rmtree(leftover)
+    for aside in folder.glob("checkpoint-*.old"):
+        if aside.with_suffix("").exists():
+            shutil.rmtree(aside)
+
+
+def _rotate(folder: Path, step: int, keep: int) -> None:
+    """Deletes the oldest up to `step`; a later one that was passed over as damaged neither counts nor goes."""
+    earlier = [path for path in _checkpoints(folder) if _step(path) <= step]
+    for path in earlier[:-keep] if keep else []:
+        gone = path.with_name(f".partial-{path.name}")
+        os.replace(path, gone)
+        shutil.rmtree(gone)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("checkpoint-"))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """All, oldest first."""
+    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{8,}(\.old)?", path.name)]
+    return sorted(found, key=lambda path: (_step(path), path.suffix == ""))
+
+
+def _verified(path: Path) -> int:
+    """The step of a checkpoint whose every byte is as it was written. Raises ValueError naming the file at fault."""
+    manifest = _manifest(path / "manifest.json")
+    for name, written in manifest["files"].items():
+        if not (path / name).is_file():
+            raise ValueError(f"{path / name} is missing")
+        found = _fingerprint(path / name)
+        if found["bytes"] != written["bytes"]:
+            raise ValueError(f"{path / name} holds {found['bytes']} bytes of {written['bytes']}")
+        if found["sha256"] != written["sha256"]:
+            raise ValueError(f"{path / name} is damaged: its SHA-256 is not the one written beside it")
+    return manifest["step"]
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(file.read_text())
+        version, _, _ = manifest["format"], manifest["step"], manifest["files"]
+    except FileNotFoundError as error:
+        raise ValueError(f"{file} is missing") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged") from error
+    if version != FORMAT:
+        raise ValueError(f"{file} is of format {version}; this version reads format {FORMAT}")
+    return manifest
