@@ -215,10 +215,9 @@ class Penalties:
     """Step of a finite difference that estimates R1 and R2 without second derivatives; 0 takes the exact gradient."""
 
     def __post_init__(self) -> None:
-        if min(self.r1, self.r2, self.interpolated, self.sigma) < 0:
-            raise ValueError(f"penalties cannot be negative: {self}")
-        if self.every < 1:
-            raise ValueError(f"every must be at least 1, got {self.every}")
+        for name, least in {"r1": 0, "r2": 0, "interpolated": 0, "sigma": 0, "every": 1}.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} of the penalties must be at least {least}, got {getattr(self, name)}")
 
     def terms(self, critic: Critic, real: Samples, *, fake: Samples, step: int, draws: Draws) -> dict[str, Scalar]:
         """The weighted penalties due at this step, by name; nothing is computed for those that are not."""
