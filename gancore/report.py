@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -18,6 +18,7 @@ from gancore.atomic import replacing
 PAPER = 255
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Where numbers go as a run proceeds."""
 
