@@ -1,7 +1,6 @@
 """One call from frozen dataclasses, YAML files and flags to a checked configuration."""
 
 import ast
-import copy
 import functools
 import inspect
 import json
@@ -258,7 +257,7 @@ def _flat(mapping: Any, keys: Mapping[str, _Key], section: str = "") -> Iterator
         elif value is None and NoneType not in get_args(keys[name].type):
             raise ValueError(f"{name} should be {keys[name].type_name}, not null")
         else:
-            yield name, copy.deepcopy(value)  # the parser converts the items of a list in place
+            yield name, value
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -47,20 +47,19 @@ class JsonLines:
     def truncate_after(self, step: int) -> None:
         """Drops the lines of later steps, and any line that a kill left half-written."""
         if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            *lines, _half = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
             with replacing(self.path) as partial:
-                partial.write_text("".join(line for line in lines if _step(line) <= step), encoding="utf-8")
+                partial.write_text("".join(f"{line}\n" for line in lines if _is_until(step, line)), encoding="utf-8")
 
     def close(self) -> None:
         """Every line is already in the file."""
 
 
-def _step(line: str) -> float:
-    """The step of a line; infinite for one that is not whole."""
+def _is_until(step: int, line: str) -> bool:
     try:
-        return json.loads(line)["step"] if line.endswith("\n") else math.inf
+        return json.loads(line)["step"] <= step
     except (ValueError, KeyError, TypeError):
-        return math.inf
+        return False
 
 
 class TensorBoard:
