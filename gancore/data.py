@@ -1,0 +1,86 @@
+"""The order of samples and every random number of a step, as functions of (seed, step) alone."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.data import Sampler
+
+
+class Sample(NamedTuple):
+    """Which item to read, and the seed of all that is random about how it is read (window, crop, flip)."""
+
+    index: int
+    seed: int
+
+
+def mix(*numbers: int) -> int:
+    """A well-mixed 63-bit seed from any integers; the same on every machine."""
+    digest = hashlib.blake2b(b",".join(b"%d" % number for number in numbers), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def held_out(name: str, share: float) -> bool:
+    """Whether the item of this name belongs to the held-out part; never changes when other items come or go."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") < share * 2**64
+
+
+class EndlessBatches(Sampler[list[Sample]]):
+    """The batches of one process from batch number `first` on, for ever.
+
+    The global batch of a given number is the same whatever the number of processes: each epoch is a permutation seeded
+    by (seed, epoch), and process `rank` of `world` takes its contiguous share.
+
+    Raises ValueError if there is nothing to draw from.
+    """
+
+    def __init__(self, size: int, *, batch: int, seed: int, first: int = 0, rank: int = 0, world: int = 1):
+        if size < 1:
+            raise ValueError("the data set is empty")
+        self.size, self.batch, self.seed = size, batch, seed
+        self.first, self.rank, self.world = first, rank, world
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        epoch, order = -1, torch.empty(0, dtype=torch.long)
+        number = self.first
+        while True:
+            start = (number * self.world + self.rank) * self.batch
+            samples = []
+            for count in range(start, start + self.batch):
+                if count // self.size != epoch:
+                    epoch = count // self.size
+                    order = torch.randperm(self.size, generator=torch.Generator().manual_seed(mix(self.seed, 1, epoch)))
+                samples.append(Sample(int(order[count % self.size]), mix(self.seed, 2, count)))
+            yield samples
+            number += 1
+
+
+class Draws:
+    """Random numbers for the samples of a batch that do not depend on how it is cut over processes and micro-batches.
+
+    Numbers are drawn for the `total` samples of the global batch from one seed; this part keeps those from `first` on.
+    """
+
+    def __init__(self, seed: int, *, first: int = 0, total: int | None = None, device: torch.device | str = "cpu"):
+        self.source = torch.Generator().manual_seed(seed)
+        self.first, self.total, self.device = first, total, device
+
+    def _mine(self, numbers: Tensor, batch: int) -> Tensor:
+        return numbers[self.first : self.first + batch].to(self.device)
+
+    def normal(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
+        """N(0, 1) numbers of shape (batch, *shape)."""
+        return self._mine(torch.randn(self.total or batch, *shape, generator=self.source), batch)
+
+    def uniform(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
+        """U[0, 1) numbers of shape (batch, *shape)."""
+        return self._mine(torch.rand(self.total or batch, *shape, generator=self.source), batch)
+
+    def choose(self, batch: int, k: int, of: int) -> Int[Tensor, "batch k"]:
+        """k distinct numbers below `of` for each sample, in random order. Raises ValueError if k > of."""
+        if k > of:
+            raise ValueError(f"cannot choose {k} distinct frames out of {of}")
+        return self.uniform(batch, of).argsort(1)[:, :k]

@@ -1,0 +1,83 @@
+"""Models that can be saved, shared and loaded by name: config.json and model.safetensors, no pickle."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from gancore.atomic import replacing
+from gancore.checkpoint import load_into
+from gancore.config import from_dict, to_dict
+from gancore.layers import without_spectral_norm
+
+
+class HubModel(nn.Module):
+    """A network rebuilt from the dataclasses its constructor takes, which are kept beside its weights."""
+
+    def __init__(self, *parts: Any):
+        super().__init__()
+        self.parts = parts
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes config.json and model.safetensors, spectral norm folded in; older ones stay whole until then."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [name for name in get_type_hints(type(self).__init__) if name != "return"]
+        config = {name: to_dict(part) for name, part in zip(names, self.parts, strict=True)}
+        with replacing(folder / "model.safetensors") as partial:
+            weights = without_spectral_norm(self).state_dict()
+            save_file({name: weight.contiguous().cpu() for name, weight in weights.items()}, partial)
+        with replacing(folder / "config.json") as partial:
+            partial.write_text(json.dumps({"model": type(self).__name__, **config}, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder_or_repo: str | os.PathLike[str]) -> Self:
+        """The model of a folder, or of a Hub repository, in eval mode on the CPU.
+
+        Raises ValueError if there is no such model, or it is another kind of model or of another architecture.
+        """
+        config_path, weights_path = (_find(folder_or_repo, name) for name in ("config.json", "model.safetensors"))
+        try:
+            config = json.loads(config_path.read_text())
+            kind = config.pop("model")
+            weights = load_file(weights_path)
+        except (ValueError, KeyError, AttributeError, SafetensorError) as error:
+            raise ValueError(f"{folder_or_repo} holds no model that can be read: {error}") from error
+        if kind != cls.__name__:
+            raise ValueError(f"{folder_or_repo} holds a {kind}, and a {cls.__name__} is needed")
+        types = get_type_hints(cls.__init__)
+        try:
+            model = cls(*(from_dict(types[name], part) for name, part in config.items()))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{config_path} does not describe a {cls.__name__}: {error}") from error
+        load_into(model, weights, str(weights_path))
+        return model.eval()
+
+    def push_to_hub(self, repo: str, *, private: bool = False) -> None:
+        """Uploads the model to a Hub repository, which is made if it is not there."""
+        import tempfile
+
+        api = HfApi()
+        api.create_repo(repo, private=private, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            api.upload_folder(repo_id=repo, folder_path=folder)
+
+
+def _find(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
+    """The file of a local folder, or its copy fetched from the Hub."""
+    folder = Path(folder_or_repo)
+    if folder.is_dir():
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no model: {name} is missing")
+        return folder / name
+    try:
+        return Path(hf_hub_download(str(folder_or_repo), name))
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        raise ValueError(f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach") from error

@@ -1,0 +1,432 @@
+"""The training loop of a two-player game: update, average, log, show, checkpoint, resume. It knows no domain."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, Protocol, Self
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import tqdm
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from gancore import checkpoint
+from gancore.data import Draws, EndlessBatches, mix
+from gancore.hub import HubModel
+from gancore.report import JsonLines, TensorBoard, Trackers
+
+PLAYERS: tuple[Literal["discriminator"], Literal["generator"]] = ("discriminator", "generator")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where training stands, and the random numbers of one player's turn."""
+
+    step: int
+    progress: float
+    """Share of the training that is done, in [0, 1]."""
+    draws: Draws
+
+
+class Batch(Protocol):
+    """What the objective is played on."""
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device) -> Self: ...
+
+
+class Objective(Protocol):
+    """A game: the weighted terms of both players by name, whose sum is what each minimises."""
+
+    def discriminator_terms(
+        self, generator: nn.Module, discriminator: nn.Module, batch: Any, turn: Turn
+    ) -> Mapping[str, Tensor]: ...
+
+    def generator_terms(
+        self, generator: nn.Module, discriminator: nn.Module, batch: Any, turn: Turn
+    ) -> Mapping[str, Tensor]: ...
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """What is done to the discriminator's weights after each of its updates, such as clipping them."""
+
+
+Preview = Callable[[nn.Module, int, Path], Mapping[str, float]]
+"""Shows what the averaged generator does: (generator, step, folder) -> metrics; runs in the main process alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long and how fast to train, and what to keep of it."""
+
+    steps: int = 100_000
+    """Generator updates in all."""
+
+    batch: int = 16
+    """Samples an update, over all processes and micro-batches together."""
+
+    accumulate: int = 1
+    """Micro-batches an update is cut into, to save memory; the update stays the same."""
+
+    discriminator_updates: int = 1
+    """Discriminator updates, each on a batch of its own, to one generator update."""
+
+    generator_lr: float = 2e-4
+    """Adam's learning rate of the generator."""
+
+    discriminator_lr: float = 2e-4
+    """Adam's learning rate of the discriminator."""
+
+    beta1: float = 0.0
+    """Adam's momentum."""
+
+    beta2: float = 0.99
+    """Adam's memory of squared gradients."""
+
+    warmup: int = 0
+    """Steps over which the learning rates rise from zero."""
+
+    final_lr: float = 1.0
+    """Share of the learning rates that is left at the last step, reached along a cosine."""
+
+    clip_gradients: float = 0.0
+    """Largest norm of either player's gradient; 0 for no limit."""
+
+    average: float = 0.999
+    """Decay a step of the averaged generator, which is the one to use; it rises to this as (1 + n) / (10 + n)."""
+
+    average_start: int = 0
+    """Steps before averaging begins; until then the average is the generator itself."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Mixed precision; "auto" takes bf16 where the device multiplies it quickly, and float32 elsewhere."""
+
+    compile: bool = False
+    """Compile both networks with torch.compile."""
+
+    channels_last: bool = False
+    """Keep weights and maps with channels last in memory."""
+
+    seed: int = 0
+    """Seed of everything random; with the step it determines the order of data and every number drawn."""
+
+    log_every: int = 20
+    """Steps from one line of stats.jsonl to the next."""
+
+    preview_every: int = 500
+    """Steps from one sample sheet and held-out measurement to the next; 0 for none."""
+
+    checkpoint_every: int = 500
+    """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
+
+    keep: int = 2
+    """Checkpoints kept; 0 keeps all."""
+
+    minutes: float = 0.0
+    """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
+
+    tensorboard: bool = False
+    """Also write TensorBoard events."""
+
+    cpu: bool = False
+    """Stay on the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "discriminator_updates", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must lie in [0, 1), got {self.average}")
+
+    def lr_share(self, step: int) -> float:
+        """The share of the learning rates in force at a step."""
+        rise = min((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
+        return rise * (self.final_lr + (1 - self.final_lr) * fall)
+
+
+def accelerator(config: TrainConfig) -> Accelerator:
+    """The processes and the device that `accelerate launch` or plain Python gave, at the precision that suits them."""
+    cpu = config.cpu or not torch.cuda.is_available()
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
+    return Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
+
+
+class Trainer:
+    """Two players, one loop. All that must resume derives from the step: data order, random numbers, learning rate."""
+
+    def __init__(
+        self,
+        run: Path,
+        config: TrainConfig,
+        *,
+        generator: HubModel,
+        discriminator: nn.Module,
+        objective: Objective,
+        dataset: Sized,
+        collate: Callable[[Sequence[Any]], Batch],
+        workers: int = 0,
+        preview: Preview | None = None,
+        accelerator: Accelerator,
+    ):
+        """Raises ValueError if the batch cannot be shared out evenly."""
+        self.run, self.config, self.objective, self.preview = run, config, objective, preview
+        self.accelerator = accelerator
+        self.dataset, self.collate, self.workers = dataset, collate, workers
+        parts = accelerator.num_processes * config.accumulate
+        if config.batch % parts:
+            raise ValueError(
+                f"train.batch ({config.batch}) must be a multiple of processes x train.accumulate ({parts})"
+            )
+        self.micro_batch = config.batch // parts
+        self.generator: HubModel = self._placed(generator)
+        self.discriminator = self._placed(discriminator)
+        self.average = AveragedModel(self.generator, avg_fn=self._averaged, use_buffers=False)
+        self.average.eval()
+        betas = (config.beta1, config.beta2)
+        self.optimizers = {
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.discriminator_lr, betas),
+            "generator": torch.optim.Adam(self.generator.parameters(), config.generator_lr, betas),
+        }
+        self.step = 0
+
+    def _placed(self, module: Any) -> Any:
+        module = module.to(self.accelerator.device).train()
+        if self.config.channels_last:
+            formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+            for parameter in module.parameters():
+                if parameter.ndim in formats:
+                    parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
+        for parameter in module.parameters():
+            self._from_main(parameter.data)
+        if self.config.compile:
+            module.compile()
+        return module
+
+    def _from_main(self, tensor: Tensor) -> None:
+        if self.accelerator.num_processes > 1:
+            torch.distributed.broadcast(tensor, 0)
+
+    def _averaged(self, average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
+        if self.step < self.config.average_start:
+            return now
+        decay = min(self.config.average, (1 + float(count)) / (10 + float(count)))
+        return torch.lerp(now, average, decay)
+
+    # ---------------------------------------------------------------------------------------------- the loop
+
+    def train(self) -> bool:
+        """Trains to the last step, from the newest checkpoint if there is one; False if it was stopped before.
+
+        Raises ValueError if the checkpoint is of another architecture or a loss is no longer finite.
+        """
+        self.resume()
+        config, begun = self.config, time.monotonic()
+        batches = iter(self._loader())
+        bar = tqdm(total=config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=1.0)
+        with stop_signals() as stop, bar, self._trackers() as trackers:
+            while self.step < config.steps:
+                terms = self.play(batches)
+                self.step += 1
+                speed = config.batch * (self.step - bar.initial) / (time.monotonic() - begun)
+                if self.step % config.log_every == 0:
+                    shown = self._mean(terms)
+                    bar.set_postfix({"clips/s": f"{speed:.1f}"} | _short(shown))
+                    trackers.log(self.step, shown | {"lr_share": config.lr_share(self.step - 1), "speed": speed})
+                bar.update()
+                if config.preview_every and self.step % config.preview_every == 0:
+                    trackers.log(self.step, self._show())
+                late = config.minutes and time.monotonic() - begun > 60 * config.minutes
+                if stopping := self._any(bool(stop or late)):
+                    break
+                if self.step % config.checkpoint_every == 0 and self.step < config.steps:
+                    self.save()
+            else:
+                stopping = False
+        if self.step > bar.initial:
+            self.save()
+        return not stopping
+
+    def play(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        """One step: the discriminator's updates, each on new batches, then the generator's on the last of them."""
+        torch.manual_seed(mix(self.config.seed, 3, self.step, self.accelerator.process_index))
+        terms: dict[str, Tensor] = {}
+        for number in range(self.config.discriminator_updates):
+            parts = [next(batches).to(self.accelerator.device) for _ in range(self.config.accumulate)]
+            terms |= self._update("discriminator", parts, number)
+            self.objective.constrain(self.discriminator)
+        terms |= self._update("generator", parts, 0)
+        self.average.update_parameters(self.generator)
+        return terms
+
+    def _update(
+        self, player: Literal["discriminator", "generator"], parts: Sequence[Batch], number: int
+    ) -> dict[str, Tensor]:
+        """One player's update on a batch in parts; its terms by name."""
+        network, optimizer = getattr(self, player), self.optimizers[player]
+        terms_of = getattr(self.objective, f"{player}_terms")
+        for other in PLAYERS:
+            getattr(self, other).requires_grad_(other == player)
+        optimizer.zero_grad()
+        total: dict[str, Tensor] = {}
+        for part, batch in enumerate(parts):
+            # Spectral norm is computed once for all uses of a weight, the recomputation of checkpoints included.
+            with parametrize.cached():
+                with self.accelerator.autocast():
+                    terms = terms_of(self.generator, self.discriminator, batch, self._turn(player, number, part))
+                loss = torch.stack([term.float() for term in terms.values()]).sum() / len(parts)
+                loss.backward()
+            for name, term in terms.items():
+                name = f"{player}/{name}"
+                total[name] = total.get(name, 0) + term.detach() / len(parts)
+        self._check(total)
+        self._share_gradients(network)
+        if self.config.clip_gradients:
+            nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_gradients)
+        for group in optimizer.param_groups:
+            group["lr"] = getattr(self.config, f"{player}_lr") * self.config.lr_share(self.step)
+        optimizer.step()
+        return total
+
+    def _turn(self, player: str, number: int, part: int) -> Turn:
+        first = (part * self.accelerator.num_processes + self.accelerator.process_index) * self.micro_batch
+        seed = mix(self.config.seed, 4, self.step, PLAYERS.index(player), number)  # type: ignore[arg-type]
+        draws = Draws(seed, first=first, total=self.config.batch, device=self.accelerator.device)
+        return Turn(self.step, self.step / self.config.steps, draws)
+
+    def _check(self, terms: Mapping[str, Tensor]) -> None:
+        for name, term in terms.items():
+            if not math.isfinite(term.item()):
+                raise ValueError(f"step {self.step}: {name} is {term.item()}; the last checkpoint is untouched")
+
+    def _share_gradients(self, network: nn.Module) -> None:
+        """Averages the gradients over the processes in one exchange.
+
+        Plain and enough for a game: unlike DistributedDataParallel it does not mind several passes, second derivatives,
+        recomputation or parameters that one turn leaves out.
+        """
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
+        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
+        sizes = [gradient.numel() for gradient in gradients]
+        for parameter, gradient in zip(network.parameters(), flat.split(sizes), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+    def _mean(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        """The terms averaged over the processes."""
+        values = torch.stack([term.float() for term in terms.values()])
+        values = self.accelerator.reduce(values, reduction="mean")
+        return dict(zip(terms, values.tolist(), strict=True))
+
+    def _any(self, flag: bool) -> bool:
+        """Whether any process says so: all stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device)).item())
+
+    def _loader(self) -> DataLoader:
+        parts = self.config.discriminator_updates * self.config.accumulate
+        order = EndlessBatches(
+            len(self.dataset),
+            batch=self.micro_batch,
+            seed=self.config.seed,
+            first=self.step * parts,
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
+        )
+        return DataLoader(
+            self.dataset,  # type: ignore[arg-type]
+            batch_sampler=order,  # type: ignore[arg-type]
+            collate_fn=self.collate,
+            num_workers=self.workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_main_process,
+        )
+
+    # --------------------------------------------------------------------------------- what a run leaves behind
+
+    @contextmanager
+    def _trackers(self) -> Iterator[Trackers]:
+        main = self.accelerator.is_main_process
+        tensorboard = [TensorBoard(self.run)] if self.config.tensorboard and main else []
+        trackers = Trackers([JsonLines(self.run / "stats.jsonl"), *tensorboard] if main else [])
+        trackers.truncate_after(self.step)
+        try:
+            yield trackers
+        finally:
+            trackers.close()
+
+    def _show(self) -> Mapping[str, float]:
+        """What the preview of the averaged generator measures; nothing in processes other than the main one."""
+        metrics: Mapping[str, float] = {}
+        if self.preview is not None and self.accelerator.is_main_process:
+            with torch.no_grad():
+                metrics = self.preview(self.average.module, self.step, self.run / "samples")
+        self.accelerator.wait_for_everyone()
+        return metrics
+
+    def save(self) -> None:
+        """Writes a checkpoint to resume from, and the averaged generator to use."""
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.run, self.step, self._state(), keep=self.config.keep)
+            self.average.module.save_pretrained(self.run / "generator")
+        self.accelerator.wait_for_everyone()
+
+    def resume(self) -> bool:
+        """Whether there was a whole checkpoint to go on from. Raises ValueError if it is of another architecture."""
+        path = checkpoint.latest(self.run)
+        if path is None:
+            return False
+        self.step, state = checkpoint.load(path, map_location=self.accelerator.device)
+        modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        for name, module in modules.items():
+            checkpoint.load_into(module, state[name], f"the {name} of {path}")
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        return True
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+
+def _short(terms: Mapping[str, float]) -> dict[str, str]:
+    return {f"{name[0]}:{name.partition('/')[2]}": f"{value:.3g}" for name, value in terms.items()}
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that SIGTERM or SIGINT fills, so that a step is finished and saved; a second signal acts as it used to."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        received.append(number)
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

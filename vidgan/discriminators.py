@@ -1,0 +1,197 @@
+"""Discriminators of clips: of single frames (spatial), of movement (temporal), and both as one player (DVD-GAN)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gancore.data import Draws
+from gancore.layers import ResidualBlock, SelfAttention, leaky_relu, orthogonal_, spectral_norm_, zero_last_
+
+Frames = Float[Tensor, "batch time channels height width"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """Both discriminators; the defaults are the modern preset."""
+
+    channels: int = 16
+    """Base width; every block's width is a multiple of it."""
+
+    multipliers: tuple[int, ...] = (2, 4, 6)
+    """Width after each block; every block halves the map."""
+
+    split: Literal["trivd", "dvd"] = "trivd"
+    """What each sees: pooled frames and a crop of the clip (TriVD, DGMR), or full frames and the pooled clip (DVD)."""
+
+    frames: int = 4
+    """How many frames of the clip, drawn without replacement among those not given, are judged one by one."""
+
+    reduce: int = 2
+    """By how much frames or clips are pooled, and sides of crops are shorter."""
+
+    patch: int = 2
+    """Space-to-depth at the rim."""
+
+    activation: Literal["leaky", "relu"] = "leaky"
+    """Non-linearity of the blocks."""
+
+    attention: int = 0
+    """Block after which the frames' maps attend to themselves, 1 being the first; 0 for none."""
+
+    dropout: float = 0.0
+    """Share of features that are dropped in every block while training."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every weight (paper)."""
+
+    zero_last: bool = True
+    """Residual blocks start as their shortcut."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ValueError(f"frames must be at least 1, got {self.frames}")
+        if self.spectral_norm and self.zero_last:
+            raise ValueError("zero_last: a zero weight has no spectral norm; set one of the two to false")
+
+
+class Glimpse(NamedTuple):
+    """What the discriminators look at in each clip: numbers of frames, and corners of a crop as shares of the play."""
+
+    frames: Int[Tensor, "batch k"]
+    corner: Float[Tensor, "batch 2"]
+
+    def twice(self) -> "Glimpse":
+        """The same for a batch of real clips and the fakes that follow them."""
+        return Glimpse(torch.cat([self.frames, self.frames]), torch.cat([self.corner, self.corner]))
+
+
+class Views(NamedTuple):
+    """What each discriminator sees."""
+
+    spatial: Frames
+    temporal: Frames
+
+
+class Scores(NamedTuple):
+    """One logit a clip from each discriminator, higher for what looks real."""
+
+    spatial: Float[Tensor, " batch"]
+    temporal: Float[Tensor, " batch"]
+
+
+class Critic(nn.Module):
+    """Residual blocks, 3-D ones first, over frames or a clip, then the sum over space and time of a linear score.
+
+    Class conditioning by projection (Miyato and Koyama 2018). With no 3-D blocks every frame is judged alone.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
+        super().__init__()
+        self.patch, self.blocks_3d = config.patch, blocks_3d
+        self.activation = {"leaky": leaky_relu, "relu": F.relu}[config.activation]
+        widths = [channels * config.patch**2, *(config.channels * m for m in config.multipliers)]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(
+                before,
+                after,
+                dims=3 if number < blocks_3d else 2,
+                resample="down",
+                activation=self.activation,
+                first=number == 0,
+                dropout=config.dropout,
+            )
+            for number, (before, after) in enumerate(pairwise(widths))
+        )
+        self.last = ResidualBlock(widths[-1], widths[-1], activation=self.activation)
+        self.attention_after = config.attention
+        self.attention = SelfAttention(widths[config.attention]) if config.attention else None
+        # No bias: a relativistic game cannot see one, and rounding would make it drift.
+        self.score = nn.Linear(widths[-1], 1, bias=False)
+        self.project = nn.Embedding(classes, widths[-1]) if classes else None
+
+    def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Float[Tensor, " batch"]:
+        """One logit a clip."""
+        batch, time = clips.shape[:2]
+        height, width = (side // self.patch * self.patch for side in clips.shape[-2:])
+        x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")
+        x = F.pixel_unshuffle(x, self.patch)
+        if self.blocks_3d:
+            x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
+        for number, block in enumerate(self.blocks):
+            if number == self.blocks_3d > 0:
+                time = x.shape[2]
+                x = rearrange(x, "b c t h w -> (b t) c h w")
+            x = block(x)
+            if self.attention is not None and number + 1 == self.attention_after:
+                x = self.attention(x)
+        features = reduce(self.activation(self.last(x)), "(b t) c h w -> (b t) c", "sum", b=batch)
+        scores = self.score(features)[:, 0]
+        if self.project is not None and labels is not None:
+            scores = scores + (self.project(repeat(labels, "b -> (b t)", t=time)) * features).sum(1)
+        return reduce(scores, "(b t) -> b", "sum", b=batch)
+
+
+class VideoDiscriminator(nn.Module):
+    """Both discriminators as one player: `spatial` judges some frames one by one, `temporal` the movement."""
+
+    def __init__(self, config: DiscriminatorConfig, *, channels: int, classes: int = 0):
+        """Raises ValueError if there are too few blocks for the 3-D ones."""
+        super().__init__()
+        if len(config.multipliers) < 3:
+            raise ValueError("discriminator.multipliers: at least three blocks are needed, two of them 3-D")
+        if not 0 <= config.attention <= len(config.multipliers):
+            raise ValueError(f"discriminator.attention: there are {len(config.multipliers)} blocks")
+        self.config = config
+        self.spatial = Critic(config, channels, classes=classes, blocks_3d=0)
+        self.temporal = Critic(config, channels, classes=classes, blocks_3d=2)
+        orthogonal_(self)
+        if config.zero_last:
+            zero_last_(self)
+        if config.spectral_norm:
+            spectral_norm_(self)
+
+    def glimpse(self, draws: Draws, batch: int, *, frames: int, context: int) -> Glimpse:
+        """What to look at in `batch` clips of `frames` frames, the first `context` of which were given.
+
+        Raises ValueError if fewer frames are left than are to be judged.
+        """
+        k = self.config.frames
+        if k > frames - context:
+            raise ValueError(f"discriminator.frames is {k}, but a clip has only {frames - context} frames to judge")
+        chosen = context + draws.choose(batch, k, frames - context)
+        return Glimpse(chosen, draws.uniform(batch, 2))
+
+    def views(self, clips: Frames, glimpse: Glimpse) -> Views:
+        """What `spatial` and what `temporal` sees of the clips."""
+        chosen = repeat(glimpse.frames, "b k -> b k c h w", c=clips.shape[2], h=clips.shape[3], w=clips.shape[4])
+        frames = clips.gather(1, chosen)
+        if self.config.split == "dvd":
+            return Views(frames, self._pool(clips))
+        return Views(self._pool(frames), self._crop(clips, glimpse.corner))
+
+    def forward(self, clips: Frames, glimpse: Glimpse, labels: Int[Tensor, " batch"] | None = None) -> Scores:
+        """Two logits a clip."""
+        spatial, temporal = self.views(clips, glimpse)
+        return Scores(self.spatial(spatial, labels), self.temporal(temporal, labels))
+
+    def _pool(self, clips: Tensor) -> Tensor:
+        size = self.config.reduce
+        return rearrange(
+            F.avg_pool2d(rearrange(clips, "b t c h w -> (b t) c h w"), size), "(b t) c h w -> b t c h w", b=len(clips)
+        )
+
+    def _crop(self, clips: Tensor, corner: Tensor) -> Tensor:
+        """One crop a clip, the same in all its frames; its sides divide by the patch."""
+        unit = self.config.patch * self.config.reduce
+        height, width = (max(side // unit, 1) * self.config.patch for side in clips.shape[-2:])
+        play = torch.tensor([clips.shape[-2] - height + 1, clips.shape[-1] - width + 1])
+        corners = (corner.cpu() * play).long().tolist()
+        return torch.stack(
+            [clip[..., y : y + height, x : x + width] for clip, (y, x) in zip(clips, corners, strict=True)]
+        )

@@ -1,0 +1,428 @@
+"""Generators of clips: ConvGRUs at every resolution (DVD-GAN), conditioned on past frames (DVD-GAN-FP)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gancore.data import Draws, mix
+from gancore.hub import HubModel
+from gancore.layers import ConditionalNorm, ResidualBlock, SelfAttention, orthogonal_, zero_last_
+from vidgan.recurrent import StateActivation, Unit, recurrent_unit, warp
+from vidgan.video import to_float, to_uint8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipShape:
+    """What a model's clips are like."""
+
+    channels: int = 1
+    """Channels of a frame: 1, 3 or any other number."""
+
+    height: int = 64
+    """Height of the frames trained on, in pixels."""
+
+    width: int = 64
+    """Width of the frames trained on, in pixels."""
+
+    context: int = 10
+    """Frames seen before the prediction starts; 0 for synthesis from noise."""
+
+    frames: int = 20
+    """Frames of a whole clip, context included."""
+
+    classes: int = 0
+    """Classes of clips; 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """A generator; the defaults are the modern preset."""
+
+    channels: int = 16
+    """Base width; every level's width is a multiple of it."""
+
+    multipliers: tuple[int, ...] = (6, 6, 4, 2)
+    """Width of the smallest map, then of the map after each level, each level doubling the resolution."""
+
+    latent: int = 64
+    """Size of the noise vector, N(0, I)."""
+
+    embedding: int = 120
+    """Size of the learned class embedding, if there are classes."""
+
+    unit: Unit = "gru"
+    """Recurrent unit: ConvGRU (DVD-GAN) or a transforming unit (TriVD-GAN)."""
+
+    state_activation: StateActivation = "tanh"
+    """Non-linearity of the recurrent state; ReLU in the paper."""
+
+    blocks: int = 1
+    """Residual blocks a level, the last of which doubles the resolution; 2 in the paper."""
+
+    norm: Literal["group", "batch"] = "group"
+    """Conditional norm in the blocks: group norm, or batch norm with statistics of each timestep as in the paper."""
+
+    patch: int = 2
+    """Space-to-depth at the rim: networks work at 1/patch of the frame size."""
+
+    start: Literal["vector", "map"] = "vector"
+    """The smallest map made from the noise: one vector everywhere, or an affine map to all positions (paper)."""
+
+    context: Literal["recurrent", "stack"] = "recurrent"
+    """How past frames become initial states: a recurrent unit a level, or a convolution over stacked frames (paper)."""
+
+    output: Literal["motion", "frames"] = "motion"
+    """How frames are made: as moved copies of the last seen one plus new content, or all anew (paper; synthesis)."""
+
+    layers: int = 2
+    """Independently moving layers of the motion output."""
+
+    attention: int = 0
+    """Level after which frames attend to themselves, 1 being the smallest; 0 for none."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every weight (paper)."""
+
+    zero_last: bool = True
+    """Residual blocks start as their shortcut."""
+
+    segment: int = 0
+    """Timesteps made at once; in training earlier segments are recomputed instead of kept. 0: all at once."""
+
+    def __post_init__(self) -> None:
+        if len(self.multipliers) < 2:
+            raise ValueError("generator.multipliers: at least two numbers are needed, the start and one level")
+        if not 0 <= self.attention < len(self.multipliers):
+            raise ValueError(f"generator.attention: {self.attention}, but there are {len(self.multipliers) - 1} levels")
+        if self.spectral_norm and self.zero_last:
+            raise ValueError("generator.zero_last: a zero weight has no spectral norm; set one of the two to false")
+
+    @property
+    def stride(self) -> int:
+        """Frame pixels a position of the smallest map stands for."""
+        return self.patch * 2 ** (len(self.multipliers) - 1)
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of the smallest map, then after each level."""
+        return [self.channels * multiplier for multiplier in self.multipliers]
+
+
+def to_patches(frames: Float[Tensor, "frames c h w"], patch: int) -> Float[Tensor, "frames c2 h2 w2"]:
+    """Space to depth: squares of pixels as channels."""
+    return F.pixel_unshuffle(frames, patch)
+
+
+class Level(nn.Module):
+    """A recurrent unit, then residual blocks of which the last doubles the resolution."""
+
+    def __init__(self, config: GeneratorConfig, inputs: int, outputs: int, *, norms: Callable[[int], ConditionalNorm]):
+        super().__init__()
+        self.unit = recurrent_unit(config.unit, inputs, inputs, activation=config.state_activation)
+        keep = [ResidualBlock(inputs, inputs, norms=norms) for _ in range(config.blocks - 1)]
+        self.blocks = nn.ModuleList([*keep, ResidualBlock(inputs, outputs, norms=norms, resample="up")])
+        self.attention: SelfAttention | None = None
+
+    def forward(
+        self, x: Tensor, state: Tensor | None, condition: Tensor, *, start: int, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """(Maps of `steps` timesteps at twice the resolution, the unit's last state)."""
+        states = self.unit(x, state, steps)
+        y = rearrange(states, "b t c h w -> (b t) c h w")
+        for block in self.blocks:
+            y = block(y, condition, start)
+        if self.attention is not None:
+            y = self.attention(y)
+        return rearrange(y, "(b t) c h w -> b t c h w", t=steps), states[:, -1]
+
+
+class FramesOutput(nn.Module):
+    """Frames made all anew: norm, ReLU, 3x3 convolution, tanh."""
+
+    def __init__(self, config: GeneratorConfig, channels: int, *, norms: Callable[[int], ConditionalNorm]):
+        super().__init__()
+        self.norm = norms(config.widths[-1])
+        self.conv = nn.Conv2d(config.widths[-1], channels * config.patch**2, 3, padding=1)
+        self.patch = config.patch
+
+    def begin(self, last: Tensor | None) -> list[Tensor]:
+        """Nothing is carried from frame to frame."""
+        del last
+        return []
+
+    def forward(
+        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(Frames in [-1, 1], what the next segment needs)."""
+        x = rearrange(features, "b t c h w -> (b t) c h w")
+        x = self.conv(torch.relu(self.norm(x, condition, start)))
+        frames = torch.tanh(F.pixel_shuffle(x, self.patch))
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(features)), carried
+
+
+class MotionOutput(nn.Module):
+    """Frames as moved copies of the last seen frame, blended with new content where it shows nothing.
+
+    Every layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each frame is
+    looked up once in the last seen one and does not blur by repeated interpolation. Masks over the layers and the new
+    content sum to one at every pixel. Untrained, it repeats the last frame.
+    """
+
+    def __init__(self, config: GeneratorConfig, channels: int, *, norms: Callable[[int], ConditionalNorm]):
+        super().__init__()
+        self.patch, self.layers, self.channels = config.patch, config.layers, channels
+        self.norm = norms(config.widths[-1])
+        self.flow = nn.Conv2d(config.widths[-1], 2 * config.layers, 3, padding=1)
+        self.paint = nn.Conv2d(config.widths[-1], (config.layers + 1 + channels) * config.patch**2, 3, padding=1)
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Start as the last frame repeated: no motion, and next to no new content."""
+        self.flow.weight.mul_(0.01)
+        self.paint.weight.mul_(0.1)
+        self.paint.bias[self.layers * self.patch**2 : (self.layers + 1) * self.patch**2] = -4.0
+
+    def begin(self, last: Tensor | None) -> list[Tensor]:
+        """(The last seen frame, a composed flow of zero for every layer)."""
+        assert last is not None
+        batch, _, height, width = last.shape
+        return [last, last.new_zeros(batch * self.layers, 2, height // self.patch, width // self.patch)]
+
+    def forward(
+        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(Frames in [-1, 1], what the next segment needs)."""
+        last, composed = carried
+        batch, steps = features.shape[:2]
+        x = torch.relu(self.norm(rearrange(features, "b t c h w -> (b t) c h w"), condition, start))
+        flows = rearrange(self.flow(x), "(b t) (k two) h w -> t (b k) two h w", t=steps, two=2)
+        flows_so_far = []
+        for flow in flows:
+            composed = flow + warp(composed, flow)
+            flows_so_far.append(composed)
+        moved = self._look_up(last, torch.stack(flows_so_far))
+        painted = F.pixel_shuffle(self.paint(x), self.patch)
+        masks = painted[:, : self.layers + 1].softmax(1)
+        layers = torch.cat([moved, torch.tanh(painted[:, None, self.layers + 1 :])], 1)
+        frames = torch.einsum("fkhw,fkchw->fchw", masks, layers)
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), [last, composed]
+
+    def _look_up(self, last: Tensor, composed: Tensor) -> Tensor:
+        """The last frame moved by every timestep's and layer's flow: (batch time) layer channel height width."""
+        steps, flows = composed.shape[:2]
+        flow = rearrange(composed, "t f two h w -> (t f) two h w")
+        full = self.patch * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
+        repeated = last[:, None].expand(-1, self.layers, -1, -1, -1).reshape(flows, *last.shape[1:])
+        repeated = repeated[None].expand(steps, -1, -1, -1, -1).reshape(-1, *last.shape[1:])
+        return rearrange(warp(repeated, full), "(t b k) c h w -> (b t) k c h w", t=steps, k=self.layers)
+
+
+class Decoder(nn.Module):
+    """The recurrent pyramid from a latent and initial states to frames; shared by synthesis and prediction."""
+
+    def __init__(self, config: GeneratorConfig, shape: ClipShape, *, condition: int):
+        super().__init__()
+        self.config = config
+        steps = shape.frames - shape.context
+        norms = partial(ConditionalNorm, condition=condition, timesteps=steps if config.norm == "batch" else None)
+        widths = config.widths
+        whole = config.start == "map"
+        self.start_size = (-(-shape.height // config.stride), -(-shape.width // config.stride)) if whole else (1, 1)
+        self.start = nn.Linear(condition, widths[0] * self.start_size[0] * self.start_size[1])
+        self.levels = nn.ModuleList(Level(config, inputs, outputs, norms=norms) for inputs, outputs in pairwise(widths))
+        if config.attention:
+            self.levels[config.attention - 1].attention = SelfAttention(widths[config.attention])
+        output = {"motion": MotionOutput, "frames": FramesOutput}[config.output]
+        self.output = output(config, shape.channels, norms=norms)
+
+    def forward(
+        self,
+        condition: Float[Tensor, "batch size"],
+        *,
+        steps: int,
+        height: int,
+        width: int,
+        states: list[Tensor] | None = None,
+        last: Tensor | None = None,
+    ) -> Float[Tensor, "batch steps channels height width"]:
+        """Frames of a size that is a multiple of the stride, from one initial state a level (None: zero)."""
+        x = self.start(condition).view(len(condition), -1, *self.start_size)
+        size = (height // self.config.stride, width // self.config.stride)
+        if x.shape[-2:] != size:
+            x = F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
+        carried: list[Any] = [states or [None] * len(self.levels), self.output.begin(last)]
+        segment = self.config.segment or steps
+        frames = []
+        for start in range(0, steps, segment):
+            count = min(segment, steps - start)
+            if torch.is_grad_enabled() and segment < steps:
+                made, carried = checkpoint(self._segment, x, condition, carried, start, count, use_reentrant=False)
+            else:
+                made, carried = self._segment(x, condition, carried, start, count)
+            frames.append(made)
+        return torch.cat(frames, 1)
+
+    def _segment(
+        self, x: Tensor, condition: Tensor, carried: list[Any], start: int, steps: int
+    ) -> tuple[Tensor, list[Any]]:
+        """(The frames of some timesteps, the states and the output's memory after them)."""
+        states, memory = carried
+        x, after = x[:, None], []
+        for level, state in zip(self.levels, states, strict=True):
+            x, state = level(x, state, condition, start=start, steps=steps)
+            after.append(state)
+        frames, memory = self.output(x, memory, condition, start)
+        return frames, [after, memory]
+
+
+class ContextEncoder(nn.Module):
+    """Past frames -> the initial state of every recurrent unit of the decoder, smallest map first (DVD-GAN-FP).
+
+    Every frame goes alone through residual blocks that halve the map. At each resolution the features of all frames are
+    joined: by a recurrent unit (any number of frames), or by a convolution over their stack (a fixed number, paper).
+    """
+
+    def __init__(self, config: GeneratorConfig, shape: ClipShape):
+        super().__init__()
+        self.config, self.frames = config, shape.context
+        states = config.widths[-2::-1]  # the decoder's states, largest map first
+        inputs = [shape.channels * config.patch**2, *states[:-1]]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(before, after, resample="down", first=number == 0)
+            for number, (before, after) in enumerate(zip(inputs, states, strict=True))
+        )
+        if config.context == "stack":
+            joins = [nn.Conv2d(shape.context * width, width, 3, padding=1) for width in states]
+        else:
+            joins = [recurrent_unit(config.unit, width, width, activation=config.state_activation) for width in states]
+        self.joins = nn.ModuleList(joins)
+
+    def forward(self, past: Float[Tensor, "batch time channels height width"]) -> list[Tensor]:
+        """One state a level. Raises ValueError if frames are to be stacked and there are too few of them."""
+        if self.config.context == "stack":
+            if past.shape[1] < self.frames:
+                raise ValueError(f"this model needs {self.frames} past frames, got {past.shape[1]}")
+            past = past[:, -self.frames :]
+        x = to_patches(rearrange(past, "b t c h w -> (b t) c h w"), self.config.patch)
+        states = []
+        for block, join in zip(self.blocks, self.joins, strict=True):
+            x = block(x)
+            states.insert(0, self._join(x, join, len(past)))
+        return states
+
+    def _join(self, x: Tensor, join: nn.Module, batch: int) -> Tensor:
+        if self.config.context == "stack":
+            return torch.relu(join(rearrange(x, "(b t) c h w -> b (t c) h w", b=batch)))
+        return join(rearrange(x, "(b t) c h w -> b t c h w", b=batch))[:, -1]
+
+
+def initialise_(generator: nn.Module, config: GeneratorConfig) -> None:
+    """Orthogonal weights; the motion output and, unless spectrally normalised, the flows of TSRU start at rest."""
+    orthogonal_(generator)
+    if config.zero_last:
+        zero_last_(generator)
+    for module in generator.modules():
+        if isinstance(module, MotionOutput):
+            module.reset()
+        elif hasattr(module, "gates") and "flow" in module.gates and not config.spectral_norm:
+            nn.init.zeros_(module.gates["flow"].weight)
+
+
+class VideoGenerator(HubModel):
+    """Clips from noise, of a class or not: DVD-GAN, version 2 (Clark, Donahue, Simonyan 2019)."""
+
+    def __init__(self, config: GeneratorConfig, shape: ClipShape):
+        """Raises ValueError if the configuration asks for what only prediction has."""
+        super().__init__(config, shape)
+        if config.output == "motion":
+            raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
+        self.config, self.shape = config, shape
+        self.embedding = nn.Embedding(shape.classes, config.embedding) if shape.classes else None
+        self.decoder = Decoder(config, shape, condition=config.latent + (config.embedding if shape.classes else 0))
+        initialise_(self, config)
+
+    def forward(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        labels: Int[Tensor, " batch"] | None = None,
+        *,
+        steps: int | None = None,
+    ) -> Float[Tensor, "batch steps channels height width"]:
+        """Clips in [-1, 1] for latents N(0, I). Raises ValueError if classes are needed and not given."""
+        if self.embedding is not None and labels is None:
+            raise ValueError(f"this model makes clips of {self.shape.classes} classes: give labels")
+        condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
+        height, width = (-(-side // self.config.stride) * self.config.stride for side in self.size)
+        frames = self.decoder(condition, steps=steps or self.shape.frames, height=height, width=width)
+        return frames[..., : self.size[0], : self.size[1]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the clips made."""
+        return self.shape.height, self.shape.width
+
+
+class FramePredictor(HubModel):
+    """The next frames of a clip, a different future for every latent: DVD-GAN-FP, or its modern descendant."""
+
+    def __init__(self, config: GeneratorConfig, shape: ClipShape):
+        """Raises ValueError if there is no context to predict from."""
+        super().__init__(config, shape)
+        if shape.context < 1:
+            raise ValueError("data.context: prediction needs at least one past frame")
+        self.config, self.shape = config, shape
+        self.encoder = ContextEncoder(config, shape)
+        self.decoder = Decoder(config, shape, condition=config.latent)
+        initialise_(self, config)
+
+    def forward(
+        self,
+        past: Float[Tensor, "batch time channels height width"],
+        latent: Float[Tensor, "many latent"],
+        *,
+        steps: int,
+    ) -> Float[Tensor, "many steps channels height width"]:
+        """Futures in [-1, 1]; with n latents a past, all those of the first past come first (many = batch x n).
+
+        Frames of any size: they are padded to a multiple of the stride and cropped back. Raises ValueError for another
+        number of channels than trained, or too few past frames for a stacking encoder.
+        """
+        if past.shape[2] != self.shape.channels:
+            raise ValueError(f"this model knows frames of {self.shape.channels} channels, got {past.shape[2]}")
+        height, width = past.shape[-2:]
+        stride = self.config.stride
+        padding = (0, -width % stride, 0, -height % stride, 0, 0)
+        padded = F.pad(past, padding, mode="replicate") if any(padding) else past
+        samples = len(latent) // len(past)
+        states = [state.repeat_interleave(samples, 0) for state in self.encoder(padded)]
+        frames = self.decoder(
+            latent,
+            steps=steps,
+            height=padded.shape[-2],
+            width=padded.shape[-1],
+            states=states,
+            last=padded[:, -1].repeat_interleave(samples, 0),
+        )
+        return frames[..., :height, :width]
+
+    @torch.inference_mode()
+    def predict(
+        self, frames: UInt8[Tensor, "time channel height width"], steps: int, *, samples: int = 1, seed: int = 0
+    ) -> UInt8[Tensor, "samples steps channel height width"]:
+        """Different futures of one clip, of its own size; the same ones for the same seed.
+
+        Sample n is the same however many are asked for. Raises ValueError as the forward pass does.
+        """
+        device = next(self.parameters()).device
+        past = to_float(frames.to(device))[None]
+        latents = [Draws(mix(seed, number), device=device).normal(1, self.config.latent) for number in range(samples)]
+        return torch.stack([to_uint8(self(past, latent, steps=steps)[0]).cpu() for latent in latents])

@@ -1,0 +1,128 @@
+"""The game over clips: adversarial pairs, penalties, and a pull of the mean future to the true one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from gancore.augment import Augment
+from gancore.losses import PairName, Penalties, adversarial_pair, clip_weights_, faded, instance_noise
+from gancore.trainer import Turn
+from vidgan.dataset import Clips
+from vidgan.discriminators import Glimpse, Scores, VideoDiscriminator
+from vidgan.generator import VideoGenerator
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoObjective:
+    """The game over whole clips, given past and future alike; the defaults are the modern preset."""
+
+    pair: PairName = "relativistic"
+    """Adversarial pair of both discriminators."""
+
+    adversarial: float = 1.0
+    """Weight of the game in the generator's loss."""
+
+    label_smoothing: float = 0.0
+    """How far below 1 the target for real clips lies, for pairs that have targets."""
+
+    penalties: Penalties = field(default_factory=lambda: Penalties(r1=1.0, r2=1.0, every=16))
+    """Gradient penalties of each discriminator."""
+
+    clip_weights: float = 0.0
+    """Bound of the discriminators' weights after each update, for the first Wasserstein GAN; 0 for none."""
+
+    reconstruction: float = 0.0
+    """Weight of the distance between the mean of several futures and the true one; 0 leaves the game adversarial."""
+
+    distance: Literal["l1", "l2"] = "l2"
+    """That distance, absolute or squared, a mean over pixels; on sparse frames the absolute one has an all-black trap."""
+
+    samples: int = 2
+    """Futures of one past whose mean is pulled to the true one."""
+
+    augment: Augment = field(default_factory=Augment)
+    """Differentiable augmentation of all that the discriminators see."""
+
+    instance_noise: float = 0.0
+    """Standard deviation of noise on all that the discriminators see, fading to 0 over the training."""
+
+    def __post_init__(self) -> None:
+        adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1, got {self.samples}")
+
+    def discriminator_terms(
+        self, generator: nn.Module, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
+    ) -> Mapping[str, Tensor]:
+        """Each discriminator's adversarial loss and the penalties that are due."""
+        with torch.no_grad():
+            fake = self.imagine(generator, batch, turn, samples=1)[:, 0]
+        real, fake, glimpse = self._shown(discriminator, batch, fake, turn)
+        pair = adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
+        scores = discriminator(torch.cat([real, fake]), glimpse.twice(), batch.labels.repeat(2))
+        terms = {}
+        for name, both in scores._asdict().items():
+            terms[name] = pair.discriminator(*both.chunk(2))
+            critic = partial(_judge, discriminator, name, glimpse, batch.labels)
+            due = self.penalties.terms(critic, real, fake=fake, step=turn.step, draws=turn.draws)
+            terms |= {f"{name}_{penalty}": term for penalty, term in due.items()}
+        return terms
+
+    def generator_terms(
+        self, generator: nn.Module, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
+    ) -> Mapping[str, Tensor]:
+        """The adversarial loss under each discriminator and the pull of the mean future, if there is one."""
+        futures = self.imagine(generator, batch, turn, samples=self.samples if self.reconstruction else 1)
+        terms = {}
+        if self.reconstruction:
+            error = futures.mean(1) - batch.future
+            terms["reconstruction"] = self.reconstruction * (error.abs() if self.distance == "l1" else error**2).mean()
+        if not self.adversarial:
+            return terms
+        real, fake, glimpse = self._shown(discriminator, batch, futures[:, 0], turn)
+        pair = adversarial_pair(self.pair)
+        fakes = discriminator(fake, glimpse, batch.labels)
+        with torch.no_grad():
+            reals = discriminator(real, glimpse, batch.labels) if pair.uses_real else None
+        for name in Scores._fields:
+            terms[name] = self.adversarial * pair.generator(getattr(reals, name, None), getattr(fakes, name))
+        return terms
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Clips the discriminators' weights if so asked."""
+        if self.clip_weights:
+            clip_weights_(discriminator, self.clip_weights)
+
+    def imagine(self, generator: nn.Module, batch: Clips, turn: Turn, *, samples: int) -> Tensor:
+        """(batch samples time channel height width): futures of the batch's pasts, or whole clips of its classes."""
+        latent = turn.draws.normal(len(batch), samples, generator.config.latent)
+        latent = rearrange(latent, "b n z -> (b n) z")
+        steps = batch.frames.shape[1] - batch.context
+        if isinstance(generator, VideoGenerator):
+            labels = batch.labels if generator.embedding is not None else None
+            made = generator(latent, labels, steps=steps)
+        else:
+            made = generator(batch.past, latent, steps=steps)
+        return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
+
+    def _shown(
+        self, discriminator: VideoDiscriminator, batch: Clips, future: Tensor, turn: Turn
+    ) -> tuple[Tensor, Tensor, Glimpse]:
+        """Real and fake clips as the discriminators get them, changed alike, and what to look at."""
+        real, fake = batch.frames, torch.cat([batch.past, future], 1)
+        glimpse = discriminator.glimpse(turn.draws, len(batch), frames=real.shape[1], context=batch.context)
+        change = self.augment.draw(turn.draws, len(batch))
+        std = faded(self.instance_noise, turn.progress)
+        shown = (instance_noise(self.augment.apply(clips, change), turn.draws, std=std) for clips in (real, fake))
+        return *shown, glimpse
+
+
+def _judge(discriminator: VideoDiscriminator, name: str, glimpse: Glimpse, labels: Tensor, clips: Tensor) -> Tensor:
+    """One discriminator's scores as a function of the clips alone."""
+    view = getattr(discriminator.views(clips, glimpse), name)
+    return getattr(discriminator, name)(view, labels)

@@ -1,0 +1,91 @@
+"""What a model does on held-out clips while it trains: a sheet, a clip, and scores beside copy-last-frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from gancore.data import Draws, Sample
+from gancore.report import save_png, sheet
+from vidgan import metrics
+from vidgan.dataset import Clips, Dataset, collate
+from vidgan.generator import VideoGenerator
+from vidgan.video import to_uint8, write_clip
+
+SHOWN = 4
+"""Clips on a sheet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Called in training with the averaged generator; the clips and latents are the same every time."""
+
+    dataset: Dataset
+    context: int
+    clips: int = 16
+    samples: int = 4
+    rate: int = 8
+    """Frames a second of the clips written."""
+
+    def __call__(self, generator: nn.Module, step: int, folder: Path) -> Mapping[str, float]:
+        """Writes step-<n>.png and .mp4 and returns the scores, if the generator predicts; changes nothing in it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        device = next(generator.parameters()).device
+        batch = self._batch(len(self.dataset)).to(device)
+        made = imagine(generator, batch, samples=self.samples, seed=0)
+        rows, labels = sheet_rows(batch, made, predicted=self.context > 0)
+        save_png(sheet(rows, labels=labels), folder / f"step-{step:08d}.png")
+        side_by_side = rearrange(to_uint8(made[:SHOWN, 0]), "b t c h w -> t c h (b w)")
+        write_clip(folder / f"step-{step:08d}.mp4", side_by_side, rate=self.rate)
+        return scores(batch, made) if self.context else {}
+
+    def _batch(self, size: int) -> Clips:
+        count = min(self.clips, size)
+        items = [self.dataset[Sample(number * size // count, 0)] for number in range(count)]
+        return collate(items, self.context)
+
+
+@torch.no_grad()
+def imagine(generator: nn.Module, batch: Clips, *, samples: int, seed: int) -> torch.Tensor:
+    """(batch samples time channel height width): futures of the batch's pasts, or clips of its classes."""
+    draws = Draws(seed, device=batch.frames.device)
+    latent = rearrange(draws.normal(len(batch), samples, generator.config.latent), "b n z -> (b n) z")
+    steps = batch.frames.shape[1] - batch.context
+    if isinstance(generator, VideoGenerator):
+        labels = batch.labels.repeat_interleave(samples) if generator.embedding is not None else None
+        made = generator(latent, labels, steps=steps)
+    else:
+        made = generator(batch.past, latent, steps=steps)
+    return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
+
+
+def sheet_rows(batch: Clips, made: torch.Tensor, *, predicted: bool) -> tuple[list[torch.Tensor], list[str]]:
+    """Rows of frames and their captions: the true clip, then two futures of it under their own timesteps."""
+    rows, labels = [], []
+    for clip, futures in zip(batch.frames[:SHOWN], made[:SHOWN], strict=True):
+        black = torch.full_like(clip[: batch.context], -1.0)
+        if predicted:
+            rows.append(clip)
+            labels.append("true")
+        for number, future in enumerate(futures[:2]):
+            rows.append(torch.cat([black, future]))
+            labels.append(f"sample {number + 1}")
+    return [to_uint8(row.cpu()) for row in rows], labels
+
+
+def scores(batch: Clips, made: torch.Tensor) -> dict[str, float]:
+    """Scores of the mean of the samples over all lead times, beside copy-last-frame."""
+    future, copied = batch.future, batch.past[:, -1:].expand_as(batch.future)
+    forecasts = {"mean": made.mean(1), "copy_last": copied}
+    result = {}
+    for name, forecast in forecasts.items():
+        for metric in (metrics.mse_per_frame, metrics.psnr, metrics.ssim):
+            result[f"held_out/{metric.__name__}/{name}"] = float(metric(forecast, future).mean())
+    result["held_out/sharpness/sample"] = float(metrics.sharpness(made[:, 0]).mean())
+    result["held_out/sharpness/true"] = float(metrics.sharpness(future).mean())
+    if made.shape[1] > 1:
+        result["held_out/diversity"] = float(metrics.diversity(made).mean())
+    return result
