@@ -212,7 +212,9 @@ class MotionOutput(nn.Module):
         moved = self._look_up(last, torch.stack(flows_so_far))
         painted = F.pixel_shuffle(self.paint(x), self.patch)
         masks = painted[:, : self.layers + 1].softmax(1)
-        layers = torch.cat([moved, torch.tanh(painted[:, None, self.layers + 1 :])], 1)
+        # Slightly more than tanh, clamped: so that black and white are reached, not approached.
+        content = (1.05 * torch.tanh(painted[:, None, self.layers + 1 :])).clamp(-1, 1)
+        layers = torch.cat([moved, content], 1)
         frames = torch.einsum("fkhw,fkchw->fchw", masks, layers)
         return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), [last, composed]
 
