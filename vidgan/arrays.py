@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidgan.footage import UNSTATED_RATE, UnreadableError
 
-ARRAYS = frozenset([".npy", ".npz", ".h5", ".hdf5"])
+ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ArrayClip:
         if "c" not in with_time:
             values, with_time = values[..., None], with_time + "c"
         values = rearrange(values, f"{' '.join(with_time)} -> t c h w")
-        return torch.from_numpy(np.ascontiguousarray(as_bytes(values, self.path)))
+        return torch.from_numpy(np.array(as_bytes(values, self.path)))
 
 
 def open_arrays(path: str, *, channels: int = 3) -> list[ArrayClip]:

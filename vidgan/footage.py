@@ -39,6 +39,9 @@ FILMS = (
 )
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 
+SLACK = 2
+"""The last frame stands in for so many that the container counts and the decoder never gives (dropped, not coded)."""
+
 UNSTATED_RATE = Fraction(10)
 """Frames per second of pictures and arrays, which state none."""
 
@@ -95,7 +98,7 @@ class Film:
             if len(pictures) == count:
                 return stacked(pictures, self.path)
             shown, end = frame, max(position + 1, self._position(frame, frame.duration))
-        while shown is not None and len(pictures) < count and wanted[len(pictures)] < end:
+        while shown is not None and len(pictures) < count and wanted[len(pictures)] < end + SLACK:
             pictures.append(rgb(shown))
         if len(pictures) < count:
             raise UnreadableError(f"{self.path} ends before frame {wanted[len(pictures)]}")

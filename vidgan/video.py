@@ -153,7 +153,7 @@ def write_clip(
         else:
             write_folder(path, frames.cpu())
     except (OSError, av.FFmpegError) as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+        raise ValueError(f"cannot write {path}: {error}") from error
 
 
 def write_mp4(path: Path, frames: Frames, rate: Fraction) -> None:
