@@ -1,0 +1,16 @@
+"""Make clips from noise: python tools/generate_video.py --model runs/NAME/generator --out samples.mp4."""
+
+from gancore.config import parse, user_errors
+from vidgan.generate import GenerateConfig, generate, write
+
+
+@user_errors
+def main() -> None:
+    config = parse(GenerateConfig)
+    clips = generate(config)
+    write(clips, config)
+    print(f"{len(clips)} clips of {clips.shape[1]} frames: {config.out}")
+
+
+if __name__ == "__main__":
+    main()

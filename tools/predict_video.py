@@ -1,0 +1,19 @@
+"""Predict how a clip goes on: python tools/predict_video.py clip.mp4 --model runs/NAME/generator --out future.mp4."""
+
+from gancore.config import parse, user_errors
+from vidgan.predict import PredictConfig, comparison, predict, write
+
+
+@user_errors
+def main() -> None:
+    config = parse(PredictConfig, positional=["clip"])
+    prediction = predict(config)
+    write(prediction, config.out)
+    if config.compare:
+        print(comparison(prediction))
+    samples, steps = prediction.futures.shape[:2]
+    print(f"{steps} frames, {samples} {'future' if samples == 1 else 'futures'}: {config.out}")
+
+
+if __name__ == "__main__":
+    main()
