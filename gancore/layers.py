@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations, parametrize
 
 Activation = Callable[[Tensor], Tensor]
-WEIGHT_LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear, nn.Embedding)
+WeightLayer = nn.Conv2d | nn.Conv3d | nn.Linear | nn.Embedding
 
 
 def leaky_relu(x: Tensor) -> Tensor:
@@ -21,9 +21,10 @@ def leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def convolution(dims: int, inputs: int, outputs: int, *, kernel: int = 3, bias: bool = True) -> nn.Module:
+def convolution(dims: int, inputs: int, outputs: int, *, kernel: int = 3, bias: bool = True) -> nn.Conv2d | nn.Conv3d:
     """A convolution in 2 or 3 dimensions that keeps the map's size."""
-    return (nn.Conv2d if dims == 2 else nn.Conv3d)(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+    layer: type[nn.Conv2d | nn.Conv3d] = nn.Conv2d if dims == 2 else nn.Conv3d
+    return layer(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
 def halve(x: Tensor) -> Tensor:
@@ -57,7 +58,8 @@ class ResidualBlock(nn.Module):
         """`first` leaves out the activation that would cut off the negative half of a network's input."""
         super().__init__()
         self.resample, self.activation, self.first = resample, activation, first
-        self.norm1, self.norm2 = (norms(inputs), norms(outputs)) if norms else (None, None)
+        self.norm1 = norms(inputs) if norms else None
+        self.norm2 = norms(outputs) if norms else None
         self.conv1 = convolution(dims, inputs, outputs, bias=norms is None)
         self.conv2 = convolution(dims, outputs, outputs)
         self.shortcut = convolution(dims, inputs, outputs, kernel=1, bias=False) if inputs != outputs else nn.Identity()
@@ -156,25 +158,25 @@ class SelfAttention(nn.Module):
         """x plus what its positions gather from each other; keys and values at half the resolution."""
         query, value = self.query(x), self.value(x)
         key, value = halve(self.key(x)), halve(value)
+        query, key, value = (rearrange(part, "b c ... -> b (...) c") for part in (query, key, value))
         # Gradient penalties differentiate twice, which only the plain kernel can.
         with sdpa_kernel(SDPBackend.MATH):
-            gathered = F.scaled_dot_product_attention(
-                *(rearrange(part, "b c ... -> b (...) c") for part in (query, key, value)), scale=1.0
-            )
+            gathered = F.scaled_dot_product_attention(query, key, value, scale=1.0)
         return x + self.strength * self.out(gathered.mT.reshape(len(x), -1, *x.shape[2:]))
 
 
-def weight_layers(module: nn.Module) -> Iterator[nn.Module]:
+def weight_layers(module: nn.Module) -> Iterator[WeightLayer]:
     """Every layer of the module that holds a weight matrix or kernel."""
-    return (layer for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS))
+    return (layer for layer in module.modules() if isinstance(layer, WeightLayer))
 
 
 def orthogonal_(module: nn.Module) -> nn.Module:
     """The module with orthogonal weights and zero biases in every weight layer (Brock et al., BigGAN)."""
     for layer in weight_layers(module):
         nn.init.orthogonal_(layer.weight)
-        if getattr(layer, "bias", None) is not None:
-            nn.init.zeros_(layer.bias)
+        bias = getattr(layer, "bias", None)
+        if bias is not None:
+            nn.init.zeros_(bias)
     return module
 
 

@@ -1,14 +1,14 @@
 """The training loop of a two-player game: update, average, log, show, checkpoint, resume. It knows no domain."""
 
 import math
-import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal, Protocol, Self
+from statistics import fmean
+from typing import Any, Literal, Protocol, Self, cast, get_args
 
 import torch
 from accelerate import Accelerator
@@ -22,8 +22,11 @@ from gancore import checkpoint
 from gancore.data import Draws, EndlessBatches, mix
 from gancore.hub import HubModel
 from gancore.report import JsonLines, TensorBoard, Trackers
+from gancore.schedule import TrainConfig
+from gancore.signals import leave_signals_to_parent, stop_signals
 
-PLAYERS: tuple[Literal["discriminator"], Literal["generator"]] = ("discriminator", "generator")
+Player = Literal["discriminator", "generator"]
+PLAYERS: tuple[Player, ...] = get_args(Player)
 
 
 @dataclass(frozen=True)
@@ -63,96 +66,6 @@ Preview = Callable[[nn.Module, int, Path], Mapping[str, float]]
 """Shows what the averaged generator does: (generator, step, folder) -> metrics; runs in the main process alone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How long and how fast to train, and what to keep of it."""
-
-    steps: int = 100_000
-    """Generator updates in all."""
-
-    batch: int = 16
-    """Samples an update, over all processes and micro-batches together."""
-
-    accumulate: int = 1
-    """Micro-batches an update is cut into, to save memory; the update stays the same."""
-
-    discriminator_updates: int = 1
-    """Discriminator updates, each on a batch of its own, to one generator update."""
-
-    generator_lr: float = 2e-4
-    """Adam's learning rate of the generator."""
-
-    discriminator_lr: float = 2e-4
-    """Adam's learning rate of the discriminator."""
-
-    beta1: float = 0.0
-    """Adam's momentum."""
-
-    beta2: float = 0.99
-    """Adam's memory of squared gradients."""
-
-    warmup: int = 0
-    """Steps over which the learning rates rise from zero."""
-
-    final_lr: float = 1.0
-    """Share of the learning rates that is left at the last step, reached along a cosine."""
-
-    clip_gradients: float = 0.0
-    """Largest norm of either player's gradient; 0 for no limit."""
-
-    average: float = 0.999
-    """Decay a step of the averaged generator, which is the one to use; it rises to this as (1 + n) / (10 + n)."""
-
-    average_start: int = 0
-    """Steps before averaging begins; until then the average is the generator itself."""
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Mixed precision; "auto" takes bf16 where the device multiplies it quickly, and float32 elsewhere."""
-
-    compile: bool = False
-    """Compile both networks with torch.compile."""
-
-    channels_last: bool = False
-    """Keep weights and maps with channels last in memory."""
-
-    seed: int = 0
-    """Seed of everything random; with the step it determines the order of data and every number drawn."""
-
-    log_every: int = 20
-    """Steps from one line of stats.jsonl to the next."""
-
-    preview_every: int = 500
-    """Steps from one sample sheet and held-out measurement to the next; 0 for none."""
-
-    checkpoint_every: int = 500
-    """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
-
-    keep: int = 2
-    """Checkpoints kept; 0 keeps all."""
-
-    minutes: float = 0.0
-    """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
-
-    tensorboard: bool = False
-    """Also write TensorBoard events."""
-
-    cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "discriminator_updates", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must lie in [0, 1), got {self.average}")
-
-    def lr_share(self, step: int) -> float:
-        """The share of the learning rates in force at a step."""
-        rise = min((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
-        fall = (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
-        return rise * (self.final_lr + (1 - self.final_lr) * fall)
-
-
 def accelerator(config: TrainConfig) -> Accelerator:
     """The processes and the device that `accelerate launch` or plain Python gave, at the precision that suits them."""
     cpu = config.cpu or not torch.cuda.is_available()
@@ -190,7 +103,7 @@ class Trainer:
         self.generator: HubModel = self._placed(generator)
         self.discriminator = self._placed(discriminator)
         self.average = AveragedModel(self.generator, avg_fn=self._averaged, use_buffers=False)
-        self.average.eval()
+        self.averaged = cast(HubModel, self.average.module.eval())
         betas = (config.beta1, config.beta2)
         self.optimizers = {
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.discriminator_lr, betas),
@@ -205,8 +118,8 @@ class Trainer:
             for parameter in module.parameters():
                 if parameter.ndim in formats:
                     parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
-        for parameter in module.parameters():
-            self._from_main(parameter.data)
+        for tensor in (*module.parameters(), *module.buffers()):
+            self._from_main(tensor.data)
         if self.config.compile:
             module.compile()
         return module
@@ -232,33 +145,34 @@ class Trainer:
         config, begun = self.config, time.monotonic()
         batches = iter(self._loader())
         bar = tqdm(total=config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=1.0)
+        seen: defaultdict[str, list[float]] = defaultdict(list)
         with stop_signals() as stop, bar, self._trackers() as trackers:
             while self.step < config.steps:
-                terms = self.play(batches)
+                for name, value in self.play(batches).items():
+                    seen[name].append(value)
                 self.step += 1
                 speed = config.batch * (self.step - bar.initial) / (time.monotonic() - begun)
                 if self.step % config.log_every == 0:
-                    shown = self._mean(terms)
-                    bar.set_postfix({"clips/s": f"{speed:.1f}"} | _short(shown))
+                    shown = {name: fmean(values) for name, values in seen.items()}
+                    seen.clear()
+                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | _short(shown))
                     trackers.log(self.step, shown | {"lr_share": config.lr_share(self.step - 1), "speed": speed})
                 bar.update()
                 if config.preview_every and self.step % config.preview_every == 0:
                     trackers.log(self.step, self._show())
                 late = config.minutes and time.monotonic() - begun > 60 * config.minutes
-                if stopping := self._any(bool(stop or late)):
+                if self._any(bool(stop or late)):
                     break
                 if self.step % config.checkpoint_every == 0 and self.step < config.steps:
                     self.save()
-            else:
-                stopping = False
         if self.step > bar.initial:
             self.save()
-        return not stopping
+        return self.step >= config.steps
 
-    def play(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
-        """One step: the discriminator's updates, each on new batches, then the generator's on the last of them."""
+    def play(self, batches: Iterator[Batch]) -> dict[str, float]:
+        """One step's terms: the discriminator's updates, each on new batches, then the generator's on the last."""
         torch.manual_seed(mix(self.config.seed, 3, self.step, self.accelerator.process_index))
-        terms: dict[str, Tensor] = {}
+        terms: dict[str, float] = {}
         for number in range(self.config.discriminator_updates):
             parts = [next(batches).to(self.accelerator.device) for _ in range(self.config.accumulate)]
             terms |= self._update("discriminator", parts, number)
@@ -267,10 +181,8 @@ class Trainer:
         self.average.update_parameters(self.generator)
         return terms
 
-    def _update(
-        self, player: Literal["discriminator", "generator"], parts: Sequence[Batch], number: int
-    ) -> dict[str, Tensor]:
-        """One player's update on a batch in parts; its terms by name."""
+    def _update(self, player: Player, parts: Sequence[Batch], number: int) -> dict[str, float]:
+        """One player's update on a batch in parts; its terms by name, averaged over parts and processes."""
         network, optimizer = getattr(self, player), self.optimizers[player]
         terms_of = getattr(self.objective, f"{player}_terms")
         for other in PLAYERS:
@@ -287,25 +199,26 @@ class Trainer:
             for name, term in terms.items():
                 name = f"{player}/{name}"
                 total[name] = total.get(name, 0) + term.detach() / len(parts)
-        self._check(total)
+        means = self._mean(total)
+        self._check(means)
         self._share_gradients(network)
         if self.config.clip_gradients:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_gradients)
         for group in optimizer.param_groups:
             group["lr"] = getattr(self.config, f"{player}_lr") * self.config.lr_share(self.step)
         optimizer.step()
-        return total
+        return means
 
-    def _turn(self, player: str, number: int, part: int) -> Turn:
+    def _turn(self, player: Player, number: int, part: int) -> Turn:
         first = (part * self.accelerator.num_processes + self.accelerator.process_index) * self.micro_batch
-        seed = mix(self.config.seed, 4, self.step, PLAYERS.index(player), number)  # type: ignore[arg-type]
+        seed = mix(self.config.seed, 4, self.step, PLAYERS.index(player), number)
         draws = Draws(seed, first=first, total=self.config.batch, device=self.accelerator.device)
         return Turn(self.step, self.step / self.config.steps, draws)
 
-    def _check(self, terms: Mapping[str, Tensor]) -> None:
-        for name, term in terms.items():
-            if not math.isfinite(term.item()):
-                raise ValueError(f"step {self.step}: {name} is {term.item()}; the last checkpoint is untouched")
+    def _check(self, terms: Mapping[str, float]) -> None:
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise ValueError(f"step {self.step}: {name} is {value}; the last checkpoint is untouched")
 
     def _share_gradients(self, network: nn.Module) -> None:
         """Averages the gradients over the processes in one exchange.
@@ -345,11 +258,11 @@ class Trainer:
         )
         return DataLoader(
             self.dataset,  # type: ignore[arg-type]
-            batch_sampler=order,  # type: ignore[arg-type]
+            batch_sampler=order,
             collate_fn=self.collate,
             num_workers=self.workers,
             pin_memory=self.accelerator.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_the_main_process,
+            worker_init_fn=leave_signals_to_parent,
         )
 
     # --------------------------------------------------------------------------------- what a run leaves behind
@@ -370,15 +283,16 @@ class Trainer:
         metrics: Mapping[str, float] = {}
         if self.preview is not None and self.accelerator.is_main_process:
             with torch.no_grad():
-                metrics = self.preview(self.average.module, self.step, self.run / "samples")
+                metrics = self.preview(self.averaged, self.step, self.run / "samples")
         self.accelerator.wait_for_everyone()
         return metrics
 
     def save(self) -> None:
         """Writes a checkpoint to resume from, and the averaged generator to use."""
         if self.accelerator.is_main_process:
+            # In this order a kill in between is made good: the run resumes from before and writes both again.
+            self.averaged.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep=self.config.keep)
-            self.average.module.save_pretrained(self.run / "generator")
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> bool:
@@ -405,28 +319,3 @@ class Trainer:
 
 def _short(terms: Mapping[str, float]) -> dict[str, str]:
     return {f"{name[0]}:{name.partition('/')[2]}": f"{value:.3g}" for name, value in terms.items()}
-
-
-def _leave_signals_to_the_main_process(worker: int) -> None:
-    del worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list that SIGTERM or SIGINT fills, so that a step is finished and saved; a second signal acts as it used to."""
-    received: list[int] = []
-    before: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
-        received.append(number)
-        signal.signal(number, before[number])
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

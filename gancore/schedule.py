@@ -1,0 +1,95 @@
+"""TrainConfig: how long and how fast to train, and what to keep of it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long and how fast to train, and what to keep of it."""
+
+    steps: int = 100_000
+    """Generator updates in all."""
+
+    batch: int = 16
+    """Samples an update, over all processes and micro-batches together."""
+
+    accumulate: int = 1
+    """Micro-batches an update is cut into, to save memory; the update stays the same."""
+
+    discriminator_updates: int = 1
+    """Discriminator updates, each on a batch of its own, to one generator update."""
+
+    generator_lr: float = 2e-4
+    """Adam's learning rate of the generator."""
+
+    discriminator_lr: float = 2e-4
+    """Adam's learning rate of the discriminator."""
+
+    beta1: float = 0.0
+    """Adam's momentum."""
+
+    beta2: float = 0.99
+    """Adam's memory of squared gradients."""
+
+    warmup: int = 0
+    """Steps over which the learning rates rise from zero."""
+
+    final_lr: float = 1.0
+    """Share of the learning rates that is left at the last step, reached along a cosine."""
+
+    clip_gradients: float = 0.0
+    """Largest norm of either player's gradient; 0 for no limit."""
+
+    average: float = 0.999
+    """Decay a step of the averaged generator, which is the one to use; it rises to this as (1 + n) / (10 + n)."""
+
+    average_start: int = 0
+    """Steps before averaging begins; until then the average is the generator itself."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Mixed precision; "auto" takes bf16 where the device multiplies it quickly, and float32 elsewhere."""
+
+    compile: bool = False
+    """Compile both networks with torch.compile."""
+
+    channels_last: bool = False
+    """Keep weights and maps with channels last in memory."""
+
+    seed: int = 0
+    """Seed of everything random; with the step it determines the order of data and every number drawn."""
+
+    log_every: int = 20
+    """Steps from one line of stats.jsonl to the next."""
+
+    preview_every: int = 500
+    """Steps from one sample sheet and held-out measurement to the next; 0 for none."""
+
+    checkpoint_every: int = 500
+    """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
+
+    keep: int = 2
+    """Checkpoints kept; 0 keeps all."""
+
+    minutes: float = 0.0
+    """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
+
+    tensorboard: bool = False
+    """Also write TensorBoard events."""
+
+    cpu: bool = False
+    """Stay on the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "discriminator_updates", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must lie in [0, 1), got {self.average}")
+
+    def lr_share(self, step: int) -> float:
+        """The share of the learning rates in force at a step."""
+        rise = min((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
+        return rise * (self.final_lr + (1 - self.final_lr) * fall)
