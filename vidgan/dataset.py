@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -143,6 +143,7 @@ def require(condition: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Clips by (index, seed); everything random about a clip comes from the seed."""
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from io import BytesIO
 from itertools import dropwhile
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import av
 import numpy as np
@@ -52,6 +52,7 @@ class UnreadableError(ValueError):
     """A video that is broken, or shorter than it was said to be; the message names the file."""
 
 
+@runtime_checkable
 class Footage(Protocol):
     """A video of `frames` frames at `rate` frames per second."""
 

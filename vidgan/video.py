@@ -128,7 +128,7 @@ def write_clip(
     path: str | Path,
     frames: UInt8[Tensor, "time channel height width"] | UInt8[Tensor, "rows time channel height width"],
     *,
-    rate: Fraction | float,
+    rate: Fraction | float | int,
 ) -> None:
     """Writes the frames by the path's ending, whole or not at all; missing folders are made.
 
@@ -136,15 +136,11 @@ def write_clip(
     hundredth of a second; .png is a strip with the frames side by side, and one row under the other if there are rows;
     .npy takes any number of channels; no ending makes a folder of numbered PNG, which may replace only such a folder.
 
-    Raises ValueError for another ending, other than 1 or 3 channels, or a path that cannot be written.
+    Raises ValueError for another ending, other than 1 or 3 channels, no frames, or a path that cannot be written.
     """
     path = Path(path)
-    if path.suffix and path.suffix not in WRITERS:
-        raise ValueError(f"cannot write {path}: the ending must be one of {' '.join(WRITERS)}, or none, for a folder")
-    if path.suffix != ".npy" and frames.shape[-3] not in (1, 3):
-        raise ValueError(f"cannot write {path}: {frames.shape[-3]} channels are no picture; .npy takes them")
-    if frames.ndim == 5 and path.suffix not in (".png", ".npy"):
-        raise ValueError(f"cannot write {path}: only .png and .npy take several rows")
+    if complaint := why_not(path, frames, rate):
+        raise ValueError(f"cannot write {path}: {complaint}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix:
@@ -154,6 +150,19 @@ def write_clip(
             write_folder(path, frames.cpu())
     except (OSError, av.FFmpegError) as error:
         raise ValueError(f"cannot write {path}: {error}") from error
+
+
+def why_not(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
+    """What speaks against writing, or nothing."""
+    if path.suffix and path.suffix not in WRITERS:
+        return f"the ending must be one of {' '.join(WRITERS)}, or none for a folder"
+    if path.suffix != ".npy" and frames.shape[-3] not in (1, 3):
+        return f"{frames.shape[-3]} channels are no picture; .npy takes them"
+    if frames.ndim == 5 and path.suffix not in (".png", ".npy"):
+        return "only .png and .npy take several rows"
+    if not frames.numel():
+        return "there are no frames"
+    return "" if rate > 0 else f"the rate must be positive, not {rate}"
 
 
 def write_mp4(path: Path, frames: Frames, rate: Fraction) -> None:
