@@ -32,14 +32,17 @@ class Clip(NamedTuple):
     rate: Fraction
 
 
-def read_clip(path: str | Path, *, start: int = 0, frames: int | None = None, stride: int = 1) -> Clip:
+def read_clip(
+    path: str | Path, *, start: int = 0, frames: int | None = None, stride: int = 1, channels: int = 3
+) -> Clip:
     """Frames start, start + stride, ... of a film, a folder or zip of frames, a picture, or an array; all by default.
 
-    Films and pictures are RGB, arrays keep their channels. The rate is that of the frames given back.
+    Films and pictures are RGB, arrays keep their channels; `channels` tells one clip of other than 1, 3 or 4 channels
+    from a stack of grey ones. The rate is that of the frames given back.
 
     Raises FileNotFoundError if there is no such path, ValueError if it is no video or too short.
     """
-    footage = open_footage(path)
+    footage = open_footage(path, channels=channels)
     available = max(0, -(-(footage.frames - start) // stride))
     wanted = available if frames is None else frames
     if not 0 < wanted <= available:
@@ -49,7 +52,7 @@ def read_clip(path: str | Path, *, start: int = 0, frames: int | None = None, st
     return Clip(footage.read(start, wanted, stride=stride), footage.rate / stride)
 
 
-def open_footage(path: str | Path) -> Footage:
+def open_footage(path: str | Path, *, channels: int = 3) -> Footage:
     """The video at the path, by its ending. Raises FileNotFoundError or ValueError as read_clip does."""
     path = Path(path)
     if not path.exists():
@@ -60,7 +63,7 @@ def open_footage(path: str | Path) -> Footage:
     if ending in IMAGES:
         return open_pictures(str(path.parent), [path.name])
     if ending in ARRAYS:
-        videos = open_arrays(str(path))
+        videos = open_arrays(str(path), channels=channels)
         if len(videos) != 1:
             raise ValueError(f"{path} holds {len(videos)} videos, where one is wanted")
         return videos[0]
