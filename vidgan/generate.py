@@ -102,7 +102,7 @@ def labels_of(config: GenerateConfig, model: VideoGenerator) -> list[int]:
 def run_of(model: str) -> VideoConfig | None:
     """The settings of the run that a model folder lies in; None if it lies in none."""
     path = Path(model).parent / "config.json"
-    if not (Path(model).is_dir() and path.is_file()):
+    if not (model and Path(model).is_dir() and path.is_file()):
         return None
     try:
         return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
