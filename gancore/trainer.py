@@ -142,16 +142,16 @@ class Trainer:
         Raises ValueError if the checkpoint is of another architecture or a loss is no longer finite.
         """
         self.resume()
-        config, begun = self.config, time.monotonic()
+        config, first, begun = self.config, self.step, time.monotonic()
         batches = iter(self._loader())
-        bar = tqdm(total=config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=1.0)
+        bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True, mininterval=1.0)
         seen: defaultdict[str, list[float]] = defaultdict(list)
         with stop_signals() as stop, bar, self._trackers() as trackers:
             while self.step < config.steps:
                 for name, value in self.play(batches).items():
                     seen[name].append(value)
                 self.step += 1
-                speed = config.batch * (self.step - bar.initial) / (time.monotonic() - begun)
+                speed = config.batch * (self.step - first) / (time.monotonic() - begun)
                 if self.step % config.log_every == 0:
                     shown = {name: fmean(values) for name, values in seen.items()}
                     seen.clear()
@@ -165,7 +165,7 @@ class Trainer:
                     break
                 if self.step % config.checkpoint_every == 0 and self.step < config.steps:
                     self.save()
-        if self.step > bar.initial:
+        if self.step > first:
             self.save()
         return self.step >= config.steps
 
