@@ -11,7 +11,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancore.data import Draws
-from gancore.layers import ResidualBlock, SelfAttention, leaky_relu, orthogonal_, spectral_norm_, zero_last_
+from gancore.layers import (
+    Activation,
+    ResidualBlock,
+    SelfAttention,
+    leaky_relu,
+    orthogonal_,
+    spectral_norm_,
+    zero_last_,
+)
 
 Frames = Float[Tensor, "batch time channels height width"]
 
@@ -42,7 +50,7 @@ class DiscriminatorConfig:
     """Non-linearity of the blocks."""
 
     attention: int = 0
-    """Block after which the frames' maps attend to themselves, 1 being the first; 0 for none."""
+    """Block after which maps attend to themselves, after a 3-D block over time too, 1 being the first; 0 for none."""
 
     dropout: float = 0.0
     """Share of features that are dropped in every block while training."""
@@ -94,7 +102,7 @@ class Critic(nn.Module):
     def __init__(self, config: DiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
         super().__init__()
         self.patch, self.blocks_3d = config.patch, blocks_3d
-        self.activation = {"leaky": leaky_relu, "relu": F.relu}[config.activation]
+        self.activation: Activation = leaky_relu if config.activation == "leaky" else torch.relu
         widths = [channels * config.patch**2, *(config.channels * m for m in config.multipliers)]
         self.blocks = nn.ModuleList(
             ResidualBlock(
@@ -110,7 +118,8 @@ class Critic(nn.Module):
         )
         self.last = ResidualBlock(widths[-1], widths[-1], activation=self.activation)
         self.attention_after = config.attention
-        self.attention = SelfAttention(widths[config.attention]) if config.attention else None
+        dims = 3 if config.attention <= blocks_3d else 2
+        self.attention = SelfAttention(widths[config.attention], dims=dims) if config.attention else None
         # No bias: a relativistic game cannot see one, and rounding would make it drift.
         self.score = nn.Linear(widths[-1], 1, bias=False)
         self.project = nn.Embedding(classes, widths[-1]) if classes else None

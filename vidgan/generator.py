@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from gancore.data import Draws, mix
 from gancore.hub import HubModel
 from gancore.layers import ConditionalNorm, ResidualBlock, SelfAttention, orthogonal_, zero_last_
-from vidgan.recurrent import StateActivation, Unit, recurrent_unit, warp
+from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit, warp
 from vidgan.video import to_float, to_uint8
 
 
@@ -189,6 +189,7 @@ class MotionOutput(nn.Module):
         """Start as the last frame repeated: no motion, and next to no new content."""
         self.flow.weight.mul_(0.01)
         self.paint.weight.mul_(0.1)
+        assert self.paint.bias is not None
         self.paint.bias[self.layers * self.patch**2 : (self.layers + 1) * self.patch**2] = -4.0
 
     def begin(self, last: Tensor | None) -> list[Tensor]:
@@ -243,7 +244,7 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(Level(config, inputs, outputs, norms=norms) for inputs, outputs in pairwise(widths))
         if config.attention:
             self.levels[config.attention - 1].attention = SelfAttention(widths[config.attention])
-        output = {"motion": MotionOutput, "frames": FramesOutput}[config.output]
+        output: type[MotionOutput | FramesOutput] = MotionOutput if config.output == "motion" else FramesOutput
         self.output = output(config, shape.channels, norms=norms)
 
     def forward(
@@ -289,19 +290,22 @@ class Decoder(nn.Module):
 class ContextEncoder(nn.Module):
     """Past frames -> the initial state of every recurrent unit of the decoder, smallest map first (DVD-GAN-FP).
 
-    Every frame goes alone through residual blocks that halve the map. At each resolution the features of all frames are
-    joined: by a recurrent unit (any number of frames), or by a convolution over their stack (a fixed number, paper).
+    Every frame goes through residual blocks that halve the map. At each resolution the features of all frames are
+    joined: by a convolution over their stack (a fixed number, paper), or by a recurrent unit (any number of frames),
+    and then every frame comes with its difference to the one before, which shows movement finer than the maps do.
     """
 
     def __init__(self, config: GeneratorConfig, shape: ClipShape):
         super().__init__()
         self.config, self.frames = config, shape.context
         states = config.widths[-2::-1]  # the decoder's states, largest map first
-        inputs = [shape.channels * config.patch**2, *states[:-1]]
+        seen = shape.channels if config.context == "stack" else 2 * shape.channels
+        inputs = [seen * config.patch**2, *states[:-1]]
         self.blocks = nn.ModuleList(
             ResidualBlock(before, after, resample="down", first=number == 0)
             for number, (before, after) in enumerate(zip(inputs, states, strict=True))
         )
+        joins: list[nn.Module]
         if config.context == "stack":
             joins = [nn.Conv2d(shape.context * width, width, 3, padding=1) for width in states]
         else:
@@ -314,8 +318,10 @@ class ContextEncoder(nn.Module):
             if past.shape[1] < self.frames:
                 raise ValueError(f"this model needs {self.frames} past frames, got {past.shape[1]}")
             past = past[:, -self.frames :]
+        else:
+            past = torch.cat([past, past - torch.cat([past[:, :1], past[:, :-1]], 1)], 2)
         x = to_patches(rearrange(past, "b t c h w -> (b t) c h w"), self.config.patch)
-        states = []
+        states: list[Tensor] = []
         for block, join in zip(self.blocks, self.joins, strict=True):
             x = block(x)
             states.insert(0, self._join(x, join, len(past)))
@@ -335,8 +341,8 @@ def initialise_(generator: nn.Module, config: GeneratorConfig) -> None:
     for module in generator.modules():
         if isinstance(module, MotionOutput):
             module.reset()
-        elif hasattr(module, "gates") and "flow" in module.gates and not config.spectral_norm:
-            nn.init.zeros_(module.gates["flow"].weight)
+        elif isinstance(module, TSRU) and not config.spectral_norm:
+            nn.init.zeros_(module.gates["flow"].get_parameter("weight"))
 
 
 class VideoGenerator(HubModel):

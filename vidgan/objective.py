@@ -7,14 +7,19 @@ from typing import Literal
 
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.augment import Augment
+from gancore.data import Draws
 from gancore.losses import PairName, Penalties, adversarial_pair, clip_weights_, faded, instance_noise
 from gancore.trainer import Turn
 from vidgan.dataset import Clips
 from vidgan.discriminators import Glimpse, Scores, VideoDiscriminator
-from vidgan.generator import VideoGenerator
+from vidgan.generator import FramePredictor, VideoGenerator
+
+Generator = FramePredictor | VideoGenerator
+Futures = Float[Tensor, "batch samples time channels height width"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ class VideoObjective:
     """Weight of the distance between the mean of several futures and the true one; 0 leaves the game adversarial."""
 
     distance: Literal["l1", "l2"] = "l2"
-    """That distance, absolute or squared, a mean over pixels; on sparse frames the absolute one has an all-black trap."""
+    """That distance, absolute or squared, a mean over pixels; on sparse frames l1 has an all-black trap."""
 
     samples: int = 2
     """Futures of one past whose mean is pulled to the true one."""
@@ -57,11 +62,11 @@ class VideoObjective:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
 
     def discriminator_terms(
-        self, generator: nn.Module, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
+        self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
     ) -> Mapping[str, Tensor]:
         """Each discriminator's adversarial loss and the penalties that are due."""
         with torch.no_grad():
-            fake = self.imagine(generator, batch, turn, samples=1)[:, 0]
+            fake = imagine(generator, batch, turn.draws, samples=1)[:, 0]
         real, fake, glimpse = self._shown(discriminator, batch, fake, turn)
         pair = adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
         scores = discriminator(torch.cat([real, fake]), glimpse.twice(), batch.labels.repeat(2))
@@ -74,10 +79,10 @@ class VideoObjective:
         return terms
 
     def generator_terms(
-        self, generator: nn.Module, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
+        self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
     ) -> Mapping[str, Tensor]:
         """The adversarial loss under each discriminator and the pull of the mean future, if there is one."""
-        futures = self.imagine(generator, batch, turn, samples=self.samples if self.reconstruction else 1)
+        futures = imagine(generator, batch, turn.draws, samples=self.samples if self.reconstruction else 1)
         terms = {}
         if self.reconstruction:
             error = futures.mean(1) - batch.future
@@ -98,18 +103,6 @@ class VideoObjective:
         if self.clip_weights:
             clip_weights_(discriminator, self.clip_weights)
 
-    def imagine(self, generator: nn.Module, batch: Clips, turn: Turn, *, samples: int) -> Tensor:
-        """(batch samples time channel height width): futures of the batch's pasts, or whole clips of its classes."""
-        latent = turn.draws.normal(len(batch), samples, generator.config.latent)
-        latent = rearrange(latent, "b n z -> (b n) z")
-        steps = batch.frames.shape[1] - batch.context
-        if isinstance(generator, VideoGenerator):
-            labels = batch.labels if generator.embedding is not None else None
-            made = generator(latent, labels, steps=steps)
-        else:
-            made = generator(batch.past, latent, steps=steps)
-        return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
-
     def _shown(
         self, discriminator: VideoDiscriminator, batch: Clips, future: Tensor, turn: Turn
     ) -> tuple[Tensor, Tensor, Glimpse]:
@@ -118,8 +111,20 @@ class VideoObjective:
         glimpse = discriminator.glimpse(turn.draws, len(batch), frames=real.shape[1], context=batch.context)
         change = self.augment.draw(turn.draws, len(batch))
         std = faded(self.instance_noise, turn.progress)
-        shown = (instance_noise(self.augment.apply(clips, change), turn.draws, std=std) for clips in (real, fake))
-        return *shown, glimpse
+        real, fake = (instance_noise(self.augment.apply(clips, change), turn.draws, std=std) for clips in (real, fake))
+        return real, fake, glimpse
+
+
+def imagine(generator: Generator, batch: Clips, draws: Draws, *, samples: int) -> Futures:
+    """Futures of the batch's pasts, or whole clips of its classes."""
+    latent = rearrange(draws.normal(len(batch), samples, generator.config.latent), "b n z -> (b n) z")
+    steps = batch.frames.shape[1] - batch.context
+    if isinstance(generator, VideoGenerator):
+        labels = batch.labels.repeat_interleave(samples) if generator.embedding is not None else None
+        made = generator(latent, labels, steps=steps)
+    else:
+        made = generator(batch.past, latent, steps=steps)
+    return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
 
 
 def _judge(discriminator: VideoDiscriminator, name: str, glimpse: Glimpse, labels: Tensor, clips: Tensor) -> Tensor:

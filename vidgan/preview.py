@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from torch import nn
 
 from gancore.data import Draws, Sample
 from gancore.report import save_png, sheet
 from vidgan import metrics
 from vidgan.dataset import Clips, Dataset, collate
-from vidgan.generator import VideoGenerator
+from vidgan.objective import Generator, imagine
 from vidgan.video import to_uint8, write_clip
 
 SHOWN = 4
@@ -30,12 +29,13 @@ class Preview:
     rate: int = 8
     """Frames a second of the clips written."""
 
-    def __call__(self, generator: nn.Module, step: int, folder: Path) -> Mapping[str, float]:
+    @torch.no_grad()
+    def __call__(self, generator: Generator, step: int, folder: Path) -> Mapping[str, float]:
         """Writes step-<n>.png and .mp4 and returns the scores, if the generator predicts; changes nothing in it."""
         folder.mkdir(parents=True, exist_ok=True)
         device = next(generator.parameters()).device
         batch = self._batch(len(self.dataset)).to(device)
-        made = imagine(generator, batch, samples=self.samples, seed=0)
+        made = imagine(generator, batch, Draws(0, device=device), samples=self.samples)
         rows, labels = sheet_rows(batch, made, predicted=self.context > 0)
         save_png(sheet(rows, labels=labels), folder / f"step-{step:08d}.png")
         side_by_side = rearrange(to_uint8(made[:SHOWN, 0]), "b t c h w -> t c h (b w)")
@@ -46,20 +46,6 @@ class Preview:
         count = min(self.clips, size)
         items = [self.dataset[Sample(number * size // count, 0)] for number in range(count)]
         return collate(items, self.context)
-
-
-@torch.no_grad()
-def imagine(generator: nn.Module, batch: Clips, *, samples: int, seed: int) -> torch.Tensor:
-    """(batch samples time channel height width): futures of the batch's pasts, or clips of its classes."""
-    draws = Draws(seed, device=batch.frames.device)
-    latent = rearrange(draws.normal(len(batch), samples, generator.config.latent), "b n z -> (b n) z")
-    steps = batch.frames.shape[1] - batch.context
-    if isinstance(generator, VideoGenerator):
-        labels = batch.labels.repeat_interleave(samples) if generator.embedding is not None else None
-        made = generator(latent, labels, steps=steps)
-    else:
-        made = generator(batch.past, latent, steps=steps)
-    return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
 
 
 def sheet_rows(batch: Clips, made: torch.Tensor, *, predicted: bool) -> tuple[list[torch.Tensor], list[str]]:

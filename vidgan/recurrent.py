@@ -1,6 +1,7 @@
 """Recurrent units over maps: the ConvGRU of DVD-GAN and the transforming units (TSRU) of TriVD-GAN."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +24,17 @@ def identity_grid(like: Float[Tensor, "batch channels height width"]) -> Float[T
 def warp(
     x: Float[Tensor, "batch channels height width"], flow: Float[Tensor, "batch 2 height width"]
 ) -> Float[Tensor, "batch channels height width"]:
-    """x looked up, bilinearly, at each pixel's own position plus `flow` (x, y in pixels); edges are repeated."""
+    """x looked up, bilinearly, at each pixel's own position plus `flow` (x, y in pixels); edges are repeated.
+
+    Positions are kept in float32 at least: under mixed precision 60.3 would round to 60.25 or worse.
+    """
     height, width = x.shape[-2:]
+    flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
     position = identity_grid(flow) + flow
     scale = position.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
     grid = rearrange(position, "b two h w -> b h w two") * scale - 1
-    return F.grid_sample(x, grid.to(x.dtype), mode="bilinear", padding_mode="border", align_corners=True)
+    moved = F.grid_sample(x.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return moved.to(x.dtype)
 
 
 class RecurrentUnit(nn.Module):
@@ -58,16 +64,17 @@ class RecurrentUnit(nn.Module):
         steps = steps or inputs.shape[1]
         if state is None:
             state = inputs.new_zeros(len(inputs), self.hidden, *inputs.shape[-2:])
-        weights = {name: gate.weight for name, gate in self.gates.items()}
+        gates = cast(Mapping[str, nn.Conv2d], self.gates)
+        weights = {name: gate.weight for name, gate in gates.items()}
         of_state = {name: weight[:, : self.hidden] for name, weight in weights.items()}
         of_inputs = torch.cat([weight[:, self.hidden :] for weight in weights.values()])
-        bias = torch.cat([gate.bias for gate in self.gates.values()])
+        bias = torch.cat([gate.bias for gate in gates.values() if gate.bias is not None])
         driven = F.conv2d(rearrange(inputs, "b t c h w -> (b t) c h w"), of_inputs, bias, padding=self.padding)
         driven = rearrange(driven, "(b t) c h w -> t b c h w", b=len(inputs))
-        sizes = [gate.out_channels for gate in self.gates.values()]
+        sizes = [gate.out_channels for gate in gates.values()]
         states = []
         for step in range(steps):
-            drive = dict(zip(self.gates, driven[min(step, len(driven) - 1)].split(sizes, 1), strict=True))
+            drive = dict(zip(gates, driven[min(step, len(driven) - 1)].split(sizes, 1), strict=True))
             state = self.step(state, drive, of_state)
             states.append(state)
         return torch.stack(states, 1)
