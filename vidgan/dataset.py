@@ -126,9 +126,8 @@ class DataConfig:
             require(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}")
         for key in ("workers", "resize"):
             require(getattr(self, key) >= 0, f"{key} must not be negative, not {getattr(self, key)}")
-        require(
-            0 <= self.context < self.frames, f"context must lie in [0, frames) = [0, {self.frames}), not {self.context}"
-        )
+        limits = f"[0, frames) = [0, {self.frames})"
+        require(0 <= self.context < self.frames, f"context must lie in {limits}, not {self.context}")
         require(0 <= self.held_out <= 1, f"held_out must lie in [0, 1], not {self.held_out}")
         require(not (self.split_file and self.held_out_names), "split_file and held_out_names exclude each other")
         require(
