@@ -1,0 +1,32 @@
+# `make demo` and `make test` set up all they need in .venv; nothing is installed again until pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint clean
+
+setup: .venv/.installed
+
+.venv/.installed: pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: setup
+	rm -rf demo/run
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
+		tools/train_video.py --config configs/video/demo.yaml
+	$(BIN)/python tools/predict_video.py vidgan/assets/pedestrians.mp4 --model demo/run/generator \
+		--compare --out demo/future.png
+	$(BIN)/python tools/predict_video.py vidgan/assets/pedestrians.mp4 --model demo/run/generator \
+		--compare --out demo/future.mp4
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
