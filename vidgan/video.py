@@ -49,7 +49,7 @@ def read_clip(
         raise ValueError(
             f"{path} has {footage.frames} frames: {wanted} from number {start} on at stride {stride} cannot be had"
         )
-    return Clip(footage.read(start, wanted, stride=stride), footage.rate / stride)
+    return Clip(footage.read(start, wanted, stride=stride).contiguous(), footage.rate / stride)
 
 
 def open_footage(path: str | Path, *, channels: int = 3) -> Footage:
