@@ -62,8 +62,6 @@ class RecurrentUnit(nn.Module):
     ) -> Float[Tensor, "batch steps hidden height width"]:
         """The states after each of `steps` timesteps from `state` (None: zero); one input serves all steps."""
         steps = steps or inputs.shape[1]
-        if state is None:
-            state = inputs.new_zeros(len(inputs), self.hidden, *inputs.shape[-2:])
         gates = cast(Mapping[str, nn.Conv2d], self.gates)
         weights = {name: gate.weight for name, gate in gates.items()}
         of_state = {name: weight[:, : self.hidden] for name, weight in weights.items()}
@@ -71,6 +69,8 @@ class RecurrentUnit(nn.Module):
         bias = torch.cat([gate.bias for gate in gates.values() if gate.bias is not None])
         driven = F.conv2d(rearrange(inputs, "b t c h w -> (b t) c h w"), of_inputs, bias, padding=self.padding)
         driven = rearrange(driven, "(b t) c h w -> t b c h w", b=len(inputs))
+        zero = driven.new_zeros(len(inputs), self.hidden, *inputs.shape[-2:])
+        state = zero if state is None else state.to(driven.dtype)
         sizes = [gate.out_channels for gate in gates.values()]
         states = []
         for step in range(steps):

@@ -1,0 +1,68 @@
+"""Small networks of both presets, and clips to feed them."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gancore.config import parse
+from gancore.data import Draws
+from gancore.trainer import Turn
+from vidgan.config import VideoConfig
+from vidgan.dataset import Clips
+from vidgan.discriminators import DiscriminatorConfig
+from vidgan.generator import ClipShape, GeneratorConfig
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@cache
+def preset(name: str) -> VideoConfig:
+    """The defaults for "modern", and what configs/video says for "paper"."""
+    return VideoConfig() if name == "modern" else parse(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
+
+
+def small_generator(name: str, *, segment: int = 0) -> GeneratorConfig:
+    """The preset with few and narrow levels: a stride of 4, or of 8 in the modern preset."""
+    return replace(
+        preset(name).generator, channels=2, multipliers=(4, 3, 2), latent=6, embedding=5, attention=0, segment=segment
+    )
+
+
+def small_discriminator(name: str, *, frames: int = 2) -> DiscriminatorConfig:
+    """The preset with few and narrow blocks."""
+    return replace(preset(name).discriminator, channels=2, multipliers=(1, 2, 3), frames=frames)
+
+
+SHAPE = ClipShape(channels=1, height=16, width=16, context=2, frames=5)
+
+
+def stirred(module: nn.Module, strength: float = 0.2) -> nn.Module:
+    """The module with every parameter moved off its start, so that no path through it is shut, in eval mode."""
+    random = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += strength * torch.randn(parameter.shape, generator=random)
+    return module.eval()
+
+
+def clips(
+    batch: int, *, frames: int = 5, channels: int = 1, height: int = 16, width: int = 16, seed: int = 0
+) -> Tensor:
+    """Smooth random clips in [-1, 1], all frames different."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(batch * frames, channels, 4, 4, generator=random)
+    fine = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")
+    return torch.tanh(fine).view(batch, frames, channels, height, width)
+
+
+def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) -> Clips:
+    """A batch as the trainer hands it to the objective."""
+    return Clips(clips(size, frames=frames), torch.arange(size) % classes, context)
+
+
+def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> Turn:
+    """A turn at a step at which no lazy penalty is due, unless it is due every step."""
+    return Turn(step, progress, Draws(seed))
