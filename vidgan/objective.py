@@ -32,6 +32,9 @@ class VideoObjective:
     adversarial: float = 1.0
     """Weight of the game in the generator's loss."""
 
+    ramp: float = 0.0
+    """Share of the training over which that weight rises linearly from zero; until then reconstruction leads."""
+
     label_smoothing: float = 0.0
     """How far below 1 the target for real clips lies, for pairs that have targets."""
 
@@ -94,8 +97,9 @@ class VideoObjective:
         fakes = discriminator(fake, glimpse, batch.labels)
         with torch.no_grad():
             reals = discriminator(real, glimpse, batch.labels) if pair.uses_real else None
+        weight = self.adversarial * (min(turn.progress / self.ramp, 1.0) if self.ramp else 1.0)
         for name in Scores._fields:
-            terms[name] = self.adversarial * pair.generator(getattr(reals, name, None), getattr(fakes, name))
+            terms[name] = weight * pair.generator(getattr(reals, name, None), getattr(fakes, name))
         return terms
 
     def constrain(self, discriminator: nn.Module) -> None:
