@@ -61,7 +61,9 @@ class ResidualBlock(nn.Module):
         self.norm1 = norms(inputs) if norms else None
         self.norm2 = norms(outputs) if norms else None
         self.conv1 = convolution(dims, inputs, outputs, bias=norms is None)
-        self.conv2 = convolution(dims, outputs, outputs)
+        # What follows has a bias of its own or is a norm, and a relativistic game would cancel this one: Adam would only
+        # follow its rounding.
+        self.conv2 = convolution(dims, outputs, outputs, bias=False)
         self.shortcut = convolution(dims, inputs, outputs, kernel=1, bias=False) if inputs != outputs else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 

@@ -33,8 +33,8 @@ class TrainConfig:
     beta2: float = 0.99
     """Adam's memory of squared gradients."""
 
-    warmup: int = 0
-    """Steps over which the learning rates rise from zero."""
+    warmup: int = 100
+    """Steps over which the learning rates rise from zero; Adam's first ones follow rounding where a gradient is small."""
 
     final_lr: float = 1.0
     """Share of the learning rates that is left at the last step, reached along a cosine."""
