@@ -18,19 +18,19 @@ from torch import Tensor
 
 from gancore.atomic import replacing
 from gancore.config import to_dict
-from gancore.data import Draws, Sample, mix
+from gancore.data import Draws, Sample
 from gancore.tables import table
 from vidgan import metrics
 from vidgan.dataset import Clips, DataConfig, collate, open_dataset
 from vidgan.generate import run_of
 from vidgan.generator import FramePredictor
+from vidgan.objective import Futures, imagine
 from vidgan.predict import device
 
 ERRORS = (metrics.mse_per_frame, metrics.psnr, metrics.ssim)
 COLUMNS = 10
 """Lead times in a printed table, evenly spaced."""
 
-Futures = Float[Tensor, "batch samples time channels height width"]
 Curves = dict[str, Float[Tensor, " time"]]
 
 
@@ -51,7 +51,7 @@ class EvaluateConfig:
     """Clips measured, evenly spaced over the held-out ones; all of them if there are fewer."""
 
     batch: int = 4
-    """Clips at a time; the scores do not depend on it."""
+    """Clips at a time, which bounds the memory needed; the scores do not depend on it."""
 
     seed: int = 0
     """Seed of the futures."""
@@ -82,12 +82,14 @@ def behind_run_settings(flags: Sequence[str]) -> Iterator[list[str]]:
         yield ["--config", str(file), *flags]
 
 
+@torch.inference_mode()
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """The report: a protocol, scores by metric and forecast and lead time, ratios and diversity by lead time.
 
-    Memory is bounded by one batch. Raises ValueError if the model or the clips cannot be read or do not fit each other.
+    Raises ValueError if the model or the clips cannot be read or do not fit each other.
     """
-    model = FramePredictor.from_pretrained(config.model).to(device(cpu=config.cpu))
+    place = device(cpu=config.cpu)
+    model = FramePredictor.from_pretrained(config.model).to(place)
     if model.shape.channels != config.data.channels:
         raise ValueError(f"data.channels is {config.data.channels}, and {config.model} knows {model.shape.channels}")
     dataset = open_dataset(config.data, train=False)
@@ -96,19 +98,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     for first in tqdm(range(0, count, config.batch), unit="batch", leave=False):
         numbers = range(first, min(first + config.batch, count))
         items = [dataset[Sample(number * len(dataset) // count, 0)] for number in numbers]
-        batch = collate(items, config.data.context).to(device(cpu=config.cpu))
-        futures = imagine(model, batch, numbers, samples=config.samples, seed=config.seed)
+        batch = collate(items, config.data.context).to(place)
+        futures = imagine(
+            model, batch, Draws(config.seed, first=first, total=count, device=place), samples=config.samples
+        )
         for name, curve in curves(batch, futures).items():
             totals[name] = totals.get(name, 0) + curve.double().cpu() * len(batch) / count
     return {"protocol": protocol(config, count), **scores(totals)}
-
-
-@torch.inference_mode()
-def imagine(model: FramePredictor, batch: Clips, numbers: Sequence[int], *, samples: int, seed: int) -> Futures:
-    """Futures of the batch's pasts; those of a clip depend on its number alone."""
-    latents = [Draws(mix(seed, number)).normal(samples, model.config.latent) for number in numbers]
-    futures = model(batch.past, torch.cat(latents).to(batch.past.device), steps=batch.future.shape[1])
-    return rearrange(futures, "(b n) t c h w -> b n t c h w", n=samples)
 
 
 def curves(batch: Clips, futures: Futures) -> Curves:

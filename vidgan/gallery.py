@@ -21,7 +21,7 @@ def write_gallery(
     path: str | Path,
     clips: UInt8[Tensor, "clips time channel height width"],
     *,
-    rate: Fraction | float,
+    rate: Fraction | float | int,
     columns: int | None = None,
     labels: Sequence[str] | None = None,
 ) -> None:

@@ -89,6 +89,7 @@ def predict(config: PredictConfig) -> Prediction:
         context=config.context or model.shape.context,
         steps=steps if config.compare else 0,
         stride=config.stride,
+        channels=model.shape.channels,
     )
     frames = fitted(torch.cat([past, true]), model, size=config.size)
     past, true = frames[: len(past)], frames[len(past) :]
@@ -102,13 +103,13 @@ def device(*, cpu: bool = False) -> torch.device:
 
 
 def read_around(
-    clip: str, *, start: int | None, context: int, steps: int, stride: int
+    clip: str, *, start: int | None, context: int, steps: int, stride: int, channels: int = 3
 ) -> tuple[Frames, Frames, Fraction]:
     """The `context` frames before frame number `start` of a video, the `steps` frames from it on, and their rate.
 
     Without a start the frames are the last ones. Raises ValueError if the video is too short.
     """
-    footage = open_footage(clip)
+    footage = open_footage(clip, channels=channels)
     needed = (context + steps - 1) * stride + 1
     first = footage.frames - needed if start is None else start - context * stride
     if first < 0 or first + needed > footage.frames:

@@ -1,0 +1,77 @@
+"""Measure speed and memory on this machine: python tools/benchmark.py video."""
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from gancore.benchmark import in_own_process
+from gancore.config import parse, user_errors
+from vidgan.benchmark import reading, reading_report, report, speed
+from vidgan.config import VideoConfig
+from vidgan.dataset import DataConfig
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "video"
+
+SIZE = ["--data.height=64", "--data.width=64"]
+VIDEO = {
+    "tiny": [f"--config={CONFIGS / 'tiny.yaml'}"],
+    "modern": [],
+    "paper": [f"--config={CONFIGS / 'paper_64_fp.yaml'}", "--train.batch=2"],
+}
+NARROW = ["--generator.channels=16", "--discriminator.channels=16"]
+"""What makes the paper's 821 million parameters bearable on a CPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """Measure training, prediction and reading, each preset in a process of its own."""
+
+    subject: Literal["video"]
+    """What to measure."""
+
+    presets: tuple[str, ...] = tuple(VIDEO)
+    """Which presets to train and predict with."""
+
+    repeats: int = 5
+    """Times each thing is measured; the median counts."""
+
+    cpu: bool = False
+    """Stay on the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.presets) - set(VIDEO):
+            raise ValueError(f"presets: {', '.join(sorted(unknown))} is none of {', '.join(VIDEO)}")
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+
+def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
+    speeds = {}
+    for preset in config.presets:
+        narrow = NARROW if on_cpu and preset == "paper" else []
+        video = parse(VideoConfig, [*VIDEO[preset], *SIZE, *narrow, f"--train.cpu={str(on_cpu).lower()}"])
+        future = video.data.frames - video.data.context
+        name = f"{preset}, width {video.generator.channels}, {video.data.context} -> {future} frames"
+        speeds[name] = in_own_process(speed, video, repeats=config.repeats)
+    print(report(speeds))
+    with as_file(files("vidgan") / "assets" / "pedestrians.mp4") as film:
+        data = DataConfig(source=str(film), frames=16, context=0, held_out=1.0)
+        read = reading(str(film), data, repeats=config.repeats)
+    print()
+    print(reading_report(read, "16 frames of 64x64 from a 320x240 H.264 film"))
+
+
+@user_errors
+def main() -> None:
+    config = parse(BenchmarkConfig, positional=["subject"])
+    on_cpu = config.cpu or not torch.cuda.is_available()
+    where = "CPU" if on_cpu else torch.cuda.get_device_name()
+    print(f"torch {torch.__version__}, {where}, CPU threads: {torch.get_num_threads()}, clips of 64x64\n", flush=True)
+    measure_video(config, on_cpu=on_cpu)
+
+
+if __name__ == "__main__":
+    main()
