@@ -61,8 +61,7 @@ class ResidualBlock(nn.Module):
         self.norm1 = norms(inputs) if norms else None
         self.norm2 = norms(outputs) if norms else None
         self.conv1 = convolution(dims, inputs, outputs, bias=norms is None)
-        # What follows has a bias of its own or is a norm, and a relativistic game would cancel this one: Adam would only
-        # follow its rounding.
+        # A norm or a relativistic game cancels a bias here, and Adam would follow the rounding that is left of it.
         self.conv2 = convolution(dims, outputs, outputs, bias=False)
         self.shortcut = convolution(dims, inputs, outputs, kernel=1, bias=False) if inputs != outputs else nn.Identity()
         self.dropout = nn.Dropout(dropout)
@@ -202,5 +201,9 @@ def without_spectral_norm(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module).eval()
     for layer in list(weight_layers(module)):
         if parametrize.is_parametrized(layer):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+            # Not remove_parametrizations: it edits the layer's class, which copies share with the original.
+            weight = layer.weight.detach()
+            layer.__class__ = type(layer).__bases__[0]
+            del layer.parametrizations
+            layer.weight = nn.Parameter(weight)
     return module

@@ -34,7 +34,7 @@ class TrainConfig:
     """Adam's memory of squared gradients."""
 
     warmup: int = 100
-    """Steps over which the learning rates rise from zero; Adam's first ones follow rounding where a gradient is small."""
+    """Steps over which the learning rates rise from zero; without, Adam's first turns rounding into whole steps."""
 
     final_lr: float = 1.0
     """Share of the learning rates that is left at the last step, reached along a cosine."""
