@@ -1,6 +1,7 @@
 """Generators of clips: ConvGRUs at every resolution (DVD-GAN), conditioned on past frames (DVD-GAN-FP)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -15,7 +16,15 @@ from torch.utils.checkpoint import checkpoint
 
 from gancore.data import Draws, mix
 from gancore.hub import HubModel
-from gancore.layers import ConditionalNorm, ResidualBlock, SelfAttention, orthogonal_, zero_last_
+from gancore.layers import (
+    ConditionalNorm,
+    ResidualBlock,
+    SelfAttention,
+    TimestepBatchNorm,
+    orthogonal_,
+    weight_layers,
+    zero_last_,
+)
 from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit, warp
 from vidgan.video import to_float, to_uint8
 
@@ -264,15 +273,24 @@ class Decoder(nn.Module):
             x = F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
         carried: list[Any] = [states or [None] * len(self.levels), self.output.begin(last)]
         segment = self.config.segment or steps
+        make: Callable[..., tuple[Tensor, list[Any]]] = self._segment
+        if torch.is_grad_enabled() and segment < steps:
+            make = self._recomputed
         frames = []
         for start in range(0, steps, segment):
-            count = min(segment, steps - start)
-            if torch.is_grad_enabled() and segment < steps:
-                made, carried = checkpoint(self._segment, x, condition, carried, start, count, use_reentrant=False)
-            else:
-                made, carried = self._segment(x, condition, carried, start, count)
+            made, carried = make(x, condition, carried, start, min(segment, steps - start))
             frames.append(made)
         return torch.cat(frames, 1)
+
+    def _recomputed(
+        self, x: Tensor, condition: Tensor, carried: list[Any], start: int, steps: int
+    ) -> tuple[Tensor, list[Any]]:
+        """A segment of which nothing but its ends is kept until the gradient is computed."""
+        # Spectrally normalised weights that are cached must be so before, or a recomputation finds them made already.
+        for layer in weight_layers(self):
+            layer.weight  # noqa: B018
+        contexts = partial(_recomputation, self)
+        return checkpoint(self._segment, x, condition, carried, start, steps, use_reentrant=False, context_fn=contexts)
 
     def _segment(
         self, x: Tensor, condition: Tensor, carried: list[Any], start: int, steps: int
@@ -285,6 +303,25 @@ class Decoder(nn.Module):
             after.append(state)
         frames, memory = self.output(x, memory, condition, start)
         return frames, [after, memory]
+
+
+def _recomputation(module: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts of a segment's first computation and of its second, which is not another batch to the batch norms."""
+    return nullcontext(), same_statistics(module)
+
+
+@contextmanager
+def same_statistics(module: nn.Module) -> Iterator[None]:
+    """Batch norms in the module leave their running statistics as they are."""
+    norms = [norm for norm in module.modules() if isinstance(norm, TimestepBatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 class ContextEncoder(nn.Module):
@@ -402,10 +439,12 @@ class FramePredictor(HubModel):
         """Futures in [-1, 1]; with n latents a past, all those of the first past come first (many = batch x n).
 
         Frames of any size: they are padded to a multiple of the stride and cropped back. Raises ValueError for another
-        number of channels than trained, or too few past frames for a stacking encoder.
+        number of channels than trained, too few past frames for a stacking encoder, or latents that do not go round.
         """
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model knows frames of {self.shape.channels} channels, got {past.shape[2]}")
+        if not len(latent) or len(latent) % len(past):
+            raise ValueError(f"{len(latent)} latents for {len(past)} pasts: every past needs the same number of them")
         height, width = past.shape[-2:]
         stride = self.config.stride
         padding = (0, -width % stride, 0, -height % stride, 0, 0)

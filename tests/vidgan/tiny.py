@@ -3,17 +3,19 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancore.config import parse
 from gancore.data import Draws
+from gancore.layers import spectral_norm_, weight_layers
 from gancore.trainer import Turn
 from vidgan.config import VideoConfig
 from vidgan.dataset import Clips
 from vidgan.discriminators import DiscriminatorConfig
-from vidgan.generator import ClipShape, GeneratorConfig
+from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -39,13 +41,31 @@ def small_discriminator(name: str, *, frames: int = 2) -> DiscriminatorConfig:
 SHAPE = ClipShape(channels=1, height=16, width=16, context=2, frames=5)
 
 
-def stirred(module: nn.Module, strength: float = 0.2) -> nn.Module:
+def stirred(module: Any, strength: float = 0.2) -> Any:
     """The module with every parameter moved off its start, so that no path through it is shut, in eval mode."""
     random = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += strength * torch.randn(parameter.shape, generator=random)
+        for _ in range(10):  # power iterations, by which spectral norm follows
+            _ = [layer.train().weight for layer in weight_layers(module)]
     return module.eval()
+
+
+def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int = 0) -> FramePredictor:
+    """A small predictor of the preset, stirred, in eval mode."""
+    torch.manual_seed(1)
+    config = small_generator(name, segment=segment)
+    model = FramePredictor(config, shape)
+    return stirred(spectral_norm_(model) if config.spectral_norm else model)
+
+
+def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenerator:
+    """A small generator of whole clips of the preset, stirred, in eval mode."""
+    torch.manual_seed(1)
+    config = replace(small_generator(name, segment=segment), output="frames")
+    model = VideoGenerator(config, replace(SHAPE, context=0, classes=classes))
+    return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
 def clips(
