@@ -28,8 +28,9 @@ def convolution(dims: int, inputs: int, outputs: int, *, kernel: int = 3, bias: 
 
 
 def halve(x: Tensor) -> Tensor:
-    """The map (of a 5-D tensor its time too) average-pooled by two; an odd last row is kept."""
-    return (F.avg_pool2d if x.ndim == 4 else F.avg_pool3d)(x, 2, ceil_mode=True)
+    """The map (of a 5-D tensor its time too) average-pooled by two; an odd last row is kept, and a side of one."""
+    size = [min(2, side) for side in x.shape[2:]]
+    return F.avg_pool2d(x, size, ceil_mode=True) if x.ndim == 4 else F.avg_pool3d(x, size, ceil_mode=True)
 
 
 def double(x: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class VideoObjective:
         futures = imagine(generator, batch, turn.draws, samples=self.samples if self.reconstruction else 1)
         terms = {}
         if self.reconstruction:
-            error = futures.mean(1) - batch.future
+            error = futures.float().mean(1) - batch.future
             terms["reconstruction"] = self.reconstruction * (error.abs() if self.distance == "l1" else error**2).mean()
         if not self.adversarial:
             return terms

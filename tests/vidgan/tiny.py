@@ -14,7 +14,7 @@ from gancore.layers import spectral_norm_, weight_layers
 from gancore.trainer import Turn
 from vidgan.config import VideoConfig
 from vidgan.dataset import Clips
-from vidgan.discriminators import DiscriminatorConfig
+from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
 from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -66,6 +66,12 @@ def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenera
     config = replace(small_generator(name, segment=segment), output="frames")
     model = VideoGenerator(config, replace(SHAPE, context=0, classes=classes))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
+
+
+def discriminator(name: str, *, frames: int = 2, channels: int = 1, classes: int = 0) -> VideoDiscriminator:
+    """Small discriminators of the preset, stirred, in eval mode."""
+    torch.manual_seed(2)
+    return stirred(VideoDiscriminator(small_discriminator(name, frames=frames), channels=channels, classes=classes))
 
 
 def clips(
