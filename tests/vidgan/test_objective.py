@@ -1,0 +1,257 @@
+"""The game over clips: every term counts, pulls where it says, and reaches the player it is meant for alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from einops import rearrange
+from tiny import SHAPE, batch_of, discriminator, predictor, preset, synthesiser, turn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gancore.augment import Augment
+from gancore.losses import PAIRS, Penalties
+from vidgan.dataset import Clips
+from vidgan.generator import FramePredictor
+from vidgan.objective import VideoObjective, imagine
+
+PLAIN = VideoObjective(
+    pair="hinge", penalties=Penalties(), reconstruction=0.0, adversarial=1.0, ramp=0.0, augment=Augment()
+)
+EVERY_R1 = Penalties(r1=1.0, every=1)
+
+
+class Echo(FramePredictor):
+    """A predictor whose n-th future of a past is the given one plus the n-th of some constants."""
+
+    def __init__(self, future: Tensor, constants: list[float]):
+        super().__init__(predictor("modern").config, SHAPE)
+        self.future, self.constants = future, nn.Parameter(torch.tensor(constants))
+
+    def forward(self, past: Tensor, latent: Tensor, *, steps: int) -> Tensor:
+        made = self.future[:, None] + rearrange(self.constants, "n -> n 1 1 1 1")
+        assert steps == made.shape[2]
+        assert len(latent) == len(past) * len(self.constants)
+        return rearrange(made, "b n t c h w -> (b n) t c h w")
+
+
+def gradients(
+    objective: VideoObjective, player: str, *, name: str = "modern", step: int = 1, progress: float = 0.5
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The terms of one player's turn, and the gradient of their sum over all its parameters, as one vector."""
+    torch.manual_seed(0)
+    players = {"generator": predictor(name), "discriminator": discriminator(name)}
+    for other, network in players.items():
+        network.requires_grad_(other == player)
+    terms_of = getattr(objective, f"{player}_terms")
+    terms = dict(terms_of(players["generator"], players["discriminator"], batch_of(3), turn(step, progress=progress)))
+    sum(terms.values()).backward()
+    parameters = list(players[player].parameters())
+    return terms, torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
+
+
+def changes(objective: VideoObjective, player: str, *, than: VideoObjective = PLAIN, step: int = 1) -> bool:
+    """Whether the objective gives this player another gradient than the other one does."""
+    (_, ours), (_, theirs) = gradients(objective, player, step=step), gradients(than, player, step=step)
+    assert ours.isfinite().all()
+    return (ours - theirs).abs().max() > 1e-6 * theirs.abs().max()
+
+
+# ------------------------------------------------------------------------------------ every option counts
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"penalties": EVERY_R1},
+        {"penalties": Penalties(r2=1.0)},
+        {"penalties": Penalties(interpolated=10.0)},
+        {"penalties": Penalties(r1=1.0, sigma=0.01)},
+        {"augment": Augment(probability=1.0)},
+        {"instance_noise": 0.3},
+        {"pair": "wasserstein"},
+    ],
+    ids=str,
+)
+def test_every_option_of_the_discriminators_changes_their_gradient(options):
+    assert changes(replace(PLAIN, **options), "discriminator")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reconstruction": 1.0},
+        {"adversarial": 0.5},
+        {"ramp": 1.0},
+        {"augment": Augment(probability=1.0)},
+        {"instance_noise": 0.3},
+        {"pair": "relativistic"},
+    ],
+    ids=str,
+)
+def test_every_option_of_the_generator_changes_its_gradient(options):
+    assert changes(replace(PLAIN, **options), "generator")
+
+
+def test_distance_and_number_of_samples_change_what_reconstruction_pulls():
+    near = replace(PLAIN, reconstruction=1.0)
+    assert changes(replace(near, distance="l1"), "generator", than=near)
+    assert changes(replace(near, samples=3), "generator", than=near)
+
+
+@pytest.mark.parametrize("pair", ["minimax", "non-saturating", "least-squares"])
+def test_label_smoothing_changes_the_gradient_of_the_discriminators(pair):
+    sharp = replace(PLAIN, pair=pair)
+    assert changes(replace(sharp, label_smoothing=0.1), "discriminator", than=sharp)
+    assert not changes(replace(sharp, label_smoothing=0.1), "generator", than=sharp)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", ["modern", "paper"])
+def test_every_pair_gives_both_players_a_gradient(name, pair):
+    objective = replace(PLAIN, pair=pair)
+    for player in ("generator", "discriminator"):
+        terms, gradient = gradients(objective, player, name=name)
+        assert set(terms) == {"spatial", "temporal"}
+        assert gradient.isfinite().all()
+        assert gradient.abs().max() > 0
+
+
+def test_weights_are_clipped_only_where_it_is_asked_for():
+    network = discriminator("modern")
+    before = [parameter.clone() for parameter in network.parameters()]
+    PLAIN.constrain(network)
+    assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
+    replace(PLAIN, pair="wasserstein", clip_weights=0.01).constrain(network)
+    assert max(parameter.abs().max().item() for parameter in network.parameters()) == pytest.approx(0.01)
+
+
+def test_instance_noise_has_faded_at_the_end():
+    _, quiet = gradients(PLAIN, "discriminator", progress=1.0)
+    _, noisy = gradients(replace(PLAIN, instance_noise=0.3), "discriminator", progress=1.0)
+    assert torch.equal(quiet, noisy)
+
+
+def test_the_ramp_begins_with_nothing_of_the_game_and_ends_with_all_of_it():
+    ramped = replace(PLAIN, ramp=0.5)
+    for progress, share in [(0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)]:
+        whole, _ = gradients(PLAIN, "generator", progress=progress)
+        part, _ = gradients(ramped, "generator", progress=progress)
+        assert part["spatial"].item() == pytest.approx(share * whole["spatial"].item(), abs=1e-6)
+
+
+def test_lazy_penalties_are_paid_at_their_steps_alone_and_so_much_the_harder():
+    lazy = replace(PLAIN, penalties=Penalties(r1=1.0, every=4))
+    due, _ = gradients(lazy, "discriminator", step=8)
+    always, _ = gradients(replace(PLAIN, penalties=EVERY_R1), "discriminator", step=8)
+    assert set(due) == {"spatial", "spatial_r1", "temporal", "temporal_r1"}
+    assert set(gradients(lazy, "discriminator", step=9)[0]) == {"spatial", "temporal"}
+    torch.testing.assert_close(due["temporal_r1"], 4 * always["temporal_r1"])
+
+
+def test_the_terms_are_what_their_sum_is_made_of():
+    """Each discriminator's term moves that discriminator alone, and both together move as their sum."""
+    players = predictor("modern").requires_grad_(False), discriminator("modern")
+    terms = PLAIN.discriminator_terms(*players, batch_of(3), turn())
+    for name in ("spatial", "temporal"):
+        players[1].zero_grad()
+        terms[name].backward(retain_graph=True)
+        moved = {
+            part
+            for part, module in players[1].named_children()
+            if any(p.grad is not None and p.grad.any() for p in module.parameters())
+        }
+        assert moved == {name}
+
+
+# ------------------------------------------------------------------------------------------ reconstruction
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(3, 16, 16), (5, 8, 24), (9, 32, 32)])
+@pytest.mark.parametrize(("distance", "power"), [("l2", 2), ("l1", 1)])
+def test_a_constant_error_costs_the_weight_times_that_error_at_any_size(distance, power, frames, height, width):
+    objective = VideoObjective(reconstruction=20.0, distance=distance, adversarial=0.0, samples=1)
+    batch = Clips(torch.zeros(2, frames, 1, height, width), torch.zeros(2, dtype=torch.long), 2)
+    terms = objective.generator_terms(Echo(batch.future, [0.01]), discriminator("modern"), batch, turn())
+    assert set(terms) == {"reconstruction"}
+    assert terms["reconstruction"].item() == pytest.approx(20 * 0.01**power, rel=1e-5)
+
+
+def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_differ():
+    batch = batch_of(2)
+    objective = VideoObjective(reconstruction=1.0, adversarial=0.0, samples=2)
+    around = objective.generator_terms(Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, turn())
+    assert around["reconstruction"].item() == pytest.approx(0, abs=1e-12)
+    beside = objective.generator_terms(Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, turn())
+    assert beside["reconstruction"].item() == pytest.approx(0.3**2, rel=1e-5)
+
+
+# ------------------------------------------------------------------------------------ whose gradient it is
+
+
+@pytest.mark.parametrize("name", ["modern", "paper", "trivd"])
+def test_the_generator_learns_through_both_discriminators(name):
+    for term in ("spatial", "temporal"):
+        model, judge = predictor(name), discriminator(name).requires_grad_(False)
+        PLAIN.generator_terms(model, judge, batch_of(3), turn())[term].backward()
+        without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+        assert not without
+        assert all(parameter.grad is None for parameter in judge.parameters())
+
+
+@pytest.mark.parametrize("name", ["modern", "paper", "trivd"])
+def test_the_discriminators_turn_leaves_the_generator_without_a_gradient(name):
+    model, judge = predictor(name), discriminator(name)
+    objective = replace(PLAIN, penalties=Penalties(r1=1.0, r2=1.0))
+    sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(p.grad is not None for n, p in judge.named_parameters())
+
+
+def test_given_frames_are_shown_to_the_discriminators_as_they_are():
+    """With futures that equal the true ones, real and fake cannot be told apart."""
+    batch = batch_of(3)
+    objective = replace(PLAIN, pair="wasserstein", augment=Augment(probability=0.8))
+    terms = objective.discriminator_terms(Echo(batch.future, [0.0]), discriminator("modern"), batch, turn())
+    assert [term.item() for term in terms.values()] == pytest.approx([0, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["modern", "paper"])
+def test_the_players_of_whole_clips_learn_from_labels(name):
+    model, judge, batch = synthesiser(name), discriminator(name, classes=3), batch_of(4, context=0, classes=3)
+    sum(PLAIN.generator_terms(model, judge, batch, turn()).values()).backward()
+    assert model.embedding.get_parameter(
+        "weight" if name == "modern" else "parametrizations.weight.original"
+    ).grad.any()
+    futures = imagine(model, batch, turn().draws, samples=2)
+    assert futures.shape == (4, 2, 5, 1, 16, 16)
+
+
+# ------------------------------------------------------------------------------------------ mixed precision
+
+
+@pytest.mark.parametrize("name", ["modern", "paper", "trivd"])
+def test_mixed_precision_is_active_when_asked_for_and_gives_nearly_the_same_terms(name):
+    objective = replace(preset(name).objective, penalties=Penalties(r1=1.0, r2=1.0))
+    seen = set()
+    for player in ("generator", "discriminator"):
+        results = []
+        for mixed in (False, True):
+            model, judge = predictor(name, segment=2).train(), discriminator(name).train()
+            judge.spatial.blocks[0].conv1.register_forward_hook(lambda *seen_: seen.add(seen_[-1].dtype))
+            with parametrize.cached():
+                with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                    terms = getattr(objective, f"{player}_terms")(model, judge, batch_of(3), turn(0))
+                sum(term.float() for term in terms.values()).backward()
+            results.append({key: term.item() for key, term in terms.items()})
+            network = model if player == "generator" else judge
+            assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+        assert results[1] == pytest.approx(results[0], rel=0.2, abs=0.2)
+    assert seen == {torch.float32, torch.bfloat16}
+
+
+def test_impossible_objectives_are_refused():
+    with pytest.raises(ValueError, match="samples"):
+        VideoObjective(samples=0)
+    with pytest.raises(ValueError, match="label_smoothing"):
+        VideoObjective(pair="hinge", label_smoothing=0.1)
