@@ -1,24 +1,29 @@
 """SIGTERM and SIGINT as requests: what is at work is finished and saved first."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 REQUESTS = (signal.SIGTERM, signal.SIGINT)
+ECHO = 2.0
+"""Seconds within which a second signal is the same request: a terminal and a launcher both pass one on."""
 
 
 @contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list that SIGTERM or SIGINT fills, so that a step is finished and saved; a second signal acts as it used to."""
-    received: list[int] = []
+def stop_signals() -> Iterator[list[float]]:
+    """A list that SIGTERM or SIGINT fills, so that a step is finished and saved; a later one acts as it used to."""
+    received: list[float] = []
     before: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         del frame
-        received.append(number)
-        signal.signal(number, before[number])
+        received.append(time.monotonic())
+        if received[-1] - received[0] > ECHO:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
 
     for number in REQUESTS:
         before[number] = signal.signal(number, note)

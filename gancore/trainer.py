@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, Protocol, Self, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 import torch
 from accelerate import Accelerator
@@ -44,7 +44,7 @@ class Batch(Protocol):
 
     def __len__(self) -> int: ...
 
-    def to(self, device: torch.device) -> Self: ...
+    def to(self, device: torch.device) -> "Batch": ...
 
 
 class Objective(Protocol):
@@ -300,7 +300,7 @@ class Trainer:
         path = checkpoint.latest(self.run)
         if path is None:
             return False
-        self.step, state = checkpoint.load(path, map_location=self.accelerator.device)
+        self.step, state = checkpoint.load(path)
         modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         for name, module in modules.items():
             checkpoint.load_into(module, state[name], f"the {name} of {path}")
