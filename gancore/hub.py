@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Self, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -15,6 +15,9 @@ from gancore.atomic import replacing
 from gancore.checkpoint import load_into
 from gancore.config import from_dict, to_dict
 from gancore.layers import without_spectral_norm
+
+# Not typing.Self, which beartype cannot check on a single method.
+Model = TypeVar("Model", bound="HubModel")
 
 
 class HubModel(nn.Module):
@@ -37,7 +40,7 @@ class HubModel(nn.Module):
             partial.write_text(json.dumps({"model": type(self).__name__, **config}, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder_or_repo: str | os.PathLike[str]) -> Self:
+    def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
         """The model of a folder, or of a Hub repository, in eval mode on the CPU.
 
         Raises ValueError if there is no such model, or it is another kind of model or of another architecture.

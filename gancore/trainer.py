@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -39,6 +39,7 @@ class Turn:
     draws: Draws
 
 
+@runtime_checkable
 class Batch(Protocol):
     """What the objective is played on."""
 
@@ -47,6 +48,7 @@ class Batch(Protocol):
     def to(self, device: torch.device) -> "Batch": ...
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A game: the weighted terms of both players by name, whose sum is what each minimises."""
 
