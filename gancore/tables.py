@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 
-def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | str]], *, digits: int = 2) -> str:
+def table(
+    title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | int | str]], *, digits: int = 2
+) -> str:
     """Lines of a table: the title above the names of the rows, numbers right-aligned under the names of their columns.
 
     Raises ValueError if a row has another number of cells than there are columns.
@@ -20,5 +22,5 @@ def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float 
     )
 
 
-def _text(value: float | str, digits: int) -> str:
+def _text(value: float | int | str, digits: int) -> str:
     return value if isinstance(value, str) else f"{value:.{digits}f}"

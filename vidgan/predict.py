@@ -104,7 +104,7 @@ def device(*, cpu: bool = False) -> torch.device:
 
 def read_around(
     clip: str, *, start: int | None, context: int, steps: int, stride: int, channels: int = 3
-) -> tuple[Frames, Frames, Fraction]:
+) -> tuple[UInt8[Tensor, "past channel height width"], UInt8[Tensor, "future channel height width"], Fraction]:
     """The `context` frames before frame number `start` of a video, the `steps` frames from it on, and their rate.
 
     Without a start the frames are the last ones. Raises ValueError if the video is too short.

@@ -1,0 +1,54 @@
+"""What work costs: time, arithmetic and memory."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from gancore.benchmark import cost, in_own_process, matmul_rate, peak_bytes, seconds
+
+CPU = torch.device("cpu")
+MEGABYTES = 2**20
+
+
+def peak_after(megabytes: int) -> int:
+    block = np.ones(megabytes * MEGABYTES, np.uint8)
+    assert block[-1] == 1
+    return peak_bytes(CPU)
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_time_of_work_is_its_median():
+    waits = iter([0.0, 0.01, 0.2, 0.0, 0.01])
+    assert 0.005 < seconds(lambda: time.sleep(next(waits)), repeats=5, device=CPU) < 0.1
+
+
+def test_a_matrix_product_costs_two_operations_a_term():
+    a = torch.randn(8, 16)
+    found = cost(lambda: a @ a.T, repeats=1, device=CPU)
+    assert found.flops == 2 * 8 * 16 * 8
+    assert found.seconds > 0
+
+
+def test_a_matrix_product_reaches_the_rate_of_this_machine_and_no_more():
+    assert 1e7 < matmul_rate(CPU, size=128, repeats=2) < 1e16
+
+
+def test_a_process_of_its_own_does_not_count_what_the_parent_holds():
+    block = np.ones(600 * MEGABYTES, np.uint8)
+    peak = in_own_process(peak_after, 100)
+    assert 100 * MEGABYTES < peak
+    assert block[-1] == 1
+    assert peak_bytes(CPU) > 600 * MEGABYTES
+    assert peak < peak_bytes(CPU) - 200 * MEGABYTES
+
+
+def test_a_killed_process_is_an_error_in_one_line():
+    with pytest.raises(ValueError, match="was killed"):
+        in_own_process(killed)

@@ -1,0 +1,163 @@
+"""A clip in, its futures out."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from tiny import SHAPE, predictor
+
+from vidgan.predict import PredictConfig, Prediction, comparison, fitted, predict, read_around, write
+from vidgan.video import read_clip, write_clip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a predictor, 2 -> 3 frames of 16x16, grey."""
+    folder = tmp_path_factory.mktemp("model")
+    predictor("modern").save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """A clip of 12 grey frames, frame number n of shade n."""
+    frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 20, 24, 1), np.uint8)
+    np.save(tmp_path / "counted.npy", frames)
+    return str(tmp_path / "counted.npy")
+
+
+def numbers(frames: torch.Tensor) -> list[int]:
+    return frames[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "past", "future"),
+    [
+        ({"start": None, "context": 2, "steps": 0, "stride": 1}, [10, 11], []),
+        ({"start": None, "context": 2, "steps": 3, "stride": 1}, [7, 8], [9, 10, 11]),
+        ({"start": None, "context": 2, "steps": 2, "stride": 3}, [2, 5], [8, 11]),
+        ({"start": 4, "context": 3, "steps": 2, "stride": 1}, [1, 2, 3], [4, 5]),
+        ({"start": 5, "context": 2, "steps": 1, "stride": 2}, [1, 3], [5]),
+        ({"start": 12, "context": 12, "steps": 0, "stride": 1}, list(range(12)), []),
+    ],
+)
+def test_past_and_future_meet_at_the_start(counted, settings, past, future):
+    before, after, rate = read_around(counted, **settings)
+    assert (numbers(before), numbers(after)) == (past, future)
+    assert rate == Fraction(10) / settings["stride"]
+
+
+@pytest.mark.parametrize(("start", "context", "steps"), [(None, 13, 0), (1, 2, 0), (11, 2, 2), (-1, 1, 1), (13, 1, 0)])
+def test_a_clip_that_is_too_short_is_named_with_its_length(counted, start, context, steps):
+    with pytest.raises(ValueError, match=r"counted\.npy has 12 frames, too few for \d+ past"):
+        read_around(counted, start=start, context=context, steps=steps, stride=1)
+
+
+def test_only_the_frames_needed_are_read_of_a_long_film(tmp_path):
+    frames = torch.arange(0, 240, 4, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 16, 16)
+    write_clip(tmp_path / "film.mp4", frames, rate=25)
+    past, future, rate = read_around(str(tmp_path / "film.mp4"), start=30, context=2, steps=1, stride=1)
+    assert rate == 25
+    assert (torch.cat([past, future]).float().mean((1, 2, 3)) - torch.tensor([112.0, 116, 120])).abs().max() < 3
+
+
+def test_lengths_default_to_those_trained_on_and_the_rate_is_the_files_own(model, counted):
+    prediction = predict(PredictConfig(clip=counted, model=model))
+    assert numbers(prediction.past) == [10, 11]
+    assert prediction.futures.shape == (1, 3, 1, 20, 24)
+    assert prediction.true is None
+    assert prediction.rate == 10
+
+
+def test_the_true_future_is_held_back_from_the_model(model, counted, tmp_path):
+    known = predict(PredictConfig(clip=counted, model=model, compare=True, steps=4, samples=2))
+    assert numbers(known.past) == [6, 7]
+    assert numbers(known.true) == [8, 9, 10, 11]
+    np.save(tmp_path / "cut.npy", np.load(counted)[:8])
+    blind = predict(PredictConfig(clip=str(tmp_path / "cut.npy"), model=model, steps=4, samples=2))
+    assert torch.equal(known.futures, blind.futures)
+
+
+def test_samples_differ_repeat_by_seed_and_do_not_depend_on_how_many_there_are(model, counted):
+    three = predict(PredictConfig(clip=counted, model=model, samples=3, seed=1)).futures
+    one = predict(PredictConfig(clip=counted, model=model, samples=1, seed=1)).futures
+    other = predict(PredictConfig(clip=counted, model=model, samples=1, seed=2)).futures
+    assert torch.equal(three[:1], one)
+    assert not torch.equal(three[0], three[1])
+    assert not torch.equal(one, other)
+
+
+def test_a_grey_model_sees_the_luminance_of_a_colour_clip():
+    green = torch.tensor([0, 255, 0], dtype=torch.uint8)[None, :, None, None].expand(2, 3, 16, 16)
+    frames = fitted(green, predictor("modern"), size="")
+    assert frames.shape == (2, 1, 16, 16)
+    assert frames.unique().tolist() == [150]
+
+
+def test_a_colour_model_sees_a_grey_clip_as_rgb():
+    grey = torch.full((2, 1, 16, 16), 9, dtype=torch.uint8)
+    assert fitted(grey, predictor("modern", replace(SHAPE, channels=3)), size="").shape == (2, 3, 16, 16)
+
+
+def test_channels_that_mean_nothing_to_the_model_are_refused():
+    with pytest.raises(ValueError, match="5 channels, which cannot become 1"):
+        fitted(torch.zeros(2, 5, 16, 16, dtype=torch.uint8), predictor("modern"), size="")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [
+        ("modern", "", (20, 24)),
+        ("modern", "12x8", (12, 8)),
+        ("modern", "12,8", (12, 8)),
+        ("modern", "trained", (16, 16)),
+        ("paper", "", (16, 16)),
+        ("paper", "24x24", (24, 24)),
+    ],
+)
+def test_frames_keep_their_size_unless_asked_or_the_model_starts_from_a_map(name, size, expected):
+    frames = torch.zeros(2, 1, 20, 24, dtype=torch.uint8)
+    assert fitted(frames, predictor(name), size=size).shape[2:] == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"size": "64"}, "size should be HEIGHTxWIDTH"),
+        ({"samples": 0}, "samples must be"),
+        ({"steps": -1}, "steps must"),
+    ],
+)
+def test_impossible_settings_are_named(settings, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        PredictConfig(clip="clip.mp4", model="model", **settings)
+
+
+def made(*, samples: int, true: torch.Tensor | None, future: torch.Tensor) -> Prediction:
+    past = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    return Prediction(past, future.expand(samples, -1, -1, -1, -1), true, Fraction(12))
+
+
+def test_a_comparison_shows_past_and_future_of_truth_and_prediction(tmp_path):
+    future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
+    write(made(samples=2, true=future, future=future), tmp_path / "check.mp4")
+    clip = read_clip(tmp_path / "check.mp4")
+    assert clip.rate == 12
+    assert clip.frames.shape == (5, 3, 8, 8 + 2 + 8 + 2 + 8)
+    assert [frame.float().mean().item() > 128 for frame in clip.frames[..., :8]] == [False, False, True, True, True]
+
+
+def test_without_a_comparison_only_the_future_is_written(tmp_path):
+    future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
+    write(made(samples=1, true=None, future=future), tmp_path / "future.mp4")
+    assert read_clip(tmp_path / "future.mp4").frames.shape == (3, 3, 8, 8)
+
+
+def test_scores_stand_beside_those_of_the_last_frame_repeated():
+    true = torch.full((3, 1, 8, 8), 51, dtype=torch.uint8)
+    text = comparison(made(samples=2, true=true, future=true))
+    rows = {line[:20].strip(): line[20:].split() for line in text.splitlines()}
+    assert rows["mean of 2 samples"] == rows["one sample"] == ["100.00", "1.000"]
+    assert rows["last frame repeated"][0] == "13.98"  # an error of a fifth of the range
