@@ -25,7 +25,8 @@ from gancore.layers import (
     weight_layers,
     zero_last_,
 )
-from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit, warp
+from vidgan.output import FramesOutput, MotionOutput
+from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit
 from vidgan.video import to_float, to_uint8
 
 
@@ -154,90 +155,6 @@ class Level(nn.Module):
         return rearrange(y, "(b t) c h w -> b t c h w", t=steps), states[:, -1]
 
 
-class FramesOutput(nn.Module):
-    """Frames made all anew: norm, ReLU, 3x3 convolution, tanh."""
-
-    def __init__(self, config: GeneratorConfig, channels: int, *, norms: Callable[[int], ConditionalNorm]):
-        super().__init__()
-        self.norm = norms(config.widths[-1])
-        self.conv = nn.Conv2d(config.widths[-1], channels * config.patch**2, 3, padding=1)
-        self.patch = config.patch
-
-    def begin(self, last: Tensor | None) -> list[Tensor]:
-        """Nothing is carried from frame to frame."""
-        del last
-        return []
-
-    def forward(
-        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """(Frames in [-1, 1], what the next segment needs)."""
-        x = rearrange(features, "b t c h w -> (b t) c h w")
-        x = self.conv(torch.relu(self.norm(x, condition, start)))
-        frames = torch.tanh(F.pixel_shuffle(x, self.patch))
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(features)), carried
-
-
-class MotionOutput(nn.Module):
-    """Frames as moved copies of the last seen frame, blended with new content where it shows nothing.
-
-    Every layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each frame is
-    looked up once in the last seen one and does not blur by repeated interpolation. Masks over the layers and the new
-    content sum to one at every pixel. Untrained, it repeats the last frame.
-    """
-
-    def __init__(self, config: GeneratorConfig, channels: int, *, norms: Callable[[int], ConditionalNorm]):
-        super().__init__()
-        self.patch, self.layers, self.channels = config.patch, config.layers, channels
-        self.norm = norms(config.widths[-1])
-        self.flow = nn.Conv2d(config.widths[-1], 2 * config.layers, 3, padding=1)
-        self.paint = nn.Conv2d(config.widths[-1], (config.layers + 1 + channels) * config.patch**2, 3, padding=1)
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Start as the last frame repeated: no motion, and next to no new content."""
-        self.flow.weight.mul_(0.01)
-        self.paint.weight.mul_(0.1)
-        assert self.paint.bias is not None
-        self.paint.bias[self.layers * self.patch**2 : (self.layers + 1) * self.patch**2] = -4.0
-
-    def begin(self, last: Tensor | None) -> list[Tensor]:
-        """(The last seen frame, a composed flow of zero for every layer)."""
-        assert last is not None
-        batch, _, height, width = last.shape
-        return [last, last.new_zeros(batch * self.layers, 2, height // self.patch, width // self.patch)]
-
-    def forward(
-        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """(Frames in [-1, 1], what the next segment needs)."""
-        last, composed = carried
-        batch, steps = features.shape[:2]
-        x = torch.relu(self.norm(rearrange(features, "b t c h w -> (b t) c h w"), condition, start))
-        flows = rearrange(self.flow(x), "(b t) (k two) h w -> t (b k) two h w", t=steps, two=2)
-        flows_so_far = []
-        for flow in flows:
-            composed = flow + warp(composed, flow)
-            flows_so_far.append(composed)
-        moved = self._look_up(last, torch.stack(flows_so_far))
-        painted = F.pixel_shuffle(self.paint(x), self.patch)
-        masks = painted[:, : self.layers + 1].softmax(1)
-        # Slightly more than tanh, clamped: so that black and white are reached, not approached.
-        content = (1.05 * torch.tanh(painted[:, None, self.layers + 1 :])).clamp(-1, 1)
-        layers = torch.cat([moved, content], 1)
-        frames = torch.einsum("fkhw,fkchw->fchw", masks, layers)
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), [last, composed]
-
-    def _look_up(self, last: Tensor, composed: Tensor) -> Tensor:
-        """The last frame moved by every timestep's and layer's flow: (batch time) layer channel height width."""
-        steps, flows = composed.shape[:2]
-        flow = rearrange(composed, "t f two h w -> (t f) two h w")
-        full = self.patch * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
-        repeated = last[:, None].expand(-1, self.layers, -1, -1, -1).reshape(flows, *last.shape[1:])
-        repeated = repeated[None].expand(steps, -1, -1, -1, -1).reshape(-1, *last.shape[1:])
-        return rearrange(warp(repeated, full), "(t b k) c h w -> (b t) k c h w", t=steps, k=self.layers)
-
-
 class Decoder(nn.Module):
     """The recurrent pyramid from a latent and initial states to frames; shared by synthesis and prediction."""
 
@@ -253,8 +170,11 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(Level(config, inputs, outputs, norms=norms) for inputs, outputs in pairwise(widths))
         if config.attention:
             self.levels[config.attention - 1].attention = SelfAttention(widths[config.attention])
-        output: type[MotionOutput | FramesOutput] = MotionOutput if config.output == "motion" else FramesOutput
-        self.output = output(config, shape.channels, norms=norms)
+        self.output: MotionOutput | FramesOutput = (
+            MotionOutput(widths[-1], shape.channels, patch=config.patch, layers=config.layers, norms=norms)
+            if config.output == "motion"
+            else FramesOutput(widths[-1], shape.channels, patch=config.patch, norms=norms)
+        )
 
     def forward(
         self,
