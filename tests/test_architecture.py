@@ -1,0 +1,83 @@
+"""Who imports whom, how long files are, and what the repository does not say."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = [name for name in ("gancore", "vidgan", "voxgan") if (ROOT / name).is_dir()]
+MAY_IMPORT = {
+    "gancore": {"gancore"},
+    "vidgan": {"gancore", "vidgan"},
+    "voxgan": {"gancore", "voxgan"},
+    "tools": {"gancore", "vidgan", "voxgan"},
+}
+SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))
+TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".json", ""}
+MODULES = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(source: Path) -> set[str]:
+    """The top names of all that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." if node.level else (node.module or "").partition(".")[0])
+    return names
+
+
+def ours() -> list[Path]:
+    """Every text file that belongs to the repository or is about to."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:  # an unpacked archive has no git
+        return SOURCES
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and path.suffix in TEXT]
+
+
+def test_the_sources_are_found():
+    assert {"gancore", "vidgan"} <= set(PACKAGES)
+    assert len(SOURCES) > 30
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=named)
+def test_imports_go_from_tools_to_halves_to_core_to_libraries(source):
+    folder = source.relative_to(ROOT).parts[0]
+    forbidden = {"gancore", "vidgan", "voxgan", "tools", "tests", "."} - MAY_IMPORT.get(folder, set(PACKAGES))
+    assert not imported(source) & forbidden
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=named)
+def test_a_file_has_at_most_400_lines_and_a_name_that_says_what_is_in_it(source):
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 400
+    assert source.stem not in {"utils", "util", "common", "misc", "base", "helpers", "helper"}
+
+
+@pytest.mark.parametrize("source", MODULES, ids=named)
+def test_a_module_says_what_it_is(source):
+    assert ast.get_docstring(ast.parse(source.read_text(encoding="utf-8")))
+
+
+def test_no_file_names_a_place_on_one_machine():
+    place = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|mnt|data|scratch)/\w|\b[A-Z]:\\\\?\w")
+    found = {
+        f"{named(path)}:{number}: {line.strip()}"
+        for path in ours()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if place.search(line)
+    }
+    assert not found

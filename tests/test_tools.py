@@ -1,0 +1,312 @@
+"""Every tool from end to end on tiny settings, and what it says where it cannot go on."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+
+from vidgan.video import read_clip, write_clip
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = f"--config={ROOT / 'configs' / 'video' / 'tiny.yaml'}"
+PEDESTRIANS = str(files("vidgan") / "assets" / "pedestrians.mp4")
+SMALL = ["--data.height=16", "--data.width=16", "--generator.multipliers=4,2", "--train.cpu", "--train.batch=2"]
+
+
+class Said(NamedTuple):
+    """What came of a run of a tool."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def use(capsys, monkeypatch, tmp_path):
+    """Runs a tool as its file is run, in a fresh folder but in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(tool: str, *flags: object) -> Said:
+        capsys.readouterr()
+        code = called(tool, *flags)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+def called(tool: str, *flags: object) -> int:
+    """The exit code of a tool."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    path = str(ROOT / "tools" / f"{tool}.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [path, *map(str, flags)])
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as leaving:
+            return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """The folder of a tiny prediction run."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert called("train_video", TINY, "--train.cpu", f"--run={folder}") == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def synthesis(tmp_path_factory):
+    """The folder of a tiny run of class-conditional synthesis, and of its videos."""
+    folder = tmp_path_factory.mktemp("synthesis")
+    for label in ("left", "right"):
+        for name in ("seen", "unseen"):
+            frames = torch.randint(256, (8, 1, 16, 16), dtype=torch.uint8)
+            write_clip(folder / "videos" / label / f"{name}.gif", frames, rate=10)
+    flags = ["--data.source", folder / "videos", "--data.labels", "--data.context=0", "--data.frames=4"]
+    flags += ["--data.held_out_names=unseen", "--generator.output=frames", "--train.steps=2", "--train.preview_every=0"]
+    assert called("train_video", TINY, *SMALL, *flags, f"--run={folder / 'run'}") == 0
+    return folder / "run"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ------------------------------------------------------------------------------------------------ from end to end
+
+
+def test_training_leaves_all_that_a_run_folder_promises(run):
+    left = {path.name for path in run.iterdir()}
+    assert {"config.json", "stats.jsonl", "samples", "generator", "checkpoint-00000020"} <= left
+    assert {path.name for path in (run / "generator").iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.suffix for path in (run / "samples").iterdir()} == {".png", ".mp4"}
+    lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "speed" in line] == [5, 10, 15, 20]
+
+
+def test_a_finished_run_given_back_its_own_settings_changes_nothing(run, use):
+    before = contents(run)
+    said = use("train_video", f"--config={run / 'config.json'}", f"--run={run}")
+    assert said.code == 0
+    assert "trained at step 20 of 20" in said.out
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("name", ["new/future.mp4", "future.gif", "frames"])
+def test_the_future_of_a_film_is_written_by_the_ending(run, use, name):
+    said = use("predict_video", PEDESTRIANS, "--model", run / "generator", "--out", name, "--size=24x32", "--samples=2")
+    assert said == Said(0, f"4 frames, 2 futures: {name}\n", "")
+    clip = read_clip(name)
+    assert clip.rate == 10
+    assert clip.frames.shape == (4, 3, 24, 32 + 2 + 32)
+
+
+def test_a_strip_has_a_row_for_each_future(run, use):
+    flags = ["--out=future.png", "--size=24,32", "--samples=3", "--steps=5", "--context=2", "--start=40", "--stride=2"]
+    assert use("predict_video", PEDESTRIANS, "--model", run / "generator", *flags).code == 0
+    with Image.open("future.png") as strip:
+        assert strip.size == (5 * 32, 3 * 24)
+
+
+def test_an_array_keeps_the_models_channels(run, use):
+    said = use("predict_video", PEDESTRIANS, f"--model={run / 'generator'}", "--out=future.npy", "--size=16x16")
+    assert said.code == 0
+    assert np.load("future.npy").shape == (4, 1, 16, 16)
+
+
+def test_a_comparison_prints_scores_beside_the_last_frame_repeated(run, use):
+    flags = ["--compare", "--size=24x32", "--samples=2", "--out=check.png"]
+    said = use("predict_video", PEDESTRIANS, "--model", run / "generator", *flags)
+    assert said.err == ""
+    rows = [line.split("  ")[0] for line in said.out.splitlines()]
+    assert rows == [
+        "4 frames",
+        "mean of 2 samples",
+        "one sample",
+        "last frame repeated",
+        "4 frames, 2 futures: check.png",
+    ]
+    assert len(re.findall(r"\d+\.\d\d +-?0\.\d{3}", said.out)) == 3
+    with Image.open("check.png") as sheet:
+        assert sheet.width > 8 * 32
+
+
+def test_an_older_file_gives_way_to_its_whole_successor(run, use):
+    Path("future.gif").write_bytes(b"older")
+    use("predict_video", PEDESTRIANS, "--model", run / "generator", "--out=future.gif", "--size=16x16")
+    assert read_clip("future.gif").frames.shape == (4, 3, 16, 16)
+    assert [path.name for path in Path().iterdir()] == ["future.gif"]
+
+
+def test_an_evaluation_takes_the_data_of_the_run_and_writes_a_report(run, use):
+    flags = ["--clips=3", "--samples=2", "--data.frames=6", "--out=new/report.json"]
+    said = use("evaluate_video", "--model", run / "generator", *flags)
+    assert said.code == 0
+    assert said.out.startswith("moving-mnist, held out: 3 clips of 32x32, 4 -> 2 frames, 2 samples, seed 0")
+    report = json.loads(Path("new/report.json").read_text())
+    assert report["protocol"]["data"]["frames"] == 6
+    assert len(report["ssim"]["all black"]) == 2
+
+
+def test_clips_are_made_of_a_class_by_its_name_or_of_all(synthesis, use):
+    made = []
+    for number, flags in enumerate([["--label=right"], ["--label=1"], ["--label=left"], []]):
+        out = f"{number}.npy"
+        said = use("generate_video", f"--model={synthesis / 'generator'}", "--count=2", f"--out={out}", *flags)
+        assert said == Said(0, f"2 clips of 4 frames: {out}\n", "")
+        made.append(np.load(out))
+    right, one, left, both = made
+    assert np.array_equal(right, one)
+    assert not np.array_equal(right, left)
+    assert np.array_equal(both, np.stack([left[0], right[1]]))
+
+
+def test_a_grid_of_clips_is_a_film(synthesis, use):
+    flags = ["--count=3", "--steps=6", "--truncation=0.5", "--rate=5", "--out=samples.mp4"]
+    assert use("generate_video", f"--model={synthesis / 'generator'}", *flags).code == 0
+    clip = read_clip("samples.mp4")
+    assert clip.rate == 5
+    assert clip.frames.shape == (6, 3, 16 + 2 + 16, 16 + 2 + 16)
+
+
+def test_the_benchmark_prints_training_prediction_and_reading(use):
+    said = use("benchmark", "video", "--presets=tiny", "--repeats=1", "--cpu")
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    for work in ("training step", "prediction"):
+        line = next(line for line in lines if line.startswith(f"tiny, width 4, 4 -> 4 frames: {work}"))
+        assert re.search(r" 4  +\d\.\d\d M +\d+\.\d\d +\d+ MiB +\d+\.\d\d +\d+% of \d+ GFLOP/s$", line)
+    assert next(line for line in lines if line.startswith("data path")).endswith("%")
+    assert next(line for line in lines if line.startswith("bare PyAV decoding")).endswith("100%")
+
+
+@pytest.mark.parametrize("tool", ["train_video", "predict_video", "generate_video", "evaluate_video", "benchmark"])
+def test_help_lists_every_setting_with_what_it_means(use, tool):
+    said = use(tool, "--help")
+    assert said.code == 0
+    assert said.err == ""
+    assert said.out.startswith(f"usage: {tool}.py")
+    bare = [line for line in said.out.splitlines() if re.fullmatch(r"  --[\w.]+ \S+ +\(type.*", line)]
+    assert not bare
+
+
+# ----------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.fixture
+def bad(tmp_path, run, synthesis):
+    """A folder of everything that can be wrong; its names stand in braces in the flags below."""
+    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.mp4").write_text("no film either")
+    (tmp_path / "short").mkdir()
+    write_clip(tmp_path / "short" / "short.mp4", torch.zeros(3, 3, 16, 16, dtype=torch.uint8), rate=10)
+    np.save(tmp_path / "four.npy", np.zeros((16, 16, 16, 4), np.uint8))
+    (tmp_path / "typo.yaml").write_text("train:\n  stepz: 3\n")
+    (tmp_path / "type.yaml").write_text("train:\n  steps: many\n")
+    (tmp_path / "twice.yaml").write_text("run: a\nrun: b\n")
+    for name, damage in {"cut": lambda data: data[: len(data) // 2], "text": lambda _: b"no weights"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_bytes((run / "generator" / "config.json").read_bytes())
+        weights = (run / "generator" / "model.safetensors").read_bytes()
+        (tmp_path / name / "model.safetensors").write_bytes(damage(weights))
+    other = json.loads((run / "generator" / "config.json").read_text())
+    other["config"]["channels"] = 8
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(json.dumps(other))
+    (tmp_path / "other" / "model.safetensors").write_bytes(weights)
+    return {"bad": tmp_path, "run": run, "model": run / "generator", "synthesis": synthesis / "generator"}
+
+
+PREDICT = ["predict_video", "{bad}/short/short.mp4", "--model={model}", "--size=16x16", "--context=1", "--out=o.gif"]
+TRAIN = ["train_video", TINY, "--train.cpu", "--run={bad}/run"]
+MISTAKES = {
+    "no such clip": (["predict_video", "none.mp4", "--model={model}"], "no such file or folder: none.mp4"),
+    "a text as a clip": (["predict_video", "{bad}/text.mp4", "--model={model}"], "cannot read .*text.mp4 as a video"),
+    "a clip too short": (["predict_video", "{bad}/short/short.mp4", "--model={model}"], "short.mp4 has 3 frames"),
+    "an empty folder": (["predict_video", "{bad}/empty", "--model={model}"], "empty holds no pictures"),
+    "four channels": (["predict_video", "{bad}/four.npy", "--model={model}"], "4 channels, which cannot become 1"),
+    "no clip": (["predict_video", "--model={model}"], "clip is required"),
+    "no model": ([*PREDICT, "--model={bad}/none"], "none is neither a folder with a model nor a Hub repository"),
+    "no weights": ([*PREDICT, "--model={bad}/empty"], "empty holds no model: config.json is missing"),
+    "cut weights": ([*PREDICT, "--model={bad}/cut"], "cut holds no model that can be read"),
+    "a text as weights": ([*PREDICT, "--model={bad}/text"], "text holds no model that can be read"),
+    "other weights": ([*PREDICT, "--model={bad}/other"], "is of another architecture"),
+    "another kind": ([*PREDICT, "--model={synthesis}"], "holds a VideoGenerator, and a FramePredictor is needed"),
+    "an unknown ending": ([*PREDICT, "--out=o.wmv"], "cannot write o.wmv: the ending must be"),
+    "below a file": ([*PREDICT, "--out={bad}/text.mp4/o.gif"], "cannot write .*text.mp4/o.gif"),
+    "strip below a file": ([*PREDICT, "--compare", "--steps=1", "--out={bad}/text.mp4/o.png"], "text.mp4"),
+    "over other files": ([*PREDICT, "--out={bad}/texts"], "the folder holds other files"),
+    "an unknown flag": ([*PREDICT, "--sample=3"], "unknown key --sample; did you mean --samples"),
+    "a wrong type": ([*PREDICT, "--samples=three"], "samples should be int, not three"),
+    "a wrong size": ([*PREDICT, "--size=big"], "size should be HEIGHTxWIDTH or trained, not big"),
+    "nothing to train on": ([*TRAIN, "--data.source={bad}/empty"], "no video.* in .*empty"),
+    "no such source": ([*TRAIN, "--data.source={bad}/none"], "no such file or folder: .*none"),
+    "texts to train on": (
+        [*TRAIN, "--data.source={bad}/texts", "--data.held_out=0"],
+        "no training clip.*1 videos found",
+    ),
+    "sixteen of three": (
+        [*TRAIN, "--data.source={bad}/short", "--data.frames=16", "--data.held_out=0"],
+        r"no training clip of 16 frames.*short\.mp4 has 3 frames",
+    ),
+    "no such config": ([*TRAIN, "--config={bad}/none.yaml"], "none.yaml: No such file or directory"),
+    "a typo": ([*TRAIN, "--config={bad}/typo.yaml"], "typo.yaml: unknown key train.stepz; did you mean train.steps"),
+    "a wrong type in a file": ([*TRAIN, "--config={bad}/type.yaml"], "type.yaml: train.steps should be int, not many"),
+    "a key twice": ([*TRAIN, "--config={bad}/twice.yaml"], "twice.yaml, line 1: run stands there twice"),
+    "an impossible pair": ([*TRAIN, "--data.context=8"], "data.context must lie in"),
+    "a run below a file": ([*TRAIN, "--run={bad}/text.mp4/run"], "text.mp4/run: Not a directory"),
+    "another generator": (
+        [*TRAIN, "--run={run}", "--generator.channels=8", "--train.steps=30"],
+        r"the generator of .*checkpoint-00000020 is of another architecture",
+    ),
+    "no model to measure": (["evaluate_video", "--model={bad}/none"], "none is neither a folder with a model"),
+    "a report below a file": (
+        ["evaluate_video", "--model={model}", "--out={bad}/text.mp4/r/r.json"],
+        "Not a directory",
+    ),
+    "channels to measure": (["evaluate_video", "--model={model}", "--data.channels=3"], "data.channels is 3, and"),
+    "a setting to measure": (["evaluate_video", "--model={model}", "--data.hight=3"], "did you mean --data.height"),
+    "a predictor to make": (["generate_video", "--model={model}"], "holds a FramePredictor, and a VideoGenerator"),
+    "an unknown class": (["generate_video", "--model={synthesis}", "--label=up"], "up is none of left, right"),
+    "no such class": (["generate_video", "--model={synthesis}", "--label=2"], "knows classes 0 to 1, not 2"),
+    "an unknown subject": (["benchmark", "music"], "subject should be .*video"),
+    "an unknown preset": (["benchmark", "video", "--presets=tiny,huge"], "presets: huge is none of"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_overwrites_nothing(use, bad, mistake):
+    flags, complaint = MISTAKES[mistake]
+    Path("o.gif").write_bytes(b"older")
+    before = contents(bad["run"]) | contents(bad["bad"])
+    tool, *rest = (flag.format(**bad) for flag in flags)
+    said = use(tool, *rest)
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith(f"{tool}.py: error: ")
+    assert said.err.count("\n") == 1
+    assert re.search(complaint, said.err), said.err
+    assert contents(bad["run"]) | contents(bad["bad"]) == before
+
+
+@pytest.mark.parametrize("mistake", ["no such clip", "sixteen of three"])
+def test_a_mistake_is_as_clear_in_a_process_of_its_own(bad, mistake):
+    flags, complaint = MISTAKES[mistake]
+    tool, *rest = (flag.format(**bad) for flag in flags)
+    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *rest]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=bad["bad"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"{tool}\.py: error: .*{complaint}.*\n", done.stderr), done.stderr
