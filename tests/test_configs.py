@@ -1,0 +1,143 @@
+"""Every shipped recipe can be read, built, and says what it is for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancore.config import parse, save, to_dict
+from gancore.layers import weight_layers
+from vidgan.config import VideoConfig, build_discriminator, clip_shape
+from vidgan.discriminators import VideoDiscriminator
+from vidgan.generator import FramePredictor, VideoGenerator
+
+ROOT = Path(__file__).resolve().parents[1]
+VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
+CLASSES = {"ucf101_128": 101, "dvdgan_256x48": 600}
+PAPER_GENERATOR = {
+    "unit": "gru",
+    "state_activation": "relu",
+    "blocks": 2,
+    "norm": "batch",
+    "patch": 1,
+    "start": "map",
+    "output": "frames",
+    "latent": 120,
+    "embedding": 120,
+    "attention": 0,
+    "spectral_norm": True,
+    "zero_last": False,
+}
+PAPER_DISCRIMINATOR = {
+    "split": "dvd",
+    "frames": 8,
+    "reduce": 2,
+    "patch": 1,
+    "activation": "relu",
+    "attention": 0,
+    "dropout": 0.0,
+    "spectral_norm": True,
+    "zero_last": False,
+}
+PAPER_TRAIN = {
+    "batch": 512,
+    "discriminator_updates": 2,
+    "generator_lr": 1e-4,
+    "discriminator_lr": 5e-4,
+    "beta1": 0.0,
+    "beta2": 0.999,
+    "warmup": 0,
+    "final_lr": 1.0,
+    "clip_gradients": 0.0,
+    "average": 0.9999,
+    "average_start": 20_000,
+}
+
+
+def read(name: str) -> VideoConfig:
+    return parse(VideoConfig, ["--config", str(ROOT / "configs" / "video" / f"{name}.yaml")])
+
+
+def picked(section: object, keys: dict[str, object]) -> dict[str, object]:
+    return {key: getattr(section, key) for key in keys}
+
+
+def test_there_are_recipes():
+    needed = {"tiny", "paper_64_fp", "trivd_64_fp", "bair_64_fp", "kinetics600_64_fp", "ucf101_128", "dvdgan_256x48"}
+    assert needed <= {path.stem for path in VIDEO}
+
+
+@pytest.mark.parametrize("path", VIDEO, ids=lambda path: path.stem)
+def test_a_recipe_can_be_read_and_built(path):
+    config = read(path.stem)
+    with torch.device("meta"):
+        shape = clip_shape(config.data, classes=CLASSES.get(path.stem, 2) if config.data.labels else 0)
+        # Without the power iterations by which spectral norm starts, which take seconds even on nothing.
+        generator = (FramePredictor if shape.context else VideoGenerator)(config.generator, shape)
+        judge = replace(config.discriminator, spectral_norm=False)
+        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=shape.classes)
+    assert list(weight_layers(generator))
+    assert list(weight_layers(discriminator))
+    assert config.train.batch % config.train.accumulate == 0
+
+
+@pytest.mark.parametrize("path", VIDEO, ids=lambda path: path.stem)
+def test_a_recipe_begins_with_a_lab_note_that_has_a_command_with_its_name(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    note = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    assert len(note) >= 3
+    assert any(f"configs/video/{path.name}" in line or "make demo" in line for line in note)
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("path", VIDEO, ids=lambda path: path.stem)
+def test_a_recipe_comes_back_from_what_a_run_writes_down(path, tmp_path):
+    config = read(path.stem)
+    written = tmp_path / "config.json"
+    save(config, written)
+    assert parse(VideoConfig, ["--config", str(written)]) == config
+
+
+@pytest.mark.parametrize("name", ["paper_64_fp", "dvdgan_256x48"])
+def test_the_paper_preset_has_the_settings_of_the_paper(name):
+    config = read(name)
+    assert picked(config.generator, PAPER_GENERATOR) == PAPER_GENERATOR
+    assert picked(config.discriminator, PAPER_DISCRIMINATOR) == PAPER_DISCRIMINATOR
+    assert picked(config.train, PAPER_TRAIN) == PAPER_TRAIN
+    assert config.generator.channels == config.discriminator.channels == 128
+    game = to_dict(config.objective)
+    assert (game["pair"], game["adversarial"], game["ramp"], game["reconstruction"]) == ("hinge", 1.0, 0.0, 0.0)
+    assert (game["penalties"]["r1"], game["penalties"]["r2"], game["penalties"]["interpolated"]) == (0.0, 0.0, 0.0)
+    assert (game["augment"]["probability"], game["instance_noise"], game["clip_weights"]) == (0.0, 0.0, 0.0)
+
+
+def test_the_paper_predictor_stacks_its_context_and_the_full_size_model_makes_256_pixels_in_48_frames():
+    assert read("paper_64_fp").generator.context == "stack"
+    full = read("dvdgan_256x48")
+    assert (full.data.height, full.data.width, full.data.frames, full.data.stride) == (256, 256, 48, 2)
+    assert full.generator.stride * 4 == 256
+    assert full.generator.segment > 0
+
+
+def test_trivd_differs_from_the_paper_preset_in_its_unit_and_its_split_alone():
+    paper, trivd = read("paper_64_fp"), read("trivd_64_fp")
+    moved = replace(paper.generator, unit="tsru-p")
+    assert trivd == replace(
+        paper, run=trivd.run, generator=moved, discriminator=replace(paper.discriminator, split="trivd")
+    )
+
+
+def test_published_sizes_stay_what_the_lab_notes_say():
+    """In millions: (generator, discriminators)."""
+    expected = {"paper_64_fp": (506, 315), "trivd_64_fp": (445, 315), "dvdgan_256x48": (333, 619)}
+    for name, sizes in expected.items():
+        config = read(name)
+        with torch.device("meta"):
+            shape = clip_shape(config.data, classes=CLASSES.get(name, 0))
+            generator = (FramePredictor if shape.context else VideoGenerator)(config.generator, shape)
+            plain = replace(config, discriminator=replace(config.discriminator, spectral_norm=False))
+            discriminator = build_discriminator(plain, classes=shape.classes)
+        counts = (sum(p.numel() for p in model.parameters()) for model in (generator, discriminator))
+        assert tuple(round(count / 1e6) for count in counts) == sizes
+        assert f"{sizes[0]} M parameters in the generator" in (ROOT / "configs/video" / f"{name}.yaml").read_text()
