@@ -33,6 +33,7 @@ def main() -> None:
         preview=Preview(dataset=held_out, context=config.data.context),
         accelerator=processes,
     )
+    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
     if processes.is_main_process:
         save(config, run / "config.json")
     finished = trainer.train()

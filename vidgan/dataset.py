@@ -195,14 +195,14 @@ class VideoClips:
         self.stretches, skipped = self._open(videos)
         self.ends = list(accumulate((stretch.last - stretch.first) // self.span for stretch in self.stretches))
         self.broken: set[str] = set()
-        if skipped:
-            log.warning("%d videos are skipped: %s", len(skipped), "; ".join(skipped[:20]))
         if not self.ends:
             raise ValueError(
                 f"no {'training' if train else 'held-out'} clip of {config.frames} frames at stride {config.stride} in "
                 f"{config.source}: {len(videos)} videos found, {len(skipped)} of this part skipped"
                 + (f" ({skipped[0]})" if skipped else "")
             )
+        if skipped:
+            log.warning("%d videos are skipped: %s", len(skipped), "; ".join(skipped[:20]))
 
     def _open(self, videos: list[Video]) -> tuple[list[Stretch], list[str]]:
         """The stretches of this part that hold a clip, and for each video without one a line that says why."""
