@@ -363,6 +363,8 @@ class FramePredictor(HubModel):
         """
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model knows frames of {self.shape.channels} channels, got {past.shape[2]}")
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
         if not len(latent) or len(latent) % len(past):
             raise ValueError(f"{len(latent)} latents for {len(past)} pasts: every past needs the same number of them")
         height, width = past.shape[-2:]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from gancore.data import Draws, Sample
 from gancore.report import save_png, sheet
@@ -38,7 +40,7 @@ class Preview:
         made = imagine(generator, batch, Draws(0, device=device), samples=self.samples)
         rows, labels = sheet_rows(batch, made, predicted=self.context > 0)
         save_png(sheet(rows, labels=labels), folder / f"step-{step:08d}.png")
-        side_by_side = rearrange(to_uint8(made[:SHOWN, 0]), "b t c h w -> t c h (b w)")
+        side_by_side = rearrange(pictured(made[:SHOWN, 0]), "b t c h w -> t c h (b w)")
         write_clip(folder / f"step-{step:08d}.mp4", side_by_side, rate=self.rate)
         return scores(batch, made) if self.context else {}
 
@@ -59,7 +61,14 @@ def sheet_rows(batch: Clips, made: torch.Tensor, *, predicted: bool) -> tuple[li
         for number, future in enumerate(futures[:2]):
             rows.append(torch.cat([black, future]))
             labels.append(f"sample {number + 1}")
-    return [to_uint8(row.cpu()) for row in rows], labels
+    return [pictured(row) for row in rows], labels
+
+
+def pictured(frames: Float[Tensor, "*shape channel height width"]) -> UInt8[Tensor, "*shape c height width"]:
+    """Frames of 1 or 3 channels in bytes, those of any other number by the mean of their channels."""
+    if frames.shape[-3] not in (1, 3):
+        frames = frames.mean(-3, keepdim=True)
+    return to_uint8(frames.cpu())
 
 
 def scores(batch: Clips, made: torch.Tensor) -> dict[str, float]:

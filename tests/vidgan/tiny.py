@@ -1,7 +1,7 @@
 """Small networks of both presets, and clips to feed them."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from gancore.config import parse
 from gancore.data import Draws
 from gancore.layers import spectral_norm_, weight_layers
-from gancore.trainer import Turn
-from vidgan.config import VideoConfig
-from vidgan.dataset import Clips
+from gancore.trainer import TrainConfig, Trainer, Turn, accelerator
+from vidgan.config import VideoConfig, build_discriminator, build_generator
+from vidgan.dataset import Clips, DataConfig, collate
 from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
 from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
+from vidgan.preview import Preview
+from vidgan.video import to_uint8
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -92,3 +94,46 @@ def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) 
 def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> Turn:
     """A turn at a step at which no lazy penalty is due, unless it is due every step."""
     return Turn(step, progress, Draws(seed))
+
+
+class Patterns:
+    """Six clips of two classes, held in memory."""
+
+    classes = ("still", "moving")
+
+    def __init__(self, *, frames: int, channels: int, height: int, width: int, broken: bool = False):
+        shown = clips(6, frames=frames, channels=channels, height=height, width=width)
+        self.clips, self.broken = to_uint8(shown), broken
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, sample: tuple[int, int]) -> tuple[Tensor, int]:
+        if self.broken:
+            raise KeyError("clip 4 lies on a disk that is gone")
+        return self.clips[sample[0]], sample[0] % 2
+
+
+def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
+    """Two steps of training at tiny sizes, whatever the size and length of the clips; labels if they are whole."""
+    config = replace(
+        preset("modern"),
+        data=data,
+        generator=replace(small_generator(name), output=preset(name).generator.output if data.context else "frames"),
+        discriminator=small_discriminator(name),
+        objective=replace(preset(name).objective, reconstruction=0.0),
+    )
+    train = TrainConfig(steps=2, batch=4, preview_every=2, log_every=1, cpu=True, precision=precision)
+    classes = 0 if data.context else 2
+    shown = Patterns(frames=data.frames, channels=data.channels, height=data.height, width=data.width, broken=broken)
+    return Trainer(
+        run,
+        train,
+        generator=build_generator(config, classes=classes),
+        discriminator=build_discriminator(config, classes=classes),
+        objective=config.objective,
+        dataset=shown,
+        collate=partial(collate, context=data.context),
+        preview=Preview(dataset=shown, context=data.context, clips=2, samples=2),
+        accelerator=accelerator(train),
+    )
