@@ -67,7 +67,7 @@ def test_several_futures_of_one_past_stand_together_in_the_order_of_their_latent
     together = model(past, latent, steps=2)
     for number in range(6):
         alone = model(past[number // 3, None], latent[number, None], steps=2)[0]
-        torch.testing.assert_close(together[number], alone, rtol=0, atol=1e-5)
+        torch.testing.assert_close(together[number], alone, rtol=0, atol=5e-4)
 
 
 @torch.no_grad()
