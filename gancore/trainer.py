@@ -1,6 +1,8 @@
 """The training loop of a two-player game: update, average, log, show, checkpoint, resume. It knows no domain."""
 
+import logging
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
@@ -72,7 +74,13 @@ def accelerator(config: TrainConfig) -> Accelerator:
     """The processes and the device that `accelerate launch` or plain Python gave, at the precision that suits them."""
     cpu = config.cpu or not torch.cuda.is_available()
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
-    return Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
+    processes = Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
+    asked_for_more = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
+    if asked_for_more and processes.num_processes == 1:
+        logging.getLogger(__name__).warning(
+            "accelerate launch --cpu has started one process only; --multi_gpu starts --num_processes, on a CPU too"
+        )
+    return processes
 
 
 class Trainer:
@@ -115,13 +123,13 @@ class Trainer:
 
     def _placed(self, module: Any) -> Any:
         module = module.to(self.accelerator.device).train()
+        for tensor in (*module.parameters(), *module.buffers()):
+            self._from_main(tensor.data)
         if self.config.channels_last:
             formats = {4: torch.channels_last, 5: torch.channels_last_3d}
             for parameter in module.parameters():
                 if parameter.ndim in formats:
                     parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
-        for tensor in (*module.parameters(), *module.buffers()):
-            self._from_main(tensor.data)
         if self.config.compile:
             module.compile()
         return module
@@ -143,6 +151,7 @@ class Trainer:
 
         Raises ValueError if the checkpoint is of another architecture or a loss is no longer finite.
         """
+        self.run.mkdir(parents=True, exist_ok=True)
         self.resume()
         config, first, begun = self.config, self.step, time.monotonic()
         batches = iter(self._loader())
