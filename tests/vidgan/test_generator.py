@@ -31,10 +31,10 @@ def test_a_future_depends_on_its_own_past_and_latent_alone(name, changed):
     model = predictor(name)
     given = {"past": clips(3)[:, :2], "latent": torch.randn(3, Z)}
     before = model(**given, steps=3)
-    given[changed][1] = -given[changed][1]
+    given[changed][0] = -given[changed][0]
     after = model(**given, steps=3)
-    assert torch.equal(before[[0, 2]], after[[0, 2]])
-    assert (before[1] - after[1]).abs().max() > 1e-4
+    assert torch.equal(before[1:], after[1:])
+    assert (before[0] - after[0]).abs().max() > 1e-4
 
 
 @torch.no_grad()
@@ -42,12 +42,12 @@ def test_a_future_depends_on_its_own_past_and_latent_alone(name, changed):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_made_clip_depends_on_its_own_latent_and_label_alone(name, changed):
     model = synthesiser(name)
-    given = {"latent": torch.randn(3, Z), "labels": torch.tensor([0, 1, 2])}
+    given = {"latent": torch.randn(3, Z), "labels": torch.tensor([1, 0, 2])}
     before = model(**given)
-    given[changed][1] = 2 * given[changed][1]
+    given[changed][0] = 2 * given[changed][0]
     after = model(**given)
-    assert torch.equal(before[[0, 2]], after[[0, 2]])
-    assert (before[1] - after[1]).abs().max() > 1e-4
+    assert torch.equal(before[1:], after[1:])
+    assert (before[0] - after[0]).abs().max() > 1e-4
 
 
 @torch.no_grad()
