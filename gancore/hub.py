@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -50,13 +51,13 @@ class HubModel(nn.Module):
             config = json.loads(config_path.read_text())
             kind = config.pop("model")
             weights = load_file(weights_path)
-        except (ValueError, KeyError, AttributeError, SafetensorError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise ValueError(f"{folder_or_repo} holds no model that can be read: {error}") from error
         if kind != cls.__name__:
-            raise ValueError(f"{folder_or_repo} holds a {kind}, and a {cls.__name__} is needed")
+            raise ValueError(f"{folder_or_repo} holds a {kind}, not the {cls.__name__} that is needed")
         types = get_type_hints(cls.__init__)
         try:
-            model = cls(*(from_dict(types[name], part) for name, part in config.items()))
+            model = cls(**{name: from_dict(types[name], part) for name, part in config.items()})
         except (KeyError, TypeError) as error:
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {error}") from error
         load_into(model, weights, str(weights_path))
@@ -64,8 +65,6 @@ class HubModel(nn.Module):
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, which is made if it is not there."""
-        import tempfile
-
         api = HfApi()
         api.create_repo(repo, private=private, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,197 @@
+"""A model that was saved is the same model when it is loaded, and anything else is refused by name."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+from torch import nn
+from torch.nn.utils import parametrize
+
+from gancore import hub
+from gancore.hub import HubModel
+from gancore.layers import spectral_norm_, weight_layers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    width: int = 4
+    sides: tuple[int, ...] = (3, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    layers: int = 2
+
+
+class Model(HubModel):
+    def __init__(self, shape: Shape, depth: Depth):
+        super().__init__(shape, depth)
+        self.layers = nn.Sequential(*(nn.Conv2d(shape.width, shape.width, shape.sides) for _ in range(depth.layers)))
+        self.norm = nn.BatchNorm2d(shape.width)
+
+    def forward(self, x):
+        return self.norm(self.layers(x))
+
+
+class Other(HubModel):
+    def __init__(self, shape: Shape):
+        super().__init__(shape)
+
+
+def model() -> Model:
+    torch.manual_seed(0)
+    trained = Model(Shape(sides=(3, 1)), Depth(layers=3))
+    trained(x())
+    return trained
+
+
+def x():
+    return torch.randn(2, 4, 9, 9, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    model().save_pretrained(tmp_path / "generator")
+    return tmp_path / "generator"
+
+
+@pytest.fixture
+def _no_network(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+def test_a_saved_model_is_the_same_when_loaded(saved):
+    loaded = Model.from_pretrained(saved)
+    assert not loaded.training
+    assert loaded.parts == (Shape(sides=(3, 1)), Depth(layers=3))
+    assert torch.equal(loaded(x()), model().eval()(x()))
+    assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
+
+
+def test_a_folder_may_be_given_as_text(saved):
+    assert torch.equal(Model.from_pretrained(str(saved))(x()), Model.from_pretrained(saved)(x()))
+
+
+def test_a_saved_model_is_readable_settings_and_weights_without_pickle(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
+    assert json.loads((saved / "config.json").read_text()) == {
+        "model": "Model",
+        "shape": {"width": 4, "sides": [3, 1]},
+        "depth": {"layers": 3},
+    }
+    length = int.from_bytes((saved / "model.safetensors").read_bytes()[:8], "little")
+    header = json.loads((saved / "model.safetensors").read_bytes()[8 : 8 + length])
+    assert header["layers.0.weight"]["shape"] == [4, 4, 3, 1]
+
+
+def test_saving_again_replaces_the_model(saved):
+    Model(Shape(width=2), Depth(layers=1)).save_pretrained(saved)
+    assert Model.from_pretrained(saved).parts == (Shape(width=2), Depth(layers=1))
+    assert len(list(saved.iterdir())) == 2
+
+
+def test_saving_leaves_a_spectrally_normalised_model_as_it_was_and_stores_plain_weights(tmp_path):
+    trained = spectral_norm_(model())
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    trained.save_pretrained(tmp_path)
+    assert trained.training
+    assert all(parametrize.is_parametrized(layer) for layer in weight_layers(trained))
+    assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+    loaded = Model.from_pretrained(tmp_path)
+    assert loaded.state_dict().keys() == model().state_dict().keys()
+    assert torch.equal(loaded(x()), trained.eval()(x()))
+    trained.train()(x()).sum().backward()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_in_which_a_file_is_missing_is_refused(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(ValueError, match=f"generator holds no model: {name} is missing"):
+        Model.from_pretrained(saved)
+
+
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize("name", ["nobody/has-this", "runs/x/generator", "/no/such/folder", "two words"])
+def test_what_is_neither_a_folder_nor_a_repository_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is neither a folder with a model nor a Hub repository in reach"):
+        Model.from_pretrained(name)
+
+
+def test_a_model_of_another_kind_is_refused(saved):
+    with pytest.raises(ValueError, match="generator holds a Model, not the Other that is needed"):
+        Other.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", "{}"])
+def test_settings_that_cannot_be_read_are_refused(saved, text):
+    (saved / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="generator holds no model that can be read"):
+        Model.from_pretrained(saved)
+
+
+def test_weights_that_were_cut_short_are_refused(saved):
+    weights = (saved / "model.safetensors").read_bytes()
+    (saved / "model.safetensors").write_bytes(weights[:-10])
+    with pytest.raises(ValueError, match="generator holds no model that can be read"):
+        Model.from_pretrained(saved)
+
+
+def test_the_order_of_settings_in_the_file_does_not_matter(saved):
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(dict(reversed(config.items()))))
+    assert Model.from_pretrained(saved).parts == (Shape(sides=(3, 1)), Depth(layers=3))
+
+
+def rewrite(saved: Path, **changes) -> None:
+    config = json.loads((saved / "config.json").read_text()) | changes
+    (saved / "config.json").write_text(json.dumps({name: part for name, part in config.items() if part is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"shape": {"widht": 4}}, "unknown key widht; did you mean width"),
+        ({"shape": {"width": "wide"}}, "width should be int"),
+        ({"depth": None}, "does not describe a Model"),
+        ({"breadth": {}}, "does not describe a Model"),
+        ({"shape": {"width": 5, "sides": [3, 1]}}, "model.safetensors is of another architecture"),
+        ({"depth": {"layers": 4}}, "model.safetensors is of another architecture"),
+    ],
+)
+def test_settings_that_do_not_describe_the_weights_are_refused(saved, changes, complaint):
+    rewrite(saved, **changes)
+    with pytest.raises(ValueError, match=complaint):
+        Model.from_pretrained(saved)
+
+
+def test_a_model_that_cannot_be_written_leaves_the_older_one_whole(saved, monkeypatch):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hub, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        Model(Shape(), Depth()).save_pretrained(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_model_is_uploaded_as_the_folder_that_is_saved(monkeypatch, saved):
+    requests = []
+
+    class Api:
+        """The Hub, which tests do not reach."""
+
+        def create_repo(self, repo, *, private, exist_ok):
+            requests.append((repo, private, exist_ok))
+
+        def upload_folder(self, *, repo_id, folder_path):
+            requests.append((repo_id, {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}))
+
+    monkeypatch.setattr(hub, "HfApi", Api)
+    model().push_to_hub("somebody/model", private=True)
+    files = {path.name: path.read_bytes() for path in saved.iterdir()}
+    assert requests == [("somebody/model", True, True), ("somebody/model", files)]
