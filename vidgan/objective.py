@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gancore.augment import Augment
 from gancore.data import Draws
+from gancore.layers import halve
 from gancore.losses import PairName, Penalties, adversarial_pair, clip_weights_, faded, instance_noise
 from gancore.trainer import Turn
 from vidgan.dataset import Clips
@@ -50,6 +51,9 @@ class VideoObjective:
     distance: Literal["l1", "l2"] = "l2"
     """That distance, absolute or squared, a mean over pixels; on sparse frames l1 has an all-black trap."""
 
+    scales: int = 1
+    """Resolutions at which it is taken, each half the one before: the coarse ones pull what is out of place."""
+
     samples: int = 2
     """Futures of one past whose mean is pulled to the true one."""
 
@@ -61,8 +65,9 @@ class VideoObjective:
 
     def __post_init__(self) -> None:
         adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
+        for name in ("samples", "scales"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def discriminator_terms(
         self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
@@ -88,8 +93,7 @@ class VideoObjective:
         futures = imagine(generator, batch, turn.draws, samples=self.samples if self.reconstruction else 1)
         terms = {}
         if self.reconstruction:
-            error = futures.float().mean(1) - batch.future
-            terms["reconstruction"] = self.reconstruction * (error.abs() if self.distance == "l1" else error**2).mean()
+            terms["reconstruction"] = self.reconstruction * self._far(futures.float().mean(1), batch.future)
         if not self.adversarial:
             return terms
         real, fake, glimpse = self._shown(discriminator, batch, futures[:, 0], turn)
@@ -106,6 +110,15 @@ class VideoObjective:
         """Clips the discriminators' weights if so asked."""
         if self.clip_weights:
             clip_weights_(discriminator, self.clip_weights)
+
+    def _far(self, mean: Tensor, true: Tensor) -> Tensor:
+        """The distance of two futures, a mean over pixels and over scales."""
+        error = rearrange(mean - true, "b t c h w -> (b t) c h w")
+        distances = []
+        for _ in range(self.scales):
+            distances.append((error.abs() if self.distance == "l1" else error**2).mean())
+            error = halve(error)
+        return torch.stack(distances).mean()
 
     def _shown(
         self, discriminator: VideoDiscriminator, batch: Clips, future: Tensor, turn: Turn

@@ -37,28 +37,6 @@ def warp(
     return moved.to(x.dtype)
 
 
-def splat(
-    x: Float[Tensor, "batch channels height width"], flow: Float[Tensor, "batch 2 height width"]
-) -> Float[Tensor, "batch channels height width"]:
-    """The sum of what arrives at each pixel when those of x move by `flow` (x, y in pixels), shared bilinearly.
-
-    What leaves the map is gone. The adjoint of looking up with zeros outside.
-    """
-    height, width = x.shape[-2:]
-    position = identity_grid(flow) + flow
-    corner = position.detach().floor()
-    share = position - corner
-    arrived = torch.zeros_like(x).flatten(2)
-    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        column, row = corner[:, 0] + right, corner[:, 1] + down
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        part = (share[:, 0] if right else 1 - share[:, 0]) * (share[:, 1] if down else 1 - share[:, 1])
-        index = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
-        arriving = (x * (part * inside)[:, None]).flatten(2)
-        arrived = arrived.scatter_add(2, index.flatten(1)[:, None].expand_as(arriving), arriving)
-    return arrived.view_as(x)
-
-
 class RecurrentUnit(nn.Module):
     """A gated recurrent unit whose gates are convolutions of [state; input], unrolled over time.
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidgan.recurrent import TSRU, ConvGRU, RecurrentUnit, recurrent_unit, splat, warp
+from vidgan.recurrent import TSRU, ConvGRU, RecurrentUnit, recurrent_unit, warp
 
 UNITS = ("gru", "tsru-c", "tsru-p", "tsru-s")
 
@@ -142,30 +142,3 @@ def test_units_run_under_mixed_precision(name):
     with torch.autocast("cpu", torch.bfloat16):
         made = unit(x)
     torch.testing.assert_close(made.float(), unit(x), rtol=0.1, atol=0.05)
-
-
-# ---------------------------------------------------------------------------------------------- splat
-
-
-def test_splatting_is_the_adjoint_of_looking_up_with_zeros_outside():
-    x, y = torch.randn(2, 3, 5, 6, dtype=torch.double), torch.randn(2, 3, 5, 6, dtype=torch.double)
-    flow = 2 * torch.randn(2, 2, 5, 6, dtype=torch.double)
-    around = F.pad(y, (8, 8, 8, 8))  # wide enough that edges are never repeated
-    looked_up = warp(around, F.pad(flow, (8, 8, 8, 8)))[..., 8:-8, 8:-8]
-    torch.testing.assert_close((splat(x, flow) * y).sum(), (x * looked_up).sum())
-
-
-def test_splatting_by_whole_pixels_copies_and_drops_what_leaves():
-    x = torch.randn(1, 2, 4, 5)
-    flow = torch.zeros(1, 2, 4, 5)
-    flow[:, 0], flow[:, 1] = 2, -1
-    moved = splat(x, flow)
-    torch.testing.assert_close(moved[..., :3, 2:], x[..., 1:, :3], rtol=0, atol=0)
-    assert (moved[..., 3, :] == 0).all()
-    assert (moved[..., :2] == 0).all()
-
-
-def test_splatting_has_the_gradients_of_finite_differences():
-    x = torch.randn(1, 2, 3, 4, dtype=torch.double, requires_grad=True)
-    flow = (torch.rand(1, 2, 3, 4, dtype=torch.double) * 0.8 + 0.1).requires_grad_()
-    assert torch.autograd.gradcheck(splat, (x, flow))
