@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+import torch
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
@@ -57,10 +58,11 @@ class HubModel(nn.Module):
             raise ValueError(f"{folder_or_repo} holds a {kind}, not the {cls.__name__} that is needed")
         types = get_type_hints(cls.__init__)
         try:
-            model = cls(**{name: from_dict(types[name], part) for name, part in config.items()})
+            with torch.device("meta"):  # no weights are drawn that would only be overwritten
+                model = cls(**{name: from_dict(types[name], part) for name, part in config.items()})
         except (KeyError, TypeError) as error:
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {error}") from error
-        load_into(model, weights, str(weights_path))
+        load_into(model.to_empty(device="cpu"), weights, str(weights_path))
         return model.eval()
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:

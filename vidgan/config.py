@@ -42,6 +42,10 @@ class VideoConfig:
             )
         if self.data.context == 0 and self.generator.output == "motion":
             raise ValueError("generator.output: without data.context there is no last frame to move; use frames")
+        if self.objective.penalties.sigma and self.discriminator.dropout:
+            raise ValueError(
+                "objective.penalties.sigma: two equal passes are needed; discriminator.dropout makes them differ"
+            )
         if self.data.context == 0 and self.objective.reconstruction:
             raise ValueError("objective.reconstruction: without data.context there is no true future to be near to")
 

@@ -222,7 +222,9 @@ def test_predict_takes_and_gives_bytes_of_the_clips_own_size(name):
 def test_a_saved_predictor_comes_back_with_the_same_futures(name, tmp_path):
     model, past, latent = predictor(name), clips(2)[:, :2], torch.randn(2, Z)
     model.save_pretrained(tmp_path)
+    random = torch.get_rng_state()
     loaded = FramePredictor.from_pretrained(tmp_path)
+    assert torch.equal(torch.get_rng_state(), random), "no weights are drawn only to be overwritten"
     assert (loaded.config, loaded.shape) == (model.config, model.shape)
     torch.testing.assert_close(loaded(past, latent, steps=4), model(past, latent, steps=4), rtol=0, atol=1e-5)
     assert not any(parametrize.is_parametrized(layer) for layer in loaded.modules())

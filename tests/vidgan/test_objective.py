@@ -251,6 +251,12 @@ def test_mixed_precision_is_active_when_asked_for_and_gives_nearly_the_same_term
 
 
 def test_impossible_objectives_are_refused():
+    with pytest.raises(ValueError, match=r"discriminator\.dropout"):
+        replace(
+            preset("modern"),
+            objective=VideoObjective(penalties=Penalties(r1=1.0, sigma=0.01)),
+            discriminator=replace(preset("modern").discriminator, dropout=0.1),
+        )
     with pytest.raises(ValueError, match="samples"):
         VideoObjective(samples=0)
     with pytest.raises(ValueError, match="label_smoothing"):
