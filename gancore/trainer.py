@@ -193,7 +193,10 @@ class Trainer:
         return terms
 
     def _update(self, player: Player, parts: Sequence[Batch], number: int) -> dict[str, float]:
-        """One player's update on a batch in parts; its terms by name, averaged over parts and processes."""
+        """One player's update on a batch in parts; its terms by name, averaged over parts and processes.
+
+        A player without terms rests.
+        """
         network, optimizer = getattr(self, player), self.optimizers[player]
         terms_of = getattr(self.objective, f"{player}_terms")
         for other in PLAYERS:
@@ -205,6 +208,8 @@ class Trainer:
             with parametrize.cached():
                 with self.accelerator.autocast():
                     terms = terms_of(self.generator, self.discriminator, batch, self._turn(player, number, part))
+                if not terms:
+                    return {}
                 loss = torch.stack([term.float() for term in terms.values()]).sum() / len(parts)
                 loss.backward()
             for name, term in terms.items():

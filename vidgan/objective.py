@@ -33,8 +33,11 @@ class VideoObjective:
     adversarial: float = 1.0
     """Weight of the game in the generator's loss."""
 
+    begin: float = 0.0
+    """Share of the training before the game begins; until then the discriminators rest and reconstruction leads."""
+
     ramp: float = 0.0
-    """Share of the training over which that weight rises linearly from zero; until then reconstruction leads."""
+    """Share of the training over which the game's weight then rises linearly from zero."""
 
     label_smoothing: float = 0.0
     """How far below 1 the target for real clips lies, for pairs that have targets."""
@@ -65,6 +68,10 @@ class VideoObjective:
 
     def __post_init__(self) -> None:
         adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
+        if (self.begin or not self.adversarial) and not self.reconstruction:
+            raise ValueError(
+                "reconstruction is 0: without the game (adversarial, begin) there is nothing to learn from"
+            )
         for name in ("samples", "scales"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -73,6 +80,8 @@ class VideoObjective:
         self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
     ) -> Mapping[str, Tensor]:
         """Each discriminator's adversarial loss and the penalties that are due."""
+        if turn.progress < self.begin:
+            return {}
         with torch.no_grad():
             fake = imagine(generator, batch, turn.draws, samples=1)[:, 0]
         real, fake, glimpse = self._shown(discriminator, batch, fake, turn)
@@ -94,16 +103,16 @@ class VideoObjective:
         terms = {}
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * self._far(futures.float().mean(1), batch.future)
-        if not self.adversarial:
+        if not self.adversarial or turn.progress < self.begin:
             return terms
         real, fake, glimpse = self._shown(discriminator, batch, futures[:, 0], turn)
         pair = adversarial_pair(self.pair)
         fakes = discriminator(fake, glimpse, batch.labels)
         with torch.no_grad():
             reals = discriminator(real, glimpse, batch.labels) if pair.uses_real else None
-        weight = self.adversarial * (min(turn.progress / self.ramp, 1.0) if self.ramp else 1.0)
+        risen = min((turn.progress - self.begin) / self.ramp, 1.0) if self.ramp else 1.0
         for name in Scores._fields:
-            terms[name] = weight * pair.generator(getattr(reals, name, None), getattr(fakes, name))
+            terms[name] = risen * self.adversarial * pair.generator(getattr(reals, name, None), getattr(fakes, name))
         return terms
 
     def constrain(self, discriminator: nn.Module) -> None:
