@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True)
+class Sample:
     """Which item to read, and the seed of all that is random about how it is read (window, crop, flip)."""
 
     index: int
