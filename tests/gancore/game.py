@@ -87,6 +87,8 @@ class Game:
     """What to do in the generator's turn of a step."""
     poison: tuple[str, int, float] | None = None
     """A player, a step, and what its second term is then."""
+    begins: int = 0
+    """Steps before which the discriminator has no terms."""
 
     def _terms(self, player, generator, discriminator, batch, turn):
         noise = turn.draws.normal(len(batch), batch.values.shape[1]).to(batch.values)
@@ -101,6 +103,8 @@ class Game:
         return terms
 
     def discriminator_terms(self, generator, discriminator, batch, turn):
+        if turn.step < self.begins:
+            return {}
         return self._terms("discriminator", generator, discriminator, batch, turn)
 
     def generator_terms(self, generator, discriminator, batch, turn):

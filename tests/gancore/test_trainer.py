@@ -48,6 +48,16 @@ def test_each_turn_trains_its_own_player_alone(tmp_path):
     assert [trained for *_, trained in game.turns] == [["discriminator"], ["discriminator"], ["generator"]]
 
 
+def test_a_player_without_terms_rests(tmp_path):
+    trained = trainer(tmp_path, Game(begins=2))
+    before = trained.discriminator.score.weight.detach().clone()
+    assert [set(terms) for terms in play(trained, steps=2)] == [{"generator/game"}] * 2
+    assert torch.equal(trained.discriminator.score.weight, before)
+    assert not trained.optimizers["discriminator"].state
+    assert set(play(trained, steps=1)[0]) == {"discriminator/game", "generator/game"}
+    assert not torch.equal(trained.discriminator.score.weight, before)
+
+
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_an_update_in_parts_is_the_update_on_the_whole_batch(tmp_path, accumulate):
     whole, parts = trainer(tmp_path, double=True), trainer(tmp_path, double=True, accumulate=accumulate)
