@@ -25,6 +25,7 @@ from gancore.layers import (
     weight_layers,
     zero_last_,
 )
+from vidgan.matching import matches
 from vidgan.output import FramesOutput, MotionOutput
 from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit
 from vidgan.video import to_float, to_uint8
@@ -90,6 +91,9 @@ class GeneratorConfig:
     context: Literal["recurrent", "stack"] = "recurrent"
     """How past frames become initial states: a recurrent unit a level, or a convolution over stacked frames (paper)."""
 
+    reach: int = 2
+    """How far, in patches, the recurrent context looks for each place of a frame in the frame before."""
+
     output: Literal["motion", "frames"] = "motion"
     """How frames are made: as moved copies of the last seen one plus new content, or all anew (paper; synthesis)."""
 
@@ -125,11 +129,6 @@ class GeneratorConfig:
     def widths(self) -> list[int]:
         """Channels of the smallest map, then after each level."""
         return [self.channels * multiplier for multiplier in self.multipliers]
-
-
-def to_patches(frames: Float[Tensor, "frames c h w"], patch: int) -> Float[Tensor, "frames c2 h2 w2"]:
-    """Space to depth: squares of pixels as channels."""
-    return F.pixel_unshuffle(frames, patch)
 
 
 class Level(nn.Module):
@@ -249,15 +248,16 @@ class ContextEncoder(nn.Module):
 
     Every frame goes through residual blocks that halve the map. At each resolution the features of all frames are
     joined: by a convolution over their stack (a fixed number, paper), or by a recurrent unit (any number of frames),
-    and then every frame comes with its difference to the one before, which shows movement finer than the maps do.
+    and then every frame comes with how it differs from the one before and where it fits it best.
     """
 
     def __init__(self, config: GeneratorConfig, shape: ClipShape):
         super().__init__()
         self.config, self.frames = config, shape.context
         states = config.widths[-2::-1]  # the decoder's states, largest map first
-        seen = shape.channels if config.context == "stack" else 2 * shape.channels
-        inputs = [seen * config.patch**2, *states[:-1]]
+        first = shape.channels * config.patch**2
+        first = first if config.context == "stack" else 2 * first + (2 * config.reach + 1) ** 2
+        inputs = [first, *states[:-1]]
         self.blocks = nn.ModuleList(
             ResidualBlock(before, after, resample="down", first=number == 0)
             for number, (before, after) in enumerate(zip(inputs, states, strict=True))
@@ -275,9 +275,11 @@ class ContextEncoder(nn.Module):
             if past.shape[1] < self.frames:
                 raise ValueError(f"this model needs {self.frames} past frames, got {past.shape[1]}")
             past = past[:, -self.frames :]
-        else:
-            past = torch.cat([past, past - torch.cat([past[:, :1], past[:, :-1]], 1)], 2)
-        x = to_patches(rearrange(past, "b t c h w -> (b t) c h w"), self.config.patch)
+        x = F.pixel_unshuffle(rearrange(past, "b t c h w -> (b t) c h w"), self.config.patch)
+        if self.config.context == "recurrent":
+            seen = rearrange(x, "(b t) c h w -> b t c h w", b=len(past))
+            change = seen - torch.cat([seen[:, :1], seen[:, :-1]], 1)
+            x = torch.cat([seen, change, matches(seen, self.config.reach)], 2).flatten(0, 1)
         states: list[Tensor] = []
         for block, join in zip(self.blocks, self.joins, strict=True):
             x = block(x)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.config import parse
-from gancore.data import Draws
+from gancore.data import Draws, Sample
 from gancore.layers import spectral_norm_, weight_layers
 from gancore.trainer import TrainConfig, Trainer, Turn, accelerator
 from vidgan.config import VideoConfig, build_discriminator, build_generator
@@ -108,10 +108,10 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, sample: tuple[int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, sample: Sample) -> tuple[Tensor, int]:
         if self.broken:
             raise KeyError("clip 4 lies on a disk that is gone")
-        return self.clips[sample[0]], sample[0] % 2
+        return self.clips[sample.index], sample.index % 2
 
 
 def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:

@@ -1,0 +1,29 @@
+"""How well each place of a frame fits each nearby place of the frame before: movement, measured rather than learned."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+WINDOW = 5
+"""Side of the squares that are compared."""
+EDGE = 0.1
+"""Mean squared difference at which two squares fit by half, for values in [-1, 1]."""
+
+
+def matches(
+    frames: Float[Tensor, "batch time channels height width"], reach: int
+) -> Float[Tensor, "batch time offsets height width"]:
+    """In (0, 1], the fit of the square around each pixel with those up to `reach` pixels away, one frame earlier.
+
+    The (2 reach + 1)^2 offsets go row by row. The first frame is compared with itself.
+    """
+    height, width = frames.shape[-2:]
+    before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
+    around = F.pad(rearrange(before, "b t c h w -> (b t) c h w"), [reach] * 4, mode="replicate")
+    now = rearrange(frames, "b t c h w -> (b t) c h w")
+    span = range(2 * reach + 1)
+    apart = [(around[..., y : y + height, x : x + width] - now).square().mean(1) for y in span for x in span]
+    apart = F.avg_pool2d(torch.stack(apart, 1), WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
+    return rearrange(EDGE / (EDGE + apart), "(b t) o h w -> b t o h w", b=len(frames))
