@@ -61,7 +61,7 @@ class GeneratorConfig:
     channels: int = 16
     """Base width; every level's width is a multiple of it."""
 
-    multipliers: tuple[int, ...] = (6, 6, 4, 2)
+    multipliers: tuple[int, ...] = (4, 4, 3, 2)
     """Width of the smallest map, then of the map after each level, each level doubling the resolution."""
 
     latent: int = 64
