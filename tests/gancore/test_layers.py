@@ -87,6 +87,11 @@ def test_halving_an_odd_map_keeps_its_last_row_and_column():
     assert halve(x).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
 
 
+def test_halving_keeps_a_side_of_one():
+    assert halve(torch.randn(2, 3, 1, 4)).shape == (2, 3, 1, 2)
+    assert halve(torch.randn(2, 3, 1, 5, 1)).shape == (2, 3, 1, 3, 1)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_only_a_first_block_sees_the_negative_half_of_its_input(first):
     block = ResidualBlock(2, 3, first=first)
