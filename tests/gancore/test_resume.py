@@ -43,7 +43,7 @@ def start(run: Path, processes: int) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> None:
-    output, _ = process.communicate(timeout=100)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert f"trained at step {STEPS} of {STEPS}" in output
 
@@ -71,7 +71,7 @@ def interrupt(run: Path, processes: int, *, at: int, number: int) -> None:
     process = start(run, processes)
     await_step(run, process, at)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     step = newest(run)[0]
     assert at <= step == log(run)[-1]["step"] < STEPS
     assert f"stopped at step {step} of {STEPS}" in output
