@@ -24,6 +24,6 @@ def matches(
     around = F.pad(rearrange(before, "b t c h w -> (b t) c h w"), [reach] * 4, mode="replicate")
     now = rearrange(frames, "b t c h w -> (b t) c h w")
     span = range(2 * reach + 1)
-    apart = [(around[..., y : y + height, x : x + width] - now).square().mean(1) for y in span for x in span]
-    apart = F.avg_pool2d(torch.stack(apart, 1), WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
+    squares = [(around[..., y : y + height, x : x + width] - now).square().mean(1) for y in span for x in span]
+    apart = F.avg_pool2d(torch.stack(squares, 1), WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
     return rearrange(EDGE / (EDGE + apart), "(b t) o h w -> b t o h w", b=len(frames))
