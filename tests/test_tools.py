@@ -244,7 +244,7 @@ MISTAKES = {
     "cut weights": ([*PREDICT, "--model={bad}/cut"], "cut holds no model that can be read"),
     "a text as weights": ([*PREDICT, "--model={bad}/text"], "text holds no model that can be read"),
     "other weights": ([*PREDICT, "--model={bad}/other"], "is of another architecture"),
-    "another kind": ([*PREDICT, "--model={synthesis}"], "holds a VideoGenerator, not the FramePredictor that is needed"),
+    "another kind": ([*PREDICT, "--model={synthesis}"], "holds a VideoGenerator, not the FramePredictor"),
     "an unknown ending": ([*PREDICT, "--out=o.wmv"], "cannot write o.wmv: the ending must be"),
     "below a file": ([*PREDICT, "--out={bad}/text.mp4/o.gif"], "cannot write .*text.mp4/o.gif"),
     "strip below a file": ([*PREDICT, "--compare", "--steps=1", "--out={bad}/text.mp4/o.png"], "text.mp4"),
