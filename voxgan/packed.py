@@ -1,0 +1,199 @@
+"""The data set that training reads: occupancies packed eight voxels to the byte, and the views in one file.
+
+A folder of dataset.json (what the objects are), occupancy.npy (uint8, objects x bytes, numpy.packbits of x y z) and
+views.zip (stored, not compressed: `<object>/<view>.webp`).
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt8
+from PIL import Image, UnidentifiedImageError
+
+from gancore.atomic import replacing
+
+Split = Literal["train", "val", "test"]
+
+EMBEDDED = "furniture"
+LOCAL_HEADER = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedObject:
+    """What is known of one object beside its voxels and views."""
+
+    id: str
+    label: str = ""
+    """Its class; empty in a data set without classes."""
+    split: Split = "train"
+    cameras: tuple[tuple[float, float] | None, ...] = ()
+    """Azimuth and elevation of each view in degrees; None where they are not known."""
+    creator: str = ""
+    licence: str = ""
+
+
+class PackedSet:
+    """A packed data set, mapped into memory: cheap to open, to pickle and to share among loader workers.
+
+    Raises ValueError where the folder is none, or was written only in part.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        try:
+            described = json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
+            self.side: int = described["side"]
+            self.classes: tuple[str, ...] = tuple(described["classes"])
+            self.objects: tuple[PackedObject, ...] = tuple(map(packed_object, described["objects"]))
+            self._bits = np.load(self.folder / "occupancy.npy", mmap_mode="r", allow_pickle=False)
+            self._zip = np.memmap(self.folder / "views.zip", np.uint8, "r")
+        except FileNotFoundError as error:
+            raise ValueError(f"{folder} is no packed data set: it has no {Path(str(error.filename)).name}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{folder} is no packed data set that can be read: {error}") from error
+        if self._bits.shape != (len(self.objects), packed_bytes(self.side)):
+            raise ValueError(f"{folder}: dataset.json and occupancy.npy do not belong together; prepare it again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PackedSet, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def indices(self, split: Split) -> list[int]:
+        """The numbers of the objects of this part."""
+        return [index for index, item in enumerate(self.objects) if item.split == split]
+
+    def occupancy(self, index: int) -> Bool[np.ndarray, "x y z"]:
+        """Which voxels the object fills."""
+        bits = np.unpackbits(self._bits[index], count=self.side**3)
+        return bits.view(np.bool_).reshape(self.side, self.side, self.side)
+
+    def view(self, index: int, number: int) -> UInt8[np.ndarray, "height width 4"]:
+        """A picture of the object, straight alpha. Raises ValueError where it is damaged, IndexError without such."""
+        if not 0 <= number < len(self.objects[index].cameras):
+            raise IndexError(f"object {index} of {self.folder} has no view {number}")
+        start, size, checksum = self._views[self._first_view[index] + number]
+        content = self._zip[start : start + size].tobytes()
+        try:
+            if zlib.crc32(content) != checksum:
+                raise ValueError("its checksum is wrong")
+            with Image.open(io.BytesIO(content)) as picture:
+                return np.array(picture.convert("RGBA"))
+        except (UnidentifiedImageError, OSError, ValueError) as error:
+            raise ValueError(f"{self.folder}: view {number} of object {index} cannot be read: {error}") from error
+
+    @cached_property
+    def _first_view(self) -> Int64[np.ndarray, " objects"]:
+        counts = [len(item.cameras) for item in self.objects]
+        return np.cumsum([0, *counts[:-1]], dtype=np.int64)
+
+    @cached_property
+    def _views(self) -> Int64[np.ndarray, "views 3"]:
+        """Where each view starts in views.zip, its size, and its checksum."""
+        where = np.zeros((sum(len(item.cameras) for item in self.objects), 3), np.int64)
+        try:
+            with zipfile.ZipFile(self.folder / "views.zip") as archive:
+                entries = {entry.filename: entry for entry in archive.infolist()}
+            row = 0
+            for index, item in enumerate(self.objects):
+                for number in range(len(item.cameras)):
+                    where[row] = self._stored(entries[view_name(index, number)])
+                    row += 1
+        except (zipfile.BadZipFile, KeyError, IndexError) as error:
+            raise ValueError(f"{self.folder}: dataset.json and views.zip do not belong together: {error}") from error
+        return where
+
+    def _stored(self, entry: zipfile.ZipInfo) -> tuple[int, int, int]:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{self.folder}: {entry.filename} in views.zip is compressed; store it")
+        lengths = self._zip[entry.header_offset + 26 : entry.header_offset + LOCAL_HEADER].view("<u2")
+        return entry.header_offset + LOCAL_HEADER + int(lengths.sum()), entry.file_size, entry.CRC
+
+
+def open_packed(source: str) -> PackedSet:
+    """The packed data set in a folder, or the embedded one for "furniture".
+
+    Raises FileNotFoundError without such a folder, ValueError where it is not a packed data set.
+    """
+    if source == EMBEDDED:
+        return PackedSet(Path(str(files("voxgan") / "assets" / EMBEDDED)))
+    folder = Path(source)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder of a packed data set: {source}")
+    if not (folder / "dataset.json").is_file():
+        raise ValueError(
+            f"{source} is no packed data set; make one of meshes or voxels with "
+            f"python tools/prepare_shapes.py {source} --out DATASET"
+        )
+    return PackedSet(folder)
+
+
+def write_packed(
+    folder: Path,
+    objects: Sequence[PackedObject],
+    *,
+    contents: Iterable[tuple[Bool[np.ndarray, "x y z"], Sequence[bytes]]],
+    side: int,
+) -> None:
+    """A packed data set of these objects, the contents of each being its occupancy and its encoded views.
+
+    What stood in the folder stays until all of the new one is written.
+    """
+    if not objects:
+        raise ValueError(f"there is no object to write to {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {
+        "side": side,
+        "classes": sorted({item.label for item in objects} - {""}),
+        "objects": [asdict(item) for item in objects],
+    }
+    with (
+        replacing(folder / "dataset.json") as description,
+        replacing(folder / "occupancy.npy") as occupancies,
+        replacing(folder / "views.zip") as views,
+    ):
+        shape = (len(objects), packed_bytes(side))
+        bits = np.lib.format.open_memmap(occupancies, mode="w+", dtype=np.uint8, shape=shape)
+        with zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
+            for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
+                assert occupancy.shape == (side, side, side)
+                assert len(pictures) == len(item.cameras)
+                bits[index] = np.packbits(occupancy)
+                for number, picture in enumerate(pictures):
+                    archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
+        bits.flush()
+        description.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
+    """The view as WebP with alpha: lossless, or of this quality from 0 to 100."""
+    file = io.BytesIO()
+    picture = Image.fromarray(view)
+    if quality is None:
+        picture.save(file, "WEBP", lossless=True)
+    else:
+        picture.save(file, "WEBP", quality=quality, method=6)
+    return file.getvalue()
+
+
+def packed_object(described: dict[str, Any]) -> PackedObject:
+    cameras = tuple(None if camera is None else (camera[0], camera[1]) for camera in described["cameras"])
+    return PackedObject(**{**described, "cameras": cameras})
+
+
+def packed_bytes(side: int) -> int:
+    return (side**3 + 7) // 8
+
+
+def view_name(index: int, number: int) -> str:
+    return f"{index}/{number}.webp"
