@@ -1,0 +1,118 @@
+"""The binvox format, versions 1 and 2: run-length coded cubes of voxels with the place where they stand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+
+from gancore.atomic import replacing
+
+MOST_VOXELS = 512**3
+"""Larger grids are refused."""
+LONGEST_RUN = 255
+
+
+@dataclass(frozen=True)
+class Binvox:
+    """Voxels in the axes of the mesh that they were made of."""
+
+    occupancy: Bool[np.ndarray, "x y z"]
+    translate: tuple[float, float, float] = (-0.5, -0.5, -0.5)
+    """The corner of the grid, in the units of the mesh."""
+    scale: float = 1.0
+    """Length of the grid's longest side, in the units of the mesh."""
+
+    def centres(self) -> Float[np.ndarray, "occupied 3"]:
+        """The centres of the occupied voxels in the units of the mesh."""
+        pitch = self.scale / max(self.occupancy.shape)
+        return (np.argwhere(self.occupancy) + 0.5) * pitch + np.array(self.translate)
+
+
+def read_binvox(path: Path) -> Binvox:
+    """The voxels of a file of version 1 (0 or 1) or 2 (occupied from 1 to 255).
+
+    Raises FileNotFoundError, or ValueError if the file is not binvox, is cut short or promises more than it can hold.
+    """
+    with path.open("rb") as file:
+        header = read_header(file, path)
+        shape, left = header.shape, path.stat().st_size - file.tell()
+        voxels = shape[0] * shape[1] * shape[2]
+        if voxels > MOST_VOXELS:
+            raise ValueError(f"{path} promises {voxels:,} voxels, more than the {MOST_VOXELS:,} that are read")
+        if not 2 * voxels / LONGEST_RUN <= left <= 2 * voxels:
+            raise ValueError(f"{path} promises {voxels:,} voxels, which {left:,} bytes of data cannot be")
+        runs = np.frombuffer(file.read(left), np.uint8)
+    occupied = decoded(runs, voxels, path).reshape(shape[0], shape[2], shape[1])  # y runs fastest, then z, then x
+    return Binvox(rearrange(occupied, "x z y -> x y z"), header.translate, header.scale)
+
+
+@dataclass(frozen=True)
+class Header:
+    shape: tuple[int, int, int]
+    translate: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 1.0
+
+
+def read_header(file: BinaryIO, path: Path) -> Header:
+    """What stands before the data. Raises ValueError if that is not the header of a binvox file."""
+    words = file.readline(100).split()
+    if words[:1] != [b"#binvox"]:
+        raise ValueError(f"{path} is no binvox file: its first line is not '#binvox 1' or '#binvox 2'")
+    if words[1:] not in ([b"1"], [b"2"]):
+        raise ValueError(f"{path} is of binvox version {b' '.join(words[1:])!r}; versions 1 and 2 are read")
+    fields: dict[bytes, list[bytes]] = {}
+    for _ in range(32):
+        name, *values = file.readline(1000).split() or [b""]
+        if name == b"data":
+            return parsed(fields, path)
+        fields[name] = values
+    raise ValueError(f"the header of {path} has no line 'data'")
+
+
+def parsed(fields: dict[bytes, list[bytes]], path: Path) -> Header:
+    try:
+        x, y, z = (int(word) for word in fields[b"dim"])
+        a, b, c = (float(word) for word in fields.get(b"translate", [b"0"] * 3))
+        (scale,) = (float(word) for word in fields.get(b"scale", [b"1"]))
+    except (KeyError, ValueError):
+        raise ValueError(f"the header of {path} does not give dim, translate and scale as numbers") from None
+    if min(x, y, z) < 1 or not np.isfinite([a, b, c, scale]).all() or scale <= 0:
+        raise ValueError(f"the header of {path} gives dim {x} {y} {z}, translate {a} {b} {c}, scale {scale}")
+    return Header((x, y, z), (a, b, c), scale)
+
+
+def decoded(runs: UInt8[np.ndarray, " bytes"], voxels: int, path: Path) -> Bool[np.ndarray, " voxels"]:
+    values, counts = runs[0 : runs.size // 2 * 2 : 2], runs[1::2]
+    if runs.size % 2 or (held := int(counts.sum(dtype=np.int64))) != voxels:
+        detail = "half a run" if runs.size % 2 else f"{held:,}"
+        raise ValueError(f"{path} promises {voxels:,} voxels and holds {detail}")
+    return np.repeat(values > 0, counts)
+
+
+def write_binvox(
+    path: Path,
+    occupancy: Bool[np.ndarray, "x y z"],
+    *,
+    translate: tuple[float, float, float] = (-0.5, -0.5, -0.5),
+    scale: float = 1.0,
+    version: Literal[1, 2] = 1,
+) -> None:
+    """Writes what `read_binvox` reads: the grid's corner at `translate`, its longest side `scale` long."""
+    sides = " ".join(map(str, occupancy.shape))
+    corner = " ".join(f"{number:.9g}" for number in translate)
+    header = f"#binvox {version}\ndim {sides}\ntranslate {corner}\nscale {scale:.9g}\ndata\n"
+    with replacing(path) as partial:
+        partial.write_bytes(header.encode() + encoded(rearrange(occupancy, "x y z -> (x z y)")).tobytes())
+
+
+def encoded(voxels: Bool[np.ndarray, " voxels"]) -> UInt8[np.ndarray, "runs 2"]:
+    """Pairs of a value and how often it comes, 255 times at most."""
+    starts = np.flatnonzero(np.diff(voxels, prepend=~voxels[:1]))
+    lengths = np.diff(starts, append=voxels.size)
+    pieces = -(-lengths // LONGEST_RUN)
+    counts = np.full(pieces.sum(), LONGEST_RUN, np.uint8)
+    counts[pieces.cumsum() - 1] = lengths - LONGEST_RUN * (pieces - 1)
+    return np.stack([np.repeat(voxels[starts], pieces).astype(np.uint8), counts], 1)
