@@ -1,0 +1,264 @@
+"""Meshes of any kind, also broken ones -> solid occupancy."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fast_simplification
+import igl
+import numpy as np
+import trimesh
+from einops import reduce
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import maximum_filter
+from scipy.spatial import cKDTree
+
+from voxgan.colours import face_colours
+from voxgan.voxels import FRONTS, Up
+
+MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
+MOST_BYTES = 2**28
+"""Larger files are refused before they are read."""
+MOST_FACES = 5_000_000
+"""Meshes of more faces are refused."""
+ENOUGH_FACES = 200_000
+"""Meshes of more faces are decimated to this many: far finer than any voxels and views here."""
+BATCH = 1_000_000
+"""Surface points at a time."""
+
+
+def load_mesh(path: Path) -> trimesh.Trimesh:
+    """All parts of the file as one mesh, in the file's axes and units, with one colour a face.
+
+    Raises FileNotFoundError, or ValueError with one line if the file holds no mesh with an extent in space, or too
+    large a one.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    refuse_large(path)
+    try:
+        mesh = joined(trimesh.load_scene(path, process=False), path)
+    except (ValueError, FileNotFoundError) as error:
+        raise error if str(path) in str(error) else unreadable(path, error) from error
+    except Exception as error:  # readers raise whatever the file makes them trip over
+        raise unreadable(path, error) from error
+    refuse_hopeless(mesh, path)
+    return decimated(mesh) if len(mesh.faces) > ENOUGH_FACES else mesh
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return ValueError(f"cannot read {path} as a mesh: {reason}")
+
+
+def refuse_large(path: Path) -> None:
+    """Raises ValueError if the file, or what a zip says it unpacks to, is more than MOST_BYTES."""
+    if path.suffix.lower() not in MESHES:
+        raise ValueError(f"{path} is no mesh: its name should end in one of {' '.join(MESHES)}")
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{path} holds {size / 2**20:.0f} MiB, more than the {MOST_BYTES / 2**20:.0f} MiB that are read"
+        )
+
+
+def joined(scene: trimesh.Scene, path: Path) -> trimesh.Trimesh:
+    """The scene's meshes, each where its transform puts it."""
+    parts = []
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        if isinstance(part := scene.geometry[name], trimesh.Trimesh) and len(part.faces):
+            parts.append((transform, part))
+    count = sum(len(part.faces) for _, part in parts)
+    if not count:
+        raise ValueError(f"{path} holds no faces")
+    if count > MOST_FACES:
+        raise ValueError(f"{path} holds {count:,} faces, more than the {MOST_FACES:,} that are read; decimate it first")
+    starts = np.cumsum([0] + [len(part.vertices) for _, part in parts])
+    return trimesh.Trimesh(
+        np.concatenate([trimesh.transform_points(part.vertices, transform) for transform, part in parts]),
+        np.concatenate([part.faces + start for (_, part), start in zip(parts, starts, strict=False)]),
+        face_colors=np.concatenate([face_colours(part) for _, part in parts]),
+        process=False,
+    )
+
+
+def refuse_hopeless(mesh: trimesh.Trimesh, path: Path) -> None:
+    corners = mesh.vertices[mesh.faces]
+    if not np.isfinite(corners).all():
+        raise ValueError(f"{path} has vertices that are not numbers")
+    extents = np.ptp(corners.reshape(-1, 3), axis=0)
+    if extents.min() <= 1e-6 * extents.max():
+        raise ValueError(f"{path} is flat: its extents are {' x '.join(f'{extent:g}' for extent in extents)}")
+
+
+def decimated(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with ENOUGH_FACES faces, each in the colour of the face that was nearest."""
+    vertices, faces = fast_simplification.simplify(
+        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=ENOUGH_FACES
+    )
+    _, nearest = cKDTree(mesh.triangles_center).query(vertices[faces].mean(1))
+    return trimesh.Trimesh(vertices, faces, face_colors=mesh.visual.face_colors[nearest], process=False)
+
+
+def normalised(mesh: trimesh.Trimesh, *, up: Up = "y", front: Up | None = None) -> trimesh.Trimesh:
+    """A copy with y up and the front to +z, its bounding box centred at the origin and as long as 1.
+
+    `up` and `front` are axes of the given mesh. Raises ValueError if they are one, or the mesh has no extent.
+    """
+    corners = mesh.vertices[mesh.faces].reshape(-1, 3) @ upright(up, front or FRONTS[up]).T
+    low, high = (corners.min(0), corners.max(0)) if len(corners) else (np.zeros(3), np.zeros(3))
+    if not (longest := (high - low).max()) > 0:
+        raise ValueError("a mesh without extent has no size to normalise")
+    moved = mesh.copy()
+    moved.vertices = (mesh.vertices @ upright(up, front or FRONTS[up]).T - (low + high) / 2) / longest
+    return moved
+
+
+def upright(up: Up, front: Up) -> Int[np.ndarray, "3 3"]:
+    """The rotation that takes the axis `up` to y and `front` to z."""
+    y, z = axis(up), axis(front)
+    if y @ z:
+        raise ValueError(f"up {up} and front {front} lie along one axis")
+    return np.stack([np.cross(y, z), y, z])
+
+
+def axis(name: Up) -> Int[np.ndarray, "3"]:
+    return np.eye(3, dtype=int)["xyz".index(name[-1])] * (-1 if name[0] == "-" else 1)
+
+
+def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[np.ndarray, "side side side"]:
+    """Which voxels of the unit cube a normalised mesh fills; cavities count as filled.
+
+    Inside is where the winding number of the mesh, all parts turned outward, exceeds one half in size, which closes
+    holes. What is too thin for that comes from a pass over the surface.
+    """
+    vertices, faces = outward(mesh)
+    samples = list(surface(vertices[faces], spacing=0.5 / (side * supersample)))
+    numbers = winding(vertices, faces, np.indices((side,) * 3).reshape(3, -1).T, side).reshape((side,) * 3)
+    # the number changes fast only across the surface: the rest need not be looked at more finely
+    close = abs(abs(numbers) - 0.5) < 0.25
+    for points, _ in samples:
+        close[cells(points, side)] = True
+    fine = (abs(numbers) > 0.5).repeat(supersample, 0).repeat(supersample, 1).repeat(supersample, 2)
+    if supersample > 1:
+        parts = divided(np.argwhere(close), supersample)
+        fine[tuple(parts.T)] = abs(winding(vertices, faces, parts, len(fine))) > 0.5
+    for points, normals in samples:
+        fine[cells(points[bare(fine, points, normals)], len(fine))] = True
+    return with_thin_parts(abs(numbers) > 0.5, fine)
+
+
+def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+    """Vertices and faces without twins, every connected part turned outward as far as it has an outside.
+
+    A part's volume about its own centre says what outward is. One that encloses next to nothing, such as a sheet, keeps
+    the side that most of its area showed.
+    """
+    vertices, faces = merged(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
+    if not len(faces):
+        return vertices, faces
+    turned, part = igl.bfs_orient(faces)
+    swapped = (turned != faces).any(1)
+    a, b, c = np.moveaxis(vertices[turned], 1, 0)
+    normals = np.cross(b - a, c - a) / 2
+    areas = np.linalg.norm(normals, axis=1)
+    total = np.bincount(part, areas)
+    centres = np.stack([np.bincount(part, areas * middle) for middle in ((a + b + c) / 3).T], 1)
+    centres /= np.maximum(total, 1e-30)[:, None]
+    volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
+    wrong = np.where(abs(volumes) > 1e-3 * total**1.5, volumes < 0, np.bincount(part, areas * swapped) > total / 2)
+    return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)
+
+
+def merged(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> tuple[Float[np.ndarray, "places 3"], Int[np.ndarray, "kept 3"]]:
+    """The mesh without doubled vertices, empty faces and doubled faces.
+
+    Modellers give a wall two faces of opposite sides to have it seen from both; their winding numbers would cancel.
+    """
+    first, place = trimesh.grouping.unique_rows(vertices, digits=6)
+    faces = place[faces]
+    corners = np.sort(faces, axis=1)
+    real = np.flatnonzero((corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2]))
+    kept, _ = trimesh.grouping.unique_rows(corners[real])
+    return vertices[first], np.ascontiguousarray(faces[real[np.sort(kept)]])
+
+
+Samples = tuple[Float[np.ndarray, "samples 3"], Float[np.ndarray, "samples 3"]]
+
+
+def surface(triangles: Float[np.ndarray, "faces 3 3"], *, spacing: float) -> Iterator[Samples]:
+    """Points on the triangles, nowhere further apart than the spacing, and their unit normals, batch by batch.
+
+    Each triangle gets rows along its longest side; triangles of like size share one pattern.
+    """
+    edges = np.linalg.norm(np.roll(triangles, -1, axis=1) - triangles, axis=2)
+    order = (edges.argmax(1)[:, None] + np.arange(3)) % 3
+    a, b, c = np.moveaxis(np.take_along_axis(triangles, order[..., None], axis=1), 1, 0)
+    normals = np.cross(b - a, c - a)
+    doubled = np.linalg.norm(normals, axis=1)
+    normals /= np.maximum(doubled, 1e-30)[:, None]
+    longest = np.maximum(edges.max(1), 1e-30)
+    along, rows = (
+        np.ceil(np.log2(np.maximum(length / spacing, 1))).astype(int) for length in (longest, doubled / longest)
+    )
+    for kind in np.unique(np.stack([along, rows], 1), axis=0):
+        weights = pattern(*(2**kind))
+        chosen = np.flatnonzero((along == kind[0]) & (rows == kind[1]))
+        for some in np.array_split(chosen, -(-len(chosen) * len(weights) // BATCH)):
+            points = np.einsum("pc,cfd->fpd", weights, np.stack([a[some], b[some], c[some]])).reshape(-1, 3)
+            yield points, normals[some].repeat(len(weights), axis=0)
+
+
+def pattern(along: int, rows: int) -> Float[np.ndarray, "points 3"]:
+    """Barycentric points in rows parallel to the first side of a triangle."""
+    across, up = np.meshgrid(np.linspace(0, 1, along + 1), np.linspace(0, 1, rows + 1)[:-1])
+    flat = np.stack([(1 - up) * (1 - across), (1 - up) * across, up], -1).reshape(-1, 3)
+    return np.concatenate([flat, [[0, 0, 1]]])
+
+
+def cells(points: Float[np.ndarray, "points 3"], side: int) -> tuple[np.ndarray, ...]:
+    """The indices of the voxels the points lie in; of two that share a face, the lower one."""
+    # points exactly between two voxels come with rounding errors, and would hit now one, now the other
+    where = np.floor((points + 0.5) * side - 1e-6).astype(int)
+    return tuple(where.clip(0, side - 1).T)
+
+
+def divided(voxels: Int[np.ndarray, "voxels 3"], factor: int) -> Int[np.ndarray, "parts 3"]:
+    """The indices of the finer voxels that make up each voxel."""
+    return (voxels[:, None] * factor + np.indices((factor,) * 3).reshape(3, -1).T).reshape(-1, 3)
+
+
+def winding(vertices: np.ndarray, faces: np.ndarray, where: np.ndarray, side: int) -> Float[np.ndarray, " voxels"]:
+    """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""
+    return igl.fast_winding_number(vertices, faces, (where + 0.5) / side - 0.5)
+
+
+def bare(
+    occupied: Bool[np.ndarray, "fine fine fine"], points: np.ndarray, normals: np.ndarray
+) -> Bool[np.ndarray, " points"]:
+    """Whether the surface has nothing occupied behind it, on either side.
+
+    Voxels that the skin of a solid merely touches stay out, or every solid would grow by half a voxel all around.
+    """
+    pitch = 1 / len(occupied)
+    behind = (points + depth * pitch * normals for depth in (-1, -0.5, 0.5, 1))
+    return ~np.any([occupied[cells(places, len(occupied))] for places in behind], axis=0)
+
+
+def with_thin_parts(
+    inside: Bool[np.ndarray, "side side side"], fine: Bool[np.ndarray, "fine fine fine"]
+) -> Bool[np.ndarray, "side side side"]:
+    """The voxels whose centres are inside, and those that hold a part of the object which would vanish otherwise.
+
+    Centres alone lose thin legs and sheets; all voxels that are touched at all would fatten solids. A part counts as
+    lost where it sticks out of the voxels that have it by a voxel.
+    """
+    factor = len(fine) // len(inside)
+    reach = maximum_filter(inside.repeat(factor, 0).repeat(factor, 1).repeat(factor, 2), 2 * factor - 1)
+    return inside | reduce(fine & ~reach, "(x a) (y b) (z c) -> x y z", "max", a=factor, b=factor, c=factor)
