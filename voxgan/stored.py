@@ -4,6 +4,7 @@ What a header promises is held against what is read at most, and against the fil
 """
 
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -28,19 +29,7 @@ MOST_OBJECTS = 10**6
 """Files of more are refused."""
 KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
 """Names that data sets and programs give their occupancies, the likeliest first."""
-MATLAB_NUMBERS = (
-    "double",
-    "single",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "logical",
-)
+MATLAB_NUMBERS = re.compile(r"double|single|logical|u?int(8|16|32|64)")
 COMPRESSED = 15
 """MATLAB's tag of a part that is compressed."""
 
@@ -188,7 +177,7 @@ def mat(path: Path) -> dict[str, Stored]:
     if h5py.is_hdf5(path):
         return hdf5(path, matlab=True)
     plain = uncompressed(path, path.stat().st_mtime_ns)
-    shapes = {name: shape for name, shape, kind in scipy.io.whosmat(BytesIO(plain)) if kind in MATLAB_NUMBERS}
+    shapes = {name: shape for name, shape, kind in scipy.io.whosmat(BytesIO(plain)) if MATLAB_NUMBERS.fullmatch(kind)}
 
     def read(name: str, where: tuple[int | slice, ...]) -> np.ndarray:
         return scipy.io.loadmat(BytesIO(plain), variable_names=[name])[name][where]
@@ -198,7 +187,7 @@ def mat(path: Path) -> dict[str, Stored]:
 
 @lru_cache(maxsize=1)
 def uncompressed(path: Path, _changed: int) -> bytes:
-    """The same file of version 5 without compression, so that what its header says is checked before scipy trusts it."""
+    """The same file of version 5 with its compressed parts unpacked: scipy would trust the sizes they state."""
     left = path.stat().st_size - 128
     with path.open("rb") as file:
         parts = [file.read(128)]

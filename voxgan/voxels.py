@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
-from einops import repeat
 from jaxtyping import Bool, Float
 
 from gancore.atomic import replacing
@@ -79,7 +78,8 @@ def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.
     if ending == ".binvox":
         if binary is None:
             raise ValueError(f"{path}: a binvox file holds no probabilities; threshold them, or write npy, npz or mat")
-        return write_binvox(path, binary)
+        write_binvox(path, binary)
+        return
     with replacing(path) as partial:
         if ending == ".npy":
             np.save(partial, occupancy)
