@@ -48,11 +48,10 @@ class HubModel(nn.Module):
         Raises ValueError if there is no such model, or it is another kind of model or of another architecture.
         """
         config_path, weights_path = (_find(folder_or_repo, name) for name in ("config.json", "model.safetensors"))
+        kind, config = _described(config_path)
         try:
-            config = json.loads(config_path.read_text())
-            kind = config.pop("model")
             weights = load_file(weights_path)
-        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except (ValueError, TypeError, SafetensorError) as error:
             raise ValueError(f"{folder_or_repo} holds no model that can be read: {error}") from error
         if kind != cls.__name__:
             raise ValueError(f"{folder_or_repo} holds a {kind}, not the {cls.__name__} that is needed")
@@ -65,6 +64,11 @@ class HubModel(nn.Module):
         load_into(model.to_empty(device="cpu"), weights, str(weights_path))
         return model.eval()
 
+    @staticmethod
+    def kind(folder_or_repo: str | os.PathLike[str]) -> str:
+        """The class name of the model of a folder or a Hub repository. Raises ValueError if there is no such model."""
+        return _described(_find(folder_or_repo, "config.json"))[0]
+
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, which is made if it is not there."""
         api = HfApi()
@@ -72,6 +76,15 @@ class HubModel(nn.Module):
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             api.upload_folder(repo_id=repo, folder_path=folder)
+
+
+def _described(path: Path) -> tuple[str, dict[str, Any]]:
+    """The kind of a model and the dataclasses it is built from, as its config.json tells them."""
+    try:
+        config = json.loads(path.read_text())
+        return str(config.pop("model")), config
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
 
 
 def _find(folder_or_repo: str | os.PathLike[str], name: str) -> Path:

@@ -39,6 +39,8 @@ class Turn:
     progress: float
     """Share of the training that is done, in [0, 1]."""
     draws: Draws
+    mean: Callable[[Tensor], Tensor] = torch.clone
+    """Averages a number over the processes; all of them must ask."""
 
 
 @runtime_checkable
@@ -53,6 +55,10 @@ class Batch(Protocol):
 @runtime_checkable
 class Objective(Protocol):
     """A game: the weighted terms of both players by name, whose sum is what each minimises."""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Parts of the generator that move one after the other, each by its `<part>_terms`; none if it moves whole."""
 
     def discriminator_terms(
         self, generator: nn.Module, discriminator: nn.Module, batch: Any, turn: Turn
@@ -188,19 +194,22 @@ class Trainer:
             parts = [next(batches).to(self.accelerator.device) for _ in range(self.config.accumulate)]
             terms |= self._update("discriminator", parts, number)
             self.objective.constrain(self.discriminator)
-        terms |= self._update("generator", parts, 0)
+        for part in self.objective.parts or ("",):
+            terms |= self._update("generator", parts, 0, only=part)
         self.average.update_parameters(self.generator)
         return terms
 
-    def _update(self, player: Player, parts: Sequence[Batch], number: int) -> dict[str, float]:
+    def _update(self, player: Player, parts: Sequence[Batch], number: int, only: str = "") -> dict[str, float]:
         """One player's update on a batch in parts; its terms by name, averaged over parts and processes.
 
-        A player without terms rests.
+        A player without terms rests. `only` names the part of the player that moves while the rest of it stands.
         """
-        network, optimizer = getattr(self, player), self.optimizers[player]
-        terms_of = getattr(self.objective, f"{player}_terms")
+        moving, optimizer = getattr(self, player), self.optimizers[player]
+        moving = getattr(moving, only) if only else moving
+        terms_of = getattr(self.objective, f"{only or player}_terms")
         for other in PLAYERS:
-            getattr(self, other).requires_grad_(other == player)
+            getattr(self, other).requires_grad_(False)
+        moving.requires_grad_(True)
         optimizer.zero_grad()
         total: dict[str, Tensor] = {}
         for part, batch in enumerate(parts):
@@ -213,13 +222,13 @@ class Trainer:
                 loss = torch.stack([term.float() for term in terms.values()]).sum() / len(parts)
                 loss.backward()
             for name, term in terms.items():
-                name = f"{player}/{name}"
+                name = f"{only or player}/{name}"
                 total[name] = total.get(name, 0) + term.detach() / len(parts)
         means = self._mean(total)
         self._check(means)
-        self._share_gradients(network)
+        self._share_gradients(moving)
         if self.config.clip_gradients:
-            nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_gradients)
+            nn.utils.clip_grad_norm_(moving.parameters(), self.config.clip_gradients)
         for group in optimizer.param_groups:
             group["lr"] = getattr(self.config, f"{player}_lr") * self.config.lr_share(self.step)
         optimizer.step()
@@ -229,7 +238,10 @@ class Trainer:
         first = (part * self.accelerator.num_processes + self.accelerator.process_index) * self.micro_batch
         seed = mix(self.config.seed, 4, self.step, PLAYERS.index(player), number)
         draws = Draws(seed, first=first, total=self.config.batch, device=self.accelerator.device)
-        return Turn(self.step, self.step / self.config.steps, draws)
+        return Turn(self.step, self.step / self.config.steps, draws, self._over_processes)
+
+    def _over_processes(self, number: Tensor) -> Tensor:
+        return self.accelerator.reduce(number, reduction="mean")
 
     def _check(self, terms: Mapping[str, float]) -> None:
         for name, value in terms.items():

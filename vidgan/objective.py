@@ -76,6 +76,11 @@ class VideoObjective:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The generator moves whole."""
+        return ()
+
     def discriminator_terms(
         self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
     ) -> Mapping[str, Tensor]:

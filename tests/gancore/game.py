@@ -89,6 +89,8 @@ class Game:
     """A player, a step, and what its second term is then."""
     begins: int = 0
     """Steps before which the discriminator has no terms."""
+    parts: tuple = ()
+    """Parts of the generator that move one by one."""
 
     def _terms(self, player, generator, discriminator, batch, turn):
         noise = turn.draws.normal(len(batch), batch.values.shape[1]).to(batch.values)

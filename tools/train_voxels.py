@@ -1,0 +1,45 @@
+"""Train a voxel GAN: accelerate launch tools/train_voxels.py --config configs/voxels/furniture_32.yaml."""
+
+from pathlib import Path
+
+import torch
+
+from gancore.config import parse, save, user_errors
+from gancore.trainer import Trainer, accelerator
+from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
+from voxgan.dataset import VoxelDataset, collate
+from voxgan.preview import Preview
+
+
+@user_errors
+def main() -> None:
+    config = parse(VoxelConfig)
+    processes = accelerator(config.train)
+    torch.manual_seed(config.train.seed)
+    train_set = VoxelDataset(config.data, config.encoder, split="train")
+    held_out = VoxelDataset(config.data, config.encoder, split="val")
+    shape = voxel_shape(config, side=train_set.side, classes=train_set.classes)
+    run = Path(config.run)
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(
+        run,
+        config.train,
+        generator=build_generator(config, shape),
+        discriminator=build_discriminator(config, shape),
+        objective=config.objective,
+        dataset=train_set,
+        collate=collate,
+        workers=config.data.workers,
+        preview=Preview(dataset=held_out),
+        accelerator=processes,
+    )
+    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
+    if processes.is_main_process:
+        save(config, run / "config.json")
+    finished = trainer.train()
+    processes.print(f"{'trained' if finished else 'stopped'} at step {trainer.step} of {config.train.steps}: {run}")
+    processes.end_training()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""VoxelConfig: all settings of a voxel run, and the networks and data they describe."""
+
+from dataclasses import dataclass, field
+
+from gancore.hub import HubModel
+from gancore.schedule import TrainConfig
+from voxgan.dataset import VoxelDataConfig
+from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
+from voxgan.encoder import EncoderConfig
+from voxgan.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks import ImageToVoxels
+from voxgan.objective import RECONSTRUCTIONS, VoxelObjective
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelConfig:
+    """Train a network from pictures to objects (3D-VAE-GAN), or one from noise alone (encoder.kind none: 3D-GAN)."""
+
+    run: str = "runs/voxels"
+    """Folder of the run; training goes on from its newest checkpoint if it has one."""
+
+    data: VoxelDataConfig = field(default_factory=VoxelDataConfig)
+    """Which objects."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Who reads pictures."""
+
+    generator: VoxelGeneratorConfig = field(default_factory=VoxelGeneratorConfig)
+    """The player who makes objects."""
+
+    discriminator: VoxelDiscriminatorConfig = field(default_factory=VoxelDiscriminatorConfig)
+    """The player who tells them from real ones."""
+
+    objective: VoxelObjective = field(default_factory=VoxelObjective)
+    """What they play for."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """How long and how."""
+
+    def __post_init__(self) -> None:
+        if self.encoder.kind == "none":
+            if self.objective.order == "three-step":
+                raise ValueError("objective.order: without an encoder there is no step for it to take; use joint")
+            if not self.objective.adversarial or self.objective.begin:
+                raise ValueError("objective.adversarial: without an encoder only the game is left to learn from")
+            return
+        if not any(getattr(self.objective, name) for name in RECONSTRUCTIONS):
+            raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTIONS)}")
+        if self.generator.prior == "uniform":
+            raise ValueError("generator.prior: an encoder's KL pulls to N(0, 1); use normal, or encoder.kind none")
+
+
+def voxel_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> VoxelShape:
+    """The objects of a data set, with classes if the networks are told them. Raises ValueError without any to tell."""
+    if config.data.labels and not classes:
+        raise ValueError(f"data.labels: {config.data.source} has no classes")
+    return VoxelShape(side=side, classes=classes if config.data.labels else ())
+
+
+def build_generator(config: VoxelConfig, shape: VoxelShape) -> HubModel:
+    """The generator to train: with an encoder of pictures, or from noise alone."""
+    if config.encoder.kind == "none":
+        return VoxelGenerator(config.generator, shape)
+    return ImageToVoxels(config.encoder, config.generator, shape)
+
+
+def build_discriminator(config: VoxelConfig, shape: VoxelShape) -> VoxelDiscriminator:
+    """The discriminator to train."""
+    return VoxelDiscriminator(config.discriminator, shape)

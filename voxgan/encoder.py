@@ -1,0 +1,128 @@
+"""ImageEncoder: views of an object in, the Gaussian posterior of its latent out (3D-VAE-GAN, Wu et al. 2016)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gancore.layers import ResidualBlock, leaky_relu, zero_last_
+
+Views = Float[Tensor, "batch views channels height width"]
+PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
+"""Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Who reads pictures; the defaults are the modern preset."""
+
+    kind: Literal["small", "paper", "none"] = "small"
+    """A residual network, the paper's five convolutions, or none: then objects come from noise alone."""
+
+    size: int = 64
+    """Side of the pictures in pixels."""
+
+    mask: bool = True
+    """See the object's outline as a fourth channel; without it, only the picture over a background."""
+
+    channels: int = 32
+    """Width of the small network's first map; it doubles with every halving of the map."""
+
+    most_channels: int = 256
+    """Width at which that stops."""
+
+    dropout: float = 0.0
+    """Share of the last features that is hidden in training."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "paper" and self.size != 256:
+            raise ValueError(f"size of the paper's encoder is 256, got {self.size}")
+        if self.size < 16 or self.size & (self.size - 1):
+            raise ValueError(f"size must be 16, 32, 64, 128 or so, got {self.size}")
+
+    @property
+    def inputs(self) -> int:
+        """Channels of a picture."""
+        return 4 if self.mask else 3
+
+
+class Posterior(NamedTuple):
+    """N(mean, exp(log_variance)) of each object's latent."""
+
+    mean: Float[Tensor, "batch latent"]
+    log_variance: Float[Tensor, "batch latent"]
+
+    def sample(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+        """Draws from the posterior, given N(0, 1) noise."""
+        return self.mean + (self.log_variance / 2).exp() * noise
+
+
+def fused(
+    evidence: Float[Tensor, "batch views latent"],
+    precision: Float[Tensor, "batch views latent"],
+    *,
+    seen: Bool[Tensor, "batch views"] | None = None,
+) -> Posterior:
+    """The product of the prior N(0, I) and one Gaussian factor a view, given by precision and precision * mean.
+
+    Each view adds precision, in any order, and one view alone gives the single-view posterior (Wu and Goodman 2018,
+    equation 3). Views that are not `seen` count for nothing.
+    """
+    if seen is not None:
+        evidence, precision = evidence * seen[..., None], precision * seen[..., None]
+    total = 1 + precision.sum(1)
+    return Posterior(evidence.sum(1) / total, -total.log())
+
+
+class PaperTrunk(nn.Sequential):
+    """The five convolutions of the paper, with batch norm and rectifiers, down to 400 features."""
+
+    features = PAPER_LAYERS[-1][0]
+
+    def __init__(self, inputs: int):
+        layers: list[nn.Module] = []
+        for width, kernel, stride, padding in PAPER_LAYERS:
+            convolution = nn.Conv2d(inputs, width, kernel, stride=stride, padding=padding, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+            inputs = width
+        super().__init__(*layers, nn.Flatten())
+
+
+class SmallTrunk(nn.Module):
+    """Residual blocks that halve the picture down to 4 pixels, without a norm."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        halvings = (config.size // 4).bit_length() - 1
+        widths = [min(config.channels * 2**level, config.most_channels) for level in range(halvings)]
+        self.first = nn.Conv2d(config.inputs, widths[0], 4, stride=2, padding=1)
+        blocks = (ResidualBlock(a, b, resample="down", activation=leaky_relu) for a, b in pairwise(widths))
+        self.blocks = zero_last_(nn.Sequential(*blocks))
+        self.features = widths[-1] * 16
+
+    def forward(self, x: Tensor) -> Tensor:
+        return leaky_relu(self.blocks(self.first(x))).flatten(1)
+
+
+class ImageEncoder(nn.Module):
+    """From each view a Gaussian factor of the latent, and from all of them the posterior."""
+
+    def __init__(self, config: EncoderConfig, latent: int):
+        super().__init__()
+        assert config.kind != "none"
+        self.config = config
+        self.trunk = PaperTrunk(config.inputs) if config.kind == "paper" else SmallTrunk(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self.trunk.features, 2 * latent)
+
+    def forward(self, views: Views, seen: Bool[Tensor, "batch views"] | None = None) -> Posterior:
+        """The posterior given all views, or those that are `seen`; pictures in [-1, 1], the mask as fourth channel."""
+        count = views.shape[1]
+        features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))
+        numbers = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=count)
+        evidence, precision = numbers.chunk(2, 2)
+        return fused(evidence, F.softplus(precision), seen=seen)
