@@ -28,6 +28,13 @@ def face_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 4"]:
     return colours
 
 
+def corner_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 3 4"]:
+    """The colour of each corner of each face: that of its vertex where the mesh has such, else of the face."""
+    if isinstance(mesh.visual, ColorVisuals) and mesh.visual.kind == "vertex":
+        return np.asarray(mesh.visual.vertex_colors, np.uint8)[mesh.faces]
+    return face_colours(mesh)[:, None].repeat(3, axis=1)
+
+
 def textured(visual: TextureVisuals, faces: np.ndarray) -> np.ndarray:
     """The picture's colours at each face, times the material's; or the material's alone."""
     material = visual.material

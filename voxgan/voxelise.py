@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
 
 from voxgan.colours import face_colours
-from voxgan.voxels import FRONTS, Up
+from voxgan.frame import Up, rotation
 
 MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
 MOST_BYTES = 2**28
@@ -101,7 +101,7 @@ def decimated(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=ENOUGH_FACES
     )
     _, nearest = cKDTree(mesh.triangles_center).query(vertices[faces].mean(1))
-    return trimesh.Trimesh(vertices, faces, face_colors=mesh.visual.face_colors[nearest], process=False)
+    return trimesh.Trimesh(vertices, faces, face_colors=face_colours(mesh)[nearest], process=False)
 
 
 def normalised(mesh: trimesh.Trimesh, *, up: Up = "y", front: Up | None = None) -> trimesh.Trimesh:
@@ -109,25 +109,14 @@ def normalised(mesh: trimesh.Trimesh, *, up: Up = "y", front: Up | None = None) 
 
     `up` and `front` are axes of the given mesh. Raises ValueError if they are one, or the mesh has no extent.
     """
-    corners = mesh.vertices[mesh.faces].reshape(-1, 3) @ upright(up, front or FRONTS[up]).T
-    low, high = (corners.min(0), corners.max(0)) if len(corners) else (np.zeros(3), np.zeros(3))
+    vertices = mesh.vertices @ rotation(up, front=front).T
+    used = vertices[mesh.faces.ravel()]
+    low, high = (used.min(0), used.max(0)) if len(used) else (np.zeros(3), np.zeros(3))
     if not (longest := (high - low).max()) > 0:
         raise ValueError("a mesh without extent has no size to normalise")
     moved = mesh.copy()
-    moved.vertices = (mesh.vertices @ upright(up, front or FRONTS[up]).T - (low + high) / 2) / longest
+    moved.vertices = (vertices - (low + high) / 2) / longest
     return moved
-
-
-def upright(up: Up, front: Up) -> Int[np.ndarray, "3 3"]:
-    """The rotation that takes the axis `up` to y and `front` to z."""
-    y, z = axis(up), axis(front)
-    if y @ z:
-        raise ValueError(f"up {up} and front {front} lie along one axis")
-    return np.stack([np.cross(y, z), y, z])
-
-
-def axis(name: Up) -> Int[np.ndarray, "3"]:
-    return np.eye(3, dtype=int)["xyz".index(name[-1])] * (-1 if name[0] == "-" else 1)
 
 
 def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[np.ndarray, "side side side"]:
@@ -167,8 +156,8 @@ def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int
     normals = np.cross(b - a, c - a) / 2
     areas = np.linalg.norm(normals, axis=1)
     total = np.bincount(part, areas)
-    centres = np.stack([np.bincount(part, areas * middle) for middle in ((a + b + c) / 3).T], 1)
-    centres /= np.maximum(total, 1e-30)[:, None]
+    sums = np.stack([np.bincount(part, areas * middle) for middle in ((a + b + c) / 3).T], 1)
+    centres = sums / np.maximum(total, 1e-30)[:, None]
     volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
     wrong = np.where(abs(volumes) > 1e-3 * total**1.5, volumes < 0, np.bincount(part, areas * swapped) > total / 2)
     return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)

@@ -1,0 +1,88 @@
+"""Where a picture is taken from, and which pixel a point of the object falls on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
+"""From the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
+
+Window = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
+"""The lowest and highest (right, up) of what is to be seen, on the plane at distance 1 from the eye."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Looks at the origin from DISTANCE away, upright."""
+
+    azimuth: float = 30.0
+    """Degrees about the upright axis: 0 stands before the object's front, in +z, and 90 in +x."""
+    elevation: float = 20.0
+    """Degrees above the horizon, within -90 and 90."""
+
+    def axes(self) -> Float[np.ndarray, "3 3"]:
+        """Rows: what is right, up and towards the eye in the picture."""
+        azimuth, elevation = np.radians(self.azimuth), np.radians(self.elevation)
+        right = np.array([np.cos(azimuth), 0, -np.sin(azimuth)])
+        back = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
+        return np.stack([right, np.cross(back, right), back])
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A camera with a square picture; pixel (i, j) is centred at (i + 0.5, j + 0.5), right and down."""
+
+    camera: Camera
+    side: int
+    centre: Float[np.ndarray, "2"]
+    """(right, up) of the picture's centre on the plane at distance 1 from the eye."""
+    focal: float
+    """Pixels to the unit of that plane."""
+
+    def pixels(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 2"]:
+        """Where the points appear, right and down; also of those outside the picture."""
+        return (plane(points, self.camera) - self.centre) * (self.focal, -self.focal) + self.side / 2
+
+    def depths(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
+        """How far in front of the eye the points are, along the line of sight."""
+        return DISTANCE - points @ self.camera.axes()[2]
+
+    def eye(self) -> Float[np.ndarray, "3"]:
+        return DISTANCE * self.camera.axes()[2]
+
+    def rays(self, *, supersample: int = 1) -> tuple[Float[np.ndarray, "rays 3"], Float[np.ndarray, "rays 3"]]:
+        """Origins and unit directions, row by row, through each pixel or through the centres of its parts."""
+        at = (np.arange(self.side * supersample) + 0.5) / supersample - self.side / 2
+        right, down = np.meshgrid(at / self.focal + self.centre[0], at / self.focal - self.centre[1])
+        directions = np.stack([right, -down, -np.ones_like(right)], -1).reshape(-1, 3)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return np.broadcast_to(self.eye(), directions.shape), directions @ self.camera.axes()
+
+
+def framed(vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
+    """The camera's picture with the vertices centred, their longer side filling all but a margin on either side."""
+    return around([window(vertices, camera)], camera, side=side, margin=margin)
+
+
+def around(windows: Iterable[Window], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
+    """The camera's picture that holds all those windows."""
+    lows, highs = zip(*windows, strict=True)
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    focal = side * (1 - 2 * margin) / max((high - low).max(), 1e-9)
+    return Projection(camera, side, (low + high) / 2, float(focal))
+
+
+def window(vertices: Float[np.ndarray, "vertices 3"], camera: Camera) -> Window:
+    """What the vertices span. Raises ValueError if they come near the eye, as a mesh does that was not normalised."""
+    if not len(vertices) or np.linalg.norm(vertices, axis=1).max() > DISTANCE / 2:
+        raise ValueError("a mesh has to be normalised into the unit cube to be looked at")
+    seen = plane(vertices, camera)
+    return seen.min(0), seen.max(0)
+
+
+def plane(points: Float[np.ndarray, "points 3"], camera: Camera) -> Float[np.ndarray, "points 2"]:
+    """The points as (right, up) on the plane at distance 1 from the eye."""
+    right, up, back = (points @ camera.axes().T).T
+    return np.stack([right, up], 1) / (DISTANCE - back)[:, None]
