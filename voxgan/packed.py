@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from gancore.atomic import replacing
 
 Split = Literal["train", "val", "test"]
+Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
 
 EMBEDDED = "furniture"
 LOCAL_HEADER = 30
@@ -35,7 +36,7 @@ class PackedObject:
     label: str = ""
     """Its class; empty in a data set without classes."""
     split: Split = "train"
-    cameras: tuple[tuple[float, float] | None, ...] = ()
+    cameras: Cameras = ()
     """Azimuth and elevation of each view in degrees; None where they are not known."""
     creator: str = ""
     licence: str = ""
@@ -152,11 +153,9 @@ def write_packed(
     if not objects:
         raise ValueError(f"there is no object to write to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    described = {
-        "side": side,
-        "classes": sorted({item.label for item in objects} - {""}),
-        "objects": [asdict(item) for item in objects],
-    }
+    classes = json.dumps(sorted({item.label for item in objects} - {""}), ensure_ascii=False)
+    lines = ",\n".join(json.dumps(asdict(item), ensure_ascii=False) for item in objects)
+    described = f'{{"side": {side}, "classes": {classes}, "objects": [\n{lines}\n]}}\n'
     with (
         replacing(folder / "dataset.json") as description,
         replacing(folder / "occupancy.npy") as occupancies,
@@ -172,7 +171,7 @@ def write_packed(
                 for number, picture in enumerate(pictures):
                     archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
         bits.flush()
-        description.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        description.write_text(described, encoding="utf-8")
 
 
 def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
