@@ -1,0 +1,181 @@
+"""From probabilities on a grid to one clean, closed surface."""
+
+from dataclasses import dataclass
+
+import fast_simplification
+import manifold3d
+import numpy as np
+import trimesh
+from jaxtyping import Bool, Float
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+PAD = 1
+"""Empty voxels around the grid, so that what touches its border is closed."""
+NUDGE = 1e-3
+"""No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
+KEPT_MARGIN = 0.5
+"""Share of what a voxel is above the threshold that smoothing leaves it, so that a leg of one voxel stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceConfig:
+    """How a surface is made of probabilities."""
+
+    threshold: float = 0.5
+    """Probability at which the surface lies."""
+
+    smooth: float = 0.6
+    """Standard deviation in voxels of the Gaussian that takes the stairs out of the probabilities; 0 for none."""
+
+    components: float = 1.0
+    """Parts of at least this share of the largest part's voxels are kept: 1 for the largest alone, 0 for all."""
+
+    bridge: float = 3.0
+    """Parts whose voxels are at most this many voxels apart count as one."""
+
+    taubin: int = 10
+    """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
+
+    faces: int = 0
+    """Most triangles; 0 for as many as there are."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
+        if not 0 <= self.components <= 1:
+            raise ValueError(f"components must lie in [0, 1], got {self.components}")
+        for name in ("smooth", "bridge", "taubin"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
+        if self.faces < 0 or 0 < self.faces < 4:
+            raise ValueError(f"faces must be at least 4, or 0 for no limit, got {self.faces}")
+
+
+def from_occupancy(
+    probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig = SurfaceConfig()
+) -> trimesh.Trimesh:
+    """The closed surface with outward faces and positive volume, in the unit cube around the origin.
+
+    The centre of voxel i lies at (i + 0.5) / N - 0.5; a grid that is no cube is centred, N its longest side. Raises
+    ValueError if there is nothing above the threshold, or no closed surface within the face budget.
+    """
+    field = solid(probabilities, surface)
+    vertices, faces, _, _ = marching_cubes(field, surface.threshold, gradient_direction="ascent")
+    sides = np.array(probabilities.shape)
+    mesh = trimesh.Trimesh((vertices - PAD + 0.5 - sides / 2) / sides.max(), faces, process=False)
+    trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=surface.taubin)
+    mesh.vertices = np.clip(mesh.vertices, -0.5, 0.5)
+    mesh = closed(mesh)
+    return decimated(mesh, surface.faces) if 0 < surface.faces < len(mesh.faces) else mesh
+
+
+def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:
+    """The padded field whose only surface at the threshold is the outside of the parts to keep.
+
+    Values on both sides of that surface stay soft: it lies between voxels where the probabilities put it. Raises
+    ValueError if there is no such part.
+    """
+    level = surface.threshold
+    least, most = (float(bound) for bound in (probabilities.min(initial=1), probabilities.max(initial=0)))
+    if not (least >= 0 and most <= 1):  # so written, NaN is refused too
+        raise ValueError(f"probabilities must lie in [0, 1]; these reach from {least:.3g} to {most:.3g}")
+    # Past the border lies what puts the surface of a full voxel on the cube's face, whatever the threshold.
+    field = np.pad(probabilities.astype(np.float32), PAD, constant_values=2 * level - 1)
+    field = smoothed(field, surface)
+    field[np.abs(field - level) < NUDGE] = level - NUDGE
+    inside = field > level
+    if not inside.any():
+        raise ValueError(f"there is no surface: the highest probability is {most:.3g}, the threshold {level:g}")
+    kept = large_parts(inside, surface)
+    field[inside & ~kept] = min(level - NUDGE, 0.0)
+    field[enclosed(kept)] = 1.0
+    return field
+
+
+def smoothed(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
+    """The field after a Gaussian that takes nothing below the threshold."""
+    soft = ndimage.gaussian_filter(field, surface.smooth, mode="nearest") if surface.smooth else field.copy()
+    floor = surface.threshold + KEPT_MARGIN * (field - surface.threshold)
+    return np.where(field > surface.threshold, np.maximum(soft, floor), soft)
+
+
+def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
+    """The voxels of the parts that are large enough beside the largest, across gaps that may be bridged."""
+    parts, count = ndimage.label(inside, np.ones((3, 3, 3)))
+    if count == 1:
+        return inside
+    if surface.bridge:
+        parts, count = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, np.ones((3, 3, 3)))
+    sizes = np.bincount(parts[inside], minlength=count + 1)
+    large = sizes >= surface.components * sizes.max()
+    if surface.components == 1:  # of equal ones the first
+        large = np.arange(count + 1) == sizes.argmax()
+    return inside & large[parts]
+
+
+def enclosed(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """The empty voxels that cannot be reached from the corner."""
+    spaces, _ = ndimage.label(~inside)
+    return ~inside & (spaces != spaces[0, 0, 0])
+
+
+def decimated(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+    """The same shape with at most so many triangles, still closed. Raises ValueError if it takes more."""
+    points, triangles = fast_simplification.simplify(mesh.vertices.astype(np.float32), mesh.faces, target_count=faces)
+    try:
+        small = closed(trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False))
+    except ValueError:
+        return merged(mesh, faces)
+    return small if len(small.faces) <= faces else merged(mesh, faces)
+
+
+def merged(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+    """As decimated, by merging edges up to the smallest sufficient of growing lengths: coarser, and never torn."""
+    whole = manifold(mesh)
+    for tolerance in np.geomspace(1e-4, 0.3, 24):
+        small = whole.simplify(tolerance)
+        if small.is_empty():
+            break
+        if small.num_tri() <= faces:
+            return closed(as_mesh(small))
+    raise ValueError(f"faces: no closed surface of this shape has as few as {faces}")
+
+
+def closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The same surface after proof that it is closed and encloses a positive volume, in formats without indices too.
+
+    Raises ValueError if it is no such surface.
+    """
+    whole = manifold(mesh)
+    if whole.status() != manifold3d.Error.NoError:
+        raise ValueError(f"the surface is not closed: {whole.status().name}")
+    mesh = parted(as_mesh(whole))
+    glued = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # as who reads an STL file glues it
+    if not (mesh.is_watertight and glued.is_watertight and glued.is_winding_consistent and mesh.volume > 0):
+        raise ValueError(f"the surface does not enclose a volume ({len(mesh.faces)} faces)")
+    return mesh
+
+
+def parted(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with vertices that lie in one place drawn a little towards their own neighbours.
+
+    A manifold has two vertices where two of its sheets touch; a format without indices would make them one.
+    """
+    _, place, count = np.unique(mesh.vertices.astype(np.float32), axis=0, return_inverse=True, return_counts=True)
+    touching = count[place] > 1
+    if touching.any():
+        towards = trimesh.smoothing.laplacian_calculation(mesh) @ mesh.vertices - mesh.vertices
+        mesh.vertices[touching] += 0.02 * towards[touching]
+    return mesh
+
+
+def manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
+    """The surface as manifold3d keeps it."""
+    return manifold3d.Manifold(manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)))
+
+
+def as_mesh(solid_mesh: manifold3d.Manifold) -> trimesh.Trimesh:
+    """The vertices and faces of a manifold."""
+    parts = solid_mesh.to_mesh()
+    return trimesh.Trimesh(parts.vert_properties[:, :3], parts.tri_verts, process=False)
