@@ -199,15 +199,25 @@ def uncompressed(path: Path, _changed: int) -> bytes:
             left -= 8 + size
             if left < 0:
                 raise UnreadableError(f"{path} promises {-left:,} bytes more than it holds")
-            parts.append(inflated(file.read(size), room) if kind == COMPRESSED else tag + file.read(size))
-            room -= len(parts[-1])
-            if room < 0:
+            content = file.read(size)
+            part = zlib.decompressobj().decompress(content, room + 1) if kind == COMPRESSED else tag + content
+            if (room := room - len(part)) < 0:
                 raise UnreadableError(f"{path} unpacks to more than the {MOST_BYTES:,} bytes that are read")
+            if not closed(part, order):
+                raise UnreadableError(f"{path} promises more than it holds in one of its arrays")
+            parts.append(part)
     return b"".join(parts)
 
 
-def inflated(packed: bytes, room: int) -> bytes:
-    return zlib.decompressobj().decompress(packed, room + 1)
+def closed(array: bytes, order: str) -> bool:
+    """Whether the parts of an array, each a tag of type and size before its bytes, end where the array ends."""
+    place = 8
+    while place + 8 <= len(array):
+        kind, size = struct.unpack_from(f"{order}II", array, place)
+        small = kind >> 16  # up to four bytes, within the tag
+        place += 8 if small else 8 + size
+        place += -place % 8
+    return place <= len(array)
 
 
 READERS = {".npy": npy, ".npz": npz, ".mat": mat, ".h5": hdf5, ".hdf5": hdf5}
