@@ -54,11 +54,12 @@ class Projection:
 
     def rays(self, *, supersample: int = 1) -> tuple[Float[np.ndarray, "rays 3"], Float[np.ndarray, "rays 3"]]:
         """Origins and unit directions, row by row, through each pixel or through the centres of its parts."""
-        at = (np.arange(self.side * supersample) + 0.5) / supersample - self.side / 2
-        right, down = np.meshgrid(at / self.focal + self.centre[0], at / self.focal - self.centre[1])
-        directions = np.stack([right, -down, -np.ones_like(right)], -1).reshape(-1, 3)
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        return np.broadcast_to(self.eye(), directions.shape), directions @ self.camera.axes()
+        at = ((np.arange(self.side * supersample) + 0.5) / supersample - self.side / 2) / self.focal
+        right, up, back = self.camera.axes()
+        across = (at + self.centre[0])[:, None] * right - back
+        directions = ((self.centre[1] - at)[:, None, None] * up + across).reshape(-1, 3).astype(np.float32)
+        directions /= np.sqrt(np.einsum("rc,rc->r", directions, directions))[:, None]
+        return np.broadcast_to(self.eye().astype(np.float32), directions.shape), directions
 
 
 def framed(vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:

@@ -1,28 +1,37 @@
-"""One colour a face, from whatever a file says of its materials."""
+"""What colour a mesh is, and where: from whatever a file says of its materials and pictures."""
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.color import to_rgba
 from trimesh.visual.material import PBRMaterial
 
 WARM_GREY = (176, 168, 158, 255)
 """The colour of what has none."""
 
-INSIDE = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2]]) / 6
-"""Where a face's texture is looked up: barycentric points spread over it."""
+SPREAD = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2]]) / 6
+"""Barycentric points spread over a face: where its picture is looked up for its mean colour."""
+
+TEXELS = 256
+"""Of a picture on a mesh, along its longest side: finer ones would only flicker in views of this size."""
+MOST_ROWS = 16 * 1024
+"""Of all pictures on a mesh together; parts beyond keep one colour a face."""
 
 
 def face_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 4"]:
     """The mean colour of each face, opaque; a warm grey where the mesh says nothing."""
     visual = mesh.visual
     if isinstance(visual, TextureVisuals):
-        colours = textured(visual, mesh.faces)
+        picture, tint = material(visual)
+        colours = tint
+        if picture is not None:
+            colours = sampled(picture, SPREAD @ corner_places(mesh)).mean(1).round()
     elif isinstance(visual, ColorVisuals) and visual.kind is not None:
         colours = np.asarray(visual.face_colors)
     else:
-        colours = np.asarray(WARM_GREY, np.uint8)
+        colours = np.asarray(WARM_GREY)
     colours = np.array(np.broadcast_to(colours, (len(mesh.faces), 4)), np.uint8)
     colours[:, 3] = 255
     return colours
@@ -35,29 +44,93 @@ def corner_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 3 4"]:
     return face_colours(mesh)[:, None].repeat(3, axis=1)
 
 
-def textured(visual: TextureVisuals, faces: np.ndarray) -> np.ndarray:
-    """The picture's colours at each face, times the material's; or the material's alone."""
-    material = visual.material
-    if isinstance(material, PBRMaterial):
-        picture, tint = material.baseColorTexture, material.main_color if material.baseColorFactor is not None else None
+def material(visual: TextureVisuals) -> tuple[UInt8[np.ndarray, "height width 4"] | None, UInt8[np.ndarray, "4"]]:
+    """The picture on the faces, if any and if they say where it lies, and their colour without it."""
+    if isinstance(visual.material, PBRMaterial):
+        picture, factor = visual.material.baseColorTexture, visual.material.baseColorFactor
     else:
-        picture, tint = getattr(material, "image", None), getattr(material, "main_color", None)
-    if picture is None or visual.uv is None or len(visual.uv) == 0:
-        return np.asarray(WARM_GREY if tint is None else tint, np.uint8)
-    colours = looked_up(picture, np.einsum("ic,fcd->fid", INSIDE, visual.uv[faces]))
-    # the factor of glTF tints its picture, while the diffuse colour of an OBJ is what viewers without textures show
-    if isinstance(material, PBRMaterial) and tint is not None:
-        colours = colours * (np.asarray(tint, np.float32) / 255)
-    return colours.round().astype(np.uint8)
+        picture, factor = getattr(visual.material, "image", None), getattr(visual.material, "main_color", None)
+    tint = np.array(WARM_GREY if factor is None else to_rgba(factor), np.uint8)
+    if picture is None or visual.uv is None or not len(visual.uv):
+        return None, tint
+    picture.thumbnail((4 * TEXELS, 4 * TEXELS))
+    pixels = np.array(picture.convert("RGBA"))
+    # the factor of glTF tints its picture; the diffuse colour of an OBJ is what viewers show that read no pictures
+    if isinstance(visual.material, PBRMaterial) and factor is not None:
+        pixels = (pixels * (tint / 255)).round().astype(np.uint8)
+    return pixels, tint
 
 
-def looked_up(picture: Image.Image, places: Float[np.ndarray, "faces points 2"]) -> Float[np.ndarray, "faces 4"]:
-    """The mean colour of the picture, repeated for ever, at each face's places; what is transparent counts less."""
-    pixels = np.asarray(picture.convert("RGBA"), np.float32)
-    height, width = pixels.shape[:2]
-    places = np.where(np.isfinite(places), places, 0) % 1.0
-    across = np.minimum((places[..., 0] * width).astype(int), width - 1)
-    down = np.minimum(((1 - places[..., 1]) * height).astype(int), height - 1)
-    samples = pixels[down, across]
-    weights = samples[..., 3:] + 1e-3
-    return (samples * weights).sum(1) / weights.sum(1)
+def corner_places(mesh: trimesh.Trimesh) -> Float[np.ndarray, "faces 3 2"]:
+    """Where each corner of each face lies in its picture, right and up, in pictures."""
+    assert isinstance(mesh.visual, TextureVisuals)
+    places = np.asarray(mesh.visual.uv, np.float64)[mesh.faces]
+    return np.where(np.isfinite(places), places, 0)
+
+
+def sampled(
+    picture: UInt8[np.ndarray, "height width 4"], places: Float[np.ndarray, "*batch 2"]
+) -> UInt8[np.ndarray, "*batch 4"]:
+    """The colours of the picture, repeated for ever, at those places: right and up, in pictures."""
+    height, width = picture.shape[:2]
+    across = np.minimum((places[..., 0] % 1 * width).astype(int), width - 1)
+    down = np.minimum(((1 - places[..., 1] % 1) * height).astype(int), height - 1)
+    return picture[down, across]
+
+
+def painted(whole: trimesh.Trimesh, parts: list[trimesh.Trimesh]) -> trimesh.Trimesh:
+    """The mesh made of these parts, given their colours, and their pictures as `Pictures` finds them."""
+    whole.visual = ColorVisuals(whole, face_colors=np.concatenate([face_colours(part) for part in parts]))
+    scale = TEXELS / np.ptp(whole.triangles.reshape(-1, 3), axis=0).max()
+    pictures: list[np.ndarray] = []
+    numbers, places = [], []
+    for part, own in zip(
+        parts, np.split(whole.area_faces, np.cumsum([len(part.faces) for part in parts])), strict=False
+    ):
+        picture = material(part.visual)[0] if isinstance(part.visual, TextureVisuals) else None
+        if picture is None or sum(len(known) for known in pictures) > MOST_ROWS:
+            numbers.append(np.full(len(part.faces), -1))
+            places.append(np.zeros((len(part.faces), 3, 2)))
+            continue
+        numbers.append(np.full(len(part.faces), len(pictures)))
+        places.append(corner_places(part))
+        pictures.append(shrunk(picture, places[-1], texels=own.sum() * scale**2))
+    if pictures:
+        whole.face_attributes["picture"] = np.concatenate(numbers)
+        whole.face_attributes["places"] = np.concatenate(places)
+        whole.metadata["pictures"] = pictures
+    return whole
+
+
+def shrunk(
+    picture: UInt8[np.ndarray, "height width 4"], places: Float[np.ndarray, "faces 3 2"], *, texels: float
+) -> UInt8[np.ndarray, "less_high less_wide 4"]:
+    """The picture, small enough that what all those places show of it is at most so many texels."""
+    (right, up), (far_right, far_up) = (np.moveaxis(places[:, corner] - places[:, 0], 1, 0) for corner in (1, 2))
+    shown = abs(right * far_up - far_right * up).sum() / 2 * picture.shape[0] * picture.shape[1]
+    share = min((texels / max(shown, 1e-9)) ** 0.5, 1)
+    size = (max(round(picture.shape[1] * share), 1), max(round(picture.shape[0] * share), 1))
+    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+
+
+class Pictures:
+    """The pictures that lie on a mesh's faces."""
+
+    def __init__(self, mesh: trimesh.Trimesh) -> None:
+        self.pictures: list[np.ndarray] = mesh.metadata.get("pictures", [])
+        self.number = np.asarray(mesh.face_attributes.get("picture", np.full(len(mesh.faces), -1)))
+        self.places = np.asarray(mesh.face_attributes.get("places", np.zeros((0, 3, 2))))
+
+    def put(
+        self,
+        colours: Float[np.ndarray, "points 3"],
+        face: Int[np.ndarray, " points"],
+        weights: Float[np.ndarray, "points 3"],
+    ) -> Float[np.ndarray, "points 3"]:
+        """The colours, in [0, 255], with those of the pictures at barycentric points of faces that have one."""
+        colours = colours.copy()
+        for number, picture in enumerate(self.pictures):
+            where = np.flatnonzero(self.number[face] == number)
+            places = np.einsum("pc,pcd->pd", weights[where], self.places[face[where]])
+            colours[where] = sampled(picture, places)[:, :3]
+        return colours

@@ -11,7 +11,7 @@ from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int, UInt8
 
 from voxgan.camera import Camera, Projection, around, framed, window
-from voxgan.colours import corner_colours
+from voxgan.colours import Pictures, corner_colours
 
 GAMMA = 2.2
 """Light adds up in linear colours; pictures store them to the power of 1 / GAMMA."""
@@ -38,7 +38,7 @@ class Light:
         """Towards the parts of the lamp; several soften its shadows."""
         spread = [(-5, -3), (3, -5), (5, 3), (-3, 5)]
         parts = [Camera(self.azimuth + right, self.elevation + up).axes()[2] for right, up in spread]
-        return np.stack(parts) @ camera.axes()
+        return (np.stack(parts) @ camera.axes()).astype(np.float32)
 
 
 def random_light(random: np.random.Generator) -> Light:
@@ -53,9 +53,9 @@ def sky(count: int) -> Float[np.ndarray, "count 3"]:
     return np.stack([np.sqrt(1 - up**2) * np.cos(turn), up, np.sqrt(1 - up**2) * np.sin(turn)], 1)
 
 
-SKY = sky(24)
-BRIGHTNESS = 0.7 + 0.3 * SKY[:, 1]
-"""Of each part of the sky: the ground below gives less light."""
+SKY = sky(32).astype(np.float32)
+BRIGHT, DIMMER = 0.8, 0.2
+"""Light from the whole sky on what faces a wall, and how much more on what faces up, less on what faces down."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,6 @@ class Hits:
     """The same, smoothed over the faces around."""
     colours: Float[np.ndarray, "hits 3"]
 
-    def __getitem__(self, which: np.ndarray) -> "Hits":
-        return Hits(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
-
 
 class Scene:
     """A mesh in the unit cube made ready to be looked at from many sides."""
@@ -80,13 +77,15 @@ class Scene:
     def __init__(self, mesh: trimesh.Trimesh) -> None:
         if not len(mesh.faces):
             raise ValueError("a mesh without faces cannot be looked at")
-        self.corners = np.asarray(mesh.vertices[mesh.faces], np.float64)
-        self.vertices = self.corners.reshape(-1, 3)
-        self.facing = unit(np.cross(self.corners[:, 1] - self.corners[:, 0], self.corners[:, 2] - self.corners[:, 0]))
-        self.normals = smooth_normals(self.corners)
-        self.colours = (corner_colours(mesh)[..., :3] / 255.0) ** GAMMA
+        self.vertices = mesh.vertices[np.unique(mesh.faces)]
+        corners = mesh.vertices[mesh.faces]
+        self.corners = corners.astype(np.float32)
+        self.facing = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])).astype(np.float32)
+        self.normals = smooth_normals(corners).astype(np.float32)
+        self.colours = corner_colours(mesh)[..., :3].astype(np.float32)
+        self.pictures = Pictures(mesh)
         self.embree = EmbreeScene()
-        TriangleMesh(self.embree, self.corners.astype(np.float32))
+        TriangleMesh(self.embree, self.corners)
 
     def view(
         self, camera: Camera, *, side: int, light: Light | None = None, supersample: int = 2
@@ -98,10 +97,12 @@ class Scene:
         self, projection: Projection, *, light: Light | None = None, supersample: int = 2
     ) -> UInt8[np.ndarray, "side side 4"]:
         """What the projection shows of it, as `view` does."""
-        side, many = projection.side, projection.side * supersample
+        side = projection.side
         hits = self.hits(projection, supersample=supersample)
-        pixel = hits.ray // many // supersample * side + hits.ray % many // supersample
-        shades = hits.colours * self.brightness(hits, pixel, light or Light(), projection.camera)[:, None]
+        row, column = np.divmod(hits.ray, side * supersample)
+        pixel = row // supersample * side + column // supersample
+        part = row % supersample * supersample + column % supersample if supersample > 1 else np.full(len(row), -1)
+        shades = hits.colours * self.brightness(hits, part, light or Light(), projection.camera)[:, None]
         count = np.bincount(pixel, minlength=side**2)
         sums = np.stack([np.bincount(pixel, shade, minlength=side**2) for shade in shades.T], 1)
         colours = (sums / np.maximum(count, 1)[:, None]).clip(0, 1) ** (1 / GAMMA)
@@ -133,38 +134,42 @@ class Scene:
         origins, directions = projection.rays(supersample=supersample)
         found = self.cast(origins, directions)
         ray = np.flatnonzero(found["primID"] >= 0)
-        face, u, v = found["primID"][ray], found["u"][ray, None], found["v"][ray, None]
+        face, u, v = found["primID"][ray], found["u"][ray], found["v"][ray]
         weights = np.stack([1 - u - v, u, v], 1)
-        towards = -np.sign(np.einsum("rc,rc->r", self.facing[face], directions[ray]))[:, None]
-        return Hits(
-            ray,
-            (weights * self.corners[face]).sum(1),
-            towards * self.facing[face],
-            towards * unit((weights * self.normals[face]).sum(1)),
-            (weights * self.colours[face]).sum(1),
+        facing = self.facing[face]
+        towards = -np.sign(np.einsum("rc,rc->r", facing, directions[ray]))[:, None]
+        points, normals, colours = (
+            np.einsum("rc,rcd->rd", weights, values[face]) for values in (self.corners, self.normals, self.colours)
         )
+        colours = (self.pictures.put(colours, face, weights) / 255) ** GAMMA
+        return Hits(ray, points, towards * facing, towards * unit(normals), colours)
 
-    def brightness(self, hits: Hits, pixel: np.ndarray, light: Light, camera: Camera) -> Float[np.ndarray, " hits"]:
-        """How much light each hit sends back, 1 for a white surface square to an open sky and to the lamp."""
+    def brightness(self, hits: Hits, part: np.ndarray, light: Light, camera: Camera) -> Float[np.ndarray, " hits"]:
+        """How much light each hit sends back, 1 for a white surface square to an open sky or to the lamp.
+
+        `part` says which share of the directions a hit looks into: those of one pixel look into all between them.
+        """
         lamp = light.directions(camera)
-        # what is hidden from the light is found once a pixel: it costs far more rays than the picture itself
-        _, first, of = np.unique(pixel, return_index=True, return_inverse=True)
-        sky_seen, lamp_seen = (self.seen(hits[first], directions)[of] for directions in (SKY, lamp))
-        towards_sky = np.maximum(hits.normals @ SKY.T, 0) * BRIGHTNESS
-        dome = (towards_sky * sky_seen).sum(1) * 4 / len(SKY)
-        key = (np.maximum(hits.normals @ lamp.T, 0) * lamp_seen).mean(1)
-        return light.ambient * dome + (1 - light.ambient) * 1.4 * key
+        weights = np.maximum(hits.normals @ SKY.T, 1e-3) * looked_at(part, SKY)
+        open_sky = (weights * self.seen(hits, SKY, part)).sum(1) / weights.sum(1)
+        lit = self.seen(hits, lamp, part).sum(1) / looked_at(part, lamp).sum(1)
+        sky = open_sky * (BRIGHT + DIMMER * hits.normals[:, 1])
+        key = lit * np.maximum(hits.normals @ unit(lamp.mean(0)), 0)
+        return light.ambient * sky + (1 - light.ambient) * 1.4 * key
 
-    def seen(self, hits: Hits, directions: np.ndarray) -> Bool[np.ndarray, "hits directions"]:
-        """Whether nothing stands close between each hit and the light from each direction."""
-        free = hits.facing @ directions.T > 0
+    def seen(self, hits: Hits, directions: np.ndarray, part: np.ndarray) -> Bool[np.ndarray, "hits directions"]:
+        """Whether each hit looks at the light from each direction, and nothing stands close between."""
+        free = (hits.facing @ directions.T > 0) & looked_at(part, directions)
         which, way = np.nonzero(free)
-        origins = (hits.points + OFF * hits.facing)[which].astype(np.float32)
+        origins = (hits.points + OFF * hits.facing)[which]
         reach = np.full(len(which), NEAR, np.float32)
-        free[which, way] = (
-            self.embree.run(origins, directions[way].astype(np.float32), dists=reach, query="OCCLUDED") != 0
-        )
+        free[which, way] = self.embree.run(origins, directions[way], dists=reach, query="OCCLUDED") != 0
         return free
+
+
+def looked_at(part: Int[np.ndarray, " hits"], directions: np.ndarray) -> Bool[np.ndarray, "hits directions"]:
+    """Every fourth direction, from the part on; all of them for a part below 0."""
+    return (part[:, None] < 0) | (np.arange(len(directions)) % 4 == part[:, None] % 4)
 
 
 def view(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
 
-from voxgan.colours import face_colours
+from voxgan.colours import face_colours, painted
 from voxgan.frame import Up, rotation
 
 MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
@@ -42,7 +42,6 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
         raise error if str(path) in str(error) else unreadable(path, error) from error
     except Exception as error:  # readers raise whatever the file makes them trip over
         raise unreadable(path, error) from error
-    refuse_hopeless(mesh, path)
     return decimated(mesh) if len(mesh.faces) > ENOUGH_FACES else mesh
 
 
@@ -78,12 +77,13 @@ def joined(scene: trimesh.Scene, path: Path) -> trimesh.Trimesh:
     if count > MOST_FACES:
         raise ValueError(f"{path} holds {count:,} faces, more than the {MOST_FACES:,} that are read; decimate it first")
     starts = np.cumsum([0] + [len(part.vertices) for _, part in parts])
-    return trimesh.Trimesh(
+    whole = trimesh.Trimesh(
         np.concatenate([trimesh.transform_points(part.vertices, transform) for transform, part in parts]),
         np.concatenate([part.faces + start for (_, part), start in zip(parts, starts, strict=False)]),
-        face_colors=np.concatenate([face_colours(part) for _, part in parts]),
         process=False,
     )
+    refuse_hopeless(whole, path)
+    return painted(whole, [part for _, part in parts])
 
 
 def refuse_hopeless(mesh: trimesh.Trimesh, path: Path) -> None:
@@ -160,7 +160,7 @@ def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int
     centres = sums / np.maximum(total, 1e-30)[:, None]
     volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
     wrong = np.where(abs(volumes) > 1e-3 * total**1.5, volumes < 0, np.bincount(part, areas * swapped) > total / 2)
-    return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)
+    return vertices, np.where(wrong[part, None], turned[:, ::-1], turned).astype(np.int64)
 
 
 def merged(
@@ -197,7 +197,7 @@ def surface(triangles: Float[np.ndarray, "faces 3 3"], *, spacing: float) -> Ite
         np.ceil(np.log2(np.maximum(length / spacing, 1))).astype(int) for length in (longest, doubled / longest)
     )
     for kind in np.unique(np.stack([along, rows], 1), axis=0):
-        weights = pattern(*(2**kind))
+        weights = pattern(*(2**kind).tolist())
         chosen = np.flatnonzero((along == kind[0]) & (rows == kind[1]))
         for some in np.array_split(chosen, -(-len(chosen) * len(weights) // BATCH)):
             points = np.einsum("pc,cfd->fpd", weights, np.stack([a[some], b[some], c[some]])).reshape(-1, 3)
@@ -223,7 +223,9 @@ def divided(voxels: Int[np.ndarray, "voxels 3"], factor: int) -> Int[np.ndarray,
     return (voxels[:, None] * factor + np.indices((factor,) * 3).reshape(3, -1).T).reshape(-1, 3)
 
 
-def winding(vertices: np.ndarray, faces: np.ndarray, where: np.ndarray, side: int) -> Float[np.ndarray, " voxels"]:
+def winding(
+    vertices: np.ndarray, faces: np.ndarray, where: Int[np.ndarray, "voxels 3"], side: int
+) -> Float[np.ndarray, " voxels"]:
     """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""
     return igl.fast_winding_number(vertices, faces, (where + 0.5) / side - 0.5)
 
