@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgan import stored
@@ -79,6 +79,7 @@ def test_every_value_of_binvox_version_2_above_zero_is_occupied(tmp_path: Path):
     assert read_binvox(tmp_path / "a.binvox").occupancy[:, 0].tolist() == [[False, True], [True, False]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 700)), min_size=1, max_size=8))
 def test_runs_of_any_length_decode_to_what_was_encoded(runs):
     voxels = np.concatenate([np.full(length, value) for value, length in runs])
@@ -349,6 +350,7 @@ def test_a_whole_ratio_keeps_a_voxel_if_any_in_it_is_occupied_or_repeats_it():
     assert (resized(occupancy, 8) == occupancy).all()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 20))
 def test_no_voxel_is_lost_and_a_full_cube_stays_full_at_any_size(length: int, side: int):
     assert resized(np.ones((length,) * 3, bool), side).all()
