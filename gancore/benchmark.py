@@ -8,12 +8,18 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from statistics import median
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from gancore.trainer import Batch, Trainer
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -34,9 +40,48 @@ class Cost:
 def cost(work: Callable[[], object], *, repeats: int, device: torch.device) -> Cost:
     """The cost of the work, which is done twice before the clock runs: once to warm up, once to count."""
     work()
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counted:
         work()
-    return Cost(seconds(work, repeats=repeats, device=device), counter.get_total_flops(), peak_bytes(device))
+    return Cost(seconds(work, repeats=repeats, device=device), counted.total, peak_bytes(device))
+
+
+class Operations(TorchDispatchMode):
+    """Counts as FlopCounterMode, but without hooks on modules, which break the gradient of what a module is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        count = flop_registry.get(func._overloadpacket)
+        if count is None:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **kwargs)
+        self.total += count(*args, **kwargs, out_val=result) if count else 0
+        return result
+
+
+def size_of(module: nn.Module) -> int:
+    """How many parameters it has."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats: int) -> Cost:
+    """The cost of a step, on average over `every` steps of which the first has gradient penalties."""
+    costs = []
+    for trainer.step in {0, every - 1}:
+        work = partial(trainer.play, repeat(batch))
+        costs.append(cost(work, repeats=repeats, device=trainer.accelerator.device))
+    full, plain = costs[0], costs[-1]
+    return Cost(
+        (full.seconds + (every - 1) * plain.seconds) / every,
+        (full.flops + (every - 1) * plain.flops) // every,
+        max(full.peak, plain.peak),
+    )
 
 
 def seconds(work: Callable[[], object], *, repeats: int, device: torch.device) -> float:

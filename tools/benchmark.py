@@ -1,4 +1,4 @@
-"""Measure speed and memory on this machine: python tools/benchmark.py video."""
+"""Measure speed and memory on this machine: python tools/benchmark.py video, or voxels."""
 
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -12,6 +12,8 @@ from gancore.config import parse, user_errors
 from vidgan.benchmark import reading, reading_report, report, speed
 from vidgan.config import VideoConfig
 from vidgan.dataset import DataConfig
+from voxgan import benchmark as voxels
+from voxgan.config import VoxelConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "video"
 
@@ -23,17 +25,20 @@ VIDEO = {
 }
 NARROW = ["--generator.channels=16", "--discriminator.channels=16"]
 """What makes the paper's 821 million parameters bearable on a CPU."""
+VOXELS = {"modern 32^3": (32, ["--train.batch=16"]), "modern 64^3": (64, ["--train.batch=4"])}
+"""Side, and what differs from the defaults."""
+PRESETS = {"video": tuple(VIDEO), "voxels": tuple(VOXELS)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """Measure training, prediction and reading, each preset in a process of its own."""
+    """Measure training and what surrounds it, each preset in a process of its own."""
 
-    subject: Literal["video"]
-    """What to measure."""
+    subject: Literal["video", "voxels"]
+    """What to measure: training, prediction and reading; or training, preparing meshes and making them."""
 
-    presets: tuple[str, ...] = tuple(VIDEO)
-    """Which presets to train and predict with."""
+    presets: tuple[str, ...] = ()
+    """Which presets to train with; all of the subject's if none is given."""
 
     repeats: int = 5
     """Times each thing is measured; the median counts."""
@@ -42,15 +47,15 @@ class BenchmarkConfig:
     """Stay on the CPU even if there is a GPU."""
 
     def __post_init__(self) -> None:
-        if unknown := set(self.presets) - set(VIDEO):
-            raise ValueError(f"presets: {', '.join(sorted(unknown))} is none of {', '.join(VIDEO)}")
+        if unknown := set(self.presets) - set(PRESETS[self.subject]):
+            raise ValueError(f"presets: {', '.join(sorted(unknown))} is none of {', '.join(PRESETS[self.subject])}")
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
 
 
 def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     speeds = {}
-    for preset in config.presets:
+    for preset in config.presets or VIDEO:
         narrow = NARROW if on_cpu and preset == "paper" else []
         video = parse(VideoConfig, [*VIDEO[preset], *SIZE, *narrow, f"--train.cpu={str(on_cpu).lower()}"])
         future = video.data.frames - video.data.context
@@ -64,13 +69,25 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     print(reading_report(read, "16 frames of 64x64 from a 320x240 H.264 film"))
 
 
+def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
+    speeds = {}
+    for preset in config.presets or VOXELS:
+        side, flags = VOXELS[preset]
+        run = parse(VoxelConfig, [*flags, f"--train.cpu={str(on_cpu).lower()}"])
+        speeds[preset] = in_own_process(voxels.speed, run, side=side, repeats=config.repeats)
+    print(voxels.report(speeds), flush=True)
+    print("\n" + voxels.preparing_report(sides=(32, 64), repeats=config.repeats), flush=True)
+    print("\n" + voxels.meshing_report(sides=(32, 64, 128), repeats=config.repeats))
+
+
 @user_errors
 def main() -> None:
     config = parse(BenchmarkConfig, positional=["subject"])
     on_cpu = config.cpu or not torch.cuda.is_available()
     where = "CPU" if on_cpu else torch.cuda.get_device_name()
-    print(f"torch {torch.__version__}, {where}, CPU threads: {torch.get_num_threads()}, clips of 64x64\n", flush=True)
-    measure_video(config, on_cpu=on_cpu)
+    print(f"torch {torch.__version__}, {where}, CPU threads: {torch.get_num_threads()}\n", flush=True)
+    measure = {"video": measure_video, "voxels": measure_voxels}[config.subject]
+    measure(config, on_cpu=on_cpu)
 
 
 if __name__ == "__main__":

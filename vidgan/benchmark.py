@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -11,9 +10,8 @@ from typing import cast
 
 import av
 import torch
-from torch import nn
 
-from gancore.benchmark import Cost, cost, matmul_rate, seconds
+from gancore.benchmark import Cost, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws, Sample
 from gancore.layers import without_spectral_norm
 from gancore.tables import table
@@ -70,31 +68,12 @@ def noise(config: VideoConfig) -> Clips:
     return Clips(frames, torch.zeros(count, dtype=torch.long), data.context)
 
 
-def size_of(module: nn.Module) -> int:
-    """How many parameters it has."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 @torch.inference_mode()
 def prediction_cost(generator: Generator, batch: Clips, *, repeats: int) -> Cost:
     """The cost of one future for each clip of the batch, spectral norm folded in."""
     lean = cast(Generator, without_spectral_norm(generator).to(batch.frames.device))
     draws = Draws(0, device=batch.frames.device)
     return cost(lambda: imagine(lean, batch, draws, samples=1), repeats=repeats, device=batch.frames.device)
-
-
-def training_cost(trainer: Trainer, batch: Clips, *, every: int, repeats: int) -> Cost:
-    """The cost of a step, on average over `every` steps of which the first has gradient penalties."""
-    costs = []
-    for trainer.step in {0, every - 1}:
-        work = partial(trainer.play, repeat(batch))
-        costs.append(cost(work, repeats=repeats, device=trainer.accelerator.device))
-    full, plain = costs[0], costs[-1]
-    return Cost(
-        (full.seconds + (every - 1) * plain.seconds) / every,
-        (full.flops + (every - 1) * plain.flops) // every,
-        max(full.peak, plain.peak),
-    )
 
 
 def report(speeds: Mapping[str, Speed]) -> str:
