@@ -161,6 +161,12 @@ def hdf5(path: Path, *, matlab: bool = False) -> dict[str, Stored]:
 
     def note(name: str, item: h5py.Dataset | h5py.Group) -> None:
         if isinstance(item, h5py.Dataset) and item.shape:
+            if (
+                math.prod(item.chunks or ()) * item.dtype.itemsize > MOST_BYTES
+            ):  # unpacked whole, however little is read
+                raise UnreadableError(
+                    f"{path} stores {name} in chunks of more than the {MOST_BYTES:,} bytes that are read"
+                )
             arrays[name] = Stored(item.shape[:: -1 if matlab else 1], partial(dataset, path, name, matlab))
 
     with h5py.File(path) as file:
@@ -217,7 +223,7 @@ def closed(array: bytes, order: str) -> bool:
         small = kind >> 16  # up to four bytes, within the tag
         place += 8 if small else 8 + size
         place += -place % 8
-    return place <= len(array)
+    return place < len(array) + 8  # the last may lack its padding
 
 
 READERS = {".npy": npy, ".npz": npz, ".mat": mat, ".h5": hdf5, ".hdf5": hdf5}

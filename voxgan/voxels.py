@@ -13,10 +13,22 @@ from jaxtyping import Bool, Float
 
 from gancore.atomic import replacing
 from voxgan.binvox import Binvox, read_binvox, write_binvox
-from voxgan.frame import Up, rotation, turned
+from voxgan.frame import Up, turned
 from voxgan.stored import READERS, UnreadableError, as_probabilities, chosen, reading, stored
 
-__all__ = ["Binvox", "Up", "read_binvox", "rotation", "turned", "write_binvox"]  # of the modules below this one
+__all__ = [
+    "Binvox",
+    "Up",
+    "cropped",
+    "iou",
+    "object_keys",
+    "read_binvox",
+    "read_occupancy",
+    "resized",
+    "turned",
+    "write_binvox",
+    "write_occupancy",
+]
 
 VOXELS = (".binvox", *READERS)
 """Endings of the files that are read."""

@@ -296,6 +296,9 @@ def test_an_hdf5_file_that_promises_what_it_never_wrote_is_refused(tmp_path: Pat
         with h5py.File(tmp_path / name, "w") as file:
             file.create_dataset("data", shape[::-1] if name == "a.mat" else shape, "u1", chunks=(2,) * len(shape))
         refuses(tmp_path / name, "promises")
+    with h5py.File(tmp_path / "chunks.h5", "w") as file:
+        file.create_dataset("data", (4, 4, 4), "u1", maxshape=(None,) * 3, chunks=(1024, 1024, 1025))
+    refuses(tmp_path / "chunks.h5", "in chunks of more than")
     (tmp_path / "text.h5").write_text("nothing of the kind")
     refuses(tmp_path / "text.h5", "cannot read")
 
