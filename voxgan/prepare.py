@@ -27,7 +27,6 @@ from voxgan.twins import groups, twins
 
 BATCH = 32
 """Objects a process is given at a time."""
-ONE_THREAD = ("OMP_NUM_THREADS", "IGL_NUM_THREADS")
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +159,7 @@ def found(path: Path) -> Iterator[Sequence[Source | Furniture]]:
 
 def attempts(jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
     """What becomes of each job, in any order; one that kills its process costs no other."""
-    workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers <= 1:
         yield from map(attempt, jobs)
         return
@@ -183,11 +182,13 @@ def attempts(jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
 
 
 def processes(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=be_one_thread)
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=be_one_thread)
 
 
 def be_one_thread() -> None:
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    os.environ["IGL_NUM_THREADS"] = "1"  # libigl would take all cores in each of the processes
 
 
 def alone(job: Job) -> Outcome:
@@ -227,7 +228,7 @@ def described(outcomes: Sequence[Outcome], config: PrepareConfig) -> list[Packed
         row[:] = np.packbits(shape.occupancy)
         objects.append(packed(outcome.source, cameras=shape.cameras))
     free = np.array([index for index, outcome in enumerate(outcomes) if not given_split(outcome.source)], int)
-    pairs = twins(bits[free], side=config.side, overlap=config.twins) if config.twins < 1 else ()
+    pairs = twins(bits[free], side=config.side, overlap=config.twins) if config.twins < 1 and len(free) else ()
     for index, first in zip(free, free[groups(len(free), pairs)], strict=True):
         objects[index] = replace(objects[index], split=objects[first].split)
     return objects
