@@ -113,7 +113,7 @@ def framed(picture: Rgba, side: int, *, margin: float = MARGIN) -> UInt8[np.ndar
     y, x = (top + bottom) / 2, (left + right) / 2
     # Colours weighted by alpha, so that what is transparent does not bleed in.
     window = tuple(round(edge) for edge in (x - half, y - half, x + half, y + half))
-    premultiplied = Image.fromarray(picture).convert("RGBa").crop(window)  # type: ignore[arg-type]
+    premultiplied = Image.fromarray(picture).convert("RGBa").crop(window)
     return np.array(premultiplied.resize((side, side), Image.Resampling.BOX, reducing_gap=3.0).convert("RGBA"))
 
 

@@ -4,16 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import Draws, Sample
+from gancore.report import save_png, sheet
+from voxgan.camera import Camera
 from voxgan.dataset import Objects, VoxelDataset, collate
 from voxgan.generator import VoxelGenerator
+from voxgan.mesh import from_occupancy
 from voxgan.networks import ImageToVoxels
+from voxgan.overlap import iou_at, spread
+from voxgan.render import over, view
 
 SEED = 0
+SHOWN, GENERATED = 6, 16
+"""Held-out objects, and objects from noise, on a sheet."""
+TILE = 96
+CAMERAS = (Camera(30.0, 20.0), Camera(210.0, 20.0))
+PAPER = (255, 255, 255)
+THRESHOLDS = (0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +38,23 @@ class Preview:
 
     @torch.no_grad()
     def __call__(self, generator: ImageToVoxels | VoxelGenerator, step: int, folder: Path) -> Mapping[str, float]:
-        """Writes step-<n>.png and returns the scores."""
+        """Writes step-<n>.png and returns the scores; changes nothing in the generator."""
+        folder.mkdir(parents=True, exist_ok=True)
         device = next(generator.parameters()).device
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
-        made = network(network.draw(Draws(SEED, device=device), 16)).sigmoid()
+        made = network(network.draw(Draws(SEED, device=device), GENERATED)).sigmoid().cpu()
         scores = {"generated/filled": float((made > 0.5).float().mean()), "generated/distance": spread(made > 0.5)}
+        rows: list[Tensor] = []
         if isinstance(generator, ImageToVoxels):
             batch = self._batch().to(device)
-            for count in sorted({1, batch.views.shape[1]}):
-                likely = generator(batch.views[:, :count], batch.labels if network.embedding else None).sigmoid()
-                for threshold in (0.3, 0.4, 0.5):
-                    scores[f"held_out/iou@{threshold}/{count}_views"] = float(
-                        iou(likely > threshold, batch.occupancy > 0).mean()
-                    )
+            likely = {count: reconstructed(generator, batch, count) for count in {1, batch.views.shape[1]}}
+            for count, probabilities in sorted(likely.items()):
+                overlaps = iou_at(probabilities, batch.occupancy.cpu() > 0, THRESHOLDS).mean(0).tolist()
+                scores |= {f"held_out/iou@{t}/{count}_views": iou for t, iou in zip(THRESHOLDS, overlaps, strict=True)}
+            rows = rows_of(batch, likely[max(likely)])
+        columns = len(rows[0]) if rows else 8
+        gallery = torch.stack([pictured(one.numpy(), CAMERAS[0]) for one in made])
+        save_png(sheet([*rows, *gallery.split(columns)]), folder / f"step-{step:08d}.png")
         return scores
 
     def _batch(self) -> Objects:
@@ -45,13 +62,26 @@ class Preview:
         return collate([self.dataset[Sample(number * len(self.dataset) // count, SEED)] for number in range(count)])
 
 
-def iou(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
-    """Intersection over union of each pair of occupancies; 1 where both are empty."""
-    both, either = (a & b).sum((1, 2, 3)), (a | b).sum((1, 2, 3))
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+def reconstructed(generator: ImageToVoxels, batch: Objects, views: int) -> Float[Tensor, "batch x y z"]:
+    """Probabilities of the batch's objects, from so many of their views, on the CPU."""
+    labels = batch.labels if generator.shape.classes else None
+    return generator(batch.views[:, :views], labels).sigmoid().cpu()
 
 
-def spread(occupancies: Tensor) -> float:
-    """The mean of 1 - IoU over all pairs of different objects: 0 where all are the same."""
-    pairs = torch.combinations(torch.arange(len(occupancies)))
-    return float(1 - iou(occupancies[pairs[:, 0]], occupancies[pairs[:, 1]]).mean())
+def rows_of(batch: Objects, made: Float[Tensor, "batch x y z"]) -> list[UInt8[Tensor, "_tiles 3 tile tile"]]:
+    """A row an object: the views that were given, then what it is and what was made of them, from two sides."""
+    rows = []
+    for views, true, ours in list(zip(batch.views.cpu(), batch.occupancy.cpu(), made, strict=True))[:SHOWN]:
+        given = torch.nn.functional.interpolate((views[:, :3] + 1) * 127.5, size=(TILE, TILE)).to(torch.uint8)
+        solids = [pictured(grid.numpy(), camera) for camera in CAMERAS for grid in (true, ours)]
+        rows.append(torch.cat([given, torch.stack(solids)]))
+    return rows
+
+
+def pictured(probabilities: np.ndarray, camera: Camera) -> UInt8[Tensor, "3 tile tile"]:
+    """The object as it is seen; blank paper where there is none."""
+    try:
+        pixels = over(view(from_occupancy(probabilities), camera, side=TILE), PAPER)
+    except ValueError:
+        pixels = np.full((TILE, TILE, 3), 255, np.uint8)
+    return rearrange(torch.from_numpy(pixels), "h w c -> c h w")
