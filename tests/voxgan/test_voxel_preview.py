@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 
+from gancore.data import Sample
 from voxgan.dataset import VoxelDataConfig, VoxelDataset
 from voxgan.networks import ImageToVoxels
 from voxgan.preview import Preview, pictured
@@ -33,13 +34,10 @@ def test_reconstructions_are_scored_by_the_number_of_views(held_out, tmp_path):
     class Perfect(ImageToVoxels):
         """Knows the answer."""
 
-        def forward(self, views, labels=None, seen=None):
-            true = torch.stack([held_out[sample][1] for sample in SAMPLES]).float()
+        def forward(self, views, labels=None, seen=None):  # noqa: ARG002
+            true = torch.stack([held_out[sample][1] for sample in (Sample(0, 0), Sample(1, 0))]).float()
             return (true - 0.5) * (20 if views.shape[1] == 2 else -20)
 
-    from gancore.data import Sample
-
-    SAMPLES = [Sample(0, 0), Sample(1, 0)]  # noqa: N806
     model = Perfect(ENCODER, GENERATOR, image_to_voxels().shape).eval()
     scores = Preview(dataset=held_out)(model, 1, tmp_path)
     assert scores["held_out/iou@0.5/2_views"] == 1
