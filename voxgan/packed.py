@@ -1,7 +1,7 @@
 """The data set that training reads: occupancies packed eight voxels to the byte, and the views in one file.
 
-A folder of dataset.json (what the objects are), occupancy.npy (uint8, objects x bytes, numpy.packbits of x y z) and
-views.zip (stored, not compressed: `<object>/<view>.webp`).
+A folder of dataset.json (what the objects are), occupancy.npy (uint8, objects x bytes, numpy.packbits of x y z; or
+the same compressed as occupancy.npz) and views.zip (stored, not compressed: `<object>/<view>.webp`).
 """
 
 import io
@@ -26,6 +26,8 @@ Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
 
 EMBEDDED = "furniture"
 LOCAL_HEADER = 30
+OCCUPANCY = {False: "occupancy.npy", True: "occupancy.npz"}
+"""The file of the voxels, by whether they are compressed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +57,14 @@ class PackedSet:
             self.side: int = described["side"]
             self.classes: tuple[str, ...] = tuple(described["classes"])
             self.objects: tuple[PackedObject, ...] = tuple(map(packed_object, described["objects"]))
-            self._bits = np.load(self.folder / "occupancy.npy", mmap_mode="r", allow_pickle=False)
+            self._bits = packed_bits(self.folder / described.get("occupancy", OCCUPANCY[False]))
             self._zip = np.memmap(self.folder / "views.zip", np.uint8, "r")
         except FileNotFoundError as error:
             raise ValueError(f"{folder} is no packed data set: it has no {Path(str(error.filename)).name}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder} is no packed data set that can be read: {error}") from error
         if self._bits.shape != (len(self.objects), packed_bytes(self.side)):
-            raise ValueError(f"{folder}: dataset.json and occupancy.npy do not belong together; prepare it again")
+            raise ValueError(f"{folder}: dataset.json and occupancy do not belong together; prepare it again")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PackedSet, (self.folder,)
@@ -145,24 +147,27 @@ def write_packed(
     *,
     contents: Iterable[tuple[Bool[np.ndarray, "x y z"], Sequence[bytes]]],
     side: int,
+    compressed: bool = False,
 ) -> None:
     """A packed data set of these objects, the contents of each being its occupancy and its encoded views.
 
-    What stood in the folder stays until all of the new one is written.
+    Compressed voxels are small on disk, but read into memory whole. What stood in the folder stays until all of the new
+    one is written.
     """
     if not objects:
         raise ValueError(f"there is no object to write to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     classes = json.dumps(sorted({item.label for item in objects} - {""}), ensure_ascii=False)
     lines = ",\n".join(json.dumps(asdict(item), ensure_ascii=False) for item in objects)
-    described = f'{{"side": {side}, "classes": {classes}, "objects": [\n{lines}\n]}}\n'
+    described = (
+        f'{{"side": {side}, "occupancy": "{OCCUPANCY[compressed]}", "classes": {classes}, "objects": [\n{lines}\n]}}\n'
+    )
     with (
         replacing(folder / "dataset.json") as description,
-        replacing(folder / "occupancy.npy") as occupancies,
+        replacing(folder / OCCUPANCY[compressed]) as occupancies,
         replacing(folder / "views.zip") as views,
     ):
-        shape = (len(objects), packed_bytes(side))
-        bits = np.lib.format.open_memmap(occupancies, mode="w+", dtype=np.uint8, shape=shape)
+        bits = new_bits(occupancies, (len(objects), packed_bytes(side)), compressed=compressed)
         with zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
             for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
                 assert occupancy.shape == (side, side, side)
@@ -170,8 +175,10 @@ def write_packed(
                 bits[index] = np.packbits(occupancy)
                 for number, picture in enumerate(pictures):
                     archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
-        bits.flush()
+        if compressed:
+            np.savez_compressed(occupancies, bits)
         description.write_text(described, encoding="utf-8")
+    (folder / OCCUPANCY[not compressed]).unlink(missing_ok=True)  # of a set that was kept in the other way
 
 
 def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
@@ -183,6 +190,21 @@ def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = 
     else:
         picture.save(file, "WEBP", quality=quality, method=6)
     return file.getvalue()
+
+
+def packed_bits(path: Path) -> UInt8[np.ndarray, "objects bytes"]:
+    """The voxels of all objects: mapped into memory, or read if they are compressed."""
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        return loaded["arr_0"]
+
+
+def new_bits(path: Path, shape: tuple[int, int], *, compressed: bool) -> UInt8[np.ndarray, "objects bytes"]:
+    if compressed:
+        return np.empty(shape, np.uint8)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
 def packed_object(described: dict[str, Any]) -> PackedObject:

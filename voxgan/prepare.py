@@ -54,6 +54,9 @@ class PrepareConfig:
     quality: int | None = None
     """WebP quality of the views from 0 to 100; lossless if null."""
 
+    compressed: bool = False
+    """Store voxels compressed: much smaller on disk, but read into memory whole."""
+
     up: Up | None = None
     """Axis of the meshes that points up; if null, what their layout says, or y."""
 
@@ -139,7 +142,7 @@ def prepare(config: PrepareConfig) -> Prepared:
     for outcome in failed:
         log.warning("left out %s: %s", outcome.source.id, outcome.reason)
     contents = ((shape.occupancy, shape.views) for shape in map(finished, good))
-    write_packed(out, objects, contents=contents, side=config.side)
+    write_packed(out, objects, contents=contents, side=config.side, compressed=config.compressed)
     return Prepared(tuple(objects), failed)
 
 

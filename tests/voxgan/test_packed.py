@@ -27,14 +27,20 @@ def content(item: PackedObject, *, side: int = 5) -> tuple[np.ndarray, list[np.n
     return random.random((side, side, side)) > 0.5, views
 
 
+def write(folder: Path, *, compressed: bool = False) -> Path:
+    contents = ((voxels, [encoded(view) for view in views]) for voxels, views in map(content, OBJECTS))
+    write_packed(folder, OBJECTS, contents=contents, side=5, compressed=compressed)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path):
-    contents = ((voxels, [encoded(view) for view in views]) for voxels, views in map(content, OBJECTS))
-    write_packed(tmp_path / "set", OBJECTS, contents=contents, side=5)
-    return tmp_path / "set"
+    return write(tmp_path / "set")
 
 
-def test_everything_comes_back_as_it_was(folder):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_everything_comes_back_as_it_was(folder, compressed):
+    write(folder, compressed=compressed)
     packed = open_packed(str(folder))
     assert (packed.side, packed.classes, packed.objects, len(packed)) == (5, ("chair", "lamp"), OBJECTS, 3)
     for index, item in enumerate(OBJECTS):
@@ -42,6 +48,12 @@ def test_everything_comes_back_as_it_was(folder):
         np.testing.assert_array_equal(packed.occupancy(index), voxels)
         for number, view in enumerate(views):
             np.testing.assert_array_equal(packed.view(index, number), view)
+
+
+def test_compressed_voxels_take_the_place_of_others_and_back(folder):
+    for compressed, name in ((True, "occupancy.npz"), (False, "occupancy.npy")):
+        write(folder, compressed=compressed)
+        assert [path.name for path in folder.glob("occupancy*")] == [name]
 
 
 def test_the_parts_are_told_apart(folder):
@@ -80,7 +92,7 @@ def test_a_damaged_view_is_named(folder):
 
 def test_files_of_two_data_sets_do_not_pass_for_one(folder):
     np.save(folder / "occupancy.npy", np.zeros((2, 16), np.uint8))
-    with pytest.raises(ValueError, match=r"dataset.json and occupancy.npy do not belong together"):
+    with pytest.raises(ValueError, match=r"dataset.json and occupancy do not belong together"):
         PackedSet(folder)
 
 
