@@ -2,15 +2,16 @@
 
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import fast_simplification
 import igl
 import numpy as np
 import trimesh
-from einops import reduce
+from einops import reduce, repeat
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import grey_opening, maximum_filter
 from scipy.spatial import cKDTree
 
 from voxgan.colours import face_colours, painted
@@ -23,7 +24,7 @@ MOST_FACES = 5_000_000
 """Meshes of more faces are refused."""
 ENOUGH_FACES = 200_000
 """Meshes of more faces are decimated to this many: far finer than any voxels and views here."""
-BATCH = 1_000_000
+BATCH = 200_000
 """Surface points at a time."""
 
 
@@ -126,19 +127,21 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
     holes. What is too thin for that comes from a pass over the surface.
     """
     vertices, faces = outward(mesh)
-    samples = list(surface(vertices[faces], spacing=0.5 / (side * supersample)))
+    samples = partial(surface, vertices[faces], spacing=0.5 / (side * supersample))
     numbers = winding(vertices, faces, np.indices((side,) * 3).reshape(3, -1).T, side).reshape((side,) * 3)
+    inside = abs(numbers) > 0.5
     # the number changes fast only across the surface: the rest need not be looked at more finely
     close = abs(abs(numbers) - 0.5) < 0.25
-    for points, _ in samples:
+    for points, _ in samples():
         close[cells(points, side)] = True
-    fine = (abs(numbers) > 0.5).repeat(supersample, 0).repeat(supersample, 1).repeat(supersample, 2)
+    solid = enlarged(inside, supersample)
     if supersample > 1:
         parts = divided(np.argwhere(close), supersample)
-        fine[tuple(parts.T)] = abs(winding(vertices, faces, parts, len(fine))) > 0.5
-    for points, normals in samples:
-        fine[cells(points[bare(fine, points, normals)], len(fine))] = True
-    return with_thin_parts(abs(numbers) > 0.5, fine)
+        solid[tuple(parts.T)] = abs(winding(vertices, faces, parts, len(solid))) > 0.5
+    fine = solid.copy()
+    for points, normals in samples():
+        fine[cells(points[bare(solid, points, normals)], len(fine))] = True
+    return with_thin_parts(inside, fine)
 
 
 def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
@@ -231,25 +234,38 @@ def winding(
 
 
 def bare(
-    occupied: Bool[np.ndarray, "fine fine fine"], points: np.ndarray, normals: np.ndarray
+    solid: Bool[np.ndarray, "fine fine fine"], points: np.ndarray, normals: np.ndarray
 ) -> Bool[np.ndarray, " points"]:
-    """Whether the surface has nothing occupied behind it, on either side.
+    """Whether the surface has nothing solid behind it, on either side.
 
     Voxels that the skin of a solid merely touches stay out, or every solid would grow by half a voxel all around.
     """
-    pitch = 1 / len(occupied)
+    pitch = 1 / len(solid)
     behind = (points + depth * pitch * normals for depth in (-1, -0.5, 0.5, 1))
-    return ~np.any([occupied[cells(places, len(occupied))] for places in behind], axis=0)
+    return ~np.any([solid[cells(places, len(solid))] for places in behind], axis=0)
 
 
 def with_thin_parts(
     inside: Bool[np.ndarray, "side side side"], fine: Bool[np.ndarray, "fine fine fine"]
 ) -> Bool[np.ndarray, "side side side"]:
-    """The voxels whose centres are inside, and those that hold a part of the object which would vanish otherwise.
+    """The voxels whose centres are inside, and those of parts that centres would miss.
 
-    Centres alone lose thin legs and sheets; all voxels that are touched at all would fatten solids. A part counts as
-    lost where it sticks out of the voxels that have it by a voxel.
+    Centres alone are right for solids, and lose thin legs and sheets; all voxels that are touched at all would fatten
+    every solid. So of what is too thin to be sure of a centre, hence removed by an opening, a voxel needs a quarter:
+    then a leg stays whole however it runs across the grid. What sticks out of all that by a voxel is kept anyway.
     """
     factor = len(fine) // len(inside)
-    reach = maximum_filter(inside.repeat(factor, 0).repeat(factor, 1).repeat(factor, 2), 2 * factor - 1)
-    return inside | reduce(fine & ~reach, "(x a) (y b) (z c) -> x y z", "max", a=factor, b=factor, c=factor)
+    thick = grey_opening(fine.view(np.uint8), size=factor + 1, mode="constant")
+    thin = fine & ~maximum_filter(thick, 2 * factor - 1).astype(bool)
+    kept = inside | (shares(thin, factor) >= 0.25)
+    lost = fine & ~maximum_filter(enlarged(kept, factor), 2 * factor - 1)
+    return kept | (shares(lost, factor) > 0)
+
+
+def enlarged(voxels: Bool[np.ndarray, "x y z"], factor: int) -> Bool[np.ndarray, "fine_x fine_y fine_z"]:
+    return repeat(voxels, "x y z -> (x a) (y b) (z c)", a=factor, b=factor, c=factor)
+
+
+def shares(fine: Bool[np.ndarray, "fine_x fine_y fine_z"], factor: int) -> Float[np.ndarray, "x y z"]:
+    """How much of each voxel is filled, from 0 to 1."""
+    return reduce(fine.astype(np.float32), "(x a) (y b) (z c) -> x y z", "mean", a=factor, b=factor, c=factor)
