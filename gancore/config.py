@@ -11,7 +11,7 @@ import textwrap
 from argparse import SUPPRESS
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -92,7 +92,7 @@ def from_dict(config_class: type[Config], mapping: Mapping[str, Any]) -> Config:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as plain nested dictionaries, lists, numbers and strings, fit for JSON."""
-    return {field.name: _plain(getattr(config, field.name)) for field in fields(config) if field.init}
+    return {_name(field): _plain(getattr(config, field.name)) for field in fields(config) if field.init}
 
 
 def _plain(value: Any) -> Any:
@@ -127,11 +127,16 @@ class _Key:
         return re.sub(r"\b(typing|pathlib(\._local)?)\.", "", name)
 
 
+def _name(field: Field[Any]) -> str:
+    """The field's name without the underscore that one like class_ needs in Python."""
+    return field.name.removesuffix("_")
+
+
 def _keys(config_class: type, default: Any = MISSING, prefix: str = "") -> dict[str, _Key]:
     """Every key below a dataclass by its dotted name, sections before what they hold."""
     types, docs, keys = get_type_hints(config_class), _docs(config_class), {}
     for field in (field for field in fields(config_class) if field.init):
-        name = prefix + field.name
+        name = prefix + _name(field)
         value = getattr(default, field.name, field.default)
         if value is MISSING and field.default_factory is not MISSING:
             value = field.default_factory()
@@ -197,11 +202,14 @@ def _flags(
 def _joined(argv: Sequence[str], types: Mapping[str, Any]) -> Iterator[str]:
     """The words with `--key value` as `--key=value`, a bare switch as true, and a tuple's `3,4` as `[3,4]`.
 
-    So a switch never swallows the word after it, a negative number is no flag, and no shell expands brackets.
+    So a switch never swallows the word after it, a negative number is no flag, and no shell expands brackets. Of flags,
+    --size-mm is --size_mm.
     """
     words = deque(argv)
     while words:
         flag, equals, value = words.popleft().partition("=")
+        if flag.startswith("--"):
+            flag = "--" + flag[2:].replace("-", "_")
         if flag in types and not equals:
             if types[flag] is bool:
                 value = words.popleft() if words and words[0].lower() in _SWITCH else "true"
@@ -278,7 +286,8 @@ def _build(config_class: type[Config], keys: Mapping[str, _Key], values: Mapping
     """The dataclass of these values; what it says against them names the section it stands in."""
     settings = {}
     for field in (field for field in fields(config_class) if field.init):  # type: ignore[arg-type]
-        name, key = prefix + field.name, keys[prefix + field.name]
+        name = prefix + _name(field)
+        key = keys[name]
         if key.is_section:
             settings[field.name] = _build(key.type, keys, values, name + ".")
         elif values.get(name, key.default) is MISSING:

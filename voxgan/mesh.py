@@ -14,8 +14,8 @@ PAD = 1
 """Empty voxels around the grid, so that what touches its border is closed."""
 NUDGE = 1e-3
 """No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
-KEPT_MARGIN = 0.5
-"""Share of what a voxel is above the threshold that smoothing leaves it, so that a leg of one voxel stays."""
+KEPT = 0.05
+"""Share of what a voxel is above the threshold that smoothing leaves it: enough to stay, too little to be a stair."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class SurfaceConfig:
     threshold: float = 0.5
     """Probability at which the surface lies."""
 
-    smooth: float = 0.6
+    smooth: float = 0.8
     """Standard deviation in voxels of the Gaussian that takes the stairs out of the probabilities; 0 for none."""
 
     components: float = 1.0
@@ -34,7 +34,7 @@ class SurfaceConfig:
     bridge: float = 3.0
     """Parts whose voxels are at most this many voxels apart count as one."""
 
-    taubin: int = 10
+    taubin: int = 20
     """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
 
     faces: int = 0
@@ -94,10 +94,14 @@ def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> 
 
 
 def smoothed(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field after a Gaussian that takes nothing below the threshold."""
-    soft = ndimage.gaussian_filter(field, surface.smooth, mode="nearest") if surface.smooth else field.copy()
-    floor = surface.threshold + KEPT_MARGIN * (field - surface.threshold)
-    return np.where(field > surface.threshold, np.maximum(soft, floor), soft)
+    """The field after a Gaussian that takes nothing below the threshold, nor anything of a part as thin as a leg."""
+    if not surface.smooth:
+        return field
+    inside = field > surface.threshold
+    thick = ndimage.binary_opening(inside, np.ones((3, 3, 3)))
+    floor = np.where(thick, surface.threshold + KEPT * (field - surface.threshold), field)
+    soft = ndimage.gaussian_filter(field, surface.smooth, mode="nearest")
+    return np.where(inside, np.maximum(soft, floor), soft)
 
 
 def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:

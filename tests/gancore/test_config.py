@@ -344,3 +344,20 @@ def test_the_traceback_can_be_asked_for_and_a_defect_always_has_one(monkeypatch:
     monkeypatch.setenv("VIDVOX_TRACEBACK", "1")
     with pytest.raises(ValueError, match="shown"):
         config.user_errors(failing)(ValueError("shown"))
+
+
+@dataclass(frozen=True)
+class Awkward:
+    """Names that Python or a shell has opinions on."""
+
+    class_: str = ""
+    """A word of Python."""
+    size_mm: float = 1.0
+    """Two words."""
+
+
+def test_a_field_may_be_a_word_of_python_and_its_flag_may_have_hyphens():
+    made = config.parse(Awkward, ["--class=chair", "--size-mm", "-2.5"])
+    assert made == Awkward(class_="chair", size_mm=-2.5)
+    assert config.to_dict(made) == {"class": "chair", "size_mm": -2.5}
+    assert config.from_dict(Awkward, config.to_dict(made)) == made
