@@ -4,24 +4,20 @@ What a header promises is held against what is read at most, and against the fil
 """
 
 import math
-import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
 from jaxtyping import Float
 
 from voxgan.binvox import MOST_VOXELS
 from voxgan.frame import Up, axis
+from voxgan.matlab import read_mat
 
 MOST_BYTES = 2**30
 """Compressed files that unpack to more are refused."""
@@ -29,9 +25,6 @@ MOST_OBJECTS = 10**6
 """Files of more are refused."""
 KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
 """Names that data sets and programs give their occupancies, the likeliest first."""
-MATLAB_NUMBERS = re.compile(r"double|single|logical|u?int(8|16|32|64)")
-COMPRESSED = 15
-"""MATLAB's tag of a part that is compressed."""
 
 
 class UnreadableError(ValueError):
@@ -182,48 +175,13 @@ def dataset(path: Path, name: str, matlab: bool, where: tuple[int | slice, ...])
 def mat(path: Path) -> dict[str, Stored]:
     if h5py.is_hdf5(path):
         return hdf5(path, matlab=True)
-    plain = uncompressed(path, path.stat().st_mtime_ns)
-    shapes = {name: shape for name, shape, kind in scipy.io.whosmat(BytesIO(plain)) if MATLAB_NUMBERS.fullmatch(kind)}
-
-    def read(name: str, where: tuple[int | slice, ...]) -> np.ndarray:
-        return scipy.io.loadmat(BytesIO(plain), variable_names=[name])[name][where]
-
-    return {name: Stored(shape, partial(read, name)) for name, shape in shapes.items()}
+    arrays = unpacked_mat(path, path.stat().st_mtime_ns)
+    return {name: Stored(array.shape, array.__getitem__) for name, array in arrays.items()}
 
 
 @lru_cache(maxsize=1)
-def uncompressed(path: Path, _changed: int) -> bytes:
-    """The same file of version 5 with its compressed parts unpacked: scipy would trust the sizes they state."""
-    left = path.stat().st_size - 128
-    with path.open("rb") as file:
-        parts = [file.read(128)]
-        if parts[0][126:] not in (b"IM", b"MI"):
-            raise UnreadableError(f"{path} is no MATLAB file of version 5 or 7.3")
-        order, room = "<" if parts[0][126:] == b"IM" else ">", MOST_BYTES
-        while len(tag := file.read(8)) == 8:
-            kind, size = struct.unpack(f"{order}II", tag)
-            left -= 8 + size
-            if left < 0:
-                raise UnreadableError(f"{path} promises {-left:,} bytes more than it holds")
-            content = file.read(size)
-            part = zlib.decompressobj().decompress(content, room + 1) if kind == COMPRESSED else tag + content
-            if (room := room - len(part)) < 0:
-                raise UnreadableError(f"{path} unpacks to more than the {MOST_BYTES:,} bytes that are read")
-            if not closed(part, order):
-                raise UnreadableError(f"{path} promises more than it holds in one of its arrays")
-            parts.append(part)
-    return b"".join(parts)
-
-
-def closed(array: bytes, order: str) -> bool:
-    """Whether the parts of an array, each a tag of type and size before its bytes, end where the array ends."""
-    place = 8
-    while place + 8 <= len(array):
-        kind, size = struct.unpack_from(f"{order}II", array, place)
-        small = kind >> 16  # up to four bytes, within the tag
-        place += 8 if small else 8 + size
-        place += -place % 8
-    return place < len(array) + 8  # the last may lack its padding
+def unpacked_mat(path: Path, _changed: int) -> dict[str, np.ndarray]:
+    return read_mat(path, most=MOST_BYTES)
 
 
 READERS = {".npy": npy, ".npz": npz, ".mat": mat, ".h5": hdf5, ".hdf5": hdf5}

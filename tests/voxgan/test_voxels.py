@@ -3,6 +3,7 @@
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -253,31 +254,45 @@ def test_objects_that_would_run_code_are_refused(tmp_path: Path):
     refuses(tmp_path / "a.npy", "cannot read")
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_mat_file_whose_shape_lies_is_refused(tmp_path: Path, compressed: bool):
-    scipy.io.savemat(tmp_path / "a.mat", {"voxels": np.ones((4, 4, 4))}, do_compression=compressed)
-    stored.uncompressed.cache_clear()
-    plain = stored.uncompressed(tmp_path / "a.mat", 0)
-    where = plain.index(struct.pack("<3i", 4, 4, 4))
-    lie = plain[:where] + struct.pack("<3i", 10_000, 10_000, 10_000) + plain[where + 12 :]
-    (tmp_path / "b.mat").write_bytes(lie)
-    refuses(tmp_path / "b.mat", "1,000,000,000,000 voxels")
-    (tmp_path / "c.mat").write_bytes(plain[:where] + struct.pack("<3i", 4, 400, 400) + plain[where + 12 :])
-    refuses(tmp_path / "c.mat", "cannot read")
+def test_a_mat_file_whose_shape_lies_is_refused(tmp_path: Path):
+    scipy.io.savemat(tmp_path / "a.mat", {"voxels": np.ones((4, 4, 4))})
+    whole = (tmp_path / "a.mat").read_bytes()
+    where = whole.index(struct.pack("<3i", 4, 4, 4))
+    for name, shape in (("huge", (10_000, 10_000, 10_000)), ("large", (4, 4, 400)), ("negative", (-4, -4, 4))):
+        lie = whole[:where] + struct.pack("<3i", *shape) + whole[where + 12 :]
+        (tmp_path / f"{name}.mat").write_bytes(lie)
+        refuses(tmp_path / f"{name}.mat", f"voxels promises {np.prod(shape):,} numbers and holds 64")
+        (tmp_path / "packed.mat").write_bytes(lie[:128] + compressed(lie[128:]))
+        refuses(tmp_path / "packed.mat", f"voxels promises {np.prod(shape):,} numbers and holds 64")
+
+
+def compressed(element: bytes) -> bytes:
+    packed = zlib.compress(element)
+    return struct.pack("<II", 15, len(packed)) + packed
 
 
 def test_a_mat_file_cut_short_or_of_another_kind_is_refused(tmp_path: Path):
     scipy.io.savemat(tmp_path / "a.mat", {"voxels": lopsided(9, 9, 9).astype(np.float64)})
     whole = (tmp_path / "a.mat").read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[:-500])
-    refuses(tmp_path / "cut.mat", "more than it holds")
-    (tmp_path / "long.mat").write_bytes(whole[:132] + struct.pack("<I", 2**32 - 8) + whole[136:])
-    refuses(tmp_path / "long.mat", "more than it holds")
-    inner = whole.index(struct.pack("<II", 9, 5832))
-    (tmp_path / "inner.mat").write_bytes(whole[:inner] + struct.pack("<II", 9, 2**32 - 8) + whole[inner + 8 :])
-    refuses(tmp_path / "inner.mat", "more than it holds")
+    refuses(tmp_path / "cut.mat", "promises")
+    for name, where in (("outer", 128), ("inner", whole.index(struct.pack("<II", 9, 9**3 * 8)))):
+        lie = whole[: where + 4] + struct.pack("<I", 2**32 - 8) + whole[where + 8 :]
+        (tmp_path / f"{name}.mat").write_bytes(lie)
+        refuses(tmp_path / f"{name}.mat", "promises 4,294,967,288 bytes")
     (tmp_path / "text.mat").write_bytes(b"not a matrix")
     refuses(tmp_path / "text.mat", "no MATLAB file")
+
+
+def test_a_mat_file_of_the_other_byte_order_reads_alike_and_what_is_no_number_is_passed_over(tmp_path: Path):
+    values = lopsided(2, 3, 4).astype(">f8").tobytes("F")
+    flags, lengths = struct.pack(">4I", 6, 8, 6, 0), struct.pack(">5I", 5, 12, 2, 3, 4) + bytes(4)
+    body = flags + lengths + struct.pack(">HH", 4, 1) + b"data" + struct.pack(">II", 9, len(values)) + values
+    (tmp_path / "big.mat").write_bytes(bytes(124) + b"\x01\x00MI" + struct.pack(">II", 14, len(body)) + body)
+    assert (read_occupancy(tmp_path / "big.mat", key="data") == lopsided(2, 3, 4)).all()
+    others = {"text": "chair", "cell": np.full((2, 2, 2), {}), "empty": np.zeros((0, 2, 2)), "record": {"a": 1.0}}
+    scipy.io.savemat(tmp_path / "a.mat", others | {"i": np.full((2, 2, 2), 1j), "mine": lopsided()})
+    assert (read_occupancy(tmp_path / "a.mat") == lopsided()).all()
 
 
 @pytest.mark.parametrize("ending", [".npz", ".mat"])
