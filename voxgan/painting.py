@@ -122,7 +122,8 @@ def estimate_camera(mesh: trimesh.Trimesh, picture: Rgba) -> Camera:
         overlap = (shown & outline).sum() / max(1, (shown | outline).sum())
         return float(overlap - 0.02 * abs((camera.azimuth + 180) % 360 - 180) / 180)
 
-    best = sorted((Camera(a, e) for a, e in product(range(0, 360, 15), (-10, 10, 30, 50))), key=score)[-4:]
+    start = product(np.arange(0.0, 360.0, 15.0), (-10.0, 10.0, 30.0, 50.0))
+    best = sorted((Camera(float(azimuth), elevation) for azimuth, elevation in start), key=score)[-4:]
     for step in (8.0, 4.0, 2.0):
         best = sorted({near for camera in best for near in around(camera, step)}, key=score)[-2:]
     return best[-1]
