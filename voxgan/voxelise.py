@@ -1,5 +1,6 @@
 """Meshes of any kind, also broken ones -> solid occupancy."""
 
+import io
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -13,14 +14,15 @@ from einops import reduce, repeat
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import grey_opening, maximum_filter
 from scipy.spatial import cKDTree
+from trimesh.resolvers import FilePathResolver
 
 from voxgan.colours import face_colours, painted
 from voxgan.frame import Up, rotation
 
 MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
-MOST_BYTES = 2**28
+MOST_BYTES = 2**27
 """Larger files are refused before they are read."""
-MOST_FACES = 5_000_000
+MOST_FACES = 2_500_000
 """Meshes of more faces are refused."""
 ENOUGH_FACES = 200_000
 """Meshes of more faces are decimated to this many: far finer than any voxels and views here."""
@@ -38,7 +40,7 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
         raise FileNotFoundError(f"no such file: {path}")
     refuse_large(path)
     try:
-        mesh = joined(trimesh.load_scene(path, process=False), path)
+        mesh = joined(read_scene(path), path)
     except (ValueError, FileNotFoundError) as error:
         raise error if str(path) in str(error) else unreadable(path, error) from error
     except Exception as error:  # readers raise whatever the file makes them trip over
@@ -46,8 +48,28 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
     return decimated(mesh) if len(mesh.faces) > ENOUGH_FACES else mesh
 
 
+def read_scene(path: Path) -> trimesh.Scene:
+    """What trimesh makes of the file; text in other encodings than UTF-8 loses its accents only."""
+    if path.suffix.lower() not in (".obj", ".off"):
+        return trimesh.load_scene(path, process=False)
+    text = io.StringIO(path.read_text(encoding="utf-8", errors="replace"))
+    return trimesh.load_scene(text, file_type=path.suffix[1:].lower(), resolver=Beside(str(path)), process=False)
+
+
+class Beside(FilePathResolver):
+    """Finds materials and pictures beside a mesh."""
+
+    def get(self, name: str) -> bytes:
+        content = super().get(name)
+        return content.decode(errors="replace").encode() if name.lower().endswith(".mtl") else content
+
+
 def unreadable(path: Path, error: Exception) -> ValueError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
+    if (
+        "charset_normalizer" in reason
+    ):  # where trimesh turns after failing to read a binary file, and to read it as text
+        reason = "it is cut short, or something else under that name"
     return ValueError(f"cannot read {path} as a mesh: {reason}")
 
 
@@ -97,10 +119,12 @@ def refuse_hopeless(mesh: trimesh.Trimesh, path: Path) -> None:
 
 
 def decimated(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh with ENOUGH_FACES faces, each in the colour of the face that was nearest."""
-    vertices, faces = fast_simplification.simplify(
-        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=ENOUGH_FACES
-    )
+    """The mesh with at most ENOUGH_FACES faces, each in the colour of the face that was nearest."""
+    vertices, faces = merged(mesh.vertices, mesh.faces)  # an STL joins no two triangles
+    if len(faces) > ENOUGH_FACES:
+        vertices, faces = fast_simplification.simplify(
+            vertices.astype(np.float32), faces.astype(np.int32), target_count=ENOUGH_FACES
+        )
     _, nearest = cKDTree(mesh.triangles_center).query(vertices[faces].mean(1))
     return trimesh.Trimesh(vertices, faces, face_colors=face_colours(mesh)[nearest], process=False)
 
@@ -150,7 +174,7 @@ def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int
     A part's volume about its own centre says what outward is. One that encloses next to nothing, such as a sheet, keeps
     the side that most of its area showed.
     """
-    vertices, faces = merged(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
+    vertices, faces = merged(mesh.vertices, mesh.faces)
     if not len(faces):
         return vertices, faces
     turned, part = igl.bfs_orient(faces)
@@ -173,12 +197,13 @@ def merged(
 
     Modellers give a wall two faces of opposite sides to have it seen from both; their winding numbers would cancel.
     """
-    first, place = trimesh.grouping.unique_rows(vertices, digits=6)
-    faces = place[faces]
+    longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
+    first, place = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
+    vertices, faces = np.asarray(vertices[first], np.float64), place[faces].astype(np.int64)
     corners = np.sort(faces, axis=1)
     real = np.flatnonzero((corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2]))
     kept, _ = trimesh.grouping.unique_rows(corners[real])
-    return vertices[first], np.ascontiguousarray(faces[real[np.sort(kept)]])
+    return vertices, np.ascontiguousarray(faces[real[np.sort(kept)]])
 
 
 Samples = tuple[Float[np.ndarray, "samples 3"], Float[np.ndarray, "samples 3"]]
