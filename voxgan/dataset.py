@@ -161,7 +161,10 @@ class VoxelDataset:
         """A view at the encoder's size, kept as long as there is room: views come back in no order of their own."""
         if (index, number) in self._cache:
             return self._cache[index, number]
-        picture = framed(self.packed.view(index, number), self.encoder.size)
+        picture = self.packed.view(index, number)
+        if not (picture[..., 3] > 127).any():  # a sheet seen edge on: nothing to frame, and nothing to see
+            return np.zeros((self.encoder.size, self.encoder.size, 4), np.uint8)
+        picture = framed(picture, self.encoder.size)
         if (len(self._cache) + 1) * picture.nbytes <= CACHED_BYTES:
             self._cache[index, number] = picture
         return picture

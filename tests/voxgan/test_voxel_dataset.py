@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toys import ENCODER, SIDE, packed, picture
+from toys import ENCODER, SIDE, boxes, packed, picture
 
 from gancore.data import Sample
 from voxgan.dataset import PictureAugment, VoxelDataConfig, VoxelDataset, backgrounds, changed, collate
+from voxgan.packed import PackedObject, write_packed
+from voxgan.packed import encoded as packed_view
 from voxgan.pictures import framed
 
 STILL = PictureAugment(mirror=False, crop=0.0, colour=0.0, grey=0.0, background=0.0)
@@ -151,3 +153,17 @@ def test_an_encoder_without_mask_sees_backgrounds_in_training(source):
     assert views[0, :, 0].std() > 0
     views, _, _ = dataset(source, "val", encoder=blind, augment=replace(STILL, background=1.0))[Sample(0, 0)]
     assert not views[0, :, 0, 0].any()
+
+
+def test_a_view_that_shows_nothing_stops_no_training(tmp_path):
+    shape = boxes(1)
+    blank = np.zeros((16, 16, 4), np.uint8)
+    write_packed(
+        tmp_path / "sheet",
+        [PackedObject(id="sheet", cameras=((0.0, 0.0),))],
+        contents=[(shape, [packed_view(blank)])],
+        side=SIDE,
+    )
+    views, _, _ = dataset(str(tmp_path / "sheet"))[Sample(0, 0)]
+    assert not views[:, :3].any()
+    assert (views[:, 3] == -1).all()
