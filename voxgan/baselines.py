@@ -75,9 +75,15 @@ def classmates(packed: PackedSet, train: Sequence[int], label: str) -> list[int]
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
+def in_frame(picture: UInt8[np.ndarray, "height width 4"], side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
+    """The picture framed as an encoder gets it; empty if there is nothing in it, as with a sheet seen edge on."""
+    seen = (picture[..., 3] > 127).any()
+    return framed(picture, side) if seen else np.zeros((side, side, 4), np.uint8)
+
+
 def features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "2 side side"]:
-    """Outline and shading of a picture, framed as an encoder gets it, at SIDE pixels; black outside the outline."""
-    small = framed(picture, SIDE)
+    """Outline and shading of a picture in its frame at SIDE pixels; black outside the outline."""
+    small = in_frame(picture, SIDE)
     grey = small[..., :3].mean(2) * (small[..., 3] / 255)
     return np.stack([small[..., 3], grey.round().astype(np.uint8)])
 
