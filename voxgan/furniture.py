@@ -183,8 +183,8 @@ def data_of(package: Path) -> bytes:
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
             raise ValueError(f"{package} is no Debian package")
-        while len(header := file.read(60)) == 60:
-            size = int(header[48:58])
+        while (header := file.read(60)).endswith(b"`\n") and header[48:58].strip().isdigit():
+            size = min(int(header[48:58]), package.stat().st_size)
             if header.startswith(b"data.tar"):
                 return file.read(size)
             file.seek(size + size % 2, io.SEEK_CUR)

@@ -76,7 +76,10 @@ def mesh_of(source: Source | Furniture, recipe: Recipe) -> trimesh.Trimesh | Non
     """The mesh upright in the unit cube, front to +z; None for an object without one."""
     if isinstance(source, Furniture):
         with tempfile.TemporaryDirectory() as folder:
-            return normalised(source.stood(load_mesh(source.unpack(Path(folder)))))
+            try:
+                return normalised(source.stood(load_mesh(source.unpack(Path(folder)))))
+            except ValueError as error:  # which names a file that is about to go
+                raise ValueError(str(error).replace(f"{folder}/", "")) from error
     if source.mesh is None:
         return None
     return normalised(load_mesh(source.mesh), up=recipe.up or source.up, front=recipe.front or source.front)
