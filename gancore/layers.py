@@ -41,7 +41,7 @@ def double(x: Tensor) -> Tensor:
 class ResidualBlock(nn.Module):
     """A pre-activation residual block (BigGAN), in 2 or 3 dimensions, that keeps, doubles or halves the map.
 
-    `norms`, if given, is called with a channel count for each of its two norms; see ConditionalNorm.
+    `norms`, if given, is called with a channel count for each of its two norms, whose forward is ConditionalNorm's.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ResidualBlock(nn.Module):
         *,
         dims: int = 2,
         resample: Literal["keep", "up", "down"] = "keep",
-        norms: "Callable[[int], ConditionalNorm] | None" = None,
+        norms: Callable[[int], nn.Module] | None = None,
         activation: Activation = F.relu,
         first: bool = False,
         dropout: float = 0.0,

@@ -15,12 +15,17 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 from accelerate.state import AcceleratorState
+from PIL import Image
 
 from gancore.data import held_out
 from vidgan.video import write_clip
+from voxgan.layouts import assign_split
+from voxgan.sources import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -32,7 +37,13 @@ SMALL = {
     "tools/predict_video.py": "--size 32x32 --cpu",
     "tools/generate_video.py": "--cpu",
     "tools/evaluate_video.py": "--clips 2 --cpu",
-    "tools/benchmark.py": "--presets tiny --repeats 1 --cpu",
+    "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
+    "tools/train_voxels.py": "--encoder.size 32 --encoder.channels 4 --generator.channels 2 --discriminator.channels 2 "
+    "--train.steps 2 --train.batch 2 --train.preview_every 2 --train.cpu",
+    "tools/export_mesh.py": "--cpu",
+    "tools/evaluate_voxels.py": "--samples 4 --cpu",
+    "tools/benchmark.py video": "--presets tiny --repeats 1 --cpu",
+    "tools/benchmark.py voxels": "--presets tiny --repeats 1 --cpu",
 }
 """Flags that follow those of the README."""
 
@@ -62,7 +73,7 @@ def blocks() -> list[Block]:
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """A folder that looks like the repository to a command, with what the README supposes its reader to have."""
-    for name in ("tools", "configs", "vidgan"):
+    for name in ("tools", "configs", "vidgan", "voxgan"):
         (tmp_path / name).symlink_to(ROOT / name)
     write_clip(tmp_path / "clip.mp4", noise(), rate=10)
     for name in names_of_both_parts("clip{}.mp4"):
@@ -70,8 +81,25 @@ def workplace(tmp_path, monkeypatch):
     for label in ("Archery", "Bowling"):
         for group in names_of_both_parts(f"{label}_g{{:02}}"):
             write_clip(tmp_path / "UCF-101" / label / f"v_{group}_c01.mp4", noise(), rate=25)
+    for name in names_of_all_parts("table{}.obj"):
+        table(legs=len(name)).export(tmp_path / "MESHES" / name)
+    for name in ("chair", "front", "side"):
+        Image.fromarray(disc()).save(tmp_path / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def table(*, legs: int) -> trimesh.Trimesh:
+    """A plate on a post that is thicker or thinner."""
+    plate = trimesh.creation.box((1, 0.2, 1), trimesh.transformations.translation_matrix((0, 0.5, 0)))
+    return trimesh.util.concatenate([plate, trimesh.creation.box((legs / 40, 1, legs / 40))])
+
+
+def disc() -> np.ndarray:
+    """A brown disc on nothing."""
+    rows, columns = np.mgrid[:48, :48]
+    inside = (rows - 24) ** 2 + (columns - 20) ** 2 < 200
+    return np.where(inside[..., None], np.array([150, 90, 40, 255]), 0).astype(np.uint8)
 
 
 def noise() -> torch.Tensor:
@@ -82,6 +110,16 @@ def names_of_both_parts(pattern: str) -> list[str]:
     """A name that a tenth for testing leaves for training, and one that it holds out."""
     names = [pattern.format(number) for number in range(1, 100)]
     return [next(name for name in names if held_out(name, 0.1) is part) for part in (False, True)]
+
+
+def names_of_all_parts(pattern: str) -> list[str]:
+    """Names of meshes of which one at least is trained on, one validates and one tests."""
+    parts: dict[str, str] = {}
+    for number in range(1, 400):
+        name = pattern.format(number)
+        source = Source(id=name.partition(".")[0], mesh=Path(name))
+        parts.setdefault(assign_split(source), name)
+    return list(parts.values())
 
 
 def check(command: str) -> None:
@@ -108,6 +146,8 @@ def run(command: str) -> None:
     match shlex.split(command):
         case ["make", *_]:
             check(command)
+        case ["python", "tools/benchmark.py", subject]:
+            run_here(["tools/benchmark.py", subject, *SMALL[f"tools/benchmark.py {subject}"].split()])
         case ["python", tool, *flags] if tool in SMALL:
             run_here([tool, *flags, *SMALL[tool].split()])
         case ["accelerate", "launch", *words]:
@@ -159,7 +199,7 @@ def test_every_command_of_the_readme_runs(workplace):
 
 def test_every_file_that_the_readme_names_is_there():
     named = re.findall(
-        r"(?:\]\(|`)((?:configs|docs|tools|vidgan|gancore|tests)/[\w./-]+)", README.read_text(encoding="utf-8")
+        r"(?:\]\(|`)((?:configs|docs|tools|vidgan|voxgan|gancore|tests)/[\w./-]+)", README.read_text(encoding="utf-8")
     )
     assert named
     assert not [name for name in named if not (ROOT / name).exists()]

@@ -7,7 +7,7 @@ import torch
 from gancore.config import parse, save, user_errors
 from gancore.trainer import Trainer, accelerator
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
-from voxgan.dataset import VoxelDataset, collate
+from voxgan.dataset import VoxelDataset, collate, held_out
 from voxgan.preview import Preview
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     processes = accelerator(config.train)
     torch.manual_seed(config.train.seed)
     train_set = VoxelDataset(config.data, config.encoder, split="train")
-    held_out = VoxelDataset(config.data, config.encoder, split="val")
+    unseen = held_out(config.data, config.encoder)
     shape = voxel_shape(config, side=train_set.side, classes=train_set.classes)
     run = Path(config.run)
     run.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def main() -> None:
         dataset=train_set,
         collate=collate,
         workers=config.data.workers,
-        preview=Preview(dataset=held_out),
+        preview=Preview(dataset=unseen) if unseen else None,
         accelerator=processes,
     )
     trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten

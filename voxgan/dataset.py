@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from gancore.data import Sample
 from voxgan.encoder import EncoderConfig
-from voxgan.packed import Split, open_packed
+from voxgan.packed import PackedObject, Split, open_packed
 from voxgan.pictures import encoded, framed
 
 CACHED_BYTES = 2**29
@@ -116,16 +116,10 @@ class VoxelDataset:
             known = ", ".join(self.packed.classes) or "none"
             raise ValueError(f"data.classes: {config.source} has no {', '.join(sorted(unknown))}; there are {known}")
         self.classes = config.classes or self.packed.classes
-        self.indices = [n for n in self.packed.indices(split) if self._wanted(n)]
+        self.indices = [n for n in self.packed.indices(split) if wanted(self.packed.objects[n], config, encoder)]
         if not self.indices:
             raise ValueError(f"{config.source} has no objects to {'train on' if self.train else 'test on'}")
         self._cache: dict[tuple[int, int], UInt8[np.ndarray, "side side 4"]] = {}
-
-    def _wanted(self, index: int) -> bool:
-        item = self.packed.objects[index]
-        return (not self.config.classes or item.label in self.config.classes) and (
-            self.encoder.kind == "none" or bool(item.cameras)
-        )
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -168,6 +162,21 @@ class VoxelDataset:
         if (len(self._cache) + 1) * picture.nbytes <= CACHED_BYTES:
             self._cache[index, number] = picture
         return picture
+
+
+def held_out(config: VoxelDataConfig, encoder: EncoderConfig) -> VoxelDataset | None:
+    """Objects that training does not see: those for validation, else those to test on; None if there are neither."""
+    packed = open_packed(config.source)
+    parts: tuple[Split, ...] = ("val", "test")
+    for split in parts:
+        if any(wanted(packed.objects[index], config, encoder) for index in packed.indices(split)):
+            return VoxelDataset(config, encoder, split=split)
+    return None
+
+
+def wanted(item: PackedObject, config: VoxelDataConfig, encoder: EncoderConfig) -> bool:
+    """Whether the object is of a class asked for, and has views if they are needed."""
+    return (not config.classes or item.label in config.classes) and (encoder.kind == "none" or bool(item.cameras))
 
 
 def changed(

@@ -9,9 +9,11 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gancore.layers import ResidualBlock, leaky_relu, zero_last_
+from gancore.layers import ResidualBlock, leaky_relu
 
 Views = Float[Tensor, "batch views channels height width"]
+SURE = 8.0
+"""Precision of a view's factor at the start: with much more noise than signal the generator would learn nothing."""
 PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
 """Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
 
@@ -92,20 +94,33 @@ class PaperTrunk(nn.Sequential):
         super().__init__(*layers, nn.Flatten())
 
 
+class PlainNorm(nn.GroupNorm):
+    """Group norm for residual blocks, whose norms may be told a condition; this one has none."""
+
+    def __init__(self, channels: int):
+        super().__init__(max(groups for groups in range(1, 9) if channels % groups == 0), channels)
+
+    def forward(self, x: Tensor, condition: None = None, start: int = 0) -> Tensor:  # noqa: ARG002
+        return super().forward(x)
+
+
 class SmallTrunk(nn.Module):
-    """Residual blocks that halve the picture down to 4 pixels, without a norm."""
+    """Residual blocks with group norm that halve the picture down to 4 pixels."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         halvings = (config.size // 4).bit_length() - 1
         widths = [min(config.channels * 2**level, config.most_channels) for level in range(halvings)]
         self.first = nn.Conv2d(config.inputs, widths[0], 4, stride=2, padding=1)
-        blocks = (ResidualBlock(a, b, resample="down", activation=leaky_relu) for a, b in pairwise(widths))
-        self.blocks = zero_last_(nn.Sequential(*blocks))
+        blocks = (
+            ResidualBlock(a, b, resample="down", norms=PlainNorm, activation=leaky_relu) for a, b in pairwise(widths)
+        )
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = PlainNorm(widths[-1])
         self.features = widths[-1] * 16
 
     def forward(self, x: Tensor) -> Tensor:
-        return leaky_relu(self.blocks(self.first(x))).flatten(1)
+        return leaky_relu(self.norm(self.blocks(self.first(x)))).flatten(1)
 
 
 class ImageEncoder(nn.Module):
@@ -124,5 +139,6 @@ class ImageEncoder(nn.Module):
         count = views.shape[1]
         features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))
         numbers = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=count)
-        evidence, precision = numbers.chunk(2, 2)
-        return fused(evidence, F.softplus(precision), seen=seen)
+        mean, precision = numbers.chunk(2, 2)
+        precision = F.softplus(precision + SURE)
+        return fused(mean * precision, precision, seen=seen)

@@ -1,5 +1,6 @@
 """What training is shown: pictures and voxels that belong together, whatever was changed about them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from toys import ENCODER, SIDE, boxes, packed, picture
 
 from gancore.data import Sample
-from voxgan.dataset import PictureAugment, VoxelDataConfig, VoxelDataset, backgrounds, changed, collate
+from voxgan.dataset import PictureAugment, VoxelDataConfig, VoxelDataset, backgrounds, changed, collate, held_out
 from voxgan.packed import PackedObject, write_packed
 from voxgan.packed import encoded as packed_view
 from voxgan.pictures import framed
@@ -99,6 +100,17 @@ def test_a_part_without_objects_is_refused(tmp_path):
     few = str(packed(tmp_path / "few", count=3))
     with pytest.raises(ValueError, match="no objects to test on"):
         dataset(few, "test")
+
+
+def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_nothing(source, tmp_path):
+    config = VoxelDataConfig(source=source)
+    assert held_out(config, ENCODER).indices == dataset(source, "val").indices
+    packed(tmp_path / "some", count=8)
+    objects = json.loads((tmp_path / "some" / "dataset.json").read_text())
+    objects["objects"][6]["split"] = "train"
+    (tmp_path / "some" / "dataset.json").write_text(json.dumps(objects))
+    assert held_out(replace(config, source=str(tmp_path / "some")), ENCODER).indices == [7]
+    assert held_out(replace(config, source=str(packed(tmp_path / "few", count=3))), ENCODER) is None
 
 
 def test_without_an_encoder_no_picture_is_read(tmp_path):
