@@ -27,6 +27,8 @@ from voxgan.voxels import cropped, read_occupancy, resized, turned
 METHOD = 1
 """Counts up when the same files and recipe come to give something else."""
 ELEVATIONS = (-10.0, 40.0)
+LEAST_SEEN, TRIES = 0.002, 8
+"""The share of a view that is filled, or it is tried from elsewhere: a sheet shows nothing edge on."""
 
 Views = list[tuple[tuple[float, float] | None, UInt8[np.ndarray, "size size 4"]]]
 
@@ -121,10 +123,13 @@ def rendered(mesh: trimesh.Trimesh, recipe: Recipe, *, seed: int) -> Views:
     random = np.random.default_rng(seed)
     scene = Scene(mesh)
     made: Views = []
-    for _ in range(recipe.views):
-        azimuth, elevation = round(random.uniform(0, 360), 2), round(random.uniform(*ELEVATIONS), 2)
-        picture = scene.view(Camera(azimuth, elevation), side=recipe.view_size, light=random_light(random))
-        made.append(((azimuth, elevation), picture))
+    while len(made) < recipe.views:
+        for _ in range(TRIES):
+            camera = Camera(round(random.uniform(0, 360), 2), round(random.uniform(*ELEVATIONS), 2))
+            picture = scene.view(camera, side=recipe.view_size, light=random_light(random))
+            if (picture[..., 3] > 127).mean() >= LEAST_SEEN:
+                break
+        made.append(((camera.azimuth, camera.elevation), picture))
     return made
 
 

@@ -124,6 +124,14 @@ def test_an_object_of_voxels_alone_is_looked_at_all_the_same(tmp_path):
     assert 0.1 < (packed.view(0, 0)[..., 3] > 127).mean() < 0.9
 
 
+def test_every_view_shows_something_even_of_a_sheet(tmp_path):
+    box(tmp_path / "meshes" / "sheet.stl", (1, 0.001, 1))
+    prepare(config(tmp_path / "meshes", views=40))
+    packed = open_packed(str(tmp_path / "set"))
+    assert all((packed.view(0, number)[..., 3] > 127).any() for number in range(40))
+    assert min(abs(elevation) for _, elevation in packed.objects[0].cameras) < 3
+
+
 def test_given_parts_are_honoured(tmp_path):
     for part in ("train", "test"):
         for number in range(4):
