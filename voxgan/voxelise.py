@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import fast_simplification
-import igl
 import numpy as np
 import trimesh
 from einops import reduce, repeat
@@ -18,6 +17,7 @@ from trimesh.resolvers import FilePathResolver
 
 from voxgan.colours import face_colours, painted
 from voxgan.frame import Up, rotation
+from voxgan.winding import merged, outward, winding
 
 MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
 MOST_BYTES = 2**27
@@ -38,14 +38,20 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    refuse_large(path)
+    if path.suffix.lower() not in MESHES:
+        raise ValueError(f"{path} is no mesh: its name should end in one of {' '.join(MESHES)}")
     try:
-        mesh = joined(read_scene(path), path)
-    except (ValueError, FileNotFoundError) as error:
-        raise error if str(path) in str(error) else unreadable(path, error) from error
+        refuse_large(path)
+        mesh = joined(read_scene(path))
     except Exception as error:  # readers raise whatever the file makes them trip over
-        raise unreadable(path, error) from error
+        raise ValueError(f"cannot read {path} as a mesh: {reason(error)}") from error
     return decimated(mesh) if len(mesh.faces) > ENOUGH_FACES else mesh
+
+
+def reason(error: Exception) -> str:
+    if "charset_normalizer" in str(error):  # where trimesh turns after failing to read a file as binary and as text
+        return "it is cut short, or something else under that name"
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def read_scene(path: Path) -> trimesh.Scene:
@@ -64,30 +70,17 @@ class Beside(FilePathResolver):
         return content.decode(errors="replace").encode() if name.lower().endswith(".mtl") else content
 
 
-def unreadable(path: Path, error: Exception) -> ValueError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    if (
-        "charset_normalizer" in reason
-    ):  # where trimesh turns after failing to read a binary file, and to read it as text
-        reason = "it is cut short, or something else under that name"
-    return ValueError(f"cannot read {path} as a mesh: {reason}")
-
-
 def refuse_large(path: Path) -> None:
     """Raises ValueError if the file, or what a zip says it unpacks to, is more than MOST_BYTES."""
-    if path.suffix.lower() not in MESHES:
-        raise ValueError(f"{path} is no mesh: its name should end in one of {' '.join(MESHES)}")
     size = path.stat().st_size
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as parts:
             size = sum(part.file_size for part in parts.infolist())
     if size > MOST_BYTES:
-        raise ValueError(
-            f"{path} holds {size / 2**20:.0f} MiB, more than the {MOST_BYTES / 2**20:.0f} MiB that are read"
-        )
+        raise ValueError(f"it holds {size / 2**20:.0f} MiB, more than the {MOST_BYTES / 2**20:.0f} that are read")
 
 
-def joined(scene: trimesh.Scene, path: Path) -> trimesh.Trimesh:
+def joined(scene: trimesh.Scene) -> trimesh.Trimesh:
     """The scene's meshes, each where its transform puts it."""
     parts = []
     for node in scene.graph.nodes_geometry:
@@ -96,26 +89,26 @@ def joined(scene: trimesh.Scene, path: Path) -> trimesh.Trimesh:
             parts.append((transform, part))
     count = sum(len(part.faces) for _, part in parts)
     if not count:
-        raise ValueError(f"{path} holds no faces")
+        raise ValueError("it holds no faces")
     if count > MOST_FACES:
-        raise ValueError(f"{path} holds {count:,} faces, more than the {MOST_FACES:,} that are read; decimate it first")
+        raise ValueError(f"it holds {count:,} faces, more than the {MOST_FACES:,} that are read; decimate it first")
     starts = np.cumsum([0] + [len(part.vertices) for _, part in parts])
     whole = trimesh.Trimesh(
         np.concatenate([trimesh.transform_points(part.vertices, transform) for transform, part in parts]),
         np.concatenate([part.faces + start for (_, part), start in zip(parts, starts, strict=False)]),
         process=False,
     )
-    refuse_hopeless(whole, path)
+    refuse_hopeless(whole)
     return painted(whole, [part for _, part in parts])
 
 
-def refuse_hopeless(mesh: trimesh.Trimesh, path: Path) -> None:
+def refuse_hopeless(mesh: trimesh.Trimesh) -> None:
     corners = mesh.vertices[mesh.faces]
-    if not np.isfinite(corners).all():
-        raise ValueError(f"{path} has vertices that are not numbers")
+    if not (abs(corners) < 1e30).all():
+        raise ValueError("it has vertices that are not numbers")
     extents = np.ptp(corners.reshape(-1, 3), axis=0)
     if extents.min() <= 1e-6 * extents.max():
-        raise ValueError(f"{path} is flat: its extents are {' x '.join(f'{extent:g}' for extent in extents)}")
+        raise ValueError(f"it is flat: its extents are {' x '.join(f'{extent:g}' for extent in extents)}")
 
 
 def decimated(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -168,44 +161,6 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
     return with_thin_parts(inside, fine)
 
 
-def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Vertices and faces without twins, every connected part turned outward as far as it has an outside.
-
-    A part's volume about its own centre says what outward is. One that encloses next to nothing, such as a sheet, keeps
-    the side that most of its area showed.
-    """
-    vertices, faces = merged(mesh.vertices, mesh.faces)
-    if not len(faces):
-        return vertices, faces
-    turned, part = igl.bfs_orient(faces)
-    swapped = (turned != faces).any(1)
-    a, b, c = np.moveaxis(vertices[turned], 1, 0)
-    normals = np.cross(b - a, c - a) / 2
-    areas = np.linalg.norm(normals, axis=1)
-    total = np.bincount(part, areas)
-    sums = np.stack([np.bincount(part, areas * middle) for middle in ((a + b + c) / 3).T], 1)
-    centres = sums / np.maximum(total, 1e-30)[:, None]
-    volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
-    wrong = np.where(abs(volumes) > 1e-3 * total**1.5, volumes < 0, np.bincount(part, areas * swapped) > total / 2)
-    return vertices, np.where(wrong[part, None], turned[:, ::-1], turned).astype(np.int64)
-
-
-def merged(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
-) -> tuple[Float[np.ndarray, "places 3"], Int[np.ndarray, "kept 3"]]:
-    """The mesh without doubled vertices, empty faces and doubled faces.
-
-    Modellers give a wall two faces of opposite sides to have it seen from both; their winding numbers would cancel.
-    """
-    longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
-    first, place = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
-    vertices, faces = np.asarray(vertices[first], np.float64), place[faces].astype(np.int64)
-    corners = np.sort(faces, axis=1)
-    real = np.flatnonzero((corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2]))
-    kept, _ = trimesh.grouping.unique_rows(corners[real])
-    return vertices, np.ascontiguousarray(faces[real[np.sort(kept)]])
-
-
 Samples = tuple[Float[np.ndarray, "samples 3"], Float[np.ndarray, "samples 3"]]
 
 
@@ -236,7 +191,8 @@ def pattern(along: int, rows: int) -> Float[np.ndarray, "points 3"]:
     """Barycentric points in rows parallel to the first side of a triangle."""
     across, up = np.meshgrid(np.linspace(0, 1, along + 1), np.linspace(0, 1, rows + 1)[:-1])
     flat = np.stack([(1 - up) * (1 - across), (1 - up) * across, up], -1).reshape(-1, 3)
-    return np.concatenate([flat, [[0, 0, 1]]])
+    # drawn inwards a little, or the edges of a box that fits the grid would lie in the voxels beside it
+    return np.concatenate([flat, [[0, 0, 1]]]) * 0.999 + 0.001 / 3
 
 
 def cells(points: Float[np.ndarray, "points 3"], side: int) -> tuple[np.ndarray, ...]:
@@ -249,13 +205,6 @@ def cells(points: Float[np.ndarray, "points 3"], side: int) -> tuple[np.ndarray,
 def divided(voxels: Int[np.ndarray, "voxels 3"], factor: int) -> Int[np.ndarray, "parts 3"]:
     """The indices of the finer voxels that make up each voxel."""
     return (voxels[:, None] * factor + np.indices((factor,) * 3).reshape(3, -1).T).reshape(-1, 3)
-
-
-def winding(
-    vertices: np.ndarray, faces: np.ndarray, where: Int[np.ndarray, "voxels 3"], side: int
-) -> Float[np.ndarray, " voxels"]:
-    """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""
-    return igl.fast_winding_number(vertices, faces, (where + 0.5) / side - 0.5)
 
 
 def bare(

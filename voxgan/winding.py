@@ -1,0 +1,56 @@
+"""What is inside a mesh, however broken: its faces turned outward, and how often they wind around a point."""
+
+import igl
+import numpy as np
+import trimesh
+from jaxtyping import Float, Int
+
+
+def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+    """Vertices and faces without twins, every connected part turned outward as far as it has an outside.
+
+    A part's volume about its own centre says what outward is. A sheet, and a part as open as a bowl, which may well be
+    the inner wall of something, keep the side that most of their area showed.
+    """
+    vertices, faces = merged(mesh.vertices, mesh.faces)
+    if not len(faces):
+        return vertices, faces
+    turned, part = (array.astype(np.int64) for array in igl.bfs_orient(faces))
+    a, b, c = np.moveaxis(vertices[turned], 1, 0)
+    normals = np.cross(b - a, c - a) / 2
+    areas = np.linalg.norm(normals, axis=1)
+    total = np.maximum(np.bincount(part, areas), 1e-30)
+    centres = summed(areas[:, None] * (a + b + c) / 3, part) / total[:, None]
+    volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
+    mouths = np.linalg.norm(summed(normals, part), axis=1)  # of a closed surface the normals add up to nothing
+    hidden = np.bincount(part, areas * (turned != faces).any(1))
+    closed = (mouths < 0.15 * total) & (abs(volumes) > 1e-3 * total**1.5)
+    wrong = np.where(closed, volumes < 0, hidden > total / 2)
+    return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)
+
+
+def summed(vectors: Float[np.ndarray, "faces 3"], part: Int[np.ndarray, " faces"]) -> Float[np.ndarray, "parts 3"]:
+    return np.stack([np.bincount(part, component) for component in vectors.T], 1)
+
+
+def merged(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> tuple[Float[np.ndarray, "places 3"], Int[np.ndarray, "kept 3"]]:
+    """The mesh without doubled vertices, empty faces and doubled faces.
+
+    Modellers give a wall two faces of opposite sides to have it seen from both; their winding numbers would cancel.
+    """
+    longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
+    first, place = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
+    vertices, faces = np.asarray(vertices[first], np.float64), place[faces].astype(np.int64)
+    corners = np.sort(faces, axis=1)
+    real = np.flatnonzero((corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2]))
+    kept, _ = trimesh.grouping.unique_rows(corners[real])
+    return vertices, np.ascontiguousarray(faces[real[np.sort(kept)]])
+
+
+def winding(
+    vertices: np.ndarray, faces: np.ndarray, where: Int[np.ndarray, "voxels 3"], side: int
+) -> Float[np.ndarray, " voxels"]:
+    """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""
+    return igl.fast_winding_number(vertices, faces, (where + 0.5) / side - 0.5)
