@@ -6,9 +6,10 @@ from torch import nn
 
 from gancore.layers import spectral_norm_
 from gancore.trainer import TrainConfig
+from vidgan.architecture import ClipShape, GeneratorConfig
 from vidgan.dataset import DataConfig
 from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
-from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
+from vidgan.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
 
 
@@ -40,8 +41,10 @@ class VideoConfig:
             raise ValueError(
                 f"discriminator.frames is {self.discriminator.frames}, but only {judged} frames of a clip are not given"
             )
-        if self.data.context == 0 and self.generator.output == "motion":
+        if self.data.context == 0 and self.generator.output != "frames":
             raise ValueError("generator.output: without data.context there is no last frame to move; use frames")
+        if self.objective.paths and self.generator.output != "layers":
+            raise ValueError("objective.paths: only with generator.output layers are there paths to pull")
         if self.objective.penalties.sigma and self.discriminator.dropout:
             raise ValueError(
                 "objective.penalties.sigma: two equal passes are needed; discriminator.dropout makes them differ"

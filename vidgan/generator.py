@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,110 +24,12 @@ from gancore.layers import (
     weight_layers,
     zero_last_,
 )
+from vidgan.architecture import ClipShape, GeneratorConfig
+from vidgan.layered import Imagined, LayersOutput
 from vidgan.matching import matches
 from vidgan.output import FramesOutput, MotionOutput
-from vidgan.recurrent import TSRU, StateActivation, Unit, recurrent_unit
+from vidgan.recurrent import TSRU, recurrent_unit
 from vidgan.video import to_float, to_uint8
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipShape:
-    """What a model's clips are like."""
-
-    channels: int = 1
-    """Channels of a frame: 1, 3 or any other number."""
-
-    height: int = 64
-    """Height of the frames trained on, in pixels."""
-
-    width: int = 64
-    """Width of the frames trained on, in pixels."""
-
-    context: int = 10
-    """Frames seen before the prediction starts; 0 for synthesis from noise."""
-
-    frames: int = 20
-    """Frames of a whole clip, context included."""
-
-    classes: int = 0
-    """Classes of clips; 0 for none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
-    """A generator; the defaults are the modern preset."""
-
-    channels: int = 16
-    """Base width; every level's width is a multiple of it."""
-
-    multipliers: tuple[int, ...] = (4, 4, 3, 2)
-    """Width of the smallest map, then of the map after each level, each level doubling the resolution."""
-
-    latent: int = 64
-    """Size of the noise vector, N(0, I)."""
-
-    embedding: int = 120
-    """Size of the learned class embedding, if there are classes."""
-
-    unit: Unit = "gru"
-    """Recurrent unit: ConvGRU (DVD-GAN) or a transforming unit (TriVD-GAN)."""
-
-    state_activation: StateActivation = "tanh"
-    """Non-linearity of the recurrent state; ReLU in the paper."""
-
-    blocks: int = 1
-    """Residual blocks a level, the last of which doubles the resolution; 2 in the paper."""
-
-    norm: Literal["group", "batch"] = "group"
-    """Conditional norm in the blocks: group norm, or batch norm with statistics of each timestep as in the paper."""
-
-    patch: int = 2
-    """Space-to-depth at the rim: networks work at 1/patch of the frame size."""
-
-    start: Literal["vector", "map"] = "vector"
-    """The smallest map made from the noise: one vector everywhere, or an affine map to all positions (paper)."""
-
-    context: Literal["recurrent", "stack"] = "recurrent"
-    """How past frames become initial states: a recurrent unit a level, or a convolution over stacked frames (paper)."""
-
-    reach: int = 2
-    """How far, in patches, the recurrent context looks for each place of a frame in the frame before."""
-
-    output: Literal["motion", "frames"] = "motion"
-    """How frames are made: as moved copies of the last seen one plus new content, or all anew (paper; synthesis)."""
-
-    layers: int = 2
-    """Independently moving layers of the motion output."""
-
-    attention: int = 0
-    """Level after which frames attend to themselves, 1 being the smallest; 0 for none."""
-
-    spectral_norm: bool = False
-    """Spectral norm on every weight (paper)."""
-
-    zero_last: bool = True
-    """Residual blocks start as their shortcut."""
-
-    segment: int = 0
-    """Timesteps made at once; in training earlier segments are recomputed instead of kept. 0: all at once."""
-
-    def __post_init__(self) -> None:
-        if len(self.multipliers) < 2:
-            raise ValueError("generator.multipliers: at least two numbers are needed, the start and one level")
-        if not 0 <= self.attention < len(self.multipliers):
-            raise ValueError(f"generator.attention: {self.attention}, but there are {len(self.multipliers) - 1} levels")
-        if self.spectral_norm and self.zero_last:
-            raise ValueError("generator.zero_last: a zero weight has no spectral norm; set one of the two to false")
-
-    @property
-    def stride(self) -> int:
-        """Frame pixels a position of the smallest map stands for."""
-        return self.patch * 2 ** (len(self.multipliers) - 1)
-
-    @property
-    def widths(self) -> list[int]:
-        """Channels of the smallest map, then after each level."""
-        return [self.channels * multiplier for multiplier in self.multipliers]
 
 
 class Level(nn.Module):
@@ -169,11 +70,7 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(Level(config, inputs, outputs, norms=norms) for inputs, outputs in pairwise(widths))
         if config.attention:
             self.levels[config.attention - 1].attention = SelfAttention(widths[config.attention])
-        self.output: MotionOutput | FramesOutput = (
-            MotionOutput(widths[-1], shape.channels, patch=config.patch, layers=config.layers, norms=norms)
-            if config.output == "motion"
-            else FramesOutput(widths[-1], shape.channels, patch=config.patch, norms=norms)
-        )
+        self.output = make_output(config, shape, condition=condition, norms=norms)
 
     def forward(
         self,
@@ -183,14 +80,23 @@ class Decoder(nn.Module):
         height: int,
         width: int,
         states: list[Tensor] | None = None,
-        last: Tensor | None = None,
-    ) -> Float[Tensor, "batch steps channels height width"]:
-        """Frames of a size that is a multiple of the stride, from one initial state a level (None: zero)."""
+        past: Tensor | None = None,
+    ) -> Imagined:
+        """Frames of a size that is a multiple of the stride, from one initial state a level (None: zero).
+
+        `past` holds the frames seen, once for all the conditions that follow from it.
+        """
         x = self.start(condition).view(len(condition), -1, *self.start_size)
         size = (height // self.config.stride, width // self.config.stride)
         if x.shape[-2:] != size:
             x = F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
-        carried: list[Any] = [states or [None] * len(self.levels), self.output.begin(last)]
+        initial: list[Any] = states or [None] * len(self.levels)
+        if isinstance(self.output, LayersOutput):
+            assert past is not None
+            maps, _ = self._maps(x, condition, initial, 0, 1)
+            return self.output(maps[:, 0], past, condition, steps)
+        last = None if past is None else past[:, -1].repeat_interleave(len(x) // len(past), 0)
+        carried: list[Any] = [initial, self.output.begin(last)]
         segment = self.config.segment or steps
         make: Callable[..., tuple[Tensor, list[Any]]] = self._segment
         if torch.is_grad_enabled() and segment < steps:
@@ -199,7 +105,7 @@ class Decoder(nn.Module):
         for start in range(0, steps, segment):
             made, carried = make(x, condition, carried, start, min(segment, steps - start))
             frames.append(made)
-        return torch.cat(frames, 1)
+        return Imagined(torch.cat(frames, 1))
 
     def _recomputed(
         self, x: Tensor, condition: Tensor, carried: list[Any], start: int, steps: int
@@ -216,12 +122,19 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, list[Any]]:
         """(The frames of some timesteps, the states and the output's memory after them)."""
         states, memory = carried
+        maps, after = self._maps(x, condition, states, start, steps)
+        frames, memory = self.output(maps, memory, condition, start)
+        return frames, [after, memory]
+
+    def _maps(
+        self, x: Tensor, condition: Tensor, states: list[Any], start: int, steps: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(The largest maps of some timesteps, the states after them)."""
         x, after = x[:, None], []
         for level, state in zip(self.levels, states, strict=True):
             x, state = level(x, state, condition, start=start, steps=steps)
             after.append(state)
-        frames, memory = self.output(x, memory, condition, start)
-        return frames, [after, memory]
+        return x, after
 
 
 def _recomputation(module: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
@@ -241,6 +154,20 @@ def same_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def make_output(
+    config: GeneratorConfig, shape: ClipShape, *, condition: int, norms: Callable[[int], ConditionalNorm]
+) -> MotionOutput | LayersOutput | FramesOutput:
+    """The output that the configuration asks for."""
+    width, channels, patch, layers = config.widths[-1], shape.channels, config.patch, config.layers
+    if config.output == "frames":
+        return FramesOutput(width, channels, patch=patch, norms=norms)
+    if config.output == "motion":
+        return MotionOutput(width, channels, patch=patch, layers=layers, norms=norms)
+    return LayersOutput(
+        width, channels, patch=patch, layers=layers, context=shape.context, condition=condition, norms=norms
+    )
 
 
 class ContextEncoder(nn.Module):
@@ -298,7 +225,7 @@ def initialise_(generator: nn.Module, config: GeneratorConfig) -> None:
     if config.zero_last:
         zero_last_(generator)
     for module in generator.modules():
-        if isinstance(module, MotionOutput):
+        if isinstance(module, MotionOutput | LayersOutput):
             module.reset()
         elif isinstance(module, TSRU) and not config.spectral_norm:
             nn.init.zeros_(module.gates["flow"].get_parameter("weight"))
@@ -310,7 +237,7 @@ class VideoGenerator(HubModel):
     def __init__(self, config: GeneratorConfig, shape: ClipShape):
         """Raises ValueError if the configuration asks for what only prediction has."""
         super().__init__(config, shape)
-        if config.output == "motion":
+        if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
         self.config, self.shape = config, shape
         self.embedding = nn.Embedding(shape.classes, config.embedding) if shape.classes else None
@@ -329,8 +256,8 @@ class VideoGenerator(HubModel):
             raise ValueError(f"this model makes clips of {self.shape.classes} classes: give labels")
         condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
         height, width = (-(-side // self.config.stride) * self.config.stride for side in self.size)
-        frames = self.decoder(condition, steps=steps or self.shape.frames, height=height, width=width)
-        return frames[..., : self.size[0], : self.size[1]]
+        made = self.decoder(condition, steps=steps or self.shape.frames, height=height, width=width)
+        return made.frames[..., : self.size[0], : self.size[1]]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -363,6 +290,16 @@ class FramePredictor(HubModel):
         Frames of any size: they are padded to a multiple of the stride and cropped back. Raises ValueError for another
         number of channels than trained, too few past frames for a stacking encoder, or latents that do not go round.
         """
+        return self.imagine(past, latent, steps=steps).frames
+
+    def imagine(
+        self,
+        past: Float[Tensor, "batch time channels height width"],
+        latent: Float[Tensor, "many latent"],
+        *,
+        steps: int,
+    ) -> Imagined:
+        """Futures as the forward pass gives them, with the paths of their layers if the output has such."""
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model knows frames of {self.shape.channels} channels, got {past.shape[2]}")
         if steps < 1:
@@ -375,15 +312,11 @@ class FramePredictor(HubModel):
         padded = F.pad(past, padding, mode="replicate") if any(padding) else past
         samples = len(latent) // len(past)
         states = [state.repeat_interleave(samples, 0) for state in self.encoder(padded)]
-        frames = self.decoder(
-            latent,
-            steps=steps,
-            height=padded.shape[-2],
-            width=padded.shape[-1],
-            states=states,
-            last=padded[:, -1].repeat_interleave(samples, 0),
+        made = self.decoder(
+            latent, steps=steps, height=padded.shape[-2], width=padded.shape[-1], states=states, past=padded
         )
-        return frames[..., :height, :width]
+        shapes = None if made.shapes is None else made.shapes[..., :height, :width]
+        return Imagined(made.frames[..., :height, :width], shapes, made.paths)
 
     @torch.inference_mode()
     def predict(

@@ -18,6 +18,10 @@ from gancore.trainer import Turn
 from vidgan.dataset import Clips
 from vidgan.discriminators import Glimpse, Scores, VideoDiscriminator
 from vidgan.generator import FramePredictor, VideoGenerator
+from vidgan.rigid import paths
+
+NEAR = 0.3
+"""Distance in pixels below which paths are as good as equal."""
 
 Generator = FramePredictor | VideoGenerator
 Futures = Float[Tensor, "batch samples time channels height width"]
@@ -56,6 +60,9 @@ class VideoObjective:
 
     scales: int = 1
     """Resolutions at which it is taken, each half the one before: the coarse ones pull what is out of place."""
+
+    paths: float = 0.0
+    """Weight of the distance, in shares of a frame's side, of moving layers from where they truly go."""
 
     samples: int = 2
     """Futures of one past whose mean is pulled to the true one."""
@@ -104,8 +111,14 @@ class VideoObjective:
         self, generator: Generator, discriminator: VideoDiscriminator, batch: Clips, turn: Turn
     ) -> Mapping[str, Tensor]:
         """The adversarial loss under each discriminator and the pull of the mean future, if there is one."""
-        futures = imagine(generator, batch, turn.draws, samples=self.samples if self.reconstruction else 1)
+        samples = self.samples if self.reconstruction else 1
         terms = {}
+        if self.paths:
+            assert isinstance(generator, FramePredictor)
+            futures, apart = imagine_paths(generator, batch, turn.draws, samples=samples)
+            terms["paths"] = self.paths * apart
+        else:
+            futures = imagine(generator, batch, turn.draws, samples=samples)
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * self._far(futures.float().mean(1), batch.future)
         if not self.adversarial or turn.progress < self.begin:
@@ -148,7 +161,7 @@ class VideoObjective:
 
 def imagine(generator: Generator, batch: Clips, draws: Draws, *, samples: int) -> Futures:
     """Futures of the batch's pasts, or whole clips of its classes."""
-    latent = rearrange(draws.normal(len(batch), samples, generator.config.latent), "b n z -> (b n) z")
+    latent = latents(generator, batch, draws, samples=samples)
     steps = batch.frames.shape[1] - batch.context
     if isinstance(generator, VideoGenerator):
         labels = batch.labels.repeat_interleave(samples) if generator.embedding is not None else None
@@ -156,6 +169,29 @@ def imagine(generator: Generator, batch: Clips, draws: Draws, *, samples: int) -
     else:
         made = generator(batch.past, latent, steps=steps)
     return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
+
+
+def imagine_paths(
+    generator: FramePredictor, batch: Clips, draws: Draws, *, samples: int
+) -> tuple[Futures, Float[Tensor, ""]]:
+    """(Futures of the batch's pasts, how far their layers are from where they truly go, in shares of a side).
+
+    Where they go is measured in the true future. Distances below a third of a pixel count for less.
+    """
+    latent = latents(generator, batch, draws, samples=samples)
+    made = generator.imagine(batch.past, latent, steps=batch.future.shape[1])
+    assert made.shapes is not None
+    assert made.paths is not None
+    true = paths(batch.past[:, -1:], batch.future, made.shapes[::samples], scale=generator.config.patch)
+    apart = ((made.paths - true.repeat_interleave(samples, 0)).square().sum(-1) + NEAR**2).sqrt()
+    return rearrange(made.frames, "(b n) t c h w -> b n t c h w", n=samples), apart.mean() / min(
+        batch.frames.shape[-2:]
+    )
+
+
+def latents(generator: Generator, batch: Clips, draws: Draws, *, samples: int) -> Float[Tensor, "many latent"]:
+    """Noise for so many samples of every clip, those of one clip together."""
+    return rearrange(draws.normal(len(batch), samples, generator.config.latent), "b n z -> (b n) z")
 
 
 def _judge(discriminator: VideoDiscriminator, name: str, glimpse: Glimpse, labels: Tensor, clips: Tensor) -> Tensor:

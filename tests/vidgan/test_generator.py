@@ -9,10 +9,11 @@ from tiny import SHAPE, clips, predictor, preset, small_generator, stirred, synt
 from torch.nn.utils import parametrize
 
 from gancore.layers import weight_layers
+from vidgan.architecture import ClipShape, GeneratorConfig
 from vidgan.config import build_generator, clip_shape
-from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
+from vidgan.generator import FramePredictor, VideoGenerator
 
-PRESETS = ("modern", "paper", "trivd")
+PRESETS = ("modern", "layers", "paper", "trivd")
 Z = 6
 
 
@@ -250,6 +251,7 @@ def test_a_saved_generator_comes_back_with_the_same_clips(name, tmp_path):
         ({"multipliers": (4,)}, "generator.multipliers"),
         ({"attention": 3, "multipliers": (4, 4)}, "generator.attention"),
         ({"spectral_norm": True, "zero_last": True}, "generator.zero_last"),
+        ({"spectral_norm": True, "zero_last": False, "output": "layers"}, "generator.output"),
     ],
 )
 def test_impossible_generators_are_refused_by_the_name_of_the_key(changes, complaint):
@@ -260,6 +262,8 @@ def test_impossible_generators_are_refused_by_the_name_of_the_key(changes, compl
 def test_what_only_prediction_or_only_synthesis_has_is_refused_elsewhere():
     with pytest.raises(ValueError, match=r"generator\.output"):
         VideoGenerator(small_generator("modern"), replace(SHAPE, context=0))
+    with pytest.raises(ValueError, match=r"generator\.output"):
+        VideoGenerator(small_generator("layers"), replace(SHAPE, context=0))
     with pytest.raises(ValueError, match=r"data\.context"):
         FramePredictor(small_generator("modern"), replace(SHAPE, context=0))
 

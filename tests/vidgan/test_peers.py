@@ -32,9 +32,10 @@ from gancore.config import parse
 from gancore.data import Draws, mix
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
 from gancore.losses import Penalties
+from vidgan.architecture import ClipShape
 from vidgan.config import VideoConfig, build_generator, clip_shape
 from vidgan.dataset import Clips, DataConfig, open_dataset
-from vidgan.generator import ClipShape, FramePredictor, VideoGenerator
+from vidgan.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective, imagine
 from vidgan.preview import Preview
 from vidgan.recurrent import ConvGRU
@@ -139,7 +140,9 @@ def test_settings_have_one_source_of_defaults_which_the_optimizers_obey(tmp_path
     )
     turns = []
     update = trainer._update
-    trainer._update = lambda player, parts, number: turns.append((player, number)) or update(player, parts, number)
+    trainer._update = lambda player, parts, number, **which: (
+        turns.append((player, number)) or update(player, parts, number, **which)
+    )
     trainer.play(iter(trainer._loader()))
     assert turns == [("discriminator", 0), ("discriminator", 1), ("generator", 0)]
     rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in trainer.optimizers.items()}

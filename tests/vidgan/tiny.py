@@ -12,10 +12,11 @@ from gancore.config import parse
 from gancore.data import Draws, Sample
 from gancore.layers import spectral_norm_, weight_layers
 from gancore.trainer import TrainConfig, Trainer, Turn, accelerator
+from vidgan.architecture import ClipShape, GeneratorConfig
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import Clips, DataConfig, collate
 from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
-from vidgan.generator import ClipShape, FramePredictor, GeneratorConfig, VideoGenerator
+from vidgan.generator import FramePredictor, VideoGenerator
 from vidgan.preview import Preview
 from vidgan.video import to_uint8
 
@@ -24,7 +25,9 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @cache
 def preset(name: str) -> VideoConfig:
-    """The defaults for "modern", and what configs/video says for "paper"."""
+    """The defaults for "modern", with rigid layers for "layers", and what configs/video says for "paper"."""
+    if name == "layers":
+        return replace(VideoConfig(), generator=GeneratorConfig(output="layers"))
     return VideoConfig() if name == "modern" else parse(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
 
 
