@@ -25,14 +25,14 @@ LICENCES = {
 
 # What a model shows, by the words of its name; the first rule that fits decides.
 CLASSES = (
-    ("other", r"tennis|football|fan|seesaw|swing|abdominal|ottoman|living room$|washing|island"),
+    ("other", r"tennis|football|fan|seesaw|swing|abdominal|living room$|washing|island"),
     ("person", r"(fe)?male|boy|girl"),
-    ("cabinet", r"cabinet|bookcase|shelves|wardrobe|cupboard|dresser|bedside table|locker|drawers|chest$"),
+    ("cabinet", r"cabinet|bookcase|shelves|wardrobe|cupboard|dresser|bedside table|locker|drawers|chest$|tv stand"),
     ("sofa", "day bed"),
     ("bed", r"bed|crib|futon$|opened convertible"),
     ("door", r"(screen|exterior|elevator|garage|glass|double)? ?door\b|window(?! blind)"),
     ("sofa", r"sofa|couch|bench|bank"),
-    ("chair", r"chair|armchair|stool|seat$"),
+    ("chair", r"chair|armchair|stool|seat$|pool lounge"),
     ("table", r"tables?\b|desk|workbench"),
     (
         "plant",
