@@ -151,19 +151,21 @@ class Scene:
         """
         lamp = light.directions(camera)
         weights = np.maximum(hits.normals @ SKY.T, 1e-3) * looked_at(part, SKY)
-        open_sky = (weights * self.seen(hits, SKY, part)).sum(1) / weights.sum(1)
-        lit = self.seen(hits, lamp, part).sum(1) / looked_at(part, lamp).sum(1)
+        open_sky = (weights * self.seen(hits, SKY, part, reach=NEAR)).sum(1) / weights.sum(1)
+        lit = self.seen(hits, lamp, part, reach=4.0).sum(1) / looked_at(part, lamp).sum(1)
         sky = open_sky * (BRIGHT + DIMMER * hits.normals[:, 1])
         key = lit * np.maximum(hits.normals @ unit(lamp.mean(0)), 0)
         return light.ambient * sky + (1 - light.ambient) * 1.4 * key
 
-    def seen(self, hits: Hits, directions: np.ndarray, part: np.ndarray) -> Bool[np.ndarray, "hits directions"]:
-        """Whether each hit looks at the light from each direction, and nothing stands close between."""
+    def seen(
+        self, hits: Hits, directions: np.ndarray, part: np.ndarray, *, reach: float
+    ) -> Bool[np.ndarray, "hits directions"]:
+        """Whether each hit looks at the light from each direction, and nothing within reach stands between."""
         free = (hits.facing @ directions.T > 0) & looked_at(part, directions)
         which, way = np.nonzero(free)
         origins = (hits.points + OFF * hits.facing)[which]
-        reach = np.full(len(which), NEAR, np.float32)
-        free[which, way] = self.embree.run(origins, directions[way], dists=reach, query="OCCLUDED") != 0
+        far = np.full(len(which), reach, np.float32)
+        free[which, way] = self.embree.run(origins, directions[way], dists=far, query="OCCLUDED") != 0
         return free
 
 
@@ -208,7 +210,7 @@ def turntable(
 
 
 def contact_sheet(
-    meshes: Sequence[trimesh.Trimesh], *, side: int = 128, azimuths: Sequence[float] = (30, 120, 210, 300)
+    meshes: Sequence[trimesh.Trimesh], *, side: int = 128, azimuths: Sequence[float] = (30.0, 120.0, 210.0, 300.0)
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A row a mesh, a column an azimuth, on white."""
     rows = []
