@@ -81,6 +81,8 @@ class PrepareConfig:
                 raise ValueError(f"{name} must lie between {least} and {most}, got {getattr(self, name)}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
+        if Path(self.out).resolve().is_relative_to(Path(self.folder).resolve()):
+            raise ValueError(f"out must not lie inside the folder of objects, got {self.out}")
         if not 0 < self.twins <= 1:
             raise ValueError(f"twins must lie in (0, 1], got {self.twins}")
 

@@ -204,19 +204,26 @@ def test_nothing_but_failures_is_one_line(tmp_path, use):
 
 
 def test_a_folder_without_objects_is_one_line(tmp_path, use):
-    said = use(tmp_path, "--out", tmp_path / "set")
+    (tmp_path / "meshes").mkdir()
+    said = use(tmp_path / "meshes", "--out", tmp_path / "set")
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
-    assert str(tmp_path) in said.err
+    assert "meshes" in said.err
     assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize(
     ("flag", "complaint"),
-    [("--side=1", "side must lie between 4 and 256"), ("--twins=2", "twins must"), ("--quality=101", "quality must")],
+    [
+        ("--side=1", "side must lie between 4 and 256"),
+        ("--twins=2", "twins must"),
+        ("--quality=101", "quality must"),
+        ("--out=meshes/set", "out must not lie inside"),
+    ],
 )
-def test_settings_that_make_no_sense_are_one_line(tmp_path, use, flag, complaint):
-    said = use(tmp_path, "--out", tmp_path / "set", flag)
+def test_settings_that_make_no_sense_are_one_line(tmp_path, use, monkeypatch, flag, complaint):
+    monkeypatch.chdir(tmp_path)
+    said = use("meshes", "--out=set", flag)
     assert said.code == 2
     assert complaint in said.err
 
