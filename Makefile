@@ -21,6 +21,12 @@ demo: setup
 		--compare --out demo/future.mp4
 	$(BIN)/python tools/predict_video.py vidgan/assets/pedestrians.mp4 --model demo/run/generator --size 120x160 \
 		--compare --out demo/future.png
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
+		tools/train_voxels.py --config configs/voxels/demo.yaml
+	$(BIN)/python tools/export_mesh.py voxgan/assets/chair.png --model demo/voxels/generator --threshold 0.4 \
+		--out demo/object.glb --preview demo/object.mp4
+	$(BIN)/python tools/export_mesh.py voxgan/assets/chair.png --model demo/voxels/generator --threshold 0.4 \
+		--out demo/object.stl --size-mm 100 --preview demo/object.png
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,9 +11,14 @@ from gancore.layers import weight_layers
 from vidgan.config import VideoConfig, build_discriminator, clip_shape
 from vidgan.discriminators import VideoDiscriminator
 from vidgan.generator import FramePredictor, VideoGenerator
+from voxgan.config import VoxelConfig, voxel_shape
+from voxgan.config import build_discriminator as build_voxel_discriminator
+from voxgan.config import build_generator as build_voxel_generator
+from voxgan.encoder import EncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
+VOXELS = sorted((ROOT / "configs" / "voxels").glob("*.yaml"))
 CLASSES = {"ucf101_128": 101, "dvdgan_256x48": 600}
 PAPER_GENERATOR = {
     "unit": "gru",
@@ -63,7 +68,12 @@ def picked(section: object, keys: dict[str, object]) -> dict[str, object]:
     return {key: getattr(section, key) for key in keys}
 
 
+def read_voxels(name: str) -> VoxelConfig:
+    return parse(VoxelConfig, ["--config", str(ROOT / "configs" / "voxels" / f"{name}.yaml")])
+
+
 def test_there_are_recipes():
+    assert {"furniture_32", "paper_64", "paper_gan_64", "wgan_gp_32", "tiny"} <= {path.stem for path in VOXELS}
     needed = {"tiny", "paper_64_fp", "trivd_64_fp", "bair_64_fp", "kinetics600_64_fp", "ucf101_128", "dvdgan_256x48"}
     assert needed <= {path.stem for path in VIDEO}
 
@@ -82,21 +92,64 @@ def test_a_recipe_can_be_read_and_built(path):
     assert config.train.batch % config.train.accumulate == 0
 
 
-@pytest.mark.parametrize("path", VIDEO, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", VOXELS, ids=lambda path: path.stem)
+def test_a_voxel_recipe_can_be_read_and_built(path):
+    config = read_voxels(path.stem)
+    side = 64 if path.stem.endswith("64") else 32
+    with torch.device("meta"):
+        shape = voxel_shape(config, side=side, classes=("chair", "table"))
+        assert list(weight_layers(build_voxel_generator(config, shape)))
+        assert list(weight_layers(build_voxel_discriminator(config, shape)))
+    assert config.train.batch % config.train.accumulate == 0
+
+
+@pytest.mark.parametrize("path", [*VIDEO, *VOXELS], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recipe_begins_with_a_lab_note_that_has_a_command_with_its_name(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     note = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
     assert len(note) >= 3
-    assert any(f"configs/video/{path.name}" in line or "make demo" in line for line in note)
+    assert any(f"configs/{path.parent.name}/{path.name}" in line or "make demo" in line for line in note)
     assert max(map(len, lines)) <= 120
 
 
-@pytest.mark.parametrize("path", VIDEO, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*VIDEO, *VOXELS], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recipe_comes_back_from_what_a_run_writes_down(path, tmp_path):
-    config = read(path.stem)
+    config = (read if path in VIDEO else read_voxels)(path.stem)
     written = tmp_path / "config.json"
     save(config, written)
-    assert parse(VideoConfig, ["--config", str(written)]) == config
+    assert parse(type(config), ["--config", str(written)]) == config
+
+
+def test_the_voxel_presets_of_the_paper_have_its_settings():
+    """Wu et al. 2016: sections 3.1 to 3.3."""
+    for name in ("paper_64", "paper_gan_64"):
+        config = read_voxels(name)
+        rates = config.train.generator_lr, config.train.discriminator_lr, config.train.beta1, config.train.batch
+        assert rates == (2.5e-3, 1e-5, 0.5, 100)
+        assert (config.objective.pair, config.objective.gate) == ("minimax", 0.8)
+        assert (config.generator.latent, config.generator.channels, config.generator.norm) == (200, 64, "batch")
+        assert (config.discriminator.channels, config.discriminator.norm) == (64, "batch")
+        assert not any((config.objective.penalties.r1, config.objective.penalties.r2))
+    assert read_voxels("paper_gan_64").generator.prior == "uniform"
+    game = read_voxels("paper_64").objective
+    assert (game.order, game.kl, game.norm, game.mean_bce, game.sum_bce, game.soft_iou) == (
+        "three-step",
+        5,
+        1e-4,
+        0,
+        0,
+        0,
+    )
+    assert read_voxels("paper_64").encoder == EncoderConfig(kind="paper", size=256, mask=False)
+
+
+def test_the_wasserstein_preset_has_the_settings_of_its_paper():
+    """Gulrajani et al. 2017, algorithm 1, at the rates of Smith and Meger 2017."""
+    config = read_voxels("wgan_gp_32")
+    assert (config.objective.pair, config.objective.penalties.interpolated) == ("wasserstein", 10)
+    assert (config.train.discriminator_updates, config.discriminator.norm) == (5, "none")
+    train = config.train
+    assert (train.generator_lr, train.discriminator_lr, train.beta1, train.beta2) == (1e-4, 1e-4, 0.5, 0.9)
 
 
 @pytest.mark.parametrize("name", ["paper_64_fp", "dvdgan_256x48"])
