@@ -11,7 +11,7 @@ import numpy as np
 import trimesh
 from einops import reduce, repeat
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import grey_opening, maximum_filter
+from scipy.ndimage import grey_opening, label, maximum_filter
 from scipy.spatial import cKDTree
 from trimesh.resolvers import FilePathResolver
 
@@ -141,7 +141,8 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
     """Which voxels of the unit cube a normalised mesh fills; cavities count as filled.
 
     Inside is where the winding number of the mesh, all parts turned outward, exceeds one half in size, which closes
-    holes. What is too thin for that comes from a pass over the surface.
+    holes. What is too thin for that comes from a pass over the surface. What is then shut off from outside is filled,
+    as nobody sees whether a wardrobe was modelled hollow.
     """
     vertices, faces = outward(mesh)
     samples = partial(surface, vertices[faces], spacing=0.5 / (side * supersample))
@@ -158,7 +159,13 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
     fine = solid.copy()
     for points, normals in samples():
         fine[cells(points[bare(solid, points, normals)], len(fine))] = True
-    return with_thin_parts(inside, fine)
+    return without_cavities(with_thin_parts(inside, fine))
+
+
+def without_cavities(solid: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """The voxels, and those that nothing from outside reaches through their sides."""
+    parts, _ = label(np.pad(~solid, 1, constant_values=True))
+    return (parts != parts[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 Samples = tuple[Float[np.ndarray, "samples 3"], Float[np.ndarray, "samples 3"]]

@@ -105,6 +105,16 @@ def test_one_part_turned_inside_out_does_not_empty_what_it_overlaps():
     np.testing.assert_array_equal(voxelise(trimesh.util.concatenate(parts), 24), voxelise(boxes(), 24))
 
 
+def test_a_crate_of_six_boards_is_filled_and_one_of_five_is_not():
+    boards = [
+        box(np.where(np.arange(3) == axis, 0.1, 1.0)).apply_translation(np.where(np.arange(3) == axis, place, 0))
+        for axis in (1, 0, 2)
+        for place in (0.45, -0.45)
+    ]
+    assert voxelise(trimesh.util.concatenate(boards), 16).all()
+    assert not voxelise(trimesh.util.concatenate(boards[1:]), 16)[4:12, 4:, 4:12].any()
+
+
 def test_the_inner_wall_of_a_basin_stays_empty_though_it_is_a_part_of_its_own():
     shell, basin = box(), box((0.6, 0.8, 0.6)).apply_translation((0, 0.1, 0))
     without(shell, np.flatnonzero(shell.face_normals[:, 1] > 0.5))
