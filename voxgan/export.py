@@ -70,12 +70,15 @@ class ExportConfig(SurfaceConfig):
     preview: str = ""
     """A film of the turning object, or with --between of their change: .mp4, .gif, or .png for a sheet."""
 
+    preview_size: int = 256
+    """Pixels along each side of the preview."""
+
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in {"samples": 0, "count": 1, "size_mm": 0}.items():
+        for name, least in {"samples": 0, "count": 1, "size_mm": 0, "preview_size": 1}.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.images and (self.count > 1 or self.between):
@@ -126,11 +129,11 @@ def export(config: ExportConfig) -> list[Exported]:
         save_mesh(mesh, path, size_mm=config.size_mm or None)
         exported.append(Exported(path, mesh))
         if config.preview and not config.between:
-            write_turntable(numbered(config.preview, likely.number, total), turntable(mesh))
+            write_turntable(numbered(config.preview, likely.number, total), turntable(mesh, side=config.preview_size))
     if not exported:
         raise ValueError(f"none of {total} objects could be made")
     if config.preview and config.between:
-        write_turntable(config.preview, change([each.mesh for each in exported]), rate=8)
+        write_turntable(config.preview, change([each.mesh for each in exported], side=config.preview_size), rate=8)
     return exported
 
 
@@ -201,10 +204,10 @@ def painted(mesh: trimesh.Trimesh, config: ExportConfig, pictures: tuple[int, ..
     return coloured(mesh, [(picture, estimate_camera(mesh, picture)) for picture in cut_out])
 
 
-def change(meshes: list[trimesh.Trimesh]) -> UInt8[np.ndarray, "frames side side 3"]:
+def change(meshes: list[trimesh.Trimesh], *, side: int) -> UInt8[np.ndarray, "frames side side 3"]:
     """One frame a mesh, all through one window."""
     camera = Camera()
-    projection = around([window(mesh.vertices, camera) for mesh in meshes], camera, side=256)
+    projection = around([window(mesh.vertices, camera) for mesh in meshes], camera, side=side)
     return np.stack([over(Scene(mesh).picture(projection), WHITE) for mesh in meshes])
 
 

@@ -16,6 +16,8 @@ NUDGE = 1e-3
 """No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
 KEPT = 0.05
 """Share of what a voxel is above the threshold that smoothing leaves it: enough to stay, too little to be a stair."""
+SPECK = 0.05
+"""Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def from_occupancy(
     mesh = trimesh.Trimesh((vertices - PAD + 0.5 - sides / 2) / sides.max(), faces, process=False)
     trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=surface.taubin)
     mesh.vertices = np.clip(mesh.vertices, -0.5, 0.5)
-    mesh = closed(mesh)
+    mesh = without_specks(closed(mesh), volume=SPECK / sides.max() ** 3)
     return decimated(mesh, surface.faces) if 0 < surface.faces < len(mesh.faces) else mesh
 
 
@@ -125,13 +127,13 @@ def enclosed(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
 
 
 def decimated(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """The same shape with at most so many triangles, still closed. Raises ValueError if it takes more."""
+    """The same shape, with all its parts, of at most so many triangles. Raises ValueError if it takes more."""
     points, triangles = fast_simplification.simplify(mesh.vertices.astype(np.float32), mesh.faces, target_count=faces)
+    small = trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False)
     try:
-        small = closed(trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False))
+        return within(small, mesh, faces)
     except ValueError:
         return merged(mesh, faces)
-    return small if len(small.faces) <= faces else merged(mesh, faces)
 
 
 def merged(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
@@ -139,11 +141,25 @@ def merged(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     whole = manifold(mesh)
     for tolerance in np.geomspace(1e-4, 0.3, 24):
         small = whole.simplify(tolerance)
-        if small.is_empty():
-            break
         if small.num_tri() <= faces:
-            return closed(as_mesh(small))
-    raise ValueError(f"faces: no closed surface of this shape has as few as {faces}")
+            break
+    return within(as_mesh(small), mesh, faces)
+
+
+def within(small: trimesh.Trimesh, mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+    """The small mesh after proof that it keeps to the budget and has lost no part. Raises ValueError otherwise."""
+    small = without_specks(small, volume=0.0)
+    if len(small.faces) > faces or small.body_count < mesh.body_count:
+        raise ValueError(f"faces: no closed surface of this shape has as few as {faces}")
+    return closed(small)
+
+
+def without_specks(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.Trimesh:
+    """The mesh without its separate parts of at most that volume, but for the largest."""
+    parts = manifold(mesh).decompose()
+    largest = max((part.volume() for part in parts), default=0)
+    large = [part for part in parts if part.volume() > volume or part.volume() == largest]
+    return as_mesh(manifold3d.Manifold.compose(large))
 
 
 def closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:

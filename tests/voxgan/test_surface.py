@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from voxgan.mesh import SurfaceConfig, closed, decimated, from_occupancy, solid
+from voxgan.mesh import SurfaceConfig, closed, from_occupancy, merged, solid
 
 BARE = SurfaceConfig(smooth=0.0, taubin=0)
 CENTRE, RADIUS = np.array([0.037, -0.021, 0.05]), 0.3
@@ -97,7 +97,7 @@ def test_faces_look_outwards():
 
 
 def test_the_largest_part_stays_or_all_above_a_share():
-    field = blocks(box(1, 7), (slice(10, 14), slice(10, 14), slice(10, 14)), (slice(14, 15),) * 2 + (slice(1, 2),))
+    field = blocks(box(1, 7), (slice(10, 14), slice(10, 14), slice(10, 14)), (slice(13, 15),) * 2 + (slice(1, 3),))
     counts = {share: bodies(from_occupancy(field, SurfaceConfig(components=share))) for share in (1.0, 0.2, 0.0)}
     assert counts == {1.0: 1, 0.2: 2, 0.0: 3}
     assert from_occupancy(field).bounds[1].max() < 0
@@ -157,12 +157,30 @@ def test_decimation_keeps_to_its_budget_and_the_surface_closed(faces):
     assert small.volume == pytest.approx(whole.volume, rel=0.15)
 
 
-def test_decimation_that_would_tear_the_surface_goes_another_way():
-    noise = ndimage.gaussian_filter(np.random.default_rng(0).random((12, 12, 12)), 0.6)
+def test_a_budget_that_no_closed_surface_keeps_is_refused():
+    field = blocks(box(1, 5), box(9, 13))
+    with pytest.raises(ValueError, match="faces: no closed surface of this shape has as few as 6"):
+        from_occupancy(field, SurfaceConfig(components=0.0, faces=6))
+
+
+def test_merging_edges_decimates_without_tearing():
+    noise = ndimage.gaussian_filter(np.random.default_rng(3).random((12, 12, 12)), 0.9)
     mesh = from_occupancy(noise, SurfaceConfig(threshold=float(np.quantile(noise, 0.5)), smooth=0.0))
-    small = decimated(mesh, 400)
+    small = merged(mesh, 1500)
     assert small.is_volume
-    assert len(small.faces) <= 400
+    assert len(small.faces) <= 1500
+    assert small.volume == pytest.approx(mesh.volume, rel=0.1)
+    with pytest.raises(ValueError, match="faces: no closed surface of this shape has as few as 20"):
+        merged(mesh, 20)
+
+
+def test_a_speck_at_a_corner_is_left_out_and_a_small_object_is_not():
+    field = blocks(box(4, 10))
+    field[10, 10, 10] = 0.51
+    assert bodies(from_occupancy(field, BARE)) == 1
+    alone = np.zeros((16, 16, 16))
+    alone[5, 5, 5] = 0.51
+    assert from_occupancy(alone, BARE).is_volume
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,0 +1,261 @@
+"""The export tool from end to end on untrained models, and what it says where it cannot go on."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from accelerate.state import AcceleratorState
+from PIL import Image
+from toys import generator, image_to_voxels
+
+from voxgan.export import ExportConfig, export
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / "tools" / "export_mesh.py"
+
+
+class Said(NamedTuple):
+    """What came of a run of the tool."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def use(capsys, monkeypatch, tmp_path):
+    """Runs the tool as its file is run, in a fresh folder but in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: object) -> Said:
+        capsys.readouterr()
+        AcceleratorState._reset_state(reset_partial_state=True)
+        monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, flags)])
+        code = 0
+        try:
+            runpy.run_path(str(TOOL), run_name="__main__")
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 1
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folders of untrained models whose objects fill about half of space, and of one whose objects are empty."""
+    folder = tmp_path_factory.mktemp("models")
+    pictures, noise, empty = image_to_voxels(("stool", "lamp")), generator(), generator()
+    with torch.no_grad():
+        for model, offset in ((pictures.generator, 0.0), (noise, 0.0), (empty, -20.0)):
+            assert model.offset is not None
+            model.offset.fill_(offset)
+    for name, model in {"pictures": pictures, "noise": noise, "empty": empty}.items():
+        model.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def chair(tmp_path):
+    """A red chair on nothing, and with the wall behind it."""
+    pixels = np.zeros((48, 40, 4), np.uint8)
+    pixels[8:40, 12:16] = pixels[24:28, 12:28] = pixels[28:40, 24:28] = (200, 40, 20, 255)
+    Image.fromarray(pixels).save(tmp_path / "chair.png")
+    wall = np.where(pixels[..., 3:] > 0, pixels[..., :3], 230).astype(np.uint8)
+    Image.fromarray(wall).save(tmp_path / "wall.jpg", quality=95)
+    Image.fromarray(pixels[..., 3]).save(tmp_path / "mask.png")
+    return tmp_path / "chair.png"
+
+
+def read(path: str | Path) -> trimesh.Trimesh:
+    mesh = trimesh.load(path, force="mesh")
+    assert isinstance(mesh, trimesh.Trimesh)
+    return mesh
+
+
+@pytest.mark.parametrize("ending", ["glb", "obj", "ply", "stl", "3mf"])
+def test_a_picture_becomes_a_closed_object(use, models, chair, ending):
+    said = use(chair, "--model", models / "pictures", f"--out=new/chair.{ending}", "--size-mm=80", "--faces", 300)
+    assert (said.code, said.err) == (0, "")
+    assert re.fullmatch(rf"new/chair\.{ending}: \d+ faces, \S+ x \S+ x \S+ mm \(width, height, depth\)\n", said.out)
+    mesh = read(f"new/chair.{ending}")
+    assert mesh.is_volume
+    assert len(mesh.faces) <= 300
+    assert mesh.extents.max() == pytest.approx(80 if ending in ("stl", "3mf") else 0.08, rel=1e-4)
+
+
+def test_the_object_has_the_colour_of_the_picture_unless_it_is_to_be_plain(use, models, chair):
+    for name, flags in {"red": [], "plain": ["--plain"]}.items():
+        assert use(chair, "--model", models / "pictures", f"--out={name}.ply", *flags).code == 0
+    colours = np.asarray(read("red.ply").visual.vertex_colors)
+    assert colours.mean(0) == pytest.approx([200, 40, 20, 255], abs=12)
+    assert read("plain.ply").visual.kind is None
+
+
+def test_an_opaque_picture_is_cut_out_by_its_border_or_by_a_mask(use, models, chair):
+    wall, mask = chair.with_name("wall.jpg"), chair.with_name("mask.png")
+    for name, flags in {"rule": [wall], "mask": [wall, f"--mask={mask}"]}.items():
+        assert use(*flags, "--model", models / "pictures", f"--out={name}.ply").code == 0
+        assert np.asarray(read(f"{name}.ply").visual.vertex_colors)[:, 1].mean() < 80
+
+
+def test_pictures_together_are_one_object_and_each_one_of_its_own(use, models, chair):
+    flags = [chair, chair.with_name("wall.jpg"), "--model", models / "pictures", "--out=a.stl"]
+    assert use(*flags).code == 0
+    assert [path.name for path in Path().glob("*.stl")] == ["a.stl"]
+    said = use(*flags, "--views=each")
+    assert said.code == 0
+    assert sorted(path.name for path in Path().glob("a-*.stl")) == ["a-1.stl", "a-2.stl"]
+    assert said.out.count("\n") == 2
+
+
+def test_samples_differ_and_come_back_with_their_seed(use, models, chair):
+    flags = [chair, "--model", models / "pictures", "--class=lamp"]
+    for out, extra in {"a.stl": ["--samples=2"], "b.stl": ["--samples=2", "--seed=0"], "c.stl": []}.items():
+        assert use(*flags, f"--out={out}", *extra).code == 0
+    contents = [Path(name).read_bytes() for name in ("a-1.stl", "a-2.stl", "c.stl")]
+    assert len(set(contents)) == 3
+    assert Path("b-2.stl").read_bytes() == contents[1]
+
+
+def test_classes_are_chosen_by_their_names(use, models, chair):
+    for name in ("stool", "lamp"):
+        assert use(chair, "--model", models / "pictures", "--class", name, f"--out={name}.stl").code == 0
+    assert Path("stool.stl").read_bytes() != Path("lamp.stl").read_bytes()
+
+
+@pytest.mark.parametrize("model", ["noise", "pictures"])
+def test_objects_are_made_from_noise_and_object_n_stays_the_same(use, models, model):
+    assert use("--model", models / model, "--count=3", "--seed=5", "--out=a.stl").code == 0
+    assert use("--model", models / model, "--seed=6", "--out=one.stl").code == 0
+    made = [Path(f"a-{number}.stl").read_bytes() for number in (1, 2, 3)]
+    assert len(set(made)) == 3
+    assert Path("one.stl").read_bytes() == made[1]
+    assert read("one.stl").is_volume
+
+
+def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
+    flags = ["--model", models / "noise"]
+    assert use(*flags, "--between=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
+    for name, seed in {"b-01": 3, "b-10": 9}.items():
+        assert use(*flags, f"--seed={seed}", "--out=end.stl").code == 0
+        assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
+    with Image.open("b.png") as sheet:
+        assert sheet.size == (4 * 48, 2 * 48)
+
+
+def test_a_preview_turns_the_object_in_its_colours(models, chair, tmp_path):
+    preview = tmp_path / "new" / "turn.png"
+    out = str(tmp_path / "chair.glb")
+    export(
+        ExportConfig(
+            images=(str(chair),), model=str(models / "pictures"), out=out, preview=str(preview), preview_size=48
+        )
+    )
+    with Image.open(preview) as sheet:
+        pixels = np.asarray(sheet, int)
+    shown = pixels[np.ptp(pixels, axis=2) > 20]
+    assert len(shown) > pixels.shape[0] * pixels.shape[1] / 4
+    assert (shown[:, 0] > 2 * shown[:, 1]).mean() > 0.8
+
+
+def test_a_picture_that_fails_among_several_is_named_and_the_rest_goes_on(models, chair, tmp_path, caplog):
+    Image.new("RGBA", (1, 1)).save(tmp_path / "dot.png")
+    images = (str(chair), str(tmp_path / "dot.png"), str(chair))
+    out = str(tmp_path / "a.stl")
+    made = export(ExportConfig(images=images, model=str(models / "pictures"), out=out, views="each"))
+    assert [each.path.name for each in made] == ["a-1.stl", "a-3.stl"]
+    (warning,) = caplog.messages
+    assert re.fullmatch(r"left out: .*dot\.png: .*1x1 pixels.*", warning)
+
+
+def test_a_twenty_megapixel_picture_is_reduced_at_once(use, models, chair):
+    with Image.open(chair) as image:
+        image.resize((4000, 5000), Image.Resampling.NEAREST).save("large.png", compress_level=1)
+    assert use("large.png", "--model", models / "pictures", "--out=large.ply").code == 0
+    assert read("large.ply").is_volume
+
+
+def test_help_lists_every_setting_with_what_it_means(use):
+    said = use("--help")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("usage: export_mesh.py")
+    assert "--class" in said.out
+    assert not [line for line in said.out.splitlines() if re.fullmatch(r"  --[\w.]+ \S+ +\(type.*", line)]
+
+
+# ----------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.fixture
+def bad(tmp_path, chair, models):
+    """Everything that can be wrong; its names stand in braces in the flags below."""
+    Image.new("RGBA", (1, 1), (9, 9, 9, 255)).save(tmp_path / "dot.png")
+    Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(tmp_path / "flat.png")
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "cut.png").write_bytes(chair.read_bytes()[:60])
+    return {"bad": tmp_path, "chair": chair, "models": models}
+
+
+PICTURE = ["{chair}", "--model={models}/pictures", "--out=o.glb"]
+NOISE = ["--model={models}/noise", "--out=o.glb"]
+MISTAKES = {
+    "one pixel": (["{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
+    "all transparent": (["{bad}/clear.png", *PICTURE[1:]], r"clear\.png.*no object"),
+    "all of one colour": (["{bad}/flat.png", *PICTURE[1:]], r"flat\.png.*no object"),
+    "a text as a picture": (["{bad}/text.png", *PICTURE[1:]], r"text\.png is not a picture"),
+    "half a picture": (["{bad}/cut.png", *PICTURE[1:]], r"cut\.png is not a picture"),
+    "no such picture": (["{bad}/none.png", *PICTURE[1:]], r"none\.png.*[Nn]o such"),
+    "one bad of two": (["{chair}", "{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
+    "no such mask": ([*PICTURE, "--mask={bad}/none.png"], r"none\.png.*[Nn]o such"),
+    "an empty mask": ([*PICTURE, "--mask={bad}/flat.png"], r"chair\.png.*no object"),
+    "too few masks": (["{chair}", *PICTURE, "--mask={chair}"], "mask: 2 pictures need as many masks, got 1"),
+    "an unknown class": ([*PICTURE, "--class=sofa"], "sofa.*stool, lamp"),
+    "a class of each": (["{chair}", *PICTURE, "--views=each", "--class=sofa"], "sofa.*stool, lamp"),
+    "a class without classes": ([*NOISE, "--class=sofa"], "sofa.*no classes"),
+    "a picture for noise": (["{chair}", *NOISE], "makes objects from noise alone"),
+    "no model": (["{chair}"], "model is required"),
+    "no such model": ([*PICTURE, "--model={bad}/none"], "none is neither a folder with a model nor a Hub repository"),
+    "an unknown ending": ([*PICTURE, "--out=o.fbx"], r"cannot write o\.fbx: the ending must be one of \.glb"),
+    "a preview's ending": ([*PICTURE, "--preview=o.avi"], r"cannot write o\.avi: the ending must be one of \.mp4"),
+    "below a file": ([*PICTURE, "--out={bad}/text.png/o.glb"], r"cannot write .*text\.png/o\.glb"),
+    "nothing to see": (["--model={models}/empty", "--out=o.glb"], r"no surface: the highest probability is \S+e-\d+"),
+    "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
+    "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be at least 0, got -3"),
+    "a size that is no number": ([*PICTURE, "--size-mm=nan"], "size_mm should be float, not nan"),
+    "one seed": ([*NOISE, "--between=3", "--count=4"], "between takes two seeds"),
+    "between nothing": ([*NOISE, "--between=3,4"], "a count of at least 2"),
+    "no preview": ([*PICTURE, "--preview-size=0"], "preview_size must be at least 1, got 0"),
+    "pictures by count": ([*PICTURE, "--count=4"], "count and between are for objects from noise"),
+    "noise by samples": ([*NOISE, "--samples=4"], "samples and mask are for objects in pictures"),
+    "a typo": ([*PICTURE, "--sise-mm=3"], "unknown key --sise_mm; did you mean --size_mm"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_overwrites_nothing(use, bad, mistake):
+    flags, complaint = MISTAKES[mistake]
+    Path("o.glb").write_bytes(b"older")
+    before = sorted(path.name for path in Path().iterdir())
+    said = use(*(flag.format(**bad) for flag in flags))
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("export_mesh.py: error: ")
+    assert said.err.count("\n") == 1
+    assert re.search(complaint, said.err), said.err
+    assert Path("o.glb").read_bytes() == b"older"
+    assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def test_a_mistake_is_as_clear_in_a_process_of_its_own(bad):
+    command = [sys.executable, "-W", "error", TOOL, "dot.png", f"--model={bad['models'] / 'pictures'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=bad["bad"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"export_mesh\.py: error: .*dot\.png.*\n", done.stderr)
