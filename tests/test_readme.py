@@ -39,11 +39,11 @@ SMALL = {
     "tools/evaluate_video.py": "--clips 2 --cpu",
     "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
     "tools/train_voxels.py": "--encoder.size 32 --encoder.channels 4 --generator.channels 2 --discriminator.channels 2 "
-    "--train.steps 2 --train.batch 2 --train.preview_every 2 --train.cpu",
-    "tools/export_mesh.py": "--cpu",
+    "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.average 0.5 --train.preview_every 20 --train.cpu",
+    "tools/export_mesh.py": "--threshold 0.05 --cpu",
     "tools/evaluate_voxels.py": "--samples 4 --cpu",
     "tools/benchmark.py video": "--presets tiny --repeats 1 --cpu",
-    "tools/benchmark.py voxels": "--presets tiny --repeats 1 --cpu",
+    "tools/benchmark.py voxels": "--presets modern-32 --repeats 1 --cpu",
 }
 """Flags that follow those of the README."""
 
@@ -82,17 +82,19 @@ def workplace(tmp_path, monkeypatch):
         for group in names_of_both_parts(f"{label}_g{{:02}}"):
             write_clip(tmp_path / "UCF-101" / label / f"v_{group}_c01.mp4", noise(), rate=25)
     for name in names_of_all_parts("table{}.obj"):
-        table(legs=len(name)).export(tmp_path / "MESHES" / name)
+        (tmp_path / "MESHES").mkdir(exist_ok=True)
+        table(int(name[5:-4])).export(tmp_path / "MESHES" / name)
     for name in ("chair", "front", "side"):
         Image.fromarray(disc()).save(tmp_path / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def table(*, legs: int) -> trimesh.Trimesh:
-    """A plate on a post that is thicker or thinner."""
-    plate = trimesh.creation.box((1, 0.2, 1), trimesh.transformations.translation_matrix((0, 0.5, 0)))
-    return trimesh.util.concatenate([plate, trimesh.creation.box((legs / 40, 1, legs / 40))])
+def table(number: int) -> trimesh.Trimesh:
+    """A plate on a post, of other sizes for every number."""
+    width, height, post = np.random.default_rng(number).uniform(0.3, 0.9, 3)
+    plate = trimesh.creation.box((1, 0.2, width), trimesh.transformations.translation_matrix((0, height / 2, 0)))
+    return trimesh.util.concatenate([plate, trimesh.creation.box((post, height, post / 2))])
 
 
 def disc() -> np.ndarray:

@@ -25,7 +25,7 @@ VIDEO = {
 }
 NARROW = ["--generator.channels=16", "--discriminator.channels=16"]
 """What makes the paper's 821 million parameters bearable on a CPU."""
-VOXELS = {"modern 32^3": (32, ["--train.batch=16"]), "modern 64^3": (64, ["--train.batch=4"])}
+VOXELS = {"modern-32": (32, ["--train.batch=16"]), "modern-64": (64, ["--train.batch=4"])}
 """Side, and what differs from the defaults."""
 PRESETS = {"video": tuple(VIDEO), "voxels": tuple(VOXELS)}
 

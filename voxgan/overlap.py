@@ -40,8 +40,10 @@ def pairwise_iou(
 
 
 def spread(occupancies: Occupancies) -> float:
-    """The mean of 1 - IoU over all pairs of different objects: 0 where all are the same."""
+    """The mean of 1 - IoU over all pairs of different objects: 0 where all are the same, or there is but one."""
     count = len(occupancies)
+    if count < 2:
+        return 0.0
     pairs = torch.triu_indices(count, count, offset=1)
     return float(1 - pairwise_iou(occupancies, occupancies)[pairs[0], pairs[1]].mean())
 

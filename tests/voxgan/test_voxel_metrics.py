@@ -74,6 +74,7 @@ def test_pairs_of_fine_grids_are_counted_exactly():
 
 def test_spread_is_nought_for_copies_alone():
     assert spread(SHAPES[:1].repeat(4, 1, 1, 1)) == 0
+    assert spread(SHAPES[:1]) == 0
     two = torch.stack([grid((0, 0, 0), (1, 0, 0)), grid((1, 0, 0)), grid((1, 0, 0))])
     assert spread(two) == pytest.approx((0.5 + 0.5 + 0) / 3)
 

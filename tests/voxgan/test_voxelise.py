@@ -171,7 +171,7 @@ def test_a_mesh_of_one_point_cannot_be_normalised():
         normalised(trimesh.Trimesh([[1, 1, 1]] * 3, [[0, 1, 2]], process=False))
 
 
-@pytest.mark.parametrize("ending", ["obj", "off", "ply", "stl", "glb", "3mf"])
+@pytest.mark.parametrize("ending", ["obj", "off", "ply", "stl", "glb", "3mf", "dae"])
 def test_every_format_is_read(tmp_path, ending):
     box((1, 2, 3)).export(tmp_path / f"box.{ending}")
     np.testing.assert_allclose(load_mesh(tmp_path / f"box.{ending}").extents, (1, 2, 3))
