@@ -17,16 +17,7 @@ from hypothesis import strategies as st
 from voxgan import stored
 from voxgan.binvox import decoded, encoded
 from voxgan.frame import rotation, seen_from, turned
-from voxgan.voxels import (
-    cropped,
-    iou,
-    object_keys,
-    read_binvox,
-    read_occupancy,
-    resized,
-    write_binvox,
-    write_occupancy,
-)
+from voxgan.voxels import cropped, iou, object_keys, read_binvox, read_occupancy, resized, write_binvox, write_occupancy
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 
