@@ -39,7 +39,8 @@ SMALL = {
     "tools/evaluate_video.py": "--clips 2 --cpu",
     "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
     "tools/train_voxels.py": "--encoder.size 32 --encoder.channels 4 --generator.channels 2 --discriminator.channels 2 "
-    "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.average 0.5 --train.preview_every 20 --train.cpu",
+    "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.average 0.5 --train.preview_every 20 "
+    "--train.cpu",
     "tools/export_mesh.py": "--threshold 0.05 --cpu",
     "tools/evaluate_voxels.py": "--samples 4 --cpu",
     "tools/benchmark.py video": "--presets tiny --repeats 1 --cpu",
