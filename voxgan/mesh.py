@@ -1,6 +1,7 @@
 """From probabilities on a grid to one clean, closed surface."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import fast_simplification
 import manifold3d
@@ -16,6 +17,10 @@ NUDGE = 1e-3
 """No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
 KEPT = 0.05
 """Share of what a voxel is above the threshold that smoothing leaves it: enough to stay, too little to be a stair."""
+JOINT = 0.2
+"""How far above the threshold, on the way to 1, lies what joins voxels that touch at an edge."""
+GIVEN_BACK = 10
+"""Rounds of averaging what Taubin smoothing has taken: over about three voxels."""
 SPECK = 0.05
 """Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
@@ -66,8 +71,7 @@ def from_occupancy(
     vertices, faces, _, _ = marching_cubes(field, surface.threshold, gradient_direction="ascent")
     sides = np.array(probabilities.shape)
     mesh = trimesh.Trimesh((vertices - PAD + 0.5 - sides / 2) / sides.max(), faces, process=False)
-    trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=surface.taubin)
-    mesh.vertices = np.clip(mesh.vertices, -0.5, 0.5)
+    mesh.vertices = np.clip(rounded(mesh, surface.taubin), -0.5, 0.5)
     mesh = without_specks(closed(mesh), volume=SPECK / sides.max() ** 3)
     return decimated(mesh, surface.faces) if 0 < surface.faces < len(mesh.faces) else mesh
 
@@ -96,14 +100,32 @@ def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> 
 
 
 def smoothed(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field after a Gaussian that takes nothing below the threshold, nor anything of a part as thin as a leg."""
+    """The field after a Gaussian that takes nothing below the threshold, nor anything of a part as thin as a leg.
+
+    What touches at an edge alone, as the voxels of a slanting leg do, is joined.
+    """
     if not surface.smooth:
         return field
-    inside = field > surface.threshold
+    level, inside = surface.threshold, field > surface.threshold
     thick = ndimage.binary_opening(inside, np.ones((3, 3, 3)))
-    floor = np.where(thick, surface.threshold + KEPT * (field - surface.threshold), field)
+    floor = np.where(thick, level + KEPT * (field - level), field)
     soft = ndimage.gaussian_filter(field, surface.smooth, mode="nearest")
-    return np.where(inside, np.maximum(soft, floor), soft)
+    soft = np.where(inside, np.maximum(soft, floor), soft)
+    return np.where(joints(inside), np.maximum(soft, level + JOINT * (1 - level)), soft)
+
+
+def joints(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """The empty voxels beside each edge at which two voxels touch that have no neighbour in common."""
+    found = np.zeros_like(inside)
+    for plane in combinations(range(3), 2):
+        field, joint = (np.moveaxis(array, plane, (0, 1)) for array in (inside, found))
+        a, b, c, d = field[:-1, :-1], field[1:, :-1], field[:-1, 1:], field[1:, 1:]
+        falling, rising = a & d & ~b & ~c, b & c & ~a & ~d
+        joint[1:, :-1] |= falling
+        joint[:-1, 1:] |= falling
+        joint[:-1, :-1] |= rising
+        joint[1:, 1:] |= rising
+    return found
 
 
 def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
@@ -124,6 +146,21 @@ def enclosed(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
     """The empty voxels that cannot be reached from the corner."""
     spaces, _ = ndimage.label(~inside)
     return ~inside & (spaces != spaces[0, 0, 0])
+
+
+def rounded(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertices 3"]:
+    """The vertices after Taubin smoothing, which keeps the volume of the whole; here thin parts keep theirs as well.
+
+    A tube of four vertices around is a wave too short for Taubin and would become a needle: what the surface around a
+    vertex has lost on average along its normals is given back.
+    """
+    smooth = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    trimesh.smoothing.filter_taubin(smooth, lamb=0.5, nu=0.53, iterations=iterations)
+    lost = np.einsum("vc,vc->v", mesh.vertices - smooth.vertices, smooth.vertex_normals)
+    neighbours = trimesh.smoothing.laplacian_calculation(mesh)
+    for _ in range(GIVEN_BACK):
+        lost = (lost + neighbours @ lost) / 2
+    return smooth.vertices + lost[:, None] * smooth.vertex_normals
 
 
 def decimated(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:

@@ -112,7 +112,8 @@ def blended(
 def estimate_camera(mesh: trimesh.Trimesh, picture: Rgba) -> Camera:
     """The camera from which the mesh's outline is most like that of the object in the picture (best IoU).
 
-    From near the front if there is little between two; between 20 degrees below the horizon and 70 above it.
+    From near the front and from a usual height if there is little between two; between 20 degrees below the horizon and
+    70 above it.
     """
     scene = Scene(mesh)
     outline = framed(picture, 48)[..., 3] > 127
@@ -120,7 +121,8 @@ def estimate_camera(mesh: trimesh.Trimesh, picture: Rgba) -> Camera:
     def score(camera: Camera) -> float:
         shown = scene.silhouette(camera, side=48, supersample=1)
         overlap = (shown & outline).sum() / max(1, (shown | outline).sum())
-        return float(overlap - 0.02 * abs((camera.azimuth + 180) % 360 - 180) / 180)
+        around_front, unusual = abs((camera.azimuth + 180) % 360 - 180) / 180, abs(camera.elevation - 15) / 45
+        return float(overlap - 0.02 * around_front - 0.03 * unusual)
 
     start = product(np.arange(0.0, 360.0, 15.0), (-10.0, 10.0, 30.0, 50.0))
     best = sorted((Camera(float(azimuth), elevation) for azimuth, elevation in start), key=score)[-4:]

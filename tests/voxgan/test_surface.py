@@ -131,6 +131,27 @@ def test_a_leg_of_one_voxel_survives_the_defaults(slope):
     assert mesh.bounds[0, 1] == pytest.approx(-0.5, abs=0.6 / 16)
 
 
+def test_a_thin_leg_stays_as_thick_as_without_any_smoothing():
+    field = blocks((slice(2, 14), slice(11, 14), slice(2, 14)))
+    field[4, :11, 4] = 1
+
+    def thickness(surface: SurfaceConfig) -> float:
+        mesh = from_occupancy(field, surface)
+        leg = mesh.vertices[(mesh.vertices[:, 1] > -0.35) & (mesh.vertices[:, 1] < 0.0)]
+        return float(np.linalg.norm(leg[:, [0, 2]] - (4.5 / 16 - 0.5), axis=1).mean() * 16)
+
+    assert thickness(BARE) == pytest.approx(0.5, abs=0.01)
+    assert thickness(SurfaceConfig()) == pytest.approx(0.5, abs=0.08)
+
+
+def test_voxels_that_touch_at_an_edge_are_joined():
+    for second in ((8, 9, 5), (9, 5, 8), (5, 8, 9), (8, 1, 5), (1, 5, 8), (5, 8, 1)):
+        field = blocks((slice(5, 8),) * 3)
+        corner = tuple(slice(at, at + 3) if at != 9 else slice(8, 11) for at in second)
+        field[tuple(slice(2, 5) if at == 1 else part for at, part in zip(second, corner, strict=True))] = 1
+        assert bodies(from_occupancy(field)) == 1
+
+
 def test_stairs_become_a_slope():
     heights = 10 + grid(32)[:, 0, 0, 0] * 32 / 4
     occupancy = (np.arange(32)[None, :, None] < heights[:, None, None]) & np.ones((1, 1, 32), bool)
