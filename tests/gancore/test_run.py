@@ -97,13 +97,10 @@ def test_a_signal_lets_the_step_be_finished_and_saved(tmp_path, number):
 
 
 def test_the_same_request_may_come_twice_but_one_that_comes_later_is_obeyed_at_once(tmp_path, monkeypatch):
-    def interrupt():
-        os.kill(os.getpid(), signal.SIGINT)
-
     def twice():
         for _ in range(2):
-            interrupt()
-            time.sleep(0.05)  # two that wait together count as one
+            signal.raise_signal(signal.SIGINT)  # in this very thread: two that wait together would count as one
+            time.sleep(0.001)
 
     assert not trainer(tmp_path / "twice", Game(at={2: twice})).train()
     monkeypatch.setattr("gancore.signals.ECHO", 0.0)
