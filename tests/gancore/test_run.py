@@ -102,10 +102,14 @@ def test_the_same_request_may_come_twice_but_one_that_comes_later_is_obeyed_at_o
             signal.raise_signal(signal.SIGINT)  # in this very thread: two that wait together would count as one
             time.sleep(0.001)
 
-    assert not trainer(tmp_path / "twice", Game(at={2: twice})).train()
-    monkeypatch.setattr("gancore.signals.ECHO", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        trainer(tmp_path / "later", Game(at={2: twice})).train()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    try:
+        assert not trainer(tmp_path / "twice", Game(at={2: twice})).train()
+        monkeypatch.setattr("gancore.signals.ECHO", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            trainer(tmp_path / "later", Game(at={2: twice})).train()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # ------------------------------------------------------------------------------------------------------- preview
