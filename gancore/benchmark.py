@@ -4,7 +4,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from gancore.tables import table
 from gancore.trainer import Batch, Trainer
 
 Arguments = ParamSpec("Arguments")
@@ -35,6 +36,22 @@ class Cost:
     """Multiplications and additions in matrix products and convolutions."""
     peak: int
     """Most bytes held at once since the process began: of its memory on a CPU, of allocated memory on a GPU."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a preset costs a batch."""
+
+    batch: int
+    generator: int
+    """Parameters, with those of an encoder."""
+    discriminator: int
+    """Parameters."""
+    training: Cost
+    inference: Cost
+    """Of one result for each item of the batch."""
+    matmul: float
+    """The rate of a large matrix product in the same process, in floating-point operations a second."""
 
 
 def cost(work: Callable[[], object], *, repeats: int, device: torch.device) -> Cost:
@@ -107,6 +124,29 @@ def matmul_rate(device: torch.device, *, size: int = 1024, repeats: int = 9) -> 
     a, b = torch.randn(2, size, size, device=device)
     torch.mm(a, b)
     return 2 * size**3 / seconds(lambda: torch.mm(a, b), repeats=repeats, device=device)
+
+
+def report(speeds: Mapping[str, Speed], *, item: str, inference: str) -> str:
+    """A table of what presets cost; `item` is what a batch is made of, and `inference` what the trained model does."""
+    rows = {}
+    for name, speed in speeds.items():
+        both = speed.generator + speed.discriminator
+        rows[f"{name}: training step"] = cells(speed.training, speed, parameters=both)
+        rows[f"{name}: {inference}"] = cells(speed.inference, speed, parameters=speed.generator)
+    heads = ["batch", "parameters", f"{item}s/s", "peak memory", f"GFLOP/{item}", "share of matmul 1024^3"]
+    return table("", heads, rows)
+
+
+def cells(cost: Cost, speed: Speed, *, parameters: int) -> list[str]:
+    """A row of that table."""
+    return [
+        str(speed.batch),
+        f"{parameters / 1e6:.2f} M",
+        f"{speed.batch / cost.seconds:.2f}",
+        f"{cost.peak / 2**20:.0f} MiB",
+        f"{cost.flops / speed.batch / 1e9:.2f}",
+        f"{cost.flops / cost.seconds / speed.matmul:.0%} of {speed.matmul / 1e9:.0f} GFLOP/s",
+    ]
 
 
 def peak_bytes(device: torch.device) -> int:

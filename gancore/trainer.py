@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gancore import checkpoint
+from gancore.config import save
 from gancore.data import Draws, EndlessBatches, mix
 from gancore.hub import HubModel
 from gancore.report import JsonLines, TensorBoard, Trackers
@@ -343,6 +344,18 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
+
+
+def conduct(trainer: Trainer, settings: Any) -> str:
+    """Trains or goes on training, the settings beside it as config.json; says in a line how far it came.
+
+    Raises ValueError as `Trainer.train` does.
+    """
+    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
+    if trainer.accelerator.is_main_process:
+        save(settings, trainer.run / "config.json")
+    finished = trainer.train()
+    return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {trainer.config.steps}: {trainer.run}"
 
 
 def _short(terms: Mapping[str, float]) -> dict[str, str]:

@@ -2,17 +2,15 @@
 
 import json
 import re
-import runpy
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from calling import Said, called
 from PIL import Image
 
 from vidgan.video import read_clip, write_clip
@@ -21,40 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = f"--config={ROOT / 'configs' / 'video' / 'tiny.yaml'}"
 PEDESTRIANS = str(files("vidgan") / "assets" / "pedestrians.mp4")
 SMALL = ["--data.height=16", "--data.width=16", "--generator.multipliers=4,2", "--train.cpu", "--train.batch=2"]
-
-
-class Said(NamedTuple):
-    """What came of a run of a tool."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def use(capsys, monkeypatch, tmp_path):
-    """Runs a tool as its file is run, in a fresh folder but in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(tool: str, *flags: object) -> Said:
-        capsys.readouterr()
-        code = called(tool, *flags)
-        return Said(code, *capsys.readouterr())
-
-    return run
-
-
-def called(tool: str, *flags: object) -> int:
-    """The exit code of a tool."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    path = str(ROOT / "tools" / f"{tool}.py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [path, *map(str, flags)])
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as leaving:
-            return leaving.code if isinstance(leaving.code, int) else 1
-    return 0
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 
-from gancore.benchmark import in_own_process
+from gancore.benchmark import in_own_process, report
 from gancore.config import parse, user_errors
-from vidgan.benchmark import reading, reading_report, report, speed
+from vidgan.benchmark import reading, reading_report, speed
 from vidgan.config import VideoConfig
 from vidgan.dataset import DataConfig
 from voxgan import benchmark as voxels
@@ -61,7 +61,7 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         future = video.data.frames - video.data.context
         name = f"{preset}, width {video.generator.channels}, {video.data.context} -> {future} frames"
         speeds[name] = in_own_process(speed, video, repeats=config.repeats)
-    print(report(speeds))
+    print(report(speeds, item="clip", inference="prediction"))
     with as_file(files("vidgan") / "assets" / "pedestrians.mp4") as film:
         data = DataConfig(source=str(film), frames=16, context=0, held_out=1.0)
         read = reading(str(film), data, repeats=config.repeats)
@@ -75,7 +75,7 @@ def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         side, flags = VOXELS[preset]
         run = parse(VoxelConfig, [*flags, f"--train.cpu={str(on_cpu).lower()}"])
         speeds[preset] = in_own_process(voxels.speed, run, side=side, repeats=config.repeats)
-    print(voxels.report(speeds), flush=True)
+    print(report(speeds, item="shape", inference="making objects"), flush=True)
     print("\n" + voxels.preparing_report(sides=(32, 64), repeats=config.repeats), flush=True)
     print("\n" + voxels.meshing_report(sides=(32, 64, 128), repeats=config.repeats))
 

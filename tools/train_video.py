@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from gancore.config import parse, save, user_errors
-from gancore.trainer import Trainer, accelerator
+from gancore.config import parse, user_errors
+from gancore.trainer import Trainer, accelerator, conduct
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import collate, open_dataset
 from vidgan.preview import Preview
@@ -33,11 +33,7 @@ def main() -> None:
         preview=Preview(dataset=held_out, context=config.data.context),
         accelerator=processes,
     )
-    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
-    if processes.is_main_process:
-        save(config, run / "config.json")
-    finished = trainer.train()
-    processes.print(f"{'trained' if finished else 'stopped'} at step {trainer.step} of {config.train.steps}: {run}")
+    processes.print(conduct(trainer, config))
     processes.end_training()
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from gancore.config import parse, save, user_errors
-from gancore.trainer import Trainer, accelerator
+from gancore.config import parse, user_errors
+from gancore.trainer import Trainer, accelerator, conduct
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
 from voxgan.dataset import VoxelDataset, collate, held_out
 from voxgan.preview import Preview
@@ -33,11 +33,7 @@ def main() -> None:
         preview=Preview(dataset=unseen) if unseen else None,
         accelerator=processes,
     )
-    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
-    if processes.is_main_process:
-        save(config, run / "config.json")
-    finished = trainer.train()
-    processes.print(f"{'trained' if finished else 'stopped'} at step {trainer.step} of {config.train.steps}: {run}")
+    processes.print(conduct(trainer, config))
     processes.end_training()
 
 

@@ -1,6 +1,5 @@
 """How fast video models train and predict, and how fast clips are read, on the machine at hand."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import cast
 import av
 import torch
 
-from gancore.benchmark import Cost, cost, matmul_rate, seconds, size_of, training_cost
+from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws, Sample
 from gancore.layers import without_spectral_norm
 from gancore.tables import table
@@ -20,21 +19,6 @@ from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import Clips, DataConfig, collate, open_dataset
 from vidgan.objective import Generator, imagine
 from vidgan.video import open_footage
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a preset costs a batch."""
-
-    batch: int
-    generator: int
-    """Parameters."""
-    discriminator: int
-    """Parameters."""
-    training: Cost
-    prediction: Cost
-    matmul: float
-    """The rate of a large matrix product in the same process, in floating-point operations a second."""
 
 
 def speed(config: VideoConfig, *, repeats: int) -> Speed:
@@ -74,28 +58,6 @@ def prediction_cost(generator: Generator, batch: Clips, *, repeats: int) -> Cost
     lean = cast(Generator, without_spectral_norm(generator).to(batch.frames.device))
     draws = Draws(0, device=batch.frames.device)
     return cost(lambda: imagine(lean, batch, draws, samples=1), repeats=repeats, device=batch.frames.device)
-
-
-def report(speeds: Mapping[str, Speed]) -> str:
-    """A table of what presets cost."""
-    rows = {}
-    for name, speed in speeds.items():
-        both = speed.generator + speed.discriminator
-        rows[f"{name}: training step"] = cells(speed.training, speed, parameters=both)
-        rows[f"{name}: prediction"] = cells(speed.prediction, speed, parameters=speed.generator)
-    return table("", ["batch", "parameters", "clips/s", "peak memory", "GFLOP/clip", "share of matmul 1024^3"], rows)
-
-
-def cells(cost: Cost, speed: Speed, *, parameters: int) -> list[str]:
-    """A row of that table."""
-    return [
-        str(speed.batch),
-        f"{parameters / 1e6:.2f} M",
-        f"{speed.batch / cost.seconds:.2f}",
-        f"{cost.peak / 2**20:.0f} MiB",
-        f"{cost.flops / speed.batch / 1e9:.2f}",
-        f"{cost.flops / cost.seconds / speed.matmul:.0%} of {speed.matmul / 1e9:.0f} GFLOP/s",
-    ]
 
 
 @dataclass(frozen=True)

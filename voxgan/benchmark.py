@@ -1,7 +1,6 @@
 """How fast voxel models train, and objects become data and data become meshes, on the machine at hand."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,7 @@ import trimesh
 from jaxtyping import Float
 from skimage.measure import marching_cubes
 
-from gancore.benchmark import Cost, cost, matmul_rate, seconds, size_of, training_cost
+from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws
 from gancore.tables import table
 from gancore.trainer import Objective, Trainer, accelerator
@@ -30,22 +29,6 @@ from voxgan.voxelise import normalised, voxelise
 
 VIEW = 128
 """Pixels along a rendered view."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a preset costs a batch."""
-
-    batch: int
-    generator: int
-    """Parameters, with the encoder's."""
-    discriminator: int
-    """Parameters."""
-    training: Cost
-    making: Cost
-    """Of one object from a picture, or from noise where there is no encoder."""
-    matmul: float
-    """The rate of a large matrix product in the same process, in floating-point operations a second."""
 
 
 def speed(config: VoxelConfig, *, side: int, repeats: int) -> Speed:
@@ -92,28 +75,6 @@ def making_cost(generator: ImageToVoxels | VoxelGenerator, batch: Objects, *, re
     else:
         work = partial(generator.eval(), generator.draw(Draws(0, device=device), len(batch)))
     return cost(work, repeats=repeats, device=device)
-
-
-def report(speeds: Mapping[str, Speed]) -> str:
-    """A table of what presets cost."""
-    rows = {}
-    for name, speed in speeds.items():
-        both = speed.generator + speed.discriminator
-        rows[f"{name}: training step"] = cells(speed.training, speed, parameters=both)
-        rows[f"{name}: making objects"] = cells(speed.making, speed, parameters=speed.generator)
-    return table("", ["batch", "parameters", "shapes/s", "peak memory", "GFLOP/shape", "share of matmul 1024^3"], rows)
-
-
-def cells(cost: Cost, speed: Speed, *, parameters: int) -> list[str]:
-    """A row of that table."""
-    return [
-        str(speed.batch),
-        f"{parameters / 1e6:.2f} M",
-        f"{speed.batch / cost.seconds:.2f}",
-        f"{cost.peak / 2**20:.0f} MiB",
-        f"{cost.flops / speed.batch / 1e9:.2f}",
-        f"{cost.flops / cost.seconds / speed.matmul:.0%} of {speed.matmul / 1e9:.0f} GFLOP/s",
-    ]
 
 
 # ------------------------------------------------------------------------------------------- from and to meshes

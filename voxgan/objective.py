@@ -223,6 +223,7 @@ class VoxelObjective:
 
 def far(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:
     """How far probabilities are from the occupancy, a mean over the batch; one of RECONSTRUCTIONS."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot sum 32^3 voxels
     if by in ("mean_bce", "sum_bce"):
         entropy = F.binary_cross_entropy_with_logits(logits, occupancy, reduction="none")
         return entropy.mean() if by == "mean_bce" else entropy.sum((1, 2, 3)).mean()

@@ -20,7 +20,6 @@ __all__ = [
     "Binvox",
     "Up",
     "cropped",
-    "iou",
     "object_keys",
     "read_binvox",
     "read_occupancy",
@@ -141,9 +140,3 @@ def resized(
 def in_cube(occupied: Bool[np.ndarray, "_ _ _"]) -> Bool[np.ndarray, "side side side"]:
     side = max(occupied.shape)
     return np.pad(occupied, [((side - length) // 2, (side - length + 1) // 2) for length in occupied.shape])
-
-
-def iou(ours: Bool[np.ndarray, "x y z"], theirs: Bool[np.ndarray, "x y z"]) -> float:
-    """The share of voxels occupied in both among those occupied in either; 1 if both are empty."""
-    union = int((ours | theirs).sum())
-    return int((ours & theirs).sum()) / union if union else 1.0

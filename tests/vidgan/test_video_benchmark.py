@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny import preset, small_discriminator, small_generator
 
-from vidgan.benchmark import decode_window, reading, reading_report, report, speed
+from gancore.benchmark import report
+from vidgan.benchmark import decode_window, reading, reading_report, speed
 from vidgan.config import VideoConfig
 from vidgan.dataset import DataConfig
 from vidgan.objective import VideoObjective
@@ -33,10 +34,10 @@ def test_training_costs_more_than_prediction(name):
         train=replace(whole.train, batch=2, cpu=True),
     )
     found = speed(config, repeats=1)
-    assert 2 * found.prediction.flops < found.training.flops
-    assert 0 < found.prediction.peak <= found.training.peak
-    assert min(found.prediction.seconds, found.training.seconds, found.generator, found.discriminator) > 0
-    text = report({"small": found}).splitlines()
+    assert 2 * found.inference.flops < found.training.flops
+    assert 0 < found.inference.peak <= found.training.peak
+    assert min(found.inference.seconds, found.training.seconds, found.generator, found.discriminator) > 0
+    text = report({"small": found}, item="clip", inference="prediction").splitlines()
     assert [line.partition("  ")[0] for line in text[1:]] == ["small: training step", "small: prediction"]
 
 

@@ -1,17 +1,15 @@
 """The export tool from end to end on untrained models, and what it says where it cannot go on."""
 
 import re
-import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 import trimesh
-from accelerate.state import AcceleratorState
 from PIL import Image
 from toys import generator, image_to_voxels
 
@@ -21,31 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "export_mesh.py"
 
 
-class Said(NamedTuple):
-    """What came of a run of the tool."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def use(capsys, monkeypatch, tmp_path):
-    """Runs the tool as its file is run, in a fresh folder but in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*flags: object) -> Said:
-        capsys.readouterr()
-        AcceleratorState._reset_state(reset_partial_state=True)
-        monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, flags)])
-        code = 0
-        try:
-            runpy.run_path(str(TOOL), run_name="__main__")
-        except SystemExit as leaving:
-            code = leaving.code if isinstance(leaving.code, int) else 1
-        return Said(code, *capsys.readouterr())
-
-    return run
+def use(use):
+    """Runs the tool in a fresh folder but in this process."""
+    return partial(use, "export_mesh")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import csv
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -25,29 +24,10 @@ SMALL = {"side": 8, "views": 2, "view_size": 16, "workers": 1}
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 
 
-class Said(NamedTuple):
-    """What came of a run of the tool."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def use(capsys, monkeypatch):
-    """Runs the tool as its file is run, but in this process."""
-
-    def run(*flags: object) -> Said:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, flags)])
-        code = 0
-        try:
-            runpy.run_path(str(TOOL), run_name="__main__")
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return run
+def use(use):
+    """Runs the tool in a fresh folder but in this process."""
+    return partial(use, "prepare_shapes")
 
 
 def box(path: Path, extents: tuple[float, float, float] = (1, 2, 1)) -> Path:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from toys import ENCODER, GENERATOR, JUDGE, SIDE
 
+from gancore.benchmark import report
 from gancore.losses import Penalties
 from gancore.schedule import TrainConfig
-from voxgan.benchmark import meshes, meshing_report, noise, preparing_report, report, soft_torus, speed
+from voxgan.benchmark import meshes, meshing_report, noise, preparing_report, soft_torus, speed
 from voxgan.config import VoxelConfig
 from voxgan.mesh import from_occupancy
 from voxgan.objective import VoxelObjective
@@ -20,10 +21,10 @@ CONFIG = VoxelConfig(encoder=ENCODER, generator=GENERATOR, discriminator=JUDGE, 
 def test_training_costs_more_than_making_objects(kind):
     config = replace(CONFIG, encoder=replace(ENCODER, kind=kind))
     found = speed(config, side=SIDE, repeats=1)
-    assert 2 * found.making.flops < found.training.flops
-    assert 0 < found.making.peak <= found.training.peak
-    assert min(found.making.seconds, found.training.seconds, found.generator, found.discriminator) > 0
-    lines = report({"small": found}).splitlines()
+    assert 2 * found.inference.flops < found.training.flops
+    assert 0 < found.inference.peak <= found.training.peak
+    assert min(found.inference.seconds, found.training.seconds, found.generator, found.discriminator) > 0
+    lines = report({"small": found}, item="shape", inference="making objects").splitlines()
     assert [line.partition("  ")[0] for line in lines[1:]] == ["small: training step", "small: making objects"]
     assert "shapes/s" in lines[0]
 

@@ -72,6 +72,14 @@ def test_pairs_of_fine_grids_are_counted_exactly():
     assert torch.allclose(pairwise_iou(fine[:1], fine[1:])[0], iou(fine[:1], fine[1:]))
 
 
+def test_iou_of_known_grids():
+    left, right = torch.zeros(2, 1, 2, 2, 2, dtype=torch.bool)
+    assert iou(left, right) == 1
+    left[:, 0, 0], right[:, 0] = True, True
+    assert iou(left, right) == iou(right, left) == 0.5
+    assert iou(left, ~left) == 0
+
+
 def test_spread_is_nought_for_copies_alone():
     assert spread(SHAPES[:1].repeat(4, 1, 1, 1)) == 0
     assert spread(SHAPES[:1]) == 0

@@ -2,52 +2,15 @@
 
 import json
 import re
-import runpy
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from accelerate.state import AcceleratorState
+from calling import called
 from toys import generator, packed
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = f"--config={ROOT / 'configs' / 'voxels' / 'tiny.yaml'}"
 SMALL = ["--encoder.size=16", "--train.cpu", "--train.steps=4", "--train.log_every=2", "--train.preview_every=2"]
-
-
-class Said(NamedTuple):
-    """What came of a run of a tool."""
-
-    code: int
-    out: str
-    err: str
-
-
-def called(tool: str, *flags: object) -> int:
-    """The exit code of a tool, run as its file is run but in this process."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    path = str(ROOT / "tools" / f"{tool}.py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [path, *map(str, flags)])
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as leaving:
-            return leaving.code if isinstance(leaving.code, int) else 1
-    return 0
-
-
-@pytest.fixture
-def use(capsys, monkeypatch, tmp_path):
-    """Runs a tool in a fresh folder and tells what it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(tool: str, *flags: object) -> Said:
-        capsys.readouterr()
-        code = called(tool, *flags)
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from voxgan import stored
 from voxgan.binvox import decoded, encoded
 from voxgan.frame import rotation, seen_from, turned
-from voxgan.voxels import cropped, iou, object_keys, read_binvox, read_occupancy, resized, write_binvox, write_occupancy
+from voxgan.voxels import cropped, object_keys, read_binvox, read_occupancy, resized, write_binvox, write_occupancy
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 
@@ -383,11 +383,3 @@ def test_cropping_leaves_the_smallest_box_and_refuses_an_empty_grid():
     assert cropped(occupancy).all()
     with pytest.raises(ValueError, match="no voxel is occupied"):
         cropped(occupancy & False)
-
-
-def test_iou_of_known_grids():
-    left, right = np.zeros((2, 2, 2), bool), np.zeros((2, 2, 2), bool)
-    assert iou(left, right) == 1
-    left[0, 0], right[0] = True, True
-    assert iou(left, right) == iou(right, left) == 0.5
-    assert iou(left, ~left) == 0
