@@ -109,10 +109,7 @@ def npy(path: Path) -> dict[str, Stored]:
 def npz(path: Path) -> dict[str, Stored]:
     with zipfile.ZipFile(path) as archive:
         shapes = {name.removesuffix(".npy"): promised(archive, name, path) for name in archive.namelist()}
-    arrays = {
-        name: Stored(shape, lambda where, name=name: member(path, name)[where])  # type: ignore[misc]
-        for name, shape in shapes.items()
-    }
+    arrays = {name: Stored(shape, partial(part_of, path, name)) for name, shape in shapes.items()}
     if "packed" not in shapes or "shape" not in shapes:
         return arrays
     shape = tuple(int(length) for length in member(path, "shape"))
@@ -136,6 +133,10 @@ def promised(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]
     if size > min(MOST_BYTES, archive.getinfo(name).file_size):
         raise UnreadableError(f"{path} promises {size:,} bytes in {name}, more than it holds or than are read")
     return shape
+
+
+def part_of(path: Path, name: str, where: tuple[int | slice, ...]) -> np.ndarray:
+    return member(path, name)[where]
 
 
 def member(path: Path, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,16 +91,16 @@ def turn(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> Turn:
     return Turn(step, progress, Draws(seed))
 
 
-def settings(source: Path, run: Path, **train: object) -> VoxelConfig:
+def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
     """A short training of small networks on a data set."""
-    quick = {"steps": 4, "batch": 4, "log_every": 1, "preview_every": 0, "checkpoint_every": 2, "cpu": True, **train}
+    quick: dict[str, Any] = {"steps": 4, "batch": 4, "log_every": 1, "preview_every": 0, "checkpoint_every": 2, "cpu": True, **train}
     return VoxelConfig(
         run=str(run),
         data=VoxelDataConfig(source=str(source), views=2),
         encoder=ENCODER,
         generator=GENERATOR,
         discriminator=JUDGE,
-        train=TrainConfig(**quick),  # type: ignore[arg-type]
+        train=TrainConfig(**quick),
     )
 
 
