@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import iou
 
 from voxgan.twins import groups, twins
 
@@ -30,10 +31,6 @@ def test_the_same_the_nearly_same_and_the_mirrored_are_twins():
 
 def test_a_chain_of_twins_is_one_group():
     assert groups(6, [(4, 2, 1.0), (5, 4, 1.0), (1, 3, 1.0)]) == [0, 1, 2, 1, 2, 2]
-
-
-def iou(ours, theirs) -> float:
-    return (ours & theirs).sum() / (ours | theirs).sum()
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 0.95))

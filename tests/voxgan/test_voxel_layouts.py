@@ -9,11 +9,12 @@ import pytest
 import scipy.io
 import trimesh
 from PIL import Image
+from toys import iou
 
 from voxgan.frame import turned
 from voxgan.layouts import Layout, Picture, Source, assign_split, find_objects
 from voxgan.voxelise import load_mesh, normalised, voxelise
-from voxgan.voxels import cropped, iou, read_occupancy, resized, write_occupancy
+from voxgan.voxels import cropped, read_occupancy, resized, write_occupancy
 
 CHAIR, SOFA = "03001627", "04256520"
 

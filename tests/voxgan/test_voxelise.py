@@ -7,11 +7,11 @@ import pytest
 import trimesh
 from PIL import Image
 from scipy.ndimage import label
+from toys import iou
 from trimesh.creation import box, icosphere
 
 from voxgan import voxelise as module
 from voxgan.voxelise import load_mesh, normalised, voxelise
-from voxgan.voxels import iou
 
 TABLE = [  # corners of four legs, a top and a back, in the unit cube
     ((-0.5, -0.5, -0.5), (-0.42, 0.0, -0.42)),

@@ -35,6 +35,11 @@ def boxes(number: int, *, side: int = SIDE) -> np.ndarray:
     return occupancy
 
 
+def iou(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The share of voxels filled in both among those filled in either."""
+    return (ours & theirs).sum() / (ours | theirs).sum()
+
+
 def picture(occupancy: np.ndarray, *, from_side: bool, zoom: int = 2) -> np.ndarray:
     """What is seen of it from the front or from the right: the nearer, the brighter; transparent beside it."""
     seen = occupancy if not from_side else occupancy[:, :, ::-1].transpose(2, 1, 0)
@@ -93,7 +98,15 @@ def turn(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> Turn:
 
 def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
     """A short training of small networks on a data set."""
-    quick: dict[str, Any] = {"steps": 4, "batch": 4, "log_every": 1, "preview_every": 0, "checkpoint_every": 2, "cpu": True, **train}
+    quick: dict[str, Any] = {
+        "steps": 4,
+        "batch": 4,
+        "log_every": 1,
+        "preview_every": 0,
+        "checkpoint_every": 2,
+        "cpu": True,
+        **train,
+    }
     return VoxelConfig(
         run=str(run),
         data=VoxelDataConfig(source=str(source), views=2),
