@@ -1,8 +1,6 @@
 """The training loop of a two-player game: update, average, log, show, checkpoint, resume. It knows no domain."""
 
-import logging
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
@@ -75,19 +73,6 @@ class Objective(Protocol):
 
 Preview = Callable[[nn.Module, int, Path], Mapping[str, float]]
 """Shows what the averaged generator does: (generator, step, folder) -> metrics; runs in the main process alone."""
-
-
-def accelerator(config: TrainConfig) -> Accelerator:
-    """The processes and the device that `accelerate launch` or plain Python gave, at the precision that suits them."""
-    cpu = config.cpu or not torch.cuda.is_available()
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
-    processes = Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
-    asked_for_more = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
-    if asked_for_more and processes.num_processes == 1:
-        logging.getLogger(__name__).warning(
-            "accelerate launch --cpu has started one process only; --multi_gpu starts --num_processes, on a CPU too"
-        )
-    return processes
 
 
 class Trainer:

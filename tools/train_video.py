@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from gancore.config import parse, user_errors
-from gancore.trainer import Trainer, accelerator, conduct
+from gancore.launch import accelerator, finish
+from gancore.trainer import Trainer, conduct
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import collate, open_dataset
 from vidgan.preview import Preview
@@ -34,7 +35,7 @@ def main() -> None:
         accelerator=processes,
     )
     processes.print(conduct(trainer, config))
-    processes.end_training()
+    finish(processes)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from gancore.config import parse, user_errors
-from gancore.trainer import Trainer, accelerator, conduct
+from gancore.launch import accelerator, finish
+from gancore.trainer import Trainer, conduct
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
 from voxgan.dataset import VoxelDataset, collate, held_out
 from voxgan.preview import Preview
@@ -34,7 +35,7 @@ def main() -> None:
         accelerator=processes,
     )
     processes.print(conduct(trainer, config))
-    processes.end_training()
+    finish(processes)
 
 
 if __name__ == "__main__":

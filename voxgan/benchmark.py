@@ -15,8 +15,9 @@ from skimage.measure import marching_cubes
 
 from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws
+from gancore.launch import accelerator
 from gancore.tables import table
-from gancore.trainer import Objective, Trainer, accelerator
+from gancore.trainer import Objective, Trainer
 from voxgan.camera import Camera
 from voxgan.config import VoxelConfig, build_discriminator, build_generator
 from voxgan.dataset import Objects, collate

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gancore.hub import HubModel
-from gancore.trainer import TrainConfig, Trainer, accelerator
+from gancore.launch import accelerator
+from gancore.trainer import TrainConfig, Trainer
 
 SIZE = 50
 """Items of the data set."""

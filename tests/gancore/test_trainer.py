@@ -1,6 +1,5 @@
 """The loop plays the game it is given: the right batches, the right numbers, and nothing outside it changed."""
 
-import logging
 import math
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 
 from gancore.data import EndlessBatches
 from gancore.hub import HubModel
-from gancore.trainer import Trainer, accelerator
+from gancore.launch import accelerator
+from gancore.trainer import Trainer
 
 
 @pytest.fixture
@@ -282,13 +282,3 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
 def test_an_impossible_setting_is_named(name, value):
     with pytest.raises(ValueError, match=f"^{name} must"):
         settings(**{name: value})
-
-
-def test_a_launcher_that_started_too_few_processes_is_found_out(caplog, monkeypatch):
-    with caplog.at_level(logging.WARNING):
-        accelerator(settings())
-        assert not caplog.records
-        monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-        monkeypatch.setenv("MASTER_PORT", "29500")
-        accelerator(settings())
-    assert "one process only" in caplog.text

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from gancore.config import parse
 from gancore.data import Draws, Sample
+from gancore.launch import accelerator
 from gancore.layers import spectral_norm_, weight_layers
-from gancore.trainer import TrainConfig, Trainer, Turn, accelerator
+from gancore.trainer import TrainConfig, Trainer, Turn
 from vidgan.architecture import ClipShape, GeneratorConfig
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import Clips, DataConfig, collate

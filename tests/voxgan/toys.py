@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from gancore.data import Draws
+from gancore.launch import accelerator
 from gancore.schedule import TrainConfig
-from gancore.trainer import Trainer, Turn, accelerator
+from gancore.trainer import Trainer, Turn
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
 from voxgan.dataset import Objects, VoxelDataConfig, VoxelDataset, collate
 from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
