@@ -157,7 +157,8 @@ def run(command: str) -> None:
             tool = next((word for word in words if word.endswith(".py")), "")
             assert tool in SMALL, f"no test knows what to make of: {command}"
             launcher = [sys.executable, "-m", "accelerate.commands.launch"]
-            plain = "--cpu --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
+            plain = ["--cpu", "--num_processes", "1", "--num_machines", "1"]
+            plain += ["--mixed_precision", "no", "--dynamo_backend", "no"]
             environment = os.environ | {"ACCELERATE_LOG_LEVEL": "error", "OMP_NUM_THREADS": "1"}
             done = subprocess.run(
                 [*launcher, *plain, *words, *SMALL[tool].split()], capture_output=True, text=True, env=environment
