@@ -11,6 +11,9 @@ from gancore.page_style import SERIES
 MANY = 40
 """Points of a line from which on they show only under the pointer."""
 
+EVERY = 12
+"""Length of an axis of integers on which each is marked, at most."""
+
 Numbers = Sequence[float | int | None]
 
 
@@ -30,7 +33,7 @@ class Axis:
             low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
         step = _round_step((high - low) / 5)
         if snug and all(value == int(value) for value in values):
-            step = max(step, 1.0)
+            step = 1.0 if high - low <= EVERY else max(step, 1.0)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         ticks = [number * step for number in range(first, last + 1)]
         if not snug:

@@ -20,6 +20,7 @@ from gancore.drawing import Numbers, chart, minus
 from gancore.page_style import STYLE
 
 NOTHING = "\N{EN DASH}"
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Cell = float | int | str | None
 Best = Literal["", "lowest", "highest"]
@@ -44,8 +45,8 @@ class Table:
     columns: Sequence[str]
     rows: Mapping[str, Sequence[Cell]]
     _: KW_ONLY
-    digits: int = 3
-    """Of a number that is no integer, after its point."""
+    digits: int | Mapping[str, int] = 3
+    """Of a number that is no integer, after its point; may be by the column's name, 3 where it is not named."""
     note: str = ""
     """Small print below."""
     best: Best | Mapping[str, Best] = ""
@@ -65,12 +66,15 @@ class Table:
         marked = self._marked()
         body = "".join(
             f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(_cell(cell, self.digits, best=(name, place) in marked) for place, cell in enumerate(row))
+            + "".join(_cell(cell, self._digits(place), best=(name, place) in marked) for place, cell in enumerate(row))
             + "</tr>"
             for name, row in self.rows.items()
         )
         table = f'<table><thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{body}</tbody></table>'
         return f'<div class="wide" tabindex="0">{table}</div>{_note(self.note)}'
+
+    def _digits(self, place: int) -> int:
+        return self.digits if isinstance(self.digits, int) else self.digits.get(self.columns[place], 3)
 
     def _marked(self) -> set[tuple[str, int]]:
         """(Row, place of the column) of every best number; none where all are the same."""
@@ -114,7 +118,8 @@ def number(cell: Cell, *, digits: int = 3) -> str:
         case _ if math.isinf(cell):
             return "\N{INFINITY}" if cell > 0 else "\N{MINUS SIGN}\N{INFINITY}"
         case _ if cell and abs(cell) < 0.5 * 10**-digits:
-            return minus(f"{cell:.{max(digits - 1, 0)}e}")
+            mantissa, _, power = f"{cell:.{max(digits - 1, 0)}e}".partition("e")
+            return f"{minus(mantissa)}\N{MULTIPLICATION SIGN}10{str(int(power)).translate(RAISED)}"
     return minus(f"{cell:.{digits}f}")
 
 
@@ -161,15 +166,13 @@ class Gallery:
     """Small print below."""
 
     def html(self) -> str:
-        return f'<div class="gallery">{"".join(map(_figure, self.items))}</div>{_note(self.note)}'
+        shape = max((width / height for width, height in (_size(item.media) for item in self.items)), default=1.0)
+        figures = "".join(map(_figure, self.items))
+        return f'<div class="gallery" style="--shape: {shape:.4g}">{figures}</div>{_note(self.note)}'
 
 
 def _figure(item: Item) -> str:
-    width, height = _size(item.media)
-    return (
-        f'<figure style="--shape: {width / height:.4g}">{image(item)}<figcaption>{escape(item.caption)}</figcaption>'
-        "</figure>"
-    )
+    return f"<figure>{image(item)}<figcaption>{escape(item.caption)}</figcaption></figure>"
 
 
 def image(item: Item) -> str:

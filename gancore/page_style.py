@@ -53,16 +53,16 @@ nav { margin-top: 1.8rem; font-size: .9rem; }
 nav ol { display: flex; flex-wrap: wrap; gap: .35rem 1.4rem; margin: 0; padding: 0; list-style: none; }
 section { margin-top: 3.2rem; padding-top: 1.3rem; border-top: 1px solid var(--rule); }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
+table { border-spacing: 0; font-size: .875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
 th, td {
   padding: .4rem .7rem; text-align: right; vertical-align: baseline; font-weight: 400;
   white-space: nowrap; overflow-wrap: normal;
 }
 th:first-child { position: sticky; left: 0; padding-left: 0; background: var(--paper); text-align: left; }
 tbody th { white-space: normal; min-width: 9rem; max-width: 22rem; }
-thead th { color: var(--quiet); vertical-align: bottom; }
-thead tr, tbody tr:last-child { border-bottom: 1px solid var(--ink); }
-tbody tr + tr { border-top: 1px solid var(--rule); }
+thead th { min-width: 4.5rem; color: var(--quiet); vertical-align: bottom; white-space: normal; }
+thead th, tbody tr:last-child > * { border-bottom: 1px solid var(--ink); }
+tbody tr:not(:last-child) > * { border-bottom: 1px solid var(--rule); }
 tbody tr:hover > * { background: var(--tint); }
 td.best { font-weight: 700; color: var(--accent); }
 td.none { color: var(--quiet); }
@@ -92,10 +92,9 @@ svg .line { stroke-width: 2; stroke-dasharray: var(--dash); }
 svg .dot { stroke-width: 5; }
 svg .dot:hover { stroke-width: 10; }
 svg .many .dot:not(:hover) { opacity: 0; }
-.gallery { display: flex; flex-wrap: wrap; gap: 1.3rem 1rem; }
-.gallery figure {
-  flex: var(--shape) 1 calc(var(--shape) * 9rem); max-width: min(100%, var(--shape) * 15rem);
-  min-width: min(100%, 7rem);
+.gallery {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, max(7rem, var(--shape) * 8rem)), 1fr));
+  gap: 1.3rem 1rem; align-items: end;
 }
 img { display: block; width: 100%; height: auto; image-rendering: pixelated; background: var(--tint); }
 figcaption { margin-top: .4rem; color: var(--quiet); font-size: .8rem; line-height: 1.4; white-space: pre-line; }
