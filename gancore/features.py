@@ -28,6 +28,8 @@ class FeatureNetwork(Protocol):
 
     name: str
     """What a report prints."""
+    distance: str
+    """What the Frechet distance of its features is called; only the network of FVD gives an FVD, and so on."""
     weights: str
     """The sha256 of the weights."""
     preparation: str

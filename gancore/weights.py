@@ -16,7 +16,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
+import torch
 from numpy._core.multiarray import _reconstruct
+from torch import Tensor
 
 from gancore.atomic import replacing
 
@@ -208,3 +210,8 @@ def load_arrays(path: Path) -> dict[str, Any]:
     """The nested dictionaries of arrays that a pickle holds; code in it is never run. Raises ValueError for others."""
     with path.open("rb") as file:
         return _ArraysOnly(file).load()
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a PyTorch file, on the CPU; code in it is never run."""
+    return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,20 +1,19 @@
 """The I3D network of the Frechet video distance, from its published weights."""
 
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gancore.convolution import Convolution, folded, same_padded
 from gancore.features import Clips, enough_frames, full_precision, resized
 from gancore.weights import find, fingerprint, load_arrays
-
-EPSILON = 1e-3
 
 Volume = Float[Tensor, "_batch _channels _time _height _width"]
 Arrays = Mapping[str, Any]
@@ -27,6 +26,7 @@ class I3D(nn.Module):
     """
 
     name = "I3D (Kinetics-400)"
+    distance = "FVD"
     preparation = "bilinear to 224x224, half-pixel centres, no antialiasing; uint8 / 127.5 - 1"
     features = 400
     least_frames = 9
@@ -36,7 +36,7 @@ class I3D(nn.Module):
         super().__init__()
         path = find("i3d", file)
         self.weights = fingerprint(path)
-        self.layers = _layers(load_arrays(path)).eval().requires_grad_(False)
+        self.layers = _layers(load_arrays(path))
 
     def forward(self, clips: Clips) -> Float[Tensor, "_batch 400"]:
         device = next(self.parameters()).device
@@ -62,10 +62,10 @@ def _layers(arrays: Arrays) -> nn.Sequential:
     """The layers in their order; blocks are named as the weights are."""
     params, averages = arrays["params"], arrays["batch_stats"]
     stem = [
-        Unit(params["Conv3d_1a_7x7"], averages["Conv3d_1a_7x7"], stride=2),
+        _unit(params["Conv3d_1a_7x7"], averages["Conv3d_1a_7x7"], stride=2),
         MaxPool((1, 3, 3), (1, 2, 2)),
-        Unit(params["Conv3d_2b_1x1"], averages["Conv3d_2b_1x1"]),
-        Unit(params["Conv3d_2c_3x3"], averages["Conv3d_2c_3x3"]),
+        _unit(params["Conv3d_2b_1x1"], averages["Conv3d_2b_1x1"]),
+        _unit(params["Conv3d_2c_3x3"], averages["Conv3d_2c_3x3"]),
         MaxPool((1, 3, 3), (1, 2, 2)),
     ]
     between = {"4b": MaxPool((3, 3, 3), (2, 2, 2)), "5b": MaxPool((2, 2, 2), (2, 2, 2))}
@@ -82,8 +82,8 @@ class Mixed(nn.Module):
     def __init__(self, params: Arrays, averages: Arrays):
         super().__init__()
 
-        def unit(name: str) -> Unit:
-            return Unit(params[name], averages[name])
+        def unit(name: str) -> Convolution:
+            return _unit(params[name], averages[name])
 
         self.branches = nn.ModuleList(
             [
@@ -98,48 +98,33 @@ class Mixed(nn.Module):
         return torch.cat([branch(volume) for branch in self.branches], 1)
 
 
-class Unit(nn.Module):
-    """Convolution, batch norm without gain, ReLU; the norm's statistics are folded into the kernel."""
-
-    def __init__(self, params: Arrays, averages: Arrays, *, stride: int = 1):
-        super().__init__()
-        mean, variance = (torch.from_numpy(averages["BatchNorm_0"][key]).double().flatten() for key in ("mean", "var"))
-        gain = (variance + EPSILON).rsqrt()
-        kernel = _kernel(params["Conv_0"]).double() * gain[:, None, None, None, None]
-        offset = torch.from_numpy(params["BatchNorm_0"]["bias"]).double().flatten() - mean * gain
-        self.kernel, self.offset = nn.Parameter(kernel.float()), nn.Parameter(offset.float())
-        self.stride = (stride, stride, stride)
-
-    def forward(self, volume: Volume) -> Volume:
-        padded = _same(volume, self.kernel.shape[2:], self.stride, fill=0.0)
-        return F.relu_(F.conv3d(padded, self.kernel, self.offset, self.stride))
-
-
 class MaxPool(nn.Module):
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]):
         super().__init__()
         self.kernel, self.stride = kernel, stride
 
     def forward(self, volume: Volume) -> Volume:
-        return F.max_pool3d(_same(volume, self.kernel, self.stride, fill=float("-inf")), self.kernel, self.stride)
+        padded = same_padded(volume, self.kernel, self.stride, fill=float("-inf"))
+        return F.max_pool3d(padded, self.kernel, self.stride)
 
 
-def _head(params: Arrays) -> nn.Conv3d:
+def _unit(params: Arrays, averages: Arrays, *, stride: int = 1) -> Convolution:
+    """Convolution, batch norm without gain, ReLU."""
+    mean, variance = (_vector(averages["BatchNorm_0"][key]) for key in ("mean", "var"))
+    kernel, offset = folded(
+        _kernel(params["Conv_0"]), mean=mean, variance=variance, offset=_vector(params["BatchNorm_0"]["bias"])
+    )
+    return Convolution(kernel, offset, stride=stride)
+
+
+def _head(params: Arrays) -> Convolution:
     """The convolution that gives the logits."""
-    kernel = _kernel(params)
-    head = nn.Conv3d(kernel.shape[1], kernel.shape[0], 1)
-    head.weight, head.bias = nn.Parameter(kernel), nn.Parameter(torch.from_numpy(params["bias"]).flatten())
-    return head
+    return Convolution(_kernel(params), _vector(params["bias"]), bounds=None)
 
 
 def _kernel(params: Arrays) -> Float[Tensor, "_out _in _time _height _width"]:
     return rearrange(torch.from_numpy(params["kernel"]), "t h w i o -> o i t h w").contiguous()
 
 
-def _same(volume: Volume, kernel: tuple[int, ...], stride: tuple[int, ...], *, fill: float) -> Volume:
-    """The volume with TensorFlow's SAME padding, of which the odd voxel comes last."""
-    pads = []
-    for size, width, step in zip(volume.shape[2:], kernel, stride, strict=True):
-        total = max((-(-size // step) - 1) * step + width - size, 0)
-        pads.append((total // 2, total - total // 2))
-    return F.pad(volume, list(chain(*reversed(pads))), value=fill) if any(map(any, pads)) else volume
+def _vector(array: Float[np.ndarray, "*_ones channels"]) -> Float[Tensor, " channels"]:
+    return torch.from_numpy(array).flatten()

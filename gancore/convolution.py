@@ -1,0 +1,58 @@
+"""Layers of published networks as their weights need them: TensorFlow's padding, batch norm folded into kernels."""
+
+from itertools import chain
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Maps = Float[Tensor, "_batch _channels *_space"]
+EPSILON = 1e-3
+"""Of batch norm in networks that were trained with TensorFlow."""
+
+
+class Convolution(nn.Module):
+    """A convolution in two or three dimensions with TensorFlow's SAME padding and its results kept in bounds."""
+
+    def __init__(
+        self,
+        kernel: Float[Tensor, "out in *size"],
+        offset: Float[Tensor, " out"],
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bounds: tuple[float, float] | None = (0, float("inf")),
+    ):
+        super().__init__()
+        self.kernel, self.offset = nn.Parameter(kernel, False), nn.Parameter(offset, False)
+        self.stride = (stride,) * (kernel.ndim - 2)
+        self.groups, self.bounds = groups, bounds
+
+    def forward(self, maps: Maps) -> Maps:
+        convolve = F.conv2d if len(self.stride) == 2 else F.conv3d
+        padded = same_padded(maps, tuple(self.kernel.shape[2:]), self.stride)
+        out = convolve(padded, self.kernel, self.offset, self.stride, groups=self.groups)
+        return out.clamp_(*self.bounds) if self.bounds else out
+
+
+def folded(
+    kernel: Float[Tensor, "out in *size"],
+    *,
+    mean: Float[Tensor, " out"],
+    variance: Float[Tensor, " out"],
+    offset: Float[Tensor, " out"],
+    gain: Float[Tensor, " out"] | float = 1.0,
+) -> tuple[Float[Tensor, "out in *size"], Float[Tensor, " out"]]:
+    """The kernel and offset of a convolution that does what one without offset and a batch norm behind it do."""
+    scale = gain * (variance.double() + EPSILON).rsqrt()
+    scaled = kernel.double() * scale.reshape(-1, *[1] * (kernel.ndim - 1))
+    return scaled.float(), (offset - mean * scale).float()
+
+
+def same_padded(maps: Maps, kernel: tuple[int, ...], stride: tuple[int, ...], *, fill: float = 0.0) -> Maps:
+    """The maps with TensorFlow's SAME padding, of which the odd one comes last."""
+    pads = []
+    for size, width, step in zip(maps.shape[2:], kernel, stride, strict=True):
+        total = max((-(-size // step) - 1) * step + width - size, 0)
+        pads.append((total // 2, total - total // 2))
+    return F.pad(maps, list(chain(*reversed(pads))), value=fill) if any(map(any, pads)) else maps

@@ -1,0 +1,100 @@
+"""The Frechet video distance, and its like on other networks, over streams of clips; with the protocol of each number."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate.utils import tqdm
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gancore.features import FeatureNetwork, Rows, features_of
+from gancore.fidelity import Moments, frechet_distance
+
+Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with the name its field knows it by and all that it depends on."""
+
+    name: str
+    value: float
+    protocol: dict[str, str | int]
+
+
+class ClipSet:
+    """What a Frechet distance needs to know of a set of clips that come batch by batch, in any order."""
+
+    def __init__(self, network: FeatureNetwork, *, cache: Path | None = None):
+        self.network, self.cache = network, cache
+        self.moments = Moments()
+        self.clips = 0
+        self.shape: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, network: FeatureNetwork, batches: Iterable[Clips], *, cache: Path | None = None) -> "ClipSet":
+        """The set of all clips of a stream."""
+        clips = cls(network, cache=cache)
+        for batch in tqdm(batches, desc=network.name, unit="batch", leave=False):
+            clips.add(batch)
+        return clips
+
+    def add(self, clips: Clips) -> Rows:
+        """The features of these clips, which are of the set from now on.
+
+        Raises ValueError if they are too short for the network, or not of the shape of those before them.
+        """
+        shape = tuple(clips.shape[1:])
+        if shape != (self.shape or shape):
+            raise ValueError(f"clips of one shape are needed, not of {_told(self.shape)} and of {_told(shape)}")
+        (rows,) = features_of(self.network, [clips], cache=self.cache)
+        self.moments.add(rows)
+        self.shape = shape
+        self.clips += len(clips)
+        return rows
+
+
+def frechet_video_distance(real: ClipSet, made: ClipSet, *, context: str, split: str = "") -> Score:
+    """FVD if the network is its I3D, else the same distance under the network's name.
+
+    `context` and `split` say for the record whether given frames are part of the clips, and where the real clips come
+    from. Raises ValueError if the two sets differ in the network or the shape of their clips, or one has no two clips.
+    """
+    _comparable(real, made)
+    return Score(
+        real.network.distance, frechet_distance(real.moments, made.moments), _protocol(real, made, context, split)
+    )
+
+
+def _comparable(real: ClipSet, made: ClipSet) -> None:
+    name = real.network.distance
+    if real.network.weights != made.network.weights:
+        raise ValueError(f"{name} needs one network for both sets, not {real.network.name} and {made.network.name}")
+    for kind, clips in (("real", real), ("made", made)):
+        if clips.clips < 2:
+            raise ValueError(f"{name} needs at least two {kind} clips, not {clips.clips}")
+    if real.shape != made.shape:
+        raise ValueError(f"{name} needs clips of one shape: real are {_told(real.shape)}, made are {_told(made.shape)}")
+
+
+def _protocol(real: ClipSet, made: ClipSet, context: str, split: str) -> dict[str, str | int]:
+    frames, channels, height, width = real.shape
+    return {
+        "network": real.network.name,
+        "weights_sha256": real.network.weights,
+        "frames": frames,
+        "size": f"{height}x{width}",
+        "colour": "grey, as three equal channels" if channels == 1 else "RGB",
+        "preparation": real.network.preparation,
+        "context": context,
+        "split": split or "not told",
+        "real_clips": real.clips,
+        "made_clips": made.clips,
+        "covariance": "divided by N - 1",
+    }
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    frames, channels, height, width = shape
+    return f"{frames} frames of {height}x{width} in {channels} channel{'s' * (channels > 1)}"
