@@ -1,0 +1,20 @@
+"""Read what people chose on a rating page: python tools/read_ratings.py answers-*.json --key rate.key.json."""
+
+from dataclasses import asdict
+
+from gancore.config import parse, user_errors
+from gancore.provenance import write_json
+from gancore.rating import RatingsConfig, read_ratings, summary
+
+
+@user_errors
+def main() -> None:
+    config = parse(RatingsConfig, positional=["answers"])
+    preferences = read_ratings(config.answers, key=config.key)
+    print(summary(preferences))
+    if config.out:
+        write_json({"preferences": [asdict(preference) for preference in preferences]}, config.out)
+
+
+if __name__ == "__main__":
+    main()
