@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancore.convolution import Convolution, folded
-from gancore.features import Clips, full_precision, resized
+from gancore.features import Clips, frames_of, full_precision, resized
 from gancore.weights import find, fingerprint, load_tensors
 
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
@@ -52,7 +52,7 @@ class EfficientNet(nn.Module):
     def forward(self, clips: Clips) -> Float[Tensor, "_frames 1280"]:
         device = next(self.parameters()).device
         with full_precision(device):
-            frames = rearrange(clips, "b t c h w -> (b t) c h w").split(AT_ONCE)
+            frames = frames_of(clips).split(AT_ONCE)
             return torch.cat([self._pooled(_prepared(some.to(device))).cpu() for some in frames])
 
     def perceptual_distance(self, a: Clips, b: Clips) -> Float[Tensor, "_batch _time"]:
@@ -62,7 +62,7 @@ class EfficientNet(nn.Module):
         people's judgement: its values are its own.
         """
         device = next(self.parameters()).device
-        pairs = [rearrange(clips, "b t c h w -> (b t) c h w").split(AT_ONCE) for clips in (a, b)]
+        pairs = [frames_of(clips).split(AT_ONCE) for clips in (a, b)]
         with full_precision(device):
             prepared = ([_prepared(some.to(device)) for some in pair] for pair in zip(*pairs, strict=True))
             some = [self._difference(*pair) for pair in prepared]

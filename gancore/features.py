@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from einops import repeat
+from einops import rearrange, repeat
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
@@ -54,6 +54,17 @@ def enough_frames(frames: int, least: int, name: str) -> None:
     """Raises ValueError if clips of so many frames are shorter than a network can see."""
     if frames < least:
         raise ValueError(f"{name} needs clips of at least {least} frames, not {frames}")
+
+
+def enough_pixels(clips: Clips, least: int, name: str) -> None:
+    """Raises ValueError if a side of the frames is shorter than a network can see."""
+    if min(clips.shape[-2:]) < least:
+        raise ValueError(f"{name} needs frames of at least {least}x{least}, not {clips.shape[-2]}x{clips.shape[-1]}")
+
+
+def frames_of(clips: Clips) -> UInt8[Tensor, "_frames 3 _height _width"]:
+    """All frames in a row, those of a clip following each other."""
+    return rearrange(clips, "b t c h w -> (b t) c h w")
 
 
 def resized(

@@ -1,17 +1,36 @@
-"""The Frechet video distance, and its like on other networks, over streams of clips; with the protocol of each number."""
+"""The Frechet video distance, and its like on other networks, over streams of clips; each number with its protocol."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import torch
 from accelerate.utils import tqdm
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
+from gancore.efficientnet import EfficientNet
 from gancore.features import FeatureNetwork, Rows, features_of
 from gancore.fidelity import Moments, frechet_distance
+from gancore.inception import inception
+from vidgan.i3d import I3D
+from vidgan.transnet import TransNet
 
 Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "i3d": I3D,
+    "transnet": TransNet,
+    "efficientnet": EfficientNet,
+    "inception": inception,
+}
+
+
+def open_network(name: str, *, device: str | torch.device = "cpu") -> FeatureNetwork:
+    """The network of that name on the device. Raises FileNotFoundError that says how to get its weights."""
+    return cast(FeatureNetwork, NETWORKS[name]().to(device))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancore.convolution import Convolution, folded, same_padded
-from gancore.features import Clips, enough_frames, full_precision, resized
+from gancore.features import Clips, enough_frames, frames_of, full_precision, resized
 from gancore.weights import find, fingerprint, load_arrays
 
 Volume = Float[Tensor, "_batch _channels _time _height _width"]
@@ -53,7 +53,7 @@ class I3D(nn.Module):
 
 
 def _prepared(clips: Clips) -> Float[Tensor, "_batch 3 _time 224 224"]:
-    frames = rearrange(clips, "b t c h w -> (b t) c h w").float()
+    frames = frames_of(clips).float()
     frames = resized(frames, (224, 224), mode="bilinear", antialias=False) / 127.5 - 1
     return rearrange(frames, "(b t) c h w -> b c t h w", b=len(clips))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancore.convolution import folded
-from gancore.features import Clips, enough_frames, full_precision, resized
+from gancore.features import Clips, enough_frames, frames_of, full_precision, resized
 from gancore.weights import find, fingerprint, load_tensors
 
 DILATIONS = (1, 2, 4, 8)
@@ -47,7 +47,7 @@ class TransNet(nn.Module):
 
 
 def _prepared(clips: Clips) -> Float[Tensor, "_batch 3 _time 27 48"]:
-    frames = rearrange(clips, "b t c h w -> (b t) c h w").float() / 255
+    frames = frames_of(clips).float() / 255
     return rearrange(
         resized(frames, (27, 48), mode="bilinear", antialias=True), "(b t) c h w -> b c t h w", b=len(clips)
     )
