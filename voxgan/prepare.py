@@ -24,6 +24,7 @@ from voxgan.packed import Cameras, PackedObject, packed_bytes, write_packed
 from voxgan.shapes import Recipe, Shape, keep, kept, key_of, shape_of
 from voxgan.sources import Source, assign_split
 from voxgan.twins import groups, twins
+from voxgan.voxelise import MANY_FACES
 
 BATCH = 32
 """Objects a process is given at a time."""
@@ -63,6 +64,9 @@ class PrepareConfig:
     front: Up | None = None
     """Axis of the meshes that their front looks along; if null, what their layout says, or z."""
 
+    max_faces: int = MANY_FACES
+    """A mesh of so many faces or more is refused; of the largest it takes a few hundred bytes of memory a face."""
+
     twins: float = 0.95
     """IoU above which objects without a given split are taken for the same and go to the same part; 1 turns it off."""
 
@@ -79,6 +83,8 @@ class PrepareConfig:
         for name, least, most in (("side", 4, 256), ("views", 0, 1000), ("view_size", 8, 2048), ("workers", 0, 1024)):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must lie between {least} and {most}, got {getattr(self, name)}")
+        if self.max_faces < 1:
+            raise ValueError(f"max_faces must be at least 1, got {self.max_faces}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
         if Path(self.out).resolve().is_relative_to(Path(self.folder).resolve()):

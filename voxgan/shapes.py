@@ -44,6 +44,7 @@ class Recipe:
     front: Up | None
     quality: int | None
     seed: int
+    max_faces: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +80,13 @@ def mesh_of(source: Source | Furniture, recipe: Recipe) -> trimesh.Trimesh | Non
     if isinstance(source, Furniture):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                return normalised(source.stood(load_mesh(source.unpack(Path(folder)))))
+                return normalised(source.stood(load_mesh(source.unpack(Path(folder)), max_faces=recipe.max_faces)))
             except ValueError as error:  # which names a file that is about to go
                 raise ValueError(str(error).replace(f"{folder}/", "")) from error
     if source.mesh is None:
         return None
-    return normalised(load_mesh(source.mesh), up=recipe.up or source.up, front=recipe.front or source.front)
+    mesh = load_mesh(source.mesh, max_faces=recipe.max_faces)
+    return normalised(mesh, up=recipe.up or source.up, front=recipe.front or source.front)
 
 
 def voxels_of(
@@ -162,7 +164,8 @@ def seed_of(source: Source | Furniture, recipe: Recipe) -> int:
 
 def key_of(source: Source | Furniture, recipe: Recipe) -> str:
     """What the object is kept under: other for other files, another recipe or another method."""
-    described = json.dumps([METHOD, asdict(recipe)], sort_keys=True).encode()
+    making = {name: value for name, value in asdict(recipe).items() if name != "max_faces"}  # which changes no shape
+    described = json.dumps([METHOD, making], sort_keys=True).encode()
     return hashlib.blake2b(content_of(source) + described, digest_size=16).hexdigest()
 
 

@@ -22,19 +22,19 @@ from voxgan.winding import merged, outward, winding
 MESHES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
 MOST_BYTES = 2**27
 """Larger files are refused before they are read."""
-MOST_FACES = 2_500_000
-"""Meshes of more faces are refused."""
+MANY_FACES = 1_000_000
+"""Meshes of so many faces are refused unless more are allowed."""
 ENOUGH_FACES = 200_000
 """Meshes of more faces are decimated to this many: far finer than any voxels and views here."""
 BATCH = 200_000
 """Surface points at a time."""
 
 
-def load_mesh(path: Path) -> trimesh.Trimesh:
+def load_mesh(path: Path, *, max_faces: int = MANY_FACES) -> trimesh.Trimesh:
     """All parts of the file as one mesh, in the file's axes and units, with one colour a face.
 
-    Raises FileNotFoundError, or ValueError with one line if the file holds no mesh with an extent in space, or too
-    large a one.
+    Raises FileNotFoundError, or ValueError with one line if the file holds no mesh with an extent in space, or one of
+    `max_faces` faces or more.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
@@ -42,7 +42,7 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
         raise ValueError(f"{path} is no mesh: its name should end in one of {' '.join(MESHES)}")
     try:
         refuse_large(path)
-        mesh = joined(read_scene(path))
+        mesh = joined(read_scene(path), max_faces=max_faces)
     except Exception as error:  # readers raise whatever the file makes them trip over
         raise ValueError(f"cannot read {path} as a mesh: {reason(error)}") from error
     return decimated(mesh) if len(mesh.faces) > ENOUGH_FACES else mesh
@@ -80,7 +80,7 @@ def refuse_large(path: Path) -> None:
         raise ValueError(f"it holds {size / 2**20:.0f} MiB, more than the {MOST_BYTES / 2**20:.0f} that are read")
 
 
-def joined(scene: trimesh.Scene) -> trimesh.Trimesh:
+def joined(scene: trimesh.Scene, *, max_faces: int) -> trimesh.Trimesh:
     """The scene's meshes, each where its transform puts it."""
     parts = []
     for node in scene.graph.nodes_geometry:
@@ -90,8 +90,8 @@ def joined(scene: trimesh.Scene) -> trimesh.Trimesh:
     count = sum(len(part.faces) for _, part in parts)
     if not count:
         raise ValueError("it holds no faces")
-    if count > MOST_FACES:
-        raise ValueError(f"it holds {count:,} faces, more than the {MOST_FACES:,} that are read; decimate it first")
+    if count >= max_faces:
+        raise ValueError(f"it holds {count:,} faces; decimate it below {max_faces:,}, or raise max_faces")
     starts = np.cumsum([0] + [len(part.vertices) for _, part in parts])
     whole = trimesh.Trimesh(
         np.concatenate([trimesh.transform_points(part.vertices, transform) for transform, part in parts]),

@@ -154,20 +154,28 @@ REASONS = {"empty": "no faces", "nan": "not numbers", "text": "text.obj", "promi
 
 def test_what_fails_is_named_with_its_reason_and_the_rest_goes_on(tmp_path, use):
     box(tmp_path / "meshes" / "good.obj")
-    trimesh.creation.icosphere(subdivisions=8).export(tmp_path / "meshes" / "million.ply")
     spoil(tmp_path / "meshes")
     said = use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS)
     assert said.code == 0
-    assert "2 objects (" in said.out
+    assert "1 object" in said.out
     assert "5 failed" in said.out
     rows = manifest(tmp_path / "set")
-    assert {name for name, row in rows.items() if row["status"] == "ok"} == {"good", "million"}
+    assert {name for name, row in rows.items() if row["status"] == "ok"} == {"good"}
     for name, reason in REASONS.items():
         assert rows[name]["status"] == "failed"
         assert reason in rows[name]["reason"]
         assert "\n" not in rows[name]["reason"]
+
+
+def test_a_mesh_of_a_million_faces_is_refused_unless_it_is_allowed(tmp_path, use):
+    (tmp_path / "meshes").mkdir()
+    trimesh.creation.icosphere(subdivisions=8).export(tmp_path / "meshes" / "million.ply")
+    said = use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS)
+    assert said.code == 2
+    assert "1,310,720 faces" in manifest(tmp_path / "set")["million"]["reason"]
+    assert use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--max-faces", "2000000").code == 0
     packed = open_packed(str(tmp_path / "set"))
-    assert packed.occupancy(1).sum() == pytest.approx(np.pi / 6 * 8**3, rel=0.2), "the ball of a million faces"
+    assert packed.occupancy(0).sum() == pytest.approx(np.pi / 6 * 8**3, rel=0.2)
 
 
 def test_nothing_but_failures_is_one_line(tmp_path, use):
