@@ -8,7 +8,7 @@ from html import escape
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from einops import rearrange
 from jaxtyping import UInt8
@@ -26,6 +26,7 @@ Cell = float | int | str | None
 Best = Literal["", "lowest", "highest"]
 
 
+@runtime_checkable
 class Section(Protocol):
     """A titled part of a page."""
 
