@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo browser test lint clean
 
 setup: .venv/.installed
 
@@ -33,7 +33,19 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+# The tests look at pages in a real browser, and skip that where there is none and none can be had.
+browser:
+	@for name in "$$CHROME" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		if command -v "$$name" > /dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		echo "installing chromium, for the tests to look at pages"; \
+		{ timeout 600 apt-get -qq update && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq install -y \
+			--no-install-recommends chromium fonts-liberation; } > /dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "there is no browser: tests that look at pages will be skipped"
+
+test: lint browser
 	$(BIN)/pytest
 
 clean:

@@ -26,9 +26,9 @@ class Axis:
     ticks: tuple[float, ...]
 
     @classmethod
-    def around(cls, values: Sequence[float], *, snug: bool = False) -> "Axis":
+    def around(cls, values: Sequence[float | int], *, snug: bool = False) -> "Axis":
         """An axis that holds these values: exactly if snug, else up to the next round numbers."""
-        low, high = min(values), max(values)
+        low, high = float(min(values)), float(max(values))
         if low == high:
             low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
         step = _round_step((high - low) / 5)
@@ -37,10 +37,10 @@ class Axis:
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         ticks = [number * step for number in range(first, last + 1)]
         if not snug:
-            return cls(ticks[0], ticks[-1], tuple(ticks))
+            return cls(min(low, ticks[0]), max(high, ticks[-1]), tuple(ticks))
         return cls(low, high, tuple(tick for tick in ticks if low - 1e-9 * step <= tick <= high + 1e-9 * step))
 
-    def place(self, value: float) -> float:
+    def place(self, value: float | int) -> float:
         """Per cent of the way from low to high."""
         return 100 * (value - self.low) / (self.high - self.low)
 
@@ -65,7 +65,7 @@ def minus(text: str) -> str:
     return text.lstrip("-") if text.startswith("-") and not text.strip("-0.") else text.replace("-", "\N{MINUS SIGN}")
 
 
-def chart(x: Sequence[float], series: Mapping[str, Numbers], *, x_label: str, y_label: str) -> str:
+def chart(x: Sequence[float | int], series: Mapping[str, Numbers], *, x_label: str, y_label: str) -> str:
     """HTML of a legend and a plot; a line has a gap where there is no finite number."""
     points = {name: _points(x, values) for name, values in series.items()}
     found = [point for line in points.values() for point in line if point]
@@ -84,7 +84,7 @@ def chart(x: Sequence[float], series: Mapping[str, Numbers], *, x_label: str, y_
     )
 
 
-def _points(x: Sequence[float], values: Numbers) -> list[tuple[float, float] | None]:
+def _points(x: Sequence[float | int], values: Numbers) -> list[tuple[float, float] | None]:
     return [
         (float(px), float(py)) if py is not None and math.isfinite(py) else None
         for px, py in zip(x, values, strict=True)

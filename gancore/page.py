@@ -4,6 +4,7 @@ import math
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from fractions import Fraction
 from html import escape
 from io import BytesIO
 from itertools import pairwise
@@ -133,7 +134,7 @@ class Curves:
     """Lines over a shared x; None leaves a gap."""
 
     title: str
-    x: Sequence[float]
+    x: Sequence[float | int]
     series: Mapping[str, Numbers]
     x_label: str
     y_label: str
@@ -231,7 +232,7 @@ def picture(image: UInt8[Tensor, "3 height width"]) -> str:
     return _uri("png", [_pixels(image)])
 
 
-def animation(clip: UInt8[Tensor, "time 3 height width"], *, rate: float) -> str:
+def animation(clip: UInt8[Tensor, "time 3 height width"], *, rate: float | int | Fraction) -> str:
     """The clip, at that many frames a second and for ever, as a data URI of a lossless WebP."""
     ends = [round(1000 * count / rate) for count in range(len(clip) + 1)]
     lasting = [end - start for start, end in pairwise(ends)]

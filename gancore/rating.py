@@ -131,7 +131,7 @@ def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Prefer
 
     Raises ValueError naming a file that holds no answers, or answers to another page, or those of a rater twice.
     """
-    solution = _json(key, {"page": str, "pairs": list})
+    solution = _json(key, {"page": str, "pairs": list}, made="a page's key")
     judged: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for rater, path, answers in _raters(files, page=solution["page"]):
         for place, makers, score in _scores(answers, solution["pairs"], path):
@@ -139,11 +139,11 @@ def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Prefer
     return [preference for makers, raters in sorted(judged.items()) for preference in _preferences(makers, raters)]
 
 
-def _raters(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Path, dict[str, str]]]:
+def _raters(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     """(Name, file, answers) of each rater; who gave no name is called by the file."""
     seen: dict[str, Path] = {}
     for path in map(Path, files):
-        saved = _json(path, {"page": str, "rater": str, "answers": dict})
+        saved = _json(path, {"page": str, "rater": str, "answers": dict}, made="what a page saves")
         rater = saved["rater"] or str(path)
         if saved["page"] != page:
             raise ValueError(f"{path} answers another page than the one this key solves")
@@ -155,18 +155,18 @@ def _raters(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Pa
         yield rater, path, saved["answers"]
 
 
-def _json(path: str | Path, fields: Mapping[str, type]) -> dict[str, Any]:
+def _json(path: str | Path, fields: Mapping[str, type], *, made: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in fields.items()):
-        raise ValueError(f"{path} should hold {', '.join(fields)}, as a rating page saves it")
+        raise ValueError(f"{path} should hold {', '.join(fields)}, as {made} does")
     return content
 
 
 def _scores(
-    answers: Mapping[str, str], pairs: Sequence[Mapping[str, str]], path: Path
+    answers: Mapping[str, Any], pairs: Sequence[Mapping[str, str]], path: Path
 ) -> Iterable[tuple[int, tuple[str, str], float]]:
     """(Place of the pair, its makers in alphabetical order, 1 where the first was chosen, 0 the second, 0.5 none)."""
     for place, choice in answers.items():
@@ -190,10 +190,10 @@ def _preference(makers: tuple[str, str], rater: str, scores: Sequence[Sequence[f
     answers = [score for of_pair in scores for score in of_pair]
     share, ties = sum(means) / len(means), answers.count(0.5) / len(answers)
     low, high = wilson(share, len(means))
-    return Preference(*makers, rater, len(means), ties, share, low, high, *_agreement(scores))
+    return Preference(*makers, rater, len(means), ties, share, low, high, *agreement(scores))
 
 
-def _agreement(scores: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
+def agreement(scores: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
     """(Share of equal answers to the same pair, alpha) over the pairs with at least two answers."""
     shared = [of_pair for of_pair in scores if len(of_pair) > 1]
     if not shared:

@@ -114,8 +114,10 @@ class Browser:
         return json.loads(line)
 
     @contextmanager
-    def opened(self, path: Path, *, width: int = 1000, height: int = 800, dark: bool = False) -> Iterator["Page"]:
-        """The file in a tab of its own with storage of its own, loaded."""
+    def opened(
+        self, path: Path, *, width: int = 1000, height: int = 800, dark: bool = False, saves: Path | None = None
+    ) -> Iterator["Page"]:
+        """The file in a tab of its own with storage of its own, loaded; what it saves goes to the folder `saves`."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         page = Page(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"], context)
@@ -124,6 +126,9 @@ class Browser:
         page.call("Emulation.setEmulatedMedia", features=scheme)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.call(f"{domain}.enable")
+        if saves:
+            allowed = {"behavior": "allow", "downloadPath": str(saves)}
+            self.call("Browser.setDownloadBehavior", browserContextId=context, **allowed)
         try:
             page.go(path)
             yield page
@@ -170,6 +175,14 @@ class Page:
         """Writes a PNG of the whole page."""
         data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         path.write_bytes(b64decode(data))
+
+    def downloaded(self, folder: Path) -> Path:
+        """The one file that the page saves, or saved last, once it is whole."""
+        deadline = time.monotonic() + PATIENCE
+        while not (whole := [path for path in folder.iterdir() if path.suffix != ".crdownload"]):
+            assert time.monotonic() < deadline, "nothing was saved"
+            time.sleep(0.02)
+        return max(whole, key=lambda path: path.stat().st_mtime_ns)
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the console, and all that the page asked of any place but its own file."""

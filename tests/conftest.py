@@ -1,10 +1,12 @@
 """Every shape in a signature is checked while the tests run, however long that takes."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from browser import Browser, find, started
 from calling import Said, called
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -13,6 +15,15 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # no test depends on how busy the machine is
 
 install_import_hook(["gancore", "vidgan", "voxgan"], "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """A real browser, in which to look at pages."""
+    if (program := find()) is None:
+        pytest.skip("there is no browser: install chromium, or name one in $CHROME")
+    with started(program, tmp_path_factory.mktemp("browser")) as running:
+        yield running
 
 
 @pytest.fixture
