@@ -181,6 +181,11 @@ def test_the_kernel_distance_of_like_sets_lies_within_its_spread_of_zero():
     assert sum(each.low <= 0 <= each.high for each in found) >= 8
 
 
+def test_subsets_are_never_the_whole_of_a_small_set():
+    found = kernel_distance(drawn(6, 4), torch.zeros(50, 4))
+    assert found.low < found.value < found.high
+
+
 def test_a_subset_of_one_is_an_error():
     with pytest.raises(ValueError, match="at least 2 samples are needed, not 1"):
         kernel_distance(drawn(9, 2), drawn(9, 2), size=1)
@@ -265,6 +270,10 @@ def test_modes_are_counted():
     assert kl == pytest.approx(math.log(2))
     assert modes_hit(np.arange(6), 6) == pytest.approx((6, 1.0, 0.0))
     assert modes_hit(torch.zeros(3, dtype=torch.long), 8).kl == pytest.approx(math.log(8))
+
+
+def test_even_modes_are_never_less_than_nothing_from_uniform():
+    assert all(0 <= modes_hit(torch.arange(classes), classes).kl < 1e-12 for classes in range(1, 60))
 
 
 def test_an_impossible_class_is_named():
