@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo browser test lint clean
+.PHONY: setup demo browser weights test lint clean
 
 setup: .venv/.installed
 
@@ -45,7 +45,11 @@ browser:
 	fi; \
 	echo "there is no browser: tests that look at pages will be skipped"
 
-test: lint browser
+# Tests that need published weights skip where they cannot be had.
+weights: setup
+	-@$(BIN)/python tools/fetch_weights.py i3d transnet efficientnet lpips
+
+test: lint browser weights
 	$(BIN)/pytest
 
 clean:

@@ -21,7 +21,7 @@ class Convolution(nn.Module):
         *,
         stride: int = 1,
         groups: int = 1,
-        bounds: tuple[float, float] | None = (0, float("inf")),
+        bounds: tuple[float, float] | None = (0.0, float("inf")),
     ):
         super().__init__()
         self.kernel, self.offset = nn.Parameter(kernel, False), nn.Parameter(offset, False)

@@ -110,7 +110,7 @@ def _unit(weights: Weights, name: str, norm: str, *, stride: int = 1, bounded: b
         offset=weights[f"{norm}.bias"],
     )
     groups = len(kernel) if kernel.shape[1] == 1 else 1
-    return Convolution(kernel, offset, stride=stride, groups=groups, bounds=(0, 6) if bounded else None)
+    return Convolution(kernel, offset, stride=stride, groups=groups, bounds=(0.0, 6.0) if bounded else None)
 
 
 def _prepared(frames: UInt8[Tensor, "_batch 3 _height _width"]) -> Float[Tensor, "_batch 3 224 224"]:

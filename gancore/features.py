@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ Clips = UInt8[Tensor, "_batch _time 3 _height _width"]
 Rows = Float[Tensor, "_rows _features"]
 
 
+@runtime_checkable
 class FeatureNetwork(Protocol):
     """Clips in, features out: one row a clip, or one row a frame with the frames of a clip following each other.
 

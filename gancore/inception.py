@@ -82,9 +82,7 @@ class LPIPS(nn.Module):
 
     def __init__(self, backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]):
         super().__init__()
-        network = alexnet()
-        network.load_state_dict(dict(backbone))
-        self.layers = network.features[: TAPS[-1] + 1].eval().requires_grad_(False)
+        self.layers = _layers(backbone)
         self.heads = nn.ParameterList([heads[f"lin{index}.model.1.weight"] for index in range(len(TAPS))])
         self.heads.requires_grad_(False)
 
@@ -108,6 +106,14 @@ class LPIPS(nn.Module):
             images = layer(images)
             if index in TAPS:
                 yield F.normalize(images, dim=1)
+
+
+def _layers(backbone: Mapping[str, Tensor]) -> nn.Sequential:
+    """AlexNet as far as LPIPS looks into it."""
+    with torch.device("meta"):  # nothing is drawn that would only be overwritten
+        layers = alexnet().features[: TAPS[-1] + 1]
+    layers.load_state_dict({name: backbone[f"features.{name}"] for name in layers.state_dict()}, assign=True)
+    return layers.eval().requires_grad_(False)
 
 
 def _weighted(a: Images, b: Images, head: Float[Tensor, "1 _channels 1 1"]) -> Float[Tensor, " _batch"]:

@@ -20,7 +20,7 @@ from vidgan.transnet import TransNet
 Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
+NETWORKS: dict[str, Callable[[str | Path], nn.Module]] = {
     "i3d": I3D,
     "transnet": TransNet,
     "efficientnet": EfficientNet,
@@ -28,9 +28,14 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def open_network(name: str, *, device: str | torch.device = "cpu") -> FeatureNetwork:
-    """The network of that name on the device. Raises FileNotFoundError that says how to get its weights."""
-    return cast(FeatureNetwork, NETWORKS[name]().to(device))
+def open_network(name: str, *, file: str | Path = "", device: str | torch.device = "cpu") -> FeatureNetwork:
+    """The network of that name on the device, of the weights given or those of the cache.
+
+    Raises FileNotFoundError that says how to get them, or ValueError for another name or other weights.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network is called {name!r}: there are {', '.join(NETWORKS)}")
+    return cast(FeatureNetwork, NETWORKS[name](file).to(device))
 
 
 @dataclass(frozen=True)
