@@ -1,22 +1,29 @@
-"""Measure a predictor on held-out clips: python tools/evaluate_video.py --model runs/NAME/generator --out r.json."""
+"""Measure a model or another tool's clips: python tools/evaluate_video.py --model runs/NAME/generator --out FOLDER."""
 
 import sys
 from pathlib import Path
 
 from gancore.config import parse, user_errors
-from vidgan.evaluate import EvaluateConfig, behind_run_settings, evaluate, summary, write
+from vidgan.evaluate import EvaluateConfig, behind_run_settings, evaluate, open_trials
+from vidgan.evaluation_clips import write_ratings
+from vidgan.evaluation_report import summary, write_report
 
 
 @user_errors
 def main() -> None:
     with behind_run_settings(sys.argv[1:]) as flags:
         config = parse(EvaluateConfig, flags)
-    if config.out:
-        Path(config.out).parent.mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
-    report = evaluate(config)
+    for folder in (config.out, config.rate and Path(config.rate).parent):
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
+    trials = open_trials(config)
+    report = evaluate(config, trials)
     print(summary(report))
     if config.out:
-        write(report, config.out)
+        write_report(report, trials, config)
+    if config.rate:
+        key = write_ratings(trials, config)
+        print(f"\n{config.rate} asks people; its key, which they are not to see, is {key}")
 
 
 if __name__ == "__main__":

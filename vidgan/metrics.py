@@ -1,46 +1,139 @@
-"""Forecast scores per lead time, each mean over clips; clips are floats in [-1, 1] and scored on a range of one."""
+"""Scores of forecasts, one number a clip and lead time; clips are floats in [-1, 1] and scored on a range of one."""
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Float
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
 Clip = Float[Tensor, "batch time channels height width"]
-PerLead = Float[Tensor, " time"]
+Samples = Float[Tensor, "batch samples time channels height width"]
+PerFrame = Float[Tensor, "batch time"]
+
+MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of each scale of MS-SSIM, the finest first."""
+WINDOW = 11
+"""Side of the Gaussian window of MS-SSIM; its standard deviation is 1.5."""
+C1, C2 = 0.01**2, 0.03**2
+"""Constants of structural similarity for a range of one."""
 
 
-def mse_per_frame(predicted: Clip, true: Clip) -> PerLead:
+def mse_per_frame(predicted: Clip, true: Clip) -> PerFrame:
     """Squared error summed over the pixels and channels of a frame of range [0, 1] (the convention of OpenSTL)."""
-    return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum").mean(0)
+    return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum")
 
 
-def psnr(predicted: Clip, true: Clip) -> PerLead:
+def psnr(predicted: Clip, true: Clip) -> PerFrame:
     """Peak signal-to-noise ratio in dB of each frame, at most 100; an error of 0.1 of the range is 20 dB."""
     error = reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "mean")
-    return (-10 * error.clamp(min=1e-10).log10()).mean(0)
+    return -10 * error.clamp(min=1e-10).log10()
 
 
-def ssim(predicted: Clip, true: Clip) -> PerLead:
+def ssim(predicted: Clip, true: Clip) -> PerFrame:
     """Structural similarity (Wang et al. 2004), scikit-image's with 7x7 windows, of frames of range [0, 1]."""
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
     scores = [
         [structural_similarity(x, y, data_range=1.0, channel_axis=-1) for x, y in zip(*pair, strict=True)]
         for pair in zip(a, b, strict=True)
     ]
-    return torch.from_numpy(np.mean(scores, 0))
+    return torch.from_numpy(np.array(scores))
 
 
-def sharpness(clip: Clip) -> PerLead:
+def ms_ssim(predicted: Clip, true: Clip) -> PerFrame:
+    """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), as many of its five scales as fit the frames.
+
+    Gaussian windows of 11x11 lie wholly inside; the weights of the scales used sum to one; negative factors count as 0.
+    Raises ValueError for frames smaller than a window.
+    """
+    steps, channels = predicted.shape[1], predicted.shape[2]
+    a, b = (rearrange((clip.double() + 1) / 2, "b t c h w -> (b t c) 1 h w") for clip in (predicted, true))
+    weights = a.new_tensor(MS_WEIGHTS[: scales(*predicted.shape[-2:])])
+    result = a.new_ones(len(a))
+    for number, weight in enumerate(weights / weights.sum()):
+        luminance, structure = _similar(a, b)
+        last = number == len(weights) - 1
+        factor = (luminance * structure if last else structure).mean((1, 2, 3))
+        result = result * factor.clamp(min=0) ** weight
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return reduce(result, "(b t c) -> b t", "mean", t=steps, c=channels)
+
+
+def scales(height: int, width: int) -> int:
+    """How many scales of MS-SSIM a frame is large enough for, five at most. Raises ValueError if none."""
+    fitting = [scale for scale in range(len(MS_WEIGHTS)) if min(height, width) >> scale >= WINDOW]
+    if not fitting:
+        raise ValueError(f"ms_ssim needs frames of at least {WINDOW}x{WINDOW}, not {height}x{width}")
+    return len(fitting)
+
+
+def _similar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps of the similarity of luminance, and of contrast and structure."""
+    places = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
+    window = torch.softmax(-(places**2) / (2 * 1.5**2), 0)
+    moments = torch.cat([a, b, a * a, b * b, a * b], 1)
+    kernel = window.expand(5, 1, 1, WINDOW)
+    moments = F.conv2d(F.conv2d(moments, kernel, groups=5), kernel.mT, groups=5)
+    mean_a, mean_b, aa, bb, ab = moments.split(1, 1)
+    luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+    structure = (2 * (ab - mean_a * mean_b) + C2) / (aa - mean_a**2 + bb - mean_b**2 + C2)
+    return luminance, structure
+
+
+def sharpness(clip: Clip) -> PerFrame:
     """Mean magnitude of the image gradient of each frame, on a range of one a pixel."""
     clip = clip / 2
     down = (clip[..., 1:, :-1] - clip[..., :-1, :-1]) ** 2
     right = (clip[..., :-1, 1:] - clip[..., :-1, :-1]) ** 2
-    return reduce((down + right).sqrt(), "b t c h w -> b t", "mean").mean(0)
+    return reduce((down + right).sqrt(), "b t c h w -> b t", "mean")
 
 
-def diversity(samples: Float[Tensor, "batch samples time channels height width"]) -> PerLead:
+def motion(clip: Clip) -> Float[Tensor, "batch steps"]:
+    """Mean absolute difference of each frame from the one before it, on a range of one."""
+    return reduce((clip.diff(dim=1) / 2).abs(), "b t c h w -> b t", "mean")
+
+
+# ------------------------------------------------------------------------------------------------- several samples
+
+
+def variance(samples: Samples) -> PerFrame:
+    """Unbiased variance of the samples of one past, mean over pixels, on a range of one."""
+    return reduce((samples / 2).var(1, unbiased=True), "b t c h w -> b t", "mean")
+
+
+def diversity(samples: Samples) -> PerFrame:
     """Root mean squared difference between two samples of one past, on a range of one; 0 if all are equal."""
-    variance = (samples / 2).var(1, unbiased=True)
-    return (2 * reduce(variance, "b t c h w -> t", "mean")).sqrt()
+    return (2 * variance(samples)).sqrt()
+
+
+def crps(samples: Samples, true: Clip) -> PerFrame:
+    """Continuous ranked probability score of each pixel, mean over a frame, on a range of one; lower is better.
+
+    The fair version, whose expectation does not depend on the number of samples (Ferro 2014); the mean absolute error
+    if there is only one.
+    """
+    error = (samples - true[:, None]).abs().mean(1)
+    count = samples.shape[1]
+    if count > 1:
+        # The sum of |a - b| over all pairs, from sorted numbers: no pair is ever formed.
+        ranks = 2 * torch.arange(count, device=samples.device) - (count - 1)
+        apart = torch.einsum("n,bn...->b...", ranks.to(samples.dtype), samples.sort(1).values)
+        error = error - apart / (count * (count - 1))
+    return reduce(error / 2, "b t c h w -> b t", "mean")
+
+
+def spread_skill(variance: Tensor, squared_error: Tensor, *, samples: int) -> Tensor:
+    """Spread of the samples over the error of their mean, 1 if they are as uncertain as they should be.
+
+    Both are means over clips before the root is taken; the spread is corrected for the number of samples (Fortin et
+    al. 2014).
+    """
+    return ((1 + 1 / samples) * variance / squared_error).sqrt()
+
+
+def best_of(scores: Float[Tensor, "batch samples time"], *, highest: bool) -> PerFrame:
+    """The scores of each clip's best sample, the one that is best in the mean over its frames."""
+    means = scores.mean(2)
+    best = means.argmax(1) if highest else means.argmin(1)
+    return scores[torch.arange(len(scores), device=scores.device), best]

@@ -1,6 +1,7 @@
 """How good predictions are, frame by frame into the future."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,13 @@ import torch
 from tiny import SHAPE, batch_of, clips, predictor
 
 from gancore.config import parse
+from gancore.provenance import write_json
 from vidgan.dataset import Clips, DataConfig
-from vidgan.evaluate import EvaluateConfig, behind_run_settings, curves, evaluate, motion, scores, summary, write
+from vidgan.evaluate import EvaluateConfig, behind_run_settings, evaluate
+from vidgan.evaluation_report import summary
+from vidgan.measure import measures
+from vidgan.scores import Totals, curves, numbers
+from vidgan.video import write_clip
 
 DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
 
@@ -23,96 +29,166 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(model):
-    return evaluate(EvaluateConfig(model=str(model), data=DATA, samples=3, clips=5, batch=2))
+def config(model):
+    return EvaluateConfig(model=str(model), data=DATA, samples=3, clips=7, batch=3, networks=("colours",))
 
 
-def perfect(batch: Clips, samples: int = 2) -> dict:
-    return scores(curves(batch, batch.future[:, None].expand(-1, samples, -1, -1, -1, -1)))
+@pytest.fixture(scope="module")
+def report(config):
+    return evaluate(config)
+
+
+def scored(batch: Clips, **futures: torch.Tensor) -> dict:
+    """The scores of entrants on a batch."""
+    height, width = batch.frames.shape[-2:]
+    totals, measured = Totals(), measures(height, width)
+    totals.add(curves(batch, futures, measured))
+    samples = {name: made.shape[1] for name, made in futures.items()}
+    return numbers(totals, measured, samples=samples, pixels=batch.frames[0, 0].numel())
+
+
+def repeated(future: torch.Tensor, samples: int = 2) -> torch.Tensor:
+    return future[:, None].expand(-1, samples, -1, -1, -1, -1)
 
 
 def test_a_perfect_prediction_has_perfect_scores():
-    found = perfect(batch_of(3))
-    for name in ("mean of samples", "single samples"):
+    batch = batch_of(3)
+    found = scored(batch, model=repeated(batch.future))
+    for name in ("mean of samples", "single samples", "best of samples"):
         assert np.allclose(found["mse_per_frame"][name], 0)
         assert np.allclose(found["psnr"][name], 100)
         assert np.allclose(found["ssim"][name], 1)
-    assert np.allclose(found["sharpness_ratio"], 1)
-    assert np.allclose(found["motion_ratio"], 1)
-    assert np.allclose(found["diversity"], 0)
+        assert np.allclose(found["ms_ssim"][name], 1)
+        assert found["overall"]["psnr"][name] == {"mean": pytest.approx(100), "standard_error": pytest.approx(0)}
+    assert np.allclose(found["crps"]["all samples"], 0)
+    assert np.allclose(found["sharpness_ratio"]["single samples"], 1)
+    assert np.allclose(found["motion_ratio"]["mean of samples"], 1)
+    assert np.allclose(found["diversity"]["all samples"], 0)
 
 
 def test_rivals_without_a_model_are_scored_on_the_same_frames():
     batch = batch_of(3)
-    found = perfect(batch)["mse_per_frame"]
+    found = scored(batch, model=repeated(batch.future))
     true, last = (batch.future + 1) / 2, (batch.past[:, -1:] + 1) / 2
-    assert np.allclose(found["all black"], (true**2).sum((2, 3, 4)).mean(0))
-    assert np.allclose(found["last frame repeated"], ((true - last) ** 2).sum((2, 3, 4)).mean(0), rtol=1e-4)
+    assert np.allclose(found["mse_per_frame"]["all black"], (true**2).sum((2, 3, 4)).mean(0))
+    error = ((true - last) ** 2).sum((2, 3, 4)).mean(0)
+    assert np.allclose(found["mse_per_frame"]["last frame repeated"], error, rtol=1e-4)
+    assert {"linear extrapolation", "optical flow"} < set(found["ssim"])
+    assert np.allclose(found["crps"]["last frame repeated"], (true - last).abs().mean((0, 2, 3, 4)), rtol=1e-4)
 
 
-def test_the_mean_of_samples_is_scored_apart_from_single_ones():
+def test_the_mean_of_samples_is_scored_apart_from_single_ones_and_the_best():
     batch = Clips(torch.zeros(1, 3, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
-    futures = torch.stack([torch.full((1, 1, 1, 8, 8), value) for value in (-0.2, 0.2)], 1)
-    found = scores(curves(batch, futures))
+    futures = torch.stack([torch.full((1, 1, 1, 8, 8), value) for value in (-0.2, 0.2, 0.02)], 1)
+    found = scored(batch, model=futures[:, :2])
     assert np.allclose(found["psnr"]["mean of samples"], 100)
     assert np.allclose(found["psnr"]["single samples"], 20)
-    assert np.allclose(found["diversity"], 0.2)
+    assert np.allclose(found["diversity"]["all samples"], 0.2)
+    assert np.allclose(scored(batch, model=futures)["psnr"]["best of samples"], 40)
+    assert "ms_ssim" not in found  # frames smaller than its window
 
 
-def test_motion_is_the_mean_change_from_frame_to_frame():
-    clip = torch.stack([torch.full((1, 1, 4, 4), value) for value in (-1.0, 0.0, 0.5)], 1)
-    assert motion(clip).tolist() == [0.5, 0.25]
+def test_samples_as_far_apart_as_their_mean_is_wrong_are_as_uncertain_as_they_should_be():
+    torch.manual_seed(0)
+    batch = Clips(torch.randn(1, 3, 1, 64, 64), torch.zeros(1, dtype=torch.long), 2)
+    found = scored(batch, model=torch.randn(1, 4, 1, 1, 64, 64))
+    assert found["spread_skill"]["all samples"] == [pytest.approx(1, abs=0.05)]
+
+
+def test_two_entrants_are_told_apart_by_name():
+    batch = batch_of(2)
+    found = scored(batch, model=repeated(batch.future), predictions=torch.zeros_like(batch.future)[:, None])
+    assert set(found["psnr"]) >= {"model, single samples", "predictions, prediction", "last frame repeated"}
+    assert found["psnr"]["model, mean of samples"] > found["psnr"]["predictions, prediction"]
+    assert set(found["diversity"]) == {"model, all samples"}
 
 
 def test_ratios_to_what_does_not_move_are_left_open():
     still = Clips(torch.zeros(1, 5, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
-    assert perfect(still)["motion_ratio"] == [None] * 3
+    assert scored(still, model=repeated(still.future))["motion_ratio"]["single samples"] == [None] * 3
     moving = clips(2, frames=3, height=8, width=8)[None]
-    assert scores(curves(still, moving))["motion_ratio"] == [None] * 3
+    assert scored(still, model=moving)["motion_ratio"]["single samples"] == [None] * 3
 
 
 def test_the_report_names_its_protocol(report):
     protocol = report["protocol"]
-    assert {name: protocol[name] for name in ("split", "context", "future", "clips", "samples", "seed")} == {
-        "split": "held-out", "context": 2, "future": 3, "clips": 5, "samples": 3, "seed": 0,
-    }  # fmt: skip
+    wanted = {"task": "prediction", "split": "held-out", "context": 2, "future": 3, "clips": 7, "seed": 0}
+    assert {name: protocol[name] for name in wanted} == wanted
+    assert protocol["samples"] == {"model": 3}
     assert protocol["data"]["source"] == "moving-mnist"
     assert "summed over the pixels" in protocol["conventions"]["mse_per_frame"]
-    assert all(len(curve) == 3 for metric in ("mse_per_frame", "psnr", "ssim") for curve in report[metric].values())
+    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps"):
+        assert all(len(curve) == 3 for curve in report[metric].values())
+    assert {"software", "seed", "data"} <= set(report["provenance"])
 
 
-def test_scores_do_not_depend_on_how_many_clips_go_at_a_time(model, report):
-    whole = evaluate(EvaluateConfig(model=str(model), data=DATA, samples=3, clips=5, batch=5))
-    for metric in ("mse_per_frame", "psnr", "ssim"):
+def test_sets_of_whole_clips_are_compared_with_the_true_ones(report):
+    (network,) = report["sets"].values()
+    assert set(network["scores"]) == {"samples", "last frame repeated"}
+    assert network["scores"]["samples"]["frechet_distance"] > 0
+    assert {"kernel_distance", "precision", "recall", "coverage"} < set(network["scores"]["samples"])
+    protocol = network["protocol"]
+    assert (protocol["frames"], protocol["context"]) == (5, "in front of every future")
+    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 7)
+
+
+def test_what_is_judged_as_a_set_may_leave_out_the_past_and_take_in_more_samples(config):
+    found = evaluate(replace(config, with_past=False, judged=2))
+    protocol = found["sets"]["mean colours of 4x8x8 boxes"]["protocol"]
+    assert (protocol["frames"], protocol["context"]) == (3, "left out")
+    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 14)
+
+
+def test_scores_do_not_depend_on_how_many_clips_go_at_a_time(config, report):
+    whole = evaluate(replace(config, batch=7))
+    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps", "sharpness_ratio", "motion_ratio", "diversity"):
         for name, curve in report[metric].items():
             assert curve == pytest.approx(whole[metric][name], rel=1e-4), f"{metric} of {name}"
-    for name in ("sharpness_ratio", "motion_ratio", "diversity"):
-        assert report[name] == pytest.approx(whole[name], rel=1e-4)
+    for name, network in report["sets"].items():
+        assert network["scores"]["samples"] == pytest.approx(whole["sets"][name]["scores"]["samples"], rel=1e-3)
+    assert whole["provenance"] == report["provenance"]
 
 
-def test_all_held_out_clips_are_measured_where_there_are_fewer_than_asked_for(model, tmp_path):
+def test_a_second_evaluation_gives_the_same(config, report):
+    assert evaluate(config) == report
+
+
+def test_all_held_out_clips_are_measured_where_there_are_fewer_than_asked_for(config, tmp_path):
     np.save(tmp_path / "videos.npy", np.random.default_rng(0).integers(0, 255, (2, 12, 16, 16), np.uint8))
-    data = DataConfig(**vars(DATA) | {"source": str(tmp_path), "held_out": 1.0})
-    assert evaluate(EvaluateConfig(model=str(model), data=data, samples=1))["protocol"]["clips"] == 4
+    data = replace(DATA, source=str(tmp_path), held_out=1.0)
+    assert evaluate(replace(config, data=data, samples=1, clips=256))["protocol"]["clips"] == 4
+    assert evaluate(replace(config, data=data, samples=1, limit=2))["protocol"]["clips"] == 2
 
 
-def test_one_sample_has_no_diversity(model):
-    report = evaluate(EvaluateConfig(model=str(model), data=DATA, samples=1, clips=2))
-    assert report["diversity"] is None
-    assert "difference between samples" not in summary(report)
+def test_one_sample_is_a_prediction_without_diversity(config):
+    found = evaluate(replace(config, samples=1, clips=2))
+    assert found["diversity"] == found["spread_skill"] == {}
+    assert "prediction" in found["ssim"]
+    assert "difference between samples" not in summary(found)
+
+
+def test_the_best_median_and_worst_clips_are_named(report):
+    chosen = [case for kind in ("best", "median", "worst") for case in report["cases"][kind]]
+    assert len({case["number"] for case in chosen}) == 6
+    scores = [case["ssim"] for case in chosen]
+    assert scores == sorted(scores, reverse=True)
+    assert chosen[0]["clip"].startswith("clip ")
 
 
 def test_a_report_is_json_that_reads_back(report, tmp_path):
-    write(report, tmp_path / "report.json")
+    write_json(report, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == report
 
 
 def test_the_summary_has_a_row_for_each_forecast_and_a_column_for_each_lead_time(report):
     lines = summary(report).splitlines()
-    assert lines[0] == "moving-mnist, held out: 5 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
-    assert sum(line.startswith("last frame repeated") for line in lines) == 3
+    assert lines[0] == "moving-mnist, held out: 7 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
+    assert sum(line.startswith("optical flow") for line in lines) == 7
     heading = next(line for line in lines if line.startswith("SSIM"))
     assert heading.split() == ["SSIM", "1", "2", "3", "mean"]
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
 
 
 def test_data_settings_come_from_the_run_below_files_and_flags(model, tmp_path):
@@ -129,11 +205,36 @@ def test_a_model_that_lies_in_no_run_leaves_the_data_to_the_flags(tmp_path):
         assert parse(EvaluateConfig, flags).data == DataConfig(height=32)
 
 
-def test_clips_of_other_channels_than_the_model_knows_are_refused(model):
-    with pytest.raises(ValueError, match=r"data\.channels is 3, and .* knows 1"):
-        evaluate(EvaluateConfig(model=str(model), data=DataConfig(**vars(DATA) | {"channels": 3})))
+WRONG = {
+    "other channels": ({"data": replace(DATA, channels=3)}, r"data\.channels is 3, and .* knows 1"),
+    "no past": ({"data": replace(DATA, context=0)}, r"data\.context is 0, and .* predicts: without a past"),
+    "an unknown network": ({"networks": ("vgg",)}, "networks: vgg is none of auto, none, colours, i3d"),
+    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and 5 are to be judged|fetch_weights.py i3d"),
+    "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
+    "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
+    "nothing to measure": ({"model": ""}, "model is required, or predictions with truth"),
+    "half of a pair": ({"truth": "clips"}, "predictions and truth go together"),
+    "a file to write into": ({"out": "report.json"}, "out is a folder"),
+}
 
 
-def test_without_a_past_there_is_nothing_to_evaluate():
-    with pytest.raises(ValueError, match=r"data\.context"):
-        EvaluateConfig(model="model", data=DataConfig(context=0))
+@pytest.mark.parametrize("mistake", WRONG)
+def test_what_does_not_fit_is_refused(config, mistake, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
+    changes, complaint = WRONG[mistake]
+    with pytest.raises((ValueError, FileNotFoundError), match=complaint):
+        evaluate(replace(config, **changes))
+
+
+def test_by_default_the_report_says_how_to_get_what_it_lacks(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
+    found = evaluate(replace(config, networks=("auto",), samples=1, clips=2))
+    assert list(found["sets"]) == ["mean colours of 4x8x8 boxes"]
+    assert found["lacking"][0].startswith("FVD is not there: ")
+    assert found["lacking"][0] in summary(found)
+
+
+def test_a_folder_that_holds_clips_is_not_saved_into(config, tmp_path):
+    write_clip(tmp_path / "older.npy", torch.zeros(2, 1, 4, 4, dtype=torch.uint8), rate=1)
+    with pytest.raises(ValueError, match=r"save: .* is not empty"):
+        evaluate(replace(config, save=str(tmp_path)))
