@@ -33,14 +33,18 @@ class Tracker(Protocol):
 
 
 class JsonLines:
-    """A tracker that appends one JSON object a line; numbers that are not finite are null, as JSON has none."""
+    """A tracker that appends one JSON object a line; numbers that are not finite are null, as JSON has none.
+
+    Words are kept too.
+    """
 
     def __init__(self, path: Path):
         self.path = path
 
-    def log(self, step: int, values: Mapping[str, float | int]) -> None:
+    def log(self, step: int, values: Mapping[str, float | int | str]) -> None:
         assert "step" not in values
-        record = {"step": step} | {name: value if math.isfinite(value) else None for name, value in values.items()}
+        kept = {name: value for name, value in values.items() if isinstance(value, str) or math.isfinite(value)}
+        record = {"step": step, **dict.fromkeys(values), **kept}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -64,7 +64,16 @@ class TrainConfig:
     """Steps from one line of stats.jsonl to the next."""
 
     preview_every: int = 500
-    """Steps from one sample sheet and held-out measurement to the next; 0 for none."""
+    """Steps from one sample sheet to the next; 0 for none."""
+
+    evaluate_every: int = 500
+    """Steps from one evaluation of the average on held-out data to the next, and at the last step; 0 for none."""
+
+    best: str = ""
+    """Which held-out score the average in best/ has the best of, such as "lowest held_out/mse"; empty for the usual."""
+
+    health_every: int = 200
+    """Steps from one look at how healthy both players are to the next; 0 watches the losses and gradients alone."""
 
     checkpoint_every: int = 500
     """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
@@ -74,6 +83,9 @@ class TrainConfig:
 
     minutes: float = 0.0
     """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
+
+    curves: bool = True
+    """Draw curves.png with every checkpoint, but for at most a hundredth of the time."""
 
     tensorboard: bool = False
     """Also write TensorBoard events."""
@@ -87,6 +99,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must lie in [0, 1), got {self.average}")
+        if self.best and not self.best.startswith(("lowest ", "highest ")):
+            raise ValueError(f'best must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best!r}')
 
     def lr_share(self, step: int) -> float:
         """The share of the learning rates in force at a step."""

@@ -5,10 +5,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
+from typing import Any, Literal, cast, get_args
 
 import torch
 from accelerate import Accelerator
@@ -21,58 +21,16 @@ from torch.utils.data import DataLoader
 from gancore import checkpoint
 from gancore.config import save
 from gancore.data import Draws, EndlessBatches, mix
+from gancore.game import Batch, Evaluation, Objective, Preview, Turn
+from gancore.health import not_finite
 from gancore.hub import HubModel
-from gancore.report import JsonLines, TensorBoard, Trackers
+from gancore.record import Best, Record
 from gancore.schedule import TrainConfig
 from gancore.signals import leave_signals_to_parent, stop_signals
+from gancore.vitals import Observable, some_items, vital_signs
 
 Player = Literal["discriminator", "generator"]
 PLAYERS: tuple[Player, ...] = get_args(Player)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Where training stands, and the random numbers of one player's turn."""
-
-    step: int
-    progress: float
-    """Share of the training that is done, in [0, 1]."""
-    draws: Draws
-    mean: Callable[[Tensor], Tensor] = torch.clone
-    """Averages a number over the processes; all of them must ask."""
-
-
-@runtime_checkable
-class Batch(Protocol):
-    """What the objective is played on."""
-
-    def __len__(self) -> int: ...
-
-    def to(self, device: torch.device) -> "Batch": ...
-
-
-@runtime_checkable
-class Objective(Protocol):
-    """A game: the weighted terms of both players by name, whose sum is what each minimises."""
-
-    @property
-    def parts(self) -> Sequence[str]:
-        """Parts of the generator that move one after the other, each by its `<part>_terms`; none if it moves whole."""
-
-    def discriminator_terms(
-        self, generator: nn.Module, discriminator: nn.Module, batch: Any, turn: Turn
-    ) -> Mapping[str, Tensor]: ...
-
-    def generator_terms(
-        self, generator: nn.Module, discriminator: nn.Module, batch: Any, turn: Turn
-    ) -> Mapping[str, Tensor]: ...
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        """What is done to the discriminator's weights after each of its updates, such as clipping them."""
-
-
-Preview = Callable[[nn.Module, int, Path], Mapping[str, float]]
-"""Shows what the averaged generator does: (generator, step, folder) -> metrics; runs in the main process alone."""
 
 
 class Trainer:
@@ -89,13 +47,15 @@ class Trainer:
         dataset: Sized,
         collate: Callable[[Sequence[Any]], Batch],
         workers: int = 0,
+        held_out: Sized | None = None,
         preview: Preview | None = None,
+        evaluation: Evaluation | None = None,
         accelerator: Accelerator,
     ):
-        """Raises ValueError if the batch cannot be shared out evenly."""
-        self.run, self.config, self.objective, self.preview = run, config, objective, preview
-        self.accelerator = accelerator
-        self.dataset, self.collate, self.workers = dataset, collate, workers
+        """Items of `held_out` show how healthy the game is. Raises ValueError if the batch cannot be shared evenly."""
+        self.run, self.config, self.objective, self.accelerator = run, config, objective, accelerator
+        self.dataset, self.collate, self.workers, self.held_out = dataset, collate, workers, held_out
+        self.preview, self.evaluation = preview, evaluation
         parts = accelerator.num_processes * config.accumulate
         if config.batch % parts:
             raise ValueError(
@@ -149,28 +109,29 @@ class Trainer:
         batches = iter(self._loader())
         bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True, mininterval=1.0)
         seen: defaultdict[str, list[float]] = defaultdict(list)
-        with stop_signals() as stop, bar, self._trackers() as trackers:
-            while self.step < config.steps:
+        with stop_signals() as stop, bar, self._record() as record:
+            while not self._over():
                 for name, value in self.play(batches).items():
                     seen[name].append(value)
                 self.step += 1
-                speed = config.batch * (self.step - first) / (time.monotonic() - begun)
-                if self.step % config.log_every == 0:
+                numbers = self._look(record)
+                if self._due(config.log_every):
                     shown = {name: fmean(values) for name, values in seen.items()}
                     seen.clear()
+                    speed = config.batch * (self.step - first) / (time.monotonic() - begun)
                     bar.set_postfix({"samples/s": f"{speed:.1f}"} | _short(shown))
-                    trackers.log(self.step, shown | {"lr_share": config.lr_share(self.step - 1), "speed": speed})
+                    numbers |= shown | {"lr_share": config.lr_share(self.step - 1), "speed": speed}
                 bar.update()
-                if config.preview_every and self.step % config.preview_every == 0:
-                    trackers.log(self.step, self._show())
+                if record and numbers:
+                    record.log(self.step, numbers)
                 late = config.minutes and time.monotonic() - begun > 60 * config.minutes
                 if self._any(bool(stop or late)):
                     break
-                if self.step % config.checkpoint_every == 0 and self.step < config.steps:
-                    self.save()
-        if self.step > first:
-            self.save()
-        return self.step >= config.steps
+                if self._due(config.checkpoint_every) and not self._over():
+                    self.save(record)
+            if self.step > first:
+                self.save(record, last=True)
+        return self._over()
 
     def play(self, batches: Iterator[Batch]) -> dict[str, float]:
         """One step's terms: the discriminator's updates, each on new batches, then the generator's on the last."""
@@ -210,11 +171,10 @@ class Trainer:
             for name, term in terms.items():
                 name = f"{only or player}/{name}"
                 total[name] = total.get(name, 0) + term.detach() / len(parts)
-        means = self._mean(total)
-        self._check(means)
         self._share_gradients(moving)
-        if self.config.clip_gradients:
-            nn.utils.clip_grad_norm_(moving.parameters(), self.config.clip_gradients)
+        norm = self._limit_gradients(moving)
+        means = self._mean(total | {f"gradient/{only or player}": norm})
+        self._check(means, moving)
         for group in optimizer.param_groups:
             group["lr"] = getattr(self.config, f"{player}_lr") * self.config.lr_share(self.step)
         optimizer.step()
@@ -229,10 +189,18 @@ class Trainer:
     def _over_processes(self, number: Tensor) -> Tensor:
         return self.accelerator.reduce(number, reduction="mean")
 
-    def _check(self, terms: Mapping[str, float]) -> None:
-        for name, value in terms.items():
+    def _check(self, means: Mapping[str, float], moving: nn.Module) -> None:
+        for name, value in means.items():
             if not math.isfinite(value):
-                raise ValueError(f"step {self.step}: {name} is {value}; the last checkpoint is untouched")
+                where = f" in {not_finite(moving, gradients=True)}" if name.startswith("gradient/") else ""
+                raise ValueError(f"step {self.step}: {name} is {value}{where}; the last checkpoint is untouched")
+
+    def _limit_gradients(self, network: nn.Module) -> Tensor:
+        """The norm of the network's gradient, which is scaled down to its limit if there is one."""
+        norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+        if self.config.clip_gradients:
+            nn.utils.clip_grads_with_norm_(network.parameters(), self.config.clip_gradients, norm)
+        return norm
 
     def _share_gradients(self, network: nn.Module) -> None:
         """Averages the gradients over the processes in one exchange.
@@ -282,32 +250,84 @@ class Trainer:
     # --------------------------------------------------------------------------------- what a run leaves behind
 
     @contextmanager
-    def _trackers(self) -> Iterator[Trackers]:
-        main = self.accelerator.is_main_process
-        tensorboard = [TensorBoard(self.run)] if self.config.tensorboard and main else []
-        trackers = Trackers([JsonLines(self.run / "stats.jsonl"), *tensorboard] if main else [])
-        trackers.truncate_after(self.step)
+    def _record(self) -> Iterator[Record | None]:
+        """What the run says of itself goes there; None in processes other than the main one."""
+        if not self.accelerator.is_main_process:
+            yield None
+            return
+        best = Best(self.config.best or self.evaluation.best) if self.evaluation else None
+        record = Record(self.run, step=self.step, best=best, tensorboard=self.config.tensorboard)
         try:
-            yield trackers
+            yield record
         finally:
-            trackers.close()
+            record.close()
 
-    def _show(self) -> Mapping[str, float]:
-        """What the preview of the averaged generator measures; nothing in processes other than the main one."""
-        metrics: Mapping[str, float] = {}
-        if self.preview is not None and self.accelerator.is_main_process:
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    def _over(self) -> bool:
+        return self.step >= self.config.steps
+
+    def _look(self, record: Record | None) -> dict[str, float]:
+        """What is measured at this step by the main process; the others wait for it."""
+        observe, show = self._due(self.config.health_every), self._due(self.config.preview_every)
+        evaluate = self._due(self.config.evaluate_every) or bool(self.config.evaluate_every and self._over())
+        if not (observe or show or evaluate):
+            return {}
+        numbers: dict[str, float] = {}
+        if record:
             with torch.no_grad():
-                metrics = self.preview(self.averaged, self.step, self.run / "samples")
+                numbers |= self._vital_signs() if observe else {}
+                numbers |= self._evaluated(record) if evaluate else {}
+                if show and self.preview is not None:
+                    self.preview(self.averaged, self.step, self.run / "samples")
         self.accelerator.wait_for_everyone()
-        return metrics
+        return numbers
 
-    def save(self) -> None:
-        """Writes a checkpoint to resume from, and the averaged generator to use."""
+    def _vital_signs(self) -> dict[str, float]:
+        """What a few items show of both players, once the discriminator has begun to play."""
+        if not isinstance(self.objective, Observable) or not self.optimizers["discriminator"].state:
+            return {}
+        some = partial(some_items, collate=self.collate, size=self.micro_batch, device=self.accelerator.device)
+        with self.accelerator.autocast():
+            return vital_signs(
+                self.objective,
+                self.generator,
+                self.discriminator,
+                seen=some(self.dataset, mix(self.config.seed, 5, self.step)),
+                unseen=None if self.held_out is None else some(self.held_out, mix(self.config.seed, 6, self.step)),
+                draws=Draws(mix(self.config.seed, 7, self.step), device=self.accelerator.device),
+            )
+
+    def _evaluated(self, record: Record) -> Mapping[str, float]:
+        """The scores of the averaged generator, which is kept if they are the best so far."""
+        if self.evaluation is None or record.best is None:
+            return {}
+        scores = self.evaluation(self.averaged)
+        if record.best.improved(scores):
+            self.averaged.save_pretrained(self.run / "best")
+        return scores
+
+    def save(self, record: Record | None = None, *, last: bool = False) -> None:
+        """Writes a checkpoint to resume from, and the averaged generator to use; and the curves of a record.
+
+        Raises ValueError, and writes nothing, if a number in it is not finite.
+        """
+        self._check_state()
         if self.accelerator.is_main_process:
             # In this order a kill in between is made good: the run resumes from before and writes both again.
             self.averaged.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep=self.config.keep)
+        if record and self.config.curves:
+            record.draw(last=last)
         self.accelerator.wait_for_everyone()
+
+    def _check_state(self) -> None:
+        for name, network in {"generator": self.generator, "discriminator": self.discriminator}.items():
+            if where := not_finite(network):
+                raise ValueError(
+                    f"step {self.step}: {where} of the {name} is not finite; the last checkpoint is untouched"
+                )
 
     def resume(self) -> bool:
         """Whether there was a whole checkpoint to go on from. Raises ValueError if it is of another architecture."""
@@ -344,4 +364,6 @@ def conduct(trainer: Trainer, settings: Any) -> str:
 
 
 def _short(terms: Mapping[str, float]) -> dict[str, str]:
-    return {f"{name[0]}:{name.partition('/')[2]}": f"{value:.3g}" for name, value in terms.items()}
+    """The terms for the progress bar."""
+    named = {name: name.partition("/") for name in terms}
+    return {f"{a[0]}:{b}": f"{terms[name]:.3g}" for name, (a, _, b) in named.items() if a != "gradient"}

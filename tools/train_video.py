@@ -10,7 +10,7 @@ from gancore.launch import accelerator, finish
 from gancore.trainer import Trainer, conduct
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import collate, open_dataset
-from vidgan.preview import Preview
+from vidgan.preview import Evaluation, Preview
 
 
 @user_errors
@@ -31,7 +31,9 @@ def main() -> None:
         dataset=train_set,
         collate=partial(collate, context=config.data.context),
         workers=config.data.workers,
+        held_out=held_out,
         preview=Preview(dataset=held_out, context=config.data.context),
+        evaluation=Evaluation(dataset=held_out, context=config.data.context),
         accelerator=processes,
     )
     processes.print(conduct(trainer, config))

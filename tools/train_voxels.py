@@ -9,7 +9,7 @@ from gancore.launch import accelerator, finish
 from gancore.trainer import Trainer, conduct
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
 from voxgan.dataset import VoxelDataset, collate, held_out
-from voxgan.preview import Preview
+from voxgan.preview import Evaluation, Preview
 
 
 @user_errors
@@ -31,7 +31,9 @@ def main() -> None:
         dataset=train_set,
         collate=collate,
         workers=config.data.workers,
-        preview=Preview(dataset=unseen) if unseen else None,
+        held_out=unseen,
+        preview=Preview(dataset=unseen),
+        evaluation=Evaluation(dataset=unseen, pictures=config.encoder.kind != "none") if unseen else None,
         accelerator=processes,
     )
     processes.print(conduct(trainer, config))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from gancore.augment import Augment
 from gancore.data import Draws
+from gancore.game import Turn
 from gancore.layers import halve
 from gancore.losses import PairName, Penalties, adversarial_pair, clip_weights_, faded, instance_noise
-from gancore.trainer import Turn
 from vidgan.dataset import Clips
 from vidgan.discriminators import Glimpse, Scores, VideoDiscriminator
 from vidgan.generator import FramePredictor, VideoGenerator
@@ -24,6 +24,8 @@ NEAR = 0.3
 """Distance in pixels below which paths are as good as equal."""
 
 Generator = FramePredictor | VideoGenerator
+Frames = Float[Tensor, "batch time channels height width"]
+Totals = Float[Tensor, " batch"]
 Futures = Float[Tensor, "batch samples time channels height width"]
 
 
@@ -137,6 +139,26 @@ class VideoObjective:
         """Clips the discriminators' weights if so asked."""
         if self.clip_weights:
             clip_weights_(discriminator, self.clip_weights)
+
+    # ------------------------------------------------------------------------------------------------- looked at
+
+    def true(self, batch: Clips) -> Frames:
+        """The true futures, or whole clips where there is no past."""
+        return batch.future
+
+    def made(self, generator: Generator, batch: Clips, draws: Draws, *, samples: int) -> Futures:
+        """Futures of the batch's pasts, or whole clips of its classes."""
+        return imagine(generator, batch, draws, samples=samples)
+
+    def judged(
+        self, discriminator: VideoDiscriminator, batch: Clips, outputs: Frames, draws: Draws
+    ) -> Float[Tensor, " batch"]:
+        """The sum of both discriminators' scores of these futures after the batch's pasts."""
+        clips = torch.cat([batch.past, outputs], 1)
+        glimpse = discriminator.glimpse(draws, len(batch), frames=clips.shape[1], context=batch.context)
+        return torch.stack(discriminator(clips, glimpse, batch.labels)).sum(0)
+
+    # ------------------------------------------------------------------------------------------------- its parts
 
     def _far(self, mean: Tensor, true: Tensor) -> Tensor:
         """The distance of two futures, a mean over pixels and over scales."""

@@ -7,10 +7,12 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.augment import Augment
+from gancore.data import Draws
+from gancore.game import Turn
 from gancore.losses import (
     PairName,
     Penalties,
@@ -20,7 +22,7 @@ from gancore.losses import (
     instance_noise,
     kl_to_standard_normal,
 )
-from gancore.trainer import Turn
+from voxgan.augment import VoxelAugment
 from voxgan.dataset import Objects
 from voxgan.discriminator import VoxelDiscriminator
 from voxgan.encoder import Posterior
@@ -29,6 +31,9 @@ from voxgan.networks import ImageToVoxels
 
 Generator = ImageToVoxels | VoxelGenerator
 Scalar = Float[Tensor, ""]
+Scores = Float[Tensor, " batch"]
+Solids = Float[Tensor, "batch x y z"]
+Made = Float[Tensor, "batch samples x y z"]
 RECONSTRUCTIONS = ("mean_bce", "sum_bce", "norm", "soft_iou")
 
 
@@ -88,7 +93,7 @@ class VoxelObjective:
     label_dropout: float = 0.2
     """Share of objects whose class the generator is not told, so that it learns to do without."""
 
-    augment: Augment = field(default_factory=lambda: Augment(fill=0.0, brightness=0.0, contrast=0.0, saturation=0.0))
+    augment: VoxelAugment = field(default_factory=VoxelAugment)
     """Differentiable augmentation of all that the discriminator sees."""
 
     instance_noise: float = 0.0
@@ -96,8 +101,6 @@ class VoxelObjective:
 
     def __post_init__(self) -> None:
         adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
-        if self.augment.brightness or self.augment.contrast or self.augment.saturation:
-            raise ValueError("augment: brightness, contrast and saturation have no meaning for voxels; set them to 0")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -168,6 +171,24 @@ class VoxelObjective:
             discriminator.accuracy.copy_(right / count)
             discriminator.measured.zero_()
 
+    # ---------------------------------------------------------------------------------------------------- looked at
+
+    def true(self, batch: Objects) -> Solids:
+        """The objects themselves."""
+        return batch.occupancy
+
+    def made(self, generator: Generator, batch: Objects, draws: Draws, *, samples: int) -> Made:
+        """Objects from noise of the classes of the batch, as the discriminator gets them."""
+        network = generator.generator if isinstance(generator, ImageToVoxels) else generator
+        labels = None if network.embedding is None else batch.labels.repeat_interleave(samples)
+        objects = network(network.draw(draws, len(batch) * samples), labels).sigmoid()
+        return rearrange(objects, "(b n) x y z -> b n x y z", n=samples)
+
+    def judged(self, discriminator: VoxelDiscriminator, batch: Objects, outputs: Solids, draws: Draws) -> Scores:
+        """The discriminator's scores of these objects as ones of the batch's classes."""
+        del draws
+        return discriminator(outputs, None if discriminator.projection is None else batch.labels)
+
     # --------------------------------------------------------------------------------------------------- the terms
 
     def _posterior(self, generator: ImageToVoxels, batch: Objects, turn: Turn) -> Posterior:
@@ -206,11 +227,10 @@ class VoxelObjective:
 
     def _shown(self, real: Tensor, fake: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
         """Real and generated objects as the discriminator gets them, changed alike."""
-        change = self.augment.draw(turn.draws, len(real))
+        placing = self.augment.draw(turn.draws, len(real))
         std = faded(self.instance_noise, turn.progress)
         real, fake = (
-            instance_noise(self.augment.apply(grid[:, None], change)[:, 0], turn.draws, std=std)
-            for grid in (real, fake)
+            instance_noise(self.augment.apply(solids, placing), turn.draws, std=std) for solids in (real, fake)
         )
         return real, fake
 

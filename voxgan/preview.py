@@ -13,11 +13,12 @@ from torch import Tensor
 from gancore.data import Draws, Sample
 from gancore.report import save_png, sheet
 from voxgan.camera import Camera
+from voxgan.coverage import coverage, minimum_matching_distance
 from voxgan.dataset import Objects, VoxelDataset, collate
-from voxgan.generator import VoxelGenerator
 from voxgan.mesh import from_occupancy
 from voxgan.networks import ImageToVoxels
-from voxgan.overlap import iou_at, spread
+from voxgan.objective import Generator
+from voxgan.overlap import iou_at, pairwise_iou, spread
 from voxgan.render import over, view
 
 SEED = 0
@@ -33,33 +34,70 @@ THRESHOLDS = (0.3, 0.4, 0.5)
 class Preview:
     """Called in training with the averaged generator; the objects, views and latents are the same every time."""
 
-    dataset: VoxelDataset
-    objects: int = 64
+    dataset: VoxelDataset | None
+    """Held-out objects; without any, objects from noise alone are shown."""
 
     @torch.no_grad()
-    def __call__(self, generator: ImageToVoxels | VoxelGenerator, step: int, folder: Path) -> Mapping[str, float]:
-        """Writes step-<n>.png and returns the scores; changes nothing in the generator."""
+    def __call__(self, generator: Generator, step: int, folder: Path) -> None:
+        """Writes step-<n>.png; changes nothing in the generator."""
         folder.mkdir(parents=True, exist_ok=True)
-        device = next(generator.parameters()).device
-        network = generator.generator if isinstance(generator, ImageToVoxels) else generator
-        made = network(network.draw(Draws(SEED, device=device), GENERATED)).sigmoid().cpu()
-        scores = {"generated/filled": float((made > 0.5).float().mean()), "generated/distance": spread(made > 0.5)}
         rows: list[Tensor] = []
-        if isinstance(generator, ImageToVoxels):
-            batch = self._batch().to(device)
-            likely = {count: reconstructed(generator, batch, count) for count in {1, batch.views.shape[1]}}
-            for count, probabilities in sorted(likely.items()):
-                overlaps = iou_at(probabilities, batch.occupancy.cpu() > 0, THRESHOLDS).mean(0).tolist()
-                scores |= {f"held_out/iou@{t}/{count}_views": iou for t, iou in zip(THRESHOLDS, overlaps, strict=True)}
-            rows = rows_of(batch, likely[max(likely)])
+        if self.dataset and isinstance(generator, ImageToVoxels):
+            batch = some(self.dataset, SHOWN).to(device_of(generator))
+            rows = rows_of(batch, reconstructed(generator, batch, batch.views.shape[1]))
         columns = len(rows[0]) if rows else 8
-        gallery = torch.stack([pictured(one.numpy(), CAMERAS[0]) for one in made])
+        gallery = torch.stack([pictured(one.numpy(), CAMERAS[0]) for one in from_noise(generator, GENERATED)])
         save_png(sheet([*rows, *gallery.split(columns)]), folder / f"step-{step:08d}.png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Scores of the averaged generator beside held-out objects; objects, views and latents are the same every time."""
+
+    dataset: VoxelDataset
+    pictures: bool
+    """Whether the generator makes objects from pictures, not from noise alone."""
+    objects: int = 64
+
+    @property
+    def best(self) -> str:
+        """The score that counts."""
+        return "highest held_out/iou@0.4/1_views" if self.pictures else "lowest held_out/mmd"
+
+    @torch.no_grad()
+    def __call__(self, generator: Generator) -> Mapping[str, float]:
+        """IoU of reconstructions by views and threshold, and how objects from noise lie among the held-out ones."""
+        batch = some(self.dataset, self.objects).to(device_of(generator))
+        true, made = batch.occupancy.cpu() > 0, from_noise(generator, len(batch)) > 0.5
+        apart = 1 - pairwise_iou(made, true)
+        scores = {
+            "generated/filled": float(made.float().mean()),
+            "generated/distance": spread(made),
+            "held_out/mmd": minimum_matching_distance(apart),
+            "held_out/cov": coverage(apart),
+        }
+        if isinstance(generator, ImageToVoxels):
+            for count in sorted({1, batch.views.shape[1]}):
+                overlaps = iou_at(reconstructed(generator, batch, count), true, THRESHOLDS).mean(0).tolist()
+                scores |= {f"held_out/iou@{t}/{count}_views": iou for t, iou in zip(THRESHOLDS, overlaps, strict=True)}
         return scores
 
-    def _batch(self) -> Objects:
-        count = min(self.objects, len(self.dataset))
-        return collate([self.dataset[Sample(number * len(self.dataset) // count, SEED)] for number in range(count)])
+
+def some(dataset: VoxelDataset, count: int) -> Objects:
+    """So many objects from all over the data set, or all if there are fewer."""
+    count = min(count, len(dataset))
+    return collate([dataset[Sample(number * len(dataset) // count, SEED)] for number in range(count)])
+
+
+def device_of(generator: Generator) -> torch.device:
+    return next(generator.parameters()).device
+
+
+def from_noise(generator: Generator, count: int) -> Float[Tensor, "count x y z"]:
+    """Probabilities of objects from the prior, on the CPU, the same every time."""
+    network = generator.generator if isinstance(generator, ImageToVoxels) else generator
+    latent = network.draw(Draws(SEED, device=device_of(generator)), count)
+    return torch.cat([network(group).sigmoid().cpu() for group in latent.split(GENERATED)])
 
 
 def reconstructed(generator: ImageToVoxels, batch: Objects, views: int) -> Float[Tensor, "batch x y z"]:

@@ -130,13 +130,14 @@ def settings(**options) -> TrainConfig:
         "preview_every": 0,
         "checkpoint_every": 2,
         "warmup": 0,
+        "curves": False,
         "cpu": True,
     }
     return TrainConfig(**quick | options)
 
 
 def trainer(
-    run: Path, game=None, *, width=3, weights=5, dataset=None, workers=0, preview=None, double=False, **options
+    run: Path, game=None, *, width=3, weights=5, dataset=None, workers=0, double=False, looking=None, **options
 ):
     torch.manual_seed(weights)
     generator, discriminator = Multiply(Width(width=width)), Judge(width)
@@ -150,7 +151,7 @@ def trainer(
         dataset=dataset or Numbers(width),
         collate=collate,
         workers=workers,
-        preview=preview,
+        **looking or {},
         accelerator=accelerator(config),
     )
 

@@ -51,10 +51,10 @@ def test_each_turn_trains_its_own_player_alone(tmp_path):
 def test_a_player_without_terms_rests(tmp_path):
     trained = trainer(tmp_path, Game(begins=2))
     before = trained.discriminator.score.weight.detach().clone()
-    assert [set(terms) for terms in play(trained, steps=2)] == [{"generator/game"}] * 2
+    assert [set(terms) for terms in play(trained, steps=2)] == [{"generator/game", "gradient/generator"}] * 2
     assert torch.equal(trained.discriminator.score.weight, before)
     assert not trained.optimizers["discriminator"].state
-    assert set(play(trained, steps=1)[0]) == {"discriminator/game", "generator/game"}
+    assert {"discriminator/game", "generator/game"} <= set(play(trained, steps=1)[0])
     assert not torch.equal(trained.discriminator.score.weight, before)
 
 

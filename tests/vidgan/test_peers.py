@@ -37,7 +37,7 @@ from vidgan.config import VideoConfig, build_generator, clip_shape
 from vidgan.dataset import Clips, DataConfig, open_dataset
 from vidgan.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective, imagine
-from vidgan.preview import Preview
+from vidgan.preview import Evaluation
 from vidgan.recurrent import ConvGRU
 from vidgan.video import to_float, to_uint8
 
@@ -315,12 +315,12 @@ def test_discriminators_crop_draw_without_replacement_and_have_no_batch_norm():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_validation_changes_nothing_and_measures_the_forecast(name, tmp_path):
+def test_validation_changes_nothing_and_measures_the_forecast(name):
     """There, validation ran the discriminator, logged losses, and measured no forecast."""
     model = predictor(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     shown = Patterns(frames=5, channels=1, height=16, width=16)
-    measured = Preview(dataset=shown, context=2, clips=3, samples=2)(model, 1, tmp_path)
+    measured = Evaluation(dataset=shown, context=2, clips=3, samples=2)(model)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     for metric in ("mse_per_frame", "psnr", "ssim"):

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from gancore.config import parse
 from gancore.data import Draws, Sample
+from gancore.game import Turn
 from gancore.launch import accelerator
 from gancore.layers import spectral_norm_, weight_layers
-from gancore.trainer import TrainConfig, Trainer, Turn
+from gancore.trainer import TrainConfig, Trainer
 from vidgan.architecture import ClipShape, GeneratorConfig
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.dataset import Clips, DataConfig, collate
 from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
 from vidgan.generator import FramePredictor, VideoGenerator
-from vidgan.preview import Preview
+from vidgan.preview import Evaluation, Preview
 from vidgan.video import to_uint8
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -127,7 +128,9 @@ def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precis
         discriminator=small_discriminator(name),
         objective=replace(preset(name).objective, reconstruction=0.0),
     )
-    train = TrainConfig(steps=2, batch=4, preview_every=2, log_every=1, cpu=True, precision=precision)
+    train = TrainConfig(
+        steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
+    )
     classes = 0 if data.context else 2
     shown = Patterns(frames=data.frames, channels=data.channels, height=data.height, width=data.width, broken=broken)
     return Trainer(
@@ -138,6 +141,8 @@ def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precis
         objective=config.objective,
         dataset=shown,
         collate=partial(collate, context=data.context),
-        preview=Preview(dataset=shown, context=data.context, clips=2, samples=2),
+        preview=Preview(dataset=shown, context=data.context),
+        evaluation=Evaluation(dataset=shown, context=data.context, clips=2, samples=2),
+        held_out=shown,
         accelerator=accelerator(train),
     )

@@ -9,7 +9,7 @@ from toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 from gancore.data import Sample
 from voxgan.dataset import VoxelDataConfig, VoxelDataset
 from voxgan.networks import ImageToVoxels
-from voxgan.preview import Preview, pictured
+from voxgan.preview import Evaluation, Preview, pictured
 from voxgan.render import Camera
 
 
@@ -23,14 +23,17 @@ def held_out(tmp_path_factory):
 def test_a_preview_changes_neither_the_model_nor_the_random_numbers_of_the_run(make, held_out, tmp_path):
     model, state = make(), torch.get_rng_state()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    first = Preview(dataset=held_out)(model, 7, tmp_path)
+    evaluation = Evaluation(dataset=held_out, pictures=make is image_to_voxels)
+    first = evaluation(model)
+    Preview(dataset=held_out)(model, 7, tmp_path)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
-    assert Preview(dataset=held_out)(model, 8, tmp_path) == first
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000007.png", "step-00000008.png"]
+    assert evaluation(model) == first
+    assert evaluation.best.partition(" ")[2] in first
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000007.png"]
 
 
-def test_reconstructions_are_scored_by_the_number_of_views(held_out, tmp_path):
+def test_reconstructions_are_scored_by_the_number_of_views(held_out):
     class Perfect(ImageToVoxels):
         """Knows the answer."""
 
@@ -39,7 +42,7 @@ def test_reconstructions_are_scored_by_the_number_of_views(held_out, tmp_path):
             return (true - 0.5) * (20 if views.shape[1] == 2 else -20)
 
     model = Perfect(ENCODER, GENERATOR, image_to_voxels().shape).eval()
-    scores = Preview(dataset=held_out)(model, 1, tmp_path)
+    scores = Evaluation(dataset=held_out, pictures=True)(model)
     assert scores["held_out/iou@0.5/2_views"] == 1
     assert scores["held_out/iou@0.5/1_views"] == 0
     assert 0 <= scores["generated/distance"] <= 1

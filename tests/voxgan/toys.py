@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from gancore.data import Draws
+from gancore.game import Turn
 from gancore.launch import accelerator
 from gancore.schedule import TrainConfig
-from gancore.trainer import Trainer, Turn
+from gancore.trainer import Trainer
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
 from voxgan.dataset import Objects, VoxelDataConfig, VoxelDataset, collate
 from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
