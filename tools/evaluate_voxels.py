@@ -1,20 +1,21 @@
-"""Measure reconstruction: python tools/evaluate_voxels.py --model runs/NAME/generator --data furniture --out r.json."""
+"""Measure objects: python tools/evaluate_voxels.py --model runs/NAME/generator --data furniture --out REPORT."""
 
 from pathlib import Path
 
 from gancore.config import parse, user_errors
-from voxgan.evaluate import EvaluateConfig, evaluate, summary, write
+from voxgan.evaluate import EvaluateConfig, evaluate
+from voxgan.evaluation_report import summary, write
 
 
 @user_errors
 def main() -> None:
     config = parse(EvaluateConfig)
-    if config.out:
-        Path(config.out).parent.mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
-    report = evaluate(config)
-    print(summary(report))
-    if config.out:
-        write(report, config.out)
+    for folder in filter(None, (config.out, str(Path(config.rate).parent))):
+        Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
+    done = evaluate(config)
+    print(summary(done.report))
+    for path in write(done, config):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,27 @@
-"""How good a model of objects is on those that training never saw, beside rivals that need no model."""
+"""How good a model of objects, or a folder of another tool's, is on objects that training never saw, beside rivals."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gancore.atomic import replacing
 from gancore.config import to_dict
-from gancore.tables import table
-from voxgan import generation, surfaces
-from voxgan.baselines import DISTANCES, THRESHOLDS, gallery
+from gancore.page import Item
+from gancore.provenance import Fingerprint, provenance
+from gancore.rating import Pair
+from voxgan import cases, generation, likeness, probe, surfaces
+from voxgan.baselines import DISTANCES, THRESHOLDS, gallery, occupancies
+from voxgan.frame import Up
 from voxgan.generator import VoxelGenerator
 from voxgan.networks import ImageToVoxels, load
 from voxgan.packed import PackedSet, Split, open_packed
-from voxgan.reconstruction import Trials, model_iou, retrieval_iou, shape_rivals
+from voxgan.predictions import THRESHOLD, Frame, Predictions, paired, unpaired
+from voxgan.reconstruction import Candidate, FromPictures, Trials, counted, retrieval_iou, shape_rivals
 
 FIXED = (0.2, 0.3, 0.4, 0.5)
 MOST_VALIDATION = 256
@@ -30,8 +32,26 @@ MOST_VALIDATION = 256
 class EvaluateConfig:
     """Measure reconstruction from pictures, and generation from noise, against objects that training never saw."""
 
-    model: str
+    model: str = ""
     """Folder of a trained ImageToVoxels or VoxelGenerator (runs/NAME/generator), or the name of one on the Hub."""
+
+    predictions: str = ""
+    """Instead of a model a folder of another tool's meshes or voxels, each named like its object of the data set."""
+
+    unpaired: bool = False
+    """The predictions are new objects and not reconstructions; their names mean nothing."""
+
+    up: Up = "y"
+    """Axis of the predictions that points up."""
+
+    front: Up | None = None
+    """Axis of the predictions that their front looks along; z, or what the shortest turn upright makes z, if null."""
+
+    fit: Literal["as_is", "box"] = "as_is"
+    """Predicted meshes as they are in the unit cube around the origin; or centred, their longest side scaled to 1."""
+
+    missing: Literal["stop", "empty"] = "stop"
+    """What to do without a readable prediction of an object: stop, or score it as if nothing had been made."""
 
     data: str = "furniture"
     """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
@@ -54,6 +74,12 @@ class EvaluateConfig:
     samples: int = 500
     """Objects made from noise, and compared with as many real ones; 0 for none."""
 
+    renders: int = 2
+    """Renders of each object by which an image network compares made and real ones; 0 for none."""
+
+    probe: str = ""
+    """Folder of a run (runs/NAME) whose discriminator's features are classified by a linear SVM; empty for none."""
+
     limit: int = 0
     """Objects measured, evenly spaced over the split; 0 for all."""
 
@@ -64,39 +90,93 @@ class EvaluateConfig:
     """Seed of the choice of pictures, of random objects and of noise."""
 
     out: str = ""
-    """JSON file for all numbers and the protocol; empty for none."""
+    """Folder for report.json, all numbers and the protocol, and report.html, a page to look at; empty for none."""
+
+    rate: str = ""
+    """HTML page of blind pairs, a real and a made object, for people to choose between; empty for none."""
 
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
     def __post_init__(self) -> None:
+        if bool(self.model) == bool(self.predictions):
+            raise ValueError("give either a model or a folder of predictions to measure")
+        if self.unpaired and not (self.predictions and self.samples):
+            raise ValueError("unpaired is for predictions, and needs samples above 0")
         if not self.views or min(self.views) < 1:
             raise ValueError(f"views must be one or more numbers from 1 on, got {self.views}")
-        for name, least in {"draws": 1, "batch": 1, "samples": 0, "limit": 0}.items():
+        for name, least in {"draws": 1, "batch": 1, "samples": 0, "renders": 0, "limit": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.rate and Path(self.rate).suffix != ".html":
+            raise ValueError(f"rate is the name of a page, such as rate.html, got {self.rate}")
+
+
+class Evaluation(NamedTuple):
+    """What was measured, and what can be looked at."""
+
+    report: dict[str, Any]
+    """Numbers with their protocol; plain JSON."""
+    galleries: dict[str, list[Item]]
+    """Animations by title; none unless there is a page to show them."""
+    pairs: list[Pair]
+    """For people to choose between; none unless there is a page for that."""
 
 
 @torch.inference_mode()
-def evaluate(config: EvaluateConfig) -> dict[str, Any]:
-    """The report: settings, and scores of reconstruction (of an ImageToVoxels) and of generation with their protocols.
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Settings and scores: of reconstruction, of generation and of the discriminator, each with its protocol.
 
-    Raises ValueError if the model or the data cannot be read or do not fit each other.
+    Raises ValueError if the model, the predictions or the data cannot be read or do not fit each other.
     """
-    packed, model = open_packed(config.data), load(config.model)
+    packed = open_packed(config.data)
+    model = loaded(config, packed) if config.model else None
+    done = Evaluation({"settings": to_dict(config), "side": packed.side}, {}, [])
+    if candidate := candidate_of(config, packed, model):
+        reconstruction(candidate, Trials(packed, config.views, config.draws, config.seed), config, done)
+    if config.samples and (model or config.unpaired):
+        from_noise(model.generator if isinstance(model, ImageToVoxels) else model, packed, config, done)
+    if config.probe:
+        parts = {"train": part(packed, "train"), "val": part(packed, "val", most=MOST_VALIDATION)}
+        test = part(packed, config.split, most=config.limit)
+        done.report["probe"] = probe.probe(config.probe, packed, **parts, test=test, seed=config.seed)
+    device = next(model.parameters()).device if model else "cpu"
+    done.report["provenance"] = provenance(seed=config.seed, data=data_of(packed, config), device=device)
+    return done
+
+
+def loaded(config: EvaluateConfig, packed: PackedSet) -> ImageToVoxels | VoxelGenerator:
+    """The model, where it is to work. Raises ValueError if its objects are of another size."""
+    model = load(config.model)
     if model.shape.side != packed.side:
         raise ValueError(
             f"{config.data} has objects of {packed.side} voxels a side, and {config.model} makes {model.shape.side}"
         )
-    model.to(torch.device("cuda" if torch.cuda.is_available() and not config.cpu else "cpu"))
-    report: dict[str, Any] = {"settings": to_dict(config), "side": packed.side}
+    return model.to(torch.device("cuda" if torch.cuda.is_available() and not config.cpu else "cpu"))
+
+
+def candidate_of(
+    config: EvaluateConfig, packed: PackedSet, model: ImageToVoxels | VoxelGenerator | None
+) -> Candidate | None:
+    """Who reconstructs objects, if anybody does."""
     if isinstance(model, ImageToVoxels):
-        report["reconstruction"] = reconstruction(model, packed, config)
-    if config.samples:
-        report["generation"] = from_noise(
-            model.generator if isinstance(model, ImageToVoxels) else model, packed, config
-        )
-    return report
+        trials = Trials(packed, config.views, config.draws, config.seed)
+        return FromPictures(model=model, trials=trials, batch=config.batch, labels=config.labels)
+    if config.predictions and not config.unpaired:
+        return paired(config.predictions, packed, frame=frame_of(config), missing=config.missing)
+    return None
+
+
+def frame_of(config: EvaluateConfig) -> Frame:
+    return Frame(up=config.up, front=config.front, fit=config.fit)
+
+
+def data_of(packed: PackedSet, config: EvaluateConfig) -> str:
+    """What was measured on, by its content."""
+    fingerprint = Fingerprint()
+    for index in part(packed, config.split, most=config.limit):
+        fingerprint.add(packed.occupancy(index)[None])
+    return f"voxels of {fingerprint.count} objects of {config.split}, sha256 {fingerprint.hexdigest()}"
 
 
 def part(packed: PackedSet, split: Split, *, most: int = 0, pictures: bool = False) -> list[int]:
@@ -120,46 +200,83 @@ CONVENTIONS = {
     "mean shape of its class": "Mean occupancy of the class's training objects, cut where it fits these best.",
     "nearest picture": "The training object with the picture nearest to the one shown; of several, by summed distance.",
     "random object of its class": "A training object of the class.",
+    "predictions": "The objects of the folder's files, meshes voxelised as the data set's are; one that is missing or "
+    "unreadable counts as empty.",
     "oracle": "The training object with the highest IoU with the true one: no retrieval does better.",
 }
 
 
-def reconstruction(model: ImageToVoxels, packed: PackedSet, config: EvaluateConfig) -> dict[str, Any]:
-    """Scores of the model and its rivals by threshold, class and number of pictures; none chosen on what is scored."""
-    trials = Trials(packed, config.views, config.draws, config.seed)
-    train = part(packed, "train", pictures=True)
-    test = part(packed, config.split, most=config.limit, pictures=True)
-    judges: Split = "val" if part(packed, "val", pictures=True) else "train"
-    judged = part(packed, judges, most=MOST_VALIDATION, pictures=True)
-    first, searched = config.views[0], gallery(packed, train)
-    fits = {each: retrieval_iou(trials, judged, searched, distance=each)[first] for each in DISTANCES}
-    distance = max(DISTANCES, key=lambda each: float(fits[each].mean()))
-    likely = partial(model_iou, model, trials, batch=config.batch, labels=config.labels)
-    threshold = THRESHOLDS[int(likely(judged)[first].mean(0).argmax())]
-    found = retrieval_iou(trials, test, searched, distance=distance)
-    rows = {
-        **{f"model, {counted(count)}": row for count, row in likely(test).items()},
-        **{f"nearest picture, {counted(count)}": row for count, row in found.items()},
-        **shape_rivals(trials, train, test),
-    }
+def reconstruction(candidate: Candidate, trials: Trials, config: EvaluateConfig, done: Evaluation) -> None:
+    """Adds scores of the candidate and its rivals by threshold and class; none chosen on what is scored."""
+    packed, pictures = trials.packed, isinstance(candidate, FromPictures)
+    test = part(packed, config.split, most=config.limit, pictures=pictures)
+    lacking = candidate.require(test) if isinstance(candidate, Predictions) else []
+    threshold, chosen = threshold_for(candidate, packed, pictures=pictures)
+    ours = candidate.iou(test)
+    said, rivals = rivals_of(trials, test, pictures=pictures)
     labels = [packed.objects[index].label for index in test]
-    result = {
+    done.report["reconstruction"] = found = {
         "objects": len(test),
-        "training objects": len(train),
-        "chosen on": f"{len(judged)} objects of {judges}, {counted(first)}, by sample mean IoU",
+        "names": [packed.objects[index].id for index in test],
+        "missing": lacking,
+        "chosen on": chosen,
         "threshold": threshold,
-        "distance": str(distance),
-        "distances": {str(each): float(fit.mean()) for each, fit in fits.items()},
+        **said,
         "conventions": CONVENTIONS,
-        "iou": {name: scored(labels, row, threshold) for name, row in rows.items()},
+        "iou": {name: scored(labels, row, threshold) for name, row in {**ours, **rivals}.items()},
+        "by threshold": {name: by_threshold(row) for name, row in ours.items()},
     }
     if config.surfaces:
-        result["surfaces"] = surfaces.scores(model, trials, test, threshold=threshold, labels=config.labels)
-    return result
+        found["surfaces"] = surfaces.scores(candidate, packed, test, threshold=threshold)
+    scores = next(iter(ours.values()))[:, THRESHOLDS.index(threshold)]
+    if config.out:
+        done.galleries.update(cases.reconstructions(candidate, trials, test, scores, threshold=threshold))
+    if config.rate:
+        done.pairs.extend(cases.reconstruction_pairs(candidate, packed, test, name=who(config), threshold=threshold))
 
 
-def counted(views: int) -> str:
-    return f"{views} view" + ("s" if views > 1 else "")
+def by_threshold(scores: Float[Tensor, "objects thresholds"]) -> dict[str, float]:
+    """The mean over objects at each threshold."""
+    return dict(zip((f"{value:g}" for value in THRESHOLDS), scores.mean(0).tolist(), strict=True))
+
+
+def who(config: EvaluateConfig) -> str:
+    """What the made objects are called."""
+    return config.model or config.predictions
+
+
+def threshold_for(candidate: Candidate, packed: PackedSet, *, pictures: bool) -> tuple[float, str]:
+    """The threshold at which most objects overlap best that are not scored, and which ones those were."""
+    judges: Split = "val" if part(packed, "val", pictures=pictures) else "train"
+    judged = part(packed, judges, most=MOST_VALIDATION, pictures=pictures)
+    if isinstance(candidate, Predictions) and not (judges == "val" and candidate.complete(judged)):
+        return THRESHOLD, "nothing: the validation objects were not all predicted"
+    name, scores = next(iter(candidate.iou(judged).items()))
+    threshold = THRESHOLDS[int(scores.mean(0).argmax())]
+    return threshold, f"{len(judged)} objects of {judges}, {name.removeprefix('model, ')}, by sample mean IoU"
+
+
+def rivals_of(
+    trials: Trials, test: Sequence[int], *, pictures: bool
+) -> tuple[dict[str, Any], dict[str, Float[Tensor, "objects 1"]]]:
+    """IoU of what needs no model, and by which distance pictures were looked up."""
+    packed = trials.packed
+    if not packed.indices("train"):
+        return {"training objects": 0}, {}
+    train = part(packed, "train", pictures=pictures)
+    rows = shape_rivals(trials, train, test)
+    said: dict[str, Any] = {"training objects": len(train)}
+    seen = [index for index in train if packed.objects[index].cameras]
+    if not seen or not all(packed.objects[index].cameras for index in test):
+        return said, rows
+    judged = part(packed, "val" if part(packed, "val", pictures=True) else "train", most=MOST_VALIDATION, pictures=True)
+    first, searched = trials.views[0], gallery(packed, train)
+    look = partial(retrieval_iou, trials, searched=searched)
+    fits = {each: look(judged, distance=each)[first] for each in DISTANCES}
+    distance = max(DISTANCES, key=lambda each: float(fits[each].mean()))
+    said |= {"distance": str(distance), "distances": {str(each): float(fit.mean()) for each, fit in fits.items()}}
+    found = look(test, distance=distance)
+    return said, {**{f"nearest picture, {counted(count)}": row for count, row in found.items()}, **rows}
 
 
 def scored(labels: Sequence[str], scores: Float[Tensor, "objects thresholds"], threshold: float) -> dict[str, Any]:
@@ -190,67 +307,34 @@ def mean(numbers: Sequence[float]) -> float:
 # ---------------------------------------------------------------------------------------------------------- generation
 
 
-def from_noise(generator: VoxelGenerator, packed: PackedSet, config: EvaluateConfig) -> dict[str, Any]:
-    """Scores of as many objects from noise as there are real ones, and of training objects in their place."""
+def from_noise(generator: VoxelGenerator | None, packed: PackedSet, config: EvaluateConfig, done: Evaluation) -> None:
+    """Adds scores of as many objects from noise, or of a folder, as there are real ones, and of training objects."""
     train = part(packed, "train")
     real = part(packed, config.split, most=min(config.limit or config.samples, config.samples))
-    scores = generation.compared_sets(generator, packed, train, real, seed=config.seed, surfaces=config.surfaces)
-    return {
+    meshes: cases.Meshes = [None] * len(real)
+    if generator:
+        objects = generation.made(generator, [packed.objects[index].label for index in real], seed=config.seed)
+    else:
+        files = unpaired(config.predictions, packed.side, frame=frame_of(config), most=len(real))
+        real = [real[place] for place in cases.spread_over(len(real), len(files))]
+        objects = torch.stack([made.probabilities > generation.THRESHOLD for made in files])
+        meshes = [made.mesh for made in files]
+    scores = generation.compared_sets(
+        objects, packed, train, real, seed=config.seed, meshes=meshes if config.surfaces else None
+    )
+    sets = generation.rivals(objects, packed, train, len(real), seed=config.seed)
+    alike = likeness.likenesses(
+        sets, occupancies(packed, real), packed, train=train, renders=config.renders, seed=config.seed
+    )
+    done.report["generation"] = {
         "objects": len(real),
         "threshold": generation.THRESHOLD,
-        "conventions": generation.CONVENTIONS,
+        "conventions": {**generation.CONVENTIONS, **likeness.CONVENTIONS},
         "scores": scores,
+        "fidelity": alike,
     }
-
-
-# -------------------------------------------------------------------------------------------------------------- report
-
-
-def write(report: Mapping[str, Any], path: str | Path) -> None:
-    """Writes JSON; an older report stays whole until the new one is."""
-    with replacing(Path(path)) as partial:
-        partial.write_text(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def summary(report: Mapping[str, Any]) -> str:
-    """The protocol in a few lines, then tables of what was measured."""
-    settings = report["settings"]
-    blocks = [f"{settings['data']}, {settings['split']}, {report['side']}^3 voxels, seed {settings['seed']}"]
-    if "reconstruction" in report:
-        blocks += reconstruction_tables(report["reconstruction"], draws=settings["draws"])
-    if "generation" in report:
-        made = report["generation"]
-        blocks.append(by_name(f"generation, {made['objects']} objects", made["scores"]))
-    return "\n\n".join(blocks)
-
-
-def reconstruction_tables(found: Mapping[str, Any], *, draws: int) -> list[str]:
-    heading = (
-        f"reconstruction of {found['objects']} objects, {draws} draws of pictures each; sample means, then class mean "
-        f"and classes at the threshold {found['threshold']:g};\n"
-        f"that and the distance ({found['distance']}) were chosen on {found['chosen on']}"
-    )
-    columns = [f"{value:g}" for value in FIXED] + ["chosen"]
-    classes = list(next(iter(found["iou"].values()))["classes"])
-    rows = {
-        name: [
-            *(cell(row["sample_mean"].get(column)) for column in columns),
-            cell(row["class_mean"]["chosen"]),
-            *(cell(row["classes"][label]) for label in classes),
-        ]
-        for name, row in found["iou"].items()
-    }
-    names = [*(f"@{column}" for column in columns[:-1]), "chosen", "class mean", *(label or "all" for label in classes)]
-    tables = [heading, table("IoU", names, rows)]
-    return [*tables, by_name("surfaces", found["surfaces"]["scores"])] if "surfaces" in found else tables
-
-
-def by_name(title: str, scores: Mapping[str, Mapping[str, float]]) -> str:
-    """A table with a row for each score and a column for each of what is scored."""
-    names = list(dict.fromkeys(name for column in scores.values() for name in column))
-    rows = {name: [f"{column[name]:.3g}" if name in column else "-" for column in scores.values()] for name in names}
-    return table(title, list(scores), rows)
-
-
-def cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    if config.out:
+        title = "Made objects beside the training objects most like them"
+        done.galleries[title] = cases.beside_training(objects, meshes, packed, train=train)
+    if config.rate and not done.pairs:
+        done.pairs.extend(cases.made_pairs(objects, meshes, packed, real, name=who(config)))

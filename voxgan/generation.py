@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import trimesh
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gancore.fidelity import modes_hit
 from voxgan import metrics
-from voxgan.baselines import best_possible, occupancies
+from voxgan.baselines import best_possible, in_chunks, occupancies
 from voxgan.coverage import among, chamfer_distances, occupancy_divergence
 from voxgan.generator import VoxelGenerator
-from voxgan.mesh import SurfaceConfig, from_occupancy
 from voxgan.overlap import pairwise_iou, spread
 from voxgan.packed import PackedSet
+from voxgan.showcase import surface_of
 
 THRESHOLD = 0.5
 POINTS = 512
 """Points of each surface, by which sets of surfaces are compared."""
-SURFACE = SurfaceConfig(components=0.0)
-"""All parts count."""
 
 Objects = Bool[Tensor, "objects x y z"]
 
@@ -29,6 +29,8 @@ CONVENTIONS = {
     "jsd": "Jensen-Shannon divergence in bits of where matter lies, voxel by voxel.",
     "distance": "Mean 1 - IoU over pairs of made objects; near 0 if all are the same.",
     "nearest_training": "Mean IoU of each made object with the training object most like it; 1 if all are copies.",
+    "classes_hit, classes_kl": "Classes of the training objects most like each, and KL in nats of how often each class "
+    "comes from uniform.",
     "empty": "Share of made objects without a voxel; such ones have no surface and are left out of cd_*.",
     "training objects": "As many random training objects in place of made ones: as good as it gets without learning.",
 }
@@ -47,32 +49,54 @@ def made(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Obje
 
 
 def compared_sets(
-    generator: VoxelGenerator,
+    ours: Objects,
     packed: PackedSet,
     train: Sequence[int],
     real: Sequence[int],
     *,
     seed: int,
-    surfaces: bool,
+    meshes: Sequence[trimesh.Trimesh | None] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The scores of as many made objects as there are real ones, and of training objects in their place."""
+    """The scores of as many made objects as there are real ones, and of training objects in their place.
+
+    With meshes, which may be None for those that are still to be made of the voxels, surfaces are compared too.
+    """
     truth = occupancies(packed, real)
-    strangers = np.random.default_rng(seed).choice(train, len(real), replace=len(train) < len(real)).tolist()
-    sets = {
-        "model": made(generator, [packed.objects[index].label for index in real], seed=seed),
-        "training objects": occupancies(packed, strangers),
-    }
+    sets = rivals(ours, packed, train, len(real), seed=seed)
     scores = {name: voxel_scores(objects, truth) for name, objects in sets.items()}
-    scores["model"]["nearest_training"] = float(best_possible(packed, train, sets["model"]).mean())
-    scores["real objects"] = {
-        "nearest_training": float(best_possible(packed, train, truth).mean()),
-        "distance": spread(truth),
-    }
-    if surfaces:
+    scores["real objects"] = {"distance": spread(truth)}
+    for name, objects in {"model": ours, "real objects": truth}.items():
+        scores[name]["nearest_training"] = float(best_possible(packed, train, objects).mean())
+    for name, objects in {**sets, "real objects": truth}.items():
+        scores[name] |= classes_of(objects, packed, train)
+    if meshes is not None:
         points = surface_points(truth, seed=seed)
         for name, objects in sets.items():
-            scores[name] |= surface_scores(surface_points(objects, seed=seed), points)
+            given = meshes if name == "model" else ()
+            scores[name] |= surface_scores(surface_points(objects, seed=seed, meshes=given), points)
     return scores
+
+
+def rivals(ours: Objects, packed: PackedSet, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
+    """The made objects, and as many random training objects."""
+    strangers = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
+    return {"model": ours, "training objects": occupancies(packed, strangers)}
+
+
+def nearest_training(packed: PackedSet, train: Sequence[int], objects: Objects) -> list[int]:
+    """The number of the training object that is most like each, by IoU."""
+    chunks = [pairwise_iou(objects, chunk) for _, chunk in in_chunks(packed, train)]
+    return [train[place] for place in torch.cat(chunks, 1).argmax(1).tolist()]
+
+
+def classes_of(objects: Objects, packed: PackedSet, train: Sequence[int]) -> dict[str, float]:
+    """How many classes of training objects are hit, and how unevenly; nothing where there are no classes."""
+    known = sorted({packed.objects[index].label for index in train} - {""})
+    labels = [packed.objects[index].label for index in nearest_training(packed, train, objects)]
+    if not known or "" in labels:
+        return {}
+    modes = modes_hit(torch.tensor([known.index(label) for label in labels]), len(known))
+    return {"classes_hit": float(modes.hit), "classes_kl": modes.kl}
 
 
 def voxel_scores(ours: Objects, real: Objects) -> dict[str, float]:
@@ -97,11 +121,11 @@ def surface_scores(ours: Float[Tensor, "ours points 3"], real: Float[Tensor, "re
     return {f"cd_{name}": score for name, score in among(*pairs).items()}
 
 
-def surface_points(objects: Objects, *, seed: int) -> Float[Tensor, "surfaces points 3"]:
-    """Points of the surface of each object that has one."""
-    found = [
-        metrics.sampled(from_occupancy(voxels.float().numpy(), SURFACE), POINTS, seed=seed).points
-        for voxels in objects
-        if voxels.any()
-    ]
+def surface_points(
+    objects: Objects, *, seed: int, meshes: Sequence[trimesh.Trimesh | None] = ()
+) -> Float[Tensor, "surfaces points 3"]:
+    """Points of the surface of each object that has one: of the mesh that was given, or of the voxels."""
+    given = [*meshes] or [None] * len(objects)
+    surfaces = [mesh or surface_of(voxels.float()) for voxels, mesh in zip(objects, given, strict=True)]
+    found = [metrics.sampled(mesh, POINTS, seed=seed).points for mesh in surfaces if mesh]
     return torch.from_numpy(np.stack(found)).float() if found else torch.empty(0, POINTS, 3)

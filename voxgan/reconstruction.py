@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+import trimesh
 from accelerate.utils import tqdm
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int, UInt8
@@ -53,6 +55,55 @@ class Trials:
         """The pictures as they are looked up."""
         small = np.stack([features(picture) for picture in self.shown(index)])
         return rearrange(small, "(d v) c h w -> d v c h w", d=self.draws)
+
+
+class Made(NamedTuple):
+    """An object to be scored."""
+
+    probabilities: Float[Tensor, "x y z"]
+    mesh: trimesh.Trimesh | None = None
+    """Its surface as it was given; None where that is still to be made of the probabilities."""
+
+
+@runtime_checkable
+class Candidate(Protocol):
+    """Who reconstructs the objects of a data set, in one or several ways that are scored apart."""
+
+    def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
+        """IoU of each object at each of THRESHOLDS, by the name of the way."""
+
+    def made(self, index: int) -> dict[str, Made]:
+        """The reconstructions of an object, by the name of the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromPictures:
+    """A model that sees pictures, more in every way; of several draws of them `made` takes the first."""
+
+    model: ImageToVoxels
+    trials: Trials
+    batch: int
+    """Objects at a time."""
+    labels: bool = False
+    """Whether the model is told the classes."""
+
+    def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
+        scores = model_iou(self.model, self.trials, indices, batch=self.batch, labels=self.labels)
+        return {f"model, {counted(count)}": row for count, row in scores.items()}
+
+    @torch.inference_mode()
+    def made(self, index: int) -> dict[str, Made]:
+        device = next(self.model.parameters()).device
+        shown = self.trials.encoded(index, self.model)[:1].to(device)
+        told = known(self.model, self.trials.packed, [index]).to(device) if self.labels else None
+        return {
+            f"model, {counted(count)}": Made(self.model(shown[:, :count], told).sigmoid()[0].cpu())
+            for count in self.trials.views
+        }
+
+
+def counted(views: int) -> str:
+    return f"{views} view" + ("s" if views > 1 else "")
 
 
 def model_iou(

@@ -1,30 +1,34 @@
-"""How near the surfaces of reconstructed objects are to the true ones, beside the mean shape of the class."""
+"""How near the surfaces of reconstructed objects are to the true ones, by points and by voxels."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import trimesh
 from accelerate.utils import tqdm
-from jaxtyping import Float
-from torch import Tensor
 
 from voxgan import metrics
-from voxgan.baselines import occupancies
 from voxgan.mesh import SurfaceConfig, from_occupancy
-from voxgan.networks import ImageToVoxels
 from voxgan.overlap import ikea_precision
-from voxgan.reconstruction import Trials, known
+from voxgan.packed import PackedSet
+from voxgan.reconstruction import Candidate, Made
 
 POINTS = 10_000
 """Points of each surface."""
+PAIRED = 512
+"""Points of each surface that are paired one to one."""
 AT = 0.01
 """Share of the cube's side within which a point counts as found."""
 
 CONVENTIONS = {
-    "scope": "The first draw of pictures alone; both surfaces by marching cubes after smoothing, all parts kept.",
+    "scope": "The first draw of pictures alone; surfaces of voxels by marching cubes after smoothing, all parts kept, "
+    "so also the true one; predicted meshes as they are.",
     "cd_l1_half, cd_l1_sum, cd_l2_half, cd_l2_sum": f"Mean distance of {POINTS} points from the other surface, in cube "
     "sides: l1 as it is, l2 squared; half the mean of both ways, sum their sum.",
+    "emd": f"Mean distance of {PAIRED} random points of each surface, paired one to one so that it is least; of equal "
+    "surfaces it is not 0, as their points differ.",
     "f_score, precision, recall": f"Points within {AT:g} of the cube's side of the other surface.",
     "normal_consistency": "Mean |n.n'| at nearest places, both ways; blind to a mesh inside out, unlike signed_volume.",
     "ap, ap_aligned": "Average precision on 20^3 voxels as the object stands, and the best of 48 signed permutations "
@@ -34,37 +38,37 @@ CONVENTIONS = {
 }
 
 
-def scores(
-    model: ImageToVoxels, trials: Trials, indices: Sequence[int], *, threshold: float, labels: bool
-) -> dict[str, Any]:
-    """Means over objects by number of pictures, and the protocol."""
-    surface = SurfaceConfig(threshold=threshold, components=0.0)
-    rows: dict[str, list[dict[str, float]]] = {f"{count} view" + "s" * (count > 1): [] for count in trials.views}
+def scores(candidate: Candidate, packed: PackedSet, indices: Sequence[int], *, threshold: float) -> dict[str, Any]:
+    """Means over objects for each way of reconstructing them, and the protocol."""
+    surface, whole = SurfaceConfig(threshold=threshold, components=0.0), SurfaceConfig(components=0.0)
+    rows = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
-        truth = occupancies(trials.packed, [index])[0]
-        real = from_occupancy(truth.float().numpy(), SurfaceConfig(components=0.0))
-        for row, likely in zip(rows.values(), reconstructed(model, trials, index, labels=labels), strict=True):
-            row.append({**ikea_precision(likely, truth), **compared(likely, real, surface)})
+        truth = torch.from_numpy(packed.occupancy(index))
+        real = from_occupancy(truth.float().numpy(), whole)
+        for name, made in candidate.made(index).items():
+            rows[name].append(ikea_precision(made.probabilities, truth) | compared(mesh_of(made, surface), real))
     return {"conventions": CONVENTIONS, "scores": {name: means(row) for name, row in rows.items()}}
 
 
-def reconstructed(
-    model: ImageToVoxels, trials: Trials, index: int, *, labels: bool
-) -> Iterable[Float[Tensor, "x y z"]]:
-    """Probabilities of an object by each number of pictures of the first draw."""
-    device = next(model.parameters()).device
-    shown = trials.encoded(index, model)[:1].to(device)
-    told = known(model, trials.packed, [index]).to(device) if labels else None
-    for count in trials.views:
-        yield model(shown[:, :count], told).sigmoid()[0].cpu()
+def mesh_of(made: Made, surface: SurfaceConfig) -> trimesh.Trimesh | None:
+    """The surface that was given, or that of the probabilities; None where nothing is above the threshold."""
+    if made.mesh is not None:
+        return made.mesh
+    filled = bool((made.probabilities > surface.threshold).any())
+    return from_occupancy(made.probabilities.numpy(), surface) if filled else None
 
 
-def compared(likely: Float[Tensor, "x y z"], real: trimesh.Trimesh, surface: SurfaceConfig) -> dict[str, float]:
-    """The surface of the probabilities against the true one."""
-    if not (likely > surface.threshold).any():
+def compared(mesh: trimesh.Trimesh | None, real: trimesh.Trimesh) -> dict[str, float]:
+    """The surface of a reconstruction against the true one."""
+    if mesh is None:
         return {"f_score": 0.0, "precision": 0.0, "recall": 0.0, "without_surface": 1.0}
-    mesh = from_occupancy(likely.numpy(), surface)
-    return {**metrics.compared(mesh, real, points=POINTS, at=AT), **metrics.health(mesh), "without_surface": 0.0}
+    few = (metrics.sampled(each, PAIRED).points for each in (mesh, real))
+    return {
+        **metrics.compared(mesh, real, points=POINTS, at=AT),
+        "emd": metrics.earth_mover(*few),
+        **metrics.health(mesh),
+        "without_surface": 0.0,
+    }
 
 
 def means(rows: Sequence[dict[str, float]]) -> dict[str, float]:

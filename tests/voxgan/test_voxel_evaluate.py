@@ -9,10 +9,13 @@ from toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
 
 from voxgan import generation, surfaces
 from voxgan.baselines import THRESHOLDS, occupancies
-from voxgan.evaluate import EvaluateConfig, evaluate, part, scored, summary, write
+from voxgan.evaluate import EvaluateConfig, evaluate, part, scored
+from voxgan.evaluation_report import summary
 from voxgan.generator import VoxelGenerator, VoxelShape
+from voxgan.mesh import SurfaceConfig
 from voxgan.packed import PackedObject, PackedSet, encoded, write_packed
-from voxgan.reconstruction import Trials, model_iou
+from voxgan.reconstruction import Made, Trials, model_iou
+from voxgan.showcase import surface_of
 
 VIEWS = (1, 2)
 
@@ -36,7 +39,7 @@ def settings(model, source, **changes) -> EvaluateConfig:
 
 @pytest.fixture(scope="module")
 def report(model, source):
-    return evaluate(settings(model, source, surfaces=True))
+    return evaluate(settings(model, source, surfaces=True)).report
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_threshold_and_distance_come_from_validation_alone(report, model, source
         for n, item in enumerate(whole.objects)
     ]
     write_packed(tmp_path / "other", whole.objects, contents=contents, side=8)
-    other = evaluate(settings(model, tmp_path / "other", samples=0))["reconstruction"]
+    other = evaluate(settings(model, tmp_path / "other", samples=0)).report["reconstruction"]
     assert other["iou"] != found["iou"]
     for name in ("threshold", "distance", "distances"):
         assert other[name] == found[name]
@@ -78,7 +81,7 @@ def test_a_set_without_validation_objects_chooses_on_training_ones(model, tmp_pa
     for item in described["objects"]:
         item["split"] = item["split"].replace("val", "train")
     (folder / "dataset.json").write_text(json.dumps(described))
-    found = evaluate(settings(model, folder, samples=0))["reconstruction"]
+    found = evaluate(settings(model, folder, samples=0)).report["reconstruction"]
     assert found["chosen on"] == "7 objects of train, 1 view, by sample mean IoU"
 
 
@@ -93,10 +96,10 @@ def test_class_mean_and_sample_mean_are_both_told():
 
 
 def test_scores_do_not_depend_on_the_batch_and_a_second_call_gives_the_same(report, model, source):
-    again = evaluate(settings(model, source, batch=1, samples=0))["reconstruction"]
+    again = evaluate(settings(model, source, batch=1, samples=0)).report["reconstruction"]
     for name, row in report["reconstruction"]["iou"].items():
         assert again["iou"][name] == {**row, "objects": again["iou"][name]["objects"]}
-    assert evaluate(settings(model, source, seed=1, samples=0))["reconstruction"]["iou"] != again["iou"]
+    assert evaluate(settings(model, source, seed=1, samples=0)).report["reconstruction"]["iou"] != again["iou"]
 
 
 def test_single_views_of_an_object_are_all_different_while_there_are_others(source):
@@ -133,7 +136,7 @@ def test_a_model_is_told_the_classes_only_if_so_asked(trials):
 
 def test_surfaces_and_precision_are_told_by_number_of_views(report):
     found = report["reconstruction"]["surfaces"]
-    assert set(found["scores"]) == {"1 view", "2 views"}
+    assert set(found["scores"]) == {"model, 1 view", "model, 2 views"}
     named = {"ap", "ap_aligned", "f_score", "without_surface"}
     for row in found["scores"].values():
         assert named <= set(row)
@@ -142,12 +145,13 @@ def test_surfaces_and_precision_are_told_by_number_of_views(report):
 
 def test_a_perfect_surface_scores_perfectly_and_none_at_all_nothing():
     likely = torch.from_numpy(boxes(3, side=16)).float()
-    real = surfaces.from_occupancy(likely.numpy(), generation.SURFACE)
-    found = surfaces.compared(likely, real, generation.SURFACE)
+    real = surface_of(likely)
+    found = surfaces.compared(surfaces.mesh_of(Made(likely), SurfaceConfig(components=0.0)), real)
     assert found["f_score"] > 0.99
     assert found["cd_l1_half"] < 1e-6
+    assert found["emd"] == 0
     assert (found["watertight"], found["without_surface"]) == (1, 0)
-    empty = surfaces.compared(torch.zeros_like(likely), real, generation.SURFACE)
+    empty = surfaces.compared(surfaces.mesh_of(Made(torch.zeros_like(likely)), SurfaceConfig()), real)
     assert empty == {"f_score": 0, "precision": 0, "recall": 0, "without_surface": 1}
     assert surfaces.means([found, empty])["cd_l1_half"] == found["cd_l1_half"]
     assert surfaces.means([found, empty])["f_score"] == found["f_score"] / 2
@@ -167,7 +171,7 @@ def test_training_objects_stand_beside_the_made_ones(report):
 
 def test_a_model_from_noise_is_scored_without_pictures(tmp_path, source):
     generator().save_pretrained(tmp_path / "model")
-    found = evaluate(settings(tmp_path / "model", source, split="train", samples=6))
+    found = evaluate(settings(tmp_path / "model", source, split="train", samples=6, renders=0)).report
     assert "reconstruction" not in found
     assert found["generation"]["objects"] == 6
     assert "generation, 6 objects" in summary(found)
@@ -186,15 +190,25 @@ def test_made_objects_are_of_the_classes_of_the_real_ones():
         generation.made(model, ["bed"], seed=0)
 
 
-def test_copies_of_training_objects_are_seen_as_such(source, monkeypatch):
+def test_copies_of_training_objects_are_seen_as_such(source):
     whole = PackedSet(source)
     train, real = part(whole, "train"), part(whole, "test")
     copies = occupancies(whole, train[:2])
-    monkeypatch.setattr(generation, "made", lambda *_, **__: copies)
-    found = generation.compared_sets(generator(), whole, train, real, seed=0, surfaces=True)
+    found = generation.compared_sets(copies, whole, train, real, seed=0, meshes=[None, None])
     assert found["model"]["nearest_training"] == 1
     assert found["real objects"]["nearest_training"] < 1
     assert {"cd_cov", "cd_mmd", "cd_1nna"} <= set(found["model"])
+    assert generation.nearest_training(whole, train, copies) == train[:2]
+
+
+def test_classes_hit_are_those_of_the_nearest_training_objects(source):
+    whole = PackedSet(source)
+    train = part(whole, "train")
+    lamps = [index for index in train if whole.objects[index].label == "lamp"]
+    assert generation.classes_of(occupancies(whole, lamps), whole, train)["classes_hit"] == 1
+    both = generation.classes_of(occupancies(whole, train), whole, train)
+    assert both["classes_hit"] == 2
+    assert both["classes_kl"] == pytest.approx(0, abs=1e-9)
 
 
 def test_a_set_against_itself_is_as_good_as_it_gets():
@@ -228,11 +242,11 @@ def test_the_table_shows_what_the_report_says(report):
         assert words in text
 
 
-def test_the_report_is_plain_json(report, tmp_path):
-    write(report, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report))
+def test_the_report_is_plain_json(report):
+    assert json.loads(json.dumps(report, allow_nan=False))
     for conventions in (report["reconstruction"], report["generation"], report["reconstruction"]["surfaces"]):
         assert conventions["conventions"]
+    assert report["provenance"]["data"].startswith("voxels of 2 objects of test, sha256 ")
 
 
 def test_a_limit_spreads_over_the_split(source):

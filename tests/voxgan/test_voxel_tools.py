@@ -63,12 +63,12 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
 
 
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
-    flags = ["--samples=2", "--views=1,2", "--draws=1", "--out=new/report.json", "--cpu"]
+    flags = ["--samples=2", "--views=1,2", "--draws=1", "--out=new/report", "--rate=rate.html", "--cpu"]
     said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
     assert said.code == 0, said.err
     for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
         assert row in said.out
-    assert {"reconstruction", "generation", "settings"} <= set(json.loads(Path("new/report.json").read_text()))
+    assert {"reconstruction", "generation", "settings"} <= set(json.loads(Path("new/report/report.json").read_text()))
 
 
 def test_the_benchmark_prints_training_preparing_and_meshing(use):
@@ -113,7 +113,7 @@ MISTAKES = {
     "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial=0"], "only the game is left"),
     "no reconstruction": ([*TRAIN, "--objective.mean_bce=0"], "an encoder needs a reconstruction, one of mean_bce"),
     "a uniform prior": ([*TRAIN, "--generator.prior=uniform"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
-    "brightness": ([*TRAIN, "--objective.augment.brightness=0.1"], "objective.augment: .* no meaning for voxels"),
+    "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
     "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
     "another generator": ([*TRAIN, "--run={run}", "--generator.channels=8"], "is of another architecture"),
     "a mirror": ([*TRAIN, "--data.augment.crop=2"], r"data.augment.crop must lie in \[0, 1\], got 2"),

@@ -1,0 +1,155 @@
+"""How much a discriminator has learnt of classes that nobody told it: a linear SVM on its responses (3D-GAN)."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import tqdm
+from jaxtyping import Float
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
+
+from gancore import checkpoint
+from gancore.config import from_dict
+from voxgan.baselines import occupancies
+from voxgan.config import VoxelConfig, build_discriminator
+from voxgan.discriminator import VoxelDiscriminator
+from voxgan.generator import VoxelShape
+from voxgan.packed import PackedSet
+
+POOLED = 2
+"""Side that every map is pooled to: by 8, 4 and 2 from the 16, 8 and 4 voxels of the paper."""
+MAPS = 3
+"""The last maps count, which at 64 voxels a side are the paper's conv2, conv3 and conv4."""
+COARSE = 8
+"""Side of the voxels that the rival without a network sees."""
+STRENGTHS = (1e-4, 1e-3, 1e-2)
+"""C of the SVM, of which validation objects choose one; without such it is 1e-2."""
+BATCH = 16
+
+Features = Float[Tensor, "objects numbers"]
+
+CONVENTIONS = {
+    "features": f"The discriminator's last {MAPS} hidden maps (conv2, conv3, conv4 at 64 voxels a side), each "
+    f"max-pooled to {POOLED}^3 and concatenated; untold of classes.",
+    "classifier": "Linear SVM, one class against the rest, on features scaled to unit variance, fitted to the training "
+    "objects with a class; its C is the one best on the validation objects, else 0.01.",
+    "untrained discriminator": "The same network with weights as training began with; what the architecture gives.",
+    "voxels": f"The occupancy averaged to {COARSE}^3 in place of features.",
+    "most frequent class": "Always the class with most training objects.",
+}
+
+
+def probe(
+    run: str | Path, packed: PackedSet, *, train: Sequence[int], val: Sequence[int], test: Sequence[int], seed: int = 0
+) -> dict[str, Any]:
+    """Accuracy on the test objects by the features of the run's discriminator and by its rivals, and the protocol.
+
+    Raises ValueError if the run has no discriminator that fits, or there are no two classes to tell apart.
+    """
+    train, val, test = ([n for n in part if packed.objects[n].label] for part in (train, val, test))
+    if len({packed.objects[n].label for n in train}) < 2 or not test:
+        raise ValueError(f"{packed.folder} has no two classes to be told apart by the discriminator of {run}")
+    settings = settings_of(Path(run))
+    trained, fresh = discriminators(Path(run), settings, side=packed.side, seed=seed)
+    kinds: dict[str, Callable[[Tensor], Features]] = {
+        "discriminator": lambda objects: responses(trained, objects),
+        "untrained discriminator": lambda objects: responses(fresh, objects),
+        "voxels": lambda objects: adaptive_avg_pool3d(objects[:, None], COARSE).flatten(1),
+    }
+    parts = {"train": train, "val": val, "test": test}
+    labels = {name: np.array([packed.objects[n].label for n in indices]) for name, indices in parts.items()}
+    scores = {}
+    for name, kind in kinds.items():
+        features = {part: features_of(kind, packed, indices) for part, indices in parts.items()}
+        scores[name] = accuracy(features, labels, seed=seed)
+    usual = max(sorted(set(labels["train"])), key=lambda label: int((labels["train"] == label).sum()))
+    scores["most frequent class"] = {"accuracy": float((labels["test"] == usual).mean())}
+    return {
+        "objects": len(test),
+        "training objects": len(train),
+        "classes": len(set(labels["train"])),
+        "discriminator trained on": trained_on(settings),
+        "conventions": CONVENTIONS,
+        "scores": scores,
+    }
+
+
+def settings_of(run: Path) -> VoxelConfig:
+    """The settings of a run's folder. Raises ValueError if it holds none of a voxel run."""
+    try:
+        return from_dict(VoxelConfig, json.loads((run / "config.json").read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValueError(f"{run} is no folder of a run (runs/NAME): it has no config.json") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{run / 'config.json'} holds no settings of a voxel run: {error}") from error
+
+
+def trained_on(settings: VoxelConfig) -> str:
+    """The objects that the discriminator saw."""
+    classes = ", ".join(settings.data.classes) or "all classes"
+    return f"{Path(settings.data.source).name}: {classes}"
+
+
+def discriminators(
+    run: Path, settings: VoxelConfig, *, side: int, seed: int
+) -> tuple[VoxelDiscriminator, VoxelDiscriminator]:
+    """The run's discriminator as its newest checkpoint has it, and one with fresh weights; in eval mode.
+
+    Raises ValueError if there is no checkpoint, or its objects are of another size.
+    """
+    newest = checkpoint.latest(run)
+    if newest is None:
+        raise ValueError(f"{run} holds no checkpoint, and so no discriminator")
+    state = checkpoint.load(newest)[1]["discriminator"]
+    told = len(state["projection.weight"]) - 1 if "projection.weight" in state else 0
+    shape = VoxelShape(side=side, classes=tuple(map(str, range(told))))
+    made = []
+    for weights in (state, None):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = build_discriminator(settings, shape)
+        if weights is not None:
+            checkpoint.load_into(network, weights, f"the discriminator of {newest}, for {side} voxels a side,")
+        made.append(network.eval())
+    return made[0], made[1]
+
+
+def responses(network: VoxelDiscriminator, objects: Float[Tensor, "objects x y z"]) -> Features:
+    """What the network makes of objects before it judges them."""
+    maps = network.features(objects)[-MAPS:]
+    return torch.cat([adaptive_max_pool3d(each, POOLED).flatten(1) for each in maps], 1)
+
+
+def features_of(
+    kind: Callable[[Tensor], Features], packed: PackedSet, indices: Sequence[int]
+) -> Float[np.ndarray, "objects numbers"]:
+    """The features of the objects, some at a time."""
+    rows = []
+    with torch.inference_mode():
+        for first in tqdm(range(0, len(indices), BATCH), unit="batch", leave=False):
+            rows.append(kind(occupancies(packed, indices[first : first + BATCH]).float()).numpy())
+    return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def accuracy(features: dict[str, np.ndarray], labels: dict[str, np.ndarray], *, seed: int) -> dict[str, float]:
+    """The share of test objects, and the mean over classes, whose class is found; and the C that was chosen."""
+    chosen = 1e-2
+    if len(labels["val"]):
+        fits = {c: fitted(features["train"], labels["train"], c, seed=seed) for c in STRENGTHS}
+        chosen = max(STRENGTHS, key=lambda c: float((fits[c].predict(features["val"]) == labels["val"]).mean()))
+    right = fitted(features["train"], labels["train"], chosen, seed=seed).predict(features["test"]) == labels["test"]
+    by_class = [right[labels["test"] == label].mean() for label in sorted(set(labels["test"]))]
+    return {"accuracy": float(right.mean()), "class mean": float(np.mean(by_class)), "C": chosen}
+
+
+def fitted(features: np.ndarray, labels: np.ndarray, strength: float, *, seed: int) -> Any:
+    """The SVM of these features."""
+    svm = make_pipeline(StandardScaler(), LinearSVC(C=strength, tol=1e-3, max_iter=20_000, random_state=seed))
+    return svm.fit(features, labels)
