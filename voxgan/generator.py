@@ -65,6 +65,9 @@ class VoxelGeneratorConfig:
     embedding: int = 32
     """Numbers a class is embedded in, joined to the latent; of a model with classes only."""
 
+    symmetric: bool = False
+    """Make every object its own mirror image, left to right, as most furniture is."""
+
     offset: bool = True
     """An offset of the logits, by which most of space starts empty; the paper's models have none."""
 
@@ -111,6 +114,8 @@ class VoxelGenerator(HubModel):
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up(F.relu(norm(x)))
         x = x.squeeze(1)
+        if self.config.symmetric:
+            x = (x + x.flip(1)) / 2
         return x if self.offset is None else x + self.offset
 
     def draw(self, draws: Draws, batch: int) -> Latent:

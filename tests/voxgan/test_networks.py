@@ -46,6 +46,16 @@ def test_logits_come_out_and_most_of_space_starts_empty():
     assert logits.sigmoid().mean() < 0.3
 
 
+def test_objects_of_a_symmetric_generator_are_their_own_mirror_images():
+    plain, symmetric = (
+        VoxelGenerator(VoxelGeneratorConfig(latent=3, channels=2, symmetric=flag), VoxelShape(side=16))
+        for flag in (False, True)
+    )
+    latent = torch.randn(2, 3)
+    assert torch.equal(symmetric(latent), symmetric(latent).flip(1))
+    assert not torch.allclose(plain(latent), plain(latent).flip(1))
+
+
 def test_the_paper_encoder_takes_256_pixels_to_a_latent_of_either_sign():
     encoder = ImageEncoder(EncoderConfig(kind="paper", size=256, mask=False), 20).eval()
     posterior = encoder(torch.rand(1, 2, 3, 256, 256) * 2 - 1)
