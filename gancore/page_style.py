@@ -119,7 +119,10 @@ footer { margin-top: 4rem; color: var(--quiet); font-size: .8rem; }
   h2 { break-after: avoid; }
   tr, figure, .plot { break-inside: avoid; }
   .wide { overflow: visible; }
-  table { font-size: .75rem; }
+  table { font-size: .7rem; }
+  th, td { padding: .3rem .25rem; }
+  thead th { min-width: 0; }
+  tbody th { min-width: 5rem; }
 }
 """
 )
