@@ -319,10 +319,10 @@ def from_noise(generator: VoxelGenerator | None, packed: PackedSet, config: Eval
         real = [real[place] for place in cases.spread_over(len(real), len(files))]
         objects = torch.stack([made.probabilities > generation.THRESHOLD for made in files])
         meshes = [made.mesh for made in files]
-    scores = generation.compared_sets(
-        objects, packed, train, real, seed=config.seed, meshes=meshes if config.surfaces else None
-    )
-    sets = generation.rivals(objects, packed, train, len(real), seed=config.seed)
+    name = "model" if generator else "predictions"
+    compared = meshes if config.surfaces else None
+    scores = generation.compared_sets(objects, packed, train, real, name=name, seed=config.seed, meshes=compared)
+    sets = {name: objects, **generation.stand_ins(packed, train, len(real), seed=config.seed)}
     alike = likeness.likenesses(
         sets, occupancies(packed, real), packed, train=train, renders=config.renders, seed=config.seed
     )

@@ -54,33 +54,34 @@ def compared_sets(
     train: Sequence[int],
     real: Sequence[int],
     *,
+    name: str = "model",
     seed: int,
     meshes: Sequence[trimesh.Trimesh | None] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The scores of as many made objects as there are real ones, and of training objects in their place.
+    """The scores of as many made objects as there are real ones, by that name, and of training objects in their place.
 
     With meshes, which may be None for those that are still to be made of the voxels, surfaces are compared too.
     """
     truth = occupancies(packed, real)
-    sets = rivals(ours, packed, train, len(real), seed=seed)
-    scores = {name: voxel_scores(objects, truth) for name, objects in sets.items()}
+    sets = {name: ours, **stand_ins(packed, train, len(real), seed=seed)}
+    scores = {whose: voxel_scores(objects, truth) for whose, objects in sets.items()}
     scores["real objects"] = {"distance": spread(truth)}
-    for name, objects in {"model": ours, "real objects": truth}.items():
-        scores[name]["nearest_training"] = float(best_possible(packed, train, objects).mean())
-    for name, objects in {**sets, "real objects": truth}.items():
-        scores[name] |= classes_of(objects, packed, train)
+    for whose, objects in {name: ours, "real objects": truth}.items():
+        scores[whose]["nearest_training"] = float(best_possible(packed, train, objects).mean())
+    for whose, objects in {**sets, "real objects": truth}.items():
+        scores[whose] |= classes_of(objects, packed, train)
     if meshes is not None:
         points = surface_points(truth, seed=seed)
-        for name, objects in sets.items():
-            given = meshes if name == "model" else ()
-            scores[name] |= surface_scores(surface_points(objects, seed=seed, meshes=given), points)
+        for whose, objects in sets.items():
+            given = meshes if whose == name else ()
+            scores[whose] |= surface_scores(surface_points(objects, seed=seed, meshes=given), points)
     return scores
 
 
-def rivals(ours: Objects, packed: PackedSet, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
-    """The made objects, and as many random training objects."""
+def stand_ins(packed: PackedSet, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
+    """So many random training objects, under the name that scores have them by."""
     strangers = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
-    return {"model": ours, "training objects": occupancies(packed, strangers)}
+    return {"training objects": occupancies(packed, strangers)}
 
 
 def nearest_training(packed: PackedSet, train: Sequence[int], objects: Objects) -> list[int]:

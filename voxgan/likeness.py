@@ -26,6 +26,7 @@ Scores = dict[str, dict[str, float]]
 
 CONVENTIONS = {
     f"voxels at {COARSE}^3": f"Features are the occupancy averaged to {COARSE}^3 voxels: no network.",
+    "frechet_distance": "Grows as samples get fewer: compare it with that of the training objects beside it.",
     "memorised": "Share of objects no further from a training object than that one's own nearest training neighbour.",
     "renders": "Features are of EfficientNet-Lite0 (not Inception: no FID) on shaded renders of surfaces of voxels, "
     "each a sample, from azimuths evenly around; every set is rendered alike.",
