@@ -149,6 +149,33 @@ def cells(cost: Cost, speed: Speed, *, parameters: int) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Our work on so many items, beside the plain library call that does the same, where there is one."""
+
+    work: Callable[[], object]
+    items: int
+    library: str = ""
+    call: Callable[[], object] | None = None
+
+
+def contest_report(title: str, contests: Mapping[str, Contest], *, repeats: int) -> str:
+    """A table of seconds a hundred items, and of what the library calls take."""
+    rows = {}
+    for name, contest in contests.items():
+        ours, theirs = (_per_hundred(work, contest.items, repeats) for work in (contest.work, contest.call))
+        beside = [contest.library, f"{theirs:.3f}", f"{ours / theirs:.2f}"] if theirs else ["-", "-", "-"]
+        rows[name] = [f"{ours:.3f}", *beside]
+    return table(title, ["s / 100", "library call", "its s / 100", "ours / library"], rows)
+
+
+def _per_hundred(work: Callable[[], object] | None, items: int, repeats: int) -> float:
+    if work is None:
+        return 0.0
+    work()
+    return 100 / items * seconds(work, repeats=repeats, device=torch.device("cpu"))
+
+
 def peak_bytes(device: torch.device) -> int:
     """See Cost.peak."""
     if device.type == "cuda":

@@ -45,6 +45,7 @@ SMALL = {
     "tools/evaluate_voxels.py": "--samples 4 --cpu",
     "tools/benchmark.py video": "--presets tiny --repeats 1 --cpu",
     "tools/benchmark.py voxels": "--presets modern-32 --repeats 1 --cpu",
+    "tools/benchmark.py metrics": "--repeats 1",
 }
 """Flags that follow those of the README."""
 

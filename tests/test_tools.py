@@ -175,6 +175,18 @@ def test_the_benchmark_prints_training_prediction_and_reading(use):
     assert next(line for line in lines if line.startswith("bare PyAV decoding")).endswith("100%")
 
 
+def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use):
+    said = use("benchmark", "metrics", "--repeats=1")
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    for metric in ("ssim", "Frechet distance", "average precision", "Chamfer, F-score, normals"):
+        line = next(line for line in lines if line.startswith(metric))
+        assert re.search(r" \d+\.\d{3}  +\S.*  +\d+\.\d{3}  +\d+\.\d\d$", line), line
+    for metric in ("ms_ssim", "crps", "Wasserstein, sliced", "AP with and without alignment", "COV, MMD, 1-NNA", "JSD"):
+        line = next(line for line in lines if line.startswith(metric))
+        assert re.search(r" \d+\.\d{3}  +-  +-  +-$", line), line
+
+
 @pytest.mark.parametrize("tool", ["train_video", "predict_video", "generate_video", "evaluate_video", "benchmark"])
 def test_help_lists_every_setting_with_what_it_means(use, tool):
     said = use(tool, "--help")
