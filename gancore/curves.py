@@ -61,7 +61,14 @@ def grouped(lines: Sequence[Line]) -> Panels:
             steps, values = panels[panel or name].setdefault(curve, ([], []))
             steps.append(line["step"])
             values.append(value)
-    return dict(sorted(panels.items(), key=lambda item: ("/" in item[0], item[0])))
+    return dict(sorted(panels.items(), key=_rank))
+
+
+def _rank(panel: tuple[str, dict[str, Curve]]) -> tuple[int, str]:
+    """Losses come first, then what is measured, then single curves of neither."""
+    name, curves = panel
+    order = ("generator", "encoder", "discriminator", "held_out")
+    return (*(place for place, first in enumerate(order) if name.startswith(first)), 5 + (name in curves))[0], name
 
 
 def thinned(curve: Curve) -> Curve:
@@ -84,7 +91,8 @@ def _panel(axis: Axes, title: str, curves: Mapping[str, Curve]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     if _spans_decades(curves):
         axis.set_yscale("log")
-    axis.legend(fontsize=7, frameon=False)
+    if title not in curves:
+        axis.legend(fontsize=7, frameon=False)
 
 
 def _spans_decades(curves: Mapping[str, Curve]) -> bool:

@@ -136,16 +136,16 @@ def discriminator_memorises(history: History) -> str:
 
 def gradients_vanish(history: History) -> str:
     for name in _gradients(history):
-        before, norms = history[name][:-LONG], history[name][-LONG:]
-        if len(before) >= LONG and max(norms) < max(1e-3 * median(before), 1e-8):
-            return f"{name} has been at {norms[-1]:.2g} for {LONG} lines of the log, and was {median(before):.2g}"
+        first, norms = history[name][:LONG], history[name][LONG:][-LONG:]
+        if len(norms) == LONG and max(norms) < max(0.01 * median(first), 1e-8):
+            return f"{name} has been at {norms[-1]:.2g} for {LONG} lines of the log, and was {median(first):.2g}"
     return ""
 
 
 def gradients_explode(history: History) -> str:
     for name in _gradients(history):
         first, norms = history[name][:LONG], history[name][LONG:][-3:]
-        if len(norms) == 3 and min(norms) > 100 * median(first):
+        if len(norms) == 3 and min(norms) > max(100 * median(first), 1.0):
             return f"{name} is {norms[-1]:.3g}, and was {median(first):.3g}"
     return ""
 

@@ -1,6 +1,7 @@
 """What a run leaves to be read: numbers by step, alarms, the best average, curves."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,9 +29,11 @@ class Best:
         """Whether these scores are the best so far. Raises ValueError if the one that counts is not among them."""
         if self.name not in scores:
             raise ValueError(f"train.best: no score is called {self.name}; there are {', '.join(scores)}")
-        better = self.value is None or self.sign * scores[self.name] > self.sign * self.value
-        self.value = scores[self.name] if better else self.value
-        return better
+        value = scores[self.name]
+        if not math.isfinite(value) or (self.value is not None and self.sign * value <= self.sign * self.value):
+            return False
+        self.value = value
+        return True
 
 
 class Record:

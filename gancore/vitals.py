@@ -121,7 +121,9 @@ def _of_outputs(
     return signs
 
 
-def _of_scores(real: Scores, *, fake: Scores, fresh: Scores | None) -> dict[str, float]:
+def _of_scores(
+    real: Scores, *, fake: Float[Tensor, " fakes"], fresh: Float[Tensor, " fresh"] | None
+) -> dict[str, float]:
     """How well the discriminator tells fakes from what it trains on, and how far it takes fresh items for fakes.
 
     The latter is r_v of Karras et al. 2020: 0 if held-out items score as training ones do, 1 if they score as fakes.
