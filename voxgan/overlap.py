@@ -5,7 +5,7 @@ from itertools import permutations, product
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 Occupancies = Bool[Tensor, "batch x y z"]
@@ -79,11 +79,24 @@ def ikea_precision(probabilities: Float[Tensor, "x y z"], occupancy: Bool[Tensor
     pose. What a shift moves over the border still counts.
     """
     scores, truth = (F.pad(coarse(grid), [SHIFT] * 6) for grid in (probabilities, occupancy.float()))
-    flat = scores.flatten()
-    as_it_is = float(average_precision(flat, truth.flatten() > 0.5))
-    aligned = (moved(truth > 0.5) for truth in turned_every_way(truth))
-    best = max(float(average_precision(flat, some.flatten(1)).max()) for some in aligned)
-    return {"ap": as_it_is, "ap_aligned": max(as_it_is, best)}
+    above = at_least(scores.flatten()).view(scores.shape)
+    everywhere, voxels = moved(above), above.numel()
+    precisions = (precision_found(everywhere[:, turned > 0.5], voxels) for turned in turned_every_way(truth))
+    best = max(float(each.max()) for each in precisions)
+    return {"ap": float(precision_found(above[truth > 0.5][None], voxels)), "ap_aligned": best}
+
+
+def at_least(scores: Float[Tensor, " voxels"]) -> Int64[Tensor, " voxels"]:
+    """How many voxels score as high as each, itself among them."""
+    return len(scores) - torch.searchsorted(scores.sort().values, scores)
+
+
+def precision_found(above: Int64[Tensor, "batch found"], voxels: int) -> Float[Tensor, " batch"]:
+    """Average precision by what `at_least` says of those voxels, of so many, that are to be found."""
+    hits = torch.zeros(len(above), voxels + 1, dtype=torch.int32)
+    hits.scatter_add_(1, above, torch.ones_like(above, dtype=torch.int32))
+    found = hits.cumsum(1, dtype=torch.int32).gather(1, above)
+    return (found / above.double()).mean(1) if above.shape[1] else torch.ones(len(above), dtype=torch.float64)
 
 
 def coarse(grid: Float[Tensor, "x y z"]) -> Float[Tensor, "20 20 20"]:
@@ -99,6 +112,6 @@ def turned_every_way(grid: Float[Tensor, "side side side"]) -> Iterator[Float[Te
             yield grid.permute(axes).flip([axis for axis in range(3) if flipped[axis]])
 
 
-def moved(grid: Bool[Tensor, "side side side"]) -> Bool[Tensor, "shifts side side side"]:
-    """The grid moved by up to SHIFT voxels along every axis; its border of that width is empty."""
+def moved(grid: Int64[Tensor, "side side side"]) -> Int64[Tensor, "shifts side side side"]:
+    """The grid moved by up to SHIFT voxels along every axis, all around."""
     return torch.stack([grid.roll(shift, (0, 1, 2)) for shift in product(range(-SHIFT, SHIFT + 1), repeat=3)])

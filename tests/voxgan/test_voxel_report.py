@@ -55,11 +55,11 @@ def done(whole, run, tmp_path_factory):
     config = EvaluateConfig(
         model=str(out / "model"),
         data=str(whole.folder),
-        views=(1, 2),
+        views=(1,),
         draws=1,
         split="train",
-        limit=7,
-        samples=7,
+        limit=6,
+        samples=6,
         renders=0,
         surfaces=True,
         probe=str(run),
@@ -76,7 +76,7 @@ def test_all_that_was_asked_for_is_written(done):
     assert [path.name for path in files] == ["report.json", "report.html", "rate.html", "rate.key.json"]
     assert json.loads(files[0].read_text()) == json.loads(json.dumps(evaluation.report))
     text = summary(evaluation.report)
-    for words in ("IoU", "surfaces", "generation, 7 objects", "fidelity by voxels at 8^3", "classes of 7 objects"):
+    for words in ("IoU", "surfaces", "generation, 6 objects", "fidelity by voxels at 8^3", "classes of 6 objects"):
         assert words in text
 
 
@@ -94,7 +94,7 @@ def test_a_browser_shows_the_page_without_fault(browser, done, width):
 
 def test_the_pairs_are_real_and_made_objects_and_can_be_answered(done, tmp_path):
     config, evaluation, files = done
-    assert len(evaluation.pairs) == 7
+    assert len(evaluation.pairs) == 6
     assert {(pair.a.caption, pair.b.caption) for pair in evaluation.pairs} == {(config.model, "real")}
     key = json.loads(files[3].read_text())
     real = {str(n): "left" if pair["left"] == "real" else "right" for n, pair in enumerate(key["pairs"])}
