@@ -28,6 +28,8 @@ MADE, GIVEN = (226, 117, 25), (150, 150, 150)
 """Colours of that edge."""
 SAMPLES = 3
 """Of each entrant that are shown."""
+PAST, FUTURE = 2, 7
+"""Frames of a clip that are shown side by side."""
 GRID = 4
 """Clips in a row and a column of a gallery of clips made from noise."""
 
@@ -50,10 +52,13 @@ def cases(found: Mapping[str, Any], trials: Trials) -> Iterator[Gallery]:
     ]
     order = ", ".join(columns(trials, 0))
     yield Gallery(f"Best, median and worst by {found['of']}", items, note=f"From left to right: {order}.")
-    middle = found["median"] or found["best"]
-    rows = columns(trials, middle[0]["number"])
-    strip = sheet(list(rows.values()), labels=list(rows))
-    yield Gallery("Frame by frame", [Item(middle[0]["clip"], picture(strip))], note="Orange frames were made.")
+    middle = (found["median"] or found["best"])[0]
+    rows = columns(trials, middle["number"])
+    frames = [*range(max(0, trials.context - PAST), trials.context)]
+    frames += [trials.context + each for each in evenly(trials.shape[0] - trials.context, FUTURE)]
+    strip = sheet([shown[frames] for shown in rows.values()], labels=list(rows))
+    told = f"{middle['clip']}, frames {', '.join(str(frame + 1) for frame in frames)}"
+    yield Gallery("Frame by frame", [Item(told, picture(strip))], note="What has an orange edge was made.")
 
 
 def columns(trials: Trials, number: int) -> dict[str, Shown]:

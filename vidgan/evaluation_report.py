@@ -7,6 +7,7 @@ from typing import Any
 from gancore.page import Curves, Facts, Section, Table, Text, write_page
 from gancore.provenance import write_json
 from gancore.tables import table
+from vidgan.baselines import BASELINES
 from vidgan.evaluation import EvaluateConfig
 from vidgan.evaluation_clips import galleries
 from vidgan.published import Figures, benchmark_of, published
@@ -22,6 +23,15 @@ RATIOS = {
     "diversity": "difference between samples",
     "spread_skill": "spread / error",
 }
+NOTES = {
+    "sharpness_ratio": "1 is as sharp as the true frames; below it lies blur.",
+    "motion_ratio": "1 is as much change from frame to frame as there truly is; 0 is a still picture.",
+    "diversity": "0 where all samples are equal: the noise is ignored.",
+    "spread_skill": "1 is as uncertain as it should be, less is too sure.",
+}
+CAUTION = "Compare only what was measured on the same clips, at the same size and by the same conventions."
+HIGHEST = ("precision", "recall", "f_score", "density", "coverage", "inception_score")
+"""Of what is told of sets of clips, that of which more is better."""
 CRPS = {"crps": {"title": "CRPS", "best": "lowest"}}
 
 Report = Mapping[str, Any]
@@ -87,7 +97,12 @@ def write_report(report: Report, trials: Trials, config: EvaluateConfig) -> None
     write_json(report, folder / "report.json")
     title = "Predicted clips" if trials.paired else "Clips made from noise"
     sections = page(report, trials, config)
-    write_page(folder / "report.html", title=title, subtitle=heading(report), sections=sections)
+    write_page(
+        folder / "report.html",
+        title=title,
+        subtitle=heading(report).replace("->", "\N{RIGHTWARDS ARROW}"),
+        sections=sections,
+    )
 
 
 def page(report: Report, trials: Trials, config: EvaluateConfig) -> list[Section]:
@@ -107,7 +122,8 @@ def forecasts(report: Report) -> Iterator[Section]:
     """Scores over all lead times, then by lead time."""
     described = report["measures"] | CRPS
     overall = report["overall"]
-    rows = list(dict.fromkeys(row for name in described for row in overall[name]))
+    named = list(dict.fromkeys(row for name in described for row in overall[name]))
+    rows = sorted(named, key=lambda row: row in BASELINES)
     titles = {name: about["title"] for name, about in described.items()}
     cells = {row: [overall[name].get(row, {}).get("mean") for name in described] for row in rows}
     yield Table(
@@ -125,15 +141,15 @@ def forecasts(report: Report) -> Iterator[Section]:
         yield curves(f"{about['title']} by lead time", report[name], about["title"])
     for name, title in RATIOS.items():
         if report[name]:
-            yield curves(title[0].upper() + title[1:], report[name], title)
+            yield curves(title[0].upper() + title[1:], report[name], title, note=NOTES.get(name, ""))
 
 
-def curves(title: str, series: Mapping[str, Curve], y_label: str) -> Section:
+def curves(title: str, series: Mapping[str, Curve], y_label: str, *, note: str = "") -> Section:
     """A line for each forecast; a table if there is only one lead time."""
     steps = len(next(iter(series.values())))
     if steps == 1:
-        return Table(title, [y_label], series)
-    return Curves(title, range(1, steps + 1), series, x_label="frames ahead", y_label=y_label)
+        return Table(title, [y_label], series, note=note)
+    return Curves(title, range(1, steps + 1), series, x_label="frames ahead", y_label=y_label, note=note)
 
 
 def made_from_noise(report: Report) -> Iterator[Section]:
@@ -164,10 +180,16 @@ def sets(report: Report) -> Iterator[Section]:
         if not scores:
             yield Text(f"{network['distance']}", ["There are too few clips to compare sets of them."])
             continue
-        columns = list(dict.fromkeys(column for found in scores.values() for column in found))
-        titles = [network["distance"] if each == "frechet_distance" else each.replace("_", " ") for each in columns]
-        cells = {row: [found.get(column) for column in columns] for row, found in scores.items()}
-        yield Table(f"Sets of clips, by {name}", titles, cells, note=_told(network["protocol"]))
+        kinds = [each for each in next(iter(scores.values())) if not each.endswith(("_low", "_high"))]
+        titles = {each: each.replace("_", " ") for each in kinds} | {"frechet_distance": network["distance"]}
+        yield Table(
+            f"Sets of clips, by {name}",
+            list(scores),
+            {titles[kind]: [found.get(kind) for found in scores.values()] for kind in kinds},
+            best={titles[kind]: "highest" if kind in HIGHEST else "lowest" for kind in kinds},
+            by="row",
+            note=f"Each set beside the true clips. Protocol: {_told(network['protocol'])}.",
+        )
 
 
 def _told(facts: Mapping[str, Any]) -> str:
@@ -186,25 +208,22 @@ def same_protocol(report: Report, config: EvaluateConfig) -> list[Figures]:
 
 def beside(figures: Figures, report: Report) -> Section:
     """The published figures below what was measured here."""
-    rows = {f"here: {row}": _own(figures, report, row) for row in _own_rows(report)}
-    known = {name: cells for name, cells in rows.items() if any(cell is not None for cell in cells)}
+    measured = {name: about["title"] for name, about in report.get("measures", {}).items()} | {"fvd": "FVD"}
+    titles = {column: measured.get(column, column) for column in figures.columns}
+    rows = dict.fromkeys(row for scores in report.get("overall", {}).values() for row in scores if row not in BASELINES)
+    own = {row: [_own(column, report, row) for column in figures.columns] for row in [*rows, "samples"]}
+    known = {f"here: {row}": cells for row, cells in own.items() if any(cell is not None for cell in cells)}
+    source, _, rest = figures.protocol.partition("; ")
     return Table(
-        f"Published on {figures.benchmark}",
-        [column.replace("_", " ") for column in figures.columns],
+        f"Published on {figures.benchmark}: {source}",
+        list(titles.values()),
         {**known, **figures.methods},
-        note=f"{figures.protocol}. Compare only where clips, size and conventions are the same.",
+        digits={titles[column]: digits for column, digits in DIGITS.items() if column in titles},
+        note=" ".join([*([rest[0].upper() + rest[1:] + "."] if rest else []), CAUTION]),
     )
 
 
-def _own_rows(report: Report) -> list[str]:
-    return list(dict.fromkeys([*report.get("overall", {}).get("ssim", {}), *SETS[:1]]))
-
-
-def _own(figures: Figures, report: Report, row: str) -> list[float | None]:
-    return [_own_score(column, report, row) for column in figures.columns]
-
-
-def _own_score(column: str, report: Report, row: str) -> float | None:
+def _own(column: str, report: Report, row: str) -> float | None:
     if column == "fvd":
         scores = [network["scores"].get(row) for network in report["sets"].values() if network["distance"] == "FVD"]
         return next((found["frechet_distance"] for found in scores if found), None)

@@ -26,7 +26,7 @@ class Figures:
 FIGURES = (
     Figures(
         "moving-mnist", 10, 10, 64,
-        "OpenSTL, 200 epochs, its fixed test file of 10,000 clips; MSE is summed over a frame of range one",
+        "OpenSTL, 200 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
         {
             "ConvLSTM-S": (29.80, 0.9288), "PhyDNet": (28.19, 0.9374), "PredRNN": (23.97, 0.9462),
@@ -36,7 +36,7 @@ FIGURES = (
     ),
     Figures(
         "moving-mnist", 10, 10, 64,
-        "OpenSTL, 2000 epochs, its fixed test file of 10,000 clips; MSE is summed over a frame of range one",
+        "OpenSTL, 2000 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
         {
             "ConvLSTM-S": (22.41, 0.9480), "PhyDNet": (20.35, 0.9559), "PredRNN": (26.43, 0.9411),
@@ -46,7 +46,7 @@ FIGURES = (
     ),
     Figures(
         "kth", 10, 20, 128,
-        "OpenSTL; its MSE is summed over a frame of range one",
+        "OpenSTL; MSE summed over a frame of range one",
         ("mse_per_frame", "ssim", "psnr", "lpips"),
         {
             "ConvLSTM": (47.65, 0.8977, 26.99, 0.2669), "PredRNN++": (39.84, 0.9124, 28.13, 0.1987),
@@ -56,7 +56,7 @@ FIGURES = (
     ),
     Figures(
         "kth", 10, 30, 64,
-        "best of 100 samples; FVD with the context in",
+        "10 frames to 30; best of 100 samples, FVD with the context in",
         ("fvd", "psnr", "ssim", "lpips"),
         {
             "SRVP": (222, 29.69, 0.8697, 0.0736), "SLAMP": (228, None, None, None), "SAVP": (374, None, None, None),
@@ -65,7 +65,7 @@ FIGURES = (
     ),
     Figures(
         "kth", 10, 40, 64,
-        "the protocol of Grid-keypoints",
+        "10 frames to 40; the protocol of Grid-keypoints",
         ("fvd", "ssim", "psnr", "lpips"),
         {
             "Grid-keypoints": (144.2, 0.837, 27.11, 0.092), "SAVP-VAE": (145.7, None, None, None),
@@ -74,7 +74,7 @@ FIGURES = (
     ),
     Figures(
         "bair", 1, 15, 64,
-        "FVD on 16 frames, 256 test clips, main camera",
+        "1 frame to 15; FVD on all 16 frames, 256 test clips, main camera",
         ("fvd", "psnr", "ssim", "lpips"),
         {
             "MAGVIT-L": (62, 19.3, 0.787, 0.123), "MAGVIT-B": (76, None, None, None),
@@ -88,7 +88,7 @@ FIGURES = (
     ),
     Figures(
         "bair", 2, 14, 64,
-        "256 test clips, main camera",
+        "2 frames to 14; 256 test clips, main camera",
         ("fvd", "psnr", "ssim"),
         {
             "MCVD": (87.9, 19.1, 0.838), "SAVP": (116.4, None, None), "SV2P": (262.5, None, None),
@@ -97,7 +97,7 @@ FIGURES = (
     ),
     Figures(
         "bair", 2, 28, 64,
-        "256 test clips, main camera; PSNR, SSIM and LPIPS of the best of 100 samples",
+        "2 frames to 28; 256 test clips, main camera, PSNR, SSIM and LPIPS of the best of 100 samples",
         ("fvd", "psnr", "ssim", "lpips"),
         {
             "MCVD": (118.4, 16.2, 0.745, None), "Hier-VRNN": (143.4, None, None, None),
@@ -107,7 +107,8 @@ FIGURES = (
     ),
     Figures(
         "kinetics-600", 5, 11, 64,
-        "FVD on 16 frames; test clips of DVD-GAN-FP and TrIVD-GAN-FP are said to be drawn with replacement",
+        "5 frames to 11; FVD on all 16 frames, test clips of DVD-GAN-FP and TrIVD-GAN-FP said to be drawn with "
+        "replacement",
         ("fvd",),
         {
             "LVT": (224.7,), "Video Transformer": (170,), "CogVideo": (109.2,), "DVD-GAN-FP": (69.1,),
@@ -118,7 +119,7 @@ FIGURES = (
     ),
     Figures(
         "ucf-101", 0, 16, 128,
-        "synthesis, as each paper has it (resolution, classes and whether test clips were trained on differ); the "
+        "16 frames; as each paper has it (resolution, classes and whether test clips were trained on differ); the "
         "inception score is that of a C3D network, which is not the one measured here",
         ("inception score (C3D)", "fvd"),
         {
