@@ -132,14 +132,14 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     packed = open_packed(config.data)
     model = loaded(config, packed) if config.model else None
     done = Evaluation({"settings": to_dict(config), "side": packed.side}, {}, [])
+    if config.probe:  # first, as a folder that is no run is better known now than after minutes of work
+        parts = {"train": part(packed, "train"), "val": part(packed, "val", most=MOST_VALIDATION)}
+        test = part(packed, config.split, most=config.limit)
+        done.report["probe"] = probe.probe(config.probe, packed, **parts, test=test, seed=config.seed)
     if candidate := candidate_of(config, packed, model):
         reconstruction(candidate, Trials(packed, config.views, config.draws, config.seed), config, done)
     if config.samples and (model or config.unpaired):
         from_noise(model.generator if isinstance(model, ImageToVoxels) else model, packed, config, done)
-    if config.probe:
-        parts = {"train": part(packed, "train"), "val": part(packed, "val", most=MOST_VALIDATION)}
-        test = part(packed, config.split, most=config.limit)
-        done.report["probe"] = probe.probe(config.probe, packed, **parts, test=test, seed=config.seed)
     device = next(model.parameters()).device if model else "cpu"
     done.report["provenance"] = provenance(seed=config.seed, data=data_of(packed, config), device=device)
     return done

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 from gancore import checkpoint
 from gancore.config import from_dict
 from voxgan.baselines import occupancies
-from voxgan.config import VoxelConfig, build_discriminator
-from voxgan.discriminator import VoxelDiscriminator
+from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
 from voxgan.generator import VoxelShape
 from voxgan.packed import PackedSet
 
@@ -57,7 +57,7 @@ def probe(
     if len({packed.objects[n].label for n in train}) < 2 or not test:
         raise ValueError(f"{packed.folder} has no two classes to be told apart by the discriminator of {run}")
     settings = settings_of(Path(run))
-    trained, fresh = discriminators(Path(run), settings, side=packed.side, seed=seed)
+    trained, fresh = discriminators(Path(run), settings.config, side=packed.side, seed=seed)
     kinds: dict[str, Callable[[Tensor], Features]] = {
         "discriminator": lambda objects: responses(trained, objects),
         "untrained discriminator": lambda objects: responses(fresh, objects),
@@ -75,30 +75,36 @@ def probe(
         "objects": len(test),
         "training objects": len(train),
         "classes": len(set(labels["train"])),
-        "discriminator trained on": trained_on(settings),
+        "discriminator trained on": settings.on,
         "conventions": CONVENTIONS,
         "scores": scores,
     }
 
 
-def settings_of(run: Path) -> VoxelConfig:
-    """The settings of a run's folder. Raises ValueError if it holds none of a voxel run."""
+@dataclass(frozen=True)
+class Trained:
+    """What a run's settings say of its discriminator."""
+
+    config: VoxelDiscriminatorConfig
+    on: str
+    """The objects that it saw."""
+
+
+def settings_of(run: Path) -> Trained:
+    """See Trained. Raises ValueError if the folder is none of a voxel run."""
     try:
-        return from_dict(VoxelConfig, json.loads((run / "config.json").read_text(encoding="utf-8")))
+        settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        data = settings["data"]
+        on = f"{Path(data['source']).name}: {', '.join(data['classes']) or 'all classes'}"
+        return Trained(from_dict(VoxelDiscriminatorConfig, settings["discriminator"]), on)
     except OSError as error:
         raise ValueError(f"{run} is no folder of a run (runs/NAME): it has no config.json") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{run / 'config.json'} holds no settings of a voxel run: {error}") from error
 
 
-def trained_on(settings: VoxelConfig) -> str:
-    """The objects that the discriminator saw."""
-    classes = ", ".join(settings.data.classes) or "all classes"
-    return f"{Path(settings.data.source).name}: {classes}"
-
-
 def discriminators(
-    run: Path, settings: VoxelConfig, *, side: int, seed: int
+    run: Path, config: VoxelDiscriminatorConfig, *, side: int, seed: int
 ) -> tuple[VoxelDiscriminator, VoxelDiscriminator]:
     """The run's discriminator as its newest checkpoint has it, and one with fresh weights; in eval mode.
 
@@ -114,7 +120,7 @@ def discriminators(
     for weights in (state, None):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = build_discriminator(settings, shape)
+            network = VoxelDiscriminator(config, shape)
         if weights is not None:
             checkpoint.load_into(network, weights, f"the discriminator of {newest}, for {side} voxels a side,")
         made.append(network.eval())

@@ -225,7 +225,7 @@ def test_features_are_the_last_three_maps_pooled_to_two_voxels(whole):
 
 
 def test_what_was_trained_is_what_is_read(run, whole):
-    trained, fresh = probe.discriminators(run, probe.settings_of(run), side=SIDE, seed=0)
+    trained, fresh = probe.discriminators(run, probe.settings_of(run).config, side=SIDE, seed=0)
     objects = occupancies(whole, [0, 1]).float()
     assert not torch.equal(trained(objects), fresh(objects))
 
@@ -248,7 +248,7 @@ def test_a_folder_that_is_no_run_is_refused(run, whole, tmp_path, change, said):
 
 def test_a_discriminator_of_another_side_is_refused(run):
     with pytest.raises(ValueError, match="for 16 voxels a side, is of another architecture"):
-        probe.discriminators(run, probe.settings_of(run), side=16, seed=0)
+        probe.discriminators(run, probe.settings_of(run).config, side=16, seed=0)
 
 
 def test_objects_without_classes_cannot_be_told_apart(run, whole):
