@@ -13,6 +13,8 @@ LONG = 20
 """Lines of the log that a state of the losses must last to be one."""
 OFTEN = 4
 """Looks at the vital signs that a state of them must last."""
+START = 8
+"""Looks that one must last from which many networks start."""
 SILENCE = 50
 """Lines of the log that an alarm must have been silent for to be raised again."""
 KEPT = 1000
@@ -65,7 +67,7 @@ class History:
 
 
 def mode_collapse(history: History) -> str:
-    diversity = history.last("health/diversity")
+    diversity = history.last("health/diversity", START)
     if diversity and max(diversity) < 0.1:
         return f"whatever goes in, outputs differ by {diversity[-1]:.2g} of what true ones do"
     return ""
@@ -121,7 +123,7 @@ def generator_falls_behind(history: History) -> str:
 
 
 def noise_ignored(history: History) -> str:
-    noise = history.last("health/noise")
+    noise = history.last("health/noise", START)
     if noise and max(noise) < 0.1 and not mode_collapse(history):
         return f"outputs of one item by different latents differ by {noise[-1]:.2g} of what they are wrong by"
     return ""

@@ -288,7 +288,7 @@ class Trainer:
         """What a few items show of both players, once the discriminator has begun to play."""
         if not isinstance(self.objective, Observable) or not self.optimizers["discriminator"].state:
             return {}
-        some = partial(some_items, collate=self.collate, size=self.micro_batch, device=self.accelerator.device)
+        some = partial(some_items, collate=self.collate, device=self.accelerator.device)
         with self.accelerator.autocast():
             return vital_signs(
                 self.objective,

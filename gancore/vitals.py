@@ -16,6 +16,8 @@ ITEMS = 32
 """Items that are looked at, of those that training sees and of those held out."""
 SAMPLES = 2
 """Outputs of different latents that are made of each."""
+GROUP = 4
+"""Items that are looked at at once."""
 FEATURES = 4096
 """Numbers of each output that are compared; of larger ones as many are taken, always the same."""
 
@@ -70,13 +72,13 @@ def vital_signs(
 
 
 def some_items(
-    dataset: Any, seed: int, *, collate: Callable[[Sequence[Any]], Any], size: int, device: torch.device
+    dataset: Any, seed: int, *, collate: Callable[[Sequence[Any]], Any], device: torch.device
 ) -> Iterator[Any]:
-    """Batches of up to `size` of ITEMS items of a data set on the device, or of all if there are fewer."""
+    """Small batches of ITEMS items of a data set on the device, or of all if there are fewer."""
     count = min(ITEMS, len(dataset))
     chosen = Draws(seed).choose(1, count, len(dataset))[0].tolist()
-    for first in range(0, count, size):
-        yield collate([dataset[Sample(index, mix(seed, index))] for index in chosen[first : first + size]]).to(device)
+    for first in range(0, count, GROUP):
+        yield collate([dataset[Sample(index, mix(seed, index))] for index in chosen[first : first + GROUP]]).to(device)
 
 
 def _marked(seen: Iterable[Any], unseen: Iterable[Any] | None) -> Iterator[tuple[Any, bool]]:

@@ -15,7 +15,7 @@ from ring import Ring, RingGame, collate, trainer
 from gancore.data import Draws, Sample
 from gancore.health import HELPS, LONG, Watch, not_finite, swings
 from gancore.losses import Penalties
-from gancore.vitals import ITEMS, features, resting, some_items, vital_signs
+from gancore.vitals import GROUP, ITEMS, features, resting, some_items, vital_signs
 
 FREE = Penalties()
 
@@ -41,7 +41,7 @@ def far_off(trained) -> None:
 
 
 def test_a_generator_deaf_to_its_latents_has_collapsed(tmp_path):
-    trained = trainer(tmp_path, steps=100)
+    trained = trainer(tmp_path, steps=90, health_every=10)
     deaf(trained)
     trained.train()
     assert alarms(tmp_path) == ["mode_collapse"]
@@ -67,9 +67,9 @@ def test_a_generator_that_hardly_learns_loses(tmp_path):
 
 
 def test_reconstruction_drives_the_noise_out_of_a_generator_that_is_told_the_answer(tmp_path):
-    data = {"told": True, "scatter": 0.5}
+    data = {"told": True, "scatter": 1.0}
     game = RingGame(adversarial=1e-3, reconstruction=30.0)
-    settled = {"generator_lr": 1e-2, "final_lr": 0.01, "beta1": 0.9, "beta2": 0.999, "batch": 128}
+    settled = {"generator_lr": 1e-2, "final_lr": 0.01, "beta1": 0.9, "beta2": 0.999, "batch": 128, "health_every": 10}
     trainer(tmp_path, game, data=data, **settled).train()
     assert alarms(tmp_path) == ["noise_ignored"]
 
@@ -125,7 +125,7 @@ def test_many_healthy_games_are_left_in_peace(tmp_path, pair):
 
 def test_an_alarm_says_what_it_saw_and_what_helps_and_is_not_said_again(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        trained = trainer(tmp_path, steps=160)
+        trained = trainer(tmp_path, steps=160, health_every=10)
         deaf(trained)
         trained.train()
     assert len(caplog.messages) == 1
@@ -136,9 +136,9 @@ def test_an_alarm_says_what_it_saw_and_what_helps_and_is_not_said_again(tmp_path
 
 
 def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_never_stopped(tmp_path):
-    for name, stops in (("whole", (160,)), ("parts", (60, 100, 160))):
+    for name, stops in (("whole", (120,)), ("parts", (50, 90, 120))):
         for steps in stops:
-            trained = trainer(tmp_path / name, steps=steps)
+            trained = trainer(tmp_path / name, steps=steps, health_every=10)
             deaf(trained)
             trained.train()
     whole, parts = ((tmp_path / name / "alarms.jsonl").read_text() for name in ("whole", "parts"))
@@ -176,7 +176,7 @@ def test_noise_does_not_swing_but_waves_do():
 
 def signs(trained, *, seed: int = 0, unseen: bool = True) -> dict[str, float]:
     def some(dataset, number):
-        return some_items(dataset, number, collate=collate, size=8, device=torch.device("cpu"))
+        return some_items(dataset, number, collate=collate, device=torch.device("cpu"))
 
     held_out = some(trained.held_out, 2) if unseen else None
     players = trained.objective, trained.generator, trained.discriminator
@@ -228,10 +228,10 @@ def test_without_held_out_items_nothing_is_said_of_memory(tmp_path):
 
 
 def test_items_are_a_few_distinct_ones_in_batches():
-    batches = list(some_items(Ring(500, seed=1), 3, collate=collate, size=10, device=torch.device("cpu")))
-    assert [len(batch) for batch in batches] == [10, 10, 10, 2]
+    batches = list(some_items(Ring(500, seed=1), 3, collate=collate, device=torch.device("cpu")))
+    assert [len(batch) for batch in batches] == [GROUP] * (ITEMS // GROUP)
     assert len(torch.cat([batch.points for batch in batches]).unique(dim=0)) == ITEMS
-    few = list(some_items(Ring(3, seed=1), 3, collate=collate, size=10, device=torch.device("cpu")))
+    few = list(some_items(Ring(3, seed=1), 3, collate=collate, device=torch.device("cpu")))
     assert [len(batch) for batch in few] == [3]
 
 
