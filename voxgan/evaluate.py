@@ -59,6 +59,9 @@ class EvaluateConfig:
     split: Split = "test"
     """Which objects."""
 
+    classes: tuple[str, ...] = ()
+    """Only objects of these classes, of the training objects too; all if there are none."""
+
     views: tuple[int, ...] = (1, 3, 5)
     """Numbers of pictures to reconstruct from."""
 
@@ -129,7 +132,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
 
     Raises ValueError if the model, the predictions or the data cannot be read or do not fit each other.
     """
-    packed = open_packed(config.data)
+    packed = opened(config)
     model = loaded(config, packed) if config.model else None
     done = Evaluation({"settings": to_dict(config), "side": packed.side}, {}, [])
     if config.probe:  # first, as a folder that is no run is better known now than after minutes of work
@@ -143,6 +146,26 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     device = next(model.parameters()).device if model else "cpu"
     done.report["provenance"] = provenance(seed=config.seed, data=data_of(packed, config), device=device)
     return done
+
+
+class OfClasses(PackedSet):
+    """A data set of which only some classes are looked at. Raises ValueError if it has no such class."""
+
+    def __init__(self, folder: Path, wanted: tuple[str, ...]):
+        super().__init__(folder)
+        if unknown := set(wanted) - set(self.classes):
+            known = ", ".join(self.classes) or "none"
+            raise ValueError(f"classes: {folder} has no {', '.join(sorted(unknown))}; there are {known}")
+        self.wanted = wanted
+
+    def indices(self, split: Split) -> list[int]:
+        return [index for index in super().indices(split) if self.objects[index].label in self.wanted]
+
+
+def opened(config: EvaluateConfig) -> PackedSet:
+    """The data set, or its classes that are asked for."""
+    packed = open_packed(config.data)
+    return OfClasses(packed.folder, config.classes) if config.classes else packed
 
 
 def loaded(config: EvaluateConfig, packed: PackedSet) -> ImageToVoxels | VoxelGenerator:

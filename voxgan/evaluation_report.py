@@ -8,9 +8,8 @@ from gancore.page import Best, Curves, Facts, Gallery, Section, Table, Text, wri
 from gancore.provenance import write_json
 from gancore.rating import write_rating_page
 from gancore.tables import table
-from voxgan.evaluate import FIXED, EvaluateConfig, Evaluation, part, who
+from voxgan.evaluate import FIXED, EvaluateConfig, Evaluation, opened, part, who
 from voxgan.likeness import image_network
-from voxgan.packed import open_packed
 from voxgan.published import Figures, classifications, reconstructions
 
 BETTER: dict[str, Best] = {
@@ -29,7 +28,7 @@ def write(done: Evaluation, config: EvaluateConfig) -> list[Path]:
     if config.out:
         folder = Path(config.out)
         write_json(done.report, folder / "report.json")
-        subtitle = f"{who(config)} on {config.data}, {config.split}"
+        subtitle = f"{who(config)} on {', '.join([config.data, *config.classes, config.split])}"
         write_page(
             folder / "report.html", title="Objects, measured", subtitle=subtitle, sections=sections(done, config)
         )
@@ -85,7 +84,7 @@ def of_reconstruction(report: Mapping[str, Any], config: EvaluateConfig) -> Iter
         "IoU by class", [label or "all" for label in classes], by_class, note="At the threshold that was chosen."
     )
     yield by_threshold(found["by threshold"])
-    packed = open_packed(config.data)
+    packed = opened(config)
     yield from map(figures, reconstructions(packed, part(packed, config.split, most=config.limit)))
     if "surfaces" in found:
         yield scores_table("Surfaces", found["surfaces"]["scores"])
@@ -138,7 +137,7 @@ def of_probe(found: Mapping[str, Any], config: EvaluateConfig) -> Iterator[Secti
         f"The discriminator was trained on {found['discriminator trained on']}."
     )
     yield scores_table("Classes told by the discriminator's features", found["scores"], note=note)
-    packed = open_packed(config.data)
+    packed = opened(config)
     yield from map(figures, classifications(packed, part(packed, config.split, most=config.limit)))
 
 
@@ -148,7 +147,8 @@ def of_probe(found: Mapping[str, Any], config: EvaluateConfig) -> Iterator[Secti
 def summary(report: Mapping[str, Any]) -> str:
     """The protocol in a few lines, then tables of what was measured."""
     settings = report["settings"]
-    blocks = [f"{settings['data']}, {settings['split']}, {report['side']}^3 voxels, seed {settings['seed']}"]
+    what = ", ".join([settings["data"], *settings["classes"], settings["split"]])
+    blocks = [f"{what}, {report['side']}^3 voxels, seed {settings['seed']}"]
     if "reconstruction" in report:
         blocks += reconstruction_tables(report["reconstruction"], draws=settings["draws"])
     if "generation" in report:

@@ -249,6 +249,14 @@ def test_the_report_is_plain_json(report):
     assert report["provenance"]["data"].startswith("voxels of 2 objects of test, sha256 ")
 
 
+def test_only_the_classes_asked_for_are_looked_at(model, source):
+    found = evaluate(settings(model, source, classes=("lamp",), split="train", samples=0)).report["reconstruction"]
+    assert {name.partition("/")[0] for name in found["names"]} == {"lamp"}
+    assert found["objects"] == found["training objects"] == 6
+    with pytest.raises(ValueError, match="has no bed; there are lamp, stool"):
+        evaluate(settings(model, source, classes=("bed",)))
+
+
 def test_a_limit_spreads_over_the_split(source):
     whole = PackedSet(source)
     assert part(whole, "train", most=3) == [0, 4, 10]
@@ -262,6 +270,9 @@ def test_a_limit_spreads_over_the_split(source):
         ({"views": (0, 1)}, "views must be"),
         ({"draws": 0}, "draws must be at least 1"),
         ({"samples": -1}, "samples must be at least 0"),
+        ({"predictions": "y"}, "give either a model or a folder of predictions"),
+        ({"unpaired": True}, "unpaired is for predictions"),
+        ({"rate": "folder"}, "rate is the name of a page"),
     ],
 )
 def test_impossible_settings_are_named(changes, said):
