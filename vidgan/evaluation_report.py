@@ -144,12 +144,14 @@ def forecasts(report: Report) -> Iterator[Section]:
             yield curves(title[0].upper() + title[1:], report[name], title, note=NOTES.get(name, ""))
 
 
-def curves(title: str, series: Mapping[str, Curve], y_label: str, *, note: str = "") -> Section:
+def curves(
+    title: str, series: Mapping[str, Curve], y_label: str, *, x_label: str = "frames ahead", note: str = ""
+) -> Section:
     """A line for each forecast; a table if there is only one lead time."""
     steps = len(next(iter(series.values())))
     if steps == 1:
         return Table(title, [y_label], series, note=note)
-    return Curves(title, range(1, steps + 1), series, x_label="frames ahead", y_label=y_label, note=note)
+    return Curves(title, range(1, steps + 1), series, x_label=x_label, y_label=y_label, note=note)
 
 
 def made_from_noise(report: Report) -> Iterator[Section]:
@@ -159,9 +161,12 @@ def made_from_noise(report: Report) -> Iterator[Section]:
     yield Table("Looks", SETS, looks, digits=4, note="Means over clips and frames, on a range of one.")
     for name in ("sharpness", "motion"):
         if report[name]:
-            yield curves(f"{name[0].upper()}{name[1:]} by frame", report[name], name)
+            yield curves(f"{name[0].upper()}{name[1:]} by frame", report[name], name, x_label="frame")
     if "classes" in report:
-        yield Facts("Classes", report["classes"])
+        found = report["classes"]
+        told = {name.replace("_", " "): [value] for name, value in found.items() if name not in ("network", "among")}
+        note = f"Of each clip that of the nearest {found['among']} clip, by {found['network']}."
+        yield Table("Classes", ["here"], told, note=note)
     if "neighbours" in report:
         found = report["neighbours"]
         yield Table(
