@@ -1,6 +1,8 @@
 """The game over clips: every term counts, pulls where it says, and reaches the player it is meant for alone."""
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gancore.augment import Augment
+from gancore.data import Draws
 from gancore.losses import PAIRS, Penalties
+from gancore.vitals import vital_signs
 from vidgan.dataset import Clips
 from vidgan.generator import FramePredictor
 from vidgan.objective import VideoObjective, imagine
@@ -261,3 +265,29 @@ def test_impossible_objectives_are_refused():
         VideoObjective(samples=0)
     with pytest.raises(ValueError, match="label_smoothing"):
         VideoObjective(pair="hinge", label_smoothing=0.1)
+
+
+# ------------------------------------------------------------------------------------------------------- looked at
+
+
+def test_what_a_game_over_clips_shows_of_its_players():
+    game, model, judge = VideoObjective(), predictor("modern"), discriminator("modern")
+    batch = batch_of(6)
+    made = game.made(model, batch, Draws(1), samples=2)
+    assert made.shape == (6, 2, *game.true(batch).shape[1:])
+    assert torch.equal(made, imagine(model, batch, Draws(1), samples=2))
+    scores = game.judged(judge, batch, game.true(batch), Draws(2))
+    whole = judge(batch.frames, judge.glimpse(Draws(2), 6, frames=5, context=2), batch.labels)
+    assert torch.equal(scores, whole.spatial + whole.temporal)
+    assert not torch.equal(scores, game.judged(judge, batch, made[:, 0], Draws(2)))
+
+
+@pytest.mark.parametrize("make", [partial(predictor, "modern"), partial(synthesiser, "paper")])
+def test_vital_signs_are_seen_of_forecasts_and_of_whole_clips(make):
+    model = make()
+    context = 2 if isinstance(model, FramePredictor) else 0
+    judge = discriminator("modern", classes=3 if context == 0 else 0)
+    seen, unseen = (batch_of(4, context=context, classes=3) for _ in range(2))
+    signs = vital_signs(VideoObjective(), model, judge, seen=[seen], unseen=[unseen], draws=Draws(0))
+    assert signs.keys() == {f"health/{name}" for name in ("diversity", "noise", "error", "gap", "memorised")}
+    assert all(math.isfinite(sign) for sign in signs.values())

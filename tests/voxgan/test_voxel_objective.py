@@ -6,7 +6,9 @@ import pytest
 import torch
 from toys import batch, generator, image_to_voxels, judge, turn
 
+from gancore.data import Draws
 from gancore.losses import Penalties
+from gancore.vitals import vital_signs
 from voxgan.augment import VoxelAugment
 from voxgan.objective import RECONSTRUCTIONS, VoxelObjective, far
 
@@ -191,3 +193,18 @@ def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
     ]
     assert terms[0]["mean_bce"] == terms[1]["mean_bce"]
     assert terms[0]["mean_bce"] != terms[2]["mean_bce"]
+
+
+@pytest.mark.parametrize("classes", [(), ("stool", "lamp")])
+@pytest.mark.parametrize("make", [image_to_voxels, generator])
+def test_what_a_game_over_objects_shows_of_its_players(make, classes):
+    game, model, discriminator, objects = VoxelObjective(), make(classes), judge(classes), batch(4)
+    made = game.made(model, objects, Draws(1), samples=2)
+    assert made.shape == (4, 2, *game.true(objects).shape[1:])
+    assert 0 <= made.min() < made.max() <= 1
+    assert not torch.equal(made[:, 0], made[:, 1])
+    scores = game.judged(discriminator, objects, game.true(objects), Draws(0))
+    assert torch.equal(scores, discriminator(objects.occupancy, objects.labels if classes else None))
+    signs = vital_signs(game, model, discriminator, seen=[objects], unseen=[objects], draws=Draws(0))
+    assert signs["health/memorised"] == 0
+    assert {"health/diversity", "health/noise", "health/error", "health/gap"} < signs.keys()

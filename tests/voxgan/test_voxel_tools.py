@@ -59,7 +59,8 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
     few = packed(tmp_path / "few", count=3)
     said = use("train_voxels", TINY, *SMALL, f"--data.source={few}", "--run=run")
     assert said.code == 0, said.err
-    assert not Path("run/samples").exists()
+    assert Path("run/samples").exists()
+    assert not Path("run/best").exists()
 
 
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
