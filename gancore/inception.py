@@ -58,21 +58,16 @@ class Inception(nn.Module):
         except ImportError as error:
             raise ValueError("FID needs torch-fidelity: install it by `pip install 'vidvox[metrics]'`") from error
         self.weights = fingerprint(path)
-        self.extractor = FeatureExtractorInceptionV3("fid", ["2048", "logits_unbiased"], str(path))
+        self.extractor = FeatureExtractorInceptionV3("fid", ["2048"], str(path))
 
     def forward(self, clips: Clips) -> Float[Tensor, "_frames 2048"]:
-        return self._seen(clips, 0)
-
-    def logits(self, clips: Clips) -> Float[Tensor, "_frames 1008"]:
-        """Those of each frame that the inception score is made of."""
-        return self._seen(clips, 1)
-
-    def _seen(self, clips: Clips, output: int) -> Float[Tensor, "_frames _width"]:
         device = next(self.parameters()).device
         with full_precision(device):
-            return torch.cat(
-                [self.extractor(some.to(device))[output].cpu() for some in frames_of(clips).split(AT_ONCE)]
-            )
+            return torch.cat([self.extractor(some.to(device))[0].cpu() for some in frames_of(clips).split(AT_ONCE)])
+
+    def class_logits(self, rows: Float[Tensor, "rows 2048"]) -> Float[Tensor, "rows 1008"]:
+        """Those that the inception score is made of, from the features: without the last layer's offset."""
+        return rows @ self.extractor.fc.weight.T.to(rows)
 
 
 class LPIPS(nn.Module):

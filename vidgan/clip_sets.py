@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,6 @@ from gancore.features import FeatureNetwork
 from gancore.fidelity import LEAST_SAMPLES, fidelity, inception_score
 from gancore.inception import lpips
 from vidgan.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
-from vidgan.i3d import I3D
 from vidgan.measure import Perceptual
 
 FRAMES = 4
@@ -42,6 +41,14 @@ class BoxMeans(nn.Module):
     def forward(self, clips: UInt8[Tensor, "batch _time 3 _height _width"]) -> Float[Tensor, "batch _features"]:
         boxes = F.adaptive_avg_pool3d(rearrange(clips.float() / 255, "b t c h w -> b c t h w"), (4, 8, 8))
         return rearrange(boxes, "b c t h w -> b (t h w c)").cpu()
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A network whose features tell classes."""
+
+    def class_logits(self, rows: Float[Tensor, "rows _features"]) -> Float[Tensor, "rows _classes"]:
+        """Of each row of features."""
 
 
 AUTOMATIC = ("colours", "i3d")
@@ -157,8 +164,8 @@ class ClipSets:
         return fidelity(*rows, seed=seed) | self._classes(network, rows[1], seed=seed)
 
     def _classes(self, network: FeatureNetwork, rows: Tensor, *, seed: int) -> dict[str, float]:
-        """The inception score, where the features are a classifier's logits."""
-        if not isinstance(network, I3D) or len(rows) < SPLITS:
+        """The inception score, where the network is a classifier."""
+        if not isinstance(network, Classifier) or len(rows) < SPLITS:
             return {}
-        score = inception_score(rows, splits=SPLITS, seed=seed)
+        score = inception_score(network.class_logits(rows), splits=SPLITS, seed=seed)
         return {"inception_score": score.value, "inception_score_low": score.low, "inception_score_high": score.high}

@@ -43,6 +43,10 @@ class I3D(nn.Module):
         with full_precision(device):
             return torch.cat([self.logits(_prepared(clip.to(device))) for clip in clips.split(1)]).cpu()
 
+    def class_logits(self, rows: Float[Tensor, "rows 400"]) -> Float[Tensor, "rows 400"]:
+        """The features themselves."""
+        return rows
+
     def logits(self, clips: Float[Tensor, "batch 3 time 224 224"]) -> Float[Tensor, "batch 400"]:
         """The averaged logits of clips that are ready: in [-1, 1], time behind the channels.
 

@@ -1,7 +1,7 @@
 """How good a model of objects, or a folder of another tool's, is on objects that training never saw, beside rivals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -98,6 +98,9 @@ class EvaluateConfig:
     rate: str = ""
     """HTML page of blind pairs, a real and a made object, for people to choose between; empty for none."""
 
+    rival: str = ""
+    """Another model, whose objects that page shows in place of the real ones."""
+
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
@@ -111,6 +114,8 @@ class EvaluateConfig:
         for name, least in {"draws": 1, "batch": 1, "samples": 0, "renders": 0, "limit": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.rival and not (self.rate and self.model):
+            raise ValueError("rival is another model for the page of rate, beside a model")
         if self.rate and Path(self.rate).suffix != ".html":
             raise ValueError(f"rate is the name of a page, such as rate.html, got {self.rate}")
 
@@ -143,9 +148,20 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         reconstruction(candidate, Trials(packed, config.views, config.draws, config.seed), config, done)
     if config.samples and (model or config.unpaired):
         from_noise(model.generator if isinstance(model, ImageToVoxels) else model, packed, config, done)
+    if config.rival:
+        done.pairs[:] = against_rival(done.pairs, config)
     device = next(model.parameters()).device if model else "cpu"
     done.report["provenance"] = provenance(seed=config.seed, data=data_of(packed, config), device=device)
     return done
+
+
+def against_rival(pairs: Sequence[Pair], config: EvaluateConfig) -> list[Pair]:
+    """The pairs, with what the rival made of the same pictures or noise in place of the real objects."""
+    shown = replace(config, model=config.rival, rival="", out="", probe="", surfaces=False, renders=0)
+    theirs = evaluate(shown).pairs
+    if [pair.name for pair in pairs] != [pair.name for pair in theirs]:
+        raise ValueError(f"{config.model} and {config.rival} do not make objects of the same things")
+    return [Pair(ours.name, ours.a, other.a) for ours, other in zip(pairs, theirs, strict=True)]
 
 
 class OfClasses(PackedSet):

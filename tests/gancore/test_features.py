@@ -320,10 +320,16 @@ def test_the_networks_of_fid_and_lpips_say_what_they_lack(monkeypatch, tmp_path)
 
 def test_inception_gives_features_and_logits_of_each_frame(tmp_path):
     pytest.importorskip("torch_fidelity", reason="FID needs torch-fidelity: pip install 'vidvox[metrics]'")
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     torch.manual_seed(0)
     made_up = inception_v3(num_classes=1008, aux_logits=False, init_weights=False, transform_input=False)
     torch.save(made_up.state_dict(), tmp_path / "inception.pth")
     network = Inception(tmp_path / "inception.pth")
     clips = waves(1, 2, 32, 32)
-    assert network(clips).shape == (2, 2048)
-    assert network.logits(clips).shape == (2, 1008)
+    rows = network(clips)
+    assert rows.shape == (2, 2048)
+    both = FeatureExtractorInceptionV3("both", ["2048", "logits_unbiased"], str(tmp_path / "inception.pth"))
+    features, logits = both(clips[0])
+    torch.testing.assert_close(rows, features)
+    torch.testing.assert_close(network.class_logits(rows), logits)

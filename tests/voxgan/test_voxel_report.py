@@ -104,6 +104,19 @@ def test_the_pairs_are_real_and_made_objects_and_can_be_answered(done, tmp_path)
     assert preference.share == (preference.first == "real")
 
 
+def test_two_models_are_set_against_each_other(done, tmp_path):
+    full = image_to_voxels()
+    torch.nn.init.constant_(full.generator.offset, 9.0)
+    full.save_pretrained(tmp_path / "other")
+    config = replace(done[0], out="", rate=str(tmp_path / "rate.html"), surfaces=False, probe="")
+    pairs = evaluate(replace(config, rival=str(tmp_path / "other"))).pairs
+    assert {(pair.a.caption, pair.b.caption) for pair in pairs} == {(config.model, str(tmp_path / "other"))}
+    assert [pair.a for pair in pairs] == [pair.a for pair in done[1].pairs]
+    assert all(pair.a.media != pair.b.media for pair in pairs)
+    with pytest.raises(ValueError, match="rival is another model for the page"):
+        replace(config, rate="", rival=str(tmp_path / "other"))
+
+
 def test_without_pages_nothing_is_drawn(done):
     config = replace(done[0], out="", rate="", surfaces=False, probe="")
     evaluation = evaluate(config)
