@@ -23,6 +23,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from gancore.data import held_out
+from gancore.weights import KNOWN
 from vidgan.video import write_clip
 from voxgan.layouts import assign_split
 from voxgan.sources import Source
@@ -36,13 +37,13 @@ SMALL = {
     "--train.preview_every 2 --train.cpu",
     "tools/predict_video.py": "--size 32x32 --cpu",
     "tools/generate_video.py": "--cpu",
-    "tools/evaluate_video.py": "--clips 2 --cpu",
+    "tools/evaluate_video.py": "--limit 2 --networks colours --cpu",
     "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
     "tools/train_voxels.py": "--encoder.size 32 --encoder.channels 4 --generator.channels 2 --discriminator.channels 2 "
     "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.average 0.5 --train.preview_every 20 "
     "--train.cpu",
     "tools/export_mesh.py": "--threshold 0.05 --cpu",
-    "tools/evaluate_voxels.py": "--samples 4 --cpu",
+    "tools/evaluate_voxels.py": "--samples 4 --renders 0 --cpu",
     "tools/benchmark.py video": "--presets tiny --repeats 1 --cpu",
     "tools/benchmark.py voxels": "--presets modern-32 --repeats 1 --cpu",
     "tools/benchmark.py metrics": "--repeats 1",
@@ -132,6 +133,8 @@ def check(command: str) -> None:
         case ["make", *targets]:
             rules = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
             assert set(targets) <= set(rules), f"{command}: the Makefile knows {rules}"
+        case ["python", "tools/fetch_weights.py", *names]:
+            assert set(names) <= set(KNOWN), "nothing of that name can be fetched"
         case ["git", "clone", address]:
             assert address.startswith("https://")
         case ["cd", _] | ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:
@@ -148,7 +151,7 @@ def check(command: str) -> None:
 def run(command: str) -> None:
     """Runs a command of the README with its small flags, in this process unless it launches others."""
     match shlex.split(command):
-        case ["make", *_]:
+        case ["make", *_] | ["python", "tools/fetch_weights.py", *_]:
             check(command)
         case ["python", "tools/benchmark.py", subject]:
             run_here(["tools/benchmark.py", subject, *SMALL[f"tools/benchmark.py {subject}"].split()])
