@@ -10,13 +10,13 @@ import torch
 
 from gancore.benchmark import Contest, contest_report, in_own_process, report
 from gancore.config import parse, user_errors
-from vidgan import metrics_benchmark as clips
 from vidgan.benchmark import reading, reading_report, speed
 from vidgan.config import VideoConfig
 from vidgan.dataset import DataConfig
+from vidgan.evaluation import benchmark as clips
 from voxgan import benchmark as voxels
-from voxgan import metrics_benchmark as shapes
 from voxgan.config import VoxelConfig
+from voxgan.evaluation import benchmark as shapes
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "video"
 

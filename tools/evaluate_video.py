@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from gancore.config import parse, user_errors
-from vidgan.evaluate import EvaluateConfig, behind_run_settings, evaluate, open_trials
-from vidgan.evaluation_clips import write_ratings
-from vidgan.evaluation_report import summary, write_report
+from vidgan.evaluation.clips import write_ratings
+from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate, open_trials
+from vidgan.evaluation.report import summary, write_report
 
 
 @user_errors

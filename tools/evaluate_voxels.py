@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gancore.config import parse, user_errors
-from voxgan.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation_report import summary, write
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
+from voxgan.evaluation.report import summary, write
 
 
 @user_errors

@@ -13,8 +13,8 @@ from torch import Tensor
 from gancore.data import Draws, Sample
 from gancore.report import save_png, sheet
 from voxgan.camera import Camera
-from voxgan.coverage import coverage, minimum_matching_distance
 from voxgan.dataset import Objects, VoxelDataset, collate
+from voxgan.evaluation.coverage import coverage, minimum_matching_distance
 from voxgan.mesh import from_occupancy
 from voxgan.networks import ImageToVoxels
 from voxgan.objective import Generator

@@ -14,9 +14,9 @@ from gancore.data import Sample
 from gancore.features import FeatureNetwork
 from gancore.fidelity import Moments, fidelity, frechet_distance
 from vidgan import metrics
-from vidgan.clip_sets import BoxMeans
 from vidgan.dataset import DataConfig, open_dataset
-from vidgan.fvd import open_network
+from vidgan.evaluation.clip_sets import BoxMeans
+from vidgan.evaluation.fvd import open_network
 from vidgan.video import read_clip, resize_and_crop, to_float, to_uint8
 
 FRAMES, SIDE = 10, 48

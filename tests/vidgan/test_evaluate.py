@@ -11,10 +11,10 @@ from tiny import SHAPE, batch_of, clips, predictor
 from gancore.config import parse
 from gancore.provenance import write_json
 from vidgan.dataset import Clips, DataConfig
-from vidgan.evaluate import EvaluateConfig, behind_run_settings, evaluate
-from vidgan.evaluation_report import summary
-from vidgan.measure import measures
-from vidgan.scores import Totals, curves, numbers
+from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate
+from vidgan.evaluation.measure import measures
+from vidgan.evaluation.report import summary
+from vidgan.evaluation.scores import Totals, curves, numbers
 from vidgan.video import write_clip
 
 DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)

@@ -10,8 +10,8 @@ from torchvision.transforms.functional import gaussian_blur
 
 from gancore.fidelity import Moments, frechet_distance
 from gancore.weights import find
-from vidgan.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
-from vidgan.i3d import I3D
+from vidgan.evaluation.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
+from vidgan.evaluation.i3d import I3D
 from vidgan.video import read_clip
 
 COUNT, FRAMES, SIDE = 8, 8, 64

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vidgan.i3d import I3D
+from vidgan.evaluation.i3d import I3D
 
 
 @pytest.fixture(scope="module")

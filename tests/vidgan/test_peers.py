@@ -267,7 +267,7 @@ def switches():
     )
 before = switches()
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-import vidgan.evaluate, vidgan.predict, vidgan.preview, gancore.trainer
+import vidgan.evaluation.evaluate, vidgan.predict, vidgan.preview, gancore.trainer
 build_generator(VideoConfig()), build_discriminator(VideoConfig())
 assert switches() == before, (before, switches())
 """

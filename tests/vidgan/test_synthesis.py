@@ -8,8 +8,8 @@ import torch
 from tiny import SHAPE, clips, synthesiser
 
 from vidgan.dataset import DataConfig
-from vidgan.evaluate import EvaluateConfig, evaluate, open_trials
-from vidgan.synthesis import Spread, training
+from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
+from vidgan.evaluation.synthesis import Spread, training
 from vidgan.video import to_uint8, write_clip
 
 

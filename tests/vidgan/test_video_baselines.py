@@ -5,8 +5,8 @@ import torch
 from tiny import clips
 
 from gancore.data import Sample
-from vidgan.baselines import advected, black, forecasts, last_frame, linear
 from vidgan.dataset import DataConfig, open_dataset
+from vidgan.evaluation.baselines import advected, black, forecasts, last_frame, linear
 from vidgan.metrics import psnr
 from vidgan.video import to_float
 

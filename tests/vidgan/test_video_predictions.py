@@ -10,8 +10,8 @@ from tiny import SHAPE, clips, predictor
 
 from gancore.data import Sample
 from vidgan.dataset import DataConfig
-from vidgan.evaluate import EvaluateConfig, evaluate
-from vidgan.predictions import NUMBERED, paired, predicted, true_clips
+from vidgan.evaluation.evaluate import EvaluateConfig, evaluate
+from vidgan.evaluation.predictions import NUMBERED, paired, predicted, true_clips
 from vidgan.video import read_clip, to_uint8, write_clip
 
 QUICK = {"networks": ("none",), "cpu": True}

@@ -11,11 +11,11 @@ from browser import faults
 from tiny import SHAPE, clips, predictor, synthesiser
 
 from vidgan.dataset import DataConfig
-from vidgan.evaluate import EvaluateConfig, evaluate, open_trials
-from vidgan.evaluation_clips import GIVEN, MADE, framed, write_ratings
-from vidgan.evaluation_report import page, summary, write_report
-from vidgan.published import FIGURES, benchmark_of, published
-from vidgan.trials import Trials
+from vidgan.evaluation.clips import GIVEN, MADE, framed, write_ratings
+from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
+from vidgan.evaluation.published import FIGURES, benchmark_of, published
+from vidgan.evaluation.report import page, summary, write_report
+from vidgan.evaluation.trials import Trials
 from vidgan.video import to_uint8, write_clip
 
 DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)

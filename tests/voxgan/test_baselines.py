@@ -5,7 +5,7 @@ import pytest
 import torch
 from toys import boxes, picture
 
-from voxgan.baselines import (
+from voxgan.evaluation.baselines import (
     DISTANCES,
     SIDE,
     Distance,
@@ -78,7 +78,7 @@ def test_no_training_object_is_better_than_the_oracle(packed):
 
 def test_chunks_hold_all_objects_whatever_their_size(packed, monkeypatch):
     for most in (1, 2 * 8**3, 10**6):
-        monkeypatch.setattr("voxgan.baselines.CHUNK", most)
+        monkeypatch.setattr("voxgan.evaluation.baselines.CHUNK", most)
         parts = list(in_chunks(packed, TRAIN))
         assert [index for chunk, _ in parts for index in chunk] == list(TRAIN)
         assert max(len(voxels) for _, voxels in parts) == min(max(most // 8**3, 1), 5)
@@ -130,7 +130,7 @@ def test_retrieval_is_as_by_hand_however_the_gallery_is_cut(packed, searched, di
         far[n] = [min(slow(distance, shown, other) for other in own) for shown in query[0, 0]]
     expected = {count: min(far, key=lambda n: sum(far[n][:count])) for count in (1, 2)}
     for most in (1, 3, 2048):
-        monkeypatch.setattr("voxgan.baselines.PICTURES", most)
+        monkeypatch.setattr("voxgan.evaluation.baselines.PICTURES", most)
         found = nearest(query, searched, distance=distance, counts=(1, 2))
         assert {count: int(objects[0, 0]) for count, objects in found.items()} == expected
 

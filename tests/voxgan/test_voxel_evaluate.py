@@ -7,15 +7,15 @@ import pytest
 import torch
 from toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
 
-from voxgan import generation, surfaces
-from voxgan.baselines import THRESHOLDS, occupancies
-from voxgan.evaluate import EvaluateConfig, evaluate, part, scored
-from voxgan.evaluation_report import summary
+from voxgan.evaluation import generation, surfaces
+from voxgan.evaluation.baselines import THRESHOLDS, occupancies
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate, part, scored
+from voxgan.evaluation.reconstruction import Made, Trials, model_iou
+from voxgan.evaluation.report import summary
+from voxgan.evaluation.showcase import surface_of
 from voxgan.generator import VoxelGenerator, VoxelShape
 from voxgan.mesh import SurfaceConfig
 from voxgan.packed import PackedObject, PackedSet, encoded, write_packed
-from voxgan.reconstruction import Made, Trials, model_iou
-from voxgan.showcase import surface_of
 
 VIEWS = (1, 2)
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial.distance import cdist
 from toys import boxes
 
-from voxgan.coverage import (
+from voxgan.evaluation.coverage import (
     among,
     chamfer_distances,
     coverage,

@@ -11,17 +11,17 @@ import trimesh
 from scipy import ndimage
 from toys import boxes, generator, packed
 
-from voxgan import generation, surfaces
-from voxgan.evaluate import EvaluateConfig, evaluate
-from voxgan.likeness import by_voxels
+from voxgan.evaluation import generation, surfaces
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
+from voxgan.evaluation.likeness import by_voxels
+from voxgan.evaluation.predictions import Frame, few, filled, paired, read_made, unpaired
+from voxgan.evaluation.reconstruction import Made
+from voxgan.evaluation.showcase import surface_of
 from voxgan.mesh import SurfaceConfig
 from voxgan.mesh_files import save_mesh
 from voxgan.overlap import average_precision, ikea_precision, iou
 from voxgan.packed import PackedObject, PackedSet, write_packed
-from voxgan.predictions import Frame, few, filled, paired, read_made, unpaired
-from voxgan.reconstruction import Made
 from voxgan.shapes import blocky
-from voxgan.showcase import surface_of
 from voxgan.sources import Source
 from voxgan.voxels import write_occupancy
 

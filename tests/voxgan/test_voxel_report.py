@@ -11,11 +11,11 @@ from toys import JUDGE, SIDE, boxes, image_to_voxels, packed, settings, trainer
 
 from gancore.config import save
 from gancore.rating import read_ratings
-from voxgan import cases, probe, published, showcase
-from voxgan.baselines import occupancies
 from voxgan.discriminator import VoxelDiscriminator
-from voxgan.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation_report import summary, write
+from voxgan.evaluation import cases, probe, published, showcase
+from voxgan.evaluation.baselines import occupancies
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
+from voxgan.evaluation.report import summary, write
 from voxgan.generator import VoxelShape
 from voxgan.packed import PackedObject, PackedSet, write_packed
 from voxgan.voxels import write_occupancy

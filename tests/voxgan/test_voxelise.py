@@ -236,7 +236,7 @@ def test_a_mesh_of_a_million_faces_is_thinned_out_in_its_colours(tmp_path, monke
     assert (thin.visual.face_colors[right, 0] == 255).all()
 
 
-def test_more_faces_and_bytes_than_memory_allows_are_refused(tmp_path, monkeypatch):
+def test_more_faces_and_bytes_than_memory_allows_are_refused(tmp_path):
     box().export(tmp_path / "box.stl")
     with pytest.raises(ValueError, match=r"box\.stl .* 12 faces; decimate it below 12, or raise max_faces"):
         load_mesh(tmp_path / "box.stl", max_faces=12)

@@ -10,13 +10,14 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from vidgan import baselines, metrics
-from vidgan.clip_sets import ClipSets
+from vidgan import metrics
 from vidgan.dataset import Clips
-from vidgan.measure import Measure
+from vidgan.evaluation import baselines
+from vidgan.evaluation.clip_sets import ClipSets
+from vidgan.evaluation.measure import Measure
+from vidgan.evaluation.trials import Trials
 from vidgan.metrics import PerFrame
 from vidgan.objective import Futures
-from vidgan.trials import Trials
 
 Curve = list[float | None]
 

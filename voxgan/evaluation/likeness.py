@@ -11,10 +11,10 @@ from torch.nn.functional import adaptive_avg_pool3d
 
 from gancore.efficientnet import EfficientNet
 from gancore.fidelity import LEAST_SAMPLES, fidelity, memorised_share
-from voxgan.baselines import in_chunks
 from voxgan.camera import Camera
+from voxgan.evaluation.baselines import in_chunks
+from voxgan.evaluation.showcase import Scene, seen, surface_of
 from voxgan.packed import PackedSet
-from voxgan.showcase import Scene, seen, surface_of
 
 COARSE = 8
 """Side of the voxels that stand for an object."""

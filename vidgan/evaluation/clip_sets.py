@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from gancore.features import FeatureNetwork
 from gancore.fidelity import LEAST_SAMPLES, fidelity, inception_score
 from gancore.inception import lpips
-from vidgan.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
-from vidgan.measure import Perceptual
+from vidgan.evaluation.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
+from vidgan.evaluation.measure import Perceptual
 
 FRAMES = 4
 """Frames of each clip, evenly spaced, that networks of single frames see: neighbouring ones are nearly the same."""

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from gancore import fidelity
 from gancore.benchmark import Contest
-from vidgan import baselines, metrics
-from vidgan.fvd import open_network
+from vidgan import metrics
+from vidgan.evaluation import baselines
+from vidgan.evaluation.fvd import open_network
 
 CLIPS, FRAMES, SIDE, SAMPLES = 2, 16, 64, 4
 """Clips of FRAMES frames, and futures of each where a metric takes several."""

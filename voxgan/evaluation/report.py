@@ -8,9 +8,9 @@ from gancore.page import Best, Curves, Facts, Gallery, Section, Table, Text, wri
 from gancore.provenance import write_json
 from gancore.rating import write_rating_page
 from gancore.tables import table
-from voxgan.evaluate import FIXED, EvaluateConfig, Evaluation, opened, part, who
-from voxgan.likeness import image_network
-from voxgan.published import Figures, classifications, reconstructions
+from voxgan.evaluation.evaluate import FIXED, EvaluateConfig, Evaluation, opened, part, who
+from voxgan.evaluation.likeness import image_network
+from voxgan.evaluation.published import Figures, classifications, reconstructions
 
 BETTER: dict[str, Best] = {
     **dict.fromkeys(("cd_l1_half", "cd_l1_sum", "cd_l2_half", "cd_l2_sum", "emd", "without_surface"), "lowest"),

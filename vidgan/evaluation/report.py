@@ -7,11 +7,11 @@ from typing import Any
 from gancore.page import Curves, Facts, Section, Table, Text, write_page
 from gancore.provenance import write_json
 from gancore.tables import table
-from vidgan.baselines import BASELINES
-from vidgan.evaluation import EvaluateConfig
-from vidgan.evaluation_clips import galleries
-from vidgan.published import Figures, benchmark_of, published
-from vidgan.trials import Trials
+from vidgan.evaluation.baselines import BASELINES
+from vidgan.evaluation.clips import galleries
+from vidgan.evaluation.config import EvaluateConfig
+from vidgan.evaluation.published import Figures, benchmark_of, published
+from vidgan.evaluation.trials import Trials
 
 COLUMNS = 10
 """Lead times in a printed table, evenly spaced."""

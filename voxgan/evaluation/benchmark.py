@@ -13,8 +13,9 @@ from sklearn.metrics import average_precision_score, jaccard_score
 from torch import Tensor
 
 from gancore.benchmark import Contest
-from voxgan import coverage, metrics, overlap
-from voxgan.baselines import THRESHOLDS
+from voxgan import metrics, overlap
+from voxgan.evaluation import coverage
+from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.mesh import from_occupancy
 
 OBJECTS, SIDE = 2, 32

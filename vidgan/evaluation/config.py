@@ -13,12 +13,12 @@ import torch
 
 from gancore.config import to_dict
 from vidgan.dataset import DataConfig, open_dataset
+from vidgan.evaluation.predictions import ClipFiles, predicted, told, true_clips
+from vidgan.evaluation.published import Benchmark
+from vidgan.evaluation.trials import Entrant, FileEntrant, ModelEntrant, Trials, evenly, load
 from vidgan.generate import run_of
 from vidgan.generator import FramePredictor
 from vidgan.predict import device
-from vidgan.predictions import ClipFiles, predicted, told, true_clips
-from vidgan.published import Benchmark
-from vidgan.trials import Entrant, FileEntrant, ModelEntrant, Trials, evenly, load
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from torch import Tensor
 from gancore.features import to_rgb
 from gancore.inception import LPIPS
 from vidgan import metrics
+from vidgan.evaluation.trials import pixels
 from vidgan.metrics import PerFrame
-from vidgan.trials import pixels
 
 
 @runtime_checkable

@@ -11,12 +11,12 @@ from torch import Tensor
 from gancore.features import FeatureNetwork
 from gancore.fidelity import memorised_share, modes_hit, nearest
 from vidgan import metrics
-from vidgan.clip_sets import TRAINING, ClipSets
 from vidgan.dataset import Clips, open_dataset
-from vidgan.evaluation import EvaluateConfig
+from vidgan.evaluation.clip_sets import TRAINING, ClipSets
+from vidgan.evaluation.config import EvaluateConfig
+from vidgan.evaluation.scores import LOOKS, Totals, plain
+from vidgan.evaluation.trials import Trials, evenly, pixels
 from vidgan.objective import Futures
-from vidgan.scores import LOOKS, Totals, plain
-from vidgan.trials import Trials, evenly, pixels
 
 CLOSEST = 4
 """Made clips that are named with the true clip that each resembles most, those nearest to one first."""

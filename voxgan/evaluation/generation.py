@@ -10,12 +10,12 @@ from torch import Tensor
 
 from gancore.fidelity import modes_hit
 from voxgan import metrics
-from voxgan.baselines import best_possible, in_chunks, occupancies
-from voxgan.coverage import among, chamfer_distances, occupancy_divergence
+from voxgan.evaluation.baselines import best_possible, in_chunks, occupancies
+from voxgan.evaluation.coverage import among, chamfer_distances, occupancy_divergence
+from voxgan.evaluation.showcase import surface_of
 from voxgan.generator import VoxelGenerator
 from voxgan.overlap import pairwise_iou, spread
 from voxgan.packed import PackedSet
-from voxgan.showcase import surface_of
 
 THRESHOLD = 0.5
 POINTS = 512

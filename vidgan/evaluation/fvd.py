@@ -14,8 +14,8 @@ from gancore.efficientnet import EfficientNet
 from gancore.features import FeatureNetwork, Rows, features_of
 from gancore.fidelity import Moments, frechet_distance
 from gancore.inception import inception
-from vidgan.i3d import I3D
-from vidgan.transnet import TransNet
+from vidgan.evaluation.i3d import I3D
+from vidgan.evaluation.transnet import TransNet
 
 Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
 

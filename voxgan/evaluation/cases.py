@@ -9,11 +9,11 @@ from torch import Tensor
 
 from gancore.page import Item
 from gancore.rating import Pair
-from voxgan.generation import nearest_training
+from voxgan.evaluation.generation import nearest_training
+from voxgan.evaluation.reconstruction import Candidate, Made, Trials
+from voxgan.evaluation.showcase import Film, beside, still, surface_of, turning
 from voxgan.overlap import iou
 from voxgan.packed import PackedSet
-from voxgan.reconstruction import Candidate, Made, Trials
-from voxgan.showcase import Film, beside, still, surface_of, turning
 
 SHOWN = 3
 """Best, median and worst objects shown, of each."""

@@ -14,14 +14,14 @@ from gancore.config import to_dict
 from gancore.page import Item
 from gancore.provenance import Fingerprint, provenance
 from gancore.rating import Pair
-from voxgan import cases, generation, likeness, probe, surfaces
-from voxgan.baselines import DISTANCES, THRESHOLDS, gallery, occupancies
+from voxgan.evaluation import cases, generation, likeness, probe, surfaces
+from voxgan.evaluation.baselines import DISTANCES, THRESHOLDS, gallery, occupancies
+from voxgan.evaluation.predictions import THRESHOLD, Frame, Predictions, paired, unpaired
+from voxgan.evaluation.reconstruction import Candidate, FromPictures, Trials, counted, retrieval_iou, shape_rivals
 from voxgan.frame import Up
 from voxgan.generator import VoxelGenerator
 from voxgan.networks import ImageToVoxels, load
 from voxgan.packed import PackedSet, Split, open_packed
-from voxgan.predictions import THRESHOLD, Frame, Predictions, paired, unpaired
-from voxgan.reconstruction import Candidate, FromPictures, Trials, counted, retrieval_iou, shape_rivals
 
 FIXED = (0.2, 0.3, 0.4, 0.5)
 MOST_VALIDATION = 256

@@ -8,16 +8,16 @@ import torch
 
 from gancore.config import to_dict
 from gancore.provenance import Fingerprint, provenance
-from vidgan import baselines
-from vidgan.clip_sets import ClipSets, open_networks
 from vidgan.dataset import Clips
-from vidgan.evaluation import EvaluateConfig, behind_run_settings, open_trials
-from vidgan.measure import Measure, measures
+from vidgan.evaluation import baselines
+from vidgan.evaluation.clip_sets import ClipSets, open_networks
+from vidgan.evaluation.config import EvaluateConfig, behind_run_settings, open_trials
+from vidgan.evaluation.measure import Measure, measures
+from vidgan.evaluation.predictions import save
+from vidgan.evaluation.scores import CONVENTIONS, Forecasts, prefix
+from vidgan.evaluation.synthesis import Synthesis
+from vidgan.evaluation.trials import Trials, pixels
 from vidgan.objective import Futures
-from vidgan.predictions import save
-from vidgan.scores import CONVENTIONS, Forecasts, prefix
-from vidgan.synthesis import Synthesis
-from vidgan.trials import Trials, pixels
 
 __all__ = ["EvaluateConfig", "behind_run_settings", "evaluate", "open_trials"]
 

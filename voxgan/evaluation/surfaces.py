@@ -10,10 +10,10 @@ import trimesh
 from accelerate.utils import tqdm
 
 from voxgan import metrics
+from voxgan.evaluation.reconstruction import Candidate, Made
 from voxgan.mesh import SurfaceConfig, from_occupancy
 from voxgan.overlap import ikea_precision
 from voxgan.packed import PackedSet
-from voxgan.reconstruction import Candidate, Made
 
 POINTS = 10_000
 """Points of each surface."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from gancore.data import Draws, Sample, mix
 from gancore.hub import HubModel
 from vidgan.dataset import Clips, collate
+from vidgan.evaluation.predictions import Predicted
 from vidgan.generator import FramePredictor, VideoGenerator
 from vidgan.objective import Futures, Generator, imagine
-from vidgan.predictions import Predicted
 from vidgan.video import to_float, to_uint8
 
 KINDS: dict[str, type[FramePredictor] | type[VideoGenerator]] = {

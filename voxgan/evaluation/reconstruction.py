@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from gancore.data import mix
-from voxgan import baselines
-from voxgan.baselines import THRESHOLDS, Distance, Gallery, features, in_frame, occupancies
+from voxgan.evaluation import baselines
+from voxgan.evaluation.baselines import THRESHOLDS, Distance, Gallery, features, in_frame, occupancies
 from voxgan.networks import ImageToVoxels
 from voxgan.overlap import iou, iou_at
 from voxgan.packed import PackedSet

@@ -11,13 +11,13 @@ from torch import Tensor
 from gancore.page import Gallery, Item, animation, picture
 from gancore.rating import Pair, write_rating_page
 from gancore.report import sheet
-from vidgan import baselines
-from vidgan.evaluation import EvaluateConfig
+from vidgan.evaluation import baselines
+from vidgan.evaluation.config import EvaluateConfig
+from vidgan.evaluation.scores import RANKED_BY, prefix
+from vidgan.evaluation.synthesis import training
+from vidgan.evaluation.trials import Trials, evenly
 from vidgan.gallery import grid
 from vidgan.preview import pictured
-from vidgan.scores import RANKED_BY, prefix
-from vidgan.synthesis import training
-from vidgan.trials import Trials, evenly
 from vidgan.video import with_channels
 
 RATE = 8

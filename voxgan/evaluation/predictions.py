@@ -14,12 +14,12 @@ from accelerate.utils import tqdm
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from voxgan.baselines import THRESHOLDS
+from voxgan.evaluation.baselines import THRESHOLDS
+from voxgan.evaluation.reconstruction import Made
 from voxgan.frame import Up, rotation
 from voxgan.layouts import plain
 from voxgan.overlap import iou_at
 from voxgan.packed import PackedSet
-from voxgan.reconstruction import Made
 from voxgan.sources import Source
 from voxgan.voxelise import MESHES, load_mesh, normalised, voxelise
 from voxgan.voxels import VOXELS, read_occupancy, turned

@@ -18,8 +18,8 @@ from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
 from gancore.config import from_dict
-from voxgan.baselines import occupancies
 from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
+from voxgan.evaluation.baselines import occupancies
 from voxgan.generator import VoxelShape
 from voxgan.packed import PackedSet
 
