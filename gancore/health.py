@@ -63,10 +63,11 @@ class History:
         return [term for term in terms if f"generator/{term}" in self.series]
 
 
-# ------------------------------------------------------------------------------------------------------- what is seen
+# ------------------------------------------------------- what is seen, in words; nothing where it is not to be seen
 
 
 def mode_collapse(history: History) -> str:
+    """Outputs that hardly differ, whatever the generator is given."""
     diversity = history.last("health/diversity", START)
     if diversity and max(diversity) < 0.1:
         return f"whatever goes in, outputs differ by {diversity[-1]:.2g} of what true ones do"
@@ -74,6 +75,7 @@ def mode_collapse(history: History) -> str:
 
 
 def coverage_falls(history: History) -> str:
+    """Fewer than half as many true outputs with a made one near them as there once were."""
     coverage = history["health/coverage"]
     smooth = [median(coverage[end - OFTEN : end]) for end in range(OFTEN, len(coverage) + 1)]
     if smooth and max(smooth) >= 0.3 and max(coverage[-OFTEN:]) < max(smooth) / 2:
@@ -82,6 +84,7 @@ def coverage_falls(history: History) -> str:
 
 
 def loss_hops(history: History) -> str:
+    """A generator's loss that goes back and forth between levels far apart, as it runs from mode to mode."""
     for game in history.games():
         losses, rival = history.last(f"generator/{game}", WINDOW), history.last(f"discriminator/{game}", WINDOW)
         if losses and rival and min(rival) >= 0:
@@ -105,6 +108,7 @@ def swings(losses: Sequence[float]) -> tuple[int, float, float]:
 
 
 def discriminator_wins(history: History) -> str:
+    """A discriminator's loss at zero for long, in games where chance is between 0.5 and 2 and zero the least."""
     for game in history.games():
         losses = history[f"discriminator/{game}"]
         if len(losses) >= LONG and min(losses) >= 0 and max(losses[-LONG:]) < 0.02:
@@ -113,6 +117,7 @@ def discriminator_wins(history: History) -> str:
 
 
 def generator_falls_behind(history: History) -> str:
+    """A discriminator without error, and scores ever further apart: the generator's loss climbs and climbs."""
     errors, gaps = history.last("health/error", 2 * OFTEN), history.last("health/gap", 2 * OFTEN)
     if not errors or max(errors) > 0:
         return ""
@@ -123,6 +128,7 @@ def generator_falls_behind(history: History) -> str:
 
 
 def noise_ignored(history: History) -> str:
+    """Outputs of one item that hardly differ beside their error; with calibrated ones the two are alike."""
     noise = history.last("health/noise", START)
     if noise and max(noise) < 0.1 and not mode_collapse(history):
         return f"outputs of one item by different latents differ by {noise[-1]:.2g} of what they are wrong by"
@@ -130,6 +136,7 @@ def noise_ignored(history: History) -> str:
 
 
 def discriminator_memorises(history: History) -> str:
+    """Held-out items that the discriminator takes for fakes, rather than for what it trains on."""
     memorised = history.last("health/memorised")
     if memorised and min(memorised) > 0.5:
         return f"held-out items score {memorised[-1]:.0%} of the way from training items to fakes"
@@ -137,6 +144,7 @@ def discriminator_memorises(history: History) -> str:
 
 
 def gradients_vanish(history: History) -> str:
+    """A gradient at a hundredth of what it was for long, or below Adam's epsilon."""
     for name in _gradients(history):
         first, norms = history[name][:LONG], history[name][LONG:][-LONG:]
         if len(norms) == LONG and max(norms) < max(0.01 * median(first), 1e-8):
@@ -145,6 +153,7 @@ def gradients_vanish(history: History) -> str:
 
 
 def gradients_explode(history: History) -> str:
+    """A gradient at a hundred times what it was at first."""
     for name in _gradients(history):
         first, norms = history[name][:LONG], history[name][LONG:][-3:]
         if len(norms) == 3 and min(norms) > max(100 * median(first), 1.0):

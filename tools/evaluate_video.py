@@ -18,9 +18,9 @@ def main() -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
     trials = open_trials(config)
     report = evaluate(config, trials)
-    print(summary(report))
     if config.out:
-        write_report(report, trials, config)
+        write_report(report, trials, config)  # before anything is printed, which a closed pipe would cut short
+    print(summary(report))
     if config.rate:
         key = write_ratings(trials, config)
         print(f"\n{config.rate} asks people; its key, which they are not to see, is {key}")

@@ -13,8 +13,9 @@ def main() -> None:
     for folder in filter(None, (config.out, str(Path(config.rate).parent))):
         Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
     done = evaluate(config)
+    written = write(done, config)  # before anything is printed, which a closed pipe would cut short
     print(summary(done.report))
-    for path in write(done, config):
+    for path in written:
         print(path)
 
 
