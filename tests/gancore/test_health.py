@@ -57,12 +57,12 @@ def test_modes_that_get_lost_are_missed(tmp_path):
 
 def test_a_generator_that_runs_from_mode_to_mode_makes_its_loss_hop(tmp_path):
     game = RingGame(penalties=FREE)
-    trainer(tmp_path, game, steps=300, generator_lr=5e-3, beta1=0.9, health_every=0).train()
+    trainer(tmp_path, game, steps=260, generator_lr=5e-3, beta1=0.9, health_every=0).train()
     assert alarms(tmp_path) == ["loss_hops"]
 
 
 def test_a_generator_that_hardly_learns_loses(tmp_path):
-    trainer(tmp_path, RingGame(penalties=FREE), steps=250, discriminator_lr=5e-3, generator_lr=1e-6).train()
+    trainer(tmp_path, RingGame(penalties=FREE), steps=180, discriminator_lr=5e-3, generator_lr=1e-6).train()
     assert {"discriminator_wins", "generator_falls_behind"} <= set(alarms(tmp_path))
 
 
@@ -90,7 +90,7 @@ def test_the_minimax_game_starves_a_generator_that_is_far_off(tmp_path):
 
 def test_a_wasserstein_game_without_bounds_explodes(tmp_path):
     game = RingGame(pair="wasserstein", penalties=FREE)
-    trainer(tmp_path, game, steps=250, discriminator_lr=3e-2, generator_lr=3e-2).train()
+    trainer(tmp_path, game, steps=190, discriminator_lr=3e-2, generator_lr=3e-2).train()
     assert "gradients_explode" in alarms(tmp_path)
 
 
@@ -108,7 +108,7 @@ PAIRS = ["non-saturating", "hinge", "least-squares", "relativistic"]
 @pytest.mark.parametrize("seed", range(6))
 def test_a_healthy_game_is_left_in_peace(tmp_path, seed):
     data = {"told": seed > 3, "scatter": 0.3 if seed > 3 else 0.1}
-    trainer(tmp_path, RingGame(pair=PAIRS[seed % 4]), data=data, steps=240, seed=seed).train()
+    trainer(tmp_path, RingGame(pair=PAIRS[seed % 4]), data=data, steps=200, seed=seed).train()
     assert not alarms(tmp_path)
 
 
