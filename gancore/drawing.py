@@ -14,6 +14,9 @@ MANY = 40
 EVERY = 12
 """Length of an axis of integers on which each is marked, at most."""
 
+TINY = 1e-300
+"""Numbers nearer than this are one."""
+
 Numbers = Sequence[float | int | None]
 
 
@@ -29,8 +32,9 @@ class Axis:
     def around(cls, values: Sequence[float | int], *, snug: bool = False) -> "Axis":
         """An axis that holds these values: exactly if snug, else up to the next round numbers."""
         low, high = float(min(values)), float(max(values))
-        if low == high:
-            low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+        if high - low < TINY:
+            margin = abs(low) / 2 if abs(low) > TINY else 0.5
+            low, high = low - margin, high + margin
         step = _round_step((high - low) / 5)
         if snug and all(value == int(value) for value in values):
             step = 1.0 if high - low <= EVERY else max(step, 1.0)
