@@ -121,9 +121,10 @@ def find(name: str, file: str | Path = "") -> Path:
     return path
 
 
-def fetch(name: str) -> Path:
-    """The file of these weights, downloaded into the cache if it is not there. Raises OSError where that fails.
+def fetch(name: str, file: str | Path = "") -> Path:
+    """The file of these weights, brought into the cache if it is not there: a copy of the one given, or downloaded.
 
+    Raises OSError where that fails, or ValueError if the file given is another.
     Nothing of an archive is kept or run by us but the one file; pip runs the set-up of a source archive to read its
     name, which is why it is given the archive's hash and refuses any other.
     """
@@ -131,6 +132,10 @@ def fetch(name: str) -> Path:
         return find(name)
     except (FileNotFoundError, ValueError):
         folder().mkdir(parents=True, exist_ok=True)
+    if file:
+        with replacing(folder() / Path(known(name).member).name) as partial:
+            shutil.copyfile(find(name, file), partial)
+        return find(name)
     with tempfile.TemporaryDirectory() as scratch, replacing(folder() / Path(known(name).member).name) as partial:
         _download(known(name), Path(scratch), partial)
         _check(partial, known(name))

@@ -1,6 +1,7 @@
 """Get the published weights that metrics need: python tools/fetch_weights.py i3d transnet efficientnet."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gancore.config import parse, user_errors
 from gancore.weights import KNOWN, fetch, known
@@ -13,17 +14,25 @@ class FetchConfig:
     names: tuple[str, ...] = ()
     """Which: i3d (FVD), transnet, efficientnet, lpips and alexnet (LPIPS), inception (FID)."""
 
+    file: str = ""
+    """The file itself, where there is no network: it is checked and copied. Of one name only."""
+
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError(f"name the weights to get: {', '.join(KNOWN)}")
         for name in self.names:
             known(name)
+        if self.file and len(self.names) > 1:
+            raise ValueError("file is that of one name")
+        if self.file and not Path(self.file).is_file():
+            raise FileNotFoundError(f"no such file: {self.file}")
 
 
 @user_errors
 def main() -> None:
-    for name in parse(FetchConfig, positional=["names"]).names:
-        print(f"{name}: {fetch(name)} ({KNOWN[name].licence})")
+    config = parse(FetchConfig, positional=["names"])
+    for name in config.names:
+        print(f"{name}: {fetch(name, config.file)} ({KNOWN[name].licence})")
 
 
 if __name__ == "__main__":

