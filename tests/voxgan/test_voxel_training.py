@@ -85,7 +85,10 @@ def trainer_of(source, run, flags, *, steps):
     return trainer(parse(VoxelConfig, flags))
 
 
-@pytest.mark.parametrize("flags", GAMES.values(), ids=GAMES)
+@pytest.mark.parametrize(
+    "flags",
+    [pytest.param(flags, id=game, marks=[pytest.mark.slow] * (game != "modern")) for game, flags in GAMES.items()],
+)
 def test_two_processes_train_what_one_does(source, tmp_path, flags):
     for processes in (1, 2):
         train(source, tmp_path / str(processes), "--train.steps", "6", *flags, processes=processes)
