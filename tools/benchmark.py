@@ -47,7 +47,7 @@ class BenchmarkConfig:
     """Times each thing is measured; the median counts."""
 
     cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
+    """Stay on the CPU even if there is a GPU; metrics are timed there anyway."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.presets) - set(PRESETS[self.subject]):
