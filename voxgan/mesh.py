@@ -7,8 +7,9 @@ import fast_simplification
 import manifold3d
 import numpy as np
 import trimesh
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
+from skimage.graph import MCP
 from skimage.measure import marching_cubes
 
 PAD = 1
@@ -21,6 +22,8 @@ JOINT = 0.2
 """How far above the threshold, on the way to 1, lies what joins voxels that touch at an edge."""
 GIVEN_BACK = 10
 """Rounds of averaging what Taubin smoothing has taken: over about three voxels."""
+STRUT = 0.5
+"""How far above the threshold, on the way to 1, lies what bridges the gap between two parts."""
 SPECK = 0.05
 """Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
@@ -39,7 +42,7 @@ class SurfaceConfig:
     """Parts of at least this share of the largest part's voxels are kept: 1 for the largest alone, 0 for all."""
 
     bridge: float = 3.0
-    """Parts whose voxels are at most this many voxels apart count as one."""
+    """Parts at most this many voxels apart are joined, where the object is most probable; 0 joins none."""
 
     taubin: int = 20
     """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
@@ -86,9 +89,9 @@ def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> 
     least, most = (float(bound) for bound in (probabilities.min(initial=1), probabilities.max(initial=0)))
     if not (least >= 0 and most <= 1):  # so written, NaN is refused too
         raise ValueError(f"probabilities must lie in [0, 1]; these reach from {least:.3g} to {most:.3g}")
+    field = bridged(probabilities.astype(np.float32), surface)
     # Past the border lies what puts the surface of a full voxel on the cube's face, whatever the threshold.
-    field = np.pad(probabilities.astype(np.float32), PAD, constant_values=2 * level - 1)
-    field = smoothed(field, surface)
+    field = smoothed(np.pad(field, PAD, constant_values=2 * level - 1), surface)
     field[np.abs(field - level) < NUDGE] = level - NUDGE
     inside = field > level
     if not inside.any():
@@ -97,6 +100,43 @@ def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> 
     field[inside & ~kept] = min(level - NUDGE, 0.0)
     field[enclosed(kept)] = 1.0
     return field
+
+
+def bridged(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
+    """The field with parts within reach of each other joined, each by the most probable of all ways to the largest.
+
+    A leg that hangs in the air a voxel below its seat is part of the chair, and what is printed is one piece.
+    """
+    inside = field > surface.threshold
+    if not (surface.bridge and inside.any()):
+        return field
+    field, spaces = field.copy(), within_reach(inside, surface)
+    for space, where in enumerate(ndimage.find_objects(spaces), 1):
+        part = inside[where] & (spaces[where] == space)
+        struts = ways_between(part, np.where(inside[where] & ~part, 0, field[where]))
+        field[where][struts & ~inside[where]] = surface.threshold + STRUT * (1 - surface.threshold)
+    return field
+
+
+def ways_between(
+    inside: Bool[np.ndarray, "x y z"], probabilities: Float[np.ndarray, "x y z"]
+) -> Bool[np.ndarray, "x y z"]:
+    """The voxels on the most probable ways, from face to face, from each part to the largest."""
+    parts, count = ndimage.label(inside, ndimage.generate_binary_structure(3, 2))
+    if count < 2:
+        return np.zeros_like(inside)
+    ways = MCP(np.where(inside, 1e-3, 0.1 - np.log(probabilities.clip(1e-3, 1))), fully_connected=False)
+    costs, _ = ways.find_costs(np.argwhere(parts == np.bincount(parts[inside]).argmax()))
+    found = np.zeros_like(inside)
+    for end in ndimage.minimum_position(costs, parts, range(1, count + 1)):
+        found[tuple(np.transpose(ways.traceback(end)))] = True
+    return found
+
+
+def within_reach(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Int[np.ndarray, "x y z"]:
+    """Numbers, from 1, of the spaces within half a bridge of the parts: those of parts that count as one are joined."""
+    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, np.ones((3, 3, 3)))
+    return spaces
 
 
 def smoothed(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
@@ -130,15 +170,11 @@ def joints(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
 
 def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
     """The voxels of the parts that are large enough beside the largest, across gaps that may be bridged."""
-    parts, count = ndimage.label(inside, np.ones((3, 3, 3)))
-    if count == 1:
-        return inside
-    if surface.bridge:
-        parts, count = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, np.ones((3, 3, 3)))
-    sizes = np.bincount(parts[inside], minlength=count + 1)
+    parts = within_reach(inside, surface)
+    sizes = np.bincount(parts[inside])
     large = sizes >= surface.components * sizes.max()
     if surface.components == 1:  # of equal ones the first
-        large = np.arange(count + 1) == sizes.argmax()
+        large = np.arange(len(sizes)) == sizes.argmax()
     return inside & large[parts]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from voxgan.mesh import SurfaceConfig, closed, from_occupancy, merged, solid
+from voxgan.mesh import SurfaceConfig, bridged, closed, from_occupancy, merged, solid, within_reach
 
 BARE = SurfaceConfig(smooth=0.0, taubin=0)
 CENTRE, RADIUS = np.array([0.037, -0.021, 0.05]), 0.3
@@ -103,11 +103,46 @@ def test_the_largest_part_stays_or_all_above_a_share():
     assert from_occupancy(field).bounds[1].max() < 0
 
 
-@pytest.mark.parametrize(("gap", "kept"), [(2, 2), (3, 1)])
-def test_parts_three_voxels_apart_count_as_one(gap, kept):
+@pytest.mark.parametrize(("gap", "end"), [(2, 0.375), (3, 0.0)])
+def test_parts_three_voxels_apart_are_joined(gap, end):
     field = blocks((slice(2, 8), slice(4, 8), slice(4, 8)), (slice(8 + gap, 14), slice(4, 8), slice(4, 8)))
-    assert bodies(from_occupancy(field, BARE)) == kept
-    assert bodies(from_occupancy(field, SurfaceConfig(smooth=0.0, bridge=0.0))) == 1
+    for bridge, reach in ((3.0, end), (0.0, 0.0)):
+        mesh = from_occupancy(field, SurfaceConfig(smooth=0.0, taubin=0, bridge=bridge))
+        assert bodies(mesh) == 1
+        assert mesh.bounds[1, 0] == pytest.approx(reach, abs=0.01)
+
+
+@pytest.mark.parametrize("height", [8, 11])
+def test_a_gap_is_bridged_where_the_object_is_most_probable(height):
+    field = blocks((slice(2, 7), slice(6, 13), slice(6, 9)), (slice(9, 14), slice(6, 13), slice(6, 9)))
+    field[7:9, height, 7] = 0.3
+    across = from_occupancy(field).vertices
+    across = across[np.abs(across[:, 0]) < 0.5 / 16] * 16 + 7.5
+    assert len(across)
+    assert np.abs(across[:, 1:] - (height, 7)).max() < 1
+
+
+def test_legs_that_hang_in_the_air_are_joined_and_what_is_far_is_not():
+    field = blocks((slice(5, 11), slice(9, 11), slice(5, 11)), (slice(0, 2), slice(0, 2), slice(14, 16)))
+    for x, z in ((5, 5), (5, 10), (10, 5), (10, 10)):
+        field[x, 0:3, z] = field[x, 4:7, z] = 1
+    mesh = from_occupancy(field)
+    assert bodies(mesh) == 1
+    assert mesh.bounds[0, 1] == pytest.approx(-0.5, abs=0.6 / 16)
+    assert mesh.bounds[0, 0] > -0.3
+    assert bodies(from_occupancy(field, SurfaceConfig(components=0.0))) == 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 9), st.floats(0.1, 0.9), st.sampled_from([1.0, 2.0, 4.0]))
+def test_parts_near_each_other_become_one_by_faces_and_nothing_is_taken(seed, side, threshold, bridge):
+    noise = np.random.default_rng(seed).random((side,) * 3).astype(np.float32)
+    surface = SurfaceConfig(threshold=threshold, bridge=bridge)
+    joined = bridged(noise, surface)
+    assert (joined >= noise).all()
+    inside = joined > threshold
+    _, parts = ndimage.label(inside, ndimage.generate_binary_structure(3, 2))
+    assert parts <= within_reach(noise > threshold, surface).max()
 
 
 def test_cavities_are_filled_and_holes_are_not():
@@ -186,7 +221,7 @@ def test_a_budget_that_no_closed_surface_keeps_is_refused():
 
 def test_merging_edges_decimates_without_tearing():
     noise = ndimage.gaussian_filter(np.random.default_rng(3).random((12, 12, 12)), 0.9)
-    mesh = from_occupancy(noise, SurfaceConfig(threshold=float(np.quantile(noise, 0.5)), smooth=0.0))
+    mesh = from_occupancy(noise, SurfaceConfig(threshold=float(np.quantile(noise, 0.5)), smooth=0.0, bridge=0.0))
     small = merged(mesh, 1500)
     assert small.is_volume
     assert len(small.faces) <= 1500

@@ -29,7 +29,7 @@ def surface_of(probabilities: Float[Tensor, "x y z"], *, threshold: float = 0.5)
     """The whole surface; None where nothing is above the threshold."""
     if not (probabilities > threshold).any():
         return None
-    return from_occupancy(probabilities.numpy(), SurfaceConfig(threshold=threshold, components=0.0))
+    return from_occupancy(probabilities.numpy(), SurfaceConfig(threshold=threshold, components=0.0, bridge=0.0))
 
 
 def seen(scene: Scene | None, camera: Camera) -> Still:

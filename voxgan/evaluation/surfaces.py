@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ CONVENTIONS = {
 
 def scores(candidate: Candidate, packed: PackedSet, indices: Sequence[int], *, threshold: float) -> dict[str, Any]:
     """Means over objects for each way of reconstructing them, and the protocol."""
-    surface, whole = SurfaceConfig(threshold=threshold, components=0.0), SurfaceConfig(components=0.0)
+    whole = SurfaceConfig(components=0.0, bridge=0.0)
+    surface = replace(whole, threshold=threshold)
     rows = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
         truth = torch.from_numpy(packed.occupancy(index))
