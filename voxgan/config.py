@@ -44,6 +44,8 @@ class VoxelConfig:
             if not self.objective.adversarial or self.objective.begin:
                 raise ValueError("objective.adversarial: without an encoder only the game is left to learn from")
             return
+        if self.data.proportions:
+            raise ValueError("data.proportions: the pictures of an encoder would not follow; use encoder.kind none")
         if not any(getattr(self.objective, name) for name in RECONSTRUCTIONS):
             raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTIONS)}")
         if self.generator.prior == "uniform":

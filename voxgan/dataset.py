@@ -14,6 +14,7 @@ from gancore.data import Sample
 from voxgan.encoder import EncoderConfig
 from voxgan.packed import PackedObject, Split, open_packed
 from voxgan.pictures import encoded, framed
+from voxgan.proportions import reproportioned
 
 CACHED_BYTES = 2**29
 """Memory for framed views, of which every one is wanted again and again."""
@@ -63,12 +64,17 @@ class VoxelDataConfig:
     augment: PictureAugment = field(default_factory=PictureAugment)
     """Random changes in training."""
 
+    proportions: float = 0.0
+    """Change each object's proportions in training, by factors of exp(-this) to exp(this); without an encoder only."""
+
     workers: int = 0
     """Processes that read data; 0 reads in the main one."""
 
     def __post_init__(self) -> None:
         if self.views < 1:
             raise ValueError(f"views must be at least 1, got {self.views}")
+        if not 0 <= self.proportions <= 1:
+            raise ValueError(f"proportions must lie in [0, 1], got {self.proportions}")
         if self.workers < 0:
             raise ValueError(f"workers must be at least 0, got {self.workers}")
 
@@ -129,6 +135,8 @@ class VoxelDataset:
         random = np.random.default_rng(sample.seed)
         mirrored = self.train and self.config.augment.mirror and random.random() < 0.5
         occupancy = self.packed.occupancy(index)
+        if self.train and self.config.proportions:
+            occupancy = reproportioned(occupancy, random, strength=self.config.proportions)
         voxels = torch.from_numpy(np.ascontiguousarray(occupancy[::-1] if mirrored else occupancy))
         label = self.packed.objects[index].label
         return self.views(index, random, mirrored=mirrored), voxels, self.classes.index(label) if label else 0

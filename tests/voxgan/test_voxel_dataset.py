@@ -10,6 +10,7 @@ from toys import ENCODER, SIDE, boxes, packed, picture
 
 from gancore.data import Sample
 from voxgan.dataset import PictureAugment, VoxelDataConfig, VoxelDataset, backgrounds, changed, collate, held_out
+from voxgan.encoder import EncoderConfig
 from voxgan.packed import PackedObject, write_packed
 from voxgan.packed import encoded as packed_view
 from voxgan.pictures import framed
@@ -67,6 +68,18 @@ def test_a_mirrored_object_is_seen_mirrored(source):
         side = torch.from_numpy(framed(picture(voxels.numpy(), from_side=True), 16)[..., 3] > 127)
         assert outlines <= {tuple(front.flatten().tolist()), tuple(side.flip(1).flatten().tolist())}
     assert 3 < mirrored < 17
+
+
+def test_training_shows_other_proportions_and_held_out_objects_keep_theirs(source):
+    noise = EncoderConfig(kind="none")
+    plain, changing = (dataset(source, encoder=noise, proportions=strength) for strength in (0.0, 0.5))
+    shown = [changing[Sample(0, seed)][1] for seed in range(5)]
+    assert len({voxels.numpy().tobytes() for voxels in [plain[Sample(0, 0)][1], *shown]}) > 3
+    assert torch.equal(shown[2], changing[Sample(0, 2)][1])
+    unseen = dataset(source, "test", encoder=noise, proportions=0.5)
+    assert torch.equal(unseen[Sample(0, 1)][1], dataset(source, "test")[Sample(0, 1)][1])
+    with pytest.raises(ValueError, match=r"^proportions must lie in \[0, 1\], got 2"):
+        VoxelDataConfig(proportions=2.0)
 
 
 def test_held_out_objects_are_shown_as_they_are(source):

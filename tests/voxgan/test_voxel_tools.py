@@ -113,6 +113,7 @@ MISTAKES = {
     ),
     "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial=0"], "only the game is left"),
     "no reconstruction": ([*TRAIN, "--objective.mean_bce=0"], "an encoder needs a reconstruction, one of mean_bce"),
+    "proportions that pictures do not follow": ([*TRAIN, "--data.proportions=0.2"], "data.proportions: the pictures"),
     "a uniform prior": ([*TRAIN, "--generator.prior=uniform"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
     "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
     "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
