@@ -48,7 +48,7 @@ class VoxelConfig:
             raise ValueError("data.proportions: the pictures of an encoder would not follow; use encoder.kind none")
         if not any(getattr(self.objective, name) for name in RECONSTRUCTIONS):
             raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTIONS)}")
-        if self.generator.prior == "uniform":
+        if self.generator.prior != "normal":
             raise ValueError("generator.prior: an encoder's KL pulls to N(0, 1); use normal, or encoder.kind none")
 
 

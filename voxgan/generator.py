@@ -15,6 +15,9 @@ from gancore.hub import HubModel
 SMALLEST = 4
 """Side of the map that a generator starts from and a discriminator ends at."""
 
+WIDTH = 0.4
+"""Standard deviation of each Gaussian of a mixture; its means start where they make that of the whole 1."""
+
 Norm = Literal["batch", "group", "none"]
 Latent = Float[Tensor, "batch latent"]
 Labels = Int[Tensor, " batch"]
@@ -50,8 +53,12 @@ class VoxelGeneratorConfig:
     latent: int = 128
     """Numbers an object is made of."""
 
-    prior: Literal["normal", "uniform"] = "normal"
-    """Where they are drawn from: N(0, 1), or U[0, 1] as in the 3D-GAN paper."""
+    prior: Literal["normal", "uniform", "mixture"] = "normal"
+    """Where they are drawn from: N(0, 1); U[0, 1] as in the 3D-GAN paper; or Gaussians around means that are learned
+    (DeLiGAN, Gurumurthy et al. 2017), for few objects of many kinds."""
+
+    components: int = 32
+    """Gaussians in the mixture."""
 
     channels: int = 32
     """Width at half the side; it doubles with every halving of the map."""
@@ -70,6 +77,10 @@ class VoxelGeneratorConfig:
 
     offset: bool = True
     """An offset of the logits, by which most of space starts empty; the paper's models have none."""
+
+    def __post_init__(self) -> None:
+        if self.components < 1:
+            raise ValueError(f"components must be at least 1, got {self.components}")
 
 
 def widths(side: int, *, channels: int, most: int) -> list[int]:
@@ -104,6 +115,9 @@ class VoxelGenerator(HubModel):
         pairs = zip(channels, [*channels[1:], 1], strict=True)
         self.ups = nn.ModuleList(nn.ConvTranspose3d(a, b, 4, stride=2, padding=1, bias=False) for a, b in pairs)
         self.offset = nn.Parameter(torch.tensor(-2.0)) if config.offset else None
+        self.means: nn.Parameter | None = None
+        if config.prior == "mixture":
+            self.means = nn.Parameter((1 - WIDTH**2) ** 0.5 * torch.randn(config.components, config.latent))
 
     def forward(self, latent: Latent, labels: Labels | None = None) -> Logits:
         """Logits of the occupancy, y up; a label equal to the number of classes, or none, leaves the class open."""
@@ -119,8 +133,11 @@ class VoxelGenerator(HubModel):
         return x if self.offset is None else x + self.offset
 
     def draw(self, draws: Draws, batch: int) -> Latent:
-        """Latents from the prior."""
+        """Latents from the prior, with a gradient to the means of a mixture."""
         shape = batch, self.config.latent
+        if self.means is not None:
+            which = (draws.uniform(batch) * len(self.means)).long()
+            return self.means[which] + WIDTH * draws.normal(*shape)
         return draws.normal(*shape) if self.config.prior == "normal" else draws.uniform(*shape)
 
     @torch.no_grad()
@@ -132,9 +149,10 @@ class VoxelGenerator(HubModel):
         latent = torch.cat([self.latent(seed + number) for number in range(count)])
         return self.objects(latent, label=label)
 
+    @torch.no_grad()
     def latent(self, seed: int) -> Latent:
         """The one latent of a seed."""
-        return self.draw(Draws(seed), 1)
+        return self.draw(Draws(seed, device=self.first.weight.device), 1)
 
     @torch.no_grad()
     def objects(self, latent: Latent, *, label: str | None = None) -> Float[Tensor, "batch x y z"]:

@@ -57,8 +57,8 @@ class VoxelObjective:
     label_smoothing: float = 0.0
     """How far below 1 the target for real objects lies, for pairs that have targets."""
 
-    penalties: Penalties = field(default_factory=lambda: Penalties(r1=1.0, r2=1.0, every=4))
-    """Gradient penalties of the discriminator."""
+    penalties: Penalties = field(default_factory=lambda: Penalties(r1=0.02, r2=0.02, every=4))
+    """Gradient penalties of the discriminator; strong ones make it blind to a missing voxel, and legs come apart."""
 
     clip_weights: float = 0.0
     """Bound of the discriminator's weights after each update, for the first Wasserstein GAN; 0 for none."""

@@ -9,7 +9,7 @@ from toys import GENERATOR, SIDE, batch, generator, image_to_voxels, judge
 from gancore.data import Draws
 from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
 from voxgan.encoder import EncoderConfig, ImageEncoder, fused
-from voxgan.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.generator import WIDTH, VoxelGenerator, VoxelGeneratorConfig, VoxelShape
 from voxgan.networks import ImageToVoxels, latent_between, load
 
 CLASSES = ("chair", "table")
@@ -129,6 +129,19 @@ def test_the_paper_prior_is_uniform_and_the_modern_one_normal():
     assert drawn.mean() == pytest.approx(0.5, abs=0.01)
     drawn = VoxelGenerator(VoxelGeneratorConfig(latent=200, channels=1), VoxelShape(side=8)).draw(Draws(0), 50)
     assert (drawn.mean().item(), drawn.std().item()) == pytest.approx((0, 1), abs=0.03)
+
+
+def test_a_mixture_is_as_wide_as_one_gaussian_and_draws_gather_around_its_means():
+    config = VoxelGeneratorConfig(latent=8, prior="mixture", components=5, channels=1)
+    made = VoxelGenerator(config, VoxelShape(side=8))
+    drawn = made.draw(Draws(0), 500)
+    assert drawn.detach().std().item() == pytest.approx(1, abs=0.2)
+    nearest, which = torch.cdist(drawn, made.means).min(1)
+    assert nearest.mean().item() == pytest.approx(WIDTH * 8**0.5, rel=0.1)
+    assert (which.bincount(minlength=5) > 60).all()
+    made(drawn).sum().backward()
+    assert (made.means.grad.abs().sum(1) > 0).all()
+    assert not made.latent(3).requires_grad
 
 
 def test_running_statistics_move_in_training_and_eval_comes_close_to_it():

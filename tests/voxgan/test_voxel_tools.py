@@ -115,6 +115,11 @@ MISTAKES = {
     "no reconstruction": ([*TRAIN, "--objective.mean_bce=0"], "an encoder needs a reconstruction, one of mean_bce"),
     "proportions that pictures do not follow": ([*TRAIN, "--data.proportions=0.2"], "data.proportions: the pictures"),
     "a uniform prior": ([*TRAIN, "--generator.prior=uniform"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
+    "a mixture": ([*TRAIN, "--generator.prior=mixture"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
+    "no mixture": (
+        [*TRAIN, "--encoder.kind=none", "--generator.prior=mixture", "--generator.components=0"],
+        "generator.components must be at least 1, got 0",
+    ),
     "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
     "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
     "another generator": ([*TRAIN, "--run={run}", "--generator.channels=8"], "is of another architecture"),

@@ -62,6 +62,12 @@ GAMES = {
     "modern": [],
     "three-step": ["--objective.order", "three-step", "--objective.gate", "0.6", "--objective.pair", "minimax"],
     "unconditional": ["--encoder.kind", "none", "--data.labels"],
+    "mixture": [
+        "--encoder.kind=none",
+        "--generator.prior=mixture",
+        "--generator.components=3",
+        "--data.proportions=0.3",
+    ],
 }
 
 
