@@ -61,13 +61,7 @@ def log(run: Path) -> list[dict[str, float]]:
 GAMES = {
     "modern": [],
     "three-step": ["--objective.order", "three-step", "--objective.gate", "0.6", "--objective.pair", "minimax"],
-    "unconditional": ["--encoder.kind", "none", "--data.labels"],
-    "mixture": [
-        "--encoder.kind=none",
-        "--generator.prior=mixture",
-        "--generator.components=3",
-        "--data.proportions=0.3",
-    ],
+    "unconditional": ["--encoder.kind=none", "--data.labels", "--data.proportions=0.3", "--generator.prior=mixture"],
 }
 
 
