@@ -85,3 +85,8 @@ class Draws:
         if k > of:
             raise ValueError(f"cannot choose {k} distinct frames out of {of}")
         return self.uniform(batch, of).argsort(1)[:, :k]
+
+    def spread(self, batch: int, of: int) -> Int[Tensor, " batch"]:
+        """A number below `of` for each sample, in random order; none comes twice before each has come once."""
+        order = torch.randperm(of, generator=self.source)
+        return self._mine(order.repeat(-(-(self.total or batch) // of)), batch)

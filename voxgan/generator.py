@@ -15,7 +15,7 @@ from gancore.hub import HubModel
 SMALLEST = 4
 """Side of the map that a generator starts from and a discriminator ends at."""
 
-WIDTH = 0.4
+WIDTH = 0.5
 """Standard deviation of each Gaussian of a mixture; its means start where they make that of the whole 1."""
 
 Norm = Literal["batch", "group", "none"]
@@ -136,8 +136,7 @@ class VoxelGenerator(HubModel):
         """Latents from the prior, with a gradient to the means of a mixture."""
         shape = batch, self.config.latent
         if self.means is not None:
-            which = (draws.uniform(batch) * len(self.means)).long()
-            return self.means[which] + WIDTH * draws.normal(*shape)
+            return self.means[draws.spread(batch, len(self.means))] + WIDTH * draws.normal(*shape)
         return draws.normal(*shape) if self.config.prior == "normal" else draws.uniform(*shape)
 
     @torch.no_grad()

@@ -117,6 +117,22 @@ def test_every_number_is_chosen_about_equally_often_and_samples_choose_apart():
     assert torch.bincount(chosen.flatten(), minlength=6).tolist() == pytest.approx([2000] * 6, rel=0.1)
 
 
+@settings(deadline=None)
+@given(of=st.integers(1, 12), batch=st.integers(1, 30), seed=seeds)
+def test_spread_numbers_come_equally_often_but_for_one_and_the_same_however_the_batch_is_cut(of, batch, seed):
+    spread = Draws(seed).spread(batch, of)
+    counts = torch.bincount(spread, minlength=of)
+    assert len(counts) == of
+    assert counts.max() - counts.min() <= 1
+    parts = [Draws(seed, first=first, total=batch).spread(1, of) for first in range(batch)]
+    assert torch.equal(torch.cat(parts), spread)
+
+
+def test_a_single_spread_number_is_any_of_them():
+    firsts = torch.cat([Draws(seed).spread(1, 4) for seed in range(400)])
+    assert torch.bincount(firsts, minlength=4).tolist() == pytest.approx([100] * 4, abs=40)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_about_the_asked_share_is_held_out(share):
     names = [f"person{number}/walk.mp4" for number in range(5000)]
