@@ -24,6 +24,8 @@ GIVEN_BACK = 10
 """Rounds of averaging what Taubin smoothing has taken: over about three voxels."""
 STRUT = 0.5
 """How far above the threshold, on the way to 1, lies what bridges the gap between two parts."""
+BY_EDGES, BY_CORNERS = (ndimage.generate_binary_structure(3, meeting) for meeting in (2, 3))
+"""Which voxels are neighbours: those that share a face or an edge, or also those that share a corner."""
 SPECK = 0.05
 """Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
@@ -108,7 +110,7 @@ def bridged(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[
     A leg that hangs in the air a voxel below its seat is part of the chair, and what is printed is one piece.
     """
     inside = field > surface.threshold
-    if not (surface.bridge and inside.any()):
+    if not surface.bridge or ndimage.label(inside, BY_EDGES)[1] < 2:
         return field
     field, spaces = field.copy(), within_reach(inside, surface)
     for space, where in enumerate(ndimage.find_objects(spaces), 1):
@@ -122,7 +124,7 @@ def ways_between(
     inside: Bool[np.ndarray, "x y z"], probabilities: Float[np.ndarray, "x y z"]
 ) -> Bool[np.ndarray, "x y z"]:
     """The voxels on the most probable ways, from face to face, from each part to the largest."""
-    parts, count = ndimage.label(inside, ndimage.generate_binary_structure(3, 2))
+    parts, count = ndimage.label(inside, BY_EDGES)
     if count < 2:
         return np.zeros_like(inside)
     ways = MCP(np.where(inside, 1e-3, 0.1 - np.log(probabilities.clip(1e-3, 1))), fully_connected=False)
@@ -135,7 +137,7 @@ def ways_between(
 
 def within_reach(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Int[np.ndarray, "x y z"]:
     """Numbers, from 1, of the spaces within half a bridge of the parts: those of parts that count as one are joined."""
-    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, np.ones((3, 3, 3)))
+    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, BY_CORNERS)
     return spaces
 
 
@@ -170,6 +172,8 @@ def joints(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
 
 def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
     """The voxels of the parts that are large enough beside the largest, across gaps that may be bridged."""
+    if ndimage.label(inside, BY_CORNERS)[1] == 1:
+        return inside
     parts = within_reach(inside, surface)
     sizes = np.bincount(parts[inside])
     large = sizes >= surface.components * sizes.max()
