@@ -67,7 +67,7 @@ GAMES = {
 
 @pytest.mark.parametrize("flags", GAMES.values(), ids=GAMES)
 def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path, flags):
-    train(source, tmp_path / "whole", "--train.steps", "6", *flags)
+    trainer_of(source, tmp_path / "whole", flags, steps=6).train()
     cut = trainer_of(source, tmp_path / "cut", flags, steps=6)
     batches = iter(cut._loader())
     for _ in range(3):
@@ -147,7 +147,7 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
 
 
 def test_labels_of_classes_reach_the_saved_model(source, tmp_path):
-    train(source, tmp_path, "--train.steps", "2", "--data.labels")
+    trainer_of(source, tmp_path, ["--data.labels"], steps=2).train()
     model = ImageToVoxels.from_pretrained(tmp_path / "generator")
     assert model.shape.classes == ("lamp", "stool")
     assert model.generator.sample(1, label="lamp").shape == (1, 8, 8, 8)
