@@ -18,7 +18,7 @@ from voxgan.mesh import SurfaceConfig, from_occupancy
 from voxgan.mesh_files import file_format, save_mesh
 from voxgan.networks import ImageToVoxels, latent_between, load
 from voxgan.painting import coloured, estimate_camera
-from voxgan.pictures import object_of
+from voxgan.pictures import megapixels, object_of
 from voxgan.render import Scene, over, turntable
 from voxgan.turntable import write_turntable, writer
 
@@ -45,6 +45,9 @@ class ExportConfig(SurfaceConfig):
 
     mask: tuple[str, ...] = ()
     """A picture for each picture, white where the object is."""
+
+    max_megapixels: float = 20.0
+    """Pictures of so many million pixels or more are refused; far fewer are looked at."""
 
     samples: int = 0
     """Different objects that a picture may show, drawn from the posterior; 0 for its mean."""
@@ -78,7 +81,7 @@ class ExportConfig(SurfaceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in {"samples": 0, "count": 1, "size_mm": 0, "preview_size": 1}.items():
+        for name, least in {"samples": 0, "count": 1, "size_mm": 0, "preview_size": 1, "max_megapixels": 0}.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.images and (self.count > 1 or self.between):
@@ -185,6 +188,8 @@ def in_pictures(config: ExportConfig, model: ImageToVoxels | VoxelGenerator) -> 
         images = [config.images[number] for number in group]
         masks = [config.mask[number] for number in group] if config.mask else None
         try:
+            for picture in (*images, *(masks or ())):
+                refuse_large(picture, config.max_megapixels)
             made = model.reconstruct(
                 images, masks=masks, samples=config.samples, seed=config.seed, label=config.class_ or None
             )
@@ -193,6 +198,14 @@ def in_pictures(config: ExportConfig, model: ImageToVoxels | VoxelGenerator) -> 
             continue
         for number, probabilities in enumerate(made.numpy(), 1 + place * len(made)):
             yield Likely(number, probabilities, group)
+
+
+def refuse_large(picture: str, limit: float) -> None:
+    """Raises ValueError for a picture of so many megapixels or more, or one that cannot be read."""
+    if (size := megapixels(picture)) >= limit:
+        raise ValueError(
+            f"{picture} has {size:.1f} megapixels; {limit:g} or more are refused: scale it down, or set max_megapixels"
+        )
 
 
 def painted(mesh: trimesh.Trimesh, config: ExportConfig, pictures: tuple[int, ...]) -> trimesh.Trimesh:

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -36,16 +37,28 @@ def read_picture(picture: Picture) -> Rgba:
         picture = _from_array(picture)
     if isinstance(picture, Image.Image):
         return _reduced(picture, "the picture")
+    with _opened(picture) as image:
+        image.draft("RGB", (LARGEST, LARGEST))  # a large JPEG is not decoded at full size
+        return _reduced(image, str(picture))
+
+
+def megapixels(path: str | os.PathLike[str]) -> float:
+    """Millions of pixels in a picture, by the head of its file. Raises ValueError if it cannot be read."""
+    with _opened(path) as image:
+        return image.width * image.height / 1e6
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is reduced at once
-            with Image.open(picture) as image:
-                image.draft("RGB", (LARGEST, LARGEST))  # a large JPEG is not decoded at full size
-                return _reduced(image, str(picture))
+            with Image.open(path) as image:
+                yield image
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{picture}: no such picture") from error
+        raise FileNotFoundError(f"{path}: no such picture") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{picture} is not a picture that can be read: {error}") from error
+        raise ValueError(f"{path} is not a picture that can be read: {error}") from error
 
 
 def _from_array(pixels: np.ndarray) -> Image.Image:

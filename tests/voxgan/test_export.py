@@ -153,10 +153,16 @@ def test_a_picture_that_fails_among_several_is_named_and_the_rest_goes_on(models
     assert re.fullmatch(r"left out: .*dot\.png: .*1x1 pixels.*", warning)
 
 
-def test_a_twenty_megapixel_picture_is_reduced_at_once(use, models, chair):
+def test_a_twenty_megapixel_picture_is_refused_unless_it_is_let_in_and_reduced(use, models, chair):
     with Image.open(chair) as image:
         image.resize((4000, 5000), Image.Resampling.NEAREST).save("large.png", compress_level=1)
-    assert use("large.png", "--model", models / "pictures", "--out=large.ply").code == 0
+    flags = ["large.png", "--model", models / "pictures", "--out=large.ply"]
+    said = use(*flags)
+    assert said.code == 2
+    assert re.fullmatch(r"export_mesh.py: error: large.png has 20.0 megapixels; 20 or more are refused: .*\n", said.err)
+    assert not Path("large.ply").exists()
+    assert use(chair, f"--mask={Path('large.png')}", *flags[1:]).code == 2
+    assert use(*flags, "--max-megapixels=21").code == 0
     assert read("large.ply").is_volume
 
 
