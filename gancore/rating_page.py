@@ -63,10 +63,14 @@ SCRIPT = """
 const page = "PAGE", place = `rating ${page}`;
 const pairs = [...document.querySelectorAll(".pair")], rater = document.querySelector("#rater");
 const one = selector => document.querySelector(selector);
-let state = {page, rater: "", answers: {}};
-try { state = JSON.parse(localStorage.getItem(place)) ?? state; } catch { /* nowhere to keep answers: go on without */ }
-const open = () => pairs.findIndex((_, number) => !(number in state.answers));
-let current = open() < 0 ? pairs.length : open();
+let state = {page, rater: "", answers: {}}, current = 0;
+
+function restore() {
+  try { state = JSON.parse(localStorage.getItem(place)) ?? state; } catch { /* kept nowhere: go on without */ }
+  const open = pairs.findIndex((_, number) => !(number in state.answers));
+  current = open < 0 ? pairs.length : open;
+  rater.value = state.rater;
+}
 
 function keep() {
   try { localStorage.setItem(place, JSON.stringify(state)); } catch { /* as above */ }
@@ -106,18 +110,21 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-document.querySelectorAll("[data-choice]").forEach(button => {
-  button.addEventListener("click", () => { choose(button.dataset.choice); button.blur(); });
-});
-one("#back").addEventListener("click", back);
-one("#save").addEventListener("click", save);
-rater.value = state.rater;
-rater.addEventListener("input", () => { state.rater = rater.value.trim(); keep(); });
-document.addEventListener("keydown", event => {
-  if (event.target === rater || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const choice = {1: "left", 2: "right", 0: "tie"}[event.key];
-  if (choice) choose(choice);
-  if (event.key === "Backspace" || event.key === "ArrowLeft") back();
-});
-show();
+function listen() {
+  document.querySelectorAll("[data-choice]").forEach(button => {
+    button.addEventListener("click", () => { choose(button.dataset.choice); button.blur(); });
+  });
+  one("#back").addEventListener("click", back);
+  one("#save").addEventListener("click", save);
+  rater.addEventListener("input", () => { state.rater = rater.value.trim(); keep(); });
+  document.addEventListener("keydown", event => {
+    if (event.target === rater || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    const choice = {1: "left", 2: "right", 0: "tie"}[event.key];
+    if (choice) choose(choice);
+    if (event.key === "Backspace" || event.key === "ArrowLeft") back();
+  });
+}
+
+// Chromium may give a file that asks before it is painted an empty localStorage, and lose what is put there.
+requestAnimationFrame(() => requestAnimationFrame(() => { restore(); listen(); show(); }));
 """

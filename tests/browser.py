@@ -147,10 +147,15 @@ class Page:
         return self.browser.call(method, session=self.session, **parameters)
 
     def go(self, path: Path) -> None:
-        """Loads the file, or loads it again."""
+        """Loads the file, or loads it again, and sees it painted."""
         self.browser.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.browser.wait("Page.loadEventFired", session=self.session)
+        self.value("new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+
+    def before(self, script: str) -> None:
+        """Has a script run before those of every page that is loaded from now on."""
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     def value(self, script: str) -> Any:
         """What a JavaScript expression, or the promise of one, comes to."""

@@ -134,6 +134,33 @@ def test_a_rater_chooses_by_key_and_click_goes_away_comes_back_and_saves(browser
     assert json.loads((tmp_path / "numbers.json").read_text())["preferences"][0]["pairs"] == 6
 
 
+PAINTED = """
+const storage = Object.getOwnPropertyDescriptor(window, "localStorage"), asked = [];
+let painted = false;
+requestAnimationFrame(() => { painted = true; });
+Object.defineProperty(window, "localStorage", {get() { asked.push(painted); return storage.get.call(window); }});
+"""
+
+
+def test_answers_are_looked_for_when_the_page_is_painted(browser, page):
+    """Chromium may give a file that asks before an empty store, and forgets what is put there."""
+    with browser.opened(page) as rating:
+        rating.before(PAINTED)
+        rating.go(page)
+        assert rating.value("asked") == [True]
+        rating.press("1")
+        assert rating.value("asked") == [True, True]
+
+
+def test_a_browser_that_keeps_nothing_still_rates(browser, page):
+    with browser.opened(page) as rating:
+        rating.before("Object.defineProperty(window, 'localStorage', {get() { throw new Error('denied'); }})")
+        rating.go(page)
+        rating.press("1")
+        assert rating.value(VISIBLE) == 1
+        assert faults(rating) == []
+
+
 def test_two_pages_keep_their_answers_apart(browser, page, tmp_path, pairs):
     other = tmp_path / "other.html"
     write_rating_page(other, pairs, question="Which one was filmed?", seed=5)
