@@ -19,8 +19,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from gancore.tables import table
-from gancore.trainer import Batch, Trainer
+from gancore.reporting.tables import table
+from gancore.training.trainer import Batch, Trainer
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -15,8 +15,8 @@ from torch import nn
 
 from gancore.atomic import replacing
 from gancore.checkpoint import load_into
-from gancore.config import from_dict, to_dict
 from gancore.layers import without_spectral_norm
+from gancore.parsing import from_dict, to_dict
 
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from browser import Browser, find, started
-from calling import Said, called
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from support.browser import Browser, find, started
+from support.calling import Said, called
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # no test depends on how busy the machine is

@@ -1,4 +1,4 @@
-"""Who imports whom, how long files are, and what the repository does not say."""
+"""Which packages and folders may import which, how long files are, and what the repository does not say."""
 
 import ast
 import re

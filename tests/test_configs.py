@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancore.config import parse, save, to_dict
 from gancore.layers import weight_layers
+from gancore.parsing import parse, save, to_dict
 from vidgan.config import VideoConfig, build_discriminator, clip_shape
-from vidgan.discriminators import VideoDiscriminator
-from vidgan.generator import FramePredictor, VideoGenerator
+from vidgan.networks.discriminators import VideoDiscriminator
+from vidgan.networks.generator import FramePredictor, VideoGenerator
 from voxgan.config import VoxelConfig, voxel_shape
 from voxgan.config import build_discriminator as build_voxel_discriminator
 from voxgan.config import build_generator as build_voxel_generator
-from voxgan.encoder import EncoderConfig
+from voxgan.networks.encoder import EncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))

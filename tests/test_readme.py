@@ -23,10 +23,10 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from gancore.data import held_out
-from gancore.weights import KNOWN
-from vidgan.video import write_clip
-from voxgan.layouts import assign_split
-from voxgan.sources import Source
+from gancore.features.weights import KNOWN
+from vidgan.files.video import write_clip
+from voxgan.data.layouts import assign_split
+from voxgan.data.sources import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

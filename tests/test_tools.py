@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from calling import Said, called
 from PIL import Image
+from support.calling import Said, called
 
-from vidgan.video import read_clip, write_clip
+from vidgan.files.video import read_clip, write_clip
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = f"--config={ROOT / 'configs' / 'video' / 'tiny.yaml'}"

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 
 from gancore.benchmark import Contest, contest_report, in_own_process, report
-from gancore.config import parse, user_errors
+from gancore.parsing import parse, user_errors
 from vidgan.benchmark import reading, reading_report, speed
 from vidgan.config import VideoConfig
-from vidgan.dataset import DataConfig
+from vidgan.data.dataset import DataConfig
 from vidgan.evaluation import benchmark as clips
 from voxgan import benchmark as voxels
 from voxgan.config import VoxelConfig

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from gancore.config import parse, user_errors
-from vidgan.evaluation.clips import write_ratings
+from gancore.parsing import parse, user_errors
 from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate, open_trials
+from vidgan.evaluation.examples import write_ratings
 from vidgan.evaluation.report import summary, write_report
 
 

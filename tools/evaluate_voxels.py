@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gancore.config import parse, user_errors
+from gancore.parsing import parse, user_errors
 from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
 from voxgan.evaluation.report import summary, write
 

@@ -1,6 +1,6 @@
 """Turn pictures into meshes: python tools/export_mesh.py chair.png --model runs/NAME/generator --out chair.glb."""
 
-from gancore.config import parse, user_errors
+from gancore.parsing import parse, user_errors
 from voxgan.export import ExportConfig, export, summary
 
 

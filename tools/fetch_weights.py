@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancore.config import parse, user_errors
-from gancore.weights import KNOWN, fetch, known
+from gancore.features.weights import KNOWN, fetch, known
+from gancore.parsing import parse, user_errors
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Make clips from noise: python tools/generate_video.py --model runs/NAME/generator --out samples.mp4."""
 
-from gancore.config import parse, user_errors
+from gancore.parsing import parse, user_errors
 from vidgan.generate import GenerateConfig, generate, write
 
 

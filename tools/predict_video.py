@@ -1,6 +1,6 @@
 """Predict how a clip goes on: python tools/predict_video.py clip.mp4 --model runs/NAME/generator --out future.mp4."""
 
-from gancore.config import parse, user_errors
+from gancore.parsing import parse, user_errors
 from vidgan.predict import PredictConfig, comparison, predict, write
 
 

@@ -1,7 +1,7 @@
 """Prepare a data set of objects: python tools/prepare_shapes.py FOLDER --out DATASET."""
 
-from gancore.config import parse, user_errors
-from voxgan.prepare import PrepareConfig, prepare
+from gancore.parsing import parse, user_errors
+from voxgan.data.prepare import PrepareConfig, prepare
 
 
 @user_errors

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from gancore.config import parse, user_errors
-from gancore.provenance import write_json
-from gancore.rating import RatingsConfig, read_ratings, summary
+from gancore.parsing import parse, user_errors
+from gancore.reporting.preference import RatingsConfig, read_ratings, summary
+from gancore.reporting.provenance import write_json
 
 
 @user_errors

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from gancore.config import parse, user_errors
-from gancore.launch import accelerator, finish
-from gancore.trainer import Trainer, conduct
+from gancore.parsing import parse, user_errors
+from gancore.training.launch import accelerator, finish
+from gancore.training.trainer import Trainer, conduct
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.dataset import collate, open_dataset
-from vidgan.preview import Evaluation, Preview
+from vidgan.data.dataset import collate, open_dataset
+from vidgan.validation import Evaluation, Preview
 
 
 @user_errors

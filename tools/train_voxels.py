@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
-from gancore.config import parse, user_errors
-from gancore.launch import accelerator, finish
-from gancore.trainer import Trainer, conduct
+from gancore.parsing import parse, user_errors
+from gancore.training.launch import accelerator, finish
+from gancore.training.trainer import Trainer, conduct
 from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
-from voxgan.dataset import VoxelDataset, collate, held_out
-from voxgan.preview import Evaluation, Preview
+from voxgan.data.dataset import VoxelDataset, collate, held_out
+from voxgan.validation import Evaluation, Preview
 
 
 @user_errors

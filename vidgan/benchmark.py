@@ -12,14 +12,14 @@ import torch
 
 from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws, Sample
-from gancore.launch import accelerator
 from gancore.layers import without_spectral_norm
-from gancore.tables import table
-from gancore.trainer import Objective, Trainer
+from gancore.reporting.tables import table
+from gancore.training.launch import accelerator
+from gancore.training.trainer import Objective, Trainer
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.dataset import Clips, DataConfig, collate, open_dataset
+from vidgan.data.dataset import Clips, DataConfig, collate, open_dataset
+from vidgan.files.video import open_footage
 from vidgan.objective import Generator, imagine
-from vidgan.video import open_footage
 
 
 def speed(config: VideoConfig, *, repeats: int) -> Speed:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from gancore.layers import spectral_norm_
-from gancore.trainer import TrainConfig
-from vidgan.architecture import ClipShape, GeneratorConfig
-from vidgan.dataset import DataConfig
-from vidgan.discriminators import DiscriminatorConfig, VideoDiscriminator
-from vidgan.generator import FramePredictor, VideoGenerator
+from gancore.training.trainer import TrainConfig
+from vidgan.data.dataset import DataConfig
+from vidgan.networks.config import ClipShape, GeneratorConfig
+from vidgan.networks.discriminators import DiscriminatorConfig, VideoDiscriminator
+from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
 
 

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.config import from_dict
 from gancore.data import Draws, mix
+from gancore.parsing import from_dict
 from vidgan.config import VideoConfig
-from vidgan.dataset import open_dataset
-from vidgan.gallery import write_gallery
-from vidgan.generator import VideoGenerator
+from vidgan.data.dataset import open_dataset
+from vidgan.files.grid import write_gallery
+from vidgan.files.video import to_uint8
+from vidgan.networks.generator import VideoGenerator
 from vidgan.predict import device
-from vidgan.video import to_uint8
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from gancore.augment import Augment
 from gancore.data import Draws
-from gancore.game import Turn
 from gancore.layers import halve
 from gancore.losses import PairName, Penalties, adversarial_pair, clip_weights_, faded, instance_noise
-from vidgan.dataset import Clips
-from vidgan.discriminators import Glimpse, Scores, VideoDiscriminator
-from vidgan.generator import FramePredictor, VideoGenerator
-from vidgan.rigid import paths
+from gancore.training.protocols import Turn
+from vidgan.data.dataset import Clips
+from vidgan.networks.discriminators import Glimpse, Scores, VideoDiscriminator
+from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.networks.sprites import paths
 
 NEAR = 0.3
 """Distance in pixels below which paths are as good as equal."""

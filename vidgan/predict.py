@@ -10,11 +10,11 @@ from einops import repeat
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.tables import table
+from gancore.reporting.tables import table
 from vidgan import metrics
-from vidgan.gallery import write_gallery
-from vidgan.generator import FramePredictor
-from vidgan.video import Frames, open_footage, resize_and_crop, to_float, with_channels
+from vidgan.files.grid import write_gallery
+from vidgan.files.video import Frames, open_footage, resize_and_crop, to_float, with_channels
+from vidgan.networks.generator import FramePredictor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,18 +15,18 @@ from skimage.measure import marching_cubes
 
 from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
 from gancore.data import Draws
-from gancore.launch import accelerator
-from gancore.tables import table
-from gancore.trainer import Objective, Trainer
-from voxgan.camera import Camera
+from gancore.reporting.tables import table
+from gancore.training.launch import accelerator
+from gancore.training.trainer import Objective, Trainer
 from voxgan.config import VoxelConfig, build_discriminator, build_generator
-from voxgan.dataset import Objects, collate
-from voxgan.generator import VoxelGenerator, VoxelShape
-from voxgan.mesh import SurfaceConfig, from_occupancy
-from voxgan.mesh_files import save_mesh
-from voxgan.networks import ImageToVoxels
-from voxgan.render import Scene
-from voxgan.voxelise import normalised, voxelise
+from voxgan.data.dataset import Objects, collate
+from voxgan.mesh.surface import SurfaceConfig, from_occupancy
+from voxgan.mesh.voxelise import normalised, voxelise
+from voxgan.mesh.write import save_mesh
+from voxgan.networks.generator import VoxelGenerator, VoxelShape
+from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.rendering.camera import Camera
+from voxgan.rendering.raycast import Scene
 
 VIEW = 128
 """Pixels along a rendered view."""

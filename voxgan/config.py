@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from gancore.config import TrainConfig
 from gancore.hub import HubModel
-from gancore.schedule import TrainConfig
-from voxgan.dataset import VoxelDataConfig
-from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.encoder import EncoderConfig
-from voxgan.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
-from voxgan.networks import ImageToVoxels
+from voxgan.data.dataset import VoxelDataConfig
+from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
+from voxgan.networks.encoder import EncoderConfig
+from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.objective import RECONSTRUCTIONS, VoxelObjective
 
 

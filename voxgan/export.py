@@ -12,15 +12,15 @@ import trimesh
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
-from voxgan.camera import Camera, around, window
-from voxgan.generator import VoxelGenerator
-from voxgan.mesh import SurfaceConfig, from_occupancy
-from voxgan.mesh_files import file_format, save_mesh
-from voxgan.networks import ImageToVoxels, latent_between, load
-from voxgan.painting import coloured, estimate_camera
-from voxgan.pictures import megapixels, object_of
-from voxgan.render import Scene, over, turntable
-from voxgan.turntable import write_turntable, writer
+from voxgan.files.images import megapixels, object_of
+from voxgan.mesh.surface import SurfaceConfig, from_occupancy
+from voxgan.mesh.write import file_format, save_mesh
+from voxgan.networks.generator import VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels, latent_between, load
+from voxgan.rendering.camera import Camera, around, window
+from voxgan.rendering.raycast import Scene, over, turntable
+from voxgan.rendering.turntable import write_turntable, writer
+from voxgan.rendering.vertex_colours import coloured, estimate_camera
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.data import Draws
-from gancore.game import Turn
 from gancore.losses import (
     PairName,
     Penalties,
@@ -22,12 +21,13 @@ from gancore.losses import (
     instance_noise,
     kl_to_standard_normal,
 )
+from gancore.training.protocols import Turn
 from voxgan.augment import VoxelAugment
-from voxgan.dataset import Objects
-from voxgan.discriminator import VoxelDiscriminator
-from voxgan.encoder import Posterior
-from voxgan.generator import Logits, VoxelGenerator
-from voxgan.networks import ImageToVoxels
+from voxgan.data.dataset import Objects
+from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.networks.encoder import Posterior
+from voxgan.networks.generator import Logits, VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels
 
 Generator = ImageToVoxels | VoxelGenerator
 Scalar = Float[Tensor, ""]

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tiny import synthesiser
+from support.tiny import synthesiser
 
 from gancore.data import Draws
+from vidgan.files.video import read_clip
 from vidgan.generate import GenerateConfig, generate, truncated_normal, write
-from vidgan.video import read_clip
 
 
 @pytest.fixture(scope="module")

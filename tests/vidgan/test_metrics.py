@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter, uniform_filter
-from tiny import clips
+from support.tiny import clips
 
 from vidgan import metrics
 

@@ -7,16 +7,16 @@ from functools import partial
 import pytest
 import torch
 from einops import rearrange
-from tiny import SHAPE, batch_of, discriminator, predictor, preset, synthesiser, turn
+from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, synthesiser, turn
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gancore.augment import Augment
 from gancore.data import Draws
 from gancore.losses import PAIRS, Penalties
-from gancore.vitals import vital_signs
-from vidgan.dataset import Clips
-from vidgan.generator import FramePredictor
+from gancore.training.diagnostics import vital_signs
+from vidgan.data.dataset import Clips
+from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoObjective, imagine
 
 PLAIN = VideoObjective(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from einops import repeat
-from tiny import (
+from support.tiny import (
     Patterns,
     batch_of,
     clips,
@@ -28,18 +28,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from gancore.config import parse
 from gancore.data import Draws, mix
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
 from gancore.losses import Penalties
-from vidgan.architecture import ClipShape
+from gancore.parsing import parse
 from vidgan.config import VideoConfig, build_generator, clip_shape
-from vidgan.dataset import Clips, DataConfig, open_dataset
-from vidgan.generator import FramePredictor, VideoGenerator
+from vidgan.data.dataset import Clips, DataConfig, open_dataset
+from vidgan.files.video import to_float, to_uint8
+from vidgan.networks.config import ClipShape
+from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.networks.recurrent import ConvGRU
 from vidgan.objective import VideoObjective, imagine
-from vidgan.preview import Evaluation
-from vidgan.recurrent import ConvGRU
-from vidgan.video import to_float, to_uint8
+from vidgan.validation import Evaluation
 
 PRESETS = ("modern", "paper", "trivd")
 Z = 6
@@ -267,7 +267,7 @@ def switches():
     )
 before = switches()
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-import vidgan.evaluation.evaluate, vidgan.predict, vidgan.preview, gancore.trainer
+import vidgan.evaluation.evaluate, vidgan.predict, vidgan.validation, gancore.training.trainer
 build_generator(VideoConfig()), build_discriminator(VideoConfig())
 assert switches() == before, (before, switches())
 """

@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from tiny import SHAPE, predictor
+from support.tiny import SHAPE, predictor
 
+from vidgan.files.video import read_clip, write_clip
 from vidgan.predict import PredictConfig, Prediction, comparison, fitted, predict, read_around, write
-from vidgan.video import read_clip, write_clip
 
 
 @pytest.fixture(scope="module")

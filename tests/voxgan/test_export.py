@@ -11,7 +11,7 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from toys import generator, image_to_voxels
+from support.toys import generator, image_to_voxels
 
 from voxgan.export import ExportConfig, export
 

@@ -15,8 +15,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from gancore import fidelity
 from gancore.benchmark import Contest
+from gancore.metrics import distances as fidelity
 from vidgan import metrics
 from vidgan.evaluation import baselines
 from vidgan.evaluation.fvd import open_network

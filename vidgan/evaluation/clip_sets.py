@@ -10,9 +10,9 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from gancore.features import FeatureNetwork
-from gancore.fidelity import LEAST_SAMPLES, fidelity, inception_score
-from gancore.inception import lpips
+from gancore.features.inception import lpips
+from gancore.features.network import FeatureNetwork
+from gancore.metrics.distances import LEAST_SAMPLES, fidelity, inception_score
 from vidgan.evaluation.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
 from vidgan.evaluation.measure import Perceptual
 

@@ -11,13 +11,13 @@ from typing import Literal
 
 import torch
 
-from gancore.config import to_dict
-from vidgan.dataset import DataConfig, open_dataset
+from gancore.parsing import to_dict
+from vidgan.data.dataset import DataConfig, open_dataset
+from vidgan.evaluation.methods import Entrant, FileEntrant, ModelEntrant, Trials, evenly, load
 from vidgan.evaluation.predictions import ClipFiles, predicted, told, true_clips
 from vidgan.evaluation.published import Benchmark
-from vidgan.evaluation.trials import Entrant, FileEntrant, ModelEntrant, Trials, evenly, load
 from vidgan.generate import run_of
-from vidgan.generator import FramePredictor
+from vidgan.networks.generator import FramePredictor
 from vidgan.predict import device
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 
-from gancore.config import to_dict
-from gancore.provenance import Fingerprint, provenance
-from vidgan.dataset import Clips
+from gancore.parsing import to_dict
+from gancore.reporting.provenance import Fingerprint, provenance
+from vidgan.data.dataset import Clips
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import ClipSets, open_networks
 from vidgan.evaluation.config import EvaluateConfig, behind_run_settings, open_trials
 from vidgan.evaluation.measure import Measure, measures
+from vidgan.evaluation.methods import Trials, pixels
 from vidgan.evaluation.predictions import save
 from vidgan.evaluation.scores import CONVENTIONS, Forecasts, prefix
 from vidgan.evaluation.synthesis import Synthesis
-from vidgan.evaluation.trials import Trials, pixels
 from vidgan.objective import Futures
 
 __all__ = ["EvaluateConfig", "behind_run_settings", "evaluate", "open_trials"]

@@ -10,12 +10,12 @@ from accelerate.utils import tqdm
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from gancore.efficientnet import EfficientNet
-from gancore.features import FeatureNetwork, Rows, features_of
-from gancore.fidelity import Moments, frechet_distance
-from gancore.inception import inception
-from vidgan.evaluation.i3d import I3D
-from vidgan.evaluation.transnet import TransNet
+from gancore.features.efficientnet import EfficientNet
+from gancore.features.i3d import I3D
+from gancore.features.inception import inception
+from gancore.features.network import FeatureNetwork, Rows, features_of
+from gancore.features.transnet import TransNet
+from gancore.metrics.distances import Moments, frechet_distance
 
 Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
 

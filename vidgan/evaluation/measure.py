@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.features import to_rgb
-from gancore.inception import LPIPS
+from gancore.features.inception import LPIPS
+from gancore.features.network import to_rgb
 from vidgan import metrics
-from vidgan.evaluation.trials import pixels
+from vidgan.evaluation.methods import pixels
 from vidgan.metrics import PerFrame
 
 

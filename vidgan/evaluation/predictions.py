@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.data import Sample
-from vidgan.arrays import ARRAYS
-from vidgan.footage import FILMS, UNSTATED_RATE, Footage
-from vidgan.layouts import Video, find_videos, unfolded
-from vidgan.video import Frames, open_footage, with_channels, write_clip
+from vidgan.data.layouts import Video, find_videos, unfolded
+from vidgan.files.arrays import ARRAYS
+from vidgan.files.readers import FILMS, UNSTATED_RATE, Footage
+from vidgan.files.video import Frames, open_footage, with_channels, write_clip
 
 NUMBERED = re.compile(r"(.+)[-/#](\d+)")
 """The name of one sample of several: NAME-0, NAME/0, or one of an array that holds them all."""

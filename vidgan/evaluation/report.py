@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.page import Curves, Facts, Section, Table, Text, write_page
-from gancore.provenance import write_json
-from gancore.tables import table
+from gancore.reporting.page import Curves, Facts, Section, Table, Text, write_page
+from gancore.reporting.provenance import write_json
+from gancore.reporting.tables import table
 from vidgan.evaluation.baselines import BASELINES
-from vidgan.evaluation.clips import galleries
 from vidgan.evaluation.config import EvaluateConfig
+from vidgan.evaluation.examples import galleries
+from vidgan.evaluation.methods import Trials
 from vidgan.evaluation.published import Figures, benchmark_of, published
-from vidgan.evaluation.trials import Trials
 
 COLUMNS = 10
 """Lead times in a printed table, evenly spaced."""

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vidgan import metrics
-from vidgan.dataset import Clips
+from vidgan.data.dataset import Clips
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import ClipSets
 from vidgan.evaluation.measure import Measure
-from vidgan.evaluation.trials import Trials
+from vidgan.evaluation.methods import Trials
 from vidgan.metrics import PerFrame
 from vidgan.objective import Futures
 

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from gancore.features import FeatureNetwork
-from gancore.fidelity import memorised_share, modes_hit, nearest
+from gancore.features.network import FeatureNetwork
+from gancore.metrics.distances import memorised_share, modes_hit, nearest
 from vidgan import metrics
-from vidgan.dataset import Clips, open_dataset
+from vidgan.data.dataset import Clips, open_dataset
 from vidgan.evaluation.clip_sets import TRAINING, ClipSets
 from vidgan.evaluation.config import EvaluateConfig
+from vidgan.evaluation.methods import Trials, evenly, pixels
 from vidgan.evaluation.scores import LOOKS, Totals, plain
-from vidgan.evaluation.trials import Trials, evenly, pixels
 from vidgan.objective import Futures
 
 CLOSEST = 4

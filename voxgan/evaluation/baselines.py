@@ -14,9 +14,9 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from voxgan.overlap import pairwise_iou
-from voxgan.packed import PackedSet
-from voxgan.pictures import framed
+from voxgan.data.packed import PackedSet
+from voxgan.files.images import framed
+from voxgan.metrics.occupancy import pairwise_iou
 
 CHUNK = 2**24
 """Voxels of training objects held at once."""

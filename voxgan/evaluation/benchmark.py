@@ -13,10 +13,11 @@ from sklearn.metrics import average_precision_score, jaccard_score
 from torch import Tensor
 
 from gancore.benchmark import Contest
-from voxgan import metrics, overlap
-from voxgan.evaluation import coverage
 from voxgan.evaluation.baselines import THRESHOLDS
-from voxgan.mesh import from_occupancy
+from voxgan.mesh.surface import from_occupancy
+from voxgan.metrics import occupancy as overlap
+from voxgan.metrics import sets as coverage
+from voxgan.metrics import surface as metrics
 
 OBJECTS, SIDE = 2, 32
 SET = 16

@@ -10,18 +10,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gancore.config import to_dict
-from gancore.page import Item
-from gancore.provenance import Fingerprint, provenance
-from gancore.rating import Pair
-from voxgan.evaluation import cases, generation, likeness, probe, surfaces
+from gancore.parsing import to_dict
+from gancore.reporting.page import Item
+from gancore.reporting.preference import Pair
+from gancore.reporting.provenance import Fingerprint, provenance
+from voxgan.data.packed import PackedSet, Split, open_packed
+from voxgan.evaluation import examples as cases
+from voxgan.evaluation import generation, probe, surfaces
+from voxgan.evaluation import set_fidelity as likeness
 from voxgan.evaluation.baselines import DISTANCES, THRESHOLDS, gallery, occupancies
 from voxgan.evaluation.predictions import THRESHOLD, Frame, Predictions, paired, unpaired
 from voxgan.evaluation.reconstruction import Candidate, FromPictures, Trials, counted, retrieval_iou, shape_rivals
-from voxgan.frame import Up
-from voxgan.generator import VoxelGenerator
-from voxgan.networks import ImageToVoxels, load
-from voxgan.packed import PackedSet, Split, open_packed
+from voxgan.mesh.axes import Up
+from voxgan.networks.generator import VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels, load
 
 FIXED = (0.2, 0.3, 0.4, 0.5)
 MOST_VALIDATION = 256

@@ -8,14 +8,14 @@ import trimesh
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gancore.fidelity import modes_hit
-from voxgan import metrics
+from gancore.metrics.distances import modes_hit
+from voxgan.data.packed import PackedSet
 from voxgan.evaluation.baselines import best_possible, in_chunks, occupancies
-from voxgan.evaluation.coverage import among, chamfer_distances, occupancy_divergence
-from voxgan.evaluation.showcase import surface_of
-from voxgan.generator import VoxelGenerator
-from voxgan.overlap import pairwise_iou, spread
-from voxgan.packed import PackedSet
+from voxgan.evaluation.media import surface_of
+from voxgan.metrics import surface as metrics
+from voxgan.metrics.occupancy import pairwise_iou, spread
+from voxgan.metrics.sets import among, chamfer_distances, occupancy_divergence
+from voxgan.networks.generator import VoxelGenerator
 
 THRESHOLD = 0.5
 POINTS = 512

@@ -14,15 +14,15 @@ from accelerate.utils import tqdm
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from voxgan.data.layouts import plain
+from voxgan.data.packed import PackedSet
+from voxgan.data.sources import Source
 from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.evaluation.reconstruction import Made
-from voxgan.frame import Up, rotation
-from voxgan.layouts import plain
-from voxgan.overlap import iou_at
-from voxgan.packed import PackedSet
-from voxgan.sources import Source
-from voxgan.voxelise import MESHES, load_mesh, normalised, voxelise
-from voxgan.voxels import VOXELS, read_occupancy, turned
+from voxgan.files.voxels import VOXELS, read_occupancy, turned
+from voxgan.mesh.axes import Up, rotation
+from voxgan.mesh.voxelise import MESHES, load_mesh, normalised, voxelise
+from voxgan.metrics.occupancy import iou_at
 
 OUTER = 3
 """Side of the cube that a mesh may reach into, beside the unit cube of the true objects."""

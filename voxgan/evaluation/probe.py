@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
-from gancore.config import from_dict
-from voxgan.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
+from gancore.parsing import from_dict
+from voxgan.data.packed import PackedSet
 from voxgan.evaluation.baselines import occupancies
-from voxgan.generator import VoxelShape
-from voxgan.packed import PackedSet
+from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
+from voxgan.networks.generator import VoxelShape
 
 POOLED = 2
 """Side that every map is pooled to: by 8, 4 and 2 from the 16, 8 and 4 voxels of the paper."""

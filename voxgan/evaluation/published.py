@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voxgan.packed import PackedSet
+from voxgan.data.packed import PackedSet
 
 
 @dataclass(frozen=True, kw_only=True)

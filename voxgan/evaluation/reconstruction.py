@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from gancore.data import mix
+from voxgan.data.packed import PackedSet
 from voxgan.evaluation import baselines
 from voxgan.evaluation.baselines import THRESHOLDS, Distance, Gallery, features, in_frame, occupancies
-from voxgan.networks import ImageToVoxels
-from voxgan.overlap import iou, iou_at
-from voxgan.packed import PackedSet
-from voxgan.pictures import encoded
+from voxgan.files.images import encoded
+from voxgan.metrics.occupancy import iou, iou_at
+from voxgan.networks.image_to_voxels import ImageToVoxels
 
 QUERIES = 64
 """Objects whose pictures are looked up at once."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.page import Best, Curves, Facts, Gallery, Section, Table, Text, write_page
-from gancore.provenance import write_json
-from gancore.rating import write_rating_page
-from gancore.tables import table
+from gancore.reporting.page import Best, Curves, Facts, Gallery, Section, Table, Text, write_page
+from gancore.reporting.preference import write_rating_page
+from gancore.reporting.provenance import write_json
+from gancore.reporting.tables import table
 from voxgan.evaluation.evaluate import FIXED, EvaluateConfig, Evaluation, opened, part, who
-from voxgan.evaluation.likeness import image_network
 from voxgan.evaluation.published import Figures, classifications, reconstructions
+from voxgan.evaluation.set_fidelity import image_network
 
 BETTER: dict[str, Best] = {
     **dict.fromkeys(("cd_l1_half", "cd_l1_sum", "cd_l2_half", "cd_l2_sum", "emd", "without_surface"), "lowest"),

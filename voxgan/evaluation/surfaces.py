@@ -10,11 +10,11 @@ import torch
 import trimesh
 from accelerate.utils import tqdm
 
-from voxgan import metrics
+from voxgan.data.packed import PackedSet
 from voxgan.evaluation.reconstruction import Candidate, Made
-from voxgan.mesh import SurfaceConfig, from_occupancy
-from voxgan.overlap import ikea_precision
-from voxgan.packed import PackedSet
+from voxgan.mesh.surface import SurfaceConfig, from_occupancy
+from voxgan.metrics import surface as metrics
+from voxgan.metrics.occupancy import ikea_precision
 
 POINTS = 10_000
 """Points of each surface."""

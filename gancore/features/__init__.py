@@ -1,0 +1,1 @@
+"""Published feature networks and their weights."""

@@ -1,0 +1,1 @@
+"""The two-player training loop and what a run leaves behind."""

@@ -1,0 +1,363 @@
+"""Dataclasses, files and flags become one configuration, and every mistake one line."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gancore import parsing as config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What to train on."""
+
+    folder: Path | None = None
+    """A folder of videos."""
+    height: int = 64
+    """Height of a frame in pixels; 20 % more are read."""
+    size: tuple[int, int] = (48, 64)
+    """Height and width."""
+    kind: Literal["mp4", "frames"] = "mp4"
+    """What the folder holds."""
+    flip: bool = False
+    """Whether clips are mirrored."""
+
+    def __post_init__(self) -> None:
+        if self.height < 1:
+            raise ValueError("height must be at least 1")
+        if self.kind == "frames" and self.folder is None:
+            raise ValueError("frames need a folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How to train."""
+
+    rate: float = 1e-4
+    """Learning rate."""
+    betas: tuple[float, ...] = (0.0, 0.999)
+    """Momenta, any number of them."""
+    steps: int | None = None
+    """Updates; null trains for ever."""
+    mixed: float | Literal["auto"] = "auto"
+    """Either of two types."""
+    check: Data = field(default_factory=lambda: Data(height=8))
+    """What to check on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """Everything a run is made of."""
+
+    data: Data = field(default_factory=Data)
+    """The data."""
+    train: Train = field(default_factory=Train)
+    """The loop."""
+    name: str = "run"
+    """Name of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Options of a tool."""
+
+    clip: Path
+    """The clip to look at."""
+    others: tuple[Path, ...] = ()
+    """More clips."""
+    model: str
+    """A folder or a name on the Hub."""
+    compare: bool = False
+    """Shows the truth beside it."""
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The one line with which a command line is refused, without the program's name."""
+
+    def run(*argv: str, config_class: type = Whole, positional: tuple[str, ...] = ()) -> str:
+        with pytest.raises(SystemExit) as leaving:
+            config.parse(config_class, argv, positional=positional)
+        written = capsys.readouterr()
+        assert leaving.value.code == 2
+        assert written.out == ""
+        assert written.err.count("\n") == 1
+        assert written.err.endswith("\n")
+        return written.err.strip().partition(": error: ")[2]
+
+    return run
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_without_arguments_the_defaults_stand() -> None:
+    assert config.parse(Whole, []) == Whole()
+
+
+def test_a_nested_default_keeps_what_its_factory_chose() -> None:
+    parsed = config.parse(Whole, ["--train.check.flip", "true"])
+    assert parsed.train.check == Data(height=8, flip=True)
+
+
+def test_flags_of_every_type_are_understood() -> None:
+    argv = "--data.folder clips --data.height 16 --data.size [3,4] --data.kind frames --data.flip --train.rate -1e-3"
+    parsed = config.parse(Whole, [*argv.split(), "--train.betas=.5,.9", "--train.steps", "7", "--train.mixed", "2"])
+    assert parsed.data == Data(folder=Path("clips"), height=16, size=(3, 4), kind="frames", flip=True)
+    assert parsed.train == Train(rate=-1e-3, betas=(0.5, 0.9), steps=7, mixed=2.0)
+
+
+def test_brackets_around_a_tuple_may_be_left_out() -> None:
+    bare, bracketed = (config.parse(Whole, ["--data.size", words]) for words in ("3,4", "[3, 4]"))
+    assert bare == bracketed == Whole(data=Data(size=(3, 4)))
+
+
+def test_null_gives_nothing_to_an_optional_key(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml", "train: {steps: 5}")
+    assert config.parse(Whole, ["--config", file]).train.steps == 5
+    assert config.parse(Whole, ["--config", file, "--train.steps", "null"]).train.steps is None
+
+
+def test_later_files_win_over_earlier_ones_and_flags_over_both_wherever_they_stand(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.yaml", "data: {height: 1, flip: true}\ntrain: {rate: 1e-3}\nname: first\n")
+    second = write(tmp_path / "b.yaml", "data:\n  height: 2\n  size: [5, 6]\nname: second\n")
+    parsed = config.parse(Whole, ["--name", "flag", "--config", first, "--config", second])
+    assert parsed == Whole(
+        data=Data(height=2, flip=True, size=(5, 6)), train=Train(rate=1e-3, check=Data(height=8)), name="flag"
+    )
+
+
+def test_an_empty_file_and_an_empty_section_change_nothing(tmp_path: Path) -> None:
+    empty, section = write(tmp_path / "a.yaml", "# nothing\n"), write(tmp_path / "b.yaml", "data:\n  # height: 3\n")
+    assert config.parse(Whole, ["--config", empty, "--config", section]) == Whole()
+
+
+def test_positional_fields_need_no_flag_and_a_switch_swallows_none_of_them() -> None:
+    argv = ["--compare", "a.mp4", "b.mp4", "c.mp4", "--model", "m"]
+    parsed = config.parse(Predict, argv, positional=("clip", "others"))
+    others = (Path("b.mp4"), Path("c.mp4"))
+    assert parsed == Predict(clip=Path("a.mp4"), others=others, model="m", compare=True)
+
+
+def test_help_lists_every_key_with_its_docstring_and_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        config.parse(Whole, ["--help"], description="Trains it.")
+    assert leaving.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Trains it." in text
+    assert "A folder of videos. (type: Path | null, default: null)" in text
+    assert "Height of a frame in pixels; 20 % more are read. (type: int, default: 64)" in text
+    assert "20 % more are read. (type: int, default: 8)" in text
+    for flag in ("--config", "--data.size", "--train.rate", "--train.check.kind", "--name"):
+        assert flag in text
+
+
+def test_help_says_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        config.parse(Predict, ["--help"], positional=("clip",))
+    assert "(required) A folder or a name on the Hub." in capsys.readouterr().out
+
+
+def test_a_missing_value_is_named(refused: Run) -> None:
+    assert refused(config_class=Predict, positional=("clip",)) == "clip is required"
+    assert refused("a.mp4", config_class=Predict, positional=("clip",)) == "model is required"
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--data.hieght", "3"], "unknown key --data.hieght; did you mean --data.height?"),
+        (["--data.hei=3"], "unknown key --data.hei; did you mean --data.height?"),
+        (["--qqqq", "3"], "unknown key --qqqq"),
+        (["--data.height", "tall"], "data.height should be int, not tall"),
+        (["--data.height", "3.5"], "data.height should be int, not 3.5"),
+        (["--data.flip=maybe"], "data.flip should be bool, not maybe"),
+        (["--data.kind", "avi"], "data.kind should be Literal['mp4', 'frames'], not avi"),
+        (["--train.steps", "many"], "train.steps should be int | None, not many"),
+        (["--data.height", "0"], "data.height must be at least 1"),
+        (["--train.check.kind", "frames"], "train.check: frames need a folder"),
+        (["--config", "absent.yaml"], "absent.yaml: No such file or directory"),
+        (["stray"], "unrecognized arguments: stray"),
+        (["--name"], "argument --name: expected one argument"),
+    ],
+)
+def test_a_mistaken_flag_is_one_line_that_names_it(refused: Run, argv: list[str], line: str) -> None:
+    assert refused(*argv) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("data: {hieght: 3}", "unknown key data.hieght; did you mean data.height?"),
+        ("dat: {height: 3}", "unknown key dat; did you mean data?"),
+        ("data: {height: tall}", "data.height should be int, not tall"),
+        ("data: {height: null}", "data.height should be int, not null"),
+        ("data: {height: true}", "data.height should be int, not True"),
+        ("data: {height: {is: 3}}", "data.height should be int, not {'is': 3}"),
+        ("data: {size: [1, 2, 3]}", "data.size should be tuple[int, int], not [1, 2, 3]"),
+        ("train: {check: {flip: 3}}", "train.check.flip should be bool, not 3"),
+        ("data: 3", "data holds settings by name, not 3"),
+        ("- data", "the file holds settings by name, not ['data']"),
+        ("name: a\nname: b", "name stands there twice"),
+        ("data: [", "expected the node content, but found '<stream end>'"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_that_names_file_and_key(
+    refused: Run, tmp_path: Path, text: str, line: str
+) -> None:
+    file = write(tmp_path / "a.yaml", text)
+    said = refused("--config", file)
+    assert said.startswith(file)
+    assert said.endswith(f": {line}")
+
+
+def test_a_file_that_is_not_text_is_named(refused: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    assert refused("--config", str(tmp_path / "a.yaml")).startswith(f"{tmp_path / 'a.yaml'}: ")
+
+
+@pytest.mark.parametrize("key", ["data", "data.folder", "name", "train.mixed"])
+def test_no_string_in_a_file_chooses_code_by_its_import_path(refused: Run, tmp_path: Path, key: str) -> None:
+    nested: object = {"class_path": "pathlib.Path", "init_args": {}}
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    assert key in refused("--config", write(tmp_path / "a.json", json.dumps(nested)))
+
+
+numbers = st.floats(allow_nan=False)
+data = st.builds(
+    Data,
+    folder=st.sampled_from([None, Path("a b"), Path("/ü/#1: x")]),
+    height=st.integers(min_value=1),
+    size=st.tuples(st.integers(), st.integers()),
+    flip=st.booleans(),
+)
+wholes = st.builds(
+    Whole,
+    data=data,
+    train=st.builds(
+        Train,
+        rate=numbers,
+        betas=st.lists(numbers, max_size=3).map(tuple),
+        steps=st.none() | st.integers(),
+        mixed=numbers | st.just("auto"),
+        check=data,
+    ),
+    name=st.text(st.characters(codec="utf-8")),
+)
+
+
+@given(whole=wholes)
+def test_a_configuration_survives_json_and_back(whole: Whole) -> None:
+    mapping = json.loads(json.dumps(config.to_dict(whole)))
+    untouched = json.dumps(mapping)
+    assert config.from_dict(Whole, mapping) == whole
+    assert json.dumps(mapping) == untouched
+
+
+def test_a_saved_configuration_can_be_given_back(tmp_path: Path) -> None:
+    whole = Whole(data=Data(folder=Path("clips"), size=(1, 2)), train=Train(rate=1e-5), name="\x7fé😀")
+    config.save(Whole(), tmp_path / "config.json")
+    config.save(whole, tmp_path / "config.json")
+    assert config.parse(Whole, ["--config", str(tmp_path / "config.json")]) == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
+    config.save(Whole(), tmp_path / "config.json")
+    with pytest.raises(UnicodeEncodeError):
+        config.save(Whole(name="\ud800"), tmp_path / "config.json")
+    assert config.parse(Whole, ["--config", str(tmp_path / "config.json")]) == Whole()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "line"),
+    [
+        ({"data": {"hieght": 3}}, "unknown key data.hieght; did you mean data.height?"),
+        ({"data": {"height": "tall"}}, "data.height should be int, not tall"),
+        ({"data": {"height": 0}}, "data.height must be at least 1"),
+    ],
+)
+def test_from_dict_names_the_key_at_fault(mapping: dict[str, dict[str, object]], line: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(line)}$"):
+        config.from_dict(Whole, mapping)
+
+
+def failing(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("clip.mp4 holds\n 3 frames"), "clip.mp4 holds 3 frames"),
+        (FileNotFoundError(2, "No such file or directory", "clip.mp4"), "clip.mp4: No such file or directory"),
+        (PermissionError("no"), "no"),
+        (OSError(30, "Read-only file system", "out"), "out: Read-only file system"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_a_users_mistake_ends_a_tool_with_one_line_and_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools/predict.py"])
+    with pytest.raises(SystemExit) as leaving:
+        config.user_errors(failing)(error)
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == f"predict.py: error: {line}\n"
+
+
+def test_an_interrupted_tool_leaves_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        config.user_errors(failing)(KeyboardInterrupt())
+    assert leaving.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_only_the_main_process_writes_the_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as leaving:
+        config.user_errors(failing)(ValueError("no"))
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_the_traceback_can_be_asked_for_and_a_defect_always_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TypeError):
+        config.user_errors(failing)(TypeError("a defect"))
+    monkeypatch.setenv("VIDVOX_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="shown"):
+        config.user_errors(failing)(ValueError("shown"))
+
+
+@dataclass(frozen=True)
+class Awkward:
+    """Names that Python or a shell has opinions on."""
+
+    class_: str = ""
+    """A word of Python."""
+    size_mm: float = 1.0
+    """Two words."""
+
+
+def test_a_field_may_be_a_word_of_python_and_its_flag_may_have_hyphens():
+    made = config.parse(Awkward, ["--class=chair", "--size-mm", "-2.5"])
+    assert made == Awkward(class_="chair", size_mm=-2.5)
+    assert config.to_dict(made) == {"class": "chair", "size_mm": -2.5}
+    assert config.from_dict(Awkward, config.to_dict(made)) == made

@@ -1,0 +1,148 @@
+"""Small networks of both presets, and clips to feed them."""
+
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gancore.data import Draws, Sample
+from gancore.layers import spectral_norm_, weight_layers
+from gancore.parsing import parse
+from gancore.training.launch import accelerator
+from gancore.training.protocols import Turn
+from gancore.training.trainer import TrainConfig, Trainer
+from vidgan.config import VideoConfig, build_discriminator, build_generator
+from vidgan.data.dataset import Clips, DataConfig, collate
+from vidgan.files.video import to_uint8
+from vidgan.networks.config import ClipShape, GeneratorConfig
+from vidgan.networks.discriminators import DiscriminatorConfig, VideoDiscriminator
+from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.validation import Evaluation, Preview
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@cache
+def preset(name: str) -> VideoConfig:
+    """The defaults for "modern", with rigid layers for "layers", and what configs/video says for "paper"."""
+    if name == "layers":
+        return replace(VideoConfig(), generator=GeneratorConfig(output="layers"))
+    return VideoConfig() if name == "modern" else parse(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
+
+
+def small_generator(name: str, *, segment: int = 0) -> GeneratorConfig:
+    """The preset with few and narrow levels: a stride of 4, or of 8 in the modern preset."""
+    return replace(
+        preset(name).generator, channels=2, multipliers=(4, 3, 2), latent=6, embedding=5, attention=0, segment=segment
+    )
+
+
+def small_discriminator(name: str, *, frames: int = 2) -> DiscriminatorConfig:
+    """The preset with few and narrow blocks."""
+    return replace(preset(name).discriminator, channels=2, multipliers=(1, 2, 3), frames=frames)
+
+
+SHAPE = ClipShape(channels=1, height=16, width=16, context=2, frames=5)
+
+
+def stirred(module: Any, strength: float = 0.2) -> Any:
+    """The module with every parameter moved off its start, so that no path through it is shut, in eval mode."""
+    random = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += strength * torch.randn(parameter.shape, generator=random)
+        for _ in range(10):  # power iterations, by which spectral norm follows
+            _ = [layer.train().weight for layer in weight_layers(module)]
+    return module.eval()
+
+
+def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int = 0) -> FramePredictor:
+    """A small predictor of the preset, stirred, in eval mode."""
+    torch.manual_seed(1)
+    config = small_generator(name, segment=segment)
+    model = FramePredictor(config, shape)
+    return stirred(spectral_norm_(model) if config.spectral_norm else model)
+
+
+def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenerator:
+    """A small generator of whole clips of the preset, stirred, in eval mode."""
+    torch.manual_seed(1)
+    config = replace(small_generator(name, segment=segment), output="frames")
+    model = VideoGenerator(config, replace(SHAPE, context=0, classes=classes))
+    return stirred(spectral_norm_(model) if config.spectral_norm else model)
+
+
+def discriminator(name: str, *, frames: int = 2, channels: int = 1, classes: int = 0) -> VideoDiscriminator:
+    """Small discriminators of the preset, stirred, in eval mode."""
+    torch.manual_seed(2)
+    return stirred(VideoDiscriminator(small_discriminator(name, frames=frames), channels=channels, classes=classes))
+
+
+def clips(
+    batch: int, *, frames: int = 5, channels: int = 1, height: int = 16, width: int = 16, seed: int = 0
+) -> Tensor:
+    """Smooth random clips in [-1, 1], all frames different."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(batch * frames, channels, 4, 4, generator=random)
+    fine = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")
+    return torch.tanh(fine).view(batch, frames, channels, height, width)
+
+
+def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) -> Clips:
+    """A batch as the trainer hands it to the objective."""
+    return Clips(clips(size, frames=frames), torch.arange(size) % classes, context)
+
+
+def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> Turn:
+    """A turn at a step at which no lazy penalty is due, unless it is due every step."""
+    return Turn(step, progress, Draws(seed))
+
+
+class Patterns:
+    """Six clips of two classes, held in memory."""
+
+    classes = ("still", "moving")
+
+    def __init__(self, *, frames: int, channels: int, height: int, width: int, broken: bool = False):
+        shown = clips(6, frames=frames, channels=channels, height=height, width=width)
+        self.clips, self.broken = to_uint8(shown), broken
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, sample: Sample) -> tuple[Tensor, int]:
+        if self.broken:
+            raise KeyError("clip 4 lies on a disk that is gone")
+        return self.clips[sample.index], sample.index % 2
+
+
+def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
+    """Two steps of training at tiny sizes, whatever the size and length of the clips; labels if they are whole."""
+    config = replace(
+        preset("modern"),
+        data=data,
+        generator=replace(small_generator(name), output=preset(name).generator.output if data.context else "frames"),
+        discriminator=small_discriminator(name),
+        objective=replace(preset(name).objective, reconstruction=0.0),
+    )
+    train = TrainConfig(
+        steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
+    )
+    classes = 0 if data.context else 2
+    shown = Patterns(frames=data.frames, channels=data.channels, height=data.height, width=data.width, broken=broken)
+    return Trainer(
+        run,
+        train,
+        generator=build_generator(config, classes=classes),
+        discriminator=build_discriminator(config, classes=classes),
+        objective=config.objective,
+        dataset=shown,
+        collate=partial(collate, context=data.context),
+        preview=Preview(dataset=shown, context=data.context),
+        evaluation=Evaluation(dataset=shown, context=data.context, clips=2, samples=2),
+        held_out=shown,
+        accelerator=accelerator(train),
+    )

@@ -1,0 +1,236 @@
+"""Clips are cut as the sample says, broken videos are named and skipped, and a cache changes nothing but the time."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from gancore.data import EndlessBatches, Sample
+from vidgan.data.dataset import Clips, DataConfig, VideoClips, collate, open_dataset
+from vidgan.files.video import write_clip
+
+
+def counting(path: Path, frames: int = 40, size: int = 16) -> Path:
+    """A grey array whose frame number k is k bright, brighter from left to right by 64."""
+    frame = np.arange(size) * 64 // (size - 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, (frame + np.arange(frames)[:, None, None]).repeat(size, 1).astype(np.uint8))
+    return path
+
+
+def config(source: Path, **options) -> DataConfig:
+    defaults = {"frames": 4, "context": 2, "height": 16, "width": 16, "channels": 1, "held_out": 0.0}
+    return DataConfig(source=str(source), **defaults | options)
+
+
+def first_frames(data: VideoClips, samples: list[Sample]) -> list[int]:
+    return [int(data[sample][0].min(dim=3).values[0, 0, 0]) for sample in samples]
+
+
+def test_a_batch_is_past_and_future_and_is_scaled_where_it_is_used():
+    frames = torch.arange(256, dtype=torch.uint8).view(4, 4, 1, 4, 4)
+    batch = collate([(clip, label) for label, clip in enumerate(frames)], 3)
+    assert (len(batch), batch.context, batch.frames.dtype) == (4, 3, torch.uint8)
+    assert batch.past.shape[1] == 3
+    assert torch.equal(torch.cat([batch.past, batch.future], 1), frames)
+    scaled = batch.to("cpu")
+    assert (scaled.frames.dtype, scaled.frames.min(), scaled.frames.max()) == (torch.float32, -1, 1)
+    assert torch.equal(scaled.to("cpu").frames, scaled.frames)
+    part = scaled[1:3]
+    assert isinstance(part, Clips)
+    assert part.labels.tolist() == [1, 2]
+    assert torch.equal(part.frames, scaled.frames[1:3])
+
+
+def test_everything_random_comes_from_the_seed_of_the_sample(tmp_path):
+    counting(tmp_path / "a.npy", size=24)
+    data = open_dataset(config(tmp_path, crop="random", flip=True, resize=20), train=True)
+    clips = [data[Sample(3, seed)][0] for seed in (1, 1, 2, 3, 4)]
+    assert torch.equal(clips[0], clips[1])
+    assert len({clip.numpy().tobytes() for clip in clips}) > 1
+
+
+def test_training_windows_cover_the_whole_video_and_no_more(tmp_path):
+    data = open_dataset(config(counting(tmp_path / "a.npy", frames=22), stride=2), train=True)
+    assert len(data) == 3  # a clip spans 7 frames
+    starts = Counter(first_frames(data, [Sample(index, seed) for index in range(3) for seed in range(60)]))
+    assert set(starts) == set(range(16))
+    clip = data[Sample(1, 5)][0][:, 0, 0, 0]
+    assert clip.diff().tolist() == [2, 2, 2]
+
+
+def test_held_out_windows_lie_end_to_end_whatever_the_seed(tmp_path):
+    chosen = config(counting(tmp_path / "a.npy", frames=22, size=18), held_out=1.0, crop="random", resize=18, flip=True)
+    data = open_dataset(chosen, train=False)
+    clips = [data[Sample(index, 0)][0] for index in range(len(data))]
+    assert [int(clip[0, 0, 0, 0]) for clip in clips] == [3, 7, 11, 15, 19]  # the crop begins at column 1, 3 bright
+    assert torch.equal(data[Sample(2, 0)][0], data[Sample(2, 99)][0])
+
+
+def test_half_of_the_training_clips_are_mirrored(tmp_path):
+    data = open_dataset(config(counting(tmp_path / "a.npy"), flip=True), train=True)
+    clips = [data[Sample(0, seed)][0] for seed in range(100)]
+    assert 30 < sum(bool(clip[0, 0, 0, 0] > clip[0, 0, 0, -1]) for clip in clips) < 70
+
+
+def test_a_split_by_time_trains_on_no_frame_that_is_held_out(tmp_path):
+    source = counting(tmp_path / "a.npy", frames=40)
+    chosen = config(source, split="time", held_out=0.25)
+    train, test = (open_dataset(chosen, train=train) for train in (True, False))
+    trained = first_frames(train, [Sample(index, seed) for index in range(len(train)) for seed in range(50)])
+    assert max(trained) + 3 < 30
+    assert first_frames(test, [Sample(index, 0) for index in range(len(test))]) == [30, 34]
+
+
+def test_grey_becomes_rgb_and_other_channels_are_refused_by_name(tmp_path):
+    counting(tmp_path / "a.npy")
+    assert open_dataset(config(tmp_path, channels=3), train=True)[Sample(0, 0)][0].shape == (4, 3, 16, 16)
+    with pytest.raises(ValueError, match=r"channels is 4, but .*a\.npy has 1"):
+        open_dataset(config(tmp_path, channels=4), train=True)
+    np.save(tmp_path / "a.npy", np.zeros((9, 16, 16, 7), np.uint8))
+    assert open_dataset(config(tmp_path, channels=7), train=True)[Sample(0, 0)][0].shape == (4, 7, 16, 16)
+
+
+def test_corrupt_and_too_short_files_are_named_counted_and_skipped(tmp_path, caplog):
+    counting(tmp_path / "good.npy")
+    counting(tmp_path / "short.npy", frames=3)
+    for name in ("text.mp4", "text.npy", "text.h5", "text.zip"):
+        (tmp_path / name).write_text("no video")
+    data = open_dataset(config(tmp_path), train=True)
+    assert {int(data[Sample(i, 0)][0].shape[0]) for i in range(len(data))} == {4}
+    assert [stretch.video.name for stretch in data.stretches] == ["good.npy"]
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "5 videos are skipped" in record.getMessage()
+    for name in ("short.npy has 3 frames to cut from, not 4", "text.mp4", "text.npy", "text.h5", "text.zip"):
+        assert name in record.getMessage()
+
+
+def test_with_nothing_left_the_error_says_what_was_looked_for(tmp_path):
+    counting(tmp_path / "a.npy", frames=3)
+    counting(tmp_path / "b.npy", frames=2)
+    with pytest.raises(
+        ValueError,
+        match=r"no training clip of 4 frames at stride 2 in .*: 2 videos found, 2 of this part skipped \(.*a\.npy",
+    ):
+        open_dataset(config(tmp_path, stride=2), train=True)
+    counting(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match="no held-out clip of 4 frames"):
+        open_dataset(config(tmp_path), train=False)
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        open_dataset(config(tmp_path / "missing"), train=True)
+
+
+def cut_off(path: Path) -> Path:
+    """A film whose header promises 30 frames and whose data end in the middle."""
+    write_clip(path, torch.randint(0, 256, (30, 3, 32, 32), dtype=torch.uint8), rate=10)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_film_that_breaks_on_decoding_is_replaced_the_same_at_every_reading_and_named_once(tmp_path, caplog, cached):
+    cut_off(tmp_path / "videos" / "a.mp4")
+    counting(tmp_path / "videos" / "b.npy", frames=8)
+    chosen = config(tmp_path / "videos", cache=str(tmp_path / "cache") if cached else "")
+    data = open_dataset(chosen, train=True)
+    assert len(data) == 9
+    broken = Sample(6, seed=5)
+    assert torch.equal(data[broken][0], data[Sample(7, seed=5)][0])
+    again = open_dataset(chosen, train=True)
+    assert torch.equal(again[Sample(7, 5)][0], data[broken][0])
+    assert torch.equal(again[broken][0], data[broken][0])
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2  # once for each opening
+    assert all("a.mp4" in message and "replaced" in message for message in messages)
+
+
+def test_when_no_film_can_be_decoded_the_item_says_so(tmp_path):
+    data = open_dataset(config(cut_off(tmp_path / "a.mp4"), frames=30, context=1), train=True)
+    with pytest.raises(ValueError, match=r"not one clip in .*a\.mp4 can be decoded"):
+        data[Sample(0, 0)]
+
+
+def test_an_item_that_fails_for_another_reason_raises_its_own_error(tmp_path):
+    write_clip(tmp_path / "a.mp4", torch.zeros(8, 3, 16, 16, dtype=torch.uint8), rate=10)
+    data = open_dataset(config(tmp_path, cache=str(tmp_path / "cache")), train=True)
+    (tmp_path / "cache" / "probes.json").unlink()
+    (tmp_path / "cache").rmdir()
+    (tmp_path / "cache").write_text("a file where the cache was")
+    with pytest.raises(FileExistsError):
+        data[Sample(0, 0)]
+
+
+def films(folder: Path) -> Path:
+    folder.mkdir()
+    coarse = torch.rand(3, 12, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 255
+    for number, frames in enumerate(coarse):
+        fine = torch.nn.functional.interpolate(frames, (40, 30), mode="bilinear").to(torch.uint8)
+        write_clip(folder / f"{number}.mp4", fine, rate=10)
+    return folder
+
+
+def test_a_cache_changes_nothing_but_the_time(tmp_path):
+    options = {"crop": "random", "resize": 20, "flip": True, "channels": 3}
+    plain = open_dataset(config(films(tmp_path / "films"), **options), train=True)
+    for _ in range(2):
+        cached = open_dataset(config(tmp_path / "films", cache=str(tmp_path / "cache"), **options), train=True)
+        for index in range(len(plain)):
+            assert torch.equal(cached[Sample(index, 7)][0], plain[Sample(index, 7)][0])
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
+
+
+def test_a_film_that_changed_is_decoded_anew(tmp_path):
+    chosen = config(films(tmp_path / "films"), cache=str(tmp_path / "cache"), channels=3)
+    before = open_dataset(chosen, train=True)[Sample(0, 7)][0]
+    write_clip(tmp_path / "films" / "0.mp4", torch.zeros(12, 3, 40, 30, dtype=torch.uint8), rate=10)
+    after = open_dataset(chosen, train=True)[Sample(0, 7)][0]
+    assert before.float().mean() > 50
+    assert after.float().mean() < 20
+
+
+def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp_path):
+    chosen = config(films(tmp_path / "films"), cache=str(tmp_path / "cache"), channels=3)
+    data = open_dataset(chosen, train=True)
+    batches = {}
+    for workers in (2, 0):
+        loader = DataLoader(
+            data,
+            batch_sampler=EndlessBatches(len(data), batch=5, seed=3),
+            collate_fn=lambda items: collate(items, 2),
+            num_workers=workers,
+        )
+        stream = iter(loader)
+        batches[workers] = [next(stream).frames for _ in range(4)]
+        del stream
+    for one, other in zip(batches[0], batches[2], strict=True):
+        assert torch.equal(one, other)
+    assert not list((tmp_path / "cache").glob(".partial*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"context": 4}, r"context must lie in \[0, frames\) = \[0, 4\), not 4"),
+        ({"context": -1}, "context must lie in"),
+        ({"stride": 0}, "stride must be at least 1, not 0"),
+        ({"workers": -1}, "workers must not be negative, not -1"),
+        ({"held_out": 1.5}, r"held_out must lie in \[0, 1\], not 1.5"),
+        ({"split": "time", "held_out_names": ("a",)}, "split=time"),
+        ({"split_file": "a.txt", "held_out_names": ("a",)}, "split_file and held_out_names exclude each other"),
+        ({"source": "moving-mnist", "labels": True}, "labels is on, but moving-mnist has no classes"),
+    ],
+)
+def test_an_impossible_combination_is_refused_by_name(options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        DataConfig(**{"frames": 4, "context": 2} | options)
+
+
+def test_moving_digits_are_a_source_like_any_other():
+    data = open_dataset(DataConfig(channels=1, digits=3, height=32, width=32), train=True)
+    assert data[Sample(0, 0)][0].shape == (20, 1, 32, 32)
+    assert data.classes == ()

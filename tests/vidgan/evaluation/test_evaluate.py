@@ -1,0 +1,240 @@
+"""How good predictions are, frame by frame into the future."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.tiny import SHAPE, batch_of, clips, predictor
+
+from gancore.parsing import parse
+from gancore.reporting.provenance import write_json
+from vidgan.data.dataset import Clips, DataConfig
+from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate
+from vidgan.evaluation.measure import measures
+from vidgan.evaluation.report import summary
+from vidgan.evaluation.scores import Totals, curves, numbers
+from vidgan.files.video import write_clip
+
+DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a predictor, 2 -> 3 frames of 16x16, grey."""
+    folder = tmp_path_factory.mktemp("run") / "generator"
+    predictor("modern", SHAPE).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(model):
+    return EvaluateConfig(model=str(model), data=DATA, samples=3, clips=7, batch=3, networks=("colours",))
+
+
+@pytest.fixture(scope="module")
+def report(config):
+    return evaluate(config)
+
+
+def scored(batch: Clips, **futures: torch.Tensor) -> dict:
+    """The scores of entrants on a batch."""
+    height, width = batch.frames.shape[-2:]
+    totals, measured = Totals(), measures(height, width)
+    totals.add(curves(batch, futures, measured))
+    samples = {name: made.shape[1] for name, made in futures.items()}
+    return numbers(totals, measured, samples=samples, pixels=batch.frames[0, 0].numel())
+
+
+def repeated(future: torch.Tensor, samples: int = 2) -> torch.Tensor:
+    return future[:, None].expand(-1, samples, -1, -1, -1, -1)
+
+
+def test_a_perfect_prediction_has_perfect_scores():
+    batch = batch_of(3)
+    found = scored(batch, model=repeated(batch.future))
+    for name in ("mean of samples", "single samples", "best of samples"):
+        assert np.allclose(found["mse_per_frame"][name], 0)
+        assert np.allclose(found["psnr"][name], 100)
+        assert np.allclose(found["ssim"][name], 1)
+        assert np.allclose(found["ms_ssim"][name], 1)
+        assert found["overall"]["psnr"][name] == {"mean": pytest.approx(100), "standard_error": pytest.approx(0)}
+    assert np.allclose(found["crps"]["all samples"], 0)
+    assert np.allclose(found["sharpness_ratio"]["single samples"], 1)
+    assert np.allclose(found["motion_ratio"]["mean of samples"], 1)
+    assert np.allclose(found["diversity"]["all samples"], 0)
+
+
+def test_rivals_without_a_model_are_scored_on_the_same_frames():
+    batch = batch_of(3)
+    found = scored(batch, model=repeated(batch.future))
+    true, last = (batch.future + 1) / 2, (batch.past[:, -1:] + 1) / 2
+    assert np.allclose(found["mse_per_frame"]["all black"], (true**2).sum((2, 3, 4)).mean(0))
+    error = ((true - last) ** 2).sum((2, 3, 4)).mean(0)
+    assert np.allclose(found["mse_per_frame"]["last frame repeated"], error, rtol=1e-4)
+    assert {"linear extrapolation", "optical flow"} < set(found["ssim"])
+    assert np.allclose(found["crps"]["last frame repeated"], (true - last).abs().mean((0, 2, 3, 4)), rtol=1e-4)
+
+
+def test_the_mean_of_samples_is_scored_apart_from_single_ones_and_the_best():
+    batch = Clips(torch.zeros(1, 3, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
+    futures = torch.stack([torch.full((1, 1, 1, 8, 8), value) for value in (-0.2, 0.2, 0.02)], 1)
+    found = scored(batch, model=futures[:, :2])
+    assert np.allclose(found["psnr"]["mean of samples"], 100)
+    assert np.allclose(found["psnr"]["single samples"], 20)
+    assert np.allclose(found["diversity"]["all samples"], 0.2)
+    assert np.allclose(scored(batch, model=futures)["psnr"]["best of samples"], 40)
+    assert "ms_ssim" not in found  # frames smaller than its window
+
+
+def test_samples_as_far_apart_as_their_mean_is_wrong_are_as_uncertain_as_they_should_be():
+    torch.manual_seed(0)
+    batch = Clips(torch.randn(1, 3, 1, 64, 64), torch.zeros(1, dtype=torch.long), 2)
+    found = scored(batch, model=torch.randn(1, 4, 1, 1, 64, 64))
+    assert found["spread_skill"]["all samples"] == [pytest.approx(1, abs=0.05)]
+
+
+def test_two_entrants_are_told_apart_by_name():
+    batch = batch_of(2)
+    found = scored(batch, model=repeated(batch.future), predictions=torch.zeros_like(batch.future)[:, None])
+    assert set(found["psnr"]) >= {"model, single samples", "predictions, prediction", "last frame repeated"}
+    assert found["psnr"]["model, mean of samples"] > found["psnr"]["predictions, prediction"]
+    assert set(found["diversity"]) == {"model, all samples"}
+
+
+def test_ratios_to_what_does_not_move_are_left_open():
+    still = Clips(torch.zeros(1, 5, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
+    assert scored(still, model=repeated(still.future))["motion_ratio"]["single samples"] == [None] * 3
+    moving = clips(2, frames=3, height=8, width=8)[None]
+    assert scored(still, model=moving)["motion_ratio"]["single samples"] == [None] * 3
+
+
+def test_the_report_names_its_protocol(report):
+    protocol = report["protocol"]
+    wanted = {"task": "prediction", "split": "held-out", "context": 2, "future": 3, "clips": 7, "seed": 0}
+    assert {name: protocol[name] for name in wanted} == wanted
+    assert protocol["samples"] == {"model": 3}
+    assert protocol["data"]["source"] == "moving-mnist"
+    assert "summed over the pixels" in protocol["conventions"]["mse_per_frame"]
+    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps"):
+        assert all(len(curve) == 3 for curve in report[metric].values())
+    assert {"software", "seed", "data"} <= set(report["provenance"])
+
+
+def test_sets_of_whole_clips_are_compared_with_the_true_ones(report):
+    (network,) = report["sets"].values()
+    assert set(network["scores"]) == {"samples", "last frame repeated"}
+    assert network["scores"]["samples"]["frechet_distance"] > 0
+    assert {"kernel_distance", "precision", "recall", "coverage"} < set(network["scores"]["samples"])
+    protocol = network["protocol"]
+    assert (protocol["frames"], protocol["context"]) == (5, "in front of every future")
+    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 7)
+
+
+def test_what_is_judged_as_a_set_may_leave_out_the_past_and_take_in_more_samples(config):
+    found = evaluate(replace(config, with_past=False, judged=2))
+    protocol = found["sets"]["mean colours of 4x8x8 boxes"]["protocol"]
+    assert (protocol["frames"], protocol["context"]) == (3, "left out")
+    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 14)
+
+
+def test_scores_do_not_depend_on_how_many_clips_go_at_a_time(config, report):
+    whole = evaluate(replace(config, batch=7))
+    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps", "sharpness_ratio", "motion_ratio", "diversity"):
+        for name, curve in report[metric].items():
+            assert curve == pytest.approx(whole[metric][name], rel=1e-4), f"{metric} of {name}"
+    for name, network in report["sets"].items():
+        assert network["scores"]["samples"] == pytest.approx(whole["sets"][name]["scores"]["samples"], rel=1e-3)
+    assert whole["provenance"] == report["provenance"]
+
+
+def test_a_second_evaluation_gives_the_same(config, report):
+    assert evaluate(config) == report
+
+
+def test_all_held_out_clips_are_measured_where_there_are_fewer_than_asked_for(config, tmp_path):
+    np.save(tmp_path / "videos.npy", np.random.default_rng(0).integers(0, 255, (2, 12, 16, 16), np.uint8))
+    data = replace(DATA, source=str(tmp_path), held_out=1.0)
+    assert evaluate(replace(config, data=data, samples=1, clips=256))["protocol"]["clips"] == 4
+    assert evaluate(replace(config, data=data, samples=1, limit=2))["protocol"]["clips"] == 2
+
+
+def test_one_sample_is_a_prediction_without_diversity(config):
+    found = evaluate(replace(config, samples=1, clips=2))
+    assert found["diversity"] == found["spread_skill"] == {}
+    assert "prediction" in found["ssim"]
+    assert "difference between samples" not in summary(found)
+
+
+def test_the_best_median_and_worst_clips_are_named(report):
+    chosen = [case for kind in ("best", "median", "worst") for case in report["cases"][kind]]
+    assert len({case["number"] for case in chosen}) == 6
+    scores = [case["ssim"] for case in chosen]
+    assert scores == sorted(scores, reverse=True)
+    assert chosen[0]["clip"].startswith("clip ")
+
+
+def test_a_report_is_json_that_reads_back(report, tmp_path):
+    write_json(report, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+
+
+def test_the_summary_has_a_row_for_each_forecast_and_a_column_for_each_lead_time(report):
+    lines = summary(report).splitlines()
+    assert lines[0] == "moving-mnist, held out: 7 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
+    assert sum(line.startswith("optical flow") for line in lines) == 7
+    heading = next(line for line in lines if line.startswith("SSIM"))
+    assert heading.split() == ["SSIM", "1", "2", "3", "mean"]
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+
+def test_data_settings_come_from_the_run_below_files_and_flags(model, tmp_path):
+    (model.parent / "config.json").write_text('{"data": {"height": 48, "frames": 9, "context": 3}}')
+    (tmp_path / "more.yaml").write_text("data:\n  frames: 8\n  stride: 2\n")
+    given = ["--config", f"{tmp_path}/more.yaml", f"--model={model}", "--data.stride=3"]
+    with behind_run_settings(given) as flags:
+        data = parse(EvaluateConfig, flags).data
+    assert (data.height, data.context, data.frames, data.stride, data.width) == (48, 3, 8, 3, 64)
+
+
+def test_a_model_that_lies_in_no_run_leaves_the_data_to_the_flags(tmp_path):
+    with behind_run_settings(["--model", str(tmp_path), "--data.height", "32"]) as flags:
+        assert parse(EvaluateConfig, flags).data == DataConfig(height=32)
+
+
+WRONG = {
+    "other channels": ({"data": replace(DATA, channels=3)}, r"data\.channels is 3, and .* knows 1"),
+    "no past": ({"data": replace(DATA, context=0)}, r"data\.context is 0, and .* predicts: without a past"),
+    "an unknown network": ({"networks": ("vgg",)}, "networks: vgg is none of auto, none, colours, i3d"),
+    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and 5 are to be judged|fetch_weights.py i3d"),
+    "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
+    "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
+    "nothing to measure": ({"model": ""}, "model is required, or predictions with truth"),
+    "half of a pair": ({"truth": "clips"}, "predictions and truth go together"),
+    "a file to write into": ({"out": "report.json"}, "out is a folder"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_what_does_not_fit_is_refused(config, mistake, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
+    changes, complaint = WRONG[mistake]
+    with pytest.raises((ValueError, FileNotFoundError), match=complaint):
+        evaluate(replace(config, **changes))
+
+
+def test_by_default_the_report_says_how_to_get_what_it_lacks(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
+    found = evaluate(replace(config, networks=("auto",), samples=1, clips=2))
+    assert list(found["sets"]) == ["mean colours of 4x8x8 boxes"]
+    assert found["lacking"][0].startswith("FVD is not there: ")
+    assert found["lacking"][0] in summary(found)
+
+
+def test_a_folder_that_holds_clips_is_not_saved_into(config, tmp_path):
+    write_clip(tmp_path / "older.npy", torch.zeros(2, 1, 4, 4, dtype=torch.uint8), rate=1)
+    with pytest.raises(ValueError, match=r"save: .* is not empty"):
+        evaluate(replace(config, save=str(tmp_path)))

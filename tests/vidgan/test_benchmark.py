@@ -1,0 +1,76 @@
+"""How fast video models train and predict, and how fast clips are read."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+from support.tiny import preset, small_discriminator, small_generator
+
+from gancore.benchmark import report
+from vidgan.benchmark import decode_window, reading, reading_report, speed
+from vidgan.config import VideoConfig
+from vidgan.data.dataset import DataConfig
+from vidgan.files.video import write_clip
+from vidgan.objective import VideoObjective
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """The path of a film of 20 frames."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    write_clip(path, torch.randint(256, (20, 3, 32, 48), dtype=torch.uint8), rate=Fraction(30000, 1001))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["modern", "paper"])
+def test_training_costs_more_than_prediction(name):
+    whole = preset(name)
+    config = VideoConfig(
+        data=DataConfig(height=16, width=16, channels=1, frames=5, context=2),
+        generator=small_generator(name),
+        discriminator=small_discriminator(name),
+        objective=whole.objective,
+        train=replace(whole.train, batch=2, cpu=True),
+    )
+    found = speed(config, repeats=1)
+    assert 2 * found.inference.flops < found.training.flops
+    assert 0 < found.inference.peak <= found.training.peak
+    assert min(found.inference.seconds, found.training.seconds, found.generator, found.discriminator) > 0
+    text = report({"small": found}, item="clip", inference="prediction").splitlines()
+    assert [line.partition("  ")[0] for line in text[1:]] == ["small: training step", "small: prediction"]
+
+
+def test_a_rare_penalty_counts_at_its_share():
+    data = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+    objectives = [
+        replace(VideoObjective(), penalties=replace(VideoObjective().penalties, every=n)) for n in (1, 4, 400)
+    ]
+    always, sometimes, hardly = (
+        speed(
+            VideoConfig(
+                data=data,
+                generator=small_generator("modern"),
+                discriminator=small_discriminator("modern"),
+                objective=objective,
+                train=replace(VideoConfig().train, batch=2, cpu=True),
+            ),
+            repeats=1,
+        ).training.flops
+        for objective in objectives
+    )
+    assert hardly < sometimes < always
+    assert sometimes == pytest.approx((3 * hardly + always) / 4, rel=0.01)
+
+
+def test_every_window_is_read_and_decoded(film):
+    found = reading(film, DataConfig(source=film, height=16, width=16, frames=6, context=0, held_out=1.0), repeats=1)
+    assert found.windows == 3
+    assert found.dataset > 0
+    assert found.decoding > 0
+    assert reading_report(found, "film").splitlines()[2].endswith("100%")
+
+
+@pytest.mark.parametrize(("start", "count", "decoded"), [(0, 6, 6), (12, 6, 6), (15, 6, 5)])
+def test_bare_decoding_begins_at_the_window(film, start, count, decoded):
+    assert decode_window(film, start, count) == decoded

@@ -1,0 +1,384 @@
+"""Data sets of objects as users have them on disk, each made here in small."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import trimesh
+from PIL import Image
+from support.toys import iou
+
+from voxgan.data.layouts import Layout, Picture, Source, assign_split, find_objects
+from voxgan.files.voxels import cropped, read_occupancy, resized, write_occupancy
+from voxgan.mesh.axes import turned
+from voxgan.mesh.voxelise import load_mesh, normalised, voxelise
+
+CHAIR, SOFA = "03001627", "04256520"
+
+SHAPE = np.zeros((6, 8, 4), bool)
+SHAPE[:, 3, :], SHAPE[:, :, 0], SHAPE[0, :4, 3], SHAPE[5, :4, 3] = True, True, True, True
+SHAPE[5, 6:, 1:3] = True
+"""A chair in our frame (x right, y up, front to +z): seat, back, two front legs, and something on the right only."""
+
+
+def mesh(path: Path, *, x: str = "x", y: str = "y", z: str = "z") -> None:
+    """SHAPE as boxes; `y="-z"` puts our -z, its back, along the file's y axis."""
+    centres = (np.argwhere(SHAPE) + 0.5 - np.array(SHAPE.shape) / 2) * 2.5
+    axes = {"x": centres[:, 0], "y": centres[:, 1], "z": centres[:, 2]}
+    placed = np.stack([axes[name[-1]] * (-1 if name[0] == "-" else 1) for name in (x, y, z)], 1)
+    boxes = [trimesh.creation.box((2.5, 2.5, 2.5)).apply_translation(centre) for centre in placed]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trimesh.util.concatenate(boxes).export(path)
+
+
+def voxels(path: Path, occupancy: np.ndarray = SHAPE, **names: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if names:
+        scipy.io.savemat(path, names)
+    else:
+        write_occupancy(path, occupancy)
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (9, 9), (200, 30, 30)).save(path)
+
+
+def text(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def by_id(layout: Layout) -> dict[str, Source]:
+    assert [source.id for source in layout.sources] == sorted({source.id for source in layout.sources})
+    return {source.id: source for source in layout.sources}
+
+
+def stands_right(source: Source, side: int = 16) -> None:
+    """The object's mesh and its voxels, each turned as the layout says, are SHAPE."""
+    truth = resized(SHAPE, side)
+    if source.mesh:
+        filled = voxelise(normalised(load_mesh(source.mesh), up=source.up, front=source.front), side)
+        assert iou(filled, truth) > 0.95
+    if source.occupancy:
+        own = turned(read_occupancy(source.occupancy, key=source.key), up=source.voxel_up, front=source.voxel_front)
+        assert iou(resized(cropped(own), side), truth) == 1
+
+
+# ShapeNet and what is made of it
+
+
+def test_shapenet_1_needs_nothing_but_its_models(tmp_path: Path):
+    mesh(tmp_path / CHAIR / "a" / "model.obj", x="z", z="-x")  # its front looks along x
+    mesh(tmp_path / SOFA / "b" / "model.obj", x="z", z="-x")
+    picture(tmp_path / SOFA / "b" / "images" / "texture.png")
+    (tmp_path / CHAIR / "empty").mkdir()
+    layout = find_objects(tmp_path)
+    assert layout.name == "shapenet"
+    found = by_id(layout)
+    assert {name: source.label for name, source in found.items()} == {f"{CHAIR}/a": "chair", f"{SOFA}/b": "sofa"}
+    assert not any(source.split or source.pictures for source in layout.sources)
+    stands_right(found[f"{CHAIR}/a"])
+    assert list(by_id(find_objects(tmp_path / CHAIR))) == [f"{CHAIR}/a"]
+
+
+def test_shapenet_2_gives_mesh_and_solid_voxels_and_the_split_of_all_csv(tmp_path: Path):
+    for name in "abc":
+        folder = tmp_path / CHAIR / name / "models"
+        mesh(folder / "model_normalized.obj", x="-x", z="-z")
+        voxels(folder / "model_normalized.solid.binvox", SHAPE[::-1, :, ::-1])
+        voxels(folder / "model_normalized.surface.binvox", ~SHAPE)
+    mesh(tmp_path / "09999999" / "d" / "models" / "model_normalized.obj")
+    rows = [f"1,{CHAIR},,a,train", f"2,{CHAIR.lstrip('0')},,b,val", "3,09999999,,d,test"]
+    text(tmp_path / "all.csv", "\n".join(["id,synsetId,subSynsetId,modelId,split", *rows]))
+    found = by_id(find_objects(tmp_path))
+    assert [source.split for source in found.values()] == ["train", "val", "", "test"]
+    assert found["09999999/d"].label == "09999999"
+    assert found["09999999/d"].occupancy is None
+    stands_right(found[f"{CHAIR}/a"])
+
+
+def r2n2(root: Path, *, views: int = 3) -> None:
+    for name in ("a", "b"):
+        voxels(root / "ShapeNetVox32" / CHAIR / name / "model.binvox", SHAPE.transpose(2, 1, 0)[:, :, ::-1])
+    rendering = root / "ShapeNetRendering" / CHAIR / "a" / "rendering"
+    for number in range(views):
+        picture(rendering / f"{number:02d}.png")
+    lines = [f"{90 * number} 25.5 0 0.8 25" for number in range(3)]
+    text(rendering / "rendering_metadata.txt", "\n".join(lines) + "\n")
+    text(rendering / "renderings.txt", "\n".join(f"{number:02d}.png" for number in range(views)))
+
+
+def test_the_r2n2_set_gives_voxels_pictures_and_their_cameras(tmp_path: Path):
+    r2n2(tmp_path)
+    layout = find_objects(tmp_path)
+    assert layout.name == "r2n2"
+    found = by_id(layout)
+    stands_right(found[f"{CHAIR}/a"])
+    shown = found[f"{CHAIR}/a"].pictures
+    assert [view.path.name for view in shown] == ["00.png", "01.png", "02.png"]
+    assert [view.elevation for view in shown] == pytest.approx([25.5] * 3)
+    # at 90 the camera has moved from the mesh's x axis, where its front is, to the z axis: to the object's right hand
+    assert [view.azimuth for view in shown] == pytest.approx([0, 270, 180])
+    assert found[f"{CHAIR}/b"].pictures == ()
+
+
+def test_cameras_that_do_not_fit_the_pictures_are_not_guessed(tmp_path: Path):
+    r2n2(tmp_path, views=2)
+    shown = by_id(find_objects(tmp_path))[f"{CHAIR}/a"].pictures
+    assert len(shown) == 2
+    assert all(view.azimuth is None for view in shown)
+
+
+def test_lists_of_parts_are_followed_as_pix2vox_publishes_them(tmp_path: Path):
+    r2n2(tmp_path)
+    parts = {"taxonomy_id": CHAIR, "taxonomy_name": "chair", "train": ["a"], "val": [], "test": ["b", "gone"]}
+    text(tmp_path / "ShapeNet.json", json.dumps([parts]))
+    assert [source.split for source in find_objects(tmp_path).sources] == ["train", "test"]
+
+
+def test_the_set_of_occupancy_networks_gives_voxels_pictures_and_its_lists(tmp_path: Path):
+    for name in "ab":
+        voxels(tmp_path / CHAIR / name / "model.binvox")
+        picture(tmp_path / CHAIR / name / "points.png")
+        np.savez(tmp_path / CHAIR / name / "points.npz", points=np.ones((4, 3)), occupancies=np.ones(1, np.uint8))
+        picture(tmp_path / CHAIR / name / "img_choy2016" / "000.jpg")
+    text(tmp_path / CHAIR / "train.lst", "a\n")
+    text(tmp_path / CHAIR / "test.lst", "b")
+    sources = find_objects(tmp_path).sources
+    assert [(source.split, len(source.pictures)) for source in sources] == [("train", 1), ("test", 1)]
+
+
+# ModelNet
+
+
+def test_modelnet_meshes_with_glued_headers_stand_upright(tmp_path: Path):
+    for part, number in (("train", 1), ("test", 2)):
+        path = tmp_path / "night_stand" / part / f"night_stand_000{number}.off"
+        mesh(path, y="-z", z="y")
+        lines = path.read_text().split("\n")
+        path.write_text("OFF" + "\n".join(lines[1:]).lstrip())
+        assert path.read_text()[:4] in ("OFF6", "OFF7")
+    layout = find_objects(tmp_path)
+    assert layout.name == "modelnet"
+    assert [(source.label, source.split) for source in layout.sources] == [
+        ("night_stand", "test"),
+        ("night_stand", "train"),
+    ]
+    stands_right(layout.sources[0])
+    assert [source.label for source in find_objects(tmp_path / "night_stand").sources] == ["night_stand"] * 2
+
+
+def test_modelnet_voxels_are_read_in_the_first_of_their_turns(tmp_path: Path):
+    upright = SHAPE.transpose(0, 2, 1)[:, ::-1]
+    for turn in (1, 2, 10):
+        path = tmp_path / "volumetric_data" / "chair" / "30" / "train" / f"chair_000000007_{turn}.mat"
+        grid = np.pad(upright if turn == 1 else upright.transpose(1, 0, 2), 3).astype(np.uint8)
+        voxels(path, instance=grid)
+    voxels(tmp_path / "volumetric_data" / "chair" / "30" / "test" / "chair_000000008_2.mat", instance=upright)
+    layout = find_objects(tmp_path)
+    assert layout.name == "modelnet-voxels"
+    found = by_id(layout)
+    assert {name: source.split for name, source in found.items()} == {
+        "chair/chair_000000007": "train",
+        "chair/chair_000000008": "test",
+    }
+    stands_right(found["chair/chair_000000007"])
+
+
+# Pix3D and IKEA
+
+
+def pix3d(root: Path, **changes) -> None:
+    mesh(root / "model" / "chair" / "IKEA_A" / "model.obj", x="-x", z="-z")  # x leftward, y upward, z inward
+    grid = SHAPE.transpose(0, 2, 1)[::-1]  # x leftward, y outward, z upward
+    voxels(root / "model" / "chair" / "IKEA_A" / "voxel.mat", voxel=np.pad(grid, 2).astype(np.uint8))
+    record = {
+        "img": "img/chair/0001.png",
+        "mask": "mask/chair/0001.png",
+        "category": "chair",
+        "img_size": [9, 9],
+        "bbox": [1, 2, 8, 9],
+        "model": "model/chair/IKEA_A/model.obj",
+        "voxel": "model/chair/IKEA_A/voxel.mat",
+        "cam_position": [0, 0, -1.5],
+        "truncated": False,
+        "occluded": False,
+        "slightly_occluded": True,
+    }
+    others = [{"cam_position": [-1, 1, 0]}, {"truncated": True}, {"occluded": True}, {"cam_position": None}]
+    text(root / "pix3d.json", json.dumps([record, *(record | other for other in others), record | changes]))
+
+
+def test_pix3d_meshes_and_voxels_overlap_though_their_axes_differ(tmp_path: Path):
+    pix3d(tmp_path)
+    layout = find_objects(tmp_path)
+    assert layout.name == "pix3d"
+    (source,) = layout.sources
+    assert (source.id, source.label) == ("chair/IKEA_A/model", "chair")
+    stands_right(source)
+
+
+def test_pix3d_pictures_come_with_mask_box_and_camera_unless_something_hides_the_object(tmp_path: Path):
+    pix3d(tmp_path)
+    first, second, unknown, _ = find_objects(tmp_path).sources[0].pictures
+    image, mask = tmp_path / "img" / "chair" / "0001.png", tmp_path / "mask" / "chair" / "0001.png"
+    assert first == Picture(image, mask, 0.0, 0.0, (1, 2, 8, 9))
+    assert (second.azimuth, second.elevation) == pytest.approx((90, 45))  # the camera is on the right of the picture
+    assert unknown.azimuth is None
+
+
+def test_pix3d_needs_no_binvox_and_either_mesh_or_voxels_will_do(tmp_path: Path):
+    pix3d(tmp_path, model="model/chair/gone/model.obj", voxel="model/chair/gone/voxel.mat")
+    (tmp_path / "model" / "chair" / "IKEA_A" / "model.obj").unlink()
+    (source,) = find_objects(tmp_path).sources
+    assert source.mesh is None
+    stands_right(source)
+
+
+def test_a_catalogue_that_is_none_is_named(tmp_path: Path):
+    text(tmp_path / "pix3d.json", '[{"img": "a.png"}]')
+    with pytest.raises(ValueError, match=r"pix3d\.json is no list of Pix3D records: KeyError\('model'\)"):
+        find_objects(tmp_path)
+    text(tmp_path / "pix3d.json", "[" * 100_000)
+    with pytest.raises(ValueError, match=r"cannot read .*pix3d\.json as JSON"):
+        find_objects(tmp_path)
+
+
+def test_the_ikea_set_of_3d_gan_pairs_pictures_and_models_by_its_lists(tmp_path: Path):
+    for name in ("IKEA_chair_A_obj0_object", "IKEA_chair_B_obj0_object", "IKEA_bed_C_obj0_object"):
+        voxels(tmp_path / "model" / f"{name}.mat", voxel=SHAPE.transpose(0, 2, 1)[::-1].astype(np.uint8))
+    for number in (1, 2, 3):
+        picture(tmp_path / "chair" / f"000{number}.png")
+    text(tmp_path / "list" / "chair.txt", "IKEA_chair_B_obj0_object\nIKEA_chair_A_obj0_object.mat\n" * 2)
+    layout = find_objects(tmp_path)
+    assert layout.name == "ikea-3dgan"
+    found = by_id(layout)
+    assert [source.label for source in found.values()] == ["bed", "chair", "chair"]
+    shown = {name: [view.path.name for view in source.pictures] for name, source in found.items()}
+    assert shown["IKEA_chair_B_obj0_object"] == ["0001.png", "0003.png"]
+    assert shown["IKEA_chair_A_obj0_object"] == ["0002.png"]
+    assert shown["IKEA_bed_C_obj0_object"] == []
+    stands_right(layout.sources[0])
+
+
+def test_ikea_models_are_of_the_class_in_their_folders_name(tmp_path: Path):
+    mesh(tmp_path / "IKEA" / "IKEA_bookcase_BILLY" / "a.obj")
+    mesh(tmp_path / "IKEA" / "IKEA_bed_MALM" / "b.obj")
+    layout = find_objects(tmp_path)
+    assert (layout.name, [source.label for source in layout.sources]) == ("ikea", ["bed", "bookcase"])
+
+
+# any other folder
+
+
+def test_a_flat_folder_has_no_classes_and_files_of_one_name_are_one_object(tmp_path: Path):
+    mesh(tmp_path / "a.stl")
+    mesh(tmp_path / "a.obj")
+    voxels(tmp_path / "a.npz")
+    voxels(tmp_path / "b.binvox")
+    picture(tmp_path / "b.png")
+    mesh(tmp_path / ".hidden" / "c.obj")
+    layout = find_objects(tmp_path)
+    assert layout.name == "folder"
+    found = by_id(layout)
+    assert list(found) == ["a", "b"]
+    assert (found["a"].mesh, found["a"].occupancy) == (tmp_path / "a.obj", tmp_path / "a.npz")
+    assert [view.path.name for view in found["b"].pictures] == ["b.png"]
+    assert {source.label for source in layout.sources} == {""}
+    stands_right(found["a"])
+
+
+def test_folders_are_classes_and_train_val_and_test_are_parts_in_any_order(tmp_path: Path):
+    mesh(tmp_path / "train" / "chair" / "a.ply")
+    mesh(tmp_path / "chair" / "test" / "b.ply")
+    mesh(tmp_path / "meshes" / "sofa" / "c.PLY".lower())
+    found = by_id(find_objects(tmp_path))
+    assert {name: (source.label, source.split) for name, source in found.items()} == {
+        "train/chair/a": ("chair", "train"),
+        "chair/test/b": ("chair", "test"),
+        "meshes/sofa/c": ("sofa", ""),
+    }
+
+
+def test_a_folder_for_each_object_gives_it_its_name(tmp_path: Path):
+    for name in ("chair/one", "chair/two", "sofa/three"):
+        mesh(tmp_path / name / "mesh.glb")
+    assert {name: source.label for name, source in by_id(find_objects(tmp_path)).items()} == {
+        "chair/one": "chair",
+        "chair/two": "chair",
+        "sofa/three": "sofa",
+    }
+
+
+def test_pictures_are_found_in_their_folder_and_textures_are_none(tmp_path: Path):
+    for name in ("a", "b", "c"):
+        mesh(tmp_path / "chair" / f"{name}.obj")
+        picture(tmp_path / "chair" / f"{name}.png")
+    text(tmp_path / "chair" / "b.mtl", "newmtl wood\nmap_Kd b.png\n")
+    picture(tmp_path / "images" / "a" / "0.png")
+    picture(tmp_path / "images" / "a" / "1.jpg")
+    shown = [[view.path.name for view in source.pictures] for source in find_objects(tmp_path).sources]
+    assert shown == [["0.png", "1.jpg"], [], ["c.png"]]
+
+
+def test_every_object_of_a_file_of_many_is_found_and_a_broken_file_is_left_to_be_reported(tmp_path: Path):
+    voxels(tmp_path / "made.mat", voxels=np.stack([SHAPE, ~SHAPE])[:, None].astype(float))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
+    found = by_id(find_objects(tmp_path))
+    assert list(found) == ["broken", "made#0", "made#1"]
+    stands_right(found["made#0"])
+    with pytest.raises(ValueError, match=r"cannot read .*broken\.npz"):
+        read_occupancy(tmp_path / "broken.npz", key=found["broken"].key)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"train": ["a", "b"], "val": ["c"], "test": ["d"]}, ["train", "train", "val", "test"]),
+        ({"chair/a": "train", "b.obj": "train", "c": "val", "d": "test"}, ["train", "train", "val", "test"]),
+        ({"test": ["chair/d.obj"]}, ["train", "train", "train", "test"]),
+        ({"train": ["a"], "test": ["d"]}, ["train", "test"]),
+    ],
+)
+def test_splits_json_says_what_belongs_where(tmp_path: Path, caplog, content, expected):
+    for name in "abcd":
+        text(tmp_path / "chair" / f"{name}.obj", "never opened")
+    text(tmp_path / "splits.json", json.dumps(content))
+    with caplog.at_level(logging.WARNING):
+        assert [source.split for source in find_objects(tmp_path).sources] == expected
+    assert ("does not name 2 of 4 objects" in caplog.text) == (len(expected) == 2)
+
+
+@pytest.mark.parametrize("content", ["{", "3", '{"train": 3}', '{"half": ["a"]}', '["a"]', '{"train": ["z"]}'])
+def test_a_splits_json_that_fits_nothing_is_named(tmp_path: Path, content: str):
+    text(tmp_path / "a.obj", "never opened")
+    text(tmp_path / "splits.json", content)
+    with pytest.raises(ValueError, match=r"splits\.json"):
+        find_objects(tmp_path)
+
+
+def test_nothing_to_be_found_is_told(tmp_path: Path):
+    picture(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"no meshes \(\.obj .*\) and no voxels \(\.binvox"):
+        find_objects(tmp_path)
+    for path in (tmp_path / "a.png", tmp_path / "gone"):
+        with pytest.raises(FileNotFoundError, match="no such folder"):
+            find_objects(path)
+
+
+# parts
+
+
+def test_a_given_part_is_kept_and_the_others_are_shared_out_by_class_for_good():
+    assert assign_split(Source(id="a", split="val")) == "val"
+    for label in ("chair", "sofa"):
+        parts = [assign_split(Source(id=str(number), label=label)) for number in range(2000)]
+        shares = [parts.count(part) / 2000 for part in ("train", "val", "test")]
+        np.testing.assert_allclose(shares, [0.75, 0.05, 0.2], atol=0.03)
+    assert [assign_split(Source(id=str(number), label="chair")) for number in range(5)] == [
+        *("train", "train", "val", "train", "test")
+    ]

@@ -1,0 +1,200 @@
+"""The furniture's catalogues are read as they mean it; the embedded data set holds what it promises."""
+
+import csv
+import io
+import tarfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from voxgan.data.near_duplicates import twins
+from voxgan.data.packed import open_packed
+from voxgan.data.prepare import PrepareConfig, prepare
+from voxgan.data.sweethome3d import FACING, LICENCES, RESERVED, class_of, find_furniture, read_catalogue, unpack_package
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# A seat lying on its back: once turned upright its back rest stands behind it.
+ENTRIES = """
+id=Test
+name#1=Chair
+category#1=Living room
+model#1=/scopia/lying/lying.obj
+width#1=50
+depth#1=60
+height#1 = 90
+modelRotation#1=1 0 0 0 0 1 0 -1 0
+creator#1=Ada & Bob
+name#2=Armchair
+model#2=/scopia/armchair1/armchair1.obj
+width#2=50
+depth#2=60
+height#2=90
+creator#2=Ada
+name#3=Caf\\u00e9 table
+model#3=/scopia/slab/slab.obj
+width#3=100
+depth#3=50
+height#3=50
+"""
+
+
+def obj(mesh: trimesh.Trimesh) -> str:
+    return trimesh.exchange.obj.export_obj(mesh, include_normals=False)
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    seat = trimesh.creation.box(bounds=((0, 0, 0), (2, 2, 1)))
+    rest = trimesh.creation.box(bounds=((0, 1.5, 0), (2, 2, 4)))
+    lying = trimesh.util.concatenate(seat, rest)  # z is up, y looks backward
+    path = tmp_path / "catalogues" / "Test.sh3f"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", ENTRIES.encode("latin-1"))
+        archive.writestr("scopia/lying/lying.obj", obj(lying))
+        for name in ("armchair1", "slab"):
+            archive.writestr(f"scopia/{name}/{name}.obj", obj(trimesh.creation.box((1, 1, 1))))
+    return path
+
+
+def test_a_model_stands_upright_as_large_as_its_catalogue_says(catalogue, tmp_path):
+    chair = read_catalogue(catalogue)[0]
+    assert (chair.id, chair.label, chair.creator) == ("scopia/lying", "chair", "Ada & Bob")
+    assert chair.licence == "CC-BY-3.0"
+    mesh = chair.stood(trimesh.load(chair.unpack(tmp_path / "out")))
+    np.testing.assert_allclose(mesh.extents, (50, 90, 60))
+    upper = mesh.vertices[mesh.vertices[:, 1] > mesh.bounds[1, 1] - 1]
+    assert np.allclose(upper[:, 2].max(), mesh.bounds[0, 2] + 15), "the rest is behind, at -z"
+
+
+def test_models_that_look_elsewhere_are_turned_to_the_front(catalogue):
+    chair = read_catalogue(catalogue)[0]
+    sideways = type(chair)(
+        **{**vars(chair), "id": "blendswap-cc-0/forkLift", "turn": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}
+    )
+    nose = trimesh.creation.box(bounds=((-4, 0, -1), (1, 1, 1)))
+    assert FACING[sideways.id] == 90
+    turned = sideways.stood(nose)
+    np.testing.assert_allclose(turned.bounds[1], (60 / 2, 90, 40), err_msg="-x has become +z")
+
+
+def test_reserved_models_are_left_out(catalogue):
+    assert "scopia/armchair1" in RESERVED
+    assert [item.id for item in find_furniture([catalogue])] == ["scopia/lying", "scopia/slab"]
+
+
+def test_the_package_and_its_catalogues_give_the_same_data_set(catalogue, tmp_path):
+    package = tmp_path / "furniture.deb"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as archive:
+        archive.add(catalogue, "./usr/share/sweethome3d/furniture/Test.sh3f")
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": data.getvalue()}
+    lines = [
+        f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+        for name, content in members.items()
+    ]
+    package.write_bytes(b"!<arch>\n" + b"".join(lines))
+    made = []
+    for source in (package, catalogue.parent):
+        out = tmp_path / "set"
+        prepare(PrepareConfig(folder=str(source), out=str(out), side=8, views=1, view_size=16, workers=1))
+        made.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert made[0] == made[1]
+    packed = open_packed(str(tmp_path / "set"))
+    assert packed.classes == ("chair", "table")
+    assert packed.objects[0].creator == "Ada & Bob"
+    assert packed.occupancy(1).sum() == 8 * 4 * 4
+
+
+@pytest.mark.parametrize("content", [b"", b"!<arch>\n", b"hello, I am a package", b"!<arch>\ndata.tar  " + b"x" * 90])
+def test_what_is_no_package_is_said_so(tmp_path, content):
+    (tmp_path / "a.deb").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.deb"):
+        unpack_package(tmp_path / "a.deb", tmp_path / "out")
+
+
+def test_what_is_no_catalogue_is_said_so(tmp_path):
+    (tmp_path / "a.sh3f").write_bytes(b"PK?")
+    with pytest.raises(ValueError, match=r"a\.sh3f is no furniture catalogue"):
+        read_catalogue(tmp_path / "a.sh3f")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Folding chair", "chair"),
+        ("Bar stool", "chair"),
+        ("Wheelchair", "other"),
+        ("Armchair ottoman", "chair"),
+        ("Piano bench", "sofa"),
+        ("Abdominal bench", "other"),
+        ("Bedside table", "cabinet"),
+        ("Shelves", "cabinet"),
+        ("Table tennis bat", "other"),
+        ("Tablet", "other"),
+        ("Desk", "table"),
+        ("Opened convertible sofa BZ", "bed"),
+        ("Window blind", "other"),
+        ("Double door", "door"),
+        ("Holding female", "person"),
+        ("Christmas tree", "plant"),
+        ("Glass", "other"),
+        ("Screen", "other"),
+    ],
+)
+def test_the_name_tells_the_class(name, label):
+    assert class_of(name) == label
+
+
+# ------------------------------------------------------------------------------------------- what is in the package
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return open_packed("furniture")
+
+
+def test_the_embedded_set_is_whole_and_small(embedded):
+    assert embedded.side == 32
+    assert len(embedded) > 700
+    assert sum(path.stat().st_size for path in embedded.folder.iterdir()) < 5e6
+    for index, item in enumerate(embedded.objects):
+        occupancy = embedded.occupancy(index)
+        assert np.ptp(np.argwhere(occupancy), axis=0).max() >= 30, f"{item.id} is as long as the cube"
+        picture = embedded.view(index, index % len(item.cameras))
+        assert picture.shape == (64, 64, 4)
+        assert 0 < (picture[..., 3] > 127).mean() < 1
+
+
+def test_the_embedded_set_has_every_class_in_training_and_test(embedded):
+    assert embedded.classes == tuple(
+        sorted(["chair", "table", "sofa", "lamp", "cabinet", "bed", "person", "door", "plant", "vehicle", "other"])
+    )
+    counts = Counter((item.label, item.split) for item in embedded.objects)
+    assert all(counts[label, "train"] >= 8 and counts[label, "test"] >= 2 for label in embedded.classes)
+    assert 0.15 < len(embedded.indices("test")) / len(embedded) < 0.25
+
+
+def test_nothing_reserved_and_no_twin_of_the_training_part_is_held_out(embedded):
+    assert RESERVED.isdisjoint(item.id for item in embedded.objects)
+    bits = np.stack([np.packbits(embedded.occupancy(index)) for index in range(len(embedded))])
+    pairs = list(twins(bits, side=32))
+    assert pairs
+    assert all(embedded.objects[one].split == embedded.objects[other].split for one, other, _ in pairs)
+
+
+def test_every_model_has_its_creator_and_its_licence_named(embedded):
+    notice = " ".join((ROOT / "NOTICE").read_text(encoding="utf-8").split())
+    for item in embedded.objects:
+        assert item.licence in LICENCES.values()
+        assert item.creator
+        assert item.creator in notice
+    with (embedded.folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert all(rows[item.id]["creator"] == item.creator for item in embedded.objects)
+    assert not any("/tmp" in row["reason"] or "/home" in row["reason"] for row in rows.values())

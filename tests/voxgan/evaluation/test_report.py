@@ -1,0 +1,272 @@
+"""The page of an evaluation in a real browser, blind pairs, published figures and the linear probe."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from support.browser import faults
+from support.toys import JUDGE, SIDE, boxes, image_to_voxels, packed, settings, trainer
+
+from gancore.parsing import save
+from gancore.reporting.preference import read_ratings
+from voxgan.data.packed import PackedObject, PackedSet, write_packed
+from voxgan.evaluation import examples as cases
+from voxgan.evaluation import media as showcase
+from voxgan.evaluation import probe, published
+from voxgan.evaluation.baselines import occupancies
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
+from voxgan.evaluation.report import summary, write
+from voxgan.files.voxels import write_occupancy
+from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.networks.generator import VoxelShape
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    """Less is drawn than a reader would want."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(showcase, "SIDE", 32)
+        patch.setattr(showcase, "FRAMES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """32 objects of 8 voxels a side: 24 to train on, 4 in val, 4 in test."""
+    return PackedSet(packed(tmp_path_factory.mktemp("data") / "set", count=32))
+
+
+@pytest.fixture(scope="module")
+def run(whole, tmp_path_factory):
+    """The folder of a run of a few steps, with its checkpoint and settings."""
+    folder = tmp_path_factory.mktemp("runs") / "short"
+    config = settings(whole.folder, folder)
+    short = trainer(config)
+    short.train()
+    save(config, folder / "config.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(whole, run, tmp_path_factory):
+    """(Settings, evaluation, files) of all that can be measured of a small model."""
+    out = tmp_path_factory.mktemp("out")
+    image_to_voxels().save_pretrained(out / "model")
+    config = EvaluateConfig(
+        model=str(out / "model"),
+        data=str(whole.folder),
+        views=(1,),
+        draws=1,
+        split="train",
+        limit=6,
+        samples=6,
+        renders=0,
+        surfaces=True,
+        probe=str(run),
+        out=str(out / "report"),
+        rate=str(out / "rate.html"),
+        cpu=True,
+    )
+    evaluation = evaluate(config)
+    return config, evaluation, write(evaluation, config)
+
+
+def test_all_that_was_asked_for_is_written(done):
+    _, evaluation, files = done
+    assert [path.name for path in files] == ["report.json", "report.html", "rate.html", "rate.key.json"]
+    assert json.loads(files[0].read_text()) == json.loads(json.dumps(evaluation.report))
+    text = summary(evaluation.report)
+    for words in ("IoU", "surfaces", "generation, 6 objects", "fidelity by voxels at 8^3", "classes of 6 objects"):
+        assert words in text
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_a_browser_shows_the_page_without_fault(browser, done, width):
+    page = done[2][1]
+    with browser.opened(page, width=width) as shown:
+        assert faults(shown) == []
+        assert shown.value("document.documentElement.scrollWidth") == width
+        headings = shown.value("[...document.querySelectorAll('h2')].map(each => each.textContent)")
+    expected = ["IoU", "IoU by class", "IoU by threshold", "Surfaces", "Objects from noise among real ones"]
+    expected += ["Fidelity by voxels at 8^3", "Classes told by the discriminator's features", "Best reconstructions"]
+    assert [name for name in headings if name in expected] == expected
+
+
+def test_the_pairs_are_real_and_made_objects_and_can_be_answered(done, tmp_path):
+    config, evaluation, files = done
+    assert len(evaluation.pairs) == 6
+    assert {(pair.a.caption, pair.b.caption) for pair in evaluation.pairs} == {(config.model, "real")}
+    key = json.loads(files[3].read_text())
+    real = {str(n): "left" if pair["left"] == "real" else "right" for n, pair in enumerate(key["pairs"])}
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({"page": key["page"], "rater": "a", "answers": real}))
+    preference = read_ratings([answers], key=files[3])[-1]
+    assert preference.share == (preference.first == "real")
+
+
+def test_two_models_are_set_against_each_other(done, tmp_path):
+    full = image_to_voxels()
+    torch.nn.init.constant_(full.generator.offset, 9.0)
+    full.save_pretrained(tmp_path / "other")
+    config = replace(done[0], out="", rate=str(tmp_path / "rate.html"), surfaces=False, probe="")
+    pairs = evaluate(replace(config, rival=str(tmp_path / "other"))).pairs
+    assert {(pair.a.caption, pair.b.caption) for pair in pairs} == {(config.model, str(tmp_path / "other"))}
+    assert [pair.a for pair in pairs] == [pair.a for pair in done[1].pairs]
+    assert all(pair.a.media != pair.b.media for pair in pairs)
+    with pytest.raises(ValueError, match="rival is another model for the page"):
+        replace(config, rate="", rival=str(tmp_path / "other"))
+
+
+def test_without_pages_nothing_is_drawn(done):
+    config = replace(done[0], out="", rate="", surfaces=False, probe="")
+    evaluation = evaluate(config)
+    assert (evaluation.galleries, evaluation.pairs, write(evaluation, config)) == ({}, [], [])
+    for name in ("iou", "threshold", "by threshold"):
+        assert evaluation.report["reconstruction"][name] == done[1].report["reconstruction"][name]
+
+
+def test_a_folder_of_new_objects_has_pages_too(whole, tmp_path):
+    (tmp_path / "made").mkdir()
+    config = EvaluateConfig(
+        predictions=str(tmp_path / "made"),
+        unpaired=True,
+        data=str(whole.folder),
+        split="train",
+        renders=0,
+        out=str(tmp_path / "report"),
+        rate=str(tmp_path / "rate.html"),
+    )
+    for number in range(3):
+        write_occupancy(tmp_path / "made" / f"{number}.npy", boxes(number) if number else boxes(0) & False)
+    evaluation = evaluate(config)
+    assert [len(items) for items in evaluation.galleries.values()] == [3]
+    assert len(evaluation.pairs) == 3
+    assert all(path.is_file() for path in write(evaluation, config))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 40])
+def test_best_median_and_worst_are_different_objects(count):
+    found = cases.extremes(torch.rand(count, generator=torch.Generator().manual_seed(count)))
+    places = [place for group in found.values() for place in group]
+    assert len(set(places)) == len(places) == min(count, 9 if count >= 9 else 3 * max(1, count // 3))
+    scores = torch.rand(40, generator=torch.Generator().manual_seed(40))
+    found = cases.extremes(scores)
+    order = scores.sort(descending=True).values
+    assert torch.equal(scores[found["Best"]], order[:3])
+    assert torch.equal(scores[found["Worst"]], order[-3:])
+    assert torch.equal(scores[found["Median"]], order[18:21])
+
+
+# ---------------------------------------------------------------------------------------------------- published figures
+
+
+def of_classes(folder, counts: dict[str, int], side: int) -> tuple[PackedSet, list[int]]:
+    """A data set of so many empty objects of each class, all of them to test on."""
+    items = [
+        PackedObject(id=f"{label}/{n}", label=label, split="test")
+        for label, count in counts.items()
+        for n in range(count)
+    ]
+    empty = boxes(0, side=side) & False
+    write_packed(folder, items, contents=((empty, []) for _ in items), side=side)
+    return PackedSet(folder), list(range(len(items)))
+
+
+def test_3d_r2n2_stands_beside_its_own_test_objects_alone(tmp_path):
+    whole, tested = of_classes(tmp_path, {name: row[0] for name, row in published.R2N2.items()}, side=32)
+    (figures,) = published.reconstructions(whole, tested)
+    assert len(tested) == 8770
+    one, three, five = (row[:2] for row in figures.rows.values())
+    assert [round(value, 3) for value in (*one, *three, *five)] == [0.560, 0.569, 0.617, 0.621, 0.631, 0.634]
+    assert published.reconstructions(whole, tested[1:]) == []
+
+
+def test_the_ikea_classes_have_published_precisions(tmp_path):
+    whole, tested = of_classes(tmp_path, dict.fromkeys(published.IKEA, 1), side=4)
+    (figures,) = published.reconstructions(whole, tested)
+    for row in figures.rows.values():
+        assert len(row) == len(figures.columns)
+        assert sum(row[:-1]) / 6 == pytest.approx(row[-1], abs=6e-4)
+    assert published.reconstructions(whole, tested[:5]) == []
+
+
+def test_modelnet_is_known_by_its_classes_and_size(tmp_path):
+    whole, tested = of_classes(tmp_path, {**dict.fromkeys("abcdefghi", 100), "j": 8}, side=4)
+    (figures,) = published.classifications(whole, tested)
+    assert (figures.title, figures.rows) == ("ModelNet10", {"3D-GAN": (0.91,)})
+    assert published.classifications(whole, tested[1:]) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- probe
+
+
+def parts(whole):
+    return {name: whole.indices(name) for name in ("train", "val", "test")}
+
+
+def test_the_probe_tells_apart_what_differs_and_a_rival_that_guesses_does_not(run, tmp_path):
+    items, contents = [], []
+    for number in range(36):
+        label, split = ("flat", "tall")[number % 2], ("train", "train", "val", "test")[number // 2 % 4]
+        items.append(PackedObject(id=str(number), label=label, split=split))
+        shape = boxes(0) & False
+        shape[: 3 + number % 3, : 2 + 5 * (number % 2)] = True
+        contents.append((shape, []))
+    write_packed(tmp_path, items, contents=contents, side=SIDE)
+    whole = PackedSet(tmp_path)
+    found = probe.probe(run, whole, **parts(whole))
+    for name in ("discriminator", "untrained discriminator", "voxels"):
+        assert found["scores"][name]["accuracy"] == 1
+        assert found["scores"][name]["C"] in probe.STRENGTHS
+    assert found["scores"]["most frequent class"] == {"accuracy": 0.5}
+    assert (found["classes"], found["objects"], found["training objects"]) == (2, 8, 20)
+    assert found["discriminator trained on"] == "set: all classes"
+    assert found == probe.probe(run, whole, **parts(whole))
+
+
+def test_features_are_the_last_three_maps_pooled_to_two_voxels(whole):
+    network = VoxelDiscriminator(JUDGE, VoxelShape(side=64))
+    assert [each.shape[2] for each in network.features(torch.zeros(1, 64, 64, 64))] == [32, 16, 8, 4]
+    features = probe.responses(network, torch.zeros(1, 64, 64, 64))
+    widths = [down.out_channels for down in network.downs]
+    assert features.shape == (1, 8 * sum(widths[1:]))
+    small = VoxelDiscriminator(JUDGE, VoxelShape(side=SIDE))
+    objects = occupancies(whole, [0, 1]).float()
+    (only,) = small.features(objects)
+    corner = only[0, 3, :2, :2, :2].max()
+    assert probe.responses(small, objects)[0, 8 * 3] == corner
+
+
+def test_what_was_trained_is_what_is_read(run, whole):
+    trained, fresh = probe.discriminators(run, probe.settings_of(run).config, side=SIDE, seed=0)
+    objects = occupancies(whole, [0, 1]).float()
+    assert not torch.equal(trained(objects), fresh(objects))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda run: (run / "config.json").unlink(), "is no folder of a run .*: it has no config.json"),
+        (lambda run: (run / "config.json").write_text("[]"), "holds no settings of a voxel run"),
+        (lambda run: (run / "checkpoint-00000004").rename(run / "gone"), "holds no checkpoint"),
+    ],
+)
+def test_a_folder_that_is_no_run_is_refused(run, whole, tmp_path, change, said):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoint-00000002"))
+    change(copy)
+    with pytest.raises(ValueError, match=said):
+        probe.probe(copy, whole, **parts(whole))
+
+
+def test_a_discriminator_of_another_side_is_refused(run):
+    with pytest.raises(ValueError, match="for 16 voxels a side, is of another architecture"):
+        probe.discriminators(run, probe.settings_of(run).config, side=16, seed=0)
+
+
+def test_objects_without_classes_cannot_be_told_apart(run, whole):
+    lamps = [index for index in range(len(whole)) if whole.objects[index].label == "lamp"]
+    with pytest.raises(ValueError, match="has no two classes to be told apart"):
+        probe.probe(run, whole, train=lamps, val=[], test=lamps)

@@ -1,0 +1,144 @@
+"""Training, measuring and the benchmark of objects from the command line, and what they say where they cannot go on."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support.calling import called
+from support.toys import generator, packed
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = f"--config={ROOT / 'configs' / 'voxels' / 'tiny.yaml'}"
+SMALL = ["--encoder.size=16", "--train.cpu", "--train.steps=4", "--train.log_every=2", "--train.preview_every=2"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return packed(tmp_path_factory.mktemp("boxes"), count=16)
+
+
+@pytest.fixture(scope="module")
+def run(source, tmp_path_factory):
+    """The folder of a tiny training on pictures."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert called("train_voxels", TINY, *SMALL, f"--data.source={source}", f"--run={folder}") == 0
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_training_leaves_all_that_a_run_folder_promises(run):
+    left = {path.name for path in run.iterdir()}
+    assert {"config.json", "stats.jsonl", "samples", "generator", "checkpoint-00000004"} <= left
+    assert {path.name for path in (run / "generator").iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.name for path in (run / "samples").iterdir()} == {"step-00000002.png", "step-00000004.png"}
+    lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "speed" in line] == [2, 4]
+    assert {"held_out/iou@0.4/1_views", "held_out/iou@0.4/2_views"} <= set(lines[-1])
+
+
+def test_a_finished_run_given_back_its_own_settings_changes_nothing(run, use):
+    before = contents(run)
+    said = use("train_voxels", f"--config={run / 'config.json'}", f"--run={run}")
+    assert said.code == 0
+    assert "trained at step 4 of 4" in said.out
+    assert contents(run) == before
+
+
+def test_the_furniture_that_comes_with_the_package_is_what_is_trained_on_by_default(use):
+    flags = ["--encoder.kind=none", "--data.classes=chair", "--train.steps=1", "--train.preview_every=0", "--train.cpu"]
+    said = use("train_voxels", TINY, *flags)
+    assert said.code == 0, said.err
+    assert json.loads(Path("runs/voxels_tiny/generator/config.json").read_text())["model"] == "VoxelGenerator"
+
+
+def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(use, tmp_path):
+    few = packed(tmp_path / "few", count=3)
+    said = use("train_voxels", TINY, *SMALL, f"--data.source={few}", "--run=run")
+    assert said.code == 0, said.err
+    assert Path("run/samples").exists()
+    assert not Path("run/best").exists()
+
+
+def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
+    flags = ["--samples=2", "--views=1,2", "--draws=1", "--out=new/report", "--rate=rate.html", "--cpu"]
+    said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
+    assert said.code == 0, said.err
+    for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
+        assert row in said.out
+    assert {"reconstruction", "generation", "settings"} <= set(json.loads(Path("new/report/report.json").read_text()))
+
+
+def test_the_benchmark_prints_training_preparing_and_meshing(use):
+    said = use("benchmark", "voxels", "--presets=modern-32", "--repeats=1", "--cpu")
+    assert said.code == 0, said.err
+    assert re.search(r"^modern-32: training step .* GFLOP/s$", said.out, re.M), said.out
+    assert "marching cubes" in said.out
+
+
+@pytest.mark.parametrize("tool", ["train_voxels", "prepare_shapes", "export_mesh", "evaluate_voxels"])
+def test_help_lists_every_setting_with_what_it_means(use, tool):
+    said = use(tool, "--help")
+    assert said.code == 0
+    assert said.err == ""
+    assert said.out.startswith(f"usage: {tool}.py")
+    assert not [line for line in said.out.splitlines() if re.fullmatch(r"  --[\w.]+ \S+ +\(type.*", line)]
+
+
+@pytest.fixture
+def bad(tmp_path, run, source):
+    """Places to go wrong, by the names in braces below."""
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "box.obj").write_text("v 0 0 0")
+    broken = packed(tmp_path / "broken", count=8)
+    (broken / "occupancy.npy").write_bytes((broken / "occupancy.npy").read_bytes()[:100])
+    generator().save_pretrained(tmp_path / "noise")
+    return {"bad": tmp_path, "run": run, "model": run / "generator", "source": source}
+
+
+TRAIN = ["train_voxels", TINY, *SMALL, "--data.source={source}", "--run={bad}/run"]
+MISTAKES = {
+    "no such data": ([*TRAIN, "--data.source={bad}/none"], "no such folder of a packed data set: .*none"),
+    "meshes as data": ([*TRAIN, "--data.source={bad}/meshes"], r"make one of meshes .* tools/prepare_shapes\.py"),
+    "broken data": ([*TRAIN, "--data.source={bad}/broken"], "broken is no packed data set that can be read"),
+    "an unknown class": ([*TRAIN, "--data.classes=sofa"], "data.classes: .* has no sofa; there are lamp, stool"),
+    "pictures of a wrong size": ([*TRAIN, "--encoder.size=100"], "encoder.size must be 16, 32"),
+    "the paper's pictures": ([*TRAIN, "--encoder.kind=paper"], "encoder.size of the paper's encoder is 256"),
+    "three steps of noise": (
+        [*TRAIN, "--encoder.kind=none", "--objective.order=three-step"],
+        "objective.order: without",
+    ),
+    "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial=0"], "only the game is left"),
+    "no reconstruction": ([*TRAIN, "--objective.mean_bce=0"], "an encoder needs a reconstruction, one of mean_bce"),
+    "proportions that pictures do not follow": ([*TRAIN, "--data.proportions=0.2"], "data.proportions: the pictures"),
+    "a uniform prior": ([*TRAIN, "--generator.prior=uniform"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
+    "a mixture": ([*TRAIN, "--generator.prior=mixture"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
+    "no mixture": (
+        [*TRAIN, "--encoder.kind=none", "--generator.prior=mixture", "--generator.components=0"],
+        "generator.components must be at least 1, got 0",
+    ),
+    "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
+    "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
+    "another generator": ([*TRAIN, "--run={run}", "--generator.channels=8"], "is of another architecture"),
+    "a mirror": ([*TRAIN, "--data.augment.crop=2"], r"data.augment.crop must lie in \[0, 1\], got 2"),
+    "nothing to measure": (["evaluate_voxels", "--model={bad}/none"], "none is neither a folder with a model"),
+    "another size to measure": (["evaluate_voxels", "--model={model}"], "32 voxels a side, and .* makes 8"),
+    "no views": (["evaluate_voxels", "--model={model}", "--data={source}", "--views=0"], "views must be one or more"),
+    "an unknown preset": (["benchmark", "voxels", "--presets=tiny"], "presets: tiny is none of modern-32"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_overwrites_nothing(use, bad, mistake):
+    flags, complaint = MISTAKES[mistake]
+    before = contents(bad["run"]) | contents(bad["bad"])
+    tool, *rest = (flag.format(**bad) for flag in flags)
+    said = use(tool, *rest)
+    assert said.code == 2
+    assert said.err.startswith(f"{tool}.py: error: ")
+    assert said.err.count("\n") == 1
+    assert re.search(complaint, said.err), said.err
+    assert contents(bad["run"]) | contents(bad["bad"]) == before

@@ -1,0 +1,1 @@
+"""Data sets of clips: layouts, splits, cache, moving digits."""

@@ -1,0 +1,1 @@
+"""Videos, image sequences and arrays: reading and writing."""

@@ -1,0 +1,247 @@
+"""Folders of objects as users have them, and what in them is an object, of which class, in which part."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from voxgan.data.shapenet import SYNSETS, existing, r2n2, shapenet
+from voxgan.data.sources import PARTS, Layout, Picture, Source, assign_split, bare, log, read_json, with_parts
+from voxgan.files.voxels import VOXELS, object_keys
+from voxgan.mesh.axes import seen_from
+from voxgan.mesh.voxelise import MESHES
+
+__all__ = ["SYNSETS", "Layout", "Picture", "Source", "assign_split", "find_objects"]
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+OUTER = {"models", "meshes", "objects", "shapes", "volumetric_data"}
+"""Folders around the classes that are none themselves."""
+
+MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(train|test)/(?P=label)_\d+\.off")
+MODELNET_VOXELS = re.compile(r"(.*/)?(?P<label>\w+)/30/(?P<part>train|test)/(?P<model>\w+)_(?P<turn>\d+)\.mat")
+IKEA = re.compile(r"IKEA_(?P<label>[a-z]+)_")
+
+
+def find_objects(folder: Path) -> Layout:
+    """The objects of a folder in the order of their ids.
+
+    Known are ShapeNetCore 1 and 2, the 3D-R2N2 set and that of Occupancy Networks, ModelNet as meshes or voxels, Pix3D,
+    IKEA models and the IKEA set of 3D-GAN; any other folder may hold meshes and voxels in folders by class or without,
+    also below train, val and test, with pictures as <name>.png beside them or images/<name>/*.png. A splits.json in the
+    folder says which objects belong to which part. Raises FileNotFoundError, or ValueError if nothing is found.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {folder}")
+    for name, layout in LAYOUTS.items():
+        if sources := layout(folder):
+            sources = sorted(sources, key=lambda source: source.id)
+            for path in (folder / "splits.json", folder / "ShapeNet.json"):
+                if path.is_file():
+                    sources = with_parts(sources, path)
+                    break
+            return Layout(name, tuple(sources))
+    raise ValueError(f"no meshes ({' '.join(MESHES)}) and no voxels ({' '.join(VOXELS)}) in {folder}")
+
+
+def pix3d(root: Path) -> list[Source]:
+    """The models of pix3d.json, with those of their pictures that show them whole."""
+    if not (root / "pix3d.json").is_file():
+        return []
+    records = defaultdict(list)
+    try:
+        for record in read_json(root / "pix3d.json"):
+            records[record["model"]].append(record)
+        sources = [pix3d_model(root, shown) for shown in records.values()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{root / 'pix3d.json'} is no list of Pix3D records: {error!r}") from error
+    return [source for source in sources if source.mesh or source.occupancy]
+
+
+def pix3d_model(root: Path, records: Sequence[dict]) -> Source:
+    """Its mesh is y up with the front to -z, its voxels z up with the front to y; x is leftward in both."""
+    whole = [record for record in records if not (record.get("truncated") or record.get("occluded"))]
+    return Source(
+        id=bare(records[0]["model"]).removeprefix("model/"),
+        label=records[0]["category"],
+        mesh=existing(root / records[0]["model"]),
+        occupancy=existing(root / records[0]["voxel"]),
+        key="voxel",
+        pictures=tuple(pix3d_picture(root, record) for record in whole),
+        up="y",
+        front="-z",
+        voxel_up="z",
+        voxel_front="y",
+    )
+
+
+def pix3d_picture(root: Path, record: dict) -> Picture:
+    azimuth = elevation = None
+    if record.get("cam_position"):
+        azimuth, elevation = seen_from(np.array(record["cam_position"], float), up="y", front="-z")
+    mask, box = record.get("mask"), record.get("bbox")
+    left, top, right, bottom = (round(edge) for edge in box) if box else (0, 0, 0, 0)
+    return Picture(
+        root / record["img"],
+        root / mask if mask else None,
+        azimuth,
+        elevation,
+        (left, top, right, bottom) if box else None,
+    )
+
+
+def ikea_set(root: Path) -> list[Source]:
+    """The IKEA set of 3D-GAN: model/*.mat, and line i of list/<class>.txt naming the model in picture i of <class>/."""
+    lists = sorted((root / "list").glob("*.txt"))
+    paths = [path for name in ("model", "models") for path in sorted((root / name).glob("*.mat"))]
+    if not lists or not paths:
+        return []
+    pictures: dict[str, list[Picture]] = defaultdict(list)
+    labels = {path.stem: match["label"] for path in paths if (match := IKEA.match(path.name))}
+    for names in lists:
+        numbered = {int(path.stem): path for path in files(root / names.stem, IMAGES) if path.stem.isdecimal()}
+        for number, name in enumerate(names.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            labels.setdefault(bare(name.strip()), names.stem)
+            if number in numbered:
+                pictures[bare(name.strip())].append(Picture(numbered[number]))
+    if pictures.keys().isdisjoint(path.stem for path in paths):
+        log.warning("the lists in %s name no model; the pictures are left out", root / "list")
+    return [
+        Source(
+            id=path.stem,
+            label=labels.get(path.stem, ""),
+            occupancy=path,
+            key="voxel",
+            pictures=tuple(pictures[path.stem]),
+            voxel_up="z",
+            voxel_front="y",
+        )
+        for path in paths
+    ]
+
+
+def modelnet_voxels(root: Path) -> list[Source]:
+    """<class>/30/<part>/<model>_<turn>.mat of 3D ShapeNets, each model in the first of its turns about the z axis."""
+    first: dict[tuple[str, str], tuple[int, Source]] = {}
+    for path in files(root, (".mat",)):
+        if match := MODELNET_VOXELS.fullmatch(path.relative_to(root.parent).as_posix()):
+            label, turn = match["label"], int(match["turn"])
+            source = Source(
+                id=f"{label}/{match['model']}",
+                label=label,
+                split=PARTS[match["part"]],
+                occupancy=path,
+                key="instance",
+                voxel_up="z",
+            )
+            known = first.get((label, match["model"]))
+            if known is None or turn < known[0]:
+                first[label, match["model"]] = turn, source
+    return [source for _, source in first.values()]
+
+
+def modelnet(root: Path) -> list[Source]:
+    """ModelNet10 and ModelNet40, <class>/<part>/<class>_<number>.off; z up."""
+    names = [path.relative_to(root.parent).as_posix() for path in files(root, MESHES)]
+    if not names or not all(map(MODELNET.fullmatch, names)):
+        return []
+    return [replace(source, label=source.mesh.stem.rpartition("_")[0], up="z") for source in plain(root) if source.mesh]
+
+
+def ikea(root: Path) -> list[Source]:
+    """The IKEA models of Lim et al., IKEA_<class>_<style>/*.obj."""
+    if not any(IKEA.match(path.name) for path in (root, *root.iterdir(), *root.glob("IKEA/*")) if path.is_dir()):
+        return []
+    labelled = []
+    for source in plain(root):
+        folders = PurePosixPath(root.name, source.id).parts[:-1]
+        label = next((match["label"] for folder in folders if (match := IKEA.match(folder))), source.label)
+        labelled.append(replace(source, label=label))
+    return labelled
+
+
+def plain(root: Path) -> list[Source]:
+    """Meshes and voxels below any folders; files of one name with other endings are one object."""
+    found: dict[PurePosixPath, list[Path]] = defaultdict(list)
+    for path in files(root, (*MESHES, *VOXELS)):
+        found[PurePosixPath(path.relative_to(root).with_suffix("").as_posix())].append(path)
+    same = len(found) > 1 and len({name.name for name in found}) == 1
+    by_folder = same and all(name.parent.name for name in found)  # <object>/model.obj, again and again
+    return [
+        source for name, paths in found.items() for source in described(root, name.parent if by_folder else name, paths)
+    ]
+
+
+def described(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
+    """The object of these files, or the many that one file of voxels holds."""
+    meshes, voxels = ranked(paths, MESHES), ranked(paths, VOXELS)
+    classes = [part for part in name.parts[:-1] if part not in PARTS and part not in OUTER]
+    source = Source(
+        id=name.as_posix(),
+        label=classes[0] if classes else "",
+        split=next((PARTS[part] for part in name.parts[:-1] if part in PARTS), ""),
+        mesh=meshes[0] if meshes else None,
+        occupancy=voxels[0] if voxels else None,
+        pictures=tuple(map(Picture, pictures_of(root, name, (meshes or voxels)[0]))),
+    )
+    keys = keys_of(voxels[0]) if voxels else (None,)
+    if len(keys) == 1:
+        return [replace(source, key=keys[0])]
+    return [replace(source, id=f"{name}#{number}", key=key) for number, key in enumerate(keys)]
+
+
+def ranked(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
+    """Those with one of these endings, in the order of the endings."""
+    fitting = [path for path in paths if path.suffix.lower() in endings]
+    return sorted(fitting, key=lambda path: endings.index(path.suffix.lower()))
+
+
+def keys_of(path: Path) -> Sequence[str | None]:
+    try:
+        return [key or None for key in object_keys(path)]
+    except ValueError:  # whoever reads the object will be told why it cannot be read
+        return [None]
+
+
+def pictures_of(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
+    """images/<id>/*, images/<name>/*, or the picture beside the mesh unless that is its texture."""
+    for folder in (root / "images" / name, root / "images" / name.name):
+        if pictures := files(folder, IMAGES):
+            return pictures
+    beside = (path.with_suffix(ending) for ending in IMAGES)
+    return [picture for picture in beside if picture.is_file() and not is_texture(picture, path)]
+
+
+def is_texture(picture: Path, mesh: Path) -> bool:
+    """Whether the mesh's file, or the material file beside it, speaks of the picture."""
+    for path in (mesh.with_suffix(".mtl"), mesh):
+        if path.suffix.lower() in (".mtl", ".dae", ".gltf") and path.is_file():
+            with path.open("rb") as file:
+                if picture.name.encode() in file.read(2**20):
+                    return True
+    return False
+
+
+def files(root: Path, endings: Iterable[str]) -> list[Path]:
+    """The files below the root that end so, hidden ones left out, in order."""
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.suffix.lower() in endings)
+
+
+LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
+    "pix3d": pix3d,
+    "r2n2": r2n2,
+    "ikea-3dgan": ikea_set,
+    "shapenet": shapenet,
+    "modelnet-voxels": modelnet_voxels,
+    "modelnet": modelnet,
+    "ikea": ikea,
+    "folder": plain,
+}
+"""What a folder may be, the most particular first; the first that finds objects is taken."""

@@ -1,0 +1,170 @@
+"""ShapeNetCore and the sets made of it, which share folders by WordNet synset and then by model."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from voxgan.data.sources import PARTS, Picture, Source
+from voxgan.mesh.axes import seen_from
+
+SYNSETS = dict(
+    line.split(maxsplit=1)
+    for line in """
+    02691156 airplane
+    02747177 trash bin
+    02773838 bag
+    02801938 basket
+    02808440 bathtub
+    02818832 bed
+    02828884 bench
+    02834778 bicycle
+    02843684 birdhouse
+    02871439 bookshelf
+    02876657 bottle
+    02880940 bowl
+    02924116 bus
+    02933112 cabinet
+    02942699 camera
+    02946921 can
+    02954340 cap
+    02958343 car
+    02992529 cellphone
+    03001627 chair
+    03046257 clock
+    03085013 keyboard
+    03207941 dishwasher
+    03211117 display
+    03261776 earphone
+    03325088 faucet
+    03337140 file cabinet
+    03467517 guitar
+    03513137 helmet
+    03593526 jar
+    03624134 knife
+    03636649 lamp
+    03642806 laptop
+    03691459 loudspeaker
+    03710193 mailbox
+    03759954 microphone
+    03761084 microwave
+    03790512 motorbike
+    03797390 mug
+    03928116 piano
+    03938244 pillow
+    03948459 pistol
+    03991062 flowerpot
+    04004475 printer
+    04074963 remote control
+    04090263 rifle
+    04099429 rocket
+    04225987 skateboard
+    04256520 sofa
+    04330267 stove
+    04379243 table
+    04401088 telephone
+    04460130 tower
+    04468005 train
+    04530566 watercraft
+    04554684 washer
+    """.strip().splitlines()
+)
+"""Class names by synset; a synset that is not here is its own name."""
+
+
+def models(root: Path) -> Iterator[Path]:
+    """The folders <synset>/<model> of a data set, or those of one synset's folder, in order."""
+    for synset in [root] if is_synset(root) else sorted(filter(is_synset, root.iterdir())):
+        yield from sorted(path for path in synset.iterdir() if path.is_dir())
+
+
+def is_synset(path: Path) -> bool:
+    return len(path.name) == 8 and path.name.isdecimal() and path.is_dir()
+
+
+def r2n2(root: Path) -> list[Source]:
+    """ShapeNetVox32 and ShapeNetRendering of 3D-R2N2."""
+    if not (root / "ShapeNetVox32").is_dir():
+        return []
+    sources = [version1(folder) for folder in models(root / "ShapeNetVox32")]
+    renderings = root / "ShapeNetRendering"
+    return [
+        replace(source, pictures=renderings_in(renderings / source.id / "rendering"))
+        for source in sources
+        if source.occupancy
+    ]
+
+
+def shapenet(root: Path) -> list[Source]:
+    """ShapeNetCore version 1 or 2, or the set of Occupancy Networks, with what they tell about parts, if anything."""
+    sources = [version2(path) if (path / "models").is_dir() else version1(path) for path in models(root)]
+    return in_parts(root, [source for source in sources if source.mesh or source.occupancy])
+
+
+def version1(folder: Path) -> Source:
+    """<synset>/<model>/model.obj, or the voxels and pictures made of it; y up, the front to +x."""
+    pictures = sorted((folder / "img_choy2016").glob("*.jpg"))
+    return replace(
+        named(folder),
+        mesh=existing(folder / "model.obj"),
+        occupancy=existing(folder / "model.binvox"),
+        pictures=tuple(map(Picture, pictures)),
+        front="x",
+        voxel_front="x",
+    )
+
+
+def version2(folder: Path) -> Source:
+    """<synset>/<model>/models/model_normalized.obj and its solid voxels; y up, the front to -z."""
+    return replace(
+        named(folder),
+        mesh=existing(folder / "models" / "model_normalized.obj"),
+        occupancy=existing(folder / "models" / "model_normalized.solid.binvox"),
+        front="-z",
+        voxel_front="-z",
+    )
+
+
+def named(folder: Path) -> Source:
+    synset = folder.parent.name
+    return Source(id=f"{synset}/{folder.name}", label=SYNSETS.get(synset, synset))
+
+
+def existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def renderings_in(folder: Path) -> tuple[Picture, ...]:
+    """The pictures of a model, with the angles of their cameras where there is one line of them for each picture."""
+    paths, places = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
+    try:
+        lines = [line.split() for line in places.read_text(encoding="utf-8").splitlines() if line.strip()]
+        angles = [seen_around(float(azimuth), float(elevation)) for azimuth, elevation, *_ in lines]
+    except (FileNotFoundError, ValueError):
+        angles = []
+    if len(angles) != len(paths):
+        return tuple(map(Picture, paths))
+    return tuple(Picture(path, None, *camera) for path, camera in zip(paths, angles, strict=True))
+
+
+def seen_around(azimuth: float, elevation: float) -> tuple[float, float]:
+    """Our azimuth and elevation of a 3D-R2N2 camera, which starts on the mesh's x axis and turns towards its z axis."""
+    around, above = np.radians((azimuth, elevation))
+    eye = np.array([np.cos(around) * np.cos(above), np.sin(above), np.sin(around) * np.cos(above)])
+    return seen_from(eye, up="y", front="x")
+
+
+def in_parts(root: Path, sources: Sequence[Source]) -> list[Source]:
+    """The objects in the parts of all.csv, or of the lists train.lst, val.lst and test.lst in the synsets' folders."""
+    parts = {}
+    for path in root.glob("*.lst" if is_synset(root) else "*/*.lst"):
+        for model in path.read_text(encoding="utf-8", errors="replace").split():
+            parts[f"{path.parent.name}/{model}"] = PARTS.get(path.stem, "")
+    if (root / "all.csv").is_file():
+        with (root / "all.csv").open(newline="", encoding="utf-8", errors="replace") as file:
+            for row in csv.DictReader(file):
+                model = f"{(row.get('synsetId') or '').zfill(8)}/{row.get('modelId')}"
+                parts[model] = PARTS.get(row.get("split") or "", "")
+    return [replace(source, split=parts.get(source.id, "")) for source in sources]

@@ -1,0 +1,1 @@
+"""Voxel grids and images: reading and writing."""

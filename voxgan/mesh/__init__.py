@@ -1,0 +1,1 @@
+"""Triangle meshes: reading, voxelising, surfaces, writing."""

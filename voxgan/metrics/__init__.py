@@ -1,0 +1,1 @@
+"""How alike two objects, or two sets of objects, are."""

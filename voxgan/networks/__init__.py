@@ -1,0 +1,1 @@
+"""Encoder, generators and discriminator."""
