@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 
 Clip = Float[Tensor, "batch *frames channel height width"]
 
@@ -21,18 +21,18 @@ class AugmentParameters:
     """Factor about mid-grey, 0."""
     saturation: Float[Tensor, " batch"]
     """Factor about each pixel's grey."""
-    shift: Float[Tensor, "batch 2"]
+    translation: Float[Tensor, "batch 2"]
     """Movement down and right, as shares of the sides."""
     flip: Bool[Tensor, " batch"]
     """Whether left and right change places."""
-    hole: Float[Tensor, "batch 2"]
+    cutout_centre: Float[Tensor, "batch 2"]
     """Centre of the hidden square, as shares of the sides from the upper left."""
-    hole_size: Float[Tensor, " batch"]
+    cutout_size: Float[Tensor, " batch"]
     """Side of the hidden square as a share of the clip's sides; 0 hides nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augment:
+class AugmentConfig:
     """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
 
     probability: float = 0.0
@@ -57,23 +57,23 @@ class Augment:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} of the augmentation must lie in [0, 1], got {getattr(self, name)}")
 
-    def draw(self, draws: Draws, batch: int, *, progress: float = 1.0) -> AugmentParameters | None:
+    def sample_transforms(self, rng: SampleRandom, batch: int, *, progress: float = 1.0) -> AugmentParameters | None:
         """A transformation for each sample, each kind at a chance of probability * progress; None where that is 0."""
         probability = self.probability * min(max(progress, 0.0), 1.0)
         if not probability:
             return None
         # Whether a kind is on is drawn apart from how strong it is, so that a higher chance only adds changes.
-        kinds, strengths = draws.uniform(batch, 6), 2 * draws.uniform(batch, 5) - 1
+        kinds, strengths = rng.uniform(batch, 6), 2 * rng.uniform(batch, 5) - 1
         on = (kinds < probability).float()
         brightness, contrast, saturation = (on[:, :3] * strengths[:, :3]).unbind(1)
         return AugmentParameters(
             brightness=self.brightness * brightness,
             contrast=1 + self.contrast * contrast,
             saturation=1 + self.saturation * saturation,
-            shift=self.translation * on[:, 3:4] * strengths[:, 3:],
+            translation=self.translation * on[:, 3:4] * strengths[:, 3:],
             flip=(kinds[:, 4] < probability / 2) & self.flip,
-            hole=draws.uniform(batch, 2),
-            hole_size=self.cutout * on[:, 5],
+            cutout_centre=rng.uniform(batch, 2),
+            cutout_size=self.cutout * on[:, 5],
         )
 
     def apply(self, clip: Clip, parameters: AugmentParameters | None) -> Clip:
@@ -84,9 +84,9 @@ class Augment:
         if parameters is None:
             return clip
         if self.translation or self.flip:
-            clip = _moved(clip, parameters, fill=self.fill)
+            clip = _translate_and_flip(clip, parameters, fill=self.fill)
         if self.cutout:
-            clip = clip.masked_fill(_hidden(clip, parameters), self.fill)
+            clip = clip.masked_fill(_cutout_mask(clip, parameters), self.fill)
         if self.saturation and clip.shape[-3] == 3:
             clip = torch.lerp(clip.mean(-3, keepdim=True), clip, _per_sample(parameters.saturation, clip))
         if self.brightness or self.contrast:
@@ -99,15 +99,18 @@ def _per_sample(values: Float[Tensor, " batch"], clip: Clip) -> Tensor:
     return values.to(clip).view(-1, *[1] * (clip.ndim - 1))
 
 
-def _sources(shift: Float[Tensor, " batch"], size: int) -> Int[Tensor, "batch size"]:
+def _source_indices(shift: Float[Tensor, " batch"], size: int) -> Int[Tensor, "batch size"]:
     """For each pixel along a side, the pixel that moves there; below 0 or from size on where none does."""
     return torch.arange(size, device=shift.device) - (shift * size).round().long()[:, None]
 
 
-def _moved(clip: Clip, parameters: AugmentParameters, *, fill: float) -> Clip:
+def _translate_and_flip(clip: Clip, parameters: AugmentParameters, *, fill: float) -> Clip:
     """The clip moved and flipped by whole pixels: every pixel a copy of one other, or the fill."""
     *lead, height, width = clip.shape
-    rows, columns = _sources(parameters.shift[:, 0], height), _sources(parameters.shift[:, 1], width)
+    rows, columns = (
+        _source_indices(parameters.translation[:, 0], height),
+        _source_indices(parameters.translation[:, 1], width),
+    )
     columns = torch.where(parameters.flip[:, None], width - 1 - columns, columns)
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
     source = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None]
@@ -116,11 +119,11 @@ def _moved(clip: Clip, parameters: AugmentParameters, *, fill: float) -> Clip:
     return moved.masked_fill(~inside.flatten(1)[:, None], fill).reshape(clip.shape)
 
 
-def _hidden(clip: Clip, parameters: AugmentParameters) -> Tensor:
+def _cutout_mask(clip: Clip, parameters: AugmentParameters) -> Tensor:
     """Where each sample's square lies, to be broadcast over its frames."""
     near = []
     for axis, size in enumerate(clip.shape[-2:]):
         centres = (torch.arange(size, device=clip.device) + 0.5) / size
-        near.append((centres - parameters.hole[:, axis, None]).abs() < parameters.hole_size[:, None] / 2)
+        near.append((centres - parameters.cutout_centre[:, axis, None]).abs() < parameters.cutout_size[:, None] / 2)
     hidden = near[0][:, :, None] & near[1][:, None]
     return hidden.view(len(clip), *[1] * (clip.ndim - 3), *clip.shape[-2:])

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from gancore.reporting.tables import table
+from gancore.reporting.tables import format_table
 from gancore.training.trainer import Batch, Trainer
 
 Arguments = ParamSpec("Arguments")
@@ -34,35 +34,35 @@ class Cost:
     """Median over the repeats."""
     flops: int
     """Multiplications and additions in matrix products and convolutions."""
-    peak: int
+    peak_bytes: int
     """Most bytes held at once since the process began: of its memory on a CPU, of allocated memory on a GPU."""
 
 
 @dataclass(frozen=True)
-class Speed:
+class Throughput:
     """What a preset costs a batch."""
 
-    batch: int
-    generator: int
+    batch_size: int
+    generator_parameters: int
     """Parameters, with those of an encoder."""
-    discriminator: int
+    discriminator_parameters: int
     """Parameters."""
-    training: Cost
-    inference: Cost
+    training_cost: Cost
+    inference_cost: Cost
     """Of one result for each item of the batch."""
-    matmul: float
+    matmul_rate: float
     """The rate of a large matrix product in the same process, in floating-point operations a second."""
 
 
-def cost(work: Callable[[], object], *, repeats: int, device: torch.device) -> Cost:
+def measure_cost(work: Callable[[], object], *, repeats: int, device: torch.device) -> Cost:
     """The cost of the work, which is done twice before the clock runs: once to warm up, once to count."""
     work()
-    with Operations() as counted:
+    with OperationCounter() as counted:
         work()
-    return Cost(seconds(work, repeats=repeats, device=device), counted.total, peak_bytes(device))
+    return Cost(measure_seconds(work, repeats=repeats, device=device), counted.total, measure_peak_bytes(device))
 
 
-class Operations(TorchDispatchMode):
+class OperationCounter(TorchDispatchMode):
     """Counts as FlopCounterMode, but without hooks on modules, which break the gradient of what a module is given."""
 
     def __init__(self) -> None:
@@ -82,101 +82,105 @@ class Operations(TorchDispatchMode):
         return result
 
 
-def size_of(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
     """How many parameters it has."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats: int) -> Cost:
+def measure_training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats: int) -> Cost:
     """The cost of a step, on average over `every` steps of which the first has gradient penalties."""
     costs = []
     for trainer.step in {0, every - 1}:
-        work = partial(trainer.play, repeat(batch))
-        costs.append(cost(work, repeats=repeats, device=trainer.accelerator.device))
+        work = partial(trainer.play_step, repeat(batch))
+        costs.append(measure_cost(work, repeats=repeats, device=trainer.accelerator.device))
     full, plain = costs[0], costs[-1]
     return Cost(
         (full.seconds + (every - 1) * plain.seconds) / every,
         (full.flops + (every - 1) * plain.flops) // every,
-        max(full.peak, plain.peak),
+        max(full.peak_bytes, plain.peak_bytes),
     )
 
 
-def seconds(work: Callable[[], object], *, repeats: int, device: torch.device) -> float:
+def measure_seconds(work: Callable[[], object], *, repeats: int, device: torch.device) -> float:
     """The median time of the work."""
-    return median(_once(work, device) for _ in range(repeats))
+    return median(_time_once(work, device) for _ in range(repeats))
 
 
-def _once(work: Callable[[], object], device: torch.device) -> float:
-    _finish(device)
+def _time_once(work: Callable[[], object], device: torch.device) -> float:
+    _synchronise(device)
     begun = time.perf_counter()
     work()
-    _finish(device)
+    _synchronise(device)
     return time.perf_counter() - begun
 
 
-def _finish(device: torch.device) -> None:
+def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def matmul_rate(device: torch.device, *, size: int = 1024, repeats: int = 9) -> float:
+def measure_matmul_rate(device: torch.device, *, size: int = 1024, repeats: int = 9) -> float:
     """Floating-point operations a second in the product of two square float32 matrices."""
     a, b = torch.randn(2, size, size, device=device)
     torch.mm(a, b)
-    return 2 * size**3 / seconds(lambda: torch.mm(a, b), repeats=repeats, device=device)
+    return 2 * size**3 / measure_seconds(lambda: torch.mm(a, b), repeats=repeats, device=device)
 
 
-def report(speeds: Mapping[str, Speed], *, item: str, inference: str) -> str:
+def format_throughput_table(speeds: Mapping[str, Throughput], *, item: str, inference: str) -> str:
     """A table of what presets cost; `item` is what a batch is made of, and `inference` what the trained model does."""
     rows = {}
     for name, speed in speeds.items():
-        both = speed.generator + speed.discriminator
-        rows[f"{name}: training step"] = cells(speed.training, speed, parameters=both)
-        rows[f"{name}: {inference}"] = cells(speed.inference, speed, parameters=speed.generator)
+        both = speed.generator_parameters + speed.discriminator_parameters
+        rows[f"{name}: training step"] = format_cost_cells(speed.training_cost, speed, parameters=both)
+        rows[f"{name}: {inference}"] = format_cost_cells(
+            speed.inference_cost, speed, parameters=speed.generator_parameters
+        )
     heads = ["batch", "parameters", f"{item}s/s", "peak memory", f"GFLOP/{item}", "share of matmul 1024^3"]
-    return table("", heads, rows)
+    return format_table("", heads, rows)
 
 
-def cells(cost: Cost, speed: Speed, *, parameters: int) -> list[str]:
+def format_cost_cells(cost: Cost, speed: Throughput, *, parameters: int) -> list[str]:
     """A row of that table."""
     return [
-        str(speed.batch),
+        str(speed.batch_size),
         f"{parameters / 1e6:.2f} M",
-        f"{speed.batch / cost.seconds:.2f}",
-        f"{cost.peak / 2**20:.0f} MiB",
-        f"{cost.flops / speed.batch / 1e9:.2f}",
-        f"{cost.flops / cost.seconds / speed.matmul:.0%} of {speed.matmul / 1e9:.0f} GFLOP/s",
+        f"{speed.batch_size / cost.seconds:.2f}",
+        f"{cost.peak_bytes / 2**20:.0f} MiB",
+        f"{cost.flops / speed.batch_size / 1e9:.2f}",
+        f"{cost.flops / cost.seconds / speed.matmul_rate:.0%} of {speed.matmul_rate / 1e9:.0f} GFLOP/s",
     ]
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """Our work on so many items, beside the plain library call that does the same, where there is one."""
 
     work: Callable[[], object]
-    items: int
-    library: str = ""
-    call: Callable[[], object] | None = None
+    item_count: int
+    library_name: str = ""
+    library_call: Callable[[], object] | None = None
 
 
-def contest_report(title: str, contests: Mapping[str, Contest], *, repeats: int) -> str:
+def format_comparison_table(title: str, contests: Mapping[str, Comparison], *, repeats: int) -> str:
     """A table of seconds a hundred items, and of what the library calls take."""
     rows = {}
     for name, contest in contests.items():
-        ours, theirs = (_per_hundred(work, contest.items, repeats) for work in (contest.work, contest.call))
-        beside = [contest.library, f"{theirs:.3f}", f"{ours / theirs:.2f}"] if theirs else ["-", "-", "-"]
+        ours, theirs = (
+            _seconds_per_hundred(work, contest.item_count, repeats) for work in (contest.work, contest.library_call)
+        )
+        beside = [contest.library_name, f"{theirs:.3f}", f"{ours / theirs:.2f}"] if theirs else ["-", "-", "-"]
         rows[name] = [f"{ours:.3f}", *beside]
-    return table(title, ["s / 100", "library call", "its s / 100", "ours / library"], rows)
+    return format_table(title, ["s / 100", "library call", "its s / 100", "ours / library"], rows)
 
 
-def _per_hundred(work: Callable[[], object] | None, items: int, repeats: int) -> float:
+def _seconds_per_hundred(work: Callable[[], object] | None, items: int, repeats: int) -> float:
     if work is None:
         return 0.0
     work()
-    return 100 / items * seconds(work, repeats=repeats, device=torch.device("cpu"))
+    return 100 / items * measure_seconds(work, repeats=repeats, device=torch.device("cpu"))
 
 
-def peak_bytes(device: torch.device) -> int:
+def measure_peak_bytes(device: torch.device) -> int:
     """See Cost.peak."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -187,7 +191,9 @@ def peak_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def in_own_process(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+def run_in_subprocess(
+    function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
     """The function's result from a fresh process, so that its peak memory is its own.
 
     Raises ValueError if the process is killed, as it is where memory runs out.

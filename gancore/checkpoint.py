@@ -13,38 +13,38 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancore.atomic import sync
+from gancore.atomic import sync_to_disk
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 
-def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
+def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int) -> Path:
     """The new `folder/checkpoint-<step>`; of it and the earlier ones the newest `keep` remain, all if it is 0.
 
     `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
     what a killed save left lying is swept by the next one. Raises OSError if the disk is full or read-only.
     """
     assert step >= 0
-    assert keep >= 0
+    assert keep_checkpoints >= 0
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
+    _remove_leftovers(folder)
     path = folder / f"checkpoint-{step:08d}"
     partial = folder / f".partial-{path.name}"
     partial.mkdir()
     try:
         _write(partial, step, state)
-        _swap(partial, path)
+        _move_into_place(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    _rotate(folder, step, keep)
+    _delete_oldest(folder, step, keep_checkpoints)
     return path
 
 
-def latest(folder: Path) -> Path | None:
+def find_latest(folder: Path) -> Path | None:
     """The newest checkpoint that is whole; a damaged one is logged by name and passed over."""
-    for path in reversed(_checkpoints(folder)):
+    for path in reversed(_list_checkpoints(folder)):
         try:
-            _verified(path)
+            _verify(path)
             return path
         except (ValueError, OSError) as error:
             logging.getLogger(__name__).warning("passed over a damaged checkpoint: %s", error)
@@ -53,7 +53,7 @@ def latest(folder: Path) -> Path | None:
 
 def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, dict[str, Any]]:
     """The step and the state. Raises ValueError naming the file that is missing, cut short or altered."""
-    step = _verified(path)
+    step = _verify(path)
     return step, torch.load(path / "state.pt", map_location=map_location, weights_only=True)
 
 
@@ -61,22 +61,22 @@ def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
     """Fills every parameter and buffer of `module`. Raises ValueError if `name` holds another architecture."""
     own = module.state_dict()
     shapes = [
-        f"{key} is {_shape(state[key])} and should be {_shape(own[key])}"
+        f"{key} is {_format_shape(state[key])} and should be {_format_shape(own[key])}"
         for key in own
-        if key in state and _shape(state[key]) != _shape(own[key])
+        if key in state and _format_shape(state[key]) != _format_shape(own[key])
     ]
     lists = {"missing": own.keys() - state.keys(), "unexpected": state.keys() - own.keys(), "of another shape": shapes}
-    if complaints := [f"{kind}: {_first(keys)}" for kind, keys in lists.items() if keys]:
+    if complaints := [f"{kind}: {_list_first(keys)}" for kind, keys in lists.items() if keys]:
         raise ValueError(f"{name} is of another architecture ({'; '.join(complaints)})")
     module.load_state_dict(state)
 
 
-def _first(keys: Any, count: int = 3) -> str:
+def _list_first(keys: Any, count: int = 3) -> str:
     more = f" and {len(keys) - count} more" if len(keys) > count else ""
     return ", ".join(sorted(keys)[:count]) + more
 
 
-def _shape(value: Any) -> str:
+def _format_shape(value: Any) -> str:
     return "x".join(map(str, getattr(value, "shape", ()))) or "a scalar"
 
 
@@ -85,10 +85,10 @@ def _write(partial: Path, step: int, state: dict[str, Any]) -> None:
     with file.open("wb") as stream:
         torch.save(state, stream)
     torch.load(file, map_location="cpu", weights_only=True, mmap=True)  # what cannot be read back is no checkpoint
-    manifest = {"format": FORMAT, "step": step, "files": {file.name: _fingerprint(file)}}
+    manifest = {"format": FORMAT_VERSION, "step": step, "files": {file.name: _fingerprint(file)}}
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     for written in (file, partial / "manifest.json", partial):
-        sync(written)
+        sync_to_disk(written)
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:
@@ -96,18 +96,18 @@ def _fingerprint(file: Path) -> dict[str, Any]:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 
 
-def _swap(partial: Path, path: Path) -> None:
+def _move_into_place(partial: Path, path: Path) -> None:
     """Puts the new folder in place; one of the same step stands aside, still found by `latest`, until it is there."""
     aside = path.with_suffix(".old")
     if path.exists():
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(path, aside)
     os.replace(partial, path)
-    sync(path.parent)
+    sync_to_disk(path.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
     for leftover in folder.glob(".partial-checkpoint-*"):
         shutil.rmtree(leftover)
     for aside in folder.glob("checkpoint-*.old"):
@@ -115,28 +115,28 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(aside)
 
 
-def _rotate(folder: Path, step: int, keep: int) -> None:
+def _delete_oldest(folder: Path, step: int, keep: int) -> None:
     """Deletes the oldest up to `step`; a later one that was passed over as damaged neither counts nor goes."""
-    earlier = [path for path in _checkpoints(folder) if _step(path) <= step]
+    earlier = [path for path in _list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep] if keep else []:
         gone = path.with_name(f".partial-{path.name}")
         os.replace(path, gone)
         shutil.rmtree(gone)
 
 
-def _step(path: Path) -> int:
+def _step_of(path: Path) -> int:
     return int(path.stem.removeprefix("checkpoint-"))
 
 
-def _checkpoints(folder: Path) -> list[Path]:
+def _list_checkpoints(folder: Path) -> list[Path]:
     """All, oldest first."""
     found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{8,}(\.old)?", path.name)]
-    return sorted(found, key=lambda path: (_step(path), path.suffix == ""))
+    return sorted(found, key=lambda path: (_step_of(path), path.suffix == ""))
 
 
-def _verified(path: Path) -> int:
+def _verify(path: Path) -> int:
     """The step of a checkpoint whose every byte is as it was written. Raises ValueError naming the file at fault."""
-    manifest = _manifest(path / "manifest.json")
+    manifest = _read_manifest(path / "manifest.json")
     for name, written in manifest["files"].items():
         if not (path / name).is_file():
             raise ValueError(f"{path / name} is missing")
@@ -148,7 +148,7 @@ def _verified(path: Path) -> int:
     return manifest["step"]
 
 
-def _manifest(file: Path) -> dict[str, Any]:
+def _read_manifest(file: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text())
         version, _, _ = manifest["format"], manifest["step"], manifest["files"]
@@ -156,6 +156,6 @@ def _manifest(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file} is missing") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged") from error
-    if version != FORMAT:
-        raise ValueError(f"{file} is of format {version}; this version reads format {FORMAT}")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{file} is of format {version}; this version reads format {FORMAT_VERSION}")
     return manifest

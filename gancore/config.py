@@ -15,10 +15,10 @@ class TrainConfig:
     batch: int = 16
     """Samples an update, over all processes and micro-batches together."""
 
-    accumulate: int = 1
+    gradient_accumulation_steps: int = 1
     """Micro-batches an update is cut into, to save memory; the update stays the same."""
 
-    discriminator_updates: int = 1
+    discriminator_steps: int = 1
     """Discriminator updates, each on a batch of its own, to one generator update."""
 
     generator_lr: float = 2e-4
@@ -33,19 +33,19 @@ class TrainConfig:
     beta2: float = 0.99
     """Adam's memory of squared gradients."""
 
-    warmup: int = 100
+    warmup_steps: int = 100
     """Steps over which the learning rates rise from zero; without, Adam's first turns rounding into whole steps."""
 
-    final_lr: float = 1.0
+    final_lr_fraction: float = 1.0
     """Share of the learning rates that is left at the last step, reached along a cosine."""
 
-    clip_gradients: float = 0.0
+    max_grad_norm: float = 0.0
     """Largest norm of either player's gradient; 0 for no limit."""
 
-    average: float = 0.999
+    ema_decay: float = 0.999
     """Decay a step of the averaged generator, which is the one to use; it rises to this as (1 + n) / (10 + n)."""
 
-    average_start: int = 0
+    ema_start: int = 0
     """Steps before averaging begins; until then the average is the generator itself."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -69,7 +69,7 @@ class TrainConfig:
     evaluate_every: int = 500
     """Steps from one evaluation of the average on held-out data to the next, and at the last step; 0 for none."""
 
-    best: str = ""
+    best_metric: str = ""
     """Which held-out score the average in best/ has the best of, such as "lowest held_out/mse"; empty for the usual."""
 
     health_every: int = 200
@@ -78,10 +78,10 @@ class TrainConfig:
     checkpoint_every: int = 500
     """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
 
-    keep: int = 2
+    keep_checkpoints: int = 2
     """Checkpoints kept; 0 keeps all."""
 
-    minutes: float = 0.0
+    max_minutes: float = 0.0
     """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
 
     curves: bool = True
@@ -94,16 +94,25 @@ class TrainConfig:
     """Stay on the CPU even if there is a GPU."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "discriminator_updates", "log_every", "checkpoint_every"):
+        for name in (
+            "steps",
+            "batch",
+            "gradient_accumulation_steps",
+            "discriminator_steps",
+            "log_every",
+            "checkpoint_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must lie in [0, 1), got {self.average}")
-        if self.best and not self.best.startswith(("lowest ", "highest ")):
-            raise ValueError(f'best must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best!r}')
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
+        if self.best_metric and not self.best_metric.startswith(("lowest ", "highest ")):
+            raise ValueError(
+                f'best_metric must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best_metric!r}'
+            )
 
-    def lr_share(self, step: int) -> float:
+    def lr_factor(self, step: int) -> float:
         """The share of the learning rates in force at a step."""
-        rise = min((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        rise = min((step + 1) / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
         fall = (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
-        return rise * (self.final_lr + (1 - self.final_lr) * fall)
+        return rise * (self.final_lr_fraction + (1 - self.final_lr_fraction) * fall)

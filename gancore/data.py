@@ -18,13 +18,13 @@ class Sample:
     seed: int
 
 
-def mix(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """A well-mixed 63-bit seed from any integers; the same on every machine."""
     digest = hashlib.blake2b(b",".join(b"%d" % number for number in numbers), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def held_out(name: str, share: float) -> bool:
+def is_held_out(name: str, share: float) -> bool:
     """Whether the item of this name belongs to the held-out part; never changes when other items come or go."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") < share * 2**64
 
@@ -38,55 +38,63 @@ class EndlessBatches(Sampler[list[Sample]]):
     Raises ValueError if there is nothing to draw from.
     """
 
-    def __init__(self, size: int, *, batch: int, seed: int, first: int = 0, rank: int = 0, world: int = 1):
+    def __init__(
+        self, size: int, *, batch_size: int, seed: int, first_batch: int = 0, rank: int = 0, world_size: int = 1
+    ):
         if size < 1:
             raise ValueError("the data set is empty")
-        self.size, self.batch, self.seed = size, batch, seed
-        self.first, self.rank, self.world = first, rank, world
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.first_batch, self.rank, self.world_size = first_batch, rank, world_size
 
     def __iter__(self) -> Iterator[list[Sample]]:
         epoch, order = -1, torch.empty(0, dtype=torch.long)
-        number = self.first
+        number = self.first_batch
         while True:
-            start = (number * self.world + self.rank) * self.batch
+            start = (number * self.world_size + self.rank) * self.batch_size
             samples = []
-            for count in range(start, start + self.batch):
+            for count in range(start, start + self.batch_size):
                 if count // self.size != epoch:
                     epoch = count // self.size
-                    order = torch.randperm(self.size, generator=torch.Generator().manual_seed(mix(self.seed, 1, epoch)))
-                samples.append(Sample(int(order[count % self.size]), mix(self.seed, 2, count)))
+                    order = torch.randperm(
+                        self.size, generator=torch.Generator().manual_seed(derive_seed(self.seed, 1, epoch))
+                    )
+                samples.append(Sample(int(order[count % self.size]), derive_seed(self.seed, 2, count)))
             yield samples
             number += 1
 
 
-class Draws:
+class SampleRandom:
     """Random numbers for the samples of a batch that do not depend on how it is cut over processes and micro-batches.
 
     Numbers are drawn for the `total` samples of the global batch from one seed; this part keeps those from `first` on.
     """
 
-    def __init__(self, seed: int, *, first: int = 0, total: int | None = None, device: torch.device | str = "cpu"):
-        self.source = torch.Generator().manual_seed(seed)
-        self.first, self.total, self.device = first, total, device
+    def __init__(
+        self, seed: int, *, first_sample: int = 0, total_samples: int | None = None, device: torch.device | str = "cpu"
+    ):
+        self.torch_generator = torch.Generator().manual_seed(seed)
+        self.first_sample, self.total_samples, self.device = first_sample, total_samples, device
 
-    def _mine(self, numbers: Tensor, batch: int) -> Tensor:
-        return numbers[self.first : self.first + batch].to(self.device)
+    def _local_share(self, numbers: Tensor, batch: int) -> Tensor:
+        return numbers[self.first_sample : self.first_sample + batch].to(self.device)
 
     def normal(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
         """N(0, 1) numbers of shape (batch, *shape)."""
-        return self._mine(torch.randn(self.total or batch, *shape, generator=self.source), batch)
+        return self._local_share(
+            torch.randn(self.total_samples or batch, *shape, generator=self.torch_generator), batch
+        )
 
     def uniform(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
         """U[0, 1) numbers of shape (batch, *shape)."""
-        return self._mine(torch.rand(self.total or batch, *shape, generator=self.source), batch)
+        return self._local_share(torch.rand(self.total_samples or batch, *shape, generator=self.torch_generator), batch)
 
-    def choose(self, batch: int, k: int, of: int) -> Int[Tensor, "batch k"]:
+    def choice(self, batch: int, k: int, of: int) -> Int[Tensor, "batch k"]:
         """k distinct numbers below `of` for each sample, in random order. Raises ValueError if k > of."""
         if k > of:
             raise ValueError(f"cannot choose {k} distinct frames out of {of}")
         return self.uniform(batch, of).argsort(1)[:, :k]
 
-    def spread(self, batch: int, of: int) -> Int[Tensor, " batch"]:
+    def balanced(self, batch: int, of: int) -> Int[Tensor, " batch"]:
         """A number below `of` for each sample, in random order; none comes twice before each has come once."""
-        order = torch.randperm(of, generator=self.source)
-        return self._mine(order.repeat(-(-(self.total or batch) // of)), batch)
+        order = torch.randperm(of, generator=self.torch_generator)
+        return self._local_share(order.repeat(-(-(self.total_samples or batch) // of)), batch)

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 from gancore.checkpoint import load_into
-from gancore.layers import without_spectral_norm
+from gancore.layers import fold_spectral_norm
 from gancore.parsing import from_dict, to_dict
 
 # Not typing.Self, which beartype cannot check on a single method.
@@ -27,18 +27,18 @@ class HubModel(nn.Module):
 
     def __init__(self, *parts: Any):
         super().__init__()
-        self.parts = parts
+        self.configs = parts
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes config.json and model.safetensors, spectral norm folded in; older ones stay whole until then."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         names = [name for name in get_type_hints(type(self).__init__) if name != "return"]
-        config = {name: to_dict(part) for name, part in zip(names, self.parts, strict=True)}
-        with replacing(folder / "model.safetensors") as partial:
-            weights = without_spectral_norm(self).state_dict()
+        config = {name: to_dict(part) for name, part in zip(names, self.configs, strict=True)}
+        with atomic_write(folder / "model.safetensors") as partial:
+            weights = fold_spectral_norm(self).state_dict()
             save_file({name: weight.contiguous().cpu() for name, weight in weights.items()}, partial)
-        with replacing(folder / "config.json") as partial:
+        with atomic_write(folder / "config.json") as partial:
             partial.write_text(json.dumps({"model": type(self).__name__, **config}, indent=2) + "\n")
 
     @classmethod
@@ -47,8 +47,10 @@ class HubModel(nn.Module):
 
         Raises ValueError if there is no such model, or it is another kind of model or of another architecture.
         """
-        config_path, weights_path = (_find(folder_or_repo, name) for name in ("config.json", "model.safetensors"))
-        kind, config = _described(config_path)
+        config_path, weights_path = (
+            _locate_file(folder_or_repo, name) for name in ("config.json", "model.safetensors")
+        )
+        kind, config = _read_config(config_path)
         try:
             weights = load_file(weights_path)
         except (ValueError, TypeError, SafetensorError) as error:
@@ -65,9 +67,9 @@ class HubModel(nn.Module):
         return model.eval()
 
     @staticmethod
-    def kind(folder_or_repo: str | os.PathLike[str]) -> str:
+    def class_name(folder_or_repo: str | os.PathLike[str]) -> str:
         """The class name of the model of a folder or a Hub repository. Raises ValueError if there is no such model."""
-        return _described(_find(folder_or_repo, "config.json"))[0]
+        return _read_config(_locate_file(folder_or_repo, "config.json"))[0]
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, which is made if it is not there."""
@@ -78,7 +80,7 @@ class HubModel(nn.Module):
             api.upload_folder(repo_id=repo, folder_path=folder)
 
 
-def _described(path: Path) -> tuple[str, dict[str, Any]]:
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
     """The kind of a model and the dataclasses it is built from, as its config.json tells them."""
     try:
         config = json.loads(path.read_text())
@@ -87,7 +89,7 @@ def _described(path: Path) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
 
 
-def _find(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
+def _locate_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
     """The file of a local folder, or its copy fetched from the Hub."""
     folder = Path(folder_or_repo)
     if folder.is_dir():

@@ -21,19 +21,19 @@ def leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def convolution(dims: int, inputs: int, outputs: int, *, kernel: int = 3, bias: bool = True) -> nn.Conv2d | nn.Conv3d:
+def conv_nd(dims: int, inputs: int, outputs: int, *, kernel: int = 3, bias: bool = True) -> nn.Conv2d | nn.Conv3d:
     """A convolution in 2 or 3 dimensions that keeps the map's size."""
     layer: type[nn.Conv2d | nn.Conv3d] = nn.Conv2d if dims == 2 else nn.Conv3d
     return layer(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
-def halve(x: Tensor) -> Tensor:
+def downsample2x(x: Tensor) -> Tensor:
     """The map (of a 5-D tensor its time too) average-pooled by two; an odd last row is kept, and a side of one."""
     size = [min(2, side) for side in x.shape[2:]]
     return F.avg_pool2d(x, size, ceil_mode=True) if x.ndim == 4 else F.avg_pool3d(x, size, ceil_mode=True)
 
 
-def double(x: Tensor) -> Tensor:
+def upsample2x(x: Tensor) -> Tensor:
     """The map repeated by two, nearest neighbour."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
@@ -51,33 +51,33 @@ class ResidualBlock(nn.Module):
         *,
         dims: int = 2,
         resample: Literal["keep", "up", "down"] = "keep",
-        norms: Callable[[int], nn.Module] | None = None,
+        make_norm: Callable[[int], nn.Module] | None = None,
         activation: Activation = F.relu,
-        first: bool = False,
+        skip_first_activation: bool = False,
         dropout: float = 0.0,
     ):
         """`first` leaves out the activation that would cut off the negative half of a network's input."""
         super().__init__()
-        self.resample, self.activation, self.first = resample, activation, first
-        self.norm1 = norms(inputs) if norms else None
-        self.norm2 = norms(outputs) if norms else None
-        self.conv1 = convolution(dims, inputs, outputs, bias=norms is None)
+        self.resample, self.activation, self.skip_first_activation = resample, activation, skip_first_activation
+        self.norm1 = make_norm(inputs) if make_norm else None
+        self.norm2 = make_norm(outputs) if make_norm else None
+        self.conv1 = conv_nd(dims, inputs, outputs, bias=make_norm is None)
         # A norm or a relativistic game cancels a bias here, and Adam would follow the rounding that is left of it.
-        self.conv2 = convolution(dims, outputs, outputs, bias=False)
-        self.shortcut = convolution(dims, inputs, outputs, kernel=1, bias=False) if inputs != outputs else nn.Identity()
+        self.conv2 = conv_nd(dims, outputs, outputs, bias=False)
+        self.shortcut = conv_nd(dims, inputs, outputs, kernel=1, bias=False) if inputs != outputs else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, condition: Tensor | None = None, start: int = 0) -> Tensor:
         """(batch, outputs, *new map) of x (batch, inputs, *map); `condition` and `start` are for the norms."""
         y = x if self.norm1 is None else self.norm1(x, condition, start)
-        y = y if self.first else self.activation(y)
-        y = self.conv1(double(y) if self.resample == "up" else y)
+        y = y if self.skip_first_activation else self.activation(y)
+        y = self.conv1(upsample2x(y) if self.resample == "up" else y)
         y = self.activation(y if self.norm2 is None else self.norm2(y, condition, start))
         y = self.conv2(self.dropout(y))
         if self.resample == "down":  # pooling and a 1x1 convolution commute: first the one that leaves less to do
-            return halve(y) + self.shortcut(halve(x))
+            return downsample2x(y) + self.shortcut(downsample2x(x))
         x = self.shortcut(x)
-        return y + (double(x) if self.resample == "up" else x)
+        return y + (upsample2x(x) if self.resample == "up" else x)
 
 
 class TimestepBatchNorm(nn.Module):
@@ -150,16 +150,16 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, *, dims: int = 2):
         super().__init__()
         inner = max(channels // 8, 1)
-        self.query = convolution(dims, channels, inner, kernel=1, bias=False)
-        self.key = convolution(dims, channels, inner, kernel=1, bias=False)
-        self.value = convolution(dims, channels, channels // 2, kernel=1, bias=False)
-        self.out = convolution(dims, channels // 2, channels, kernel=1, bias=False)
+        self.query = conv_nd(dims, channels, inner, kernel=1, bias=False)
+        self.key = conv_nd(dims, channels, inner, kernel=1, bias=False)
+        self.value = conv_nd(dims, channels, channels // 2, kernel=1, bias=False)
+        self.out = conv_nd(dims, channels // 2, channels, kernel=1, bias=False)
         self.strength = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Float[Tensor, "batch channels *map"]) -> Float[Tensor, "batch channels *map"]:
         """x plus what its positions gather from each other; keys and values at half the resolution."""
         query, value = self.query(x), self.value(x)
-        key, value = halve(self.key(x)), halve(value)
+        key, value = downsample2x(self.key(x)), downsample2x(value)
         query, key, value = (rearrange(part, "b c ... -> b (...) c") for part in (query, key, value))
         # Gradient penalties differentiate twice, which only the plain kernel can.
         with sdpa_kernel(SDPBackend.MATH):
@@ -167,14 +167,14 @@ class SelfAttention(nn.Module):
         return x + self.strength * self.out(gathered.mT.reshape(len(x), -1, *x.shape[2:]))
 
 
-def weight_layers(module: nn.Module) -> Iterator[WeightLayer]:
+def iter_weight_layers(module: nn.Module) -> Iterator[WeightLayer]:
     """Every layer of the module that holds a weight matrix or kernel."""
     return (layer for layer in module.modules() if isinstance(layer, WeightLayer))
 
 
-def orthogonal_(module: nn.Module) -> nn.Module:
+def orthogonal_init_(module: nn.Module) -> nn.Module:
     """The module with orthogonal weights and zero biases in every weight layer (Brock et al., BigGAN)."""
-    for layer in weight_layers(module):
+    for layer in iter_weight_layers(module):
         nn.init.orthogonal_(layer.weight)
         bias = getattr(layer, "bias", None)
         if bias is not None:
@@ -182,7 +182,7 @@ def orthogonal_(module: nn.Module) -> nn.Module:
     return module
 
 
-def zero_last_(module: nn.Module) -> nn.Module:
+def zero_init_residual_(module: nn.Module) -> nn.Module:
     """The module with every residual block starting as its shortcut: the last convolution's weight is zero (R3GAN)."""
     for block in module.modules():
         if isinstance(block, ResidualBlock):
@@ -192,15 +192,15 @@ def zero_last_(module: nn.Module) -> nn.Module:
 
 def spectral_norm_(module: nn.Module, *, epsilon: float = 1e-4) -> nn.Module:
     """The module with the largest singular value of every weight divided out (Miyato et al. 2018)."""
-    for layer in list(weight_layers(module)):
+    for layer in list(iter_weight_layers(module)):
         parametrizations.spectral_norm(layer, eps=epsilon)
     return module
 
 
-def without_spectral_norm(module: nn.Module) -> nn.Module:
+def fold_spectral_norm(module: nn.Module) -> nn.Module:
     """A copy of the module, in eval mode, with spectral norm folded into plain weights."""
     module = copy.deepcopy(module).eval()
-    for layer in list(weight_layers(module)):
+    for layer in list(iter_weight_layers(module)):
         if parametrize.is_parametrized(layer):
             # Not remove_parametrizations: it edits the layer's class, which copies share with the original.
             weight = layer.weight.detach()

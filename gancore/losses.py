@@ -11,37 +11,37 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 
 Scores = Float[Tensor, " batch"]
 Samples = Float[Tensor, "batch *shape"]
 Scalar = Float[Tensor, ""]
-Critic = Callable[[Tensor], Tensor]
+ScoreFunction = Callable[[Tensor], Tensor]
 """A discriminator as a function of the samples alone: labels, chosen frames and the like are held."""
 
 
-def _wide(values: Tensor) -> Tensor:
+def _as_float32(values: Tensor) -> Tensor:
     """The same numbers with at least the precision of float32."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 @runtime_checkable
-class AdversarialPair(Protocol):
+class GanLoss(Protocol):
     """The losses of both players, each a mean over the batch; scores are logits, higher for what looks real."""
 
     uses_real: ClassVar[bool]
     """Whether the generator's loss looks at the real scores; where not, None may stand in for them."""
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
         """What the discriminator minimises."""
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
         """What the generator minimises."""
 
 
 def _cross_entropy(real: Tensor, fake: Tensor, label_smoothing: float) -> Tensor:
     """Binary cross-entropy with targets 1 - label_smoothing for real and 0 for fake, summed over the two."""
-    real, fake = _wide(real), _wide(fake)
+    real, fake = _as_float32(real), _as_float32(fake)
     return (F.softplus(-real) + label_smoothing * real).mean() + F.softplus(fake).mean()
 
 
@@ -53,19 +53,19 @@ class Minimax:
     """How far below 1 the discriminator's target for real samples lies."""
     uses_real: ClassVar[bool] = False
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
         return _cross_entropy(real, fake, self.label_smoothing)
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
-        return F.logsigmoid(-_wide(fake)).mean()
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return F.logsigmoid(-_as_float32(fake)).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
 class NonSaturating(Minimax):
     """The same discriminator, and a generator that raises the probability of its samples being real (section 3)."""
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
-        return F.softplus(-_wide(fake)).mean()
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return F.softplus(-_as_float32(fake)).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +76,12 @@ class LeastSquares:
     """How far below 1 the discriminator's target for real samples lies."""
     uses_real: ClassVar[bool] = False
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
-        real, fake = _wide(real), _wide(fake)
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        real, fake = _as_float32(real), _as_float32(fake)
         return ((real - (1 - self.label_smoothing)).square().mean() + fake.square().mean()) / 2
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
-        return (_wide(fake) - 1).square().mean() / 2
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return (_as_float32(fake) - 1).square().mean() / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +90,11 @@ class Wasserstein:
 
     uses_real: ClassVar[bool] = False
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
-        return _wide(fake).mean() - _wide(real).mean()
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return _as_float32(fake).mean() - _as_float32(real).mean()
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
-        return -_wide(fake).mean()
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ class Hinge:
 
     uses_real: ClassVar[bool] = False
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
-        return F.relu(1 - _wide(real)).mean() + F.relu(1 + _wide(fake)).mean()
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return F.relu(1 - _as_float32(real)).mean() + F.relu(1 + _as_float32(fake)).mean()
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
-        return -_wide(fake).mean()
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,52 +116,52 @@ class Relativistic:
 
     uses_real: ClassVar[bool] = True
 
-    def discriminator(self, real: Scores, fake: Scores) -> Scalar:
-        return F.softplus(_wide(fake) - _wide(real)).mean()
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return F.softplus(_as_float32(fake) - _as_float32(real)).mean()
 
-    def generator(self, real: Scores | None, fake: Scores) -> Scalar:
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
         assert real is not None, "the relativistic generator needs the real scores"
-        return F.softplus(_wide(real) - _wide(fake)).mean()
+        return F.softplus(_as_float32(real) - _as_float32(fake)).mean()
 
 
-PairName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
-SMOOTHED: dict[str, type[Minimax] | type[LeastSquares]] = {
+GanLossName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
+SMOOTHABLE_LOSSES: dict[str, type[Minimax] | type[LeastSquares]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
     "least-squares": LeastSquares,
 }
-PAIRS: dict[str, type[AdversarialPair]] = {
-    **SMOOTHED,
+GAN_LOSSES: dict[str, type[GanLoss]] = {
+    **SMOOTHABLE_LOSSES,
     "wasserstein": Wasserstein,
     "hinge": Hinge,
     "relativistic": Relativistic,
 }
 
 
-def adversarial_pair(name: str, *, label_smoothing: float = 0.0) -> AdversarialPair:
+def make_gan_loss(name: str, *, label_smoothing: float = 0.0) -> GanLoss:
     """The pair of this name, with one-sided label smoothing where it has targets to smooth.
 
     Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a pair that has no targets.
     """
-    if name not in PAIRS:
-        raise ValueError(f"no adversarial pair is called {name!r}; there are {', '.join(PAIRS)}")
+    if name not in GAN_LOSSES:
+        raise ValueError(f"no adversarial loss is called {name!r}; there are {', '.join(GAN_LOSSES)}")
     if not 0 <= label_smoothing < 0.5:
         raise ValueError(f"label_smoothing must lie in [0, 0.5), got {label_smoothing}")
-    if name in SMOOTHED:
-        return SMOOTHED[name](label_smoothing=label_smoothing)
+    if name in SMOOTHABLE_LOSSES:
+        return SMOOTHABLE_LOSSES[name](label_smoothing=label_smoothing)
     if label_smoothing:
-        raise ValueError(f"the {name} pair has no targets to smooth: label_smoothing must be 0, got {label_smoothing}")
-    return PAIRS[name]()
+        raise ValueError(f"the {name} loss has no targets to smooth: label_smoothing must be 0, got {label_smoothing}")
+    return GAN_LOSSES[name]()
 
 
 def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
     """The squared norm of each sample's gradient, over all its dimensions, with a graph behind it."""
     with torch.autocast(inputs.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(_wide(scores).sum(), inputs, create_graph=True)
-        return _wide(gradient).square().reshape(len(inputs), -1).sum(1)
+        (gradient,) = torch.autograd.grad(_as_float32(scores).sum(), inputs, create_graph=True)
+        return _as_float32(gradient).square().reshape(len(inputs), -1).sum(1)
 
 
-def gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
+def zero_centred_gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
     """The squared gradient norm of the scores at their inputs, mean over the batch: R1 on real samples, R2 on fake.
 
     Each score may depend on its own input alone. Mescheder et al. 2018, equation 9, without its gamma / 2.
@@ -169,80 +169,94 @@ def gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
     return _squared_gradient_norm(scores, inputs).mean()
 
 
-def interpolated_gradient_penalty(critic: Critic, real: Samples, *, fake: Samples, weight: Scores) -> Scalar:
+def wgan_gradient_penalty(score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Scores) -> Scalar:
     """The squared distance of the gradient's norm from 1, at weight * real + (1 - weight) * fake, mean over the batch.
 
     Weights come from U[0, 1], one a sample. WGAN-GP, Gulrajani et al. 2017, equation 3, without its lambda.
     """
     with torch.autocast(real.device.type, enabled=False):
-        weight = weight.to(_wide(real)).view(-1, *[1] * (real.ndim - 1))
-        mixed = torch.lerp(_wide(fake).detach(), _wide(real).detach(), weight).requires_grad_()
+        weight = weight.to(_as_float32(real)).view(-1, *[1] * (real.ndim - 1))
+        mixed = torch.lerp(_as_float32(fake).detach(), _as_float32(real).detach(), weight).requires_grad_()
         # A square root has no slope at 0, where a freshly initialised critic may well be.
-        norm = (_squared_gradient_norm(critic(mixed), mixed) + 1e-12).sqrt()
+        norm = (_squared_gradient_norm(score_function(mixed), mixed) + 1e-12).sqrt()
         return (norm - 1).square().mean()
 
 
-def finite_difference_penalty(critic: Critic, inputs: Samples, *, noise: Samples, sigma: float) -> Scalar:
+def finite_difference_penalty(
+    score_function: ScoreFunction, inputs: Samples, *, noise: Samples, sigma: float
+) -> Scalar:
     """An estimate of `gradient_penalty` from two forward passes, at sigma * noise to either side; noise is N(0, I).
 
     Unbiased for critics up to second degree, off by sigma^2 otherwise. The critic must be the same function in both
     passes: without dropout, with the same frames chosen.
     """
     with torch.autocast(inputs.device.type, enabled=False):
-        inputs = _wide(inputs)
+        inputs = _as_float32(inputs)
         step = sigma * noise.to(inputs)
-        return ((_wide(critic(inputs + step)) - _wide(critic(inputs - step))) / (2 * sigma)).square().mean()
+        return (
+            ((_as_float32(score_function(inputs + step)) - _as_float32(score_function(inputs - step))) / (2 * sigma))
+            .square()
+            .mean()
+        )
 
 
-def due(step: int, every: int) -> bool:
+def is_due(step: int, every: int) -> bool:
     """Whether something lazy happens at this step; it does at step 0."""
     return step % every == 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Penalties:
+class PenaltyConfig:
     """Gradient penalties of the discriminator, always in float32."""
 
     r1: float = 0.0
     """Gamma of R1: gamma / 2 times the squared gradient norm at real samples."""
     r2: float = 0.0
     """Gamma of R2: gamma / 2 times the squared gradient norm at generated samples."""
-    interpolated: float = 0.0
+    gradient_penalty: float = 0.0
     """Lambda of WGAN-GP: pulls the gradient norm between real and generated samples to 1."""
-    every: int = 1
+    lazy_every: int = 1
     """Penalise at every n-th discriminator update only, n times as strongly."""
-    sigma: float = 0.0
+    finite_difference_sigma: float = 0.0
     """Step of a finite difference that estimates R1 and R2 without second derivatives; 0 takes the exact gradient."""
 
     def __post_init__(self) -> None:
-        for name, least in {"r1": 0, "r2": 0, "interpolated": 0, "sigma": 0, "every": 1}.items():
+        for name, least in {
+            "r1": 0,
+            "r2": 0,
+            "gradient_penalty": 0,
+            "finite_difference_sigma": 0,
+            "lazy_every": 1,
+        }.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} of the penalties must be at least {least}, got {getattr(self, name)}")
 
-    def terms(self, critic: Critic, real: Samples, *, fake: Samples, step: int, draws: Draws) -> dict[str, Scalar]:
+    def compute_terms(
+        self, score_function: ScoreFunction, real: Samples, *, fake: Samples, step: int, rng: SampleRandom
+    ) -> dict[str, Scalar]:
         """The weighted penalties due at this step, by name; nothing is computed for those that are not."""
-        if not due(step, self.every):
+        if not is_due(step, self.lazy_every):
             return {}
         terms = {}
         if self.r1:
-            terms["r1"] = self.every * self.r1 / 2 * self._at(critic, real, draws)
+            terms["r1"] = self.lazy_every * self.r1 / 2 * self._squared_gradient_at(score_function, real, rng)
         if self.r2:
-            terms["r2"] = self.every * self.r2 / 2 * self._at(critic, fake, draws)
-        if self.interpolated:
-            weight = draws.uniform(len(real))
-            penalty = interpolated_gradient_penalty(critic, real, fake=fake, weight=weight)
-            terms["interpolated"] = self.every * self.interpolated * penalty
+            terms["r2"] = self.lazy_every * self.r2 / 2 * self._squared_gradient_at(score_function, fake, rng)
+        if self.gradient_penalty:
+            weight = rng.uniform(len(real))
+            penalty = wgan_gradient_penalty(score_function, real, fake=fake, weight=weight)
+            terms["interpolated"] = self.lazy_every * self.gradient_penalty * penalty
         return terms
 
-    def _at(self, critic: Critic, samples: Tensor, draws: Draws) -> Tensor:
+    def _squared_gradient_at(self, score_function: ScoreFunction, samples: Tensor, rng: SampleRandom) -> Tensor:
         """The squared gradient norm at these samples, exact or estimated."""
-        samples = _wide(samples.detach())
-        if self.sigma:
-            noise = draws.normal(*samples.shape)
-            return finite_difference_penalty(critic, samples, noise=noise, sigma=self.sigma)
+        samples = _as_float32(samples.detach())
+        if self.finite_difference_sigma:
+            noise = rng.normal(*samples.shape)
+            return finite_difference_penalty(score_function, samples, noise=noise, sigma=self.finite_difference_sigma)
         with torch.autocast(samples.device.type, enabled=False):
             samples = samples.clone().requires_grad_()
-            return gradient_penalty(critic(samples), samples)
+            return zero_centred_gradient_penalty(score_function(samples), samples)
 
 
 @torch.no_grad()
@@ -252,17 +266,17 @@ def clip_weights_(module: nn.Module, bound: float) -> None:
         parameter.clamp_(-bound, bound)
 
 
-def faded(start: float, progress: float) -> float:
+def linear_decay(start: float, progress: float) -> float:
     """A strength that falls linearly from its start at progress 0 to 0 at progress 1."""
     return start * min(max(1 - progress, 0.0), 1.0)
 
 
-def instance_noise(inputs: Samples, draws: Draws, *, std: float) -> Samples:
+def add_instance_noise(inputs: Samples, rng: SampleRandom, *, std: float) -> Samples:
     """The inputs with N(0, std^2) noise on top; with std 0 the inputs themselves, and nothing is drawn."""
-    return inputs + std * draws.normal(*inputs.shape).to(inputs) if std else inputs
+    return inputs + std * rng.normal(*inputs.shape).to(inputs) if std else inputs
 
 
 def kl_to_standard_normal(mean: Float[Tensor, "batch latent"], log_variance: Float[Tensor, "batch latent"]) -> Scalar:
     """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, summed over the latent, mean over the batch."""
-    mean, log_variance = _wide(mean), _wide(log_variance)
+    mean, log_variance = _as_float32(mean), _as_float32(log_variance)
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2

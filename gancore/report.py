@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
-PAPER = 255
+BACKGROUND_VALUE = 255
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ class Tracker(Protocol):
         """Lets nothing that was logged be lost."""
 
 
-class JsonLines:
+class JsonLinesTracker:
     """A tracker that appends one JSON object a line; numbers that are not finite are null, as JSON has none.
 
     Words are kept too.
@@ -52,21 +52,23 @@ class JsonLines:
         """Drops the lines of later steps, and any line that a kill left half-written."""
         if self.path.exists():
             *lines, _half = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
-            with replacing(self.path) as partial:
-                partial.write_text("".join(f"{line}\n" for line in lines if _is_until(step, line)), encoding="utf-8")
+            with atomic_write(self.path) as partial:
+                partial.write_text(
+                    "".join(f"{line}\n" for line in lines if _is_line_until(step, line)), encoding="utf-8"
+                )
 
     def close(self) -> None:
         """Every line is already in the file."""
 
 
-def _is_until(step: int, line: str) -> bool:
+def _is_line_until(step: int, line: str) -> bool:
     try:
         return json.loads(line)["step"] <= step
     except (ValueError, KeyError, TypeError):
         return False
 
 
-class TensorBoard:
+class TensorBoardTracker:
     """A tracker that writes TensorBoard events. Raises ValueError if TensorBoard is not installed."""
 
     def __init__(self, folder: Path):
@@ -90,7 +92,7 @@ class TensorBoard:
         self.writer.close()
 
 
-class Trackers:
+class TrackerGroup:
     """Several trackers as one."""
 
     def __init__(self, trackers: Sequence[Tracker]):
@@ -109,7 +111,7 @@ class Trackers:
             tracker.close()
 
 
-def sheet(
+def make_contact_sheet(
     rows: Sequence[UInt8[Tensor, "_time _channel _height _width"]] | UInt8[Tensor, "rows time channel height width"],
     *,
     labels: Sequence[str] | None = None,
@@ -120,7 +122,7 @@ def sheet(
     One or two channels show the first as grey, more than three the first three. Raises ValueError if there is nothing
     to show, frames differ in size or labels in number.
     """
-    clips = [_rgb(clip) for clip in rows]
+    clips = [_to_rgb(clip) for clip in rows]
     if not clips:
         raise ValueError("a sheet needs at least one row")
     if len(sizes := {clip.shape[2:] for clip in clips}) > 1:
@@ -128,45 +130,49 @@ def sheet(
     if labels is not None and len(labels) != len(clips):
         raise ValueError(f"{len(labels)} labels for {len(clips)} rows")
     longest = max(len(clip) for clip in clips)
-    strips = [_strip(clip, longest=longest, gap=gap) for clip in clips]
+    strips = [_join_frames(clip, longest=longest, gap=gap) for clip in clips]
     if labels is not None:
-        strips = _captioned(strips, labels, gap=gap)
-    return pad(torch.cat(strips, 1), (gap, 0, gap, 0), value=PAPER)
+        strips = _add_captions(strips, labels, gap=gap)
+    return pad(torch.cat(strips, 1), (gap, 0, gap, 0), value=BACKGROUND_VALUE)
 
 
-def _rgb(clip: UInt8[Tensor, "time channel height width"]) -> UInt8[Tensor, "time 3 height width"]:
+def _to_rgb(clip: UInt8[Tensor, "time channel height width"]) -> UInt8[Tensor, "time 3 height width"]:
     return clip[:, :3].cpu() if clip.shape[1] >= 3 else clip[:, :1].cpu().expand(-1, 3, -1, -1)
 
 
-def _strip(clip: UInt8[Tensor, "time 3 height width"], *, longest: int, gap: int) -> UInt8[Tensor, "3 _high _wide"]:
+def _join_frames(
+    clip: UInt8[Tensor, "time 3 height width"], *, longest: int, gap: int
+) -> UInt8[Tensor, "3 _high _wide"]:
     """The frames side by side with a gap after and below each, empty paper where a shorter clip has ended."""
-    frames = pad(clip, (0, gap, 0, gap, 0, 0, 0, longest - len(clip)), value=PAPER)
+    frames = pad(clip, (0, gap, 0, gap, 0, 0, 0, longest - len(clip)), value=BACKGROUND_VALUE)
     return rearrange(frames, "time channel height width -> channel height (time width)")
 
 
-def _captioned(strips: Sequence[Tensor], labels: Sequence[str], *, gap: int) -> list[Tensor]:
+def _add_captions(strips: Sequence[Tensor], labels: Sequence[str], *, gap: int) -> list[Tensor]:
     """The strips with their labels before them, made high enough to hold a line."""
-    boxes = [ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), label, font=_font()) for label in labels]
+    boxes = [ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), label, font=_load_font()) for label in labels]
     wide, high = (math.ceil(max(box[side] for box in boxes)) + gap for side in (2, 3))
     high = max(high, strips[0].shape[1])
     return [
-        torch.cat([_text(label, wide, high), pad(strip, (0, 0, 0, high - strip.shape[1]), value=PAPER)], 2)
+        torch.cat(
+            [_render_text(label, wide, high), pad(strip, (0, 0, 0, high - strip.shape[1]), value=BACKGROUND_VALUE)], 2
+        )
         for label, strip in zip(labels, strips, strict=True)
     ]
 
 
-def _text(label: str, wide: int, high: int) -> UInt8[Tensor, "3 high wide"]:
-    image = Image.new("RGB", (wide, high), (PAPER, PAPER, PAPER))
-    ImageDraw.Draw(image).text((0, 0), label, fill=(0, 0, 0), font=_font())
+def _render_text(label: str, wide: int, high: int) -> UInt8[Tensor, "3 high wide"]:
+    image = Image.new("RGB", (wide, high), (BACKGROUND_VALUE, BACKGROUND_VALUE, BACKGROUND_VALUE))
+    ImageDraw.Draw(image).text((0, 0), label, fill=(0, 0, 0), font=_load_font())
     return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(high, wide, 3).permute(2, 0, 1)
 
 
-def _font() -> Any:
+def _load_font() -> Any:
     return ImageFont.load_default()
 
 
 def save_png(image: UInt8[Tensor, "3 height width"], path: Path) -> None:
     """Writes the picture; an older file stays whole until the new one is."""
     pixels = image.cpu().permute(1, 2, 0).contiguous().numpy()
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         Image.fromarray(pixels).save(partial, format="PNG")

@@ -15,6 +15,15 @@ MAY_IMPORT = {
     "voxgan": {"gancore", "voxgan"},
     "tools": {"gancore", "vidgan", "voxgan"},
 }
+ORDER = {
+    "gancore": "benchmark training hub checkpoint features reporting metrics adversarial losses augment layers data rng "
+    "report media parsing config atomic",
+    "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
+    "commands config",
+    "voxgan": "benchmark evaluation export build validation objective augment data networks rendering files mesh "
+    "metrics commands config",
+}
+"""Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".json", ""}
 MODULES = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"]
@@ -33,6 +42,18 @@ def imported(source: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add("." if node.level else (node.module or "").partition(".")[0])
     return names
+
+
+def modules(source: Path) -> set[tuple[str, str]]:
+    """(package, file or folder of it) for everything that a file imports from our packages."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package, _, inside = node.module.partition(".")
+            if package in ORDER:
+                names = [inside.partition(".")[0]] if inside else [alias.name for alias in node.names]
+                found |= {(package, name) for name in names}
+    return found
 
 
 def ours() -> list[Path]:
@@ -59,6 +80,16 @@ def test_imports_go_from_tools_to_halves_to_core_to_libraries(source):
     folder = source.relative_to(ROOT).parts[0]
     forbidden = {"gancore", "vidgan", "voxgan", "tools", "tests", "."} - MAY_IMPORT.get(folder, set(PACKAGES))
     assert not imported(source) & forbidden
+
+
+@pytest.mark.parametrize("source", [path for path in MODULES if path.stem != "__init__"], ids=named)
+def test_imports_inside_a_package_go_one_way(source):
+    package, unit = source.relative_to(ROOT).with_suffix("").parts[:2]
+    if package not in ORDER:
+        return
+    order = ORDER[package].split()
+    below = order[order.index(unit) :]
+    assert {name for owner, name in modules(source) if owner == package} <= set(below)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=named)

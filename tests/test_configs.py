@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancore.layers import weight_layers
-from gancore.parsing import parse, save, to_dict
-from vidgan.config import VideoConfig, build_discriminator, clip_shape
+from gancore.layers import iter_weight_layers
+from gancore.parsing import parse_config, save_config, to_dict
+from vidgan.config import VideoConfig, build_clip_shape, build_discriminator
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from voxgan.config import VoxelConfig, voxel_shape
+from voxgan.config import VoxelConfig, build_shape
 from voxgan.config import build_discriminator as build_voxel_discriminator
 from voxgan.config import build_generator as build_voxel_generator
-from voxgan.networks.encoder import EncoderConfig
+from voxgan.networks.encoder import VoxelEncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
@@ -61,7 +61,7 @@ PAPER_TRAIN = {
 
 
 def read(name: str) -> VideoConfig:
-    return parse(VideoConfig, ["--config", str(ROOT / "configs" / "video" / f"{name}.yaml")])
+    return parse_config(VideoConfig, ["--config", str(ROOT / "configs" / "video" / f"{name}.yaml")])
 
 
 def picked(section: object, keys: dict[str, object]) -> dict[str, object]:
@@ -69,7 +69,7 @@ def picked(section: object, keys: dict[str, object]) -> dict[str, object]:
 
 
 def read_voxels(name: str) -> VoxelConfig:
-    return parse(VoxelConfig, ["--config", str(ROOT / "configs" / "voxels" / f"{name}.yaml")])
+    return parse_config(VoxelConfig, ["--config", str(ROOT / "configs" / "voxels" / f"{name}.yaml")])
 
 
 def test_there_are_recipes():
@@ -82,14 +82,16 @@ def test_there_are_recipes():
 def test_a_recipe_can_be_read_and_built(path):
     config = read(path.stem)
     with torch.device("meta"):
-        shape = clip_shape(config.data, classes=CLASSES.get(path.stem, 2) if config.data.labels else 0)
+        shape = build_clip_shape(
+            config.data, num_classes=CLASSES.get(path.stem, 2) if config.data.class_conditional else 0
+        )
         # Without the power iterations by which spectral norm starts, which take seconds even on nothing.
-        generator = (FramePredictor if shape.context else VideoGenerator)(config.generator, shape)
+        generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
         judge = replace(config.discriminator, spectral_norm=False)
-        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=shape.classes)
-    assert list(weight_layers(generator))
-    assert list(weight_layers(discriminator))
-    assert config.train.batch % config.train.accumulate == 0
+        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=shape.num_classes)
+    assert list(iter_weight_layers(generator))
+    assert list(iter_weight_layers(discriminator))
+    assert config.train.batch % config.train.gradient_accumulation_steps == 0
 
 
 @pytest.mark.parametrize("path", VOXELS, ids=lambda path: path.stem)
@@ -97,10 +99,10 @@ def test_a_voxel_recipe_can_be_read_and_built(path):
     config = read_voxels(path.stem)
     side = 64 if path.stem.endswith("64") else 32
     with torch.device("meta"):
-        shape = voxel_shape(config, side=side, classes=("chair", "table"))
-        assert list(weight_layers(build_voxel_generator(config, shape)))
-        assert list(weight_layers(build_voxel_discriminator(config, shape)))
-    assert config.train.batch % config.train.accumulate == 0
+        shape = build_shape(config, side=side, classes=("chair", "table"))
+        assert list(iter_weight_layers(build_voxel_generator(config, shape)))
+        assert list(iter_weight_layers(build_voxel_discriminator(config, shape)))
+    assert config.train.batch % config.train.gradient_accumulation_steps == 0
 
 
 @pytest.mark.parametrize("path", [*VIDEO, *VOXELS], ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -116,8 +118,8 @@ def test_a_recipe_begins_with_a_lab_note_that_has_a_command_with_its_name(path):
 def test_a_recipe_comes_back_from_what_a_run_writes_down(path, tmp_path):
     config = (read if path in VIDEO else read_voxels)(path.stem)
     written = tmp_path / "config.json"
-    save(config, written)
-    assert parse(type(config), ["--config", str(written)]) == config
+    save_config(config, written)
+    assert parse_config(type(config), ["--config", str(written)]) == config
 
 
 def test_the_voxel_presets_of_the_paper_have_its_settings():
@@ -126,13 +128,24 @@ def test_the_voxel_presets_of_the_paper_have_its_settings():
         config = read_voxels(name)
         rates = config.train.generator_lr, config.train.discriminator_lr, config.train.beta1, config.train.batch
         assert rates == (2.5e-3, 1e-5, 0.5, 100)
-        assert (config.objective.pair, config.objective.gate) == ("minimax", 0.8)
-        assert (config.generator.latent, config.generator.channels, config.generator.norm) == (200, 64, "batch")
-        assert (config.discriminator.channels, config.discriminator.norm) == (64, "batch")
+        assert (config.objective.loss, config.objective.discriminator_accuracy_gate) == ("minimax", 0.8)
+        assert (config.generator.latent_dim, config.generator.base_channels, config.generator.norm) == (
+            200,
+            64,
+            "batch",
+        )
+        assert (config.discriminator.base_channels, config.discriminator.norm) == (64, "batch")
         assert not any((config.objective.penalties.r1, config.objective.penalties.r2))
-    assert read_voxels("paper_gan_64").generator.prior == "uniform"
+    assert read_voxels("paper_gan_64").generator.latent_prior == "uniform"
     game = read_voxels("paper_64").objective
-    assert (game.order, game.kl, game.norm, game.mean_bce, game.sum_bce, game.soft_iou) == (
+    assert (
+        game.update_order,
+        game.kl_weight,
+        game.l2_weight,
+        game.mean_bce_weight,
+        game.sum_bce_weight,
+        game.soft_iou_weight,
+    ) == (
         "three-step",
         5,
         1e-4,
@@ -140,14 +153,14 @@ def test_the_voxel_presets_of_the_paper_have_its_settings():
         0,
         0,
     )
-    assert read_voxels("paper_64").encoder == EncoderConfig(kind="paper", size=256, mask=False)
+    assert read_voxels("paper_64").encoder == VoxelEncoderConfig(kind="paper", size=256, mask=False)
 
 
 def test_the_wasserstein_preset_has_the_settings_of_its_paper():
     """Gulrajani et al. 2017, algorithm 1, at the rates of Smith and Meger 2017."""
     config = read_voxels("wgan_gp_32")
-    assert (config.objective.pair, config.objective.penalties.interpolated) == ("wasserstein", 10)
-    assert (config.train.discriminator_updates, config.discriminator.norm) == (5, "none")
+    assert (config.objective.loss, config.objective.penalties.gradient_penalty) == ("wasserstein", 10)
+    assert (config.train.discriminator_steps, config.discriminator.norm) == (5, "none")
     train = config.train
     assert (train.generator_lr, train.discriminator_lr, train.beta1, train.beta2) == (1e-4, 1e-4, 0.5, 0.9)
 
@@ -158,7 +171,7 @@ def test_the_paper_preset_has_the_settings_of_the_paper(name):
     assert picked(config.generator, PAPER_GENERATOR) == PAPER_GENERATOR
     assert picked(config.discriminator, PAPER_DISCRIMINATOR) == PAPER_DISCRIMINATOR
     assert picked(config.train, PAPER_TRAIN) == PAPER_TRAIN
-    assert config.generator.channels == config.discriminator.channels == 128
+    assert config.generator.base_channels == config.discriminator.base_channels == 128
     game = to_dict(config.objective)
     assert (game["pair"], game["adversarial"], game["ramp"], game["reconstruction"]) == ("hinge", 1.0, 0.0, 0.0)
     assert (game["penalties"]["r1"], game["penalties"]["r2"], game["penalties"]["interpolated"]) == (0.0, 0.0, 0.0)
@@ -166,18 +179,18 @@ def test_the_paper_preset_has_the_settings_of_the_paper(name):
 
 
 def test_the_paper_predictor_stacks_its_context_and_the_full_size_model_makes_256_pixels_in_48_frames():
-    assert read("paper_64_fp").generator.context == "stack"
+    assert read("paper_64_fp").generator.context_encoder == "stack"
     full = read("dvdgan_256x48")
-    assert (full.data.height, full.data.width, full.data.frames, full.data.stride) == (256, 256, 48, 2)
-    assert full.generator.stride * 4 == 256
-    assert full.generator.segment > 0
+    assert (full.data.height, full.data.width, full.data.clip_frames, full.data.stride) == (256, 256, 48, 2)
+    assert full.generator.spatial_stride * 4 == 256
+    assert full.generator.segment_steps > 0
 
 
 def test_trivd_differs_from_the_paper_preset_in_its_unit_and_its_split_alone():
     paper, trivd = read("paper_64_fp"), read("trivd_64_fp")
-    moved = replace(paper.generator, unit="tsru-p")
+    moved = replace(paper.generator, recurrent_unit="tsru-p")
     assert trivd == replace(
-        paper, run=trivd.run, generator=moved, discriminator=replace(paper.discriminator, split="trivd")
+        paper, run=trivd.run, generator=moved, discriminator=replace(paper.discriminator, variant="trivd")
     )
 
 
@@ -187,10 +200,10 @@ def test_published_sizes_stay_what_the_lab_notes_say():
     for name, sizes in expected.items():
         config = read(name)
         with torch.device("meta"):
-            shape = clip_shape(config.data, classes=CLASSES.get(name, 0))
-            generator = (FramePredictor if shape.context else VideoGenerator)(config.generator, shape)
+            shape = build_clip_shape(config.data, num_classes=CLASSES.get(name, 0))
+            generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
             plain = replace(config, discriminator=replace(config.discriminator, spectral_norm=False))
-            discriminator = build_discriminator(plain, classes=shape.classes)
+            discriminator = build_discriminator(plain, classes=shape.num_classes)
         counts = (sum(p.numel() for p in model.parameters()) for model in (generator, discriminator))
         assert tuple(round(count / 1e6) for count in counts) == sizes
         assert f"{sizes[0]} M parameters in the generator" in (ROOT / "configs/video" / f"{name}.yaml").read_text()

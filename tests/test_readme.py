@@ -22,8 +22,8 @@ import trimesh
 from accelerate.state import AcceleratorState
 from PIL import Image
 
-from gancore.data import held_out
-from gancore.features.weights import KNOWN
+from gancore.data import is_held_out
+from gancore.features.weights import PUBLISHED_WEIGHTS
 from vidgan.files.video import write_clip
 from voxgan.data.layouts import assign_split
 from voxgan.data.sources import Source
@@ -32,15 +32,15 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
 SMALL = {
-    "tools/train_video.py": "--data.height 32 --data.width 32 --data.workers 0 --generator.channels 4 "
-    "--discriminator.channels 4 --discriminator.frames 2 --train.steps 2 --train.batch 2 --train.accumulate 1 "
+    "tools/train_video.py": "--data.height 32 --data.width 32 --data.workers 0 --generator.base_channels 4 "
+    "--discriminator.base_channels 4 --discriminator.spatial_frames 2 --train.steps 2 --train.batch 2 --train.gradient_accumulation_steps 1 "
     "--train.preview_every 2 --train.cpu",
     "tools/predict_video.py": "--size 32x32 --cpu",
     "tools/generate_video.py": "--cpu",
     "tools/evaluate_video.py": "--limit 2 --networks colours --cpu",
     "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
-    "tools/train_voxels.py": "--encoder.size 32 --encoder.channels 4 --generator.channels 2 --discriminator.channels 2 "
-    "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.average 0.5 --train.preview_every 20 "
+    "tools/train_voxels.py": "--encoder.size 32 --encoder.base_channels 4 --generator.base_channels 2 --discriminator.base_channels 2 "
+    "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.ema_decay 0.5 --train.preview_every 20 "
     "--train.cpu",
     "tools/export_mesh.py": "--threshold 0.05 --cpu",
     "tools/evaluate_voxels.py": "--samples 4 --renders 0 --cpu",
@@ -111,7 +111,7 @@ def noise() -> torch.Tensor:
 def names_of_both_parts(pattern: str) -> list[str]:
     """A name that a tenth for testing leaves for training, and one that it holds out."""
     names = [pattern.format(number) for number in range(1, 100)]
-    return [next(name for name in names if held_out(name, 0.1) is part) for part in (False, True)]
+    return [next(name for name in names if is_held_out(name, 0.1) is part) for part in (False, True)]
 
 
 def names_of_all_parts(pattern: str) -> list[str]:
@@ -131,7 +131,7 @@ def check(command: str) -> None:
             rules = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
             assert set(targets) <= set(rules), f"{command}: the Makefile knows {rules}"
         case ["python", "tools/fetch_weights.py", *names]:
-            assert set(names) <= set(KNOWN), "nothing of that name can be fetched"
+            assert set(names) <= set(PUBLISHED_WEIGHTS), "nothing of that name can be fetched"
         case ["git", "clone", address]:
             assert address.startswith("https://")
         case ["cd", _] | ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:

@@ -18,7 +18,7 @@ from vidgan.files.video import read_clip, write_clip
 ROOT = Path(__file__).resolve().parents[1]
 TINY = f"--config={ROOT / 'configs' / 'video' / 'tiny.yaml'}"
 PEDESTRIANS = str(files("vidgan") / "assets" / "pedestrians.mp4")
-SMALL = ["--data.height=16", "--data.width=16", "--generator.multipliers=4,2", "--train.cpu", "--train.batch=2"]
+SMALL = ["--data.height=16", "--data.width=16", "--generator.channel_multipliers=4,2", "--train.cpu", "--train.batch=2"]
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +37,19 @@ def synthesis(tmp_path_factory):
         for name in ("seen", "unseen"):
             frames = torch.randint(256, (8, 1, 16, 16), dtype=torch.uint8)
             write_clip(folder / "videos" / label / f"{name}.gif", frames, rate=10)
-    flags = ["--data.source", folder / "videos", "--data.labels", "--data.context=0", "--data.frames=4"]
-    flags += ["--data.held_out_names=unseen", "--generator.output=frames", "--train.steps=2", "--train.preview_every=0"]
+    flags = [
+        "--data.path",
+        folder / "videos",
+        "--data.class_conditional",
+        "--data.context_frames=0",
+        "--data.clip_frames=4",
+    ]
+    flags += [
+        "--data.holdout_prefixes=unseen",
+        "--generator.output=frames",
+        "--train.steps=2",
+        "--train.preview_every=0",
+    ]
     assert called("train_video", TINY, *SMALL, *flags, f"--run={folder / 'run'}") == 0
     return folder / "run"
 
@@ -114,7 +125,7 @@ def test_an_older_file_gives_way_to_its_whole_successor(run, use):
 
 
 def test_an_evaluation_takes_the_data_of_the_run_and_writes_a_report(run, use):
-    flags = ["--clips=3", "--samples=2", "--data.frames=6", "--out=new/report"]
+    flags = ["--clips=3", "--samples=2", "--data.clip_frames=6", "--out=new/report"]
     said = use("evaluate_video", "--model", run / "generator", *flags)
     assert said.code == 0
     assert said.out.startswith("moving-mnist, held out: 3 clips of 32x32, 4 -> 2 frames, 2 samples, seed 0")
@@ -248,24 +259,24 @@ MISTAKES = {
     "an unknown flag": ([*PREDICT, "--sample=3"], "unknown key --sample; did you mean --samples"),
     "a wrong type": ([*PREDICT, "--samples=three"], "samples should be int, not three"),
     "a wrong size": ([*PREDICT, "--size=big"], "size should be HEIGHTxWIDTH or trained, not big"),
-    "nothing to train on": ([*TRAIN, "--data.source={bad}/empty"], "no video.* in .*empty"),
-    "no such source": ([*TRAIN, "--data.source={bad}/none"], "no such file or folder: .*none"),
+    "nothing to train on": ([*TRAIN, "--data.path={bad}/empty"], "no video.* in .*empty"),
+    "no such source": ([*TRAIN, "--data.path={bad}/none"], "no such file or folder: .*none"),
     "texts to train on": (
-        [*TRAIN, "--data.source={bad}/texts", "--data.held_out=0"],
+        [*TRAIN, "--data.path={bad}/texts", "--data.holdout_fraction=0"],
         "no training clip.*1 videos found",
     ),
     "sixteen of three": (
-        [*TRAIN, "--data.source={bad}/short", "--data.frames=16", "--data.held_out=0"],
+        [*TRAIN, "--data.path={bad}/short", "--data.clip_frames=16", "--data.holdout_fraction=0"],
         r"no training clip of 16 frames.*short\.mp4 has 3 frames",
     ),
     "no such config": ([*TRAIN, "--config={bad}/none.yaml"], "none.yaml: No such file or directory"),
     "a typo": ([*TRAIN, "--config={bad}/typo.yaml"], "typo.yaml: unknown key train.stepz; did you mean train.steps"),
     "a wrong type in a file": ([*TRAIN, "--config={bad}/type.yaml"], "type.yaml: train.steps should be int, not many"),
     "a key twice": ([*TRAIN, "--config={bad}/twice.yaml"], "twice.yaml, line 1: run stands there twice"),
-    "an impossible pair": ([*TRAIN, "--data.context=8"], "data.context must lie in"),
+    "an impossible pair": ([*TRAIN, "--data.context_frames=8"], "data.context_frames must lie in"),
     "a run below a file": ([*TRAIN, "--run={bad}/text.mp4/run"], "text.mp4/run: Not a directory"),
     "another generator": (
-        [*TRAIN, "--run={run}", "--generator.channels=8", "--train.steps=30"],
+        [*TRAIN, "--run={run}", "--generator.base_channels=8", "--train.steps=30"],
         r"the generator of .*checkpoint-00000020 is of another architecture",
     ),
     "no model to measure": (["evaluate_video", "--model={bad}/none"], "none is neither a folder with a model"),

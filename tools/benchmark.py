@@ -8,11 +8,11 @@ from typing import Literal
 
 import torch
 
-from gancore.benchmark import Contest, contest_report, in_own_process, report
-from gancore.parsing import parse, user_errors
-from vidgan.benchmark import reading, reading_report, speed
+from gancore.benchmark import Comparison, format_comparison_table, format_throughput_table, run_in_subprocess
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.benchmark import format_reading_time, measure_reading_time, measure_throughput
 from vidgan.config import VideoConfig
-from vidgan.data.dataset import DataConfig
+from vidgan.data.dataset import VideoDataConfig
 from vidgan.evaluation import benchmark as clips
 from voxgan import benchmark as voxels
 from voxgan.config import VoxelConfig
@@ -26,7 +26,7 @@ VIDEO = {
     "modern": [],
     "paper": [f"--config={CONFIGS / 'paper_64_fp.yaml'}", "--train.batch=2"],
 }
-NARROW = ["--generator.channels=16", "--discriminator.channels=16"]
+NARROW = ["--generator.base_channels=16", "--discriminator.base_channels=16"]
 """What makes the paper's 821 million parameters bearable on a CPU."""
 VOXELS = {"modern-32": (32, ["--train.batch=16"]), "modern-64": (64, ["--train.batch=4"])}
 """Side, and what differs from the defaults."""
@@ -61,47 +61,47 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     speeds = {}
     for preset in config.presets or VIDEO:
         narrow = NARROW if on_cpu and preset == "paper" else []
-        video = parse(VideoConfig, [*VIDEO[preset], *SIZE, *narrow, f"--train.cpu={str(on_cpu).lower()}"])
-        future = video.data.frames - video.data.context
-        name = f"{preset}, width {video.generator.channels}, {video.data.context} -> {future} frames"
-        speeds[name] = in_own_process(speed, video, repeats=config.repeats)
-    print(report(speeds, item="clip", inference="prediction"))
+        video = parse_config(VideoConfig, [*VIDEO[preset], *SIZE, *narrow, f"--train.cpu={str(on_cpu).lower()}"])
+        future = video.data.clip_frames - video.data.context_frames
+        name = f"{preset}, width {video.generator.base_channels}, {video.data.context_frames} -> {future} frames"
+        speeds[name] = run_in_subprocess(measure_throughput, video, repeats=config.repeats)
+    print(format_throughput_table(speeds, item="clip", inference="prediction"))
     with as_file(files("vidgan") / "assets" / "pedestrians.mp4") as film:
-        data = DataConfig(source=str(film), frames=16, context=0, held_out=1.0)
-        read = reading(str(film), data, repeats=config.repeats)
+        data = VideoDataConfig(path=str(film), clip_frames=16, context_frames=0, holdout_fraction=1.0)
+        read = measure_reading_time(str(film), data, repeats=config.repeats)
     print()
-    print(reading_report(read, "16 frames of 64x64 from a 320x240 H.264 film"))
+    print(format_reading_time(read, "16 frames of 64x64 from a 320x240 H.264 film"))
 
 
 def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     speeds = {}
     for preset in config.presets or VOXELS:
         side, flags = VOXELS[preset]
-        run = parse(VoxelConfig, [*flags, f"--train.cpu={str(on_cpu).lower()}"])
-        speeds[preset] = in_own_process(voxels.speed, run, side=side, repeats=config.repeats)
-    print(report(speeds, item="shape", inference="making objects"), flush=True)
-    print("\n" + voxels.preparing_report(sides=(32, 64), repeats=config.repeats), flush=True)
-    print("\n" + voxels.meshing_report(sides=(32, 64, 128), repeats=config.repeats))
+        run = parse_config(VoxelConfig, [*flags, f"--train.cpu={str(on_cpu).lower()}"])
+        speeds[preset] = run_in_subprocess(voxels.measure_throughput, run, side=side, repeats=config.repeats)
+    print(format_throughput_table(speeds, item="shape", inference="making objects"), flush=True)
+    print("\n" + voxels.report_preparation(sides=(32, 64), repeats=config.repeats), flush=True)
+    print("\n" + voxels.report_meshing(sides=(32, 64, 128), repeats=config.repeats))
 
 
 def measure_metrics(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     del on_cpu  # evaluation is timed where it runs everywhere
     clip = f"{clips.FRAMES} frames of {clips.SIDE}x{clips.SIDE}"
-    tables: list[tuple[str, Mapping[str, Contest]]] = [
-        (f"100 clips of {clip}", clips.frame_contests()),
-        (f"100 clips of {clip}, in networks", dict(clips.network_contests())),
-        (f"100 clips, by {clips.WIDTH} features of {clips.ROWS} + {clips.ROWS}", clips.set_contests()),
-        (f"100 shapes of {shapes.SIDE}^3 voxels", shapes.voxel_contests()),
-        ("100 surfaces", shapes.surface_contests()),
-        (f"100 shapes, of sets of {shapes.SET} + {shapes.SET}", shapes.set_contests()),
+    tables: list[tuple[str, Mapping[str, Comparison]]] = [
+        (f"100 clips of {clip}", clips.compare_frame_metrics()),
+        (f"100 clips of {clip}, in networks", dict(clips.compare_networks())),
+        (f"100 clips, by {clips.WIDTH} features of {clips.ROWS} + {clips.ROWS}", clips.compare_set_metrics()),
+        (f"100 shapes of {shapes.SIDE}^3 voxels", shapes.voxel_comparisons()),
+        ("100 surfaces", shapes.surface_comparisons()),
+        (f"100 shapes, of sets of {shapes.SET} + {shapes.SET}", shapes.set_comparisons()),
     ]
     for title, contests in tables:
-        print(contest_report(title, contests, repeats=config.repeats) + "\n", flush=True)
+        print(format_comparison_table(title, contests, repeats=config.repeats) + "\n", flush=True)
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(BenchmarkConfig, positional=["subject"])
+    config = parse_config(BenchmarkConfig, positional=["subject"])
     on_cpu = config.cpu or not torch.cuda.is_available()
     where = "CPU" if on_cpu else torch.cuda.get_device_name()
     print(f"torch {torch.__version__}, {where}, CPU threads: {torch.get_num_threads()}\n", flush=True)

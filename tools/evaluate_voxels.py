@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from gancore.parsing import parse, user_errors
+from gancore.parsing import parse_config, report_user_errors
 from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation.report import summary, write
+from voxgan.evaluation.report import format_summary, write_report
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(EvaluateConfig)
-    for folder in filter(None, (config.out, str(Path(config.rate).parent))):
+    config = parse_config(EvaluateConfig)
+    for folder in filter(None, (config.out, str(Path(config.rating_page).parent))):
         Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
     done = evaluate(config)
-    written = write(done, config)  # before anything is printed, which a closed pipe would cut short
-    print(summary(done.report))
+    written = write_report(done, config)  # before anything is printed, which a closed pipe would cut short
+    print(format_summary(done.report))
     for path in written:
         print(path)
 

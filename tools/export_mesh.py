@@ -1,14 +1,14 @@
 """Turn pictures into meshes: python tools/export_mesh.py chair.png --model runs/NAME/generator --out chair.glb."""
 
-from gancore.parsing import parse, user_errors
-from voxgan.export import ExportConfig, export, summary
+from gancore.parsing import parse_config, report_user_errors
+from voxgan.export import ExportConfig, describe_export, export_meshes
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(ExportConfig, positional=["images"])
-    for exported in export(config):
-        print(summary(exported, size_mm=config.size_mm))
+    config = parse_config(ExportConfig, positional=["images"])
+    for exported in export_meshes(config):
+        print(describe_export(exported, size_mm=config.size_mm))
 
 
 if __name__ == "__main__":

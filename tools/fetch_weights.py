@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancore.features.weights import KNOWN, fetch, known
-from gancore.parsing import parse, user_errors
+from gancore.features.weights import PUBLISHED_WEIGHTS, fetch_weights, look_up_weights
+from gancore.parsing import parse_config, report_user_errors
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,20 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         if not self.names:
-            raise ValueError(f"name the weights to get: {', '.join(KNOWN)}")
+            raise ValueError(f"name the weights to get: {', '.join(PUBLISHED_WEIGHTS)}")
         for name in self.names:
-            known(name)
+            look_up_weights(name)
         if self.file and len(self.names) > 1:
             raise ValueError("file is that of one name")
         if self.file and not Path(self.file).is_file():
             raise FileNotFoundError(f"no such file: {self.file}")
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(FetchConfig, positional=["names"])
+    config = parse_config(FetchConfig, positional=["names"])
     for name in config.names:
-        print(f"{name}: {fetch(name, config.file)} ({KNOWN[name].licence})")
+        print(f"{name}: {fetch_weights(name, config.file)} ({PUBLISHED_WEIGHTS[name].licence})")
 
 
 if __name__ == "__main__":

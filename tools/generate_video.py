@@ -1,14 +1,14 @@
 """Make clips from noise: python tools/generate_video.py --model runs/NAME/generator --out samples.mp4."""
 
-from gancore.parsing import parse, user_errors
-from vidgan.generate import GenerateConfig, generate, write
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.generate import GenerateConfig, generate, write_samples
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(GenerateConfig)
+    config = parse_config(GenerateConfig)
     clips = generate(config)
-    write(clips, config)
+    write_samples(clips, config)
     print(f"{len(clips)} clips of {clips.shape[1]} frames: {config.out}")
 
 

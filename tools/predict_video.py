@@ -1,16 +1,16 @@
 """Predict how a clip goes on: python tools/predict_video.py clip.mp4 --model runs/NAME/generator --out future.mp4."""
 
-from gancore.parsing import parse, user_errors
-from vidgan.predict import PredictConfig, comparison, predict, write
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.predict import PredictConfig, format_comparison, predict, write_prediction
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(PredictConfig, positional=["clip"])
+    config = parse_config(PredictConfig, positional=["clip"])
     prediction = predict(config)
-    write(prediction, config.out)
+    write_prediction(prediction, config.out)
     if config.compare:
-        print(comparison(prediction))
+        print(format_comparison(prediction))
     samples, steps = prediction.futures.shape[:2]
     print(f"{steps} frames, {samples} {'future' if samples == 1 else 'futures'}: {config.out}")
 

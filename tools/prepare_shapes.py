@@ -1,13 +1,13 @@
 """Prepare a data set of objects: python tools/prepare_shapes.py FOLDER --out DATASET."""
 
-from gancore.parsing import parse, user_errors
-from voxgan.data.prepare import PrepareConfig, prepare
+from gancore.parsing import parse_config, report_user_errors
+from voxgan.data.prepare import PrepareConfig, prepare_dataset
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(PrepareConfig, positional=["folder"])
-    print(f"{prepare(config)}: {config.out}")
+    config = parse_config(PrepareConfig, positional=["folder"])
+    print(f"{prepare_dataset(config)}: {config.out}")
 
 
 if __name__ == "__main__":

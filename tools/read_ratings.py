@@ -2,16 +2,16 @@
 
 from dataclasses import asdict
 
-from gancore.parsing import parse, user_errors
-from gancore.reporting.preference import RatingsConfig, read_ratings, summary
+from gancore.parsing import parse_config, report_user_errors
+from gancore.reporting.preference import RatingsConfig, format_preferences, read_ratings
 from gancore.reporting.provenance import write_json
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(RatingsConfig, positional=["answers"])
+    config = parse_config(RatingsConfig, positional=["answers"])
     preferences = read_ratings(config.answers, key=config.key)
-    print(summary(preferences))
+    print(format_preferences(preferences))
     if config.out:
         write_json({"preferences": [asdict(preference) for preference in preferences]}, config.out)
 

@@ -1,22 +1,22 @@
-"""Train a video GAN: accelerate launch tools/train_video.py --config configs/video/folder_64.yaml --data.source DIR."""
+"""Train a video GAN: accelerate launch tools/train_video.py --config configs/video/folder_64.yaml --data.path DIR."""
 
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from gancore.parsing import parse, user_errors
-from gancore.training.launch import accelerator, finish
-from gancore.training.trainer import Trainer, conduct
+from gancore.parsing import parse_config, report_user_errors
+from gancore.training.launch import create_accelerator, end_processes
+from gancore.training.trainer import Trainer, train_run
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.data.dataset import collate, open_dataset
-from vidgan.validation import Evaluation, Preview
+from vidgan.validation import VideoEvaluation, VideoPreview
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(VideoConfig)
-    processes = accelerator(config.train)
+    config = parse_config(VideoConfig)
+    processes = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
     train_set = open_dataset(config.data, train=True)
     held_out = open_dataset(config.data, train=False)
@@ -29,15 +29,15 @@ def main() -> None:
         discriminator=build_discriminator(config, classes=len(train_set.classes)),
         objective=config.objective,
         dataset=train_set,
-        collate=partial(collate, context=config.data.context),
+        collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
-        preview=Preview(dataset=held_out, context=config.data.context),
-        evaluation=Evaluation(dataset=held_out, context=config.data.context),
+        preview=VideoPreview(dataset=held_out, context_frames=config.data.context_frames),
+        evaluator=VideoEvaluation(dataset=held_out, context_frames=config.data.context_frames),
         accelerator=processes,
     )
-    processes.print(conduct(trainer, config))
-    finish(processes)
+    processes.print(train_run(trainer, config))
+    end_processes(processes)
 
 
 if __name__ == "__main__":

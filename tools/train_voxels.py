@@ -4,22 +4,22 @@ from pathlib import Path
 
 import torch
 
-from gancore.parsing import parse, user_errors
-from gancore.training.launch import accelerator, finish
-from gancore.training.trainer import Trainer, conduct
-from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
-from voxgan.data.dataset import VoxelDataset, collate, held_out
-from voxgan.validation import Evaluation, Preview
+from gancore.parsing import parse_config, report_user_errors
+from gancore.training.launch import create_accelerator, end_processes
+from gancore.training.trainer import Trainer, train_run
+from voxgan.config import VoxelConfig, build_discriminator, build_generator, build_shape
+from voxgan.data.dataset import VoxelDataset, collate, open_held_out
+from voxgan.validation import VoxelPreview, VoxelValidation
 
 
-@user_errors
+@report_user_errors
 def main() -> None:
-    config = parse(VoxelConfig)
-    processes = accelerator(config.train)
+    config = parse_config(VoxelConfig)
+    processes = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
     train_set = VoxelDataset(config.data, config.encoder, split="train")
-    unseen = held_out(config.data, config.encoder)
-    shape = voxel_shape(config, side=train_set.side, classes=train_set.classes)
+    unseen = open_held_out(config.data, config.encoder)
+    shape = build_shape(config, side=train_set.side, classes=train_set.classes)
     run = Path(config.run)
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(
@@ -32,12 +32,12 @@ def main() -> None:
         collate=collate,
         workers=config.data.workers,
         held_out=unseen,
-        preview=Preview(dataset=unseen),
-        evaluation=Evaluation(dataset=unseen, pictures=config.encoder.kind != "none") if unseen else None,
+        preview=VoxelPreview(dataset=unseen),
+        evaluator=VoxelValidation(dataset=unseen, from_images=config.encoder.kind != "none") if unseen else None,
         accelerator=processes,
     )
-    processes.print(conduct(trainer, config))
-    finish(processes)
+    processes.print(train_run(trainer, config))
+    end_processes(processes)
 
 
 if __name__ == "__main__":

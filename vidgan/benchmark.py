@@ -10,27 +10,35 @@ from typing import cast
 import av
 import torch
 
-from gancore.benchmark import Cost, Speed, cost, matmul_rate, seconds, size_of, training_cost
-from gancore.data import Draws, Sample
-from gancore.layers import without_spectral_norm
-from gancore.reporting.tables import table
-from gancore.training.launch import accelerator
+from gancore.benchmark import (
+    Cost,
+    Throughput,
+    count_parameters,
+    measure_cost,
+    measure_matmul_rate,
+    measure_seconds,
+    measure_training_cost,
+)
+from gancore.data import Sample, SampleRandom
+from gancore.layers import fold_spectral_norm
+from gancore.reporting.tables import format_table
+from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Objective, Trainer
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.data.dataset import Clips, DataConfig, collate, open_dataset
-from vidgan.files.video import open_footage
-from vidgan.objective import Generator, imagine
+from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate, open_dataset
+from vidgan.files.video import open_video
+from vidgan.objective import VideoModel, sample_futures
 
 
-def speed(config: VideoConfig, *, repeats: int) -> Speed:
+def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
     """The cost of an average training step and of one prediction a clip, on noise in place of clips.
 
     Prediction comes first, so that its peak memory is without discriminators and optimisers.
     """
-    processes = accelerator(config.train)
-    rate = matmul_rate(processes.device)
+    processes = create_accelerator(config.train)
+    rate = measure_matmul_rate(processes.device)
     generator, discriminator = build_generator(config), build_discriminator(config)
-    prediction = prediction_cost(generator, noise(config).to(processes.device), repeats=repeats)
+    prediction = measure_prediction_cost(generator, make_noise_batch(config).to(processes.device), repeats=repeats)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
             Path(folder),
@@ -39,64 +47,70 @@ def speed(config: VideoConfig, *, repeats: int) -> Speed:
             discriminator=discriminator,
             objective=cast(Objective, config.objective),
             dataset=(),
-            collate=partial(collate, context=config.data.context),
+            collate=partial(collate, context_frames=config.data.context_frames),
             accelerator=processes,
         )
-        training = training_cost(trainer, noise(config), every=config.objective.penalties.every, repeats=repeats)
-    return Speed(config.train.batch, size_of(generator), size_of(discriminator), training, prediction, rate)
+        training = measure_training_cost(
+            trainer, make_noise_batch(config), every=config.objective.penalties.lazy_every, repeats=repeats
+        )
+    return Throughput(
+        config.train.batch, count_parameters(generator), count_parameters(discriminator), training, prediction, rate
+    )
 
 
-def noise(config: VideoConfig) -> Clips:
+def make_noise_batch(config: VideoConfig) -> ClipBatch:
     """A batch of the shape described."""
-    data, count = config.data, config.train.batch // config.train.accumulate
-    frames = torch.randint(256, (count, data.frames, data.channels, data.height, data.width), dtype=torch.uint8)
-    return Clips(frames, torch.zeros(count, dtype=torch.long), data.context)
+    data, count = config.data, config.train.batch // config.train.gradient_accumulation_steps
+    frames = torch.randint(256, (count, data.clip_frames, data.channels, data.height, data.width), dtype=torch.uint8)
+    return ClipBatch(frames, torch.zeros(count, dtype=torch.long), data.context_frames)
 
 
 @torch.inference_mode()
-def prediction_cost(generator: Generator, batch: Clips, *, repeats: int) -> Cost:
+def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats: int) -> Cost:
     """The cost of one future for each clip of the batch, spectral norm folded in."""
-    lean = cast(Generator, without_spectral_norm(generator).to(batch.frames.device))
-    draws = Draws(0, device=batch.frames.device)
-    return cost(lambda: imagine(lean, batch, draws, samples=1), repeats=repeats, device=batch.frames.device)
+    lean = cast(VideoModel, fold_spectral_norm(generator).to(batch.frames.device))
+    draws = SampleRandom(0, device=batch.frames.device)
+    return measure_cost(
+        lambda: sample_futures(lean, batch, draws, samples=1), repeats=repeats, device=batch.frames.device
+    )
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingTime:
     """Seconds to read all windows of a film as clips, and to decode them without more."""
 
-    windows: int
-    dataset: float
-    decoding: float
+    clips: int
+    dataset_seconds: float
+    decoding_seconds: float
 
 
-def reading(film: str, data: DataConfig, *, repeats: int) -> Reading:
+def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> ReadingTime:
     """How long the data path takes for one film, window by window in random order."""
     dataset = open_dataset(data, train=False)
-    footage = open_footage(film)
-    span = (data.frames - 1) * data.stride + 1
+    footage = open_video(video)
+    span = (data.clip_frames - 1) * data.stride + 1
     starts = list(range(0, footage.frames - span + 1, span))
     assert len(dataset) == len(starts), "held-out clips lie end to end"
     order = Random(0).sample(range(len(starts)), len(starts))
 
     def read() -> None:
         for index in order:
-            collate([dataset[Sample(index, 0)]], data.context)
+            collate([dataset[Sample(index, 0)]], data.context_frames)
 
     def decode() -> None:
         for index in order:
-            decode_window(film, starts[index], span)
+            decode_window(video, starts[index], span)
 
     cpu = torch.device("cpu")
     read()
     decode()
-    times = (seconds(work, repeats=repeats, device=cpu) for work in (read, decode))
-    return Reading(len(starts), *times)
+    times = (measure_seconds(work, repeats=repeats, device=cpu) for work in (read, decode))
+    return ReadingTime(len(starts), *times)
 
 
-def decode_window(film: str, start: int, count: int) -> int:
+def decode_window(video: str, start: int, count: int) -> int:
     """How many of the frames from `start` on could be decoded with PyAV alone, beginning at the key frame before."""
-    with av.open(film) as container:
+    with av.open(video) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         rate, unit = stream.average_rate, stream.time_base
@@ -114,13 +128,13 @@ def decode_window(film: str, start: int, count: int) -> int:
     return kept
 
 
-def reading_report(reading: Reading, title: str) -> str:
+def format_reading_time(reading: ReadingTime, title: str) -> str:
     """A table of how fast clips are read."""
     rows = {
-        name: [f"{reading.windows / taken:.1f}", f"{reading.decoding / taken:.0%}"]
+        name: [f"{reading.clips / taken:.1f}", f"{reading.decoding_seconds / taken:.0%}"]
         for name, taken in {
-            "data path, resized and batched": reading.dataset,
-            "bare PyAV decoding to RGB of the same windows": reading.decoding,
+            "data path, resized and batched": reading.dataset_seconds,
+            "bare PyAV decoding to RGB of the same windows": reading.decoding_seconds,
         }.items()
     }
-    return table(title, ["clips/s", "of bare decoding"], rows)
+    return format_table(title, ["clips/s", "of bare decoding"], rows)

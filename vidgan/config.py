@@ -6,27 +6,27 @@ from torch import nn
 
 from gancore.layers import spectral_norm_
 from gancore.training.trainer import TrainConfig
-from vidgan.data.dataset import DataConfig
-from vidgan.networks.config import ClipShape, GeneratorConfig
-from vidgan.networks.discriminators import DiscriminatorConfig, VideoDiscriminator
+from vidgan.data.dataset import VideoDataConfig
+from vidgan.networks.config import ClipShape, VideoGeneratorConfig
+from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoConfig:
-    """Train a predictor of the next frames (data.context > 0) or a generator of whole clips (data.context = 0)."""
+    """Train a predictor of the next frames (data.context_frames > 0) or a generator of whole clips (data.context_frames = 0)."""
 
     run: str = "runs/video"
     """Folder of the run; training goes on from its newest checkpoint if it has one."""
 
-    data: DataConfig = field(default_factory=DataConfig)
+    data: VideoDataConfig = field(default_factory=VideoDataConfig)
     """Which clips."""
 
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    generator: VideoGeneratorConfig = field(default_factory=VideoGeneratorConfig)
     """The player who makes clips."""
 
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    discriminator: VideoDiscriminatorConfig = field(default_factory=VideoDiscriminatorConfig)
     """The player who tells them from real ones."""
 
     objective: VideoObjective = field(default_factory=VideoObjective)
@@ -36,43 +36,45 @@ class VideoConfig:
     """How long and how."""
 
     def __post_init__(self) -> None:
-        judged = self.data.frames - self.data.context
-        if self.discriminator.frames > judged:
+        judged = self.data.clip_frames - self.data.context_frames
+        if self.discriminator.spatial_frames > judged:
             raise ValueError(
-                f"discriminator.frames is {self.discriminator.frames}, but only {judged} frames of a clip are not given"
+                f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, but only {judged} frames of a clip are not given"
             )
-        if self.data.context == 0 and self.generator.output != "frames":
-            raise ValueError("generator.output: without data.context there is no last frame to move; use frames")
-        if self.objective.paths and self.generator.output != "layers":
-            raise ValueError("objective.paths: only with generator.output layers are there paths to pull")
-        if self.objective.penalties.sigma and self.discriminator.dropout:
+        if self.data.context_frames == 0 and self.generator.output != "frames":
+            raise ValueError("generator.output: without data.context_frames there is no last frame to move; use frames")
+        if self.objective.trajectory_weight and self.generator.output != "sprites":
+            raise ValueError("objective.trajectory_weight: only with generator.output sprites are there paths to pull")
+        if self.objective.penalties.finite_difference_sigma and self.discriminator.dropout:
             raise ValueError(
-                "objective.penalties.sigma: two equal passes are needed; discriminator.dropout makes them differ"
+                "objective.penalties.finite_difference_sigma: two equal passes are needed; discriminator.dropout makes them differ"
             )
-        if self.data.context == 0 and self.objective.reconstruction:
-            raise ValueError("objective.reconstruction: without data.context there is no true future to be near to")
+        if self.data.context_frames == 0 and self.objective.reconstruction_weight:
+            raise ValueError(
+                "objective.reconstruction_weight: without data.context_frames there is no true future to be near to"
+            )
 
 
-def clip_shape(data: DataConfig, *, classes: int = 0) -> ClipShape:
+def build_clip_shape(data: VideoDataConfig, *, num_classes: int = 0) -> ClipShape:
     """The clips that the data settings describe."""
     return ClipShape(
         channels=data.channels,
         height=data.height,
         width=data.width,
-        context=data.context,
-        frames=data.frames,
-        classes=classes,
+        context_frames=data.context_frames,
+        clip_frames=data.clip_frames,
+        num_classes=num_classes,
     )
 
 
 def build_generator(config: VideoConfig, *, classes: int = 0) -> FramePredictor | VideoGenerator:
     """The generator to train: a predictor if there is a context; spectrally normalised if so asked."""
-    shape = clip_shape(config.data, classes=classes)
-    generator = (FramePredictor if shape.context else VideoGenerator)(config.generator, shape)
-    return with_spectral_norm(generator) if config.generator.spectral_norm else generator
+    shape = build_clip_shape(config.data, num_classes=classes)
+    generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
+    return apply_spectral_norm(generator) if config.generator.spectral_norm else generator
 
 
-def with_spectral_norm(generator: FramePredictor | VideoGenerator) -> FramePredictor | VideoGenerator:
+def apply_spectral_norm(generator: FramePredictor | VideoGenerator) -> FramePredictor | VideoGenerator:
     """The generator in training dress."""
     spectral_norm_(generator)
     return generator

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import Draws, mix
+from gancore.data import SampleRandom, derive_seed
 from gancore.parsing import from_dict
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
-from vidgan.files.grid import write_gallery
+from vidgan.files.grid import write_grid
 from vidgan.files.video import to_uint8
 from vidgan.networks.generator import VideoGenerator
-from vidgan.predict import device
+from vidgan.predict import select_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +61,19 @@ class GenerateConfig:
 @torch.inference_mode()
 def generate(config: GenerateConfig) -> UInt8[Tensor, "count time channel height width"]:
     """The clips. Raises ValueError if the model cannot be read or does not know the class."""
-    model = VideoGenerator.from_pretrained(config.model).to(device(cpu=config.cpu))
+    model = VideoGenerator.from_pretrained(config.model).to(select_device(cpu=config.cpu))
     place = next(model.parameters()).device
-    labels = labels_of(config, model)
+    labels = select_labels(config, model)
     clips = []
     for number in range(config.count):
-        draws = Draws(mix(config.seed, number), device=place)
-        latent = truncated_normal(draws, model.config.latent, limit=config.truncation)
+        draws = SampleRandom(derive_seed(config.seed, number), device=place)
+        latent = truncated_normal(draws, model.config.latent_dim, limit=config.truncation)
         label = torch.tensor([labels[number % len(labels)]], device=place) if labels else None
         clips.append(to_uint8(model(latent, label, steps=config.steps or None)[0]).cpu())
     return torch.stack(clips)
 
 
-def truncated_normal(draws: Draws, size: int, *, limit: float) -> Float[Tensor, "1 size"]:
+def truncated_normal(draws: SampleRandom, size: int, *, limit: float) -> Float[Tensor, "1 size"]:
     """N(0, 1) numbers, conditioned on being smaller than the limit in size unless it is 0 (BigGAN's truncation)."""
     if not limit:
         return draws.normal(1, size)
@@ -82,9 +82,9 @@ def truncated_normal(draws: Draws, size: int, *, limit: float) -> Float[Tensor, 
     return torch.special.ndtri(quantiles).float()
 
 
-def labels_of(config: GenerateConfig, model: VideoGenerator) -> list[int]:
+def select_labels(config: GenerateConfig, model: VideoGenerator) -> list[int]:
     """The classes to make, in turn; none if the model knows none."""
-    classes = model.shape.classes
+    classes = model.shape.num_classes
     if not config.label:
         return list(range(classes))
     if not classes:
@@ -93,13 +93,13 @@ def labels_of(config: GenerateConfig, model: VideoGenerator) -> list[int]:
         if int(config.label) >= classes:
             raise ValueError(f"label: {config.model} knows classes 0 to {classes - 1}, not {config.label}")
         return [int(config.label)]
-    names = class_names(config.model)
+    names = read_class_names(config.model)
     if config.label not in names:
         raise ValueError(f"label: {config.label} is none of {', '.join(names) or f'the numbers 0 to {classes - 1}'}")
     return [names.index(config.label)]
 
 
-def run_of(model: str) -> VideoConfig | None:
+def read_run_config(model: str) -> VideoConfig | None:
     """The settings of the run that a model folder lies in; None if it lies in none."""
     path = Path(model).parent / "config.json"
     if not (model and Path(model).is_dir() and path.is_file()):
@@ -110,12 +110,12 @@ def run_of(model: str) -> VideoConfig | None:
         raise ValueError(f"{path} holds no settings of a video run: {error}") from error
 
 
-def class_names(model: str) -> tuple[str, ...]:
+def read_class_names(model: str) -> tuple[str, ...]:
     """The names of the classes that the model was trained on, from the data of its run."""
-    run = run_of(model)
+    run = read_run_config(model)
     return open_dataset(run.data, train=True).classes if run else ()
 
 
-def write(clips: UInt8[Tensor, "count time channel height width"], config: GenerateConfig) -> None:
+def write_samples(clips: UInt8[Tensor, "count time channel height width"], config: GenerateConfig) -> None:
     """Writes the clips in a nearly square grid. Raises ValueError or OSError as write_gallery does."""
-    write_gallery(config.out, clips, rate=config.rate, columns=ceil(sqrt(len(clips))))
+    write_grid(config.out, clips, rate=config.rate, columns=ceil(sqrt(len(clips))))

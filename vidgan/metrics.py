@@ -8,30 +8,30 @@ from jaxtyping import Float
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-Clip = Float[Tensor, "batch time channels height width"]
-Samples = Float[Tensor, "batch samples time channels height width"]
+ClipTensor = Float[Tensor, "batch time channels height width"]
+SampleTensor = Float[Tensor, "batch samples time channels height width"]
 PerFrame = Float[Tensor, "batch time"]
 
-MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of each scale of MS-SSIM, the finest first."""
-WINDOW = 11
+MS_SSIM_WINDOW = 11
 """Side of the Gaussian window of MS-SSIM; its standard deviation is 1.5."""
 C1, C2 = 0.01**2, 0.03**2
 """Constants of structural similarity for a range of one."""
 
 
-def mse_per_frame(predicted: Clip, true: Clip) -> PerFrame:
+def mse_per_frame(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Squared error summed over the pixels and channels of a frame of range [0, 1] (the convention of OpenSTL)."""
     return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum")
 
 
-def psnr(predicted: Clip, true: Clip) -> PerFrame:
+def psnr(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Peak signal-to-noise ratio in dB of each frame, at most 100; an error of 0.1 of the range is 20 dB."""
     error = reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "mean")
     return -10 * error.clamp(min=1e-10).log10()
 
 
-def ssim(predicted: Clip, true: Clip) -> PerFrame:
+def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Structural similarity (Wang et al. 2004), scikit-image's with 7x7 windows, of frames of range [0, 1]."""
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
     scores = [
@@ -41,7 +41,7 @@ def ssim(predicted: Clip, true: Clip) -> PerFrame:
     return torch.from_numpy(np.array(scores))
 
 
-def ms_ssim(predicted: Clip, true: Clip) -> PerFrame:
+def ms_ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), as many of its five scales as fit the frames.
 
     Gaussian windows of 11x11 lie wholly inside; the weights of the scales used sum to one; negative factors count as 0.
@@ -49,10 +49,10 @@ def ms_ssim(predicted: Clip, true: Clip) -> PerFrame:
     """
     steps, channels = predicted.shape[1], predicted.shape[2]
     a, b = (rearrange((clip.double() + 1) / 2, "b t c h w -> (b t c) 1 h w") for clip in (predicted, true))
-    weights = a.new_tensor(MS_WEIGHTS[: scales(*predicted.shape[-2:])])
+    weights = a.new_tensor(MS_SSIM_WEIGHTS[: count_ms_ssim_scales(*predicted.shape[-2:])])
     result = a.new_ones(len(a))
     for number, weight in enumerate(weights / weights.sum()):
-        luminance, structure = _similar(a, b)
+        luminance, structure = _ssim_maps(a, b)
         last = number == len(weights) - 1
         factor = (luminance * structure if last else structure).mean((1, 2, 3))
         result = result * factor.clamp(min=0) ** weight
@@ -60,20 +60,20 @@ def ms_ssim(predicted: Clip, true: Clip) -> PerFrame:
     return reduce(result, "(b t c) -> b t", "mean", t=steps, c=channels)
 
 
-def scales(height: int, width: int) -> int:
+def count_ms_ssim_scales(height: int, width: int) -> int:
     """How many scales of MS-SSIM a frame is large enough for, five at most. Raises ValueError if none."""
-    fitting = [scale for scale in range(len(MS_WEIGHTS)) if min(height, width) >> scale >= WINDOW]
+    fitting = [scale for scale in range(len(MS_SSIM_WEIGHTS)) if min(height, width) >> scale >= MS_SSIM_WINDOW]
     if not fitting:
-        raise ValueError(f"ms_ssim needs frames of at least {WINDOW}x{WINDOW}, not {height}x{width}")
+        raise ValueError(f"ms_ssim needs frames of at least {MS_SSIM_WINDOW}x{MS_SSIM_WINDOW}, not {height}x{width}")
     return len(fitting)
 
 
-def _similar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def _ssim_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Maps of the similarity of luminance, and of contrast and structure."""
-    places = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
+    places = torch.arange(MS_SSIM_WINDOW, dtype=a.dtype, device=a.device) - MS_SSIM_WINDOW // 2
     window = torch.softmax(-(places**2) / (2 * 1.5**2), 0)
     moments = torch.cat([a, b, a * a, b * b, a * b], 1)
-    kernel = window.expand(5, 1, 1, WINDOW)
+    kernel = window.expand(5, 1, 1, MS_SSIM_WINDOW)
     moments = F.conv2d(F.conv2d(moments, kernel, groups=5), kernel.mT, groups=5)
     mean_a, mean_b, aa, bb, ab = moments.split(1, 1)
     luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
@@ -81,7 +81,7 @@ def _similar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return luminance, structure
 
 
-def sharpness(clip: Clip) -> PerFrame:
+def sharpness(clip: ClipTensor) -> PerFrame:
     """Mean magnitude of the image gradient of each frame, on a range of one a pixel."""
     clip = clip / 2
     down = (clip[..., 1:, :-1] - clip[..., :-1, :-1]) ** 2
@@ -89,7 +89,7 @@ def sharpness(clip: Clip) -> PerFrame:
     return reduce((down + right).sqrt(), "b t c h w -> b t", "mean")
 
 
-def motion(clip: Clip) -> Float[Tensor, "batch steps"]:
+def motion(clip: ClipTensor) -> Float[Tensor, "batch steps"]:
     """Mean absolute difference of each frame from the one before it, on a range of one."""
     return reduce((clip.diff(dim=1) / 2).abs(), "b t c h w -> b t", "mean")
 
@@ -97,17 +97,17 @@ def motion(clip: Clip) -> Float[Tensor, "batch steps"]:
 # ------------------------------------------------------------------------------------------------- several samples
 
 
-def variance(samples: Samples) -> PerFrame:
+def variance(samples: SampleTensor) -> PerFrame:
     """Unbiased variance of the samples of one past, mean over pixels, on a range of one."""
     return reduce((samples / 2).var(1, unbiased=True), "b t c h w -> b t", "mean")
 
 
-def diversity(samples: Samples) -> PerFrame:
+def diversity(samples: SampleTensor) -> PerFrame:
     """Root mean squared difference between two samples of one past, on a range of one; 0 if all are equal."""
     return (2 * variance(samples)).sqrt()
 
 
-def crps(samples: Samples, true: Clip) -> PerFrame:
+def crps(samples: SampleTensor, true: ClipTensor) -> PerFrame:
     """Continuous ranked probability score of each pixel, mean over a frame, on a range of one; lower is better.
 
     The fair version, whose expectation does not depend on the number of samples (Ferro 2014); the mean absolute error
@@ -132,8 +132,8 @@ def spread_skill(variance: Tensor, squared_error: Tensor, *, samples: int) -> Te
     return ((1 + 1 / samples) * variance / squared_error).sqrt()
 
 
-def best_of(scores: Float[Tensor, "batch samples time"], *, highest: bool) -> PerFrame:
+def select_best_sample(scores: Float[Tensor, "batch samples time"], *, higher_is_better: bool) -> PerFrame:
     """The scores of each clip's best sample, the one that is best in the mean over its frames."""
     means = scores.mean(2)
-    best = means.argmax(1) if highest else means.argmin(1)
+    best = means.argmax(1) if higher_is_better else means.argmin(1)
     return scores[torch.arange(len(scores), device=scores.device), best]

@@ -10,10 +10,10 @@ from einops import repeat
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.reporting.tables import table
+from gancore.reporting.tables import format_table
 from vidgan import metrics
-from vidgan.files.grid import write_gallery
-from vidgan.files.video import Frames, open_footage, resize_and_crop, to_float, with_channels
+from vidgan.files.grid import write_grid
+from vidgan.files.video import Frames, convert_channels, open_video, resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
 
 
@@ -33,7 +33,7 @@ class PredictConfig:
     steps: int = 0
     """Frames to predict; 0 for as many as the model was trained on."""
 
-    context: int = 0
+    context_frames: int = 0
     """Past frames the model sees; 0 for as many as it was trained on."""
 
     samples: int = 1
@@ -81,52 +81,52 @@ def predict(config: PredictConfig) -> Prediction:
     Raises FileNotFoundError or ValueError if the clip or the model cannot be read, the clip is too short or has
     channels that the model does not know.
     """
-    model = FramePredictor.from_pretrained(config.model).to(device(cpu=config.cpu))
-    steps = config.steps or model.shape.frames - model.shape.context
-    past, true, rate = read_around(
+    model = FramePredictor.from_pretrained(config.model).to(select_device(cpu=config.cpu))
+    steps = config.steps or model.shape.clip_frames - model.shape.context_frames
+    past, true, rate = read_past_and_future(
         config.clip,
         start=config.start,
-        context=config.context or model.shape.context,
+        context_frames=config.context_frames or model.shape.context_frames,
         steps=steps if config.compare else 0,
         stride=config.stride,
         channels=model.shape.channels,
     )
-    frames = fitted(torch.cat([past, true]), model, size=config.size)
+    frames = fit_to_model(torch.cat([past, true]), model, size=config.size)
     past, true = frames[: len(past)], frames[len(past) :]
     futures = model.predict(past, steps, samples=config.samples, seed=config.seed)
     return Prediction(past, futures, true if config.compare else None, rate)
 
 
-def device(*, cpu: bool = False) -> torch.device:
+def select_device(*, cpu: bool = False) -> torch.device:
     """The GPU if there is one and it may be used."""
     return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
 
 
-def read_around(
-    clip: str, *, start: int | None, context: int, steps: int, stride: int, channels: int = 3
+def read_past_and_future(
+    clip: str, *, start: int | None, context_frames: int, steps: int, stride: int, channels: int = 3
 ) -> tuple[UInt8[Tensor, "past channel height width"], UInt8[Tensor, "future channel height width"], Fraction]:
     """The `context` frames before frame number `start` of a video, the `steps` frames from it on, and their rate.
 
     Without a start the frames are the last ones. Raises ValueError if the video is too short.
     """
-    footage = open_footage(clip, channels=channels)
-    needed = (context + steps - 1) * stride + 1
-    first = footage.frames - needed if start is None else start - context * stride
+    footage = open_video(clip, channels=channels)
+    needed = (context_frames + steps - 1) * stride + 1
+    first = footage.frames - needed if start is None else start - context_frames * stride
     if first < 0 or first + needed > footage.frames:
         at = "" if start is None else f" around frame {start}"
-        wanted = f"{context} past" + (f" and {steps} future" if steps else "")
+        wanted = f"{context_frames} past" + (f" and {steps} future" if steps else "")
         raise ValueError(f"{clip} has {footage.frames} frames, too few for {wanted} ones at stride {stride}{at}")
-    frames = footage.read(first, context + steps, stride=stride)
-    return frames[:context], frames[context:], footage.rate / stride
+    frames = footage.read(first, context_frames + steps, stride=stride)
+    return frames[:context_frames], frames[context_frames:], footage.rate / stride
 
 
-def fitted(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, size: str) -> Frames:
+def fit_to_model(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, size: str) -> Frames:
     """The frames with the model's channels, at the size asked for.
 
     Without a size it stays; but a generator that starts from a map (paper) gets the size it was trained at.
     """
-    frames = with_channels(frames, model.shape.channels)
-    if size == "trained" or (not size and model.config.start == "map"):
+    frames = convert_channels(frames, model.shape.channels)
+    if size == "trained" or (not size and model.config.latent_init == "map"):
         return resize_and_crop(frames, model.shape.height, model.shape.width)
     if not size:
         return frames
@@ -134,23 +134,23 @@ def fitted(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, size: 
     return resize_and_crop(frames, height, width)
 
 
-def write(prediction: Prediction, path: str | Path) -> None:
+def write_prediction(prediction: Prediction, path: str | Path) -> None:
     """Writes the futures by the path's ending; with a true future, it and each predicted one after the past.
 
     Raises ValueError or OSError as write_gallery does.
     """
     futures, true = prediction.futures, prediction.true
     if true is None:
-        write_gallery(path, futures, rate=prediction.rate)
+        write_grid(path, futures, rate=prediction.rate)
         return
     after = torch.cat([true[None], futures])
     past = repeat(prediction.past, "t c h w -> n t c h w", n=len(after))
     numbers = [f" {number}" for number in range(1, len(after))] if len(futures) > 1 else [""]
     labels = ["true", *(f"predicted{number}" for number in numbers)]
-    write_gallery(path, torch.cat([past, after], 1), rate=prediction.rate, labels=labels)
+    write_grid(path, torch.cat([past, after], 1), rate=prediction.rate, labels=labels)
 
 
-def comparison(prediction: Prediction) -> str:
+def format_comparison(prediction: Prediction) -> str:
     """A table of PSNR and SSIM, mean over the predicted frames, beside those of the last seen frame repeated."""
     assert prediction.true is not None
     futures, true, last = (to_float(frames) for frames in (prediction.futures, prediction.true, prediction.past[-1:]))
@@ -162,4 +162,4 @@ def comparison(prediction: Prediction) -> str:
     for name, forecast in forecasts.items():
         truth = true.expand_as(forecast)
         rows[name] = [f"{metrics.psnr(forecast, truth).mean():.2f}", f"{metrics.ssim(forecast, truth).mean():.3f}"]
-    return table(f"{len(true)} frames", ["PSNR (dB)", "SSIM"], rows)
+    return format_table(f"{len(true)} frames", ["PSNR (dB)", "SSIM"], rows)

@@ -8,10 +8,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 
-Objects = Float[Tensor, "batch x y z"]
-Placing = Float[Tensor, "batch 3 4"]
+Volumes = Float[Tensor, "batch x y z"]
+Transforms = Float[Tensor, "batch 3 4"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class VoxelAugment:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} of the augmentation must lie in [0, 1], got {getattr(self, name)}")
 
-    def draw(self, draws: Draws, batch: int) -> Placing | None:
+    def sample_transforms(self, draws: SampleRandom, batch: int) -> Transforms | None:
         """For each sample where the points of the cube [-1, 1]^3 (x y z, then 1) are looked up; None if all stay."""
         if not self.probability:
             return None
@@ -44,21 +44,21 @@ class VoxelAugment:
         moved = 2 * self.shift * on * (2 * draws.uniform(batch, 3) - 1)
         return torch.cat([torch.diag_embed(factors), moved[:, :, None]], 2)
 
-    def apply(self, objects: Objects, placing: Placing | None) -> Objects:
+    def apply(self, objects: Volumes, placing: Transforms | None) -> Volumes:
         """The objects, changed; what comes in from outside the cube is empty."""
         if placing is not None:
-            objects = _placed(objects, placing)
-        return _softened(objects) if self.soften else objects
+            objects = _transform_volumes(objects, placing)
+        return _blur_volumes(objects) if self.soften else objects
 
 
-def _placed(objects: Objects, placing: Placing) -> Objects:
+def _transform_volumes(objects: Volumes, placing: Transforms) -> Volumes:
     """The objects looked up where each point goes; grid_sample takes a volume's axes from the last to the first."""
     volume = rearrange(objects, "b x y z -> b 1 z y x")
     grid = F.affine_grid(placing.to(objects), list(volume.shape), align_corners=False)
     return rearrange(F.grid_sample(volume, grid, align_corners=False), "b 1 z y x -> b x y z")
 
 
-def _softened(objects: Objects) -> Objects:
+def _blur_volumes(objects: Volumes) -> Volumes:
     line = torch.tensor([0.25, 0.5, 0.25]).to(objects)
     kernel = line[:, None, None] * line[:, None] * line
     return F.conv3d(objects[:, None], kernel[None, None], padding=1)[:, 0]

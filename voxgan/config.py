@@ -6,10 +6,10 @@ from gancore.config import TrainConfig
 from gancore.hub import HubModel
 from voxgan.data.dataset import VoxelDataConfig
 from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import EncoderConfig
+from voxgan.networks.encoder import VoxelEncoderConfig
 from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
 from voxgan.networks.image_to_voxels import ImageToVoxels
-from voxgan.objective import RECONSTRUCTIONS, VoxelObjective
+from voxgan.objective import RECONSTRUCTION_LOSSES, VoxelObjective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class VoxelConfig:
     data: VoxelDataConfig = field(default_factory=VoxelDataConfig)
     """Which objects."""
 
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: VoxelEncoderConfig = field(default_factory=VoxelEncoderConfig)
     """Who reads pictures."""
 
     generator: VoxelGeneratorConfig = field(default_factory=VoxelGeneratorConfig)
@@ -39,24 +39,28 @@ class VoxelConfig:
 
     def __post_init__(self) -> None:
         if self.encoder.kind == "none":
-            if self.objective.order == "three-step":
-                raise ValueError("objective.order: without an encoder there is no step for it to take; use joint")
-            if not self.objective.adversarial or self.objective.begin:
-                raise ValueError("objective.adversarial: without an encoder only the game is left to learn from")
+            if self.objective.update_order == "three-step":
+                raise ValueError(
+                    "objective.update_order: without an encoder there is no step for it to take; use joint"
+                )
+            if not self.objective.adversarial_weight or self.objective.adversarial_start:
+                raise ValueError("objective.adversarial_weight: without an encoder only the game is left to learn from")
             return
         if self.data.proportions:
             raise ValueError("data.proportions: the pictures of an encoder would not follow; use encoder.kind none")
-        if not any(getattr(self.objective, name) for name in RECONSTRUCTIONS):
-            raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTIONS)}")
-        if self.generator.prior != "normal":
-            raise ValueError("generator.prior: an encoder's KL pulls to N(0, 1); use normal, or encoder.kind none")
+        if not any(getattr(self.objective, name) for name in RECONSTRUCTION_LOSSES):
+            raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTION_LOSSES)}")
+        if self.generator.latent_prior != "normal":
+            raise ValueError(
+                "generator.latent_prior: an encoder's KL pulls to N(0, 1); use normal, or encoder.kind none"
+            )
 
 
-def voxel_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> VoxelShape:
+def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> VoxelShape:
     """The objects of a data set, with classes if the networks are told them. Raises ValueError without any to tell."""
-    if config.data.labels and not classes:
-        raise ValueError(f"data.labels: {config.data.source} has no classes")
-    return VoxelShape(side=side, classes=classes if config.data.labels else ())
+    if config.data.class_conditional and not classes:
+        raise ValueError(f"data.class_conditional: {config.data.path} has no classes")
+    return VoxelShape(side=side, classes=classes if config.data.class_conditional else ())
 
 
 def build_generator(config: VoxelConfig, shape: VoxelShape) -> HubModel:

@@ -11,30 +11,30 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from gancore.losses import (
-    PairName,
-    Penalties,
-    adversarial_pair,
+    GanLossName,
+    PenaltyConfig,
+    add_instance_noise,
     clip_weights_,
-    faded,
-    instance_noise,
     kl_to_standard_normal,
+    linear_decay,
+    make_gan_loss,
 )
-from gancore.training.protocols import Turn
+from gancore.training.protocols import StepContext
 from voxgan.augment import VoxelAugment
-from voxgan.data.dataset import Objects
+from voxgan.data.dataset import ObjectBatch
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import Posterior
 from voxgan.networks.generator import Logits, VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
-Generator = ImageToVoxels | VoxelGenerator
+VoxelModel = ImageToVoxels | VoxelGenerator
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " batch"]
-Solids = Float[Tensor, "batch x y z"]
-Made = Float[Tensor, "batch samples x y z"]
-RECONSTRUCTIONS = ("mean_bce", "sum_bce", "norm", "soft_iou")
+Volumes = Float[Tensor, "batch x y z"]
+GeneratedVolumes = Float[Tensor, "batch samples x y z"]
+RECONSTRUCTION_LOSSES = ("mean_bce", "sum_bce", "norm", "soft_iou")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,49 +45,49 @@ class VoxelObjective:
     32^3 voxels than for a mean.
     """
 
-    pair: PairName = "relativistic"
+    loss: GanLossName = "relativistic"
     """Adversarial pair."""
 
-    adversarial: float = 1.0
+    adversarial_weight: float = 1.0
     """Weight of the game in the generator's loss; 0 leaves a plain variational autoencoder."""
 
-    begin: float = 0.0
+    adversarial_start: float = 0.0
     """Share of the training before the game begins; until then the discriminator rests."""
 
     label_smoothing: float = 0.0
     """How far below 1 the target for real objects lies, for pairs that have targets."""
 
-    penalties: Penalties = field(default_factory=lambda: Penalties(r1=0.02, r2=0.02, every=4))
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.02, r2=0.02, lazy_every=4))
     """Gradient penalties of the discriminator; strong ones make it blind to a missing voxel, and legs come apart."""
 
     clip_weights: float = 0.0
     """Bound of the discriminator's weights after each update, for the first Wasserstein GAN; 0 for none."""
 
-    gate: float = 1.0
+    discriminator_accuracy_gate: float = 1.0
     """The discriminator rests while it tells more than this share of the batch before apart; 0.8 in the paper."""
 
-    order: Literal["joint", "three-step"] = "joint"
+    update_order: Literal["joint", "three-step"] = "joint"
     """Move encoder and generator together, or the encoder before the generator as in the paper."""
 
-    kl: float = 1e-4
+    kl_weight: float = 1e-4
     """Weight of the KL divergence from the prior, in nats summed over the latent."""
 
     kl_warmup: float = 0.2
     """Share of the training over which that weight rises linearly from 0."""
 
-    mean_bce: float = 1.0
+    mean_bce_weight: float = 1.0
     """Weight of the cross-entropy, a mean over voxels."""
 
-    sum_bce: float = 0.0
+    sum_bce_weight: float = 0.0
     """Weight of the cross-entropy, a sum over voxels."""
 
-    norm: float = 0.0
+    l2_weight: float = 0.0
     """Weight of the Euclidean norm of the difference of probabilities over all voxels, as in the paper."""
 
-    soft_iou: float = 0.0
+    soft_iou_weight: float = 0.0
     """Weight of 1 - IoU of the probabilities, which heeds small objects as much as large ones."""
 
-    views_seen: Literal["all", "random"] = "random"
+    view_subset: Literal["all", "random"] = "random"
     """Of several views the encoder fuses all, or a random number of them at each step."""
 
     label_dropout: float = 0.2
@@ -100,68 +100,70 @@ class VoxelObjective:
     """Standard deviation of noise on all that the discriminator sees, fading to 0 over the training."""
 
     def __post_init__(self) -> None:
-        adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
+        make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
 
     @property
-    def parts(self) -> tuple[str, ...]:
+    def generator_parts(self) -> tuple[str, ...]:
         """In the paper's order the encoder moves by itself, then the generator."""
-        return ("encoder", "generator") if self.order == "three-step" else ()
+        return ("encoder", "generator") if self.update_order == "three-step" else ()
 
     # ------------------------------------------------------------------------------------------------- the players
 
     def discriminator_terms(
-        self, generator: Generator, discriminator: VoxelDiscriminator, batch: Objects, turn: Turn
+        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, turn: StepContext
     ) -> Mapping[str, Tensor]:
         """The adversarial loss on objects from the prior and the penalties due; none while the gate is shut."""
-        if not self.adversarial or turn.progress < self.begin:
+        if not self.adversarial_weight or turn.progress < self.adversarial_start:
             return {}
         with torch.no_grad():
-            fake, labels = self._from_prior(generator, batch, turn)
-        real, fake = self._shown(batch.occupancy, fake, turn)
-        rests = bool(discriminator.accuracy > self.gate)
+            fake, labels = self._sample_from_prior(generator, batch, turn)
+        real, fake = self._augment_both(batch.occupancy, fake, turn)
+        rests = bool(discriminator.accuracy > self.discriminator_accuracy_gate)
         with torch.set_grad_enabled(not rests):
             scores = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
         real_scores, fake_scores = scores.chunk(2)
-        if self.gate < 1:
-            self._measure(discriminator, real_scores, fake_scores, turn)
+        if self.discriminator_accuracy_gate < 1:
+            self._update_accuracy(discriminator, real_scores, fake_scores, turn)
         if rests:
             return {}
-        pair = adversarial_pair(self.pair, label_smoothing=self.label_smoothing)
+        pair = make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
         critic = partial(discriminator, labels=labels)
-        due = self.penalties.terms(critic, real, fake=fake, step=turn.step, draws=turn.draws)
-        return {"adversarial": pair.discriminator(real_scores, fake_scores), **due}
+        due = self.penalties.compute_terms(critic, real, fake=fake, step=turn.step, rng=turn.rng)
+        return {"adversarial": pair.discriminator_loss(real_scores, fake_scores), **due}
 
     def encoder_terms(
         self,
         generator: ImageToVoxels,
         discriminator: VoxelDiscriminator,  # noqa: ARG002 - all turns have one signature
-        batch: Objects,
-        turn: Turn,
+        batch: ObjectBatch,
+        turn: StepContext,
     ) -> Mapping[str, Tensor]:
         """Reconstruction and KL, by which the encoder moves while the generator stands (the paper's second step)."""
         posterior = self._posterior(generator, batch, turn)
-        return self._reconstruction(generator, posterior, batch, turn) | self._divergence(posterior, turn)
+        return self._reconstruction(generator, posterior, batch, turn) | self._kl_term(posterior, turn)
 
     def generator_terms(
-        self, generator: Generator, discriminator: VoxelDiscriminator, batch: Objects, turn: Turn
+        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, turn: StepContext
     ) -> Mapping[str, Tensor]:
         """The adversarial loss, and with an encoder reconstruction and, where both move together, KL."""
         terms: dict[str, Tensor] = {}
         if isinstance(generator, ImageToVoxels):
             posterior = self._posterior(generator, batch, turn)
             terms |= self._reconstruction(generator, posterior, batch, turn)
-            if self.order == "joint":
-                terms |= self._divergence(posterior, turn)
-        if not self.adversarial or turn.progress < self.begin:
+            if self.update_order == "joint":
+                terms |= self._kl_term(posterior, turn)
+        if not self.adversarial_weight or turn.progress < self.adversarial_start:
             return terms
-        made, labels = self._from_prior(generator, batch, turn)
-        real, fake = self._shown(batch.occupancy, made, turn)
-        pair = adversarial_pair(self.pair)
+        made, labels = self._sample_from_prior(generator, batch, turn)
+        real, fake = self._augment_both(batch.occupancy, made, turn)
+        pair = make_gan_loss(self.loss)
         with torch.no_grad():
             real_scores = discriminator(real, labels) if pair.uses_real else None
-        return terms | {"adversarial": self.adversarial * pair.generator(real_scores, discriminator(fake, labels))}
+        return terms | {
+            "adversarial": self.adversarial_weight * pair.generator_loss(real_scores, discriminator(fake, labels))
+        }
 
-    def constrain(self, discriminator: nn.Module) -> None:
+    def constrain_discriminator(self, discriminator: nn.Module) -> None:
         """Clips the discriminator's weights if so asked, and lets the batch just judged gate the next update."""
         if self.clip_weights:
             clip_weights_(discriminator, self.clip_weights)
@@ -173,75 +175,85 @@ class VoxelObjective:
 
     # ---------------------------------------------------------------------------------------------------- looked at
 
-    def true(self, batch: Objects) -> Solids:
+    def real_outputs(self, batch: ObjectBatch) -> Volumes:
         """The objects themselves."""
         return batch.occupancy
 
-    def made(self, generator: Generator, batch: Objects, draws: Draws, *, samples: int) -> Made:
+    def generate_outputs(
+        self, generator: VoxelModel, batch: ObjectBatch, draws: SampleRandom, *, samples: int
+    ) -> GeneratedVolumes:
         """Objects from noise of the classes of the batch, as the discriminator gets them."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
         labels = None if network.embedding is None else batch.labels.repeat_interleave(samples)
-        objects = network(network.draw(draws, len(batch) * samples), labels).sigmoid()
+        objects = network(network.sample_latents(draws, len(batch) * samples), labels).sigmoid()
         return rearrange(objects, "(b n) x y z -> b n x y z", n=samples)
 
-    def judged(self, discriminator: VoxelDiscriminator, batch: Objects, outputs: Solids, draws: Draws) -> Scores:
+    def score_outputs(
+        self, discriminator: VoxelDiscriminator, batch: ObjectBatch, outputs: Volumes, draws: SampleRandom
+    ) -> Scores:
         """The discriminator's scores of these objects as ones of the batch's classes."""
         del draws
         return discriminator(outputs, None if discriminator.projection is None else batch.labels)
 
     # --------------------------------------------------------------------------------------------------- the terms
 
-    def _posterior(self, generator: ImageToVoxels, batch: Objects, turn: Turn) -> Posterior:
+    def _posterior(self, generator: ImageToVoxels, batch: ObjectBatch, turn: StepContext) -> Posterior:
         """What the encoder makes of the views it is given; at least one, which ones is random."""
         count = batch.views.shape[1]
         seen = None
-        if count > 1 and self.views_seen == "random":
-            needed = 1 + (turn.draws.uniform(len(batch), 1) * count).long()
+        if count > 1 and self.view_subset == "random":
+            needed = 1 + (turn.rng.uniform(len(batch), 1) * count).long()
             seen = torch.arange(count, device=needed.device) < needed
         return generator.encoder(batch.views, seen)
 
     def _reconstruction(
-        self, generator: ImageToVoxels, posterior: Posterior, batch: Objects, turn: Turn
+        self, generator: ImageToVoxels, posterior: Posterior, batch: ObjectBatch, turn: StepContext
     ) -> dict[str, Tensor]:
-        latent = posterior.sample(turn.draws.normal(*posterior.mean.shape))
+        latent = posterior.sample(turn.rng.normal(*posterior.mean.shape))
         logits = generator.generator(latent, self._labels(generator.generator, batch, turn))
-        weights = {name: getattr(self, name) for name in RECONSTRUCTIONS if getattr(self, name)}
-        return {name: weight * far(logits, batch.occupancy, by=name) for name, weight in weights.items()}
+        weights = {name: getattr(self, name) for name in RECONSTRUCTION_LOSSES if getattr(self, name)}
+        return {
+            name: weight * reconstruction_loss(logits, batch.occupancy, by=name) for name, weight in weights.items()
+        }
 
-    def _divergence(self, posterior: Posterior, turn: Turn) -> dict[str, Tensor]:
+    def _kl_term(self, posterior: Posterior, turn: StepContext) -> dict[str, Tensor]:
         risen = min(turn.progress / self.kl_warmup, 1.0) if self.kl_warmup else 1.0
-        return {"kl": self.kl * risen * kl_to_standard_normal(*posterior)} if self.kl else {}
+        return {"kl": self.kl_weight * risen * kl_to_standard_normal(*posterior)} if self.kl_weight else {}
 
-    def _from_prior(self, generator: Generator, batch: Objects, turn: Turn) -> tuple[Tensor, Tensor | None]:
+    def _sample_from_prior(
+        self, generator: VoxelModel, batch: ObjectBatch, turn: StepContext
+    ) -> tuple[Tensor, Tensor | None]:
         """Probabilities of generated objects, and the labels that both they and the real ones are judged by."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
         labels = self._labels(network, batch, turn)
-        return network(network.draw(turn.draws, len(batch)), labels).sigmoid(), labels
+        return network(network.sample_latents(turn.rng, len(batch)), labels).sigmoid(), labels
 
-    def _labels(self, generator: VoxelGenerator, batch: Objects, turn: Turn) -> Tensor | None:
+    def _labels(self, generator: VoxelGenerator, batch: ObjectBatch, turn: StepContext) -> Tensor | None:
         """The classes, of which some are not told; None for a model without classes."""
         if generator.embedding is None:
             return None
-        untold = turn.draws.uniform(len(batch)) < self.label_dropout
+        untold = turn.rng.uniform(len(batch)) < self.label_dropout
         return batch.labels.masked_fill(untold, len(generator.shape.classes))
 
-    def _shown(self, real: Tensor, fake: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+    def _augment_both(self, real: Tensor, fake: Tensor, turn: StepContext) -> tuple[Tensor, Tensor]:
         """Real and generated objects as the discriminator gets them, changed alike."""
-        placing = self.augment.draw(turn.draws, len(real))
-        std = faded(self.instance_noise, turn.progress)
+        placing = self.augment.sample_transforms(turn.rng, len(real))
+        std = linear_decay(self.instance_noise, turn.progress)
         real, fake = (
-            instance_noise(self.augment.apply(solids, placing), turn.draws, std=std) for solids in (real, fake)
+            add_instance_noise(self.augment.apply(solids, placing), turn.rng, std=std) for solids in (real, fake)
         )
         return real, fake
 
-    def _measure(self, discriminator: VoxelDiscriminator, real: Tensor, fake: Tensor, turn: Turn) -> None:
+    def _update_accuracy(
+        self, discriminator: VoxelDiscriminator, real: Tensor, fake: Tensor, turn: StepContext
+    ) -> None:
         """Adds how many of the batch the discriminator tells apart to what it will be gated by."""
         with torch.no_grad():
             right = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
-            discriminator.measured += torch.stack([turn.mean(right), torch.ones_like(right)])
+            discriminator.measured += torch.stack([turn.mean_over_processes(right), torch.ones_like(right)])
 
 
-def far(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:
+def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:
     """How far probabilities are from the occupancy, a mean over the batch; one of RECONSTRUCTIONS."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot sum 32^3 voxels
     if by in ("mean_bce", "sum_bce"):

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancore.features.network import Clips, enough_frames, frames_of, full_precision, resized
-from gancore.features.tf_layers import Convolution, folded, same_padded
-from gancore.features.weights import find, fingerprint, load_arrays
+from gancore.features.network import RGBClips, flatten_frames, full_precision, require_min_frames, resize_images
+from gancore.features.tf_layers import SamePaddedConvolution, fold_batch_norm, pad_same
+from gancore.features.weights import find_weights, hash_file, load_pickled_arrays
 
 Volume = Float[Tensor, "_batch _channels _time _height _width"]
 Arrays = Mapping[str, Any]
@@ -26,19 +26,19 @@ class I3D(nn.Module):
     """
 
     name = "I3D (Kinetics-400)"
-    distance = "FVD"
-    preparation = "bilinear to 224x224, half-pixel centres, no antialiasing; uint8 / 127.5 - 1"
-    features = 400
-    least_frames = 9
+    distance_name = "FVD"
+    preprocessing = "bilinear to 224x224, half-pixel centres, no antialiasing; uint8 / 127.5 - 1"
+    feature_dim = 400
+    min_frames = 9
     per_frame = False
 
     def __init__(self, file: str | Path = ""):
         super().__init__()
-        path = find("i3d", file)
-        self.weights = fingerprint(path)
-        self.layers = _layers(load_arrays(path))
+        path = find_weights("i3d", file)
+        self.weights_sha256 = hash_file(path)
+        self.layers = _layers(load_pickled_arrays(path))
 
-    def forward(self, clips: Clips) -> Float[Tensor, "_batch 400"]:
+    def forward(self, clips: RGBClips) -> Float[Tensor, "_batch 400"]:
         device = next(self.parameters()).device
         with full_precision(device):
             return torch.cat([self.logits(_prepared(clip.to(device))) for clip in clips.split(1)]).cpu()
@@ -52,13 +52,13 @@ class I3D(nn.Module):
 
         Raises ValueError under nine frames, which leave nothing to average.
         """
-        enough_frames(clips.shape[2], self.least_frames, self.name)
+        require_min_frames(clips.shape[2], self.min_frames, self.name)
         return self.layers(clips).mean((2, 3, 4))
 
 
-def _prepared(clips: Clips) -> Float[Tensor, "_batch 3 _time 224 224"]:
-    frames = frames_of(clips).float()
-    frames = resized(frames, (224, 224), mode="bilinear", antialias=False) / 127.5 - 1
+def _prepared(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 224 224"]:
+    frames = flatten_frames(clips).float()
+    frames = resize_images(frames, (224, 224), mode="bilinear", antialias=False) / 127.5 - 1
     return rearrange(frames, "(b t) c h w -> b c t h w", b=len(clips))
 
 
@@ -86,7 +86,7 @@ class Mixed(nn.Module):
     def __init__(self, params: Arrays, averages: Arrays):
         super().__init__()
 
-        def unit(name: str) -> Convolution:
+        def unit(name: str) -> SamePaddedConvolution:
             return _unit(params[name], averages[name])
 
         self.branches = nn.ModuleList(
@@ -108,22 +108,22 @@ class MaxPool(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, volume: Volume) -> Volume:
-        padded = same_padded(volume, self.kernel, self.stride, fill=float("-inf"))
+        padded = pad_same(volume, self.kernel, self.stride, fill=float("-inf"))
         return F.max_pool3d(padded, self.kernel, self.stride)
 
 
-def _unit(params: Arrays, averages: Arrays, *, stride: int = 1) -> Convolution:
+def _unit(params: Arrays, averages: Arrays, *, stride: int = 1) -> SamePaddedConvolution:
     """Convolution, batch norm without gain, ReLU."""
     mean, variance = (_vector(averages["BatchNorm_0"][key]) for key in ("mean", "var"))
-    kernel, offset = folded(
+    kernel, offset = fold_batch_norm(
         _kernel(params["Conv_0"]), mean=mean, variance=variance, offset=_vector(params["BatchNorm_0"]["bias"])
     )
-    return Convolution(kernel, offset, stride=stride)
+    return SamePaddedConvolution(kernel, offset, stride=stride)
 
 
-def _head(params: Arrays) -> Convolution:
+def _head(params: Arrays) -> SamePaddedConvolution:
     """The convolution that gives the logits."""
-    return Convolution(_kernel(params), _vector(params["bias"]), bounds=None)
+    return SamePaddedConvolution(_kernel(params), _vector(params["bias"]), bounds=None)
 
 
 def _kernel(params: Arrays) -> Float[Tensor, "_out _in _time _height _width"]:

@@ -13,31 +13,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import alexnet
 
-from gancore.features.network import Clips, enough_pixels, frames_of, full_precision
-from gancore.features.weights import find, fingerprint, load_tensors
+from gancore.features.network import RGBClips, flatten_frames, full_precision, require_min_size
+from gancore.features.weights import find_weights, hash_file, load_tensors
 
-AT_ONCE = 16
+FRAMES_PER_PASS = 16
 """Frames in a network at a time."""
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+LPIPS_SHIFT, LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Of the red, green and blue of [-1, 1], before they enter LPIPS."""
-TAPS = (1, 4, 7, 9, 11)
+LPIPS_LAYERS = (1, 4, 7, 9, 11)
 """The layers of AlexNet that LPIPS looks at."""
 
 Images = Float[Tensor, "_batch _channels _height _width"]
 
 
-def inception(file: str | Path = "") -> "Inception":
+def load_inception(file: str | Path = "") -> "Inception":
     """The network of FID and IS.
 
     Raises FileNotFoundError that says how to get the weights, or ValueError if the file given holds others or
     torch-fidelity is not installed.
     """
-    return Inception(find("inception", file))
+    return Inception(find_weights("inception", file))
 
 
-def lpips(file: str | Path = "") -> "LPIPS":
+def load_lpips(file: str | Path = "") -> "LPIPS":
     """LPIPS on AlexNet, version 0.1; the file, if given, is AlexNet's. Raises as `inception` does."""
-    heads, backbone = find("lpips"), find("alexnet", file)
+    heads, backbone = find_weights("lpips"), find_weights("alexnet", file)
     return LPIPS(load_tensors(backbone), load_tensors(heads))
 
 
@@ -45,10 +45,10 @@ class Inception(nn.Module):
     """Frames to 2048 pooled features each, as torch-fidelity has the network (Heusel et al. 2017)."""
 
     name = "Inception (2015-12-05)"
-    distance = "FID"
-    preparation = "bilinear to 299x299 as TensorFlow 1 did; (uint8 - 128) / 128"
-    features = 2048
-    least_frames = 1
+    distance_name = "FID"
+    preprocessing = "bilinear to 299x299 as TensorFlow 1 did; (uint8 - 128) / 128"
+    feature_dim = 2048
+    min_frames = 1
     per_frame = True
 
     def __init__(self, path: Path):
@@ -57,13 +57,15 @@ class Inception(nn.Module):
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise ValueError("FID needs torch-fidelity: install it by `pip install 'vidvox[metrics]'`") from error
-        self.weights = fingerprint(path)
+        self.weights_sha256 = hash_file(path)
         self.extractor = FeatureExtractorInceptionV3("fid", ["2048"], str(path))
 
-    def forward(self, clips: Clips) -> Float[Tensor, "_frames 2048"]:
+    def forward(self, clips: RGBClips) -> Float[Tensor, "_frames 2048"]:
         device = next(self.parameters()).device
         with full_precision(device):
-            return torch.cat([self.extractor(some.to(device))[0].cpu() for some in frames_of(clips).split(AT_ONCE)])
+            return torch.cat(
+                [self.extractor(some.to(device))[0].cpu() for some in flatten_frames(clips).split(FRAMES_PER_PASS)]
+            )
 
     def class_logits(self, rows: Float[Tensor, "rows 2048"]) -> Float[Tensor, "rows 1008"]:
         """Those that the inception score is made of, from the features: without the last layer's offset."""
@@ -73,43 +75,45 @@ class Inception(nn.Module):
 class LPIPS(nn.Module):
     """The learned perceptual difference of frames at their own size (Zhang et al. 2018)."""
 
-    perceptual = "LPIPS (AlexNet, v0.1)"
+    perceptual_name = "LPIPS (AlexNet, v0.1)"
 
     def __init__(self, backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]):
         super().__init__()
-        self.layers = _layers(backbone)
-        self.heads = nn.ParameterList([heads[f"lin{index}.model.1.weight"] for index in range(len(TAPS))])
+        self.layers = _build_alexnet(backbone)
+        self.heads = nn.ParameterList([heads[f"lin{index}.model.1.weight"] for index in range(len(LPIPS_LAYERS))])
         self.heads.requires_grad_(False)
 
-    def perceptual_distance(self, a: Clips, b: Clips) -> Float[Tensor, "_batch _time"]:
+    def perceptual_distance(self, a: RGBClips, b: RGBClips) -> Float[Tensor, "_batch _time"]:
         """LPIPS of each two frames; 0 if they are equal. Raises ValueError for frames smaller than 32 pixels."""
-        enough_pixels(a, 32, self.perceptual)
+        require_min_size(a, 32, self.perceptual_name)
         device = next(self.parameters()).device
-        pairs = zip(frames_of(a).split(AT_ONCE), frames_of(b).split(AT_ONCE), strict=True)
+        pairs = zip(flatten_frames(a).split(FRAMES_PER_PASS), flatten_frames(b).split(FRAMES_PER_PASS), strict=True)
         with full_precision(device):
             distances = torch.cat([self._difference(x.to(device), y.to(device)) for x, y in pairs])
         return rearrange(distances.cpu(), "(b t) -> b t", b=len(a))
 
     def _difference(self, a: Tensor, b: Tensor) -> Float[Tensor, " _batch"]:
         maps = zip(self._maps(a), self._maps(b), self.heads, strict=True)
-        return torch.stack([_weighted(x, y, head) for x, y, head in maps]).sum(0)
+        return torch.stack([_weighted_distance(x, y, head) for x, y, head in maps]).sum(0)
 
     def _maps(self, frames: Tensor) -> Iterator[Images]:
-        shift, scale = (frames.new_tensor(three, dtype=torch.float32)[:, None, None] for three in (SHIFT, SCALE))
+        shift, scale = (
+            frames.new_tensor(three, dtype=torch.float32)[:, None, None] for three in (LPIPS_SHIFT, LPIPS_SCALE)
+        )
         images = (frames / 127.5 - 1 - shift) / scale
         for index, layer in enumerate(self.layers):
             images = layer(images)
-            if index in TAPS:
+            if index in LPIPS_LAYERS:
                 yield F.normalize(images, dim=1)
 
 
-def _layers(backbone: Mapping[str, Tensor]) -> nn.Sequential:
+def _build_alexnet(backbone: Mapping[str, Tensor]) -> nn.Sequential:
     """AlexNet as far as LPIPS looks into it."""
     with torch.device("meta"):  # nothing is drawn that would only be overwritten
-        layers = alexnet().features[: TAPS[-1] + 1]
+        layers = alexnet().features[: LPIPS_LAYERS[-1] + 1]
     layers.load_state_dict({name: backbone[f"features.{name}"] for name in layers.state_dict()}, assign=True)
     return layers.eval().requires_grad_(False)
 
 
-def _weighted(a: Images, b: Images, head: Float[Tensor, "1 _channels 1 1"]) -> Float[Tensor, " _batch"]:
+def _weighted_distance(a: Images, b: Images, head: Float[Tensor, "1 _channels 1 1"]) -> Float[Tensor, " _batch"]:
     return reduce(head * (a - b) ** 2, "b c h w -> b h w", "sum").mean((1, 2))

@@ -13,10 +13,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
-Clips = UInt8[Tensor, "_batch _time 3 _height _width"]
-Rows = Float[Tensor, "_rows _features"]
+RGBClips = UInt8[Tensor, "_batch _time 3 _height _width"]
+FeatureRows = Float[Tensor, "_rows _features"]
 
 
 @runtime_checkable
@@ -29,17 +29,17 @@ class FeatureNetwork(Protocol):
 
     name: str
     """What a report prints."""
-    distance: str
+    distance_name: str
     """What the Frechet distance of its features is called; only the network of FVD gives an FVD, and so on."""
-    weights: str
+    weights_sha256: str
     """The sha256 of the weights."""
-    preparation: str
+    preprocessing: str
     """What is done to the frames before they enter."""
-    features: int
-    least_frames: int
+    feature_dim: int
+    min_frames: int
     per_frame: bool
 
-    def __call__(self, clips: Clips) -> Rows:
+    def __call__(self, clips: RGBClips) -> FeatureRows:
         """Raises ValueError if the clips have fewer than `least_frames` frames."""
 
 
@@ -51,24 +51,26 @@ def to_rgb(clips: UInt8[Tensor, "batch time _channels height width"]) -> UInt8[T
     return clips if channels == 3 else repeat(clips, "b t 1 h w -> b t rgb h w", rgb=3)
 
 
-def enough_frames(frames: int, least: int, name: str) -> None:
+def require_min_frames(frames: int, minimum: int, name: str) -> None:
     """Raises ValueError if clips of so many frames are shorter than a network can see."""
-    if frames < least:
-        raise ValueError(f"{name} needs clips of at least {least} frames, not {frames}")
+    if frames < minimum:
+        raise ValueError(f"{name} needs clips of at least {minimum} frames, not {frames}")
 
 
-def enough_pixels(clips: Clips, least: int, name: str) -> None:
+def require_min_size(clips: RGBClips, minimum: int, name: str) -> None:
     """Raises ValueError if a side of the frames is shorter than a network can see."""
-    if min(clips.shape[-2:]) < least:
-        raise ValueError(f"{name} needs frames of at least {least}x{least}, not {clips.shape[-2]}x{clips.shape[-1]}")
+    if min(clips.shape[-2:]) < minimum:
+        raise ValueError(
+            f"{name} needs frames of at least {minimum}x{minimum}, not {clips.shape[-2]}x{clips.shape[-1]}"
+        )
 
 
-def frames_of(clips: Clips) -> UInt8[Tensor, "_frames 3 _height _width"]:
+def flatten_frames(clips: RGBClips) -> UInt8[Tensor, "_frames 3 _height _width"]:
     """All frames in a row, those of a clip following each other."""
     return rearrange(clips, "b t c h w -> (b t) c h w")
 
 
-def resized(
+def resize_images(
     images: Float[Tensor, "batch channels _height _width"], size: tuple[int, int], *, mode: str, antialias: bool
 ) -> Float[Tensor, "batch channels _newheight _newwidth"]:
     """The images scaled with half-pixel centres; those of the size already are returned as they are."""
@@ -91,36 +93,36 @@ def full_precision(device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
-def features_of(
+def compute_features(
     network: FeatureNetwork,
     batches: Iterable[UInt8[Tensor, "_batch _time _channels _height _width"]],
     *,
     cache: Path | None = None,
-) -> Iterator[Rows]:
+) -> Iterator[FeatureRows]:
     """The features of each batch of clips, one batch in memory at a time.
 
     With a cache folder those of a clip are computed once, whatever set or file it comes from, and then read.
     """
     for clips in batches:
-        yield _cached(network, to_rgb(clips), cache) if cache else network(to_rgb(clips))
+        yield _compute_with_cache(network, to_rgb(clips), cache) if cache else network(to_rgb(clips))
 
 
-def _cached(network: FeatureNetwork, clips: Clips, cache: Path) -> Rows:
-    files = [cache / key[:2] / f"{key}.npy" for key in (_key(network, clip) for clip in clips)]
+def _compute_with_cache(network: FeatureNetwork, clips: RGBClips, cache: Path) -> FeatureRows:
+    files = [cache / key[:2] / f"{key}.npy" for key in (_cache_key(network, clip) for clip in clips)]
     unknown = [index for index, file in enumerate(files) if not file.is_file()]
     if unknown:
         for index, rows in zip(unknown, network(clips[unknown]).chunk(len(unknown)), strict=True):
-            _keep(files[index], rows)
+            _store_features(files[index], rows)
     return torch.cat([torch.from_numpy(np.load(file)) for file in files])
 
 
-def _key(network: FeatureNetwork, clip: UInt8[Tensor, "time 3 height width"]) -> str:
-    digest = sha256(f"{network.name} {network.weights} {network.preparation} {tuple(clip.shape)}".encode())
+def _cache_key(network: FeatureNetwork, clip: UInt8[Tensor, "time 3 height width"]) -> str:
+    digest = sha256(f"{network.name} {network.weights_sha256} {network.preprocessing} {tuple(clip.shape)}".encode())
     digest.update(clip.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
-def _keep(file: Path, rows: Rows) -> None:
+def _store_features(file: Path, rows: FeatureRows) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         np.save(partial, rows.numpy())

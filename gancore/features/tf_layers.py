@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Maps = Float[Tensor, "_batch _channels *_space"]
-EPSILON = 1e-3
+BATCH_NORM_EPSILON = 1e-3
 """Of batch norm in networks that were trained with TensorFlow."""
 
 
-class Convolution(nn.Module):
+class SamePaddedConvolution(nn.Module):
     """A convolution in two or three dimensions with TensorFlow's SAME padding and its results kept in bounds."""
 
     def __init__(
@@ -30,12 +30,12 @@ class Convolution(nn.Module):
 
     def forward(self, maps: Maps) -> Maps:
         convolve = F.conv2d if len(self.stride) == 2 else F.conv3d
-        padded = same_padded(maps, tuple(self.kernel.shape[2:]), self.stride)
+        padded = pad_same(maps, tuple(self.kernel.shape[2:]), self.stride)
         out = convolve(padded, self.kernel, self.offset, self.stride, groups=self.groups)
         return out.clamp_(*self.bounds) if self.bounds else out
 
 
-def folded(
+def fold_batch_norm(
     kernel: Float[Tensor, "out in *size"],
     *,
     mean: Float[Tensor, " out"],
@@ -44,12 +44,12 @@ def folded(
     gain: Float[Tensor, " out"] | float = 1.0,
 ) -> tuple[Float[Tensor, "out in *size"], Float[Tensor, " out"]]:
     """The kernel and offset of a convolution that does what one without offset and a batch norm behind it do."""
-    scale = gain * (variance.double() + EPSILON).rsqrt()
+    scale = gain * (variance.double() + BATCH_NORM_EPSILON).rsqrt()
     scaled = kernel.double() * scale.reshape(-1, *[1] * (kernel.ndim - 1))
     return scaled.float(), (offset - mean * scale).float()
 
 
-def same_padded(maps: Maps, kernel: tuple[int, ...], stride: tuple[int, ...], *, fill: float = 0.0) -> Maps:
+def pad_same(maps: Maps, kernel: tuple[int, ...], stride: tuple[int, ...], *, fill: float = 0.0) -> Maps:
     """The maps with TensorFlow's SAME padding, of which the odd one comes last."""
     pads = []
     for size, width, step in zip(maps.shape[2:], kernel, stride, strict=True):

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancore.features.network import Clips, enough_frames, frames_of, full_precision, resized
-from gancore.features.tf_layers import folded
-from gancore.features.weights import find, fingerprint, load_tensors
+from gancore.features.network import RGBClips, flatten_frames, full_precision, require_min_frames, resize_images
+from gancore.features.tf_layers import fold_batch_norm
+from gancore.features.weights import find_weights, hash_file, load_tensors
 
 DILATIONS = (1, 2, 4, 8)
 
@@ -26,30 +26,30 @@ class TransNet(nn.Module):
     """
 
     name = "TransNetV2"
-    distance = "Frechet distance (TransNetV2)"
-    preparation = "bilinear to 48x27, half-pixel centres, antialiased; uint8 / 255"
-    features = 256
-    least_frames = 2
+    distance_name = "Frechet distance (TransNetV2)"
+    preprocessing = "bilinear to 48x27, half-pixel centres, antialiased; uint8 / 255"
+    feature_dim = 256
+    min_frames = 2
     per_frame = False
 
     def __init__(self, file: str | Path = ""):
         super().__init__()
-        path = find("transnet", file)
-        self.weights = fingerprint(path)
+        path = find_weights("transnet", file)
+        self.weights_sha256 = hash_file(path)
         weights = load_tensors(path)
         self.blocks = nn.Sequential(*[Block(weights, f"SDDCNN.{block}.DDCNN") for block in range(3)])
 
-    def forward(self, clips: Clips) -> Float[Tensor, "_batch 256"]:
-        enough_frames(clips.shape[1], self.least_frames, self.name)
+    def forward(self, clips: RGBClips) -> Float[Tensor, "_batch 256"]:
+        require_min_frames(clips.shape[1], self.min_frames, self.name)
         device = next(self.parameters()).device
         with full_precision(device):
             return torch.cat([self.blocks(_prepared(clip.to(device))).mean((2, 3, 4)) for clip in clips.split(1)]).cpu()
 
 
-def _prepared(clips: Clips) -> Float[Tensor, "_batch 3 _time 27 48"]:
-    frames = frames_of(clips).float() / 255
+def _prepared(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 27 48"]:
+    frames = flatten_frames(clips).float() / 255
     return rearrange(
-        resized(frames, (27, 48), mode="bilinear", antialias=True), "(b t) c h w -> b c t h w", b=len(clips)
+        resize_images(frames, (27, 48), mode="bilinear", antialias=True), "(b t) c h w -> b c t h w", b=len(clips)
     )
 
 
@@ -76,7 +76,9 @@ class Cell(nn.Module):
         layers = [f"{name}.Conv3D_{dilation}.layers" for dilation in DILATIONS]
         norms = [weights[f"{name}.bn.{key}"].chunk(4) for key in ("running_mean", "running_var", "weight", "bias")]
         over_time = [
-            folded(weights[f"{layer}.1.weight"][..., 0], mean=mean, variance=variance, gain=gain, offset=offset)
+            fold_batch_norm(
+                weights[f"{layer}.1.weight"][..., 0], mean=mean, variance=variance, gain=gain, offset=offset
+            )
             for layer, mean, variance, gain, offset in zip(layers, *norms, strict=True)
         ]
         over_space = torch.cat([weights[f"{layer}.0.weight"] for layer in layers])

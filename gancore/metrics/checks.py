@@ -5,11 +5,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Features = Float[Tensor, "_samples _width"] | Float[np.ndarray, "_samples _width"]
-Rows = Float[Tensor, "_samples _width"]
+FeaturesLike = Float[Tensor, "_samples _width"] | Float[np.ndarray, "_samples _width"]
+FeatureMatrix = Float[Tensor, "_samples _width"]
 
 
-def rows_of(features: Features, *, name: str = "the set") -> Rows:
+def as_float64_matrix(features: FeaturesLike, *, name: str = "the set") -> FeatureMatrix:
     """The features as float64 on the CPU. Raises ValueError if they are not a finite matrix."""
     rows = torch.as_tensor(features).detach().cpu().double()
     if rows.ndim != 2:
@@ -20,33 +20,35 @@ def rows_of(features: Features, *, name: str = "the set") -> Rows:
     return rows
 
 
-def pair(first: Features, second: Features, *, least: int = 1) -> tuple[Rows, Rows]:
+def validate_pair(
+    first: FeaturesLike, second: FeaturesLike, *, minimum: int = 1
+) -> tuple[FeatureMatrix, FeatureMatrix]:
     """Both as rows. Raises ValueError unless they are of one width and at least so many."""
-    a, b = rows_of(first, name="the first set"), rows_of(second, name="the second set")
-    same_width(a.shape[1], b.shape[1])
-    enough(min(len(a), len(b)), least)
+    a, b = as_float64_matrix(first, name="the first set"), as_float64_matrix(second, name="the second set")
+    require_same_width(a.shape[1], b.shape[1])
+    require_samples(min(len(a), len(b)), minimum)
     return a, b
 
 
-def same_width(first: int, second: int) -> None:
+def require_same_width(first: int, second: int) -> None:
     """Raises ValueError if they are not."""
     if first != second:
         raise ValueError(f"features of width {first} and {second} cannot be compared: take both from one network")
 
 
-def enough(count: int, least: int) -> None:
+def require_samples(count: int, minimum: int) -> None:
     """Raises ValueError if they are not."""
-    if count < least:
-        raise ValueError(f"at least {least} samples are needed, not {count}")
+    if count < minimum:
+        raise ValueError(f"at least {minimum} samples are needed, not {count}")
 
 
-def generator_of(seed: int) -> torch.Generator:
+def create_seeded_rng(seed: int) -> torch.Generator:
     """A source of random numbers that starts from this seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def shuffled(rows: Rows, generator: torch.Generator) -> Rows:
+def shuffle_rows(rows: FeatureMatrix, generator: torch.Generator) -> FeatureMatrix:
     """The rows in an order that the generator and the numbers in them determine, not the order they came in."""
-    direction = torch.randn(rows.shape[1], generator=generator_of(0), dtype=torch.float64)
+    direction = torch.randn(rows.shape[1], generator=create_seeded_rng(0), dtype=torch.float64)
     known = rows[(rows * direction).sum(1).argsort()]
     return known[torch.randperm(len(rows), generator=generator)]

@@ -16,17 +16,23 @@ from scipy import stats
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from gancore.metrics.checks import Features, Rows, enough, generator_of, pair, rows_of, same_width, shuffled
-from gancore.metrics.neighbours import Nearest as Nearest
+from gancore.metrics.checks import (
+    FeatureMatrix,
+    FeaturesLike,
+    as_float64_matrix,
+    create_seeded_rng,
+    require_same_width,
+    require_samples,
+    shuffle_rows,
+    validate_pair,
+)
 from gancore.metrics.neighbours import density_coverage, precision_recall
-from gancore.metrics.neighbours import memorised_share as memorised_share
-from gancore.metrics.neighbours import nearest as nearest
 
-LARGEST_ASSIGNMENT = 4096
+MAX_ASSIGNMENT_SAMPLES = 4096
 """Samples of a set that an exact Wasserstein distance takes; time grows with their cube."""
-DRAWN = 1024
+MAX_WASSERSTEIN_SAMPLES = 1024
 """Samples of each set whose exact Wasserstein distance `fidelity` gives."""
-LEAST_SAMPLES = 6
+MIN_SET_SAMPLES = 6
 """Samples that `fidelity` needs of each set, for density's five neighbours."""
 
 
@@ -39,25 +45,25 @@ class Estimate:
     high: float
 
     @classmethod
-    def over(cls, parts: Float[Tensor, " parts"]) -> "Estimate":
+    def from_parts(cls, parts: Float[Tensor, " parts"]) -> "Estimate":
         value, deviation = float(parts.mean()), float(parts.std(correction=0))
         return cls(value, value - deviation, value + deviation)
 
 
-def fidelity(real: Features, fake: Features, *, seed: int = 0) -> dict[str, float]:
+def compute_fidelity(real: FeaturesLike, fake: FeaturesLike, *, seed: int = 0) -> dict[str, float]:
     """Every number here that compares two sets and needs no classes, by its name; at least LEAST_SAMPLES of each.
 
     wasserstein is that of as many drawn from both, DRAWN at most.
     """
-    real, fake = pair(real, fake, least=LEAST_SAMPLES)
+    real, fake = validate_pair(real, fake, minimum=MIN_SET_SAMPLES)
     kernel = kernel_distance(real, fake, seed=seed)
-    few = min(len(real), len(fake), DRAWN)
+    few = min(len(real), len(fake), MAX_WASSERSTEIN_SAMPLES)
     return {
-        "frechet_distance": frechet_distance(*map(Moments.of, _in_common_span(real, fake))),
+        "frechet_distance": frechet_distance(*map(Moments.from_features, _project_to_common_span(real, fake))),
         "kernel_distance": kernel.value,
         "kernel_distance_low": kernel.low,
         "kernel_distance_high": kernel.high,
-        "wasserstein": wasserstein(*(shuffled(rows, generator_of(seed))[:few] for rows in (real, fake))),
+        "wasserstein": wasserstein(*(shuffle_rows(rows, create_seeded_rng(seed))[:few] for rows in (real, fake))),
         "sliced_wasserstein": sliced_wasserstein(real, fake, seed=seed),
         "feature_matching": feature_matching(real, fake),
         **precision_recall(real, fake),
@@ -76,18 +82,18 @@ class Moments:
         self._mean = self._scatter = torch.zeros(0)
 
     @classmethod
-    def of(cls, features: Features) -> "Moments":
+    def from_features(cls, features: FeaturesLike) -> "Moments":
         """Those of all rows at once."""
         moments = cls()
         moments.add(features)
         return moments
 
-    def add(self, features: Features) -> None:
+    def add(self, features: FeaturesLike) -> None:
         """Takes in one more batch (Chan, Golub and LeVeque 1979: no large sums that cancel)."""
-        rows = rows_of(features)
+        rows = as_float64_matrix(features)
         if not self.count:
             self._mean, self._scatter = torch.zeros(rows.shape[1]).double(), torch.zeros([rows.shape[1]] * 2).double()
-        same_width(self._mean.shape[0], rows.shape[1])
+        require_same_width(self._mean.shape[0], rows.shape[1])
         if not len(rows):
             return
         mean, before = rows.mean(0), self.count
@@ -99,13 +105,13 @@ class Moments:
     @property
     def mean(self) -> Float[Tensor, " width"]:
         """Raises ValueError if there was no row."""
-        enough(self.count, 1)
+        require_samples(self.count, 1)
         return self._mean
 
     @property
     def covariance(self) -> Float[Tensor, "width width"]:
         """Divided by one less than the number of rows. Raises ValueError for fewer than two."""
-        enough(self.count, 2)
+        require_samples(self.count, 2)
         return self._scatter / (self.count - 1)
 
 
@@ -115,14 +121,14 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
     The trace of the root of both covariances' product is the sum of singular values of the product of their factors;
     that holds for singular covariances too, and its rounding is not magnified by a root.
     """
-    same_width(len(real.mean), len(fake.mean))
+    require_same_width(len(real.mean), len(fake.mean))
     ours, theirs = real.covariance, fake.covariance
-    common = torch.linalg.svdvals(_factor(ours).T @ _factor(theirs)).sum()
+    common = torch.linalg.svdvals(_covariance_factor(ours).T @ _covariance_factor(theirs)).sum()
     apart = (real.mean - fake.mean).square().sum()
     return max(0.0, float(apart + ours.trace() + theirs.trace() - 2 * common))
 
 
-def _factor(covariance: Float[Tensor, "width width"]) -> Float[Tensor, "width rank"]:
+def _covariance_factor(covariance: Float[Tensor, "width width"]) -> Float[Tensor, "width rank"]:
     """A matrix that makes the covariance when multiplied with its transpose."""
     values, vectors = torch.linalg.eigh(covariance)
     rounding = values[-1] * len(values) * torch.finfo(values.dtype).eps
@@ -130,7 +136,7 @@ def _factor(covariance: Float[Tensor, "width width"]) -> Float[Tensor, "width ra
     return vectors[:, present] * values[present].sqrt()
 
 
-def _in_common_span(a: Rows, b: Rows) -> tuple[Rows, Rows]:
+def _project_to_common_span(a: FeatureMatrix, b: FeatureMatrix) -> tuple[FeatureMatrix, FeatureMatrix]:
     """Both turned so that there are no more columns than rows: distances stay, and covariances of raw voxels fit."""
     if a.shape[1] <= len(a) + len(b):
         return a, b
@@ -138,105 +144,109 @@ def _in_common_span(a: Rows, b: Rows) -> tuple[Rows, Rows]:
     return a @ basis, b @ basis
 
 
-def feature_matching(real: Features, fake: Features) -> float:
+def feature_matching(real: FeaturesLike, fake: FeaturesLike) -> float:
     """Euclidean distance of the two means (Salimans et al. 2016)."""
-    a, b = pair(real, fake)
+    a, b = validate_pair(real, fake)
     return float((a.mean(0) - b.mean(0)).norm())
 
 
 # ----------------------------------------------------------------------------------------------------- any distribution
 
 
-def kernel_distance(real: Features, fake: Features, *, subsets: int = 100, size: int = 1000, seed: int = 0) -> Estimate:
+def kernel_distance(
+    real: FeaturesLike, fake: FeaturesLike, *, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> Estimate:
     """KID (Binkowski et al. 2018): unbiased squared MMD by the kernel (x.y / width + 1)^3, over random subsets.
 
     A subset has at most half of the smaller set, or all would be alike. Of like sets it may be negative.
     """
-    a, b = pair(real, fake, least=4)
-    enough(size, 2)
-    size, generator = min(size, len(a) // 2, len(b) // 2), generator_of(seed)
-    a, b = shuffled(a, generator), shuffled(b, generator)
+    a, b = validate_pair(real, fake, minimum=4)
+    require_samples(size, 2)
+    size, generator = min(size, len(a) // 2, len(b) // 2), create_seeded_rng(seed)
+    a, b = shuffle_rows(a, generator), shuffle_rows(b, generator)
     draws = tqdm(range(subsets), unit="subset", leave=False, delay=2)
-    parts = [_squared_mmd(_subset(a, size, generator), _subset(b, size, generator)) for _ in draws]
-    return Estimate.over(torch.stack(parts))
+    parts = [_squared_mmd(_random_subset(a, size, generator), _random_subset(b, size, generator)) for _ in draws]
+    return Estimate.from_parts(torch.stack(parts))
 
 
-def _squared_mmd(a: Rows, b: Rows) -> Float[Tensor, ""]:
-    within = sum(_kernel(rows, rows).fill_diagonal_(0).sum() / (len(rows) * (len(rows) - 1)) for rows in (a, b))
-    return within - 2 * _kernel(a, b).mean()
+def _squared_mmd(a: FeatureMatrix, b: FeatureMatrix) -> Float[Tensor, ""]:
+    within = sum(
+        _polynomial_kernel(rows, rows).fill_diagonal_(0).sum() / (len(rows) * (len(rows) - 1)) for rows in (a, b)
+    )
+    return within - 2 * _polynomial_kernel(a, b).mean()
 
 
-def _kernel(a: Rows, b: Rows) -> Rows:
+def _polynomial_kernel(a: FeatureMatrix, b: FeatureMatrix) -> FeatureMatrix:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
-def wasserstein(a: Features, b: Features) -> float:
+def wasserstein(a: FeaturesLike, b: FeaturesLike) -> float:
     """Wasserstein-1 distance by exact assignment: the mean Euclidean distance of samples paired so that it is least.
 
     Raises ValueError if there are not as many of both, or more than 4096.
     """
-    a, b = pair(a, b)
-    if len(a) != len(b) or len(a) > LARGEST_ASSIGNMENT:
+    a, b = validate_pair(a, b)
+    if len(a) != len(b) or len(a) > MAX_ASSIGNMENT_SAMPLES:
         raise ValueError(
-            f"an exact Wasserstein distance takes as many samples of both sets and at most {LARGEST_ASSIGNMENT}, "
+            f"an exact Wasserstein distance takes as many samples of both sets and at most {MAX_ASSIGNMENT_SAMPLES}, "
             f"not {len(a)} and {len(b)}: use fewer, or the sliced one"
         )
     distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
-def sliced_wasserstein(a: Features, b: Features, *, projections: int = 128, seed: int = 0) -> float:
+def sliced_wasserstein(a: FeaturesLike, b: FeaturesLike, *, projections: int = 128, seed: int = 0) -> float:
     """Mean Wasserstein-1 distance of the sets projected on random directions (Bonneel et al. 2015)."""
-    a, b = pair(a, b)
-    directions = torch.randn(a.shape[1], projections, generator=generator_of(seed), dtype=torch.float64)
+    a, b = validate_pair(a, b)
+    directions = torch.randn(a.shape[1], projections, generator=create_seeded_rng(seed), dtype=torch.float64)
     directions /= directions.norm(dim=0)
     lines = zip((a @ directions).T.numpy(), (b @ directions).T.numpy(), strict=True)
     return float(np.mean([stats.wasserstein_distance(ours, theirs) for ours, theirs in lines]))
 
 
-def _subset(rows: Rows, size: int, generator: torch.Generator) -> Rows:
+def _random_subset(rows: FeatureMatrix, size: int, generator: torch.Generator) -> FeatureMatrix:
     return rows[torch.randperm(len(rows), generator=generator)[:size]]
 
 
 # -------------------------------------------------------------------------------------------------------------- classes
 
 
-def inception_score(outputs: Features, *, splits: int = 10, seed: int = 0) -> Estimate:
+def inception_score(outputs: FeaturesLike, *, splits: int = 10, seed: int = 0) -> Estimate:
     """exp of the mean KL of each sample's classes from all samples' classes (Salimans et al. 2016), over random splits.
 
     Outputs are a classifier's logits, or probabilities if every row sums to one. Best is the number of classes.
     """
-    rows = rows_of(outputs)
-    enough(len(rows), splits)
-    parts = shuffled(_probabilities(rows), generator_of(seed)).tensor_split(splits)
-    return Estimate.over(torch.stack([_score(part) for part in parts]))
+    rows = as_float64_matrix(outputs)
+    require_samples(len(rows), splits)
+    parts = shuffle_rows(_probabilities(rows), create_seeded_rng(seed)).tensor_split(splits)
+    return Estimate.from_parts(torch.stack([_split_score(part) for part in parts]))
 
 
-def _probabilities(rows: Rows) -> Rows:
+def _probabilities(rows: FeatureMatrix) -> FeatureMatrix:
     given = bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-3).all())
     return rows / rows.sum(1, keepdim=True) if given else rows.softmax(1)
 
 
-def _score(part: Rows) -> Float[Tensor, ""]:
+def _split_score(part: FeatureMatrix) -> Float[Tensor, ""]:
     average = part.mean(0)
     return (torch.xlogy(part, part).sum(1).mean() - torch.xlogy(average, average).sum()).exp()
 
 
-class Modes(NamedTuple):
+class ModeCoverage(NamedTuple):
     """How many classes samples fall into, their share of all classes, and KL of how often from uniform, in nats."""
 
-    hit: int
-    share: float
-    kl: float
+    hit_count: int
+    hit_share: float
+    kl_from_uniform: float
 
 
-def modes_hit(predicted: Int[Tensor, " samples"] | Int[np.ndarray, " samples"], classes: int) -> Modes:
+def count_modes(predicted: Int[Tensor, " samples"] | Int[np.ndarray, " samples"], classes: int) -> ModeCoverage:
     """See Modes; predicted is the class of each sample, from 0 on. Raises ValueError for another class."""
     labels = torch.as_tensor(predicted).cpu().long()
-    enough(len(labels), 1)
+    require_samples(len(labels), 1)
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"classes from 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
     counts = labels.bincount(minlength=classes)
     shares = counts.double() / len(labels)
     hit = int((counts > 0).sum())
-    return Modes(hit, hit / classes, max(0.0, math.log(classes) + float(torch.xlogy(shares, shares).sum())))
+    return ModeCoverage(hit, hit / classes, max(0.0, math.log(classes) + float(torch.xlogy(shares, shares).sum())))

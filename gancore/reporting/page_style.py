@@ -1,6 +1,6 @@
 """How a page looks: one style sheet, light and dark, wide and narrow, on screen and on paper."""
 
-SERIES = 8
+SERIES_COUNT = 8
 """Lines of a chart that can be told apart by colour alone, whatever the eye: Okabe and Ito's palette."""
 
 _LIGHT = """
@@ -19,10 +19,10 @@ _DASHES = ("none", "7 4", "1.5 4", "9 4 1.5 4")
 
 _SERIES = "\n".join(
     f".s{number} {{ --colour: var(--s{number}); --dash: {_DASHES[number % len(_DASHES)]}; }}"
-    for number in range(SERIES)
+    for number in range(SERIES_COUNT)
 )
 
-STYLE = (
+PAGE_STYLE = (
     f"""
 :root {{ color-scheme: light dark; {_LIGHT} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}

@@ -12,29 +12,29 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
-from gancore.reporting.page import Item, image, write_html
-from gancore.reporting.preference_page import BODY, SCRIPT, STYLE
+from gancore.reporting.page import Media, render_image, write_html
+from gancore.reporting.preference_page import PREFERENCE_BODY, PREFERENCE_SCRIPT, PREFERENCE_STYLE
 from gancore.reporting.provenance import write_json
-from gancore.reporting.tables import table
+from gancore.reporting.tables import format_table
 
 CHOICES = ("left", "right", "tie")
-POOLED = "all raters"
+ALL_RATERS = "all raters"
 
 
 @dataclass(frozen=True)
-class Pair:
+class PreferencePair:
     """Two pictures or animations of the same thing; their captions say who made them, and no rater sees them."""
 
     name: str
-    a: Item
-    b: Item
+    a: Media
+    b: Media
 
     def __post_init__(self) -> None:
         if self.a.caption == self.b.caption:
             raise ValueError(f"both sides of the pair {self.name!r} are called {self.a.caption!r}")
 
 
-def write_rating_page(path: str | Path, pairs: Sequence[Pair], *, question: str, seed: int) -> Path:
+def write_rating_page(path: str | Path, pairs: Sequence[PreferencePair], *, question: str, seed: int) -> Path:
     """Writes a page that shows the pairs one by one and lets the answers be saved; gives the path of its key.
 
     The page itself says nowhere which is which: that stands in the key, a JSON file beside it, which raters do not get.
@@ -42,16 +42,22 @@ def write_rating_page(path: str | Path, pairs: Sequence[Pair], *, question: str,
     """
     if not pairs:
         raise ValueError("a rating page needs at least one pair")
-    shuffled = _shuffled(pairs, seed)
-    number = _number(shuffled, question)
+    shuffled = _shuffle_pairs(pairs, seed)
+    number = _page_id(shuffled, question)
     path = Path(path)
     key = path.with_suffix(".key.json")
-    write_json({"page": number, "question": question, "pairs": [_solution(*pair) for pair in shuffled]}, key)
-    write_html(path, title=question, body=_body(shuffled, question), style=STYLE, script=SCRIPT.replace("PAGE", number))
+    write_json({"page": number, "question": question, "pairs": [_key_entry(*pair) for pair in shuffled]}, key)
+    write_html(
+        path,
+        title=question,
+        body=_render_body(shuffled, question),
+        style=PREFERENCE_STYLE,
+        script=PREFERENCE_SCRIPT.replace("PAGE", number),
+    )
     return key
 
 
-def _shuffled(pairs: Sequence[Pair], seed: int) -> list[tuple[Pair, bool]]:
+def _shuffle_pairs(pairs: Sequence[PreferencePair], seed: int) -> list[tuple[PreferencePair, bool]]:
     """(Pair, whether its sides are swapped) in the order shown."""
     dice = random.Random(seed)
     swapped = [place % 2 == 1 for place in range(len(pairs))]
@@ -59,33 +65,33 @@ def _shuffled(pairs: Sequence[Pair], seed: int) -> list[tuple[Pair, bool]]:
     return dice.sample(list(zip(pairs, swapped, strict=True)), len(pairs))
 
 
-def _number(shuffled: Iterable[tuple[Pair, bool]], question: str) -> str:
+def _page_id(shuffled: Iterable[tuple[PreferencePair, bool]], question: str) -> str:
     """What tells this page from any other; it depends on all that is shown and its order."""
-    shown = [[*_sides(pair, swapped)] for pair, swapped in shuffled]
-    media = [[side.media for side in sides] for sides in shown]
+    shown = [[*_left_and_right(pair, swapped)] for pair, swapped in shuffled]
+    media = [[side.data_uri for side in sides] for sides in shown]
     return hashlib.sha256(json.dumps([question, media]).encode()).hexdigest()[:16]
 
 
-def _sides(pair: Pair, swapped: bool) -> tuple[Item, Item]:
+def _left_and_right(pair: PreferencePair, swapped: bool) -> tuple[Media, Media]:
     return (pair.b, pair.a) if swapped else (pair.a, pair.b)
 
 
-def _solution(pair: Pair, swapped: bool) -> dict[str, str]:
-    left, right = _sides(pair, swapped)
+def _key_entry(pair: PreferencePair, swapped: bool) -> dict[str, str]:
+    left, right = _left_and_right(pair, swapped)
     return {"name": pair.name, "left": left.caption, "right": right.caption}
 
 
-def _body(shuffled: Sequence[tuple[Pair, bool]], question: str) -> str:
+def _render_body(shuffled: Sequence[tuple[PreferencePair, bool]], question: str) -> str:
     pairs = "".join(
-        f'<section class="pair" hidden>{"".join(map(_choice, CHOICES, "12", _sides(*pair)))}</section>'
+        f'<section class="pair" hidden>{"".join(map(_render_choice, CHOICES, "12", _left_and_right(*pair)))}</section>'
         for pair in shuffled
     )
-    return BODY.format(question=escape(question), count=len(shuffled), pairs=pairs)
+    return PREFERENCE_BODY.format(question=escape(question), count=len(shuffled), pairs=pairs)
 
 
-def _choice(side: str, key: str, shown: Item) -> str:
-    alike = Item(f"The one on the {side}", shown.media)
-    return f'<button data-choice="{side}">{image(alike)}<kbd>{key}</kbd></button>'
+def _render_choice(side: str, key: str, shown: Media) -> str:
+    alike = Media(f"The one on the {side}", shown.data_uri)
+    return f'<button data-choice="{side}">{render_image(alike)}<kbd>{key}</kbd></button>'
 
 
 @dataclass(frozen=True)
@@ -131,19 +137,19 @@ def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Prefer
 
     Raises ValueError naming a file that holds no answers, or answers to another page, or those of a rater twice.
     """
-    solution = _json(key, {"page": str, "pairs": list}, made="a page's key")
+    solution = _read_json_object(key, {"page": str, "pairs": list}, made="a page's key")
     judged: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for rater, path, answers in _raters(files, page=solution["page"]):
-        for place, makers, score in _scores(answers, solution["pairs"], path):
+    for rater, path, answers in _read_answers(files, page=solution["page"]):
+        for place, makers, score in _iter_scores(answers, solution["pairs"], path):
             judged[makers][rater][place] = score
     return [preference for makers, raters in sorted(judged.items()) for preference in _preferences(makers, raters)]
 
 
-def _raters(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+def _read_answers(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     """(Name, file, answers) of each rater; who gave no name is called by the file."""
     seen: dict[str, Path] = {}
     for path in map(Path, files):
-        saved = _json(path, {"page": str, "rater": str, "answers": dict}, made="what a page saves")
+        saved = _read_json_object(path, {"page": str, "rater": str, "answers": dict}, made="what a page saves")
         rater = saved["rater"] or str(path)
         if saved["page"] != page:
             raise ValueError(f"{path} answers another page than the one this key solves")
@@ -155,7 +161,7 @@ def _raters(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[str, Pa
         yield rater, path, saved["answers"]
 
 
-def _json(path: str | Path, fields: Mapping[str, type], *, made: str) -> dict[str, Any]:
+def _read_json_object(path: str | Path, fields: Mapping[str, type], *, made: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -165,7 +171,7 @@ def _json(path: str | Path, fields: Mapping[str, type], *, made: str) -> dict[st
     return content
 
 
-def _scores(
+def _iter_scores(
     answers: Mapping[str, Any], pairs: Sequence[Mapping[str, str]], path: Path
 ) -> Iterable[tuple[int, tuple[str, str], float]]:
     """(Place of the pair, its makers in alphabetical order, 1 where the first was chosen, 0 the second, 0.5 none)."""
@@ -181,7 +187,7 @@ def _preferences(makers: tuple[str, str], raters: Mapping[str, Mapping[int, floa
     each = [_preference(makers, rater, [[score] for score in scores.values()]) for rater, scores in raters.items()]
     places = sorted({place for scores in raters.values() for place in scores})
     together = [[scores[place] for scores in raters.values() if place in scores] for place in places]
-    return [*each, _preference(makers, POOLED, together)]
+    return [*each, _preference(makers, ALL_RATERS, together)]
 
 
 def _preference(makers: tuple[str, str], rater: str, scores: Sequence[Sequence[float]]) -> Preference:
@@ -189,29 +195,29 @@ def _preference(makers: tuple[str, str], rater: str, scores: Sequence[Sequence[f
     means = [sum(of_pair) / len(of_pair) for of_pair in scores]
     answers = [score for of_pair in scores for score in of_pair]
     share, ties = sum(means) / len(means), answers.count(0.5) / len(answers)
-    low, high = wilson(share, len(means))
-    return Preference(*makers, rater, len(means), ties, share, low, high, *agreement(scores))
+    low, high = wilson_interval(share, len(means))
+    return Preference(*makers, rater, len(means), ties, share, low, high, *compute_agreement(scores))
 
 
-def agreement(scores: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
+def compute_agreement(scores: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
     """(Share of equal answers to the same pair, alpha) over the pairs with at least two answers."""
     shared = [of_pair for of_pair in scores if len(of_pair) > 1]
     if not shared:
         return None, None
     alike = [one == other for of_pair in shared for one, other in combinations(of_pair, 2)]
     answers = [score for of_pair in shared for score in of_pair]
-    observed = sum(_unlike(of_pair) * len(of_pair) for of_pair in shared) / len(answers)
-    expected = _unlike(answers)
+    observed = sum(_disagreement(of_pair) * len(of_pair) for of_pair in shared) / len(answers)
+    expected = _disagreement(answers)
     return sum(alike) / len(alike), 1 - observed / expected if expected else None
 
 
-def _unlike(answers: Sequence[float]) -> float:
+def _disagreement(answers: Sequence[float]) -> float:
     """The chance that two of these answers, drawn without putting back, differ."""
     same = sum(count * (count - 1) for count in Counter(answers).values())
     return 1 - same / (len(answers) * (len(answers) - 1))
 
 
-def wilson(share: float, count: int, *, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(share: float, count: int, *, z: float = 1.959964) -> tuple[float, float]:
     """The interval of a share of `count` independent trials (Wilson 1927), 95 % unless told."""
     shrink = 1 + z**2 / count
     middle = (share + z**2 / (2 * count)) / shrink
@@ -219,21 +225,21 @@ def wilson(share: float, count: int, *, z: float = 1.959964) -> tuple[float, flo
     return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
-def summary(preferences: Sequence[Preference]) -> str:
+def format_preferences(preferences: Sequence[Preference]) -> str:
     """A table for each two makers that were compared, in per cent of the pairs."""
     by_makers = groupby(preferences, lambda preference: (preference.first, preference.second))
     return "\n\n".join(
-        table(
+        format_table(
             f"{first} over {second}",
             ["pairs", "preferred %", "low", "high", "ties %", "agreement %", "alpha"],
-            {preference.rater: _row(preference) for preference in group},
+            {preference.rater: _preference_row(preference) for preference in group},
             digits=1,
         )
         for (first, second), group in by_makers
     )
 
 
-def _row(preference: Preference) -> list[float | int | str]:
+def _preference_row(preference: Preference) -> list[float | int | str]:
     alike, alpha = preference.agreement, preference.alpha
     return [
         str(preference.pairs),

@@ -1,6 +1,6 @@
 """How a page of blind pairs looks and works."""
 
-BODY = """
+PREFERENCE_BODY = """
 <header>
   <h1>{question}</h1>
   <p class="subtitle">Choose by a click, or by the keys 1, 2, and 0 where you see no difference. Backspace goes back.
@@ -22,7 +22,7 @@ BODY = """
 </footer>
 """
 
-STYLE = """
+PREFERENCE_STYLE = """
 body { max-width: 76rem; padding-top: 1.5rem; }
 h1 { font-size: clamp(1.4rem, 4vw, 2rem); }
 .subtitle { font-size: .95rem; }
@@ -58,7 +58,7 @@ input {
 }
 """
 
-SCRIPT = """
+PREFERENCE_SCRIPT = """
 "use strict";
 const page = "PAGE", place = `rating ${page}`;
 const pairs = [...document.querySelectorAll(".pair")], rater = document.querySelector("#rater");

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
-PACKAGES = (
+NUMERICAL_PACKAGES = (
     "vidvox",
     "torch",
     "torchvision",
@@ -30,27 +30,27 @@ PACKAGES = (
 """Those whose versions can change a number."""
 
 
-def provenance(*, seed: int, data: str, device: torch.device | str = "cpu") -> dict[str, Any]:
+def collect_provenance(*, seed: int, data: str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """All besides the protocol that a number depends on; the same again wherever the same software is.
 
     `data` says what was measured, best by a Fingerprint. There is no date, no machine and no path in it.
     """
-    software = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-    return {"software": software, "device": _named(torch.device(device)), "seed": seed, "data": data}
+    software = {"python": platform.python_version()} | {name: _package_version(name) for name in NUMERICAL_PACKAGES}
+    return {"software": software, "device": _device_name(torch.device(device)), "seed": seed, "data": data}
 
 
-def _version(package: str) -> str | None:
+def _package_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _named(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-class Fingerprint:
+class DataFingerprint:
     """A SHA-256 of arrays that come batch by batch; how they are batched changes nothing.
 
     The rows' order, shape, type and values do.
@@ -62,7 +62,7 @@ class Fingerprint:
 
     def add(self, rows: Tensor | np.ndarray) -> None:
         """Takes in the rows of a batch, whose first axis numbers them."""
-        for row in np.ascontiguousarray(_array(rows)):
+        for row in np.ascontiguousarray(_to_little_endian(rows)):
             self._hash.update(f"{row.dtype.name}{list(row.shape)}".encode())
             self._hash.update(row.tobytes())
         self.count += len(rows)
@@ -72,7 +72,7 @@ class Fingerprint:
         return self._hash.hexdigest()
 
 
-def _array(rows: Tensor | np.ndarray) -> np.ndarray:
+def _to_little_endian(rows: Tensor | np.ndarray) -> np.ndarray:
     """The rows in little-endian bytes; NumPy knows no bfloat16, which fits into float32."""
     if isinstance(rows, Tensor):
         rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).detach().cpu().numpy()
@@ -84,16 +84,16 @@ def write_json(report: Mapping[str, Any], path: str | Path) -> None:
 
     An older report stays whole until the new one is.
     """
-    text = json.dumps(_finite(report), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_replace_non_finite(report), indent=2, ensure_ascii=False, allow_nan=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8", errors="replace")
 
 
-def _finite(value: Any) -> Any:
+def _replace_non_finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: _replace_non_finite(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(item) for item in value]
+        return [_replace_non_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

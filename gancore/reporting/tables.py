@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 
-def table(
+def format_table(
     title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | int | str]], *, digits: int = 2
 ) -> str:
     """Lines of a table: the title above the names of the rows, numbers right-aligned under the names of their columns.
 
     Raises ValueError if a row has another number of cells than there are columns.
     """
-    cells = {name: [_text(value, digits) for value in values] for name, values in rows.items()}
+    cells = {name: [_format_cell(value, digits) for value in values] for name, values in rows.items()}
     for name, row in cells.items():
         if len(row) != len(columns):
             raise ValueError(f"{len(row)} cells in row {name!r} of a table with {len(columns)} columns")
@@ -22,5 +22,5 @@ def table(
     )
 
 
-def _text(value: float | int | str, digits: int) -> str:
+def _format_cell(value: float | int | str, digits: int) -> str:
     return value if isinstance(value, str) else f"{value:.{digits}f}"

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gancore.augment import Augment, AugmentParameters
-from gancore.data import Draws
+from gancore.augment import AugmentConfig, AugmentParameters
+from gancore.data import SampleRandom
 
-ALL = Augment(probability=1.0, cutout=0.3, flip=True)
-GEOMETRY = Augment(probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, translation=0.3, flip=True)
+ALL = AugmentConfig(probability=1.0, cutout=0.3, flip=True)
+GEOMETRY = AugmentConfig(probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, translation=0.3, flip=True)
 
 
 def clips(*shape: int, seed: int = 0) -> Tensor:
@@ -31,8 +31,8 @@ def parameters(**changed: Tensor) -> AugmentParameters:
 
 def test_without_probability_the_very_same_tensor_comes_back():
     clip = clips(2, 3, 1, 8, 8)
-    for augment, progress in ((Augment(), 1.0), (ALL, 0.0)):
-        drawn = augment.draw(Draws(0), 2, progress=progress)
+    for augment, progress in ((AugmentConfig(), 1.0), (ALL, 0.0)):
+        drawn = augment.sample_transforms(SampleRandom(0), 2, progress=progress)
         assert drawn is None
         assert augment.apply(clip, drawn) is clip
 
@@ -45,20 +45,24 @@ def test_a_transformation_without_effect_leaves_every_bit():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_frame_of_a_clip_is_changed_alike(channels):
     frame = clips(16, 1, channels, 12, 10)
-    changed = ALL.apply(frame.expand(-1, 5, -1, -1, -1), ALL.draw(Draws(1), 16))
+    changed = ALL.apply(frame.expand(-1, 5, -1, -1, -1), ALL.sample_transforms(SampleRandom(1), 16))
     assert not torch.equal(changed[:, :1], frame)
     assert torch.equal(changed, changed[:, :1].expand_as(changed))
 
 
 def test_a_frame_is_changed_alike_whatever_other_frames_show():
-    clip, other, drawn = clips(8, 4, 3, 12, 10), clips(8, 4, 3, 12, 10, seed=1), ALL.draw(Draws(1), 8)
+    clip, other, drawn = (
+        clips(8, 4, 3, 12, 10),
+        clips(8, 4, 3, 12, 10, seed=1),
+        ALL.sample_transforms(SampleRandom(1), 8),
+    )
     other[:, 2] = clip[:, 2]
     assert torch.equal(ALL.apply(clip, drawn)[:, 2], ALL.apply(other, drawn)[:, 2])
 
 
 def test_real_and_fake_clips_get_the_same_map_for_context_and_future_alike():
     past, true, made = (clips(8, 3, 3, 12, 10, seed=seed) for seed in range(3))
-    drawn = ALL.draw(Draws(1), 8)
+    drawn = ALL.sample_transforms(SampleRandom(1), 8)
     real, fake = (ALL.apply(torch.cat([past, future], 1), drawn) for future in (true, made))
     assert torch.equal(real[:, :3], fake[:, :3])
     assert torch.equal(real[:, 3:], ALL.apply(true, drawn))
@@ -66,12 +70,12 @@ def test_real_and_fake_clips_get_the_same_map_for_context_and_future_alike():
 
 
 def test_samples_are_changed_differently():
-    changed = ALL.apply(clips(1, 2, 3, 12, 10).expand(8, -1, -1, -1, -1), ALL.draw(Draws(1), 8))
+    changed = ALL.apply(clips(1, 2, 3, 12, 10).expand(8, -1, -1, -1, -1), ALL.sample_transforms(SampleRandom(1), 8))
     assert all(not torch.equal(changed[i], changed[j]) for i in range(8) for j in range(i))
 
 
 def test_a_sample_does_not_depend_on_the_others():
-    clip, drawn = clips(8, 2, 3, 12, 10), ALL.draw(Draws(1), 8)
+    clip, drawn = clips(8, 2, 3, 12, 10), ALL.sample_transforms(SampleRandom(1), 8)
     changed = clip.clone()
     changed[3] = 7.0
     before, after = ALL.apply(clip, drawn), ALL.apply(changed, drawn)
@@ -84,22 +88,24 @@ def test_a_sample_does_not_depend_on_the_others():
 @given(cut=st.integers(1, 9), seed=st.integers(0, 2**60))
 def test_parameters_are_equal_however_the_batch_is_cut(cut, seed):
     clip = clips(10, 2, 3, 6, 6)
-    whole = ALL.apply(clip, ALL.draw(Draws(seed), 10))
-    first = ALL.apply(clip[:cut], ALL.draw(Draws(seed, first=0, total=10), cut))
-    rest = ALL.apply(clip[cut:], ALL.draw(Draws(seed, first=cut, total=10), 10 - cut))
+    whole = ALL.apply(clip, ALL.sample_transforms(SampleRandom(seed), 10))
+    first = ALL.apply(clip[:cut], ALL.sample_transforms(SampleRandom(seed, first_sample=0, total_samples=10), cut))
+    rest = ALL.apply(
+        clip[cut:], ALL.sample_transforms(SampleRandom(seed, first_sample=cut, total_samples=10), 10 - cut)
+    )
     assert torch.equal(whole, torch.cat([first, rest]))
 
 
 @pytest.mark.parametrize(("probability", "progress"), [(0.3, 1.0), (0.6, 0.5), (1.0, 0.8), (1.0, 7.0)])
 def test_each_kind_of_change_happens_at_its_probability_times_progress(probability, progress):
-    augment = Augment(probability=probability, cutout=0.2, flip=True)
-    drawn = augment.draw(Draws(0), 20000, progress=progress)
+    augment = AugmentConfig(probability=probability, cutout=0.2, flip=True)
+    drawn = augment.sample_transforms(SampleRandom(0), 20000, progress=progress)
     chance = probability * min(progress, 1.0)
     assert (drawn.brightness != 0).float().mean().item() == pytest.approx(chance, abs=0.02)
     assert (drawn.contrast != 1).float().mean().item() == pytest.approx(chance, abs=0.02)
     assert (drawn.saturation != 1).float().mean().item() == pytest.approx(chance, abs=0.02)
-    assert (drawn.shift != 0).any(1).float().mean().item() == pytest.approx(chance, abs=0.02)
-    assert (drawn.hole_size == 0.2).float().mean().item() == pytest.approx(chance, abs=0.02)
+    assert (drawn.translation != 0).any(1).float().mean().item() == pytest.approx(chance, abs=0.02)
+    assert (drawn.cutout_size == 0.2).float().mean().item() == pytest.approx(chance, abs=0.02)
     assert drawn.flip.float().mean().item() == pytest.approx(chance / 2, abs=0.02)
 
 
@@ -108,7 +114,8 @@ def test_each_kind_of_change_happens_at_its_probability_times_progress(probabili
 def test_a_higher_probability_only_adds_changes(low, high, seed):
     low, high = sorted((low, high))
     few, many = (
-        Augment(probability=probability, cutout=0.2, flip=True).draw(Draws(seed), 16) for probability in (low, high)
+        AugmentConfig(probability=probability, cutout=0.2, flip=True).sample_transforms(SampleRandom(seed), 16)
+        for probability in (low, high)
     )
     for name, still in (("brightness", 0), ("contrast", 1), ("saturation", 1), ("shift", 0), ("hole_size", 0)):
         old, new = getattr(few, name), getattr(many, name)
@@ -117,14 +124,16 @@ def test_a_higher_probability_only_adds_changes(low, high, seed):
 
 
 def test_flips_stay_off_unless_asked_for():
-    assert not Augment(probability=1.0).draw(Draws(0), 100).flip.any()
+    assert not AugmentConfig(probability=1.0).sample_transforms(SampleRandom(0), 100).flip.any()
 
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**60), colour=st.floats(0, 1), channels=st.sampled_from([1, 3]))
 def test_the_range_stays_within_what_the_strengths_allow(seed, colour, channels):
-    augment = Augment(probability=1.0, brightness=colour, contrast=colour, saturation=colour, cutout=0.3, flip=True)
-    changed = augment.apply(clips(4, 2, channels, 8, 8), augment.draw(Draws(seed), 4))
+    augment = AugmentConfig(
+        probability=1.0, brightness=colour, contrast=colour, saturation=colour, cutout=0.3, flip=True
+    )
+    changed = augment.apply(clips(4, 2, channels, 8, 8), augment.sample_transforms(SampleRandom(seed), 4))
     saturated = 1 + 4 / 3 * colour if channels == 3 else 1.0
     assert changed.abs().max() <= saturated * (1 + colour) + colour + 1e-5
 
@@ -132,7 +141,7 @@ def test_the_range_stays_within_what_the_strengths_allow(seed, colour, channels)
 @pytest.mark.parametrize("augment", [ALL, GEOMETRY])
 @pytest.mark.parametrize("shape", [(3, 2, 3, 5, 4), (3, 2, 5, 4)])
 def test_the_gradient_with_respect_to_the_clip_is_that_of_finite_differences(augment, shape):
-    drawn, clip = augment.draw(Draws(2), 3), clips(*shape).double().requires_grad_()
+    drawn, clip = augment.draw(SampleRandom(2), 3), clips(*shape).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: augment.apply(x, drawn), clip)
     assert torch.autograd.gradgradcheck(lambda x: augment.apply(x, drawn), clip)
     augment.apply(clip, drawn).square().sum().backward()
@@ -143,7 +152,7 @@ def test_the_gradient_with_respect_to_the_clip_is_that_of_finite_differences(aug
 @given(down=st.integers(-8, 8), right=st.integers(-12, 12), flip=st.booleans(), fill=st.sampled_from([-1.0, 0.0, 0.5]))
 def test_movements_are_exact_copies_and_what_they_uncover_is_filled(down, right, flip, fill):
     clip = clips(1, 2, 3, 8, 12)
-    augment = Augment(probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, fill=fill)
+    augment = AugmentConfig(probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, fill=fill)
     shift = torch.tensor([[down / 8, right / 12]])
     moved = augment.apply(clip, parameters(shift=shift, flip=torch.tensor([flip])))
     expected, source = torch.full_like(clip, fill), clip.flip(-1) if flip else clip
@@ -155,14 +164,14 @@ def test_movements_are_exact_copies_and_what_they_uncover_is_filled(down, right,
 
 
 def test_movements_reach_their_share_of_each_side_and_no_further():
-    drawn = GEOMETRY.draw(Draws(0), 5000)
-    assert drawn.shift.abs().max() <= 0.3
-    assert (drawn.shift.amax(0) > 0.29).all()
-    assert (drawn.shift.amin(0) < -0.29).all()
+    drawn = GEOMETRY.sample_transforms(SampleRandom(0), 5000)
+    assert drawn.translation.abs().max() <= 0.3
+    assert (drawn.translation.amax(0) > 0.29).all()
+    assert (drawn.translation.amin(0) < -0.29).all()
 
 
 def test_a_hole_is_a_filled_square_of_its_share_around_its_centre():
-    clip, augment = clips(1, 2, 1, 16, 8), Augment(probability=1.0, cutout=0.5, fill=-1.0)
+    clip, augment = clips(1, 2, 1, 16, 8), AugmentConfig(probability=1.0, cutout=0.5, fill=-1.0)
     holed = augment.apply(clip, parameters(hole=torch.tensor([[0.5, 1.0]]), hole_size=torch.tensor([0.5])))
     expected = clip.clone()
     expected[..., 4:12, 6:] = -1.0
@@ -188,16 +197,16 @@ def test_saturation_leaves_clips_without_three_channels_alone(channels):
 
 
 def test_images_are_changed_like_clips_of_one_frame():
-    image, drawn = clips(8, 3, 12, 10), ALL.draw(Draws(1), 8)
+    image, drawn = clips(8, 3, 12, 10), ALL.sample_transforms(SampleRandom(1), 8)
     assert torch.equal(ALL.apply(image, drawn), ALL.apply(image[:, None], drawn)[:, 0])
 
 
 def test_voxel_grids_flip_along_z_and_gain_nothing_but_empty_space():
     grid = (clips(4, 1, 5, 6, 7) > 0).float()
-    augment = Augment(
+    augment = AugmentConfig(
         probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, flip=True, translation=0.0, fill=0.0
     )
-    drawn = augment.draw(Draws(3), 4)
+    drawn = augment.sample_transforms(SampleRandom(3), 4)
     assert drawn.flip.any()
     assert not drawn.flip.all()
     for before, after, flipped in zip(grid, augment.apply(grid, drawn), drawn.flip, strict=True):
@@ -206,11 +215,11 @@ def test_voxel_grids_flip_along_z_and_gain_nothing_but_empty_space():
 
 def test_half_precision_clips_stay_so():
     clip = clips(2, 2, 3, 8, 8).bfloat16()
-    assert ALL.apply(clip, ALL.draw(Draws(0), 2)).dtype == torch.bfloat16
+    assert ALL.apply(clip, ALL.sample_transforms(SampleRandom(0), 2)).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("name", ["probability", "brightness", "contrast", "saturation", "translation", "cutout"])
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_a_strength_outside_its_range_is_named(name, value):
     with pytest.raises(ValueError, match=f"{name} of the augmentation must lie in"):
-        Augment(**{name: value})
+        AugmentConfig(**{name: value})

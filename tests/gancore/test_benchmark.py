@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gancore.benchmark import cost, in_own_process, matmul_rate, peak_bytes, seconds
+from gancore.benchmark import measure_cost, measure_matmul_rate, measure_peak_bytes, measure_seconds, run_in_subprocess
 
 CPU = torch.device("cpu")
 MEGABYTES = 2**20
@@ -17,7 +17,7 @@ MEGABYTES = 2**20
 def peak_after(megabytes: int) -> int:
     block = np.ones(megabytes * MEGABYTES, np.uint8)
     assert block[-1] == 1
-    return peak_bytes(CPU)
+    return measure_peak_bytes(CPU)
 
 
 def killed() -> None:
@@ -26,29 +26,29 @@ def killed() -> None:
 
 def test_the_time_of_work_is_its_median():
     waits = iter([0.0, 0.01, 0.2, 0.0, 0.01])
-    assert 0.005 < seconds(lambda: time.sleep(next(waits)), repeats=5, device=CPU) < 0.1
+    assert 0.005 < measure_seconds(lambda: time.sleep(next(waits)), repeats=5, device=CPU) < 0.1
 
 
 def test_a_matrix_product_costs_two_operations_a_term():
     a = torch.randn(8, 16)
-    found = cost(lambda: a @ a.T, repeats=1, device=CPU)
+    found = measure_cost(lambda: a @ a.T, repeats=1, device=CPU)
     assert found.flops == 2 * 8 * 16 * 8
     assert found.seconds > 0
 
 
 def test_a_matrix_product_reaches_the_rate_of_this_machine_and_no_more():
-    assert 1e7 < matmul_rate(CPU, size=128, repeats=2) < 1e16
+    assert 1e7 < measure_matmul_rate(CPU, size=128, repeats=2) < 1e16
 
 
 def test_a_process_of_its_own_does_not_count_what_the_parent_holds():
     block = np.ones(600 * MEGABYTES, np.uint8)
-    peak = in_own_process(peak_after, 100)
+    peak = run_in_subprocess(peak_after, 100)
     assert peak > 100 * MEGABYTES
     assert block[-1] == 1
-    assert peak_bytes(CPU) > 600 * MEGABYTES
-    assert peak < peak_bytes(CPU) - 200 * MEGABYTES
+    assert measure_peak_bytes(CPU) > 600 * MEGABYTES
+    assert peak < measure_peak_bytes(CPU) - 200 * MEGABYTES
 
 
 def test_a_killed_process_is_an_error_in_one_line():
     with pytest.raises(ValueError, match="was killed"):
-        in_own_process(killed)
+        run_in_subprocess(killed)

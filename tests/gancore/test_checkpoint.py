@@ -34,7 +34,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    path = checkpoint.save(tmp_path / "runs" / "a", 1234, state(5), keep=1)
+    path = checkpoint.save(tmp_path / "runs" / "a", 1234, state(5), keep_checkpoints=1)
     assert path == tmp_path / "runs" / "a" / "checkpoint-00001234"
     step, loaded = checkpoint.load(path)
     assert step == 1234
@@ -48,34 +48,34 @@ def test_an_optimizer_and_a_random_state_survive(tmp_path: Path) -> None:
     layer(torch.ones(1, 2)).sum().backward()
     adam.step()
     saved = {"adam": adam.state_dict(), "random": torch.get_rng_state()}
-    _, loaded = checkpoint.load(checkpoint.save(tmp_path, 1, saved, keep=0))
+    _, loaded = checkpoint.load(checkpoint.save(tmp_path, 1, saved, keep_checkpoints=0))
     assert torch.equal(loaded["adam"]["state"][0]["exp_avg"], adam.state_dict()["state"][0]["exp_avg"])
     assert torch.equal(loaded["random"], saved["random"])
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     for step in (1, 2, 30, 100_000_000):
-        checkpoint.save(tmp_path, step, state(step), keep=2)
+        checkpoint.save(tmp_path, step, state(step), keep_checkpoints=2)
     assert names(tmp_path) == ["checkpoint-00000030", "checkpoint-100000000"]
-    assert checkpoint.latest(tmp_path) == tmp_path / "checkpoint-100000000"
+    assert checkpoint.find_latest(tmp_path) == tmp_path / "checkpoint-100000000"
 
 
 def test_all_are_kept_if_so_asked(tmp_path: Path) -> None:
     for step in range(5):
-        checkpoint.save(tmp_path, step, state(step), keep=0)
+        checkpoint.save(tmp_path, step, state(step), keep_checkpoints=0)
     assert len(names(tmp_path)) == 5
 
 
 def test_the_same_step_may_be_saved_again(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, 3, state(1), keep=1)
-    path = checkpoint.save(tmp_path, 3, state(2), keep=1)
+    checkpoint.save(tmp_path, 3, state(1), keep_checkpoints=1)
+    path = checkpoint.save(tmp_path, 3, state(2), keep_checkpoints=1)
     assert checkpoint.load(path)[1]["number"] == 2
     assert names(tmp_path) == ["checkpoint-00000003"]
 
 
 def test_a_folder_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
-    assert checkpoint.latest(tmp_path) is None
-    assert checkpoint.latest(tmp_path / "absent") is None
+    assert checkpoint.find_latest(tmp_path) is None
+    assert checkpoint.find_latest(tmp_path / "absent") is None
 
 
 @pytest.mark.parametrize("name", ["state.pt", "manifest.json"])
@@ -83,18 +83,18 @@ def test_a_folder_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_named_and_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: object
 ) -> None:
-    whole = checkpoint.save(tmp_path, 1, state(1), keep=0)
-    damaged = checkpoint.save(tmp_path, 2, state(2), keep=0)
+    whole = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=0)
+    damaged = checkpoint.save(tmp_path, 2, state(2), keep_checkpoints=0)
     damage(damaged / name)
     with pytest.raises(ValueError, match=re.escape(str(damaged))):
         checkpoint.load(damaged)
     with caplog.at_level(logging.WARNING):
-        assert checkpoint.latest(tmp_path) == whole
+        assert checkpoint.find_latest(tmp_path) == whole
     assert str(damaged) in caplog.text
 
 
 def test_a_manifest_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    path = checkpoint.save(tmp_path, 1, state(1), keep=0)
+    path = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=0)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(ValueError, match="format 99"):
@@ -102,23 +102,23 @@ def test_a_manifest_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_rotation_never_counts_a_later_damaged_one_against_the_one_just_saved(tmp_path: Path) -> None:
-    cut_short(checkpoint.save(tmp_path, 9, state(9), keep=0) / "state.pt")
-    saved = checkpoint.save(tmp_path, 5, state(5), keep=1)
-    assert checkpoint.latest(tmp_path) == saved
+    cut_short(checkpoint.save(tmp_path, 9, state(9), keep_checkpoints=0) / "state.pt")
+    saved = checkpoint.save(tmp_path, 5, state(5), keep_checkpoints=1)
+    assert checkpoint.find_latest(tmp_path) == saved
 
 
 def test_what_a_killed_save_left_is_swept(tmp_path: Path) -> None:
     leftover = tmp_path / ".partial-checkpoint-00000001"
     leftover.mkdir()
     (leftover / "state.pt").write_bytes(b"half")
-    checkpoint.save(tmp_path, 2, state(2), keep=1)
+    checkpoint.save(tmp_path, 2, state(2), keep_checkpoints=1)
     assert names(tmp_path) == ["checkpoint-00000002"]
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, 1, state(1), keep=1)
+    checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=1)
     with pytest.raises(pickle.UnpicklingError):
-        checkpoint.save(tmp_path, 2, {"a class": tmp_path}, keep=1)
+        checkpoint.save(tmp_path, 2, {"a class": tmp_path}, keep_checkpoints=1)
     assert names(tmp_path) == ["checkpoint-00000001"]
 
 

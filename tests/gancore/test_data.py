@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import Draws, EndlessBatches, Sample, held_out, mix
+from gancore.data import EndlessBatches, Sample, SampleRandom, derive_seed, is_held_out
 
 seeds = st.integers(0, 2**62)
 
@@ -19,8 +19,11 @@ def samples(count: int, **options: int) -> list[Sample]:
 @settings(deadline=None)
 @given(size=st.integers(1, 30), share=st.integers(1, 4), world=st.integers(1, 4), first=st.integers(0, 5), seed=seeds)
 def test_the_global_batch_is_the_same_whatever_the_number_of_processes(size, share, world, first, seed):
-    whole = EndlessBatches(size, batch=share * world, seed=seed, first=first)
-    parts = [EndlessBatches(size, batch=share, seed=seed, first=first, rank=rank, world=world) for rank in range(world)]
+    whole = EndlessBatches(size, batch_size=share * world, seed=seed, first_batch=first)
+    parts = [
+        EndlessBatches(size, batch_size=share, seed=seed, first_batch=first, rank=rank, world_size=world)
+        for rank in range(world)
+    ]
     together = zip(*parts, strict=False)
     for batch, shares in islice(zip(whole, together, strict=False), 6):
         assert batch == [sample for part in shares for sample in part]
@@ -38,8 +41,8 @@ def test_every_epoch_is_a_permutation(size, batch, seed):
 @settings(deadline=None)
 @given(size=st.integers(1, 30), batch=st.integers(1, 7), first=st.integers(0, 20), seed=seeds)
 def test_a_run_that_starts_later_sees_what_it_would_have_seen(size, batch, first, seed):
-    late = islice(EndlessBatches(size, batch=batch, seed=seed, first=first), 4)
-    assert list(late) == list(islice(EndlessBatches(size, batch=batch, seed=seed), first, first + 4))
+    late = islice(EndlessBatches(size, batch_size=batch, seed=seed, first_batch=first), 4)
+    assert list(late) == list(islice(EndlessBatches(size, batch_size=batch, seed=seed), first, first + 4))
 
 
 def test_epochs_and_seeds_differ_in_order():
@@ -55,35 +58,35 @@ def test_the_same_item_is_read_with_another_seed_each_time():
 
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="the data set is empty"):
-        EndlessBatches(0, batch=4, seed=0)
+        EndlessBatches(0, batch_size=4, seed=0)
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(), max_size=5), st.lists(st.integers(), max_size=5))
 def test_mixed_seeds_are_equal_only_for_equal_numbers(one, other):
-    assert (mix(*one) == mix(*other)) == (one == other)
-    assert 0 <= mix(*one) < 2**63
+    assert (derive_seed(*one) == derive_seed(*other)) == (one == other)
+    assert 0 <= derive_seed(*one) < 2**63
 
 
 def test_mixed_seeds_are_the_same_on_every_machine():
-    assert mix(0, 1, 2) == 4529435921577843265
+    assert derive_seed(0, 1, 2) == 4529435921577843265
 
 
 @settings(deadline=None)
 @given(cut=st.integers(1, 9), seed=seeds)
 def test_draws_are_equal_however_the_batch_is_cut(cut, seed):
     def drawn(first: int, batch: int) -> list[torch.Tensor]:
-        draws = Draws(seed, first=first, total=10)
-        return [draws.normal(batch, 3), draws.uniform(batch), draws.choose(batch, 2, of=5), draws.normal(batch)]
+        draws = SampleRandom(seed, first_sample=first, total_samples=10)
+        return [draws.normal(batch, 3), draws.uniform(batch), draws.choice(batch, 2, of=5), draws.normal(batch)]
 
-    whole = Draws(seed)
-    expected = [whole.normal(10, 3), whole.uniform(10), whole.choose(10, 2, of=5), whole.normal(10)]
+    whole = SampleRandom(seed)
+    expected = [whole.normal(10, 3), whole.uniform(10), whole.choice(10, 2, of=5), whole.normal(10)]
     for all_of_it, first, rest in zip(expected, drawn(0, cut), drawn(cut, 10 - cut), strict=True):
         assert torch.equal(all_of_it, torch.cat([first, rest]))
 
 
 def test_draws_follow_their_distributions_and_go_on():
-    draws = Draws(0)
+    draws = SampleRandom(0)
     normal, uniform = draws.normal(10000, 2), draws.uniform(10000, 2)
     assert normal.mean().item() == pytest.approx(0, abs=0.03)
     assert normal.std().item() == pytest.approx(1, abs=0.03)
@@ -94,7 +97,7 @@ def test_draws_follow_their_distributions_and_go_on():
 
 def test_drawing_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
-    Draws(0).normal(4, 4)
+    SampleRandom(0).normal(4, 4)
     samples(20, size=5, batch=5, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -104,15 +107,15 @@ def test_drawing_leaves_the_global_generator_alone():
 def test_chosen_numbers_are_distinct_and_in_range(of, k, seed):
     if k > of:
         with pytest.raises(ValueError, match=f"cannot choose {k} distinct frames out of {of}"):
-            Draws(seed).choose(3, k, of)
+            SampleRandom(seed).choice(3, k, of)
         return
-    for chosen in Draws(seed).choose(3, k, of).tolist():
+    for chosen in SampleRandom(seed).choice(3, k, of).tolist():
         assert len(set(chosen)) == k
         assert all(0 <= number < of for number in chosen)
 
 
 def test_every_number_is_chosen_about_equally_often_and_samples_choose_apart():
-    chosen = Draws(0).choose(6000, 2, of=6)
+    chosen = SampleRandom(0).choice(6000, 2, of=6)
     assert chosen.unique(dim=0).shape == (30, 2)
     assert torch.bincount(chosen.flatten(), minlength=6).tolist() == pytest.approx([2000] * 6, rel=0.1)
 
@@ -120,33 +123,33 @@ def test_every_number_is_chosen_about_equally_often_and_samples_choose_apart():
 @settings(deadline=None)
 @given(of=st.integers(1, 12), batch=st.integers(1, 30), seed=seeds)
 def test_spread_numbers_come_equally_often_but_for_one_and_the_same_however_the_batch_is_cut(of, batch, seed):
-    spread = Draws(seed).spread(batch, of)
+    spread = SampleRandom(seed).balanced(batch, of)
     counts = torch.bincount(spread, minlength=of)
     assert len(counts) == of
     assert counts.max() - counts.min() <= 1
-    parts = [Draws(seed, first=first, total=batch).spread(1, of) for first in range(batch)]
+    parts = [SampleRandom(seed, first_sample=first, total_samples=batch).balanced(1, of) for first in range(batch)]
     assert torch.equal(torch.cat(parts), spread)
 
 
 def test_a_single_spread_number_is_any_of_them():
-    firsts = torch.cat([Draws(seed).spread(1, 4) for seed in range(400)])
+    firsts = torch.cat([SampleRandom(seed).balanced(1, 4) for seed in range(400)])
     assert torch.bincount(firsts, minlength=4).tolist() == pytest.approx([100] * 4, abs=40)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_about_the_asked_share_is_held_out(share):
     names = [f"person{number}/walk.mp4" for number in range(5000)]
-    assert sum(held_out(name, share) for name in names) / 5000 == pytest.approx(share, abs=0.03)
+    assert sum(is_held_out(name, share) for name in names) / 5000 == pytest.approx(share, abs=0.03)
 
 
 @settings(deadline=None)
 @given(name=st.text(), low=st.floats(0, 1), high=st.floats(0, 1))
 def test_a_larger_share_holds_out_all_that_a_smaller_one_does(name, low, high):
     low, high = sorted((low, high))
-    assert held_out(name, low) <= held_out(name, high)
-    assert not held_out(name, 0.0)
-    assert held_out(name, 1.0)
+    assert is_held_out(name, low) <= is_held_out(name, high)
+    assert not is_held_out(name, 0.0)
+    assert is_held_out(name, 1.0)
 
 
 def test_who_is_held_out_is_the_same_on_every_machine():
-    assert [name for name in "abcdefghij" if held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]
+    assert [name for name in "abcdefghij" if is_held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]

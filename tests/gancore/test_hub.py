@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from gancore import hub
 from gancore.hub import HubModel
-from gancore.layers import spectral_norm_, weight_layers
+from gancore.layers import iter_weight_layers, spectral_norm_
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def test_saving_leaves_a_spectrally_normalised_model_as_it_was_and_stores_plain_
     before = {name: value.clone() for name, value in trained.state_dict().items()}
     trained.save_pretrained(tmp_path)
     assert trained.training
-    assert all(parametrize.is_parametrized(layer) for layer in weight_layers(trained))
+    assert all(parametrize.is_parametrized(layer) for layer in iter_weight_layers(trained))
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
     loaded = Model.from_pretrained(tmp_path)
     assert loaded.state_dict().keys() == model().state_dict().keys()

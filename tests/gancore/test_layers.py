@@ -11,15 +11,15 @@ from gancore.layers import (
     ResidualBlock,
     SelfAttention,
     TimestepBatchNorm,
-    convolution,
-    double,
-    halve,
+    conv_nd,
+    downsample2x,
+    fold_spectral_norm,
+    iter_weight_layers,
     leaky_relu,
-    orthogonal_,
+    orthogonal_init_,
     spectral_norm_,
-    weight_layers,
-    without_spectral_norm,
-    zero_last_,
+    upsample2x,
+    zero_init_residual_,
 )
 
 either_dims = pytest.mark.parametrize("dims", [2, 3])
@@ -42,7 +42,7 @@ class EveryLayer(nn.Module):
     def __init__(self):
         super().__init__()
         self.embedding = nn.Embedding(5, 6)
-        self.in_space = ResidualBlock(3, 8, norms=lambda channels: ConditionalNorm(channels, 6))
+        self.in_space = ResidualBlock(3, 8, make_norm=lambda channels: ConditionalNorm(channels, 6))
         self.attention = SelfAttention(8)
         self.in_time = ResidualBlock(8, 8, dims=3, resample="down")
         self.score = nn.Linear(8, 1)
@@ -71,30 +71,30 @@ def test_pooling_before_the_shortcut_equals_pooling_after_it(dims):
     block = ResidualBlock(3, 4, dims=dims, resample="down", activation=leaky_relu).double()
     x = odd_map(3, dims, dtype=torch.float64)
     residual = block.conv2(leaky_relu(block.conv1(leaky_relu(x))))
-    torch.testing.assert_close(block(x), halve(residual + block.shortcut(x)))
+    torch.testing.assert_close(block(x), downsample2x(residual + block.shortcut(x)))
 
 
 @either_dims
 def test_an_up_block_doubles_before_its_convolutions(dims):
     block = ResidualBlock(3, 4, dims=dims, resample="up").double()
     x = odd_map(3, dims, dtype=torch.float64)
-    residual = block.conv2(torch.relu(block.conv1(torch.relu(double(x)))))
-    torch.testing.assert_close(block(x), residual + block.shortcut(double(x)))
+    residual = block.conv2(torch.relu(block.conv1(torch.relu(upsample2x(x)))))
+    torch.testing.assert_close(block(x), residual + block.shortcut(upsample2x(x)))
 
 
 def test_halving_an_odd_map_keeps_its_last_row_and_column():
     x = torch.arange(9.0).view(1, 1, 3, 3)
-    assert halve(x).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
+    assert downsample2x(x).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
 
 
 def test_halving_keeps_a_side_of_one():
-    assert halve(torch.randn(2, 3, 1, 4)).shape == (2, 3, 1, 2)
-    assert halve(torch.randn(2, 3, 1, 5, 1)).shape == (2, 3, 1, 3, 1)
+    assert downsample2x(torch.randn(2, 3, 1, 4)).shape == (2, 3, 1, 2)
+    assert downsample2x(torch.randn(2, 3, 1, 5, 1)).shape == (2, 3, 1, 3, 1)
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_only_a_first_block_sees_the_negative_half_of_its_input(first):
-    block = ResidualBlock(2, 3, first=first)
+    block = ResidualBlock(2, 3, skip_first_activation=first)
     nn.init.zeros_(block.shortcut.weight)
     x = -torch.rand(1, 2, 4, 4)
     assert torch.equal(block(x), block(2 * x)) != first
@@ -110,14 +110,14 @@ def test_dropout_acts_in_training_alone():
 @any_resample
 @either_dims
 def test_a_block_with_a_zero_last_layer_starts_as_its_shortcut(dims, resample):
-    block = zero_last_(ResidualBlock(3, 4, dims=dims, resample=resample))
+    block = zero_init_residual_(ResidualBlock(3, 4, dims=dims, resample=resample))
     x = odd_map(3, dims)
-    resampled = {"keep": nn.Identity(), "up": double, "down": halve}[resample](x)
+    resampled = {"keep": nn.Identity(), "up": upsample2x, "down": downsample2x}[resample](x)
     torch.testing.assert_close(block(x), block.shortcut(resampled))
 
 
 def test_no_bias_stands_where_a_norm_or_a_relativistic_game_would_cancel_it():
-    normed = ResidualBlock(8, 8, norms=lambda channels: ConditionalNorm(channels, 2))
+    normed = ResidualBlock(8, 8, make_norm=lambda channels: ConditionalNorm(channels, 2))
     plain = ResidualBlock(8, 8)
     assert normed.conv1.bias is None
     assert normed.conv2.bias is None
@@ -183,7 +183,7 @@ def test_a_clip_may_be_normalised_in_segments():
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_a_conditional_norm_starts_with_gains_near_one_and_offsets_near_zero_that_are_not_correlated(spectral):
-    norm = orthogonal_(ConditionalNorm(64, 120))
+    norm = orthogonal_init_(ConditionalNorm(64, 120))
     norm = spectral_norm_(norm) if spectral else norm
     x, condition = torch.randn(32, 64, 4, 4), torch.randn(32, 120)
     normalised, plus, minus = norm.norm(x), norm(x, condition), norm(-x, condition)
@@ -224,7 +224,7 @@ def test_the_batch_free_norm_keeps_samples_apart_to_the_bit():
 
 def attention_by_hand(attention, x):
     """SAGAN's equations, position by position: softmax of query times key over all keys, then values so weighted."""
-    query, key, value = attention.query(x), halve(attention.key(x)), halve(attention.value(x))
+    query, key, value = attention.query(x), downsample2x(attention.key(x)), downsample2x(attention.value(x))
     result = torch.empty_like(x)
     for sample in range(len(x)):
         queries, keys, values = query[sample].flatten(1), key[sample].flatten(1), value[sample].flatten(1)
@@ -267,7 +267,7 @@ def largest_singular_value(layer):
 
 def test_spectral_norm_brings_every_weight_to_a_largest_singular_value_of_one():
     network = spectral_norm_(EveryLayer())
-    layers = list(weight_layers(network))
+    layers = list(iter_weight_layers(network))
     assert len(layers) == 13
     assert all(parametrize.is_parametrized(layer, "weight") for layer in layers)
     for _ in range(100):
@@ -289,18 +289,18 @@ def test_spectral_norm_learns_in_training_alone():
 
 def test_spectral_norm_is_folded_into_a_copy_that_does_the_same():
     network = spectral_norm_(EveryLayer())
-    folded = without_spectral_norm(network)
+    folded = fold_spectral_norm(network)
     x = odd_map(3, 2)
     assert folded.state_dict().keys() == EveryLayer().state_dict().keys()
     assert not folded.training
     assert network.training
-    assert all(parametrize.is_parametrized(layer) for layer in weight_layers(network))
+    assert all(parametrize.is_parametrized(layer) for layer in iter_weight_layers(network))
     assert torch.equal(folded(x, LABELS), network.eval()(x, LABELS))
 
 
 def test_orthogonal_weights_have_orthogonal_rows_or_columns_and_biases_are_zero():
     network = EveryLayer()
-    for layer in weight_layers(orthogonal_(network)):
+    for layer in iter_weight_layers(orthogonal_init_(network)):
         weight = layer.weight.flatten(1)
         gram = weight @ weight.T if weight.shape[0] <= weight.shape[1] else weight.T @ weight
         torch.testing.assert_close(gram, torch.eye(len(gram)), atol=1e-5, rtol=0)
@@ -312,7 +312,7 @@ def test_orthogonal_weights_have_orthogonal_rows_or_columns_and_biases_are_zero(
 def test_a_convolution_keeps_the_size_of_the_map(dims):
     x = odd_map(3, dims)
     for kernel in (1, 3, 5):
-        assert convolution(dims, 3, 2, kernel=kernel)(x).shape == (2, 2, *x.shape[2:])
+        assert conv_nd(dims, 3, 2, kernel=kernel)(x).shape == (2, 2, *x.shape[2:])
 
 
 def test_leaky_relu_has_slope_one_fifth_below_zero():

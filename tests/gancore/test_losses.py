@@ -7,21 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from gancore.losses import (
-    PAIRS,
-    SMOOTHED,
-    PairName,
-    Penalties,
-    adversarial_pair,
+    GAN_LOSSES,
+    SMOOTHABLE_LOSSES,
+    GanLossName,
+    PenaltyConfig,
+    add_instance_noise,
     clip_weights_,
-    due,
-    faded,
     finite_difference_penalty,
-    gradient_penalty,
-    instance_noise,
-    interpolated_gradient_penalty,
+    is_due,
     kl_to_standard_normal,
+    linear_decay,
+    make_gan_loss,
+    wgan_gradient_penalty,
+    zero_centred_gradient_penalty,
 )
 
 REAL, FAKE = [1.3, -0.2, 0.4, 2.5], [-0.7, 0.9, 0.1, -3.0]
@@ -66,92 +66,94 @@ def generator_formula(name: str) -> float:
     return mean(-math.log(sigmoid(f - r)) for r, f in zip(REAL, FAKE, strict=True))
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_every_pair_follows_its_formula(name):
-    for smoothing in (0.0, 0.1) if name in SMOOTHED else (0.0,):
-        pair = adversarial_pair(name, label_smoothing=smoothing)
-        discriminator = pair.discriminator(double(REAL), double(FAKE))
+    for smoothing in (0.0, 0.1) if name in SMOOTHABLE_LOSSES else (0.0,):
+        pair = make_gan_loss(name, label_smoothing=smoothing)
+        discriminator = pair.discriminator_loss(double(REAL), double(FAKE))
         assert discriminator.item() == pytest.approx(discriminator_formula(name, smoothing), abs=1e-12)
-        assert pair.generator(double(REAL), double(FAKE)).item() == pytest.approx(generator_formula(name), abs=1e-12)
+        assert pair.generator_loss(double(REAL), double(FAKE)).item() == pytest.approx(
+            generator_formula(name), abs=1e-12
+        )
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_every_gradient_is_that_of_finite_differences(name):
-    pair = adversarial_pair(name, label_smoothing=0.1 if name in SMOOTHED else 0.0)
+    pair = make_gan_loss(name, label_smoothing=0.1 if name in SMOOTHABLE_LOSSES else 0.0)
     scores = double(REAL).requires_grad_(), double(FAKE).requires_grad_()
-    assert torch.autograd.gradcheck(pair.discriminator, scores)
-    assert torch.autograd.gradcheck(pair.generator, scores)
+    assert torch.autograd.gradcheck(pair.discriminator_loss, scores)
+    assert torch.autograd.gradcheck(pair.generator_loss, scores)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_extreme_scores_leave_losses_and_gradients_finite(name):
-    pair = adversarial_pair(name)
+    pair = make_gan_loss(name)
     real = torch.tensor([1e4, -1e4, 1e4, -1e4, 0.0], requires_grad=True)
     fake = torch.tensor([1e4, -1e4, -1e4, 1e4, 0.0], requires_grad=True)
-    for loss in (pair.discriminator(real, fake), pair.generator(real, fake)):
+    for loss in (pair.discriminator_loss(real, fake), pair.generator_loss(real, fake)):
         assert loss.isfinite()
         for gradient in torch.autograd.grad(loss, (real, fake), allow_unused=True):
             assert gradient is None or gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_the_generator_needs_real_scores_only_where_the_pair_says_so(name):
-    pair = adversarial_pair(name)
+    pair = make_gan_loss(name)
     real, fake = double(REAL).requires_grad_(), double(FAKE).requires_grad_()
-    (gradient,) = torch.autograd.grad(pair.generator(real, fake), real, allow_unused=True)
+    (gradient,) = torch.autograd.grad(pair.generator_loss(real, fake), real, allow_unused=True)
     assert (gradient is not None) == pair.uses_real
     if not pair.uses_real:
-        assert pair.generator(None, fake) == pair.generator(real, fake)
+        assert pair.generator_loss(None, fake) == pair.generator_loss(real, fake)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_the_players_pull_the_fake_scores_apart(name):
-    pair, fake = adversarial_pair(name), double([0.1, 0.7, 0.2]).requires_grad_()
+    pair, fake = make_gan_loss(name), double([0.1, 0.7, 0.2]).requires_grad_()
     real = double([0.2, 0.1, -0.4])
-    assert (torch.autograd.grad(pair.discriminator(real, fake), fake)[0] > 0).all()
-    assert (torch.autograd.grad(pair.generator(real, fake), fake)[0] < 0).all()
+    assert (torch.autograd.grad(pair.discriminator_loss(real, fake), fake)[0] > 0).all()
+    assert (torch.autograd.grad(pair.generator_loss(real, fake), fake)[0] < 0).all()
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", GAN_LOSSES)
 def test_half_precision_scores_are_averaged_in_single_precision(name):
-    pair, real, fake = adversarial_pair(name), torch.randn(64).bfloat16(), torch.randn(64).bfloat16()
-    loss = pair.discriminator(real, fake)
+    pair, real, fake = make_gan_loss(name), torch.randn(64).bfloat16(), torch.randn(64).bfloat16()
+    loss = pair.discriminator_loss(real, fake)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, pair.discriminator(real.float(), fake.float()))
+    torch.testing.assert_close(loss, pair.discriminator_loss(real.float(), fake.float()))
 
 
-@pytest.mark.parametrize("name", SMOOTHED)
+@pytest.mark.parametrize("name", SMOOTHABLE_LOSSES)
 def test_smoothing_moves_the_best_real_score_to_its_target_and_leaves_fakes_alone(name):
-    smooth, plain = adversarial_pair(name, label_smoothing=0.2), adversarial_pair(name)
+    smooth, plain = make_gan_loss(name, label_smoothing=0.2), make_gan_loss(name)
     best = double([0.8]) if name == "least-squares" else double([math.log(0.8 / 0.2)])
     best.requires_grad_()
-    assert torch.autograd.grad(smooth.discriminator(best, double([0.0])), best)[0].abs() < 1e-12
-    assert torch.autograd.grad(plain.discriminator(best, double([0.0])), best)[0] < -0.1
+    assert torch.autograd.grad(smooth.discriminator_loss(best, double([0.0])), best)[0].abs() < 1e-12
+    assert torch.autograd.grad(plain.discriminator_loss(best, double([0.0])), best)[0] < -0.1
     fake = double(FAKE).requires_grad_()
-    slopes = [torch.autograd.grad(pair.discriminator(double(REAL), fake), fake)[0] for pair in (smooth, plain)]
+    slopes = [torch.autograd.grad(pair.discriminator_loss(double(REAL), fake), fake)[0] for pair in (smooth, plain)]
     torch.testing.assert_close(*slopes)
-    assert smooth.generator(None, fake) == plain.generator(None, fake)
+    assert smooth.generator_loss(None, fake) == plain.generator_loss(None, fake)
 
 
 def test_pairs_can_be_chosen_by_the_names_that_configurations_offer():
-    assert get_args(PairName) == tuple(PAIRS)
+    assert get_args(GanLossName) == tuple(GAN_LOSSES)
 
 
 def test_an_unknown_pair_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match=r"'hinged'.*non-saturating.*hinge.*relativistic"):
-        adversarial_pair("hinged")
+        make_gan_loss("hinged")
 
 
-@pytest.mark.parametrize("name", [name for name in PAIRS if name not in SMOOTHED])
+@pytest.mark.parametrize("name", [name for name in GAN_LOSSES if name not in SMOOTHABLE_LOSSES])
 def test_smoothing_is_refused_by_pairs_without_targets(name):
     with pytest.raises(ValueError, match=f"the {name} pair has no targets to smooth"):
-        adversarial_pair(name, label_smoothing=0.1)
+        make_gan_loss(name, label_smoothing=0.1)
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 0.5, 1.0, math.nan])
 def test_smoothing_that_would_turn_labels_over_is_refused(smoothing):
     with pytest.raises(ValueError, match="label_smoothing must lie in"):
-        adversarial_pair("minimax", label_smoothing=smoothing)
+        make_gan_loss("minimax", label_smoothing=smoothing)
 
 
 class Linear(nn.Module):
@@ -187,13 +189,15 @@ def clips(seed: int, *, batch: int = 4, dtype: torch.dtype = torch.float32) -> T
 
 def test_the_gradient_penalty_of_a_linear_critic_is_its_squared_norm_over_all_dimensions():
     critic, inputs = Linear(clips(0)[0]), clips(1).requires_grad_()
-    torch.testing.assert_close(gradient_penalty(critic(inputs), inputs), critic.weight.square().sum())
+    torch.testing.assert_close(zero_centred_gradient_penalty(critic(inputs), inputs), critic.weight.square().sum())
 
 
 def test_the_gradient_penalty_of_a_quadratic_critic_is_the_mean_over_samples():
     inputs = clips(0).requires_grad_()
     scores = inputs.square().flatten(1).sum(1)
-    torch.testing.assert_close(gradient_penalty(scores, inputs), 4 * inputs.square().flatten(1).sum(1).mean())
+    torch.testing.assert_close(
+        zero_centred_gradient_penalty(scores, inputs), 4 * inputs.square().flatten(1).sum(1).mean()
+    )
 
 
 def assert_parameter_gradient_matches_differences(critic: nn.Module, penalty) -> None:
@@ -213,8 +217,8 @@ def test_penalties_reach_the_parameters_with_the_gradient_of_finite_differences(
     critic, inputs = seeded_smooth(torch.float64), clips(1, dtype=torch.float64).requires_grad_()
     fake, noise, weight = clips(2, dtype=torch.float64), clips(3, dtype=torch.float64), double([0.1, 0.4, 0.6, 0.9])
     for penalty in (
-        lambda: gradient_penalty(critic(inputs), inputs),
-        lambda: interpolated_gradient_penalty(critic, inputs, fake=fake, weight=weight),
+        lambda: zero_centred_gradient_penalty(critic(inputs), inputs),
+        lambda: wgan_gradient_penalty(critic, inputs, fake=fake, weight=weight),
         lambda: finite_difference_penalty(critic, inputs.detach(), noise=noise, sigma=0.1),
     ):
         assert_parameter_gradient_matches_differences(critic, penalty)
@@ -223,13 +227,13 @@ def test_penalties_reach_the_parameters_with_the_gradient_of_finite_differences(
 def test_the_gradient_penalty_is_differentiable_in_its_inputs_too():
     critic = seeded_smooth(torch.float64)
     inputs = clips(1, batch=2, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: gradient_penalty(critic(x), x), inputs)
+    assert torch.autograd.gradcheck(lambda x: zero_centred_gradient_penalty(critic(x), x), inputs)
 
 
 def test_the_interpolated_penalty_vanishes_for_a_linear_critic_of_norm_one_and_no_other():
     weight, share = clips(0)[0] / clips(0)[0].norm(), torch.rand(4)
     for scale in (1.0, 0.5, 3.0):
-        penalty = interpolated_gradient_penalty(Linear(scale * weight), clips(1), fake=clips(2), weight=share)
+        penalty = wgan_gradient_penalty(Linear(scale * weight), clips(1), fake=clips(2), weight=share)
         assert penalty.item() == pytest.approx((scale - 1) ** 2, abs=1e-6)
 
 
@@ -240,12 +244,12 @@ def test_the_interpolated_penalty_looks_where_its_weights_say():
     real, fake, weight = clips(1), clips(2), torch.tensor([0.0, 0.25, 0.5, 1.0])
     mixed = torch.stack([w * r + (1 - w) * f for w, r, f in zip(weight, real, fake, strict=True)])
     expected = (mixed.flatten(1).norm(dim=1) - 1).square().mean()
-    torch.testing.assert_close(interpolated_gradient_penalty(critic, real, fake=fake, weight=weight), expected)
+    torch.testing.assert_close(wgan_gradient_penalty(critic, real, fake=fake, weight=weight), expected)
 
 
 def test_a_critic_without_slope_gives_the_interpolated_penalty_no_nan():
     critic = Linear(torch.zeros(3, 1, 2, 2))
-    penalty = interpolated_gradient_penalty(critic, clips(1), fake=clips(2), weight=torch.rand(4))
+    penalty = wgan_gradient_penalty(critic, clips(1), fake=clips(2), weight=torch.rand(4))
     penalty.backward()
     assert penalty.item() == pytest.approx(1, abs=1e-5)
     assert critic.weight.grad.isfinite().all()
@@ -258,7 +262,7 @@ def test_the_finite_difference_estimates_the_gradient_penalty():
     slope, curvature = clips(1, dtype=torch.float64)[0], clips(2, dtype=torch.float64)[0]
     for critic in (lambda x: (slope * x).flatten(1).sum(1), lambda x: (slope * x + curvature * x**2).flatten(1).sum(1)):
         at = inputs[:1].clone().requires_grad_()
-        exact = gradient_penalty(critic(at), at).item()
+        exact = zero_centred_gradient_penalty(critic(at), at).item()
         for sigma in (0.01, 1.0):  # up to second degree no step is too long
             estimate = finite_difference_penalty(critic, inputs, noise=noise, sigma=sigma)
             assert estimate.item() == pytest.approx(exact, rel=0.03)
@@ -277,14 +281,17 @@ def test_a_shorter_finite_difference_comes_closer_to_the_directional_derivative(
     assert errors[2] == pytest.approx(errors[1] / 4, rel=0.1)
 
 
-@pytest.mark.parametrize("penalties", [Penalties(r1=1.0), Penalties(r2=1.0, sigma=0.1), Penalties(interpolated=1.0)])
+@pytest.mark.parametrize(
+    "penalties",
+    [PenaltyConfig(r1=1.0), PenaltyConfig(r2=1.0, finite_difference_sigma=0.1), PenaltyConfig(gradient_penalty=1.0)],
+)
 def test_penalties_are_the_same_under_autocast(penalties):
     critic, real, fake = seeded_smooth(), clips(1), clips(2)
-    plain = penalties.terms(critic, real, fake=fake, step=0, draws=Draws(5))
+    plain = penalties.terms(critic, real, fake=fake, step=0, draws=SampleRandom(5))
     with torch.autocast("cpu", torch.bfloat16):
         assert critic(real).dtype == torch.bfloat16  # or nothing is tested
-        mixed = penalties.terms(critic, real.bfloat16().float(), fake=fake, step=0, draws=Draws(5))
-        same = penalties.terms(critic, real, fake=fake, step=0, draws=Draws(5))
+        mixed = penalties.terms(critic, real.bfloat16().float(), fake=fake, step=0, draws=SampleRandom(5))
+        same = penalties.terms(critic, real, fake=fake, step=0, draws=SampleRandom(5))
     for name, term in plain.items():
         assert same[name].dtype == torch.float32
         assert torch.equal(same[name], term)
@@ -294,7 +301,9 @@ def test_penalties_are_the_same_under_autocast(penalties):
 def test_penalties_are_weighted_named_and_independent_of_their_inputs_history():
     critic, real, fake = Linear(2 * clips(0)[0]), clips(1), clips(2).requires_grad_() * 2
     norm = critic.weight.detach().square().sum()
-    terms = Penalties(r1=3.0, r2=5.0, interpolated=10.0).terms(critic, real, fake=fake, step=0, draws=Draws(0))
+    terms = PenaltyConfig(r1=3.0, r2=5.0, gradient_penalty=10.0).compute_terms(
+        critic, real, fake=fake, step=0, rng=SampleRandom(0)
+    )
     assert list(terms) == ["r1", "r2", "interpolated"]
     torch.testing.assert_close(terms["r1"], 1.5 * norm)
     torch.testing.assert_close(terms["r2"], 2.5 * norm)
@@ -307,7 +316,7 @@ def test_r1_looks_at_real_samples_and_r2_at_fake_ones():
     def critic(clip: Tensor) -> Tensor:
         return clip.square().flatten(1).sum(1) / 2
 
-    terms = Penalties(r1=2.0, r2=2.0).terms(critic, clips(1), fake=clips(2), step=0, draws=Draws(0))
+    terms = PenaltyConfig(r1=2.0, r2=2.0).compute_terms(critic, clips(1), fake=clips(2), step=0, rng=SampleRandom(0))
     torch.testing.assert_close(terms["r1"], clips(1).square().flatten(1).sum(1).mean())
     torch.testing.assert_close(terms["r2"], clips(2).square().flatten(1).sum(1).mean())
 
@@ -316,23 +325,29 @@ def test_no_penalty_is_computed_where_none_is_asked_for():
     def never(_: Tensor) -> Tensor:
         raise AssertionError
 
-    assert Penalties().terms(never, clips(1), fake=clips(2), step=0, draws=Draws(0)) == {}
-    assert Penalties(r1=1.0, every=4).terms(never, clips(1), fake=clips(2), step=3, draws=Draws(0)) == {}
+    assert PenaltyConfig().compute_terms(never, clips(1), fake=clips(2), step=0, rng=SampleRandom(0)) == {}
+    assert (
+        PenaltyConfig(r1=1.0, lazy_every=4).compute_terms(never, clips(1), fake=clips(2), step=3, rng=SampleRandom(0))
+        == {}
+    )
 
 
 @settings(deadline=None)
 @given(every=st.integers(1, 20), first=st.integers(0, 100))
 def test_a_lazy_penalty_weighs_the_same_on_average(every, first):
-    assert sum(every * due(step, every) for step in range(first, first + 3 * every)) == 3 * every
-    assert due(0, every)
+    assert sum(every * is_due(step, every) for step in range(first, first + 3 * every)) == 3 * every
+    assert is_due(0, every)
 
 
 def test_the_sum_over_lazy_steps_equals_that_over_eager_ones():
     critic = Linear(clips(0)[0])
 
     def total(every: int) -> float:
-        penalties = Penalties(r1=0.7, r2=0.2, every=every)
-        steps = [penalties.terms(critic, clips(1), fake=clips(2), step=step, draws=Draws(0)) for step in range(8)]
+        penalties = PenaltyConfig(r1=0.7, r2=0.2, lazy_every=every)
+        steps = [
+            penalties.compute_terms(critic, clips(1), fake=clips(2), step=step, rng=SampleRandom(0))
+            for step in range(8)
+        ]
         return sum(term.item() for terms in steps for term in terms.values())
 
     assert total(4) == pytest.approx(total(1), rel=1e-5)
@@ -341,7 +356,7 @@ def test_the_sum_over_lazy_steps_equals_that_over_eager_ones():
 @pytest.mark.parametrize("wrong", [{"r1": -1.0}, {"r2": math.nan}, {"sigma": -0.1}, {"every": 0}])
 def test_an_impossible_penalty_is_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} of the penalties must be at least"):
-        Penalties(**wrong)
+        PenaltyConfig(**wrong)
 
 
 def test_clipped_weights_stay_within_their_bound_and_small_ones_as_they_were():
@@ -357,15 +372,15 @@ def test_clipped_weights_stay_within_their_bound_and_small_ones_as_they_were():
 def test_instance_noise_has_its_deviation_and_fades_to_the_very_same_tensor():
     inputs = torch.zeros(8, 2, 1, 32, 32)
     for progress, std in ((0.0, 0.4), (0.25, 0.3), (0.5, 0.2)):
-        noisy = instance_noise(inputs, Draws(1), std=faded(0.4, progress))
+        noisy = add_instance_noise(inputs, SampleRandom(1), std=linear_decay(0.4, progress))
         assert noisy.std().item() == pytest.approx(std, rel=0.03)
-    assert instance_noise(inputs, Draws(1), std=faded(0.4, 1.0)) is inputs
+    assert add_instance_noise(inputs, SampleRandom(1), std=linear_decay(0.4, 1.0)) is inputs
 
 
 def test_instance_noise_is_added_from_the_draws_and_differs_between_real_and_fake():
-    draws, inputs = Draws(1), clips(0)
-    real, fake = instance_noise(inputs, draws, std=0.5), instance_noise(inputs, draws, std=0.5)
-    torch.testing.assert_close(real, inputs + 0.5 * Draws(1).normal(*inputs.shape))
+    draws, inputs = SampleRandom(1), clips(0)
+    real, fake = add_instance_noise(inputs, draws, std=0.5), add_instance_noise(inputs, draws, std=0.5)
+    torch.testing.assert_close(real, inputs + 0.5 * SampleRandom(1).normal(*inputs.shape))
     assert not torch.equal(real, fake)
 
 
@@ -373,9 +388,9 @@ def test_instance_noise_is_added_from_the_draws_and_differs_between_real_and_fak
 @given(start=st.floats(0, 10), early=st.floats(-1, 2), late=st.floats(-1, 2))
 def test_fading_never_grows_nor_leaves_its_range(start, early, late):
     early, late = sorted((early, late))
-    assert start >= faded(start, early) >= faded(start, late) >= 0
-    assert faded(start, 0.0) == start
-    assert faded(start, 1.0) == 0
+    assert start >= linear_decay(start, early) >= linear_decay(start, late) >= 0
+    assert linear_decay(start, 0.0) == start
+    assert linear_decay(start, 1.0) == 0
 
 
 def test_the_divergence_is_that_of_torch_distributions():

@@ -88,7 +88,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*argv: str, config_class: type = Whole, positional: tuple[str, ...] = ()) -> str:
         with pytest.raises(SystemExit) as leaving:
-            config.parse(config_class, argv, positional=positional)
+            config.parse_config(config_class, argv, positional=positional)
         written = capsys.readouterr()
         assert leaving.value.code == 2
         assert written.out == ""
@@ -105,36 +105,38 @@ def write(path: Path, text: str) -> str:
 
 
 def test_without_arguments_the_defaults_stand() -> None:
-    assert config.parse(Whole, []) == Whole()
+    assert config.parse_config(Whole, []) == Whole()
 
 
 def test_a_nested_default_keeps_what_its_factory_chose() -> None:
-    parsed = config.parse(Whole, ["--train.check.flip", "true"])
+    parsed = config.parse_config(Whole, ["--train.check.flip", "true"])
     assert parsed.train.check == Data(height=8, flip=True)
 
 
 def test_flags_of_every_type_are_understood() -> None:
     argv = "--data.folder clips --data.height 16 --data.size [3,4] --data.kind frames --data.flip --train.rate -1e-3"
-    parsed = config.parse(Whole, [*argv.split(), "--train.betas=.5,.9", "--train.steps", "7", "--train.mixed", "2"])
+    parsed = config.parse_config(
+        Whole, [*argv.split(), "--train.betas=.5,.9", "--train.steps", "7", "--train.mixed", "2"]
+    )
     assert parsed.data == Data(folder=Path("clips"), height=16, size=(3, 4), kind="frames", flip=True)
     assert parsed.train == Train(rate=-1e-3, betas=(0.5, 0.9), steps=7, mixed=2.0)
 
 
 def test_brackets_around_a_tuple_may_be_left_out() -> None:
-    bare, bracketed = (config.parse(Whole, ["--data.size", words]) for words in ("3,4", "[3, 4]"))
+    bare, bracketed = (config.parse_config(Whole, ["--data.size", words]) for words in ("3,4", "[3, 4]"))
     assert bare == bracketed == Whole(data=Data(size=(3, 4)))
 
 
 def test_null_gives_nothing_to_an_optional_key(tmp_path: Path) -> None:
     file = write(tmp_path / "a.yaml", "train: {steps: 5}")
-    assert config.parse(Whole, ["--config", file]).train.steps == 5
-    assert config.parse(Whole, ["--config", file, "--train.steps", "null"]).train.steps is None
+    assert config.parse_config(Whole, ["--config", file]).train.steps == 5
+    assert config.parse_config(Whole, ["--config", file, "--train.steps", "null"]).train.steps is None
 
 
 def test_later_files_win_over_earlier_ones_and_flags_over_both_wherever_they_stand(tmp_path: Path) -> None:
     first = write(tmp_path / "a.yaml", "data: {height: 1, flip: true}\ntrain: {rate: 1e-3}\nname: first\n")
     second = write(tmp_path / "b.yaml", "data:\n  height: 2\n  size: [5, 6]\nname: second\n")
-    parsed = config.parse(Whole, ["--name", "flag", "--config", first, "--config", second])
+    parsed = config.parse_config(Whole, ["--name", "flag", "--config", first, "--config", second])
     assert parsed == Whole(
         data=Data(height=2, flip=True, size=(5, 6)), train=Train(rate=1e-3, check=Data(height=8)), name="flag"
     )
@@ -142,19 +144,19 @@ def test_later_files_win_over_earlier_ones_and_flags_over_both_wherever_they_sta
 
 def test_an_empty_file_and_an_empty_section_change_nothing(tmp_path: Path) -> None:
     empty, section = write(tmp_path / "a.yaml", "# nothing\n"), write(tmp_path / "b.yaml", "data:\n  # height: 3\n")
-    assert config.parse(Whole, ["--config", empty, "--config", section]) == Whole()
+    assert config.parse_config(Whole, ["--config", empty, "--config", section]) == Whole()
 
 
 def test_positional_fields_need_no_flag_and_a_switch_swallows_none_of_them() -> None:
     argv = ["--compare", "a.mp4", "b.mp4", "c.mp4", "--model", "m"]
-    parsed = config.parse(Predict, argv, positional=("clip", "others"))
+    parsed = config.parse_config(Predict, argv, positional=("clip", "others"))
     others = (Path("b.mp4"), Path("c.mp4"))
     assert parsed == Predict(clip=Path("a.mp4"), others=others, model="m", compare=True)
 
 
 def test_help_lists_every_key_with_its_docstring_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
-        config.parse(Whole, ["--help"], description="Trains it.")
+        config.parse_config(Whole, ["--help"], description="Trains it.")
     assert leaving.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "Trains it." in text
@@ -167,7 +169,7 @@ def test_help_lists_every_key_with_its_docstring_and_default(capsys: pytest.Capt
 
 def test_help_says_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        config.parse(Predict, ["--help"], positional=("clip",))
+        config.parse_config(Predict, ["--help"], positional=("clip",))
     assert "(required) A folder or a name on the Hub." in capsys.readouterr().out
 
 
@@ -270,17 +272,17 @@ def test_a_configuration_survives_json_and_back(whole: Whole) -> None:
 
 def test_a_saved_configuration_can_be_given_back(tmp_path: Path) -> None:
     whole = Whole(data=Data(folder=Path("clips"), size=(1, 2)), train=Train(rate=1e-5), name="\x7fé😀")
-    config.save(Whole(), tmp_path / "config.json")
-    config.save(whole, tmp_path / "config.json")
-    assert config.parse(Whole, ["--config", str(tmp_path / "config.json")]) == whole
+    config.save_config(Whole(), tmp_path / "config.json")
+    config.save_config(whole, tmp_path / "config.json")
+    assert config.parse_config(Whole, ["--config", str(tmp_path / "config.json")]) == whole
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
-    config.save(Whole(), tmp_path / "config.json")
+    config.save_config(Whole(), tmp_path / "config.json")
     with pytest.raises(UnicodeEncodeError):
-        config.save(Whole(name="\ud800"), tmp_path / "config.json")
-    assert config.parse(Whole, ["--config", str(tmp_path / "config.json")]) == Whole()
+        config.save_config(Whole(name="\ud800"), tmp_path / "config.json")
+    assert config.parse_config(Whole, ["--config", str(tmp_path / "config.json")]) == Whole()
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
@@ -316,14 +318,14 @@ def test_a_users_mistake_ends_a_tool_with_one_line_and_code_2(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["tools/predict.py"])
     with pytest.raises(SystemExit) as leaving:
-        config.user_errors(failing)(error)
+        config.report_user_errors(failing)(error)
     assert leaving.value.code == 2
     assert capsys.readouterr().err == f"predict.py: error: {line}\n"
 
 
 def test_an_interrupted_tool_leaves_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
-        config.user_errors(failing)(KeyboardInterrupt())
+        config.report_user_errors(failing)(KeyboardInterrupt())
     assert leaving.value.code == 130
     assert capsys.readouterr().err == ""
 
@@ -333,17 +335,17 @@ def test_only_the_main_process_writes_the_line(
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(SystemExit) as leaving:
-        config.user_errors(failing)(ValueError("no"))
+        config.report_user_errors(failing)(ValueError("no"))
     assert leaving.value.code == 2
     assert capsys.readouterr().err == ""
 
 
 def test_the_traceback_can_be_asked_for_and_a_defect_always_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError):
-        config.user_errors(failing)(TypeError("a defect"))
+        config.report_user_errors(failing)(TypeError("a defect"))
     monkeypatch.setenv("VIDVOX_TRACEBACK", "1")
     with pytest.raises(ValueError, match="shown"):
-        config.user_errors(failing)(ValueError("shown"))
+        config.report_user_errors(failing)(ValueError("shown"))
 
 
 @dataclass(frozen=True)
@@ -357,7 +359,7 @@ class Awkward:
 
 
 def test_a_field_may_be_a_word_of_python_and_its_flag_may_have_hyphens():
-    made = config.parse(Awkward, ["--class=chair", "--size-mm", "-2.5"])
+    made = config.parse_config(Awkward, ["--class=chair", "--size-mm", "-2.5"])
     assert made == Awkward(class_="chair", size_mm=-2.5)
     assert config.to_dict(made) == {"class": "chair", "size_mm": -2.5}
     assert config.from_dict(Awkward, config.to_dict(made)) == made

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.hub import HubModel
-from gancore.training.launch import accelerator
+from gancore.training.launch import create_accelerator
 from gancore.training.trainer import TrainConfig, Trainer
 
 SIZE = 50
@@ -152,13 +152,13 @@ def trainer(
         collate=collate,
         workers=workers,
         **looking or {},
-        accelerator=accelerator(config),
+        accelerator=create_accelerator(config),
     )
 
 
 def batches(of: Trainer):
     """What the trainer's loader yields, in the precision of its networks."""
-    for batch in of._loader():
+    for batch in of._create_loader():
         yield Points(batch.values.to(of.generator.weight))
 
 
@@ -166,7 +166,7 @@ def play(of: Trainer, steps: int) -> list[dict[str, float]]:
     """The terms of some steps without log or checkpoint."""
     stream, terms = batches(of), []
     for _ in range(steps):
-        terms.append(of.play(stream))
+        terms.append(of.play_step(stream))
         of.step += 1
     return terms
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gancore.config import TrainConfig
 from gancore.hub import HubModel
-from gancore.losses import Penalties, adversarial_pair
-from gancore.training.launch import accelerator
+from gancore.losses import PenaltyConfig, make_gan_loss
+from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
 
 MODES = 8
@@ -90,7 +90,7 @@ class Judge(nn.Module):
 @dataclass(frozen=True, kw_only=True)
 class RingGame:
     pair: str = "non-saturating"
-    penalties: Penalties = field(default_factory=lambda: Penalties(r1=0.2, r2=0.2))
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.2, r2=0.2))
     adversarial: float = 1.0
     reconstruction: float = 0.0
     parts: tuple = ()
@@ -99,14 +99,14 @@ class RingGame:
         with torch.no_grad():
             fake = self.made(generator, batch, turn.draws, samples=1)[:, 0]
         critic = partial(discriminator, batch.context)
-        loss = adversarial_pair(self.pair).discriminator(critic(batch.points), critic(fake))
-        due = self.penalties.terms(critic, batch.points, fake=fake, step=turn.step, draws=turn.draws)
+        loss = make_gan_loss(self.pair).discriminator_loss(critic(batch.points), critic(fake))
+        due = self.penalties.compute_terms(critic, batch.points, fake=fake, step=turn.step, rng=turn.draws)
         return {"adversarial": loss, **due}
 
     def generator_terms(self, generator, discriminator, batch, turn):
         fake = self.made(generator, batch, turn.draws, samples=1)[:, 0]
         real, scores = (discriminator(batch.context, points) for points in (batch.points, fake))
-        terms = {"adversarial": self.adversarial * adversarial_pair(self.pair).generator(real, scores)}
+        terms = {"adversarial": self.adversarial * make_gan_loss(self.pair).generator_loss(real, scores)}
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (fake - batch.points).square().mean()
         return terms
@@ -145,5 +145,5 @@ def trainer(run: Path, game: RingGame | None = None, *, width: int = 32, data=No
         dataset=train_set,
         held_out=held_out,
         collate=collate,
-        accelerator=accelerator(config),
+        accelerator=create_accelerator(config),
     )

@@ -8,44 +8,54 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.data import Draws, Sample
-from gancore.layers import spectral_norm_, weight_layers
-from gancore.parsing import parse
-from gancore.training.launch import accelerator
-from gancore.training.protocols import Turn
+from gancore.data import Sample, SampleRandom
+from gancore.layers import iter_weight_layers, spectral_norm_
+from gancore.parsing import parse_config
+from gancore.training.launch import create_accelerator
+from gancore.training.protocols import StepContext
 from gancore.training.trainer import TrainConfig, Trainer
 from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.data.dataset import Clips, DataConfig, collate
+from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate
 from vidgan.files.video import to_uint8
-from vidgan.networks.config import ClipShape, GeneratorConfig
-from vidgan.networks.discriminators import DiscriminatorConfig, VideoDiscriminator
+from vidgan.networks.config import ClipShape, VideoGeneratorConfig
+from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from vidgan.validation import Evaluation, Preview
+from vidgan.validation import VideoEvaluation, VideoPreview
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @cache
 def preset(name: str) -> VideoConfig:
-    """The defaults for "modern", with rigid layers for "layers", and what configs/video says for "paper"."""
-    if name == "layers":
-        return replace(VideoConfig(), generator=GeneratorConfig(output="layers"))
-    return VideoConfig() if name == "modern" else parse(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
-
-
-def small_generator(name: str, *, segment: int = 0) -> GeneratorConfig:
-    """The preset with few and narrow levels: a stride of 4, or of 8 in the modern preset."""
-    return replace(
-        preset(name).generator, channels=2, multipliers=(4, 3, 2), latent=6, embedding=5, attention=0, segment=segment
+    """The defaults for "modern", with rigid layers for "sprites", and what configs/video says for "paper"."""
+    if name == "sprites":
+        return replace(VideoConfig(), generator=VideoGeneratorConfig(output="sprites"))
+    return (
+        VideoConfig()
+        if name == "modern"
+        else parse_config(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
     )
 
 
-def small_discriminator(name: str, *, frames: int = 2) -> DiscriminatorConfig:
+def small_generator(name: str, *, segment: int = 0) -> VideoGeneratorConfig:
+    """The preset with few and narrow levels: a stride of 4, or of 8 in the modern preset."""
+    return replace(
+        preset(name).generator,
+        base_channels=2,
+        channel_multipliers=(4, 3, 2),
+        latent_dim=6,
+        embedding_dim=5,
+        attention_after=0,
+        segment_steps=segment,
+    )
+
+
+def small_discriminator(name: str, *, frames: int = 2) -> VideoDiscriminatorConfig:
     """The preset with few and narrow blocks."""
-    return replace(preset(name).discriminator, channels=2, multipliers=(1, 2, 3), frames=frames)
+    return replace(preset(name).discriminator, base_channels=2, channel_multipliers=(1, 2, 3), spatial_frames=frames)
 
 
-SHAPE = ClipShape(channels=1, height=16, width=16, context=2, frames=5)
+SHAPE = ClipShape(channels=1, height=16, width=16, context_frames=2, clip_frames=5)
 
 
 def stirred(module: Any, strength: float = 0.2) -> Any:
@@ -55,7 +65,7 @@ def stirred(module: Any, strength: float = 0.2) -> Any:
         for parameter in module.parameters():
             parameter += strength * torch.randn(parameter.shape, generator=random)
         for _ in range(10):  # power iterations, by which spectral norm follows
-            _ = [layer.train().weight for layer in weight_layers(module)]
+            _ = [layer.train().weight for layer in iter_weight_layers(module)]
     return module.eval()
 
 
@@ -71,7 +81,7 @@ def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenera
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
-    model = VideoGenerator(config, replace(SHAPE, context=0, classes=classes))
+    model = VideoGenerator(config, replace(SHAPE, context_frames=0, num_classes=classes))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
@@ -91,14 +101,14 @@ def clips(
     return torch.tanh(fine).view(batch, frames, channels, height, width)
 
 
-def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) -> Clips:
+def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) -> ClipBatch:
     """A batch as the trainer hands it to the objective."""
-    return Clips(clips(size, frames=frames), torch.arange(size) % classes, context)
+    return ClipBatch(clips(size, frames=frames), torch.arange(size) % classes, context)
 
 
-def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> Turn:
+def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> StepContext:
     """A turn at a step at which no lazy penalty is due, unless it is due every step."""
-    return Turn(step, progress, Draws(seed))
+    return StepContext(step, progress, SampleRandom(seed))
 
 
 class Patterns:
@@ -119,20 +129,24 @@ class Patterns:
         return self.clips[sample.index], sample.index % 2
 
 
-def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
+def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
     """Two steps of training at tiny sizes, whatever the size and length of the clips; labels if they are whole."""
     config = replace(
         preset("modern"),
         data=data,
-        generator=replace(small_generator(name), output=preset(name).generator.output if data.context else "frames"),
+        generator=replace(
+            small_generator(name), output=preset(name).generator.output if data.context_frames else "frames"
+        ),
         discriminator=small_discriminator(name),
-        objective=replace(preset(name).objective, reconstruction=0.0),
+        objective=replace(preset(name).objective, reconstruction_weight=0.0),
     )
     train = TrainConfig(
         steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
     )
-    classes = 0 if data.context else 2
-    shown = Patterns(frames=data.frames, channels=data.channels, height=data.height, width=data.width, broken=broken)
+    classes = 0 if data.context_frames else 2
+    shown = Patterns(
+        frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
+    )
     return Trainer(
         run,
         train,
@@ -140,9 +154,9 @@ def game(name: str, run: Path, *, data: DataConfig, broken: bool = False, precis
         discriminator=build_discriminator(config, classes=classes),
         objective=config.objective,
         dataset=shown,
-        collate=partial(collate, context=data.context),
-        preview=Preview(dataset=shown, context=data.context),
-        evaluation=Evaluation(dataset=shown, context=data.context, clips=2, samples=2),
+        collate=partial(collate, context_frames=data.context_frames),
+        preview=VideoPreview(dataset=shown, context_frames=data.context_frames),
+        evaluator=VideoEvaluation(dataset=shown, context_frames=data.context_frames, clips=2, samples=2),
         held_out=shown,
-        accelerator=accelerator(train),
+        accelerator=create_accelerator(train),
     )

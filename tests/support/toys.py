@@ -9,22 +9,22 @@ import numpy as np
 import torch
 
 from gancore.config import TrainConfig
-from gancore.data import Draws
-from gancore.training.launch import accelerator
-from gancore.training.protocols import Turn
+from gancore.data import SampleRandom
+from gancore.training.launch import create_accelerator
+from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
-from voxgan.config import VoxelConfig, build_discriminator, build_generator, voxel_shape
-from voxgan.data.dataset import Objects, VoxelDataConfig, VoxelDataset, collate
-from voxgan.data.packed import PackedObject, encoded, write_packed
+from voxgan.config import VoxelConfig, build_discriminator, build_generator, build_shape
+from voxgan.data.dataset import ObjectBatch, VoxelDataConfig, VoxelDataset, collate
+from voxgan.data.packed import PackedObject, encode_webp, write_packed_dataset
 from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import EncoderConfig
+from voxgan.networks.encoder import VoxelEncoderConfig
 from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
 SIDE = 8
-ENCODER = EncoderConfig(size=16, channels=4, most_channels=8)
-GENERATOR = VoxelGeneratorConfig(latent=6, channels=4, most_channels=8, embedding=3)
-JUDGE = VoxelDiscriminatorConfig(channels=4, most_channels=8)
+ENCODER = VoxelEncoderConfig(size=16, base_channels=4, max_channels=8)
+GENERATOR = VoxelGeneratorConfig(latent_dim=6, base_channels=4, max_channels=8, embedding_dim=3)
+JUDGE = VoxelDiscriminatorConfig(base_channels=4, max_channels=8)
 
 
 def boxes(number: int, *, side: int = SIDE) -> np.ndarray:
@@ -61,8 +61,8 @@ def packed(folder: Path, *, count: int = 12, side: int = SIDE, views: int = 2) -
         label = ("stool", "lamp")[number % 2]
         objects.append(PackedObject(id=f"{label}/{number}", label=label, split=split, cameras=cameras))
         shape = boxes(number, side=side)
-        contents.append((shape, [encoded(picture(shape, from_side=bool(view % 2))) for view in range(views)]))
-    write_packed(folder, objects, contents=contents, side=side)
+        contents.append((shape, [encode_webp(picture(shape, from_side=bool(view % 2))) for view in range(views)]))
+    write_packed_dataset(folder, objects, contents=contents, side=side)
     return folder
 
 
@@ -84,18 +84,18 @@ def judge(classes: Sequence[str] = ()) -> VoxelDiscriminator:
     return VoxelDiscriminator(JUDGE, VoxelShape(side=SIDE, classes=tuple(classes)))
 
 
-def batch(size: int = 4, *, views: int = 2, classes: int = 2) -> Objects:
+def batch(size: int = 4, *, views: int = 2, classes: int = 2) -> ObjectBatch:
     """A batch as the trainer hands it to the objective."""
     shapes = np.stack([boxes(number) for number in range(size)])
     random = torch.Generator().manual_seed(0)
     pictures = torch.rand(size, views, 4, 16, 16, generator=random) * 2 - 1
     occupancy = torch.from_numpy(shapes).float()
-    return Objects(views=pictures, occupancy=occupancy, labels=torch.arange(size) % classes)
+    return ObjectBatch(views=pictures, occupancy=occupancy, labels=torch.arange(size) % classes)
 
 
-def turn(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> Turn:
+def turn(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> StepContext:
     """A turn at which all lazy penalties are due."""
-    return Turn(step, progress, Draws(seed))
+    return StepContext(step, progress, SampleRandom(seed))
 
 
 def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
@@ -111,7 +111,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
     }
     return VoxelConfig(
         run=str(run),
-        data=VoxelDataConfig(source=str(source), views=2),
+        data=VoxelDataConfig(path=str(source), views=2),
         encoder=ENCODER,
         generator=GENERATOR,
         discriminator=JUDGE,
@@ -122,7 +122,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
 def trainer(config: VoxelConfig) -> Trainer:
     """What tools/train_voxels.py trains with, but for the preview."""
     dataset = VoxelDataset(config.data, config.encoder, split="train")
-    shape = voxel_shape(config, side=dataset.side, classes=dataset.classes)
+    shape = build_shape(config, side=dataset.side, classes=dataset.classes)
     torch.manual_seed(config.train.seed)
     return Trainer(
         Path(config.run),
@@ -132,5 +132,5 @@ def trainer(config: VoxelConfig) -> Trainer:
         objective=config.objective,
         dataset=dataset,
         collate=collate,
-        accelerator=accelerator(config.train),
+        accelerator=create_accelerator(config.train),
     )

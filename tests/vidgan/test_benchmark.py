@@ -7,10 +7,10 @@ import pytest
 import torch
 from support.tiny import preset, small_discriminator, small_generator
 
-from gancore.benchmark import report
-from vidgan.benchmark import decode_window, reading, reading_report, speed
+from gancore.benchmark import format_throughput_table
+from vidgan.benchmark import decode_window, format_reading_time, measure_reading_time, measure_throughput
 from vidgan.config import VideoConfig
-from vidgan.data.dataset import DataConfig
+from vidgan.data.dataset import VideoDataConfig
 from vidgan.files.video import write_clip
 from vidgan.objective import VideoObjective
 
@@ -27,27 +27,35 @@ def film(tmp_path_factory):
 def test_training_costs_more_than_prediction(name):
     whole = preset(name)
     config = VideoConfig(
-        data=DataConfig(height=16, width=16, channels=1, frames=5, context=2),
+        data=VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2),
         generator=small_generator(name),
         discriminator=small_discriminator(name),
         objective=whole.objective,
         train=replace(whole.train, batch=2, cpu=True),
     )
-    found = speed(config, repeats=1)
-    assert 2 * found.inference.flops < found.training.flops
-    assert 0 < found.inference.peak <= found.training.peak
-    assert min(found.inference.seconds, found.training.seconds, found.generator, found.discriminator) > 0
-    text = report({"small": found}, item="clip", inference="prediction").splitlines()
+    found = measure_throughput(config, repeats=1)
+    assert 2 * found.inference_cost.flops < found.training_cost.flops
+    assert 0 < found.inference_cost.peak_bytes <= found.training_cost.peak_bytes
+    assert (
+        min(
+            found.inference_cost.seconds,
+            found.training_cost.seconds,
+            found.generator_parameters,
+            found.discriminator_parameters,
+        )
+        > 0
+    )
+    text = format_throughput_table({"small": found}, item="clip", inference="prediction").splitlines()
     assert [line.partition("  ")[0] for line in text[1:]] == ["small: training step", "small: prediction"]
 
 
 def test_a_rare_penalty_counts_at_its_share():
-    data = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+    data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
     objectives = [
-        replace(VideoObjective(), penalties=replace(VideoObjective().penalties, every=n)) for n in (1, 4, 400)
+        replace(VideoObjective(), penalties=replace(VideoObjective().penalties, lazy_every=n)) for n in (1, 4, 400)
     ]
     always, sometimes, hardly = (
-        speed(
+        measure_throughput(
             VideoConfig(
                 data=data,
                 generator=small_generator("modern"),
@@ -56,7 +64,7 @@ def test_a_rare_penalty_counts_at_its_share():
                 train=replace(VideoConfig().train, batch=2, cpu=True),
             ),
             repeats=1,
-        ).training.flops
+        ).training_cost.flops
         for objective in objectives
     )
     assert hardly < sometimes < always
@@ -64,11 +72,15 @@ def test_a_rare_penalty_counts_at_its_share():
 
 
 def test_every_window_is_read_and_decoded(film):
-    found = reading(film, DataConfig(source=film, height=16, width=16, frames=6, context=0, held_out=1.0), repeats=1)
-    assert found.windows == 3
-    assert found.dataset > 0
-    assert found.decoding > 0
-    assert reading_report(found, "film").splitlines()[2].endswith("100%")
+    found = measure_reading_time(
+        film,
+        VideoDataConfig(path=film, height=16, width=16, clip_frames=6, context_frames=0, holdout_fraction=1.0),
+        repeats=1,
+    )
+    assert found.clips == 3
+    assert found.dataset_seconds > 0
+    assert found.decoding_seconds > 0
+    assert format_reading_time(found, "film").splitlines()[2].endswith("100%")
 
 
 @pytest.mark.parametrize(("start", "count", "decoded"), [(0, 6, 6), (12, 6, 6), (15, 6, 5)])

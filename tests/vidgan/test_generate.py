@@ -4,9 +4,9 @@ import pytest
 import torch
 from support.tiny import synthesiser
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from vidgan.files.video import read_clip
-from vidgan.generate import GenerateConfig, generate, truncated_normal, write
+from vidgan.generate import GenerateConfig, generate, truncated_normal, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_class_asked_of_a_model_without_classes_is_an_error(tmp_path):
 
 
 def test_truncation_bounds_the_latent_and_keeps_its_shape():
-    wide, narrow = (truncated_normal(Draws(1), 50_000, limit=limit) for limit in (0.0, 0.5))
+    wide, narrow = (truncated_normal(SampleRandom(1), 50_000, limit=limit) for limit in (0.0, 0.5))
     assert wide.shape == narrow.shape == (1, 50_000)
     assert narrow.abs().max() <= 0.5
     assert abs(narrow.mean()) < 0.01
@@ -56,7 +56,7 @@ def test_truncation_bounds_the_latent_and_keeps_its_shape():
 
 def test_clips_are_written_in_a_nearly_square_grid(tmp_path):
     clips = torch.zeros(5, 3, 1, 16, 16, dtype=torch.uint8)
-    write(clips, GenerateConfig(model="", out=str(tmp_path / "grid.mp4"), rate=12.5))
+    write_samples(clips, GenerateConfig(model="", out=str(tmp_path / "grid.mp4"), rate=12.5))
     clip = read_clip(tmp_path / "grid.mp4")
     assert clip.frames.shape == (3, 3, 2 * 16 + 2, 3 * 16 + 2 * 2)
     assert clip.rate == 12.5

@@ -78,7 +78,7 @@ def test_multi_scale_similarity_follows_its_formula(size, scales):
             x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2].reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2).mean((1, 3))
             for x in (a, b)
         )
-    assert metrics.scales(*size) == scales
+    assert metrics.count_ms_ssim_scales(*size) == scales
     assert metrics.ms_ssim(predicted, true).item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -175,5 +175,5 @@ def test_spread_and_skill_agree_for_samples_of_the_very_distribution(spread, exp
 
 def test_the_best_sample_is_chosen_once_for_a_whole_clip():
     scores = torch.tensor([[[1.0, 9.0], [4.0, 4.0], [0.0, 7.0]]])
-    assert metrics.best_of(scores, highest=True).tolist() == [[1.0, 9.0]]
-    assert metrics.best_of(scores, highest=False).tolist() == [[0.0, 7.0]]
+    assert metrics.select_best_sample(scores, higher_is_better=True).tolist() == [[1.0, 9.0]]
+    assert metrics.select_best_sample(scores, higher_is_better=False).tolist() == [[0.0, 7.0]]

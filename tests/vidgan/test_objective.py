@@ -11,18 +11,23 @@ from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, synt
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gancore.augment import Augment
-from gancore.data import Draws
-from gancore.losses import PAIRS, Penalties
-from gancore.training.diagnostics import vital_signs
-from vidgan.data.dataset import Clips
+from gancore.augment import AugmentConfig
+from gancore.data import SampleRandom
+from gancore.losses import GAN_LOSSES, PenaltyConfig
+from gancore.training.diagnostics import diagnose_players
+from vidgan.data.dataset import ClipBatch
 from vidgan.networks.generator import FramePredictor
-from vidgan.objective import VideoObjective, imagine
+from vidgan.objective import VideoObjective, sample_futures
 
 PLAIN = VideoObjective(
-    pair="hinge", penalties=Penalties(), reconstruction=0.0, adversarial=1.0, ramp=0.0, augment=Augment()
+    loss="hinge",
+    penalties=PenaltyConfig(),
+    reconstruction_weight=0.0,
+    adversarial_weight=1.0,
+    adversarial_ramp=0.0,
+    augment=AugmentConfig(),
 )
-EVERY_R1 = Penalties(r1=1.0, every=1)
+EVERY_R1 = PenaltyConfig(r1=1.0, lazy_every=1)
 
 
 class Echo(FramePredictor):
@@ -68,10 +73,10 @@ def changes(objective: VideoObjective, player: str, *, than: VideoObjective = PL
     "options",
     [
         {"penalties": EVERY_R1},
-        {"penalties": Penalties(r2=1.0)},
-        {"penalties": Penalties(interpolated=10.0)},
-        {"penalties": Penalties(r1=1.0, sigma=0.01)},
-        {"augment": Augment(probability=1.0)},
+        {"penalties": PenaltyConfig(r2=1.0)},
+        {"penalties": PenaltyConfig(gradient_penalty=10.0)},
+        {"penalties": PenaltyConfig(r1=1.0, finite_difference_sigma=0.01)},
+        {"augment": AugmentConfig(probability=1.0)},
         {"instance_noise": 0.3},
         {"pair": "wasserstein"},
     ],
@@ -87,7 +92,7 @@ def test_every_option_of_the_discriminators_changes_their_gradient(options):
         {"reconstruction": 1.0},
         {"adversarial": 0.5},
         {"ramp": 1.0},
-        {"augment": Augment(probability=1.0)},
+        {"augment": AugmentConfig(probability=1.0)},
         {"instance_noise": 0.3},
         {"pair": "relativistic"},
     ],
@@ -98,22 +103,22 @@ def test_every_option_of_the_generator_changes_its_gradient(options):
 
 
 def test_distance_and_number_of_samples_change_what_reconstruction_pulls():
-    near = replace(PLAIN, reconstruction=1.0)
-    assert changes(replace(near, distance="l1"), "generator", than=near)
-    assert changes(replace(near, samples=3), "generator", than=near)
+    near = replace(PLAIN, reconstruction_weight=1.0)
+    assert changes(replace(near, reconstruction_distance="l1"), "generator", than=near)
+    assert changes(replace(near, reconstruction_samples=3), "generator", than=near)
 
 
 @pytest.mark.parametrize("pair", ["minimax", "non-saturating", "least-squares"])
 def test_label_smoothing_changes_the_gradient_of_the_discriminators(pair):
-    sharp = replace(PLAIN, pair=pair)
+    sharp = replace(PLAIN, loss=pair)
     assert changes(replace(sharp, label_smoothing=0.1), "discriminator", than=sharp)
     assert not changes(replace(sharp, label_smoothing=0.1), "generator", than=sharp)
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("pair", GAN_LOSSES)
 @pytest.mark.parametrize("name", ["modern", "paper"])
 def test_every_pair_gives_both_players_a_gradient(name, pair):
-    objective = replace(PLAIN, pair=pair)
+    objective = replace(PLAIN, loss=pair)
     for player in ("generator", "discriminator"):
         terms, gradient = gradients(objective, player, name=name)
         assert set(terms) == {"spatial", "temporal"}
@@ -124,9 +129,9 @@ def test_every_pair_gives_both_players_a_gradient(name, pair):
 def test_weights_are_clipped_only_where_it_is_asked_for():
     network = discriminator("modern")
     before = [parameter.clone() for parameter in network.parameters()]
-    PLAIN.constrain(network)
+    PLAIN.constrain_discriminator(network)
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
-    replace(PLAIN, pair="wasserstein", clip_weights=0.01).constrain(network)
+    replace(PLAIN, loss="wasserstein", clip_weights=0.01).constrain_discriminator(network)
     assert max(parameter.abs().max().item() for parameter in network.parameters()) == pytest.approx(0.01)
 
 
@@ -137,7 +142,7 @@ def test_instance_noise_has_faded_at_the_end():
 
 
 def test_the_ramp_begins_with_nothing_of_the_game_and_ends_with_all_of_it():
-    ramped = replace(PLAIN, ramp=0.5)
+    ramped = replace(PLAIN, adversarial_ramp=0.5)
     for progress, share in [(0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)]:
         whole, _ = gradients(PLAIN, "generator", progress=progress)
         part, _ = gradients(ramped, "generator", progress=progress)
@@ -145,7 +150,7 @@ def test_the_ramp_begins_with_nothing_of_the_game_and_ends_with_all_of_it():
 
 
 def test_lazy_penalties_are_paid_at_their_steps_alone_and_so_much_the_harder():
-    lazy = replace(PLAIN, penalties=Penalties(r1=1.0, every=4))
+    lazy = replace(PLAIN, penalties=PenaltyConfig(r1=1.0, lazy_every=4))
     due, _ = gradients(lazy, "discriminator", step=8)
     always, _ = gradients(replace(PLAIN, penalties=EVERY_R1), "discriminator", step=8)
     assert set(due) == {"spatial", "spatial_r1", "temporal", "temporal_r1"}
@@ -174,8 +179,10 @@ def test_the_terms_are_what_their_sum_is_made_of():
 @pytest.mark.parametrize(("frames", "height", "width"), [(3, 16, 16), (5, 8, 24), (9, 32, 32)])
 @pytest.mark.parametrize(("distance", "power"), [("l2", 2), ("l1", 1)])
 def test_a_constant_error_costs_the_weight_times_that_error_at_any_size(distance, power, frames, height, width):
-    objective = VideoObjective(reconstruction=20.0, distance=distance, adversarial=0.0, samples=1)
-    batch = Clips(torch.zeros(2, frames, 1, height, width), torch.zeros(2, dtype=torch.long), 2)
+    objective = VideoObjective(
+        reconstruction_weight=20.0, reconstruction_distance=distance, adversarial_weight=0.0, reconstruction_samples=1
+    )
+    batch = ClipBatch(torch.zeros(2, frames, 1, height, width), torch.zeros(2, dtype=torch.long), 2)
     terms = objective.generator_terms(Echo(batch.future, [0.01]), discriminator("modern"), batch, turn())
     assert set(terms) == {"reconstruction"}
     assert terms["reconstruction"].item() == pytest.approx(20 * 0.01**power, rel=1e-5)
@@ -183,7 +190,7 @@ def test_a_constant_error_costs_the_weight_times_that_error_at_any_size(distance
 
 def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_differ():
     batch = batch_of(2)
-    objective = VideoObjective(reconstruction=1.0, adversarial=0.0, samples=2)
+    objective = VideoObjective(reconstruction_weight=1.0, adversarial_weight=0.0, reconstruction_samples=2)
     around = objective.generator_terms(Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, turn())
     assert around["reconstruction"].item() == pytest.approx(0, abs=1e-12)
     beside = objective.generator_terms(Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, turn())
@@ -206,7 +213,7 @@ def test_the_generator_learns_through_both_discriminators(name):
 @pytest.mark.parametrize("name", ["modern", "paper", "trivd"])
 def test_the_discriminators_turn_leaves_the_generator_without_a_gradient(name):
     model, judge = predictor(name), discriminator(name)
-    objective = replace(PLAIN, penalties=Penalties(r1=1.0, r2=1.0))
+    objective = replace(PLAIN, penalties=PenaltyConfig(r1=1.0, r2=1.0))
     sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(p.grad is not None for n, p in judge.named_parameters())
@@ -215,7 +222,7 @@ def test_the_discriminators_turn_leaves_the_generator_without_a_gradient(name):
 def test_given_frames_are_shown_to_the_discriminators_as_they_are():
     """With futures that equal the true ones, real and fake cannot be told apart."""
     batch = batch_of(3)
-    objective = replace(PLAIN, pair="wasserstein", augment=Augment(probability=0.8))
+    objective = replace(PLAIN, loss="wasserstein", augment=AugmentConfig(probability=0.8))
     terms = objective.discriminator_terms(Echo(batch.future, [0.0]), discriminator("modern"), batch, turn())
     assert [term.item() for term in terms.values()] == pytest.approx([0, 0], abs=1e-5)
 
@@ -227,7 +234,7 @@ def test_the_players_of_whole_clips_learn_from_labels(name):
     assert model.embedding.get_parameter(
         "weight" if name == "modern" else "parametrizations.weight.original"
     ).grad.any()
-    futures = imagine(model, batch, turn().draws, samples=2)
+    futures = sample_futures(model, batch, turn().rng, samples=2)
     assert futures.shape == (4, 2, 5, 1, 16, 16)
 
 
@@ -236,7 +243,7 @@ def test_the_players_of_whole_clips_learn_from_labels(name):
 
 @pytest.mark.parametrize("name", ["modern", "paper", "trivd"])
 def test_mixed_precision_is_active_when_asked_for_and_gives_nearly_the_same_terms(name):
-    objective = replace(preset(name).objective, penalties=Penalties(r1=1.0, r2=1.0))
+    objective = replace(preset(name).objective, penalties=PenaltyConfig(r1=1.0, r2=1.0))
     seen = set()
     for player in ("generator", "discriminator"):
         results = []
@@ -258,13 +265,13 @@ def test_impossible_objectives_are_refused():
     with pytest.raises(ValueError, match=r"discriminator\.dropout"):
         replace(
             preset("modern"),
-            objective=VideoObjective(penalties=Penalties(r1=1.0, sigma=0.01)),
+            objective=VideoObjective(penalties=PenaltyConfig(r1=1.0, finite_difference_sigma=0.01)),
             discriminator=replace(preset("modern").discriminator, dropout=0.1),
         )
     with pytest.raises(ValueError, match="samples"):
-        VideoObjective(samples=0)
+        VideoObjective(reconstruction_samples=0)
     with pytest.raises(ValueError, match="label_smoothing"):
-        VideoObjective(pair="hinge", label_smoothing=0.1)
+        VideoObjective(loss="hinge", label_smoothing=0.1)
 
 
 # ------------------------------------------------------------------------------------------------------- looked at
@@ -273,13 +280,13 @@ def test_impossible_objectives_are_refused():
 def test_what_a_game_over_clips_shows_of_its_players():
     game, model, judge = VideoObjective(), predictor("modern"), discriminator("modern")
     batch = batch_of(6)
-    made = game.made(model, batch, Draws(1), samples=2)
-    assert made.shape == (6, 2, *game.true(batch).shape[1:])
-    assert torch.equal(made, imagine(model, batch, Draws(1), samples=2))
-    scores = game.judged(judge, batch, game.true(batch), Draws(2))
-    whole = judge(batch.frames, judge.glimpse(Draws(2), 6, frames=5, context=2), batch.labels)
+    made = game.reconstruction_samples(model, batch, SampleRandom(1), samples=2)
+    assert made.shape == (6, 2, *game.real(batch).shape[1:])
+    assert torch.equal(made, sample_futures(model, batch, SampleRandom(1), samples=2))
+    scores = game.scores(judge, batch, game.real(batch), SampleRandom(2))
+    whole = judge(batch.frames, judge.draw_selection(SampleRandom(2), 6, clip_frames=5, context_frames=2), batch.labels)
     assert torch.equal(scores, whole.spatial + whole.temporal)
-    assert not torch.equal(scores, game.judged(judge, batch, made[:, 0], Draws(2)))
+    assert not torch.equal(scores, game.scores(judge, batch, made[:, 0], SampleRandom(2)))
 
 
 @pytest.mark.parametrize("make", [partial(predictor, "modern"), partial(synthesiser, "paper")])
@@ -288,6 +295,8 @@ def test_vital_signs_are_seen_of_forecasts_and_of_whole_clips(make):
     context = 2 if isinstance(model, FramePredictor) else 0
     judge = discriminator("modern", classes=3 if context == 0 else 0)
     seen, unseen = (batch_of(4, context=context, classes=3) for _ in range(2))
-    signs = vital_signs(VideoObjective(), model, judge, seen=[seen], unseen=[unseen], draws=Draws(0))
+    signs = diagnose_players(
+        VideoObjective(), model, judge, training_batches=[seen], held_out_batches=[unseen], rng=SampleRandom(0)
+    )
     assert signs.keys() == {f"health/{name}" for name in ("diversity", "noise", "error", "gap", "memorised")}
     assert all(math.isfinite(sign) for sign in signs.values())

@@ -28,18 +28,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from gancore.data import Draws, mix
+from gancore.data import SampleRandom, derive_seed
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
-from gancore.losses import Penalties
-from gancore.parsing import parse
-from vidgan.config import VideoConfig, build_generator, clip_shape
-from vidgan.data.dataset import Clips, DataConfig, open_dataset
+from gancore.losses import PenaltyConfig
+from gancore.parsing import parse_config
+from vidgan.config import VideoConfig, build_clip_shape, build_generator
+from vidgan.data.dataset import ClipBatch, VideoDataConfig, open_dataset
 from vidgan.files.video import to_float, to_uint8
 from vidgan.networks.config import ClipShape
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.recurrent import ConvGRU
-from vidgan.objective import VideoObjective, imagine
-from vidgan.validation import Evaluation
+from vidgan.objective import VideoObjective, sample_futures
+from vidgan.validation import VideoEvaluation
 
 PRESETS = ("modern", "paper", "trivd")
 Z = 6
@@ -78,12 +78,14 @@ def test_conditions_are_never_mixed_between_the_clips_of_a_batch(name):
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_conditional_norms_start_as_plain_norms_with_uncorrelated_gain_and_offset(spectral_norm):
     """There, gain and offset correlated by 0.9994 with a standard deviation of 12."""
-    config = replace(preset("paper"), generator=replace(preset("paper").generator, channels=8, multipliers=(8, 4)))
+    config = replace(
+        preset("paper"), generator=replace(preset("paper").generator, base_channels=8, channel_multipliers=(8, 4))
+    )
     config = replace(config, generator=replace(config.generator, spectral_norm=spectral_norm))
     norms = [module for module in build_generator(config).eval().modules() if isinstance(module, ConditionalNorm)]
     assert len(norms) > 4
     for norm in norms:
-        condition = torch.randn(400, config.generator.latent)
+        condition = torch.randn(400, config.generator.latent_dim)
         channels = norm.affine.out_features // 2
         offset = norm(torch.zeros(400, channels, 1, 1), condition).flatten()
         gain = norm(torch.ones(400, channels, 1, 1), condition).flatten() - offset
@@ -107,7 +109,7 @@ def test_a_conditional_norm_with_gain_1_and_offset_0_is_batch_norm_of_each_times
 def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_it_should_have():
     """There, three stacked tanh GRUs a level without spectral norm made 137 M parameters at a base width of 32."""
     config = preset("paper")
-    small = replace(config, generator=replace(config.generator, channels=2))
+    small = replace(config, generator=replace(config.generator, base_channels=2))
     for level in build_generator(small).decoder.levels:
         units = [module for module in level.modules() if isinstance(module, ConvGRU)]
         assert len(units) == 1
@@ -115,16 +117,21 @@ def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_i
         assert all(parametrize.is_parametrized(gate, "weight") for gate in units[0].gates.values())
         assert {gate.kernel_size for gate in units[0].gates.values()} == {(3, 3)}
     with torch.device("meta"):
-        shape = replace(clip_shape(config.data), context=0, frames=24, classes=1)
-        model = VideoGenerator(replace(config.generator, channels=32), shape)
+        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, num_classes=1)
+        model = VideoGenerator(replace(config.generator, base_channels=32), shape)
     assert sum(parameter.numel() for parameter in model.parameters()) == 20_939_229
 
 
 def test_the_penalty_that_is_configured_is_in_the_loss():
     """There, the default loss was WGAN-GP with its penalty commented out."""
     losses = []
-    for penalties in (Penalties(), Penalties(interpolated=10.0), Penalties(r1=1.0), Penalties(r2=1.0)):
-        objective = VideoObjective(pair="wasserstein", penalties=penalties)
+    for penalties in (
+        PenaltyConfig(),
+        PenaltyConfig(gradient_penalty=10.0),
+        PenaltyConfig(r1=1.0),
+        PenaltyConfig(r2=1.0),
+    ):
+        objective = VideoObjective(loss="wasserstein", penalties=penalties)
         model, judge = predictor("modern").requires_grad_(False), discriminator("modern")
         sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
         losses.append(torch.cat([parameter.grad.flatten() for parameter in judge.parameters()]))
@@ -133,17 +140,19 @@ def test_the_penalty_that_is_configured_is_in_the_loss():
 
 def test_settings_have_one_source_of_defaults_which_the_optimizers_obey(tmp_path):
     """There, two presets of learning rates contradicted each other, and the updates were one to one."""
-    assert parse(VideoConfig, []) == VideoConfig()
-    trainer = game("modern", tmp_path, data=DataConfig(height=16, width=16, frames=5, context=2, channels=1))
+    assert parse_config(VideoConfig, []) == VideoConfig()
+    trainer = game(
+        "modern", tmp_path, data=VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
+    )
     trainer.config = replace(
-        trainer.config, generator_lr=3e-4, discriminator_lr=7e-4, warmup=0, discriminator_updates=2
+        trainer.config, generator_lr=3e-4, discriminator_lr=7e-4, warmup_steps=0, discriminator_steps=2
     )
     turns = []
     update = trainer._update
     trainer._update = lambda player, parts, number, **which: (
         turns.append((player, number)) or update(player, parts, number, **which)
     )
-    trainer.play(iter(trainer._loader()))
+    trainer.play_step(iter(trainer._create_loader()))
     assert turns == [("discriminator", 0), ("discriminator", 1), ("generator", 0)]
     rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in trainer.optimizers.items()}
     assert rates == pytest.approx({"generator": 3e-4, "discriminator": 7e-4})
@@ -154,13 +163,13 @@ def test_more_frames_to_judge_than_a_clip_has_are_refused_before_any_data_is_rea
     with pytest.raises(ValueError, match=r"discriminator\.frames is 64, but only 24 frames"):
         replace(
             preset("modern"),
-            data=DataConfig(frames=24, context=0),
+            data=VideoDataConfig(clip_frames=24, context_frames=0),
             generator=replace(preset("modern").generator, output="frames"),
-            discriminator=replace(preset("modern").discriminator, frames=64),
-            objective=replace(preset("modern").objective, reconstruction=0.0),
+            discriminator=replace(preset("modern").discriminator, spatial_frames=64),
+            objective=replace(preset("modern").objective, reconstruction_weight=0.0),
         )
     with pytest.raises(ValueError, match=r"discriminator\.frames is 6"):
-        discriminator("paper", frames=6).glimpse(Draws(0), 2, frames=5, context=2)
+        discriminator("paper", clip_frames=6).draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
 
 
 @torch.no_grad()
@@ -172,16 +181,16 @@ def test_looking_at_a_model_in_eval_changes_nothing_in_it(name):
         before = {key: value.clone() for key, value in network.state_dict().items()}
         for _ in range(2):
             shown = torch.cat([clips(2)[:, :2], model(clips(2)[:, :2], torch.randn(2, Z), steps=3)], 1)
-            judge(shown, judge.glimpse(Draws(0), 2, frames=5, context=2))
+            judge(shown, judge.draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2))
         assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        DataConfig(height=16, width=16, frames=5, context=2, channels=1),
-        DataConfig(height=24, width=16, frames=4, context=0, channels=3),
-        DataConfig(height=13, width=18, frames=7, context=4, channels=2),
+        VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1),
+        VideoDataConfig(height=24, width=16, clip_frames=4, context_frames=0, channels=3),
+        VideoDataConfig(height=13, width=18, clip_frames=7, context_frames=4, channels=2),
     ],
     ids=["prediction", "synthesis", "odd"],
 )
@@ -205,7 +214,7 @@ def test_training_and_sampling_run_on_a_cpu_at_any_size_and_length(name, data, t
 
 def test_a_data_set_that_raises_stops_the_training_with_its_own_error(tmp_path):
     """There, a bare `except` around the iterator swallowed it."""
-    data = DataConfig(height=16, width=16, frames=5, context=2, channels=1)
+    data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
     with pytest.raises(KeyError, match="a disk that is gone"):
         game("modern", tmp_path, data=data, broken=True).train()
 
@@ -217,13 +226,15 @@ def test_a_data_set_that_raises_stops_the_training_with_its_own_error(tmp_path):
 @pytest.mark.parametrize(("distance", "cost"), [("l1", 20 * 0.01), ("l2", 20 * 0.01**2)])
 def test_the_regulariser_of_a_constant_error_does_not_grow_with_the_clip(distance, cost, frames, height, width):
     """There, a missing pair of parentheses gave 64,442,052 instead of at most 0.24."""
-    model = predictor("modern", replace(clip_shape(DataConfig()), channels=1, context=2))
+    model = predictor("modern", replace(build_clip_shape(VideoDataConfig()), channels=1, context_frames=2))
     past, steps = torch.rand(1, 2, 1, height, width), frames - 2
-    objective = VideoObjective(reconstruction=20.0, distance=distance, samples=1, adversarial=0.0)
+    objective = VideoObjective(
+        reconstruction_weight=20.0, reconstruction_distance=distance, reconstruction_samples=1, adversarial_weight=0.0
+    )
     with torch.no_grad():
-        latent = Draws(0).normal(1, 1, Z)[:, 0]
+        latent = SampleRandom(0).normal(1, 1, Z)[:, 0]
         true = model(past, latent, steps=steps) - 0.01
-    batch = Clips(torch.cat([past, true], 1), torch.zeros(1, dtype=torch.long), 2)
+    batch = ClipBatch(torch.cat([past, true], 1), torch.zeros(1, dtype=torch.long), 2)
     terms = objective.generator_terms(model, discriminator("modern"), batch, turn())
     assert terms["reconstruction"].item() == pytest.approx(cost, rel=1e-3)
 
@@ -232,10 +243,12 @@ def test_the_regulariser_weighs_dark_and_bright_pixels_alike_and_never_beyond_it
     """There, the weight of a pixel was at least 24, and 101 for a bright one."""
     model, costs = predictor("modern"), []
     for value in (-1.0, 0.0, 1.0):
-        batch = Clips(torch.full((1, 5, 1, 16, 16), value), torch.zeros(1, dtype=torch.long), 2)
+        batch = ClipBatch(torch.full((1, 5, 1, 16, 16), value), torch.zeros(1, dtype=torch.long), 2)
         with torch.no_grad():
-            error = (model(batch.past, Draws(0).normal(1, 1, Z)[:, 0], steps=3) - batch.future).abs().mean()
-        objective = VideoObjective(reconstruction=3.0, distance="l1", samples=1, adversarial=0.0)
+            error = (model(batch.past, SampleRandom(0).normal(1, 1, Z)[:, 0], steps=3) - batch.future).abs().mean()
+        objective = VideoObjective(
+            reconstruction_weight=3.0, reconstruction_distance="l1", reconstruction_samples=1, adversarial_weight=0.0
+        )
         terms = objective.generator_terms(model, discriminator("modern"), batch, turn())
         costs.append((terms["reconstruction"] / error).item())
     assert costs == pytest.approx([3.0, 3.0, 3.0], rel=1e-4)
@@ -246,11 +259,13 @@ def test_the_regulariser_weighs_dark_and_bright_pixels_alike_and_never_beyond_it
 def test_the_same_context_twice_in_a_batch_gets_different_futures(name):
     """There, one latent served the whole batch, so both forecasts were equal to the bit."""
     model, one = predictor(name), batch_of(1)
-    twice = Clips(one.frames.expand(2, -1, -1, -1, -1), torch.zeros(2, dtype=torch.long), 2)
-    futures = imagine(model, twice, Draws(0), samples=2).flatten(0, 1)
+    twice = ClipBatch(one.frames.expand(2, -1, -1, -1, -1), torch.zeros(2, dtype=torch.long), 2)
+    futures = sample_futures(model, twice, SampleRandom(0), samples=2).flatten(0, 1)
     apart = [(futures[a] - futures[b]).abs().max() for a in range(4) for b in range(a)]
     assert min(apart) > 1e-3
-    torch.testing.assert_close(imagine(model, twice, Draws(0), samples=2).flatten(0, 1), futures, rtol=0, atol=0)
+    torch.testing.assert_close(
+        sample_futures(model, twice, SampleRandom(0), samples=2).flatten(0, 1), futures, rtol=0, atol=0
+    )
 
 
 def test_importing_and_constructing_leave_every_switch_of_torch_as_it_was():
@@ -286,8 +301,10 @@ def test_any_channels_context_latent_and_size_work_together(name):
         (3, 10, 8, 9, 33),
         (1, 2, 6, 40, 8),
     ]:
-        config = replace(small_generator(name), latent=latent)
-        shape = ClipShape(channels=channels, height=height, width=width, context=context, frames=context + 2)
+        config = replace(small_generator(name), latent_dim=latent)
+        shape = ClipShape(
+            channels=channels, height=height, width=width, context_frames=context, clip_frames=context + 2
+        )
         past = clips(2, frames=context, channels=channels, height=height, width=width)
         made = FramePredictor(config, shape).eval()(past, torch.randn(2, latent), steps=2)
         assert made.shape == (2, 2, channels, height, width)
@@ -299,15 +316,15 @@ def test_discriminators_crop_draw_without_replacement_and_have_no_batch_norm():
     """There, the clip was pooled instead of cropped, frames were drawn with replacement, from the context too, and the
     same for all samples, and batch norm tied the samples together."""
     judge = discriminator("trivd", frames=3)
-    glimpse = judge.glimpse(Draws(0), 100, frames=10, context=4)
-    assert all(len(set(chosen)) == 3 and min(chosen) >= 4 for chosen in glimpse.frames.tolist())
-    assert len({tuple(chosen) for chosen in glimpse.frames.tolist()}) > 50
+    glimpse = judge.draw_selection(SampleRandom(0), 100, clip_frames=10, context_frames=4)
+    assert all(len(set(chosen)) == 3 and min(chosen) >= 4 for chosen in glimpse.frame_indices.tolist())
+    assert len({tuple(chosen) for chosen in glimpse.frame_indices.tolist()}) > 50
     shown = torch.rand(1, 10, 1, 16, 16)
-    crop = judge.views(shown.expand(100, -1, -1, -1, -1), glimpse).temporal
+    crop = judge.select_inputs(shown.expand(100, -1, -1, -1, -1), glimpse).temporal
     assert crop.shape[-2:] == (8, 8)
     assert torch.isin(crop, shown).all(), "pixels are taken as they are, not averaged"
     moving = repeat(torch.rand(100, 1, 1, 16, 16), "b 1 c h w -> b t c h w", t=10)
-    still = judge.views(moving, glimpse).temporal
+    still = judge.select_inputs(moving, glimpse).temporal
     assert torch.equal(still, still[:, :1].expand_as(still)), "the crop stands still"
     assert len({tuple(place[0, 0, 0].tolist()) for place in still}) > 90
     for name in PRESETS:
@@ -320,7 +337,7 @@ def test_validation_changes_nothing_and_measures_the_forecast(name):
     model = predictor(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     shown = Patterns(frames=5, channels=1, height=16, width=16)
-    measured = Evaluation(dataset=shown, context=2, clips=3, samples=2)(model)
+    measured = VideoEvaluation(dataset=shown, context_frames=2, clips=3, samples=2)(model)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     for metric in ("mse_per_frame", "psnr", "ssim"):
@@ -332,12 +349,12 @@ def test_validation_changes_nothing_and_measures_the_forecast(name):
 def test_scores_are_split_between_real_and_fake_clips_and_the_generator_hears_the_discriminator(name, pair):
     """There, scores were split along the wrong axis, and the generator's loss went without the discriminator."""
     judge, real, fake = discriminator(name), clips(3, seed=1), clips(3, seed=2)
-    glimpse = judge.glimpse(Draws(0), 3, frames=5, context=2)
-    together = judge(torch.cat([real, fake]), glimpse.twice())
+    glimpse = judge.draw_selection(SampleRandom(0), 3, clip_frames=5, context_frames=2)
+    together = judge(torch.cat([real, fake]), glimpse.duplicate())
     for both, reals, fakes in zip(together, judge(real, glimpse), judge(fake, glimpse), strict=True):
         assert both.shape == (6,)
         torch.testing.assert_close(both, torch.cat([reals, fakes]), rtol=1e-4, atol=1e-5)
-    objective, model = VideoObjective(pair=pair, reconstruction=0.0), predictor(name)
+    objective, model = VideoObjective(loss=pair, reconstruction_weight=0.0), predictor(name)
     sum(objective.generator_terms(model, judge, batch_of(3), turn()).values()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
 
@@ -348,12 +365,12 @@ def test_what_a_loaded_model_gives_lies_in_the_documented_range_as_it_is(name, t
     stirred(predictor(name), 1.0).save_pretrained(tmp_path)
     model, past = FramePredictor.from_pretrained(tmp_path), clips(1)[:, :2]
     with torch.no_grad():
-        made = model(to_float(to_uint8(past)), Draws(0).normal(1, Z), steps=3)
+        made = model(to_float(to_uint8(past)), SampleRandom(0).normal(1, Z), steps=3)
     assert made.abs().max() <= 1 + 1e-6
     assert made.std() > 0.01
     given = model.predict(to_uint8(past)[0], 3, seed=4)
     with torch.no_grad():
-        latent = Draws(mix(4, 0)).normal(1, Z)
+        latent = SampleRandom(derive_seed(4, 0)).normal(1, Z)
         assert torch.equal(given, to_uint8(model(to_float(to_uint8(past)), latent, steps=3)))
 
 
@@ -365,13 +382,13 @@ def test_what_a_loaded_model_gives_lies_in_the_documented_range_as_it_is(name, t
 )
 def test_mixed_precision_is_active_when_it_is_asked_for_and_only_then(precision, dtype, tmp_path):
     """There, the switch never reached the trainer."""
-    data = DataConfig(height=16, width=16, frames=5, context=2, channels=1)
+    data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
     trainer = game("modern", tmp_path, data=data, precision=precision)
     seen = set()
     for network in (trainer.generator, trainer.discriminator):
         convolution = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
         convolution.register_forward_hook(lambda *call: seen.add(call[-1].dtype))
-    trainer.play(iter(trainer._loader()))
+    trainer.play_step(iter(trainer._create_loader()))
     assert dtype in seen
     assert dtype == torch.bfloat16 or seen == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in trainer.generator.parameters())
@@ -387,7 +404,7 @@ def test_a_model_predicts_from_other_lengths_of_past_and_future_than_it_was_trai
 
 def test_the_built_in_data_trains_the_default_model_on_a_cpu(tmp_path):
     """There, a GPU was hard-coded."""
-    data = DataConfig(height=16, width=16, frames=5, context=2, channels=1)
+    data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
     trainer = game("modern", tmp_path, data=data)
     trainer.dataset = open_dataset(data, train=True)
     assert trainer.train()

@@ -9,7 +9,15 @@ import torch
 from support.tiny import SHAPE, predictor
 
 from vidgan.files.video import read_clip, write_clip
-from vidgan.predict import PredictConfig, Prediction, comparison, fitted, predict, read_around, write
+from vidgan.predict import (
+    PredictConfig,
+    Prediction,
+    fit_to_model,
+    format_comparison,
+    predict,
+    read_past_and_future,
+    write_prediction,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +52,7 @@ def numbers(frames: torch.Tensor) -> list[int]:
     ],
 )
 def test_past_and_future_meet_at_the_start(counted, settings, past, future):
-    before, after, rate = read_around(counted, **settings)
+    before, after, rate = read_past_and_future(counted, **settings)
     assert (numbers(before), numbers(after)) == (past, future)
     assert rate == Fraction(10) / settings["stride"]
 
@@ -52,13 +60,13 @@ def test_past_and_future_meet_at_the_start(counted, settings, past, future):
 @pytest.mark.parametrize(("start", "context", "steps"), [(None, 13, 0), (1, 2, 0), (11, 2, 2), (-1, 1, 1), (13, 1, 0)])
 def test_a_clip_that_is_too_short_is_named_with_its_length(counted, start, context, steps):
     with pytest.raises(ValueError, match=r"counted\.npy has 12 frames, too few for \d+ past"):
-        read_around(counted, start=start, context=context, steps=steps, stride=1)
+        read_past_and_future(counted, start=start, context_frames=context, steps=steps, stride=1)
 
 
 def test_only_the_frames_needed_are_read_of_a_long_film(tmp_path):
     frames = torch.arange(0, 240, 4, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 16, 16)
     write_clip(tmp_path / "film.mp4", frames, rate=25)
-    past, future, rate = read_around(str(tmp_path / "film.mp4"), start=30, context=2, steps=1, stride=1)
+    past, future, rate = read_past_and_future(str(tmp_path / "film.mp4"), start=30, context_frames=2, steps=1, stride=1)
     assert rate == 25
     assert (torch.cat([past, future]).float().mean((1, 2, 3)) - torch.tensor([112.0, 116, 120])).abs().max() < 3
 
@@ -91,19 +99,19 @@ def test_samples_differ_repeat_by_seed_and_do_not_depend_on_how_many_there_are(m
 
 def test_a_grey_model_sees_the_luminance_of_a_colour_clip():
     green = torch.tensor([0, 255, 0], dtype=torch.uint8)[None, :, None, None].expand(2, 3, 16, 16)
-    frames = fitted(green, predictor("modern"), size="")
+    frames = fit_to_model(green, predictor("modern"), size="")
     assert frames.shape == (2, 1, 16, 16)
     assert frames.unique().tolist() == [150]
 
 
 def test_a_colour_model_sees_a_grey_clip_as_rgb():
     grey = torch.full((2, 1, 16, 16), 9, dtype=torch.uint8)
-    assert fitted(grey, predictor("modern", replace(SHAPE, channels=3)), size="").shape == (2, 3, 16, 16)
+    assert fit_to_model(grey, predictor("modern", replace(SHAPE, channels=3)), size="").shape == (2, 3, 16, 16)
 
 
 def test_channels_that_mean_nothing_to_the_model_are_refused():
     with pytest.raises(ValueError, match="5 channels, which cannot become 1"):
-        fitted(torch.zeros(2, 5, 16, 16, dtype=torch.uint8), predictor("modern"), size="")
+        fit_to_model(torch.zeros(2, 5, 16, 16, dtype=torch.uint8), predictor("modern"), size="")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +127,7 @@ def test_channels_that_mean_nothing_to_the_model_are_refused():
 )
 def test_frames_keep_their_size_unless_asked_or_the_model_starts_from_a_map(name, size, expected):
     frames = torch.zeros(2, 1, 20, 24, dtype=torch.uint8)
-    assert fitted(frames, predictor(name), size=size).shape[2:] == expected
+    assert fit_to_model(frames, predictor(name), size=size).shape[2:] == expected
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ def made(*, samples: int, true: torch.Tensor | None, future: torch.Tensor) -> Pr
 
 def test_a_comparison_shows_past_and_future_of_truth_and_prediction(tmp_path):
     future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
-    write(made(samples=2, true=future, future=future), tmp_path / "check.mp4")
+    write_prediction(made(samples=2, true=future, future=future), tmp_path / "check.mp4")
     clip = read_clip(tmp_path / "check.mp4")
     assert clip.rate == 12
     assert clip.frames.shape == (5, 3, 8, 8 + 2 + 8 + 2 + 8)
@@ -151,13 +159,13 @@ def test_a_comparison_shows_past_and_future_of_truth_and_prediction(tmp_path):
 
 def test_without_a_comparison_only_the_future_is_written(tmp_path):
     future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
-    write(made(samples=1, true=None, future=future), tmp_path / "future.mp4")
+    write_prediction(made(samples=1, true=None, future=future), tmp_path / "future.mp4")
     assert read_clip(tmp_path / "future.mp4").frames.shape == (3, 3, 8, 8)
 
 
 def test_scores_stand_beside_those_of_the_last_frame_repeated():
     true = torch.full((3, 1, 8, 8), 51, dtype=torch.uint8)
-    text = comparison(made(samples=2, true=true, future=true))
+    text = format_comparison(made(samples=2, true=true, future=true))
     rows = {line[:20].strip(): line[20:].split() for line in text.splitlines()}
     assert rows["mean of 2 samples"] == rows["one sample"] == ["100.00", "1.000"]
     assert rows["last frame repeated"][0] == "13.98"  # an error of a fifth of the range

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from voxgan.augment import VoxelAugment
 
 BOX = torch.zeros(1, 16, 16, 16)
@@ -22,7 +22,7 @@ def placing(factors, moved=(0.0, 0.0, 0.0)) -> torch.Tensor:
 
 def test_nothing_changes_where_nothing_is_asked_for():
     still = VoxelAugment()
-    assert still.draw(Draws(0), 4) is None
+    assert still.sample_transforms(SampleRandom(0), 4) is None
     assert still.apply(BOX, None) is BOX
 
 
@@ -51,7 +51,7 @@ def test_softening_keeps_the_mass_and_takes_the_edges():
 
 
 def test_what_is_drawn_stays_within_its_bounds_at_the_chance_that_is_asked_for():
-    drawn = VoxelAugment(probability=0.3, stretch=0.2, shift=0.1).draw(Draws(0), 4000)
+    drawn = VoxelAugment(probability=0.3, stretch=0.2, shift=0.1).sample_transforms(SampleRandom(0), 4000)
     factors, moved = drawn[:, :, :3].diagonal(dim1=1, dim2=2).log(), drawn[:, :, 3]
     assert factors.abs().max() <= 0.2
     assert factors.abs().max() > 0.19
@@ -64,7 +64,7 @@ def test_what_is_drawn_stays_within_its_bounds_at_the_chance_that_is_asked_for()
 def test_gradients_reach_the_object():
     objects = BOX.clone().requires_grad_()
     change = VoxelAugment(probability=1.0, soften=True)
-    (change.apply(objects, change.draw(Draws(1), 1)) ** 2).sum().backward()
+    (change.apply(objects, change.sample_transforms(SampleRandom(1), 1)) ** 2).sum().backward()
     assert objects.grad.abs().sum() > 0
 
 

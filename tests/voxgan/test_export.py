@@ -13,7 +13,7 @@ import trimesh
 from PIL import Image
 from support.toys import generator, image_to_voxels
 
-from voxgan.export import ExportConfig, export
+from voxgan.export import ExportConfig, export_meshes
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "export_mesh.py"
@@ -73,7 +73,7 @@ def test_the_object_has_the_colour_of_the_picture_unless_it_is_to_be_plain(use, 
         assert use(chair, "--model", models / "pictures", f"--out={name}.ply", *flags).code == 0
     colours = np.asarray(read("red.ply").visual.vertex_colors)
     assert colours.mean(0) == pytest.approx([200, 40, 20, 255], abs=12)
-    assert read("plain.ply").visual.kind is None
+    assert read("plain.ply").visual.class_name is None
 
 
 def test_an_opaque_picture_is_cut_out_by_its_border_or_by_a_mask(use, models, chair):
@@ -131,7 +131,7 @@ def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
 def test_a_preview_turns_the_object_in_its_colours(models, chair, tmp_path):
     preview = tmp_path / "new" / "turn.png"
     out = str(tmp_path / "chair.glb")
-    export(
+    export_meshes(
         ExportConfig(
             images=(str(chair),), model=str(models / "pictures"), out=out, preview=str(preview), preview_size=48
         )
@@ -147,7 +147,7 @@ def test_a_picture_that_fails_among_several_is_named_and_the_rest_goes_on(models
     Image.new("RGBA", (1, 1)).save(tmp_path / "dot.png")
     images = (str(chair), str(tmp_path / "dot.png"), str(chair))
     out = str(tmp_path / "a.stl")
-    made = export(ExportConfig(images=images, model=str(models / "pictures"), out=out, views="each"))
+    made = export_meshes(ExportConfig(images=images, model=str(models / "pictures"), out=out, grouping="each"))
     assert [each.path.name for each in made] == ["a-1.stl", "a-3.stl"]
     (warning,) = caplog.messages
     assert re.fullmatch(r"left out: .*dot\.png: .*1x1 pixels.*", warning)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from support.toys import batch, generator, image_to_voxels, judge, turn
 
-from gancore.data import Draws
-from gancore.losses import Penalties
-from gancore.training.diagnostics import vital_signs
+from gancore.data import SampleRandom
+from gancore.losses import PenaltyConfig
+from gancore.training.diagnostics import diagnose_players
 from voxgan.augment import VoxelAugment
-from voxgan.objective import RECONSTRUCTIONS, VoxelObjective, far
+from voxgan.objective import RECONSTRUCTION_LOSSES, VoxelObjective, reconstruction_loss
 
 PLAIN = VoxelObjective()
 CLASSES = ("stool", "lamp")
@@ -35,22 +35,22 @@ def test_reconstructions_have_the_reduction_their_names_say():
         "norm": sum(((p - occupancy)[n] ** 2).sum() ** 0.5 for n in range(3)) / 3,
         "soft_iou": sum(1 - (p * occupancy)[n].sum() / (p + occupancy - p * occupancy)[n].sum() for n in range(3)) / 3,
     }
-    assert set(expected) == set(RECONSTRUCTIONS)
+    assert set(expected) == set(RECONSTRUCTION_LOSSES)
     for name, value in expected.items():
-        assert far(logits, occupancy, by=name).item() == pytest.approx(value.item(), rel=1e-9)
+        assert reconstruction_loss(logits, occupancy, by=name).item() == pytest.approx(value.item(), rel=1e-9)
 
 
 def test_soft_iou_of_binary_grids_is_the_iou_and_nothing_at_all_is_no_division_by_zero():
     occupancy = torch.zeros(2, 4, 4, 4)
     occupancy[0, :2] = 1
     certain = (occupancy.roll(1, 1) - 0.5) * 1000
-    assert far(certain[:1], occupancy[:1], by="soft_iou").item() == pytest.approx(1 - 1 / 3, abs=1e-4)
-    assert torch.isfinite(far(certain[1:], occupancy[1:], by="soft_iou"))
+    assert reconstruction_loss(certain[:1], occupancy[:1], by="soft_iou").item() == pytest.approx(1 - 1 / 3, abs=1e-4)
+    assert torch.isfinite(reconstruction_loss(certain[1:], occupancy[1:], by="soft_iou"))
 
 
-@pytest.mark.parametrize("name", RECONSTRUCTIONS)
+@pytest.mark.parametrize("name", RECONSTRUCTION_LOSSES)
 def test_reconstructions_are_weighted_and_logged_by_their_names(name):
-    weights = dict.fromkeys(RECONSTRUCTIONS, 0.0)
+    weights = dict.fromkeys(RECONSTRUCTION_LOSSES, 0.0)
     ask = [replace(PLAIN, **(weights | {name: weight})) for weight in (1.0, 3.0)]
     once, thrice = (each.generator_terms(image_to_voxels(), judge(), batch(), turn()) for each in ask)
     assert set(once) == {name, "kl", "adversarial"}
@@ -59,9 +59,9 @@ def test_reconstructions_are_weighted_and_logged_by_their_names(name):
 
 def test_the_three_steps_of_the_paper_move_what_they_should():
     network, judging = image_to_voxels(), judge()
-    game = replace(PLAIN, order="three-step", pair="minimax", penalties=Penalties())
-    assert game.parts == ("encoder", "generator")
-    assert PLAIN.parts == ()
+    game = replace(PLAIN, update_order="three-step", loss="minimax", penalties=PenaltyConfig())
+    assert game.generator_parts == ("encoder", "generator")
+    assert PLAIN.generator_parts == ()
     encoding = game.encoder_terms(network, judging, batch(), turn())
     assert set(encoding) == {"mean_bce", "kl"}
     assert moved_by(encoding, network.encoder) == [True]
@@ -87,18 +87,18 @@ def test_without_an_encoder_there_is_only_the_game():
 
 @pytest.mark.parametrize("progress", [0.0, 0.05, 0.1, 0.2, 1.0])
 def test_kl_rises_to_its_weight(progress):
-    game = replace(PLAIN, kl=2.0, kl_warmup=0.2)
+    game = replace(PLAIN, kl_weight=2.0, kl_warmup=0.2)
     network = image_to_voxels()
     mean, log_variance = network.encoder(batch().views)
-    full = replace(game, views_seen="all", kl_warmup=0.0).generator_terms(network, judge(), batch(), turn())["kl"]
+    full = replace(game, view_subset="all", kl_warmup=0.0).generator_terms(network, judge(), batch(), turn())["kl"]
     divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
     assert full.item() == pytest.approx(2 * divergence.item(), rel=1e-5)
-    now = replace(game, views_seen="all").generator_terms(network, judge(), batch(), turn(progress=progress))["kl"]
+    now = replace(game, view_subset="all").generator_terms(network, judge(), batch(), turn(progress=progress))["kl"]
     assert now.item() == pytest.approx(min(progress / 0.2, 1) * full.item(), abs=1e-6)
 
 
 def test_before_it_begins_the_game_rests():
-    game = replace(PLAIN, begin=0.3)
+    game = replace(PLAIN, adversarial_start=0.3)
     network = image_to_voxels()
     assert game.discriminator_terms(network, judge(), batch(), turn(progress=0.29)) == {}
     assert "adversarial" not in game.generator_terms(network, judge(), batch(), turn(progress=0.29))
@@ -106,22 +106,22 @@ def test_before_it_begins_the_game_rests():
 
 
 def test_the_gate_looks_at_the_batch_before():
-    game = replace(PLAIN, gate=0.8, pair="minimax", penalties=Penalties())
+    game = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
     judging, moves = judge(), []
     for right in (0.5, 1.0, 0.9, 0.6, 0.8, 1.0):  # how well each batch is told apart
         moves.append(bool(game.discriminator_terms(generator(), judging, batch(), turn())))
         judging.measured.copy_(torch.tensor([right, 1.0]))
-        game.constrain(judging)
+        game.constrain_discriminator(judging)
     assert moves == [True, True, False, False, True, True]
 
 
 def test_a_resting_discriminator_still_measures_and_so_comes_back():
-    game = replace(PLAIN, gate=0.8, pair="minimax", penalties=Penalties())
+    game = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
     judging = judge()
     judging.accuracy.fill_(1.0)
     torch.nn.init.zeros_(judging.score.weight)  # it tells nothing apart now
     assert game.discriminator_terms(generator(), judging, batch(), turn()) == {}
-    game.constrain(judging)
+    game.constrain_discriminator(judging)
     assert judging.accuracy == 0.0
     assert game.discriminator_terms(generator(), judging, batch(), turn())
 
@@ -134,10 +134,10 @@ def test_without_a_gate_nothing_is_measured():
 
 def test_accuracy_is_the_share_of_real_above_and_fake_below_even_odds():
     judging = judge()
-    VoxelObjective._measure(
+    VoxelObjective._update_accuracy(
         PLAIN, judging, torch.tensor([1.0, -1.0, 2.0, 3.0]), torch.tensor([-1.0, 1.0, 1.0, 1.0]), turn()
     )
-    PLAIN.constrain(judging)
+    PLAIN.constrain_discriminator(judging)
     assert judging.accuracy == 0.5
     assert not judging.measured.any()
 
@@ -152,7 +152,7 @@ def test_some_classes_are_not_told():
 
 def test_a_random_number_of_views_is_seen_or_all():
     network, shown = image_to_voxels(), batch(32, views=3)
-    every = replace(PLAIN, views_seen="all")._posterior(network, shown, turn()).log_variance
+    every = replace(PLAIN, view_subset="all")._posterior(network, shown, turn()).log_variance
     some = PLAIN._posterior(network, shown, turn()).log_variance
     same = torch.isclose(every, some).all(1)
     assert 3 <= same.sum() <= 22
@@ -161,23 +161,23 @@ def test_a_random_number_of_views_is_seen_or_all():
 
 def test_weights_are_clipped_if_so_asked():
     judging = judge()
-    replace(PLAIN, clip_weights=0.01).constrain(judging)
+    replace(PLAIN, clip_weights=0.01).constrain_discriminator(judging)
     assert max(parameter.abs().max() for parameter in judging.parameters()) <= 0.01
 
 
 def test_augmentation_and_noise_reach_real_and_generated_alike():
     real = batch(64).occupancy
     game = replace(PLAIN, augment=VoxelAugment(probability=1.0, soften=True))
-    a, b = game._shown(real, real.clone(), turn())
+    a, b = game._augment_both(real, real.clone(), turn())
     assert torch.equal(a, b)
     assert not torch.equal(a, real)
-    noisy, _ = replace(PLAIN, instance_noise=0.2)._shown(real, real, turn(progress=0.5))
+    noisy, _ = replace(PLAIN, instance_noise=0.2)._augment_both(real, real, turn(progress=0.5))
     assert (noisy - real).std().item() == pytest.approx(0.1, rel=0.05)
 
 
 @pytest.mark.parametrize("pair", ["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"])
 def test_every_pair_plays_at_batch_one(pair):
-    game = replace(PLAIN, pair=pair, penalties=Penalties(interpolated=10.0))
+    game = replace(PLAIN, loss=pair, penalties=PenaltyConfig(gradient_penalty=10.0))
     network = image_to_voxels()
     terms = [
         *game.discriminator_terms(network, judge(), batch(1), turn()).values(),
@@ -189,7 +189,7 @@ def test_every_pair_plays_at_batch_one(pair):
 def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
     network = image_to_voxels()
     terms = [
-        replace(PLAIN, views_seen="all").generator_terms(network, judge(), batch(), turn(seed=s)) for s in (0, 0, 1)
+        replace(PLAIN, view_subset="all").generator_terms(network, judge(), batch(), turn(seed=s)) for s in (0, 0, 1)
     ]
     assert terms[0]["mean_bce"] == terms[1]["mean_bce"]
     assert terms[0]["mean_bce"] != terms[2]["mean_bce"]
@@ -199,12 +199,14 @@ def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
 @pytest.mark.parametrize("make", [image_to_voxels, generator])
 def test_what_a_game_over_objects_shows_of_its_players(make, classes):
     game, model, discriminator, objects = VoxelObjective(), make(classes), judge(classes), batch(4)
-    made = game.made(model, objects, Draws(1), samples=2)
-    assert made.shape == (4, 2, *game.true(objects).shape[1:])
+    made = game.generate_outputs(model, objects, SampleRandom(1), samples=2)
+    assert made.shape == (4, 2, *game.real_outputs(objects).shape[1:])
     assert 0 <= made.min() < made.max() <= 1
     assert not torch.equal(made[:, 0], made[:, 1])
-    scores = game.judged(discriminator, objects, game.true(objects), Draws(0))
+    scores = game.score_outputs(discriminator, objects, game.real_outputs(objects), SampleRandom(0))
     assert torch.equal(scores, discriminator(objects.occupancy, objects.labels if classes else None))
-    signs = vital_signs(game, model, discriminator, seen=[objects], unseen=[objects], draws=Draws(0))
+    signs = diagnose_players(
+        game, model, discriminator, training_batches=[objects], held_out_batches=[objects], rng=SampleRandom(0)
+    )
     assert signs["health/memorised"] == 0
     assert {"health/diversity", "health/noise", "health/error", "health/gap"} < signs.keys()

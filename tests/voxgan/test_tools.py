@@ -22,7 +22,7 @@ def source(tmp_path_factory):
 def run(source, tmp_path_factory):
     """The folder of a tiny training on pictures."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert called("train_voxels", TINY, *SMALL, f"--data.source={source}", f"--run={folder}") == 0
+    assert called("train_voxels", TINY, *SMALL, f"--data.path={source}", f"--run={folder}") == 0
     return folder
 
 
@@ -57,7 +57,7 @@ def test_the_furniture_that_comes_with_the_package_is_what_is_trained_on_by_defa
 
 def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(use, tmp_path):
     few = packed(tmp_path / "few", count=3)
-    said = use("train_voxels", TINY, *SMALL, f"--data.source={few}", "--run=run")
+    said = use("train_voxels", TINY, *SMALL, f"--data.path={few}", "--run=run")
     assert said.code == 0, said.err
     assert Path("run/samples").exists()
     assert not Path("run/best").exists()
@@ -99,31 +99,40 @@ def bad(tmp_path, run, source):
     return {"bad": tmp_path, "run": run, "model": run / "generator", "source": source}
 
 
-TRAIN = ["train_voxels", TINY, *SMALL, "--data.source={source}", "--run={bad}/run"]
+TRAIN = ["train_voxels", TINY, *SMALL, "--data.path={source}", "--run={bad}/run"]
 MISTAKES = {
-    "no such data": ([*TRAIN, "--data.source={bad}/none"], "no such folder of a packed data set: .*none"),
-    "meshes as data": ([*TRAIN, "--data.source={bad}/meshes"], r"make one of meshes .* tools/prepare_shapes\.py"),
-    "broken data": ([*TRAIN, "--data.source={bad}/broken"], "broken is no packed data set that can be read"),
+    "no such data": ([*TRAIN, "--data.path={bad}/none"], "no such folder of a packed data set: .*none"),
+    "meshes as data": ([*TRAIN, "--data.path={bad}/meshes"], r"make one of meshes .* tools/prepare_shapes\.py"),
+    "broken data": ([*TRAIN, "--data.path={bad}/broken"], "broken is no packed data set that can be read"),
     "an unknown class": ([*TRAIN, "--data.classes=sofa"], "data.classes: .* has no sofa; there are lamp, stool"),
     "pictures of a wrong size": ([*TRAIN, "--encoder.size=100"], "encoder.size must be 16, 32"),
     "the paper's pictures": ([*TRAIN, "--encoder.kind=paper"], "encoder.size of the paper's encoder is 256"),
     "three steps of noise": (
-        [*TRAIN, "--encoder.kind=none", "--objective.order=three-step"],
-        "objective.order: without",
+        [*TRAIN, "--encoder.kind=none", "--objective.update_order=three-step"],
+        "objective.update_order: without",
     ),
-    "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial=0"], "only the game is left"),
-    "no reconstruction": ([*TRAIN, "--objective.mean_bce=0"], "an encoder needs a reconstruction, one of mean_bce"),
+    "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"], "only the game is left"),
+    "no reconstruction": (
+        [*TRAIN, "--objective.mean_bce_weight=0"],
+        "an encoder needs a reconstruction, one of mean_bce",
+    ),
     "proportions that pictures do not follow": ([*TRAIN, "--data.proportions=0.2"], "data.proportions: the pictures"),
-    "a uniform prior": ([*TRAIN, "--generator.prior=uniform"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
-    "a mixture": ([*TRAIN, "--generator.prior=mixture"], r"generator.prior: an encoder's KL pulls to N\(0, 1\)"),
+    "a uniform prior": (
+        [*TRAIN, "--generator.latent_prior=uniform"],
+        r"generator.latent_prior: an encoder's KL pulls to N\(0, 1\)",
+    ),
+    "a mixture": (
+        [*TRAIN, "--generator.latent_prior=mixture"],
+        r"generator.latent_prior: an encoder's KL pulls to N\(0, 1\)",
+    ),
     "no mixture": (
-        [*TRAIN, "--encoder.kind=none", "--generator.prior=mixture", "--generator.components=0"],
-        "generator.components must be at least 1, got 0",
+        [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=mixture", "--generator.mixture_components=0"],
+        "generator.mixture_components must be at least 1, got 0",
     ),
     "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
     "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
-    "another generator": ([*TRAIN, "--run={run}", "--generator.channels=8"], "is of another architecture"),
-    "a mirror": ([*TRAIN, "--data.augment.crop=2"], r"data.augment.crop must lie in \[0, 1\], got 2"),
+    "another generator": ([*TRAIN, "--run={run}", "--generator.base_channels=8"], "is of another architecture"),
+    "a mirror": ([*TRAIN, "--data.augment.crop_jitter=2"], r"data.augment.crop_jitter must lie in \[0, 1\], got 2"),
     "nothing to measure": (["evaluate_voxels", "--model={bad}/none"], "none is neither a folder with a model"),
     "another size to measure": (["evaluate_voxels", "--model={model}"], "32 voxels a side, and .* makes 8"),
     "no views": (["evaluate_voxels", "--model={model}", "--data={source}", "--views=0"], "views must be one or more"),

@@ -11,19 +11,19 @@ import pytest
 import torch
 from support.toys import packed, settings, trainer, turn
 
-from gancore.losses import Penalties
-from gancore.parsing import parse
+from gancore.losses import PenaltyConfig
+from gancore.parsing import parse_config
 from voxgan.config import VoxelConfig
-from voxgan.networks.image_to_voxels import ImageToVoxels, load
+from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(ROOT / "tools" / "train_voxels.py")
 TWO = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
 LAUNCH = {1: [], 2: ["-m", *TWO.split(), "--mixed_precision", "no", "--dynamo_backend", "no"]}
 SMALL = [
-    *("--encoder.size", "16", "--encoder.channels", "4", "--encoder.most_channels", "8", "--data.views", "2"),
-    *("--generator.latent", "6", "--generator.channels", "4", "--generator.most_channels", "8"),
-    *("--discriminator.channels", "4", "--discriminator.most_channels", "8"),
+    *("--encoder.size", "16", "--encoder.base_channels", "4", "--encoder.max_channels", "8", "--data.views", "2"),
+    *("--generator.latent_dim", "6", "--generator.base_channels", "4", "--generator.max_channels", "8"),
+    *("--discriminator.base_channels", "4", "--discriminator.max_channels", "8"),
     *("--train.cpu", "--train.batch", "4", "--train.log_every", "1", "--train.preview_every", "0"),
 ]
 
@@ -38,7 +38,7 @@ def train(source: Path, run: Path, *flags: str, processes: int = 1) -> None:
         sys.executable,
         *LAUNCH[processes],
         TOOL,
-        "--data.source",
+        "--data.path",
         str(source),
         "--run",
         str(run),
@@ -51,7 +51,7 @@ def train(source: Path, run: Path, *flags: str, processes: int = 1) -> None:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load(run / "generator").state_dict()
+    return load_model(run / "generator").state_dict()
 
 
 def log(run: Path) -> list[dict[str, float]]:
@@ -60,8 +60,20 @@ def log(run: Path) -> list[dict[str, float]]:
 
 GAMES = {
     "modern": [],
-    "three-step": ["--objective.order", "three-step", "--objective.gate", "0.6", "--objective.pair", "minimax"],
-    "unconditional": ["--encoder.kind=none", "--data.labels", "--data.proportions=0.3", "--generator.prior=mixture"],
+    "three-step": [
+        "--objective.update_order",
+        "three-step",
+        "--objective.discriminator_accuracy_gate",
+        "0.6",
+        "--objective.loss",
+        "minimax",
+    ],
+    "unconditional": [
+        "--encoder.kind=none",
+        "--data.class_conditional",
+        "--data.proportions=0.3",
+        "--generator.latent_prior=mixture",
+    ],
 }
 
 
@@ -81,8 +93,8 @@ def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path
 
 
 def trainer_of(source, run, flags, *, steps):
-    flags = ["--data.source", str(source), "--run", str(run), *SMALL, "--train.steps", str(steps), *flags]
-    return trainer(parse(VoxelConfig, flags))
+    flags = ["--data.path", str(source), "--run", str(run), *SMALL, "--train.steps", str(steps), *flags]
+    return trainer(parse_config(VoxelConfig, flags))
 
 
 @pytest.mark.parametrize(
@@ -99,14 +111,16 @@ def test_two_processes_train_what_one_does(source, tmp_path, flags):
 
 def test_each_step_of_the_three_moves_its_own_network_alone(source, tmp_path):
     config = settings(source, tmp_path, steps=1, discriminator_lr=0.01, generator_lr=0.01)
-    game = trainer(replace(config, objective=replace(config.objective, order="three-step", penalties=Penalties())))
+    game = trainer(
+        replace(config, objective=replace(config.objective, update_order="three-step", penalties=PenaltyConfig()))
+    )
     parts = {
         "discriminator": game.discriminator,
         "encoder": game.generator.encoder,
         "generator": game.generator.generator,
     }
     before = {name: [p.detach().clone() for p in part.parameters()] for name, part in parts.items()}
-    batch = [next(iter(game._loader()))]
+    batch = [next(iter(game._create_loader()))]
     for player, only in (("discriminator", ""), ("generator", "encoder"), ("generator", "generator")):
         terms = game._update(player, batch, 0, only=only)
         now = {name: [p.detach().clone() for p in part.parameters()] for name, part in parts.items()}
@@ -122,12 +136,14 @@ def test_a_few_objects_are_learned_by_heart(source, tmp_path):
     config = settings(
         source, tmp_path, steps=200, batch=4, generator_lr=1e-2, discriminator_lr=1e-3, beta1=0.5, average=0.9
     )
-    config = replace(config, data=replace(config.data, augment=replace(config.data.augment, mirror=False, crop=0.0)))
-    game = trainer(replace(config, objective=replace(config.objective, adversarial=0.01, kl=1e-4)))
+    config = replace(
+        config, data=replace(config.data, augment=replace(config.data.augment, mirror=False, crop_jitter=0.0))
+    )
+    game = trainer(replace(config, objective=replace(config.objective, adversarial_weight=0.01, kl_weight=1e-4)))
     game.dataset.indices = game.dataset.indices[:4]
     game.train()
-    batch = next(iter(game._loader()))
-    made = load(tmp_path / "generator")(batch.views) > 0
+    batch = next(iter(game._create_loader()))
+    made = load_model(tmp_path / "generator")(batch.views) > 0
     true = batch.occupancy > 0
     assert ((made & true).sum() / (made | true).sum()) > 0.95
 
@@ -136,10 +152,10 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
     """With a mean where the paper has a norm over all voxels, KL would erase the reconstruction; see VoxelObjective."""
     game = trainer(settings(source, tmp_path, steps=40, generator_lr=2e-3))
     game.train()
-    batch, network, objective = next(iter(game._loader())), game.generator, game.objective
+    batch, network, objective = next(iter(game._create_loader())), game.generator, game.objective
     posterior = objective._posterior(network, batch, turn(progress=1.0))
     terms = objective._reconstruction(network, posterior, batch, turn(progress=1.0))
-    terms |= objective._divergence(posterior, turn(progress=1.0))
+    terms |= objective._kl_term(posterior, turn(progress=1.0))
     pulls = {
         name: torch.autograd.grad(term, posterior.mean, retain_graph=True)[0].norm() for name, term in terms.items()
     }
@@ -147,7 +163,7 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
 
 
 def test_labels_of_classes_reach_the_saved_model(source, tmp_path):
-    trainer_of(source, tmp_path, ["--data.labels"], steps=2).train()
+    trainer_of(source, tmp_path, ["--data.class_conditional"], steps=2).train()
     model = ImageToVoxels.from_pretrained(tmp_path / "generator")
     assert model.shape.classes == ("lamp", "stool")
     assert model.generator.sample(1, label="lamp").shape == (1, 8, 8, 8)

@@ -10,26 +10,26 @@ from gancore.data import Sample
 from voxgan.data.dataset import VoxelDataConfig, VoxelDataset
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.rendering.raycast import Camera
-from voxgan.validation import Evaluation, Preview, pictured
+from voxgan.validation import VoxelPreview, VoxelValidation, render_tile
 
 
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory):
     source = packed(tmp_path_factory.mktemp("boxes"), count=16)
-    return VoxelDataset(VoxelDataConfig(source=str(source), views=2), ENCODER, split="val")
+    return VoxelDataset(VoxelDataConfig(path=str(source), views=2), ENCODER, split="val")
 
 
 @pytest.mark.parametrize("make", [image_to_voxels, generator])
 def test_a_preview_changes_neither_the_model_nor_the_random_numbers_of_the_run(make, held_out, tmp_path):
     model, state = make(), torch.get_rng_state()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    evaluation = Evaluation(dataset=held_out, pictures=make is image_to_voxels)
+    evaluation = VoxelValidation(dataset=held_out, from_images=make is image_to_voxels)
     first = evaluation(model)
-    Preview(dataset=held_out)(model, 7, tmp_path)
+    VoxelPreview(dataset=held_out)(model, 7, tmp_path)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert evaluation(model) == first
-    assert evaluation.best.partition(" ")[2] in first
+    assert evaluation.best_metric.partition(" ")[2] in first
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000007.png"]
 
 
@@ -42,16 +42,16 @@ def test_reconstructions_are_scored_by_the_number_of_views(held_out):
             return (true - 0.5) * (20 if views.shape[1] == 2 else -20)
 
     model = Perfect(ENCODER, GENERATOR, image_to_voxels().shape).eval()
-    scores = Evaluation(dataset=held_out, pictures=True)(model)
+    scores = VoxelValidation(dataset=held_out, from_images=True)(model)
     assert scores["held_out/iou@0.5/2_views"] == 1
     assert scores["held_out/iou@0.5/1_views"] == 0
     assert 0 <= scores["generated/distance"] <= 1
 
 
 def test_a_sheet_shows_pictures_and_objects_and_paper_where_there_is_none(held_out, tmp_path):
-    Preview(dataset=held_out)(image_to_voxels(), 3, tmp_path)
+    VoxelPreview(dataset=held_out)(image_to_voxels(), 3, tmp_path)
     assert np.asarray(Image.open(tmp_path / "step-00000003.png")).std() > 10
-    assert (pictured(np.zeros((8, 8, 8), np.float32), Camera()) == 255).all()
+    assert (render_tile(np.zeros((8, 8, 8), np.float32), Camera()) == 255).all()
     solid = np.zeros((8, 8, 8), np.float32)
     solid[2:6, 2:6, 2:6] = 1
-    assert (pictured(solid, Camera()) < 250).any()
+    assert (render_tile(solid, Camera()) < 250).any()

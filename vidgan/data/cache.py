@@ -10,48 +10,48 @@ from pathlib import Path
 
 import numpy as np
 
-from gancore.atomic import replacing
-from vidgan.files.arrays import ArrayClip
-from vidgan.files.readers import Film, Footage, UnreadableError, open_film
+from gancore.atomic import atomic_write
+from vidgan.files.arrays import ArrayVideo
+from vidgan.files.readers import UnreadableError, VideoFile, VideoReader, open_video_file
 from vidgan.files.video import Frames
 
-CHUNK = 256
+CHUNK_FRAMES = 256
 """Frames decoded at a time, so that a long video need not fit in memory."""
 
 
-def open_films(paths: list[str], folder: str) -> dict[str, Film | UnreadableError]:
+def open_video_files(paths: list[str], folder: str) -> dict[str, VideoFile | UnreadableError]:
     """Every film, or why it is none; from `probes.json` in the folder where the file has not changed since."""
     memory = Path(folder, "probes.json") if folder else None
     known = json.loads(memory.read_text(encoding="utf-8")) if memory and memory.is_file() else {}
-    films: dict[str, Film | UnreadableError] = {}
+    films: dict[str, VideoFile | UnreadableError] = {}
     added = {}
     for path in paths:
-        key = identity(path)
+        key = fingerprint_path(path)
         if key not in known:
-            added[key] = probe(path)
-        films[path] = revived(path, known.get(key) or added[key])
+            added[key] = probe_video(path)
+        films[path] = restore_probe(path, known.get(key) or added[key])
     if memory and added:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(memory) as partial:
+        with atomic_write(memory) as partial:
             partial.write_text(json.dumps(known | added), encoding="utf-8")
     return films
 
 
-def probe(path: str) -> dict[str, str | int | bool]:
+def probe_video(path: str) -> dict[str, str | int | bool]:
     try:
-        film = open_film(path)
+        film = open_video_file(path)
     except UnreadableError as error:
         return {"error": str(error)}
     return asdict(film) | {"rate": str(film.rate)}
 
 
-def revived(path: str, known: dict) -> Film | UnreadableError:
+def restore_probe(path: str, known: dict) -> VideoFile | UnreadableError:
     if "error" in known:
         return UnreadableError(known["error"])
-    return Film(**known | {"path": path, "rate": Fraction(known["rate"])})
+    return VideoFile(**known | {"path": path, "rate": Fraction(known["rate"])})
 
 
-def identity(path: str) -> str:
+def fingerprint_path(path: str) -> str:
     """A key that changes when the file, or a file of the folder, does."""
     entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else [Path(path)]
     digest = blake2b(os.path.abspath(path).encode(), digest_size=16)
@@ -61,27 +61,31 @@ def identity(path: str) -> str:
     return digest.hexdigest()
 
 
-def decoded(footage: Footage, path: str, *, folder: str, prepare: Callable[[Frames], Frames], how: str) -> ArrayClip:
+def open_cached(
+    reader: VideoReader, path: str, *, folder: str, prepare: Callable[[Frames], Frames], prepare_key: str
+) -> ArrayVideo:
     """The footage as `prepare` leaves it, from a memory-mapped file that is made on first use.
 
     `how` names what `prepare` does. Processes that make it at once do so twice, and either result is whole.
     """
-    file = Path(folder, f"{blake2b(f'{identity(path)} {how}'.encode(), digest_size=16).hexdigest()}.npy")
+    file = Path(
+        folder, f"{blake2b(f'{fingerprint_path(path)} {prepare_key}'.encode(), digest_size=16).hexdigest()}.npy"
+    )
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as partial:
-            write_decoded(footage, partial, prepare)
+        with atomic_write(file) as partial:
+            write_decoded_frames(reader, partial, prepare)
     shape = np.load(file, mmap_mode="r").shape
-    return ArrayClip(str(file), shape[0], shape[1], "tchw")
+    return ArrayVideo(str(file), shape[0], shape[1], "tchw")
 
 
-def write_decoded(footage: Footage, file: Path, prepare: Callable[[Frames], Frames]) -> None:
+def write_decoded_frames(reader: VideoReader, file: Path, prepare: Callable[[Frames], Frames]) -> None:
     target: np.ndarray | None = None
-    for start in range(0, footage.frames, CHUNK):
-        count = min(CHUNK, footage.frames - start)
-        frames = prepare(footage.read(start, count)).numpy()
+    for start in range(0, reader.frames, CHUNK_FRAMES):
+        count = min(CHUNK_FRAMES, reader.frames - start)
+        frames = prepare(reader.read(start, count)).numpy()
         if target is None:
-            shape = (footage.frames, *frames.shape[1:])
+            shape = (reader.frames, *frames.shape[1:])
             target = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         target[start : start + count] = frames
     assert isinstance(target, np.memmap)

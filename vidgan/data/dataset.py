@@ -14,57 +14,64 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
-from vidgan.data.cache import decoded, open_films
-from vidgan.data.layouts import Video, find_videos, part_of, unfolded
-from vidgan.data.moving_mnist import MovingDigits
-from vidgan.files.arrays import ArrayClip
-from vidgan.files.readers import FILMS, Film, Footage, UnreadableError, natural, open_strip
-from vidgan.files.video import open_footage, resize_and_crop, resized, to_float, with_channels
+from vidgan.data.cache import open_cached, open_video_files
+from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
+from vidgan.data.moving_mnist import MovingMNIST
+from vidgan.files.arrays import ArrayVideo
+from vidgan.files.readers import (
+    VIDEO_SUFFIXES,
+    UnreadableError,
+    VideoFile,
+    VideoReader,
+    natural_sort_key,
+    open_image_strip,
+)
+from vidgan.files.video import convert_channels, open_video, resize_and_crop, resize_to_cover, to_float
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipBatch:
     """A batch of clips: uint8 [0, 255] as the loader makes it, float32 [-1, 1] after `to`."""
 
     frames: Float[Tensor, "batch time channel height width"] | UInt8[Tensor, "batch time channel height width"]
     labels: Int64[Tensor, " batch"]
-    context: int
+    context_frames: int
 
     @property
     def past(self) -> Tensor:
         """The first `context` frames of every clip."""
-        return self.frames[:, : self.context]
+        return self.frames[:, : self.context_frames]
 
     @property
     def future(self) -> Tensor:
         """The frames after the past."""
-        return self.frames[:, self.context :]
+        return self.frames[:, self.context_frames :]
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, part: slice) -> "Clips":
-        return Clips(self.frames[part], self.labels[part], self.context)
+    def __getitem__(self, part: slice) -> "ClipBatch":
+        return ClipBatch(self.frames[part], self.labels[part], self.context_frames)
 
-    def pin_memory(self) -> "Clips":
+    def pin_memory(self) -> "ClipBatch":
         """The batch in page-locked memory, from which the device can be fed while it works."""
-        return Clips(self.frames.pin_memory(), self.labels.pin_memory(), self.context)
+        return ClipBatch(self.frames.pin_memory(), self.labels.pin_memory(), self.context_frames)
 
-    def to(self, device: torch.device | str) -> "Clips":
+    def to(self, device: torch.device | str) -> "ClipBatch":
         """The batch on the device, scaled there; floats are only moved."""
         frames = self.frames.to(device, non_blocking=True)
         if frames.dtype == torch.uint8:
             frames = to_float(frames)
-        return Clips(frames, self.labels.to(device, non_blocking=True), self.context)
+        return ClipBatch(frames, self.labels.to(device, non_blocking=True), self.context_frames)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class VideoDataConfig:
     """Which clips to train on, and how they are cut from their videos."""
 
-    source: str = "moving-mnist"
+    path: str = "moving-mnist"
     """"moving-mnist" for moving digits made on the fly, or a folder or file of videos, frames or arrays."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
@@ -79,10 +86,10 @@ class DataConfig:
     channels: int = 3
     """3 for RGB, 1 for luminance, any other number for arrays that have as many channels."""
 
-    frames: int = 20
+    clip_frames: int = 20
     """Length of a clip in frames, context included."""
 
-    context: int = 10
+    context_frames: int = 10
     """How many of the frames are the past that is given; 0 for synthesis without a past."""
 
     stride: int = 1
@@ -97,19 +104,19 @@ class DataConfig:
     flip: bool = False
     """Mirror half of the training clips left to right."""
 
-    labels: bool = False
+    class_conditional: bool = False
     """Take the name of the folder around each video as its class."""
 
-    held_out: float = 0.1
+    holdout_fraction: float = 0.1
     """Share that is never trained on, where the layout has no split of its own; 1 to measure on all of the source."""
 
-    held_out_names: tuple[str, ...] = ()
+    holdout_prefixes: tuple[str, ...] = ()
     """Hold out exactly the files whose names begin with one of these, in place of a share."""
 
-    split: Literal["name", "time"] = "name"
+    split_by: Literal["name", "time"] = "name"
     """"name" holds out whole videos, "time" the end of every video, for few and long ones."""
 
-    split_file: str = ""
+    holdout_file: str = ""
     """A text file that names the held-out videos, one a line, in place of a share."""
 
     cache: str = ""
@@ -126,24 +133,27 @@ class DataConfig:
             require(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}")
         for key in ("workers", "resize"):
             require(getattr(self, key) >= 0, f"{key} must not be negative, not {getattr(self, key)}")
-        limits = f"[0, frames) = [0, {self.frames})"
-        require(0 <= self.context < self.frames, f"context must lie in {limits}, not {self.context}")
-        require(0 <= self.held_out <= 1, f"held_out must lie in [0, 1], not {self.held_out}")
-        require(not (self.split_file and self.held_out_names), "split_file and held_out_names exclude each other")
+        limits = f"[0, frames) = [0, {self.clip_frames})"
+        require(0 <= self.context_frames < self.clip_frames, f"context must lie in {limits}, not {self.context_frames}")
+        require(0 <= self.holdout_fraction <= 1, f"held_out must lie in [0, 1], not {self.holdout_fraction}")
+        require(not (self.holdout_file and self.holdout_prefixes), "split_file and held_out_names exclude each other")
         require(
-            self.split == "name" or not (self.split_file or self.held_out_names),
+            self.split_by == "name" or not (self.holdout_file or self.holdout_prefixes),
             "split=time holds out the end of every video, so it takes neither split_file nor held_out_names",
         )
-        require(not (self.labels and self.source == "moving-mnist"), "labels is on, but moving-mnist has no classes")
+        require(
+            not (self.class_conditional and self.path == "moving-mnist"),
+            "labels is on, but moving-mnist has no classes",
+        )
 
 
-def require(condition: bool, complaint: str) -> None:
+def require(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(complaint)
+        raise ValueError(message)
 
 
 @runtime_checkable
-class Dataset(Protocol):
+class ClipDataset(Protocol):
     """Clips by (index, seed); everything random about a clip comes from the seed."""
 
     classes: tuple[str, ...]
@@ -153,113 +163,115 @@ class Dataset(Protocol):
     def __getitem__(self, sample: Sample) -> tuple[Tensor, int]: ...
 
 
-def open_dataset(config: DataConfig, *, train: bool) -> Dataset:
+def open_dataset(config: VideoDataConfig, *, train: bool) -> ClipDataset:
     """The training or the held-out clips of the source.
 
     Raises FileNotFoundError if there is no such source, ValueError if it holds no clip of the length asked for.
     """
-    if config.source == "moving-mnist":
-        return MovingDigits(
+    if config.path == "moving-mnist":
+        return MovingMNIST(
             train=train,
             height=config.height,
             width=config.width,
             channels=config.channels,
-            frames=config.frames,
+            clip_frames=config.clip_frames,
             digits=config.digits,
         )
-    return VideoClips(config, train=train)
+    return VideoClipDataset(config, train=train)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Frames `first` to `last` (excluded) of a video, which clips are cut from."""
 
-    video: Video
-    footage: Footage
-    first: int
-    last: int
+    video: VideoEntry
+    reader: VideoReader
+    start: int
+    stop: int
 
 
-class VideoClips:
+class VideoClipDataset:
     """Clips cut from videos: one item for each clip's length of footage, so that longer videos count for more.
 
     A training clip begins anywhere within its length, held-out clips lie end to end. Where a video turns out broken
     only as it is decoded, the next good clip stands in, the same at every reading, and the video is named once.
     """
 
-    def __init__(self, config: DataConfig, *, train: bool):
+    def __init__(self, config: VideoDataConfig, *, train: bool):
         self.config, self.train = config, train
-        self.span = (config.frames - 1) * config.stride + 1
-        videos = find_videos(config.source, config.layout)
-        self.classes = classes_of(videos, config)
-        self.stretches, skipped = self._open(videos)
-        self.ends = list(accumulate((stretch.last - stretch.first) // self.span for stretch in self.stretches))
-        self.broken: set[str] = set()
-        if not self.ends:
+        self.clip_span = (config.clip_frames - 1) * config.stride + 1
+        videos = find_videos(config.path, config.layout)
+        self.classes = list_class_names(videos, config)
+        self.segments, skipped = self._open_segments(videos)
+        self.cumulative_clips = list(
+            accumulate((stretch.stop - stretch.start) // self.clip_span for stretch in self.segments)
+        )
+        self.unreadable: set[str] = set()
+        if not self.cumulative_clips:
             raise ValueError(
-                f"no {'training' if train else 'held-out'} clip of {config.frames} frames at stride {config.stride} in "
-                f"{config.source}: {len(videos)} videos found, {len(skipped)} of this part skipped"
+                f"no {'training' if train else 'held-out'} clip of {config.clip_frames} frames at stride {config.stride} in "
+                f"{config.path}: {len(videos)} videos found, {len(skipped)} of this part skipped"
                 + (f" ({skipped[0]})" if skipped else "")
             )
         if skipped:
             log.warning("%d videos are skipped: %s", len(skipped), "; ".join(skipped[:20]))
 
-    def _open(self, videos: list[Video]) -> tuple[list[Stretch], list[str]]:
+    def _open_segments(self, videos: list[VideoEntry]) -> tuple[list[Segment], list[str]]:
         """The stretches of this part that hold a clip, and for each video without one a line that says why."""
         config = self.config
-        videos, skipped = unfolded(videos, config.channels)
-        if config.split == "name":
-            videos = part_of(
+        videos, skipped = expand_array_files(videos, config.channels)
+        if config.split_by == "name":
+            videos = select_split(
                 videos,
                 train=self.train,
-                share=config.held_out,
-                names=config.held_out_names,
-                split_file=config.split_file,
+                fraction=config.holdout_fraction,
+                prefixes=config.holdout_prefixes,
+                holdout_file=config.holdout_file,
             )
-        films = open_films([video.path for video in videos if is_film(video)], config.cache)
+        films = open_video_files([video.path for video in videos if is_video_file(video)], config.cache)
         stretches = []
         for video in videos:
             try:
-                stretches.append(self._stretch(video, footage_of(video, films, strips=config.layout == "strips")))
+                stretches.append(self._make_segment(video, open_reader(video, films, strips=config.layout == "strips")))
             except UnreadableError as error:
                 skipped.append(str(error))
         return stretches, skipped
 
-    def _stretch(self, video: Video, footage: Footage) -> Stretch:
+    def _make_segment(self, video: VideoEntry, footage: VideoReader) -> Segment:
         if footage.channels != self.config.channels and {footage.channels, self.config.channels} != {1, 3}:
             raise ValueError(f"channels is {self.config.channels}, but {video.path} has {footage.channels}")
-        first, last = video.first, min(video.last or footage.frames, footage.frames)
-        if self.config.split == "time":
-            turn = first + round((last - first) * (1 - self.config.held_out))
+        first, last = video.start, min(video.stop or footage.frames, footage.frames)
+        if self.config.split_by == "time":
+            turn = first + round((last - first) * (1 - self.config.holdout_fraction))
             first, last = (first, turn) if self.train else (turn, last)
-        if last - first < self.span:
-            raise UnreadableError(f"{video.path} has {max(0, last - first)} frames to cut from, not {self.span}")
-        return Stretch(video, footage, first, last)
+        if last - first < self.clip_span:
+            raise UnreadableError(f"{video.path} has {max(0, last - first)} frames to cut from, not {self.clip_span}")
+        return Segment(video, footage, first, last)
 
     def __len__(self) -> int:
-        return self.ends[-1]
+        return self.cumulative_clips[-1]
 
     def __getitem__(self, sample: Sample) -> tuple[UInt8[Tensor, "time channel height width"], int]:
         for later in range(len(self)):
             index = (sample.index + later) % len(self)
-            number = bisect_right(self.ends, index)
-            stretch, place = self.stretches[number], index - (self.ends[number - 1] if number else 0)
+            number = bisect_right(self.cumulative_clips, index)
+            stretch, place = self.segments[number], index - (self.cumulative_clips[number - 1] if number else 0)
             try:
-                return self._cut(stretch, place, sample.seed), self._label(stretch.video)
+                return self._read_clip(stretch, place, sample.seed), self._label(stretch.video)
             except UnreadableError as error:
-                if stretch.video.path not in self.broken:
-                    self.broken.add(stretch.video.path)
-                    log.warning("%s; its clips are replaced, as are those of %d more", error, len(self.broken) - 1)
-        raise ValueError(f"not one clip in {self.config.source} can be decoded")
+                if stretch.video.path not in self.unreadable:
+                    self.unreadable.add(stretch.video.path)
+                    log.warning("%s; its clips are replaced, as are those of %d more", error, len(self.unreadable) - 1)
+        raise ValueError(f"not one clip in {self.config.path} can be decoded")
 
-    def _cut(self, stretch: Stretch, place: int, seed: int) -> UInt8[Tensor, "time channel height width"]:
+    def _read_clip(self, stretch: Segment, place: int, seed: int) -> UInt8[Tensor, "time channel height width"]:
         config, random = self.config, np.random.default_rng(seed)
-        start = stretch.first + place * self.span
+        start = stretch.start + place * self.clip_span
         if self.train:
-            start += int(random.integers(min(self.span, stretch.last - self.span - start + 1)))
-        frames = self._source(stretch).read(start, config.frames, stride=config.stride)
+            start += int(random.integers(min(self.clip_span, stretch.stop - self.clip_span - start + 1)))
+        frames = self._cached_reader(stretch).read(start, config.clip_frames, stride=config.stride)
         frames = resize_and_crop(
-            with_channels(frames, config.channels),
+            convert_channels(frames, config.channels),
             config.height,
             config.width,
             resize=config.resize,
@@ -270,50 +282,50 @@ class VideoClips:
             frames = frames.flip(3)
         return frames.contiguous()
 
-    def _source(self, stretch: Stretch) -> Footage:
+    def _cached_reader(self, stretch: Segment) -> VideoReader:
         config = self.config
-        if not config.cache or isinstance(stretch.footage, ArrayClip):
-            return stretch.footage
-        return decoded(
-            stretch.footage,
+        if not config.cache or isinstance(stretch.reader, ArrayVideo):
+            return stretch.reader
+        return open_cached(
+            stretch.reader,
             stretch.video.path,
             folder=config.cache,
-            prepare=lambda frames: resized(
-                with_channels(frames, config.channels), config.height, config.width, resize=config.resize
+            prepare=lambda frames: resize_to_cover(
+                convert_channels(frames, config.channels), config.height, config.width, resize=config.resize
             ),
-            how=f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}",
+            prepare_key=f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}",
         )
 
-    def _label(self, video: Video) -> int:
-        return self.classes.index(video.label) if self.config.labels else 0
+    def _label(self, video: VideoEntry) -> int:
+        return self.classes.index(video.label) if self.config.class_conditional else 0
 
 
-def classes_of(videos: list[Video], config: DataConfig) -> tuple[str, ...]:
+def list_class_names(videos: list[VideoEntry], config: VideoDataConfig) -> tuple[str, ...]:
     """The class names of training and held-out videos alike; none unless labels are asked for."""
-    if not config.labels:
+    if not config.class_conditional:
         return ()
     if bare := [video.name for video in videos if not video.label]:
-        raise ValueError(f"labels is on, but no class is known for {bare[0]} in {config.source}")
-    return tuple(sorted({video.label for video in videos}, key=natural))
+        raise ValueError(f"labels is on, but no class is known for {bare[0]} in {config.path}")
+    return tuple(sorted({video.label for video in videos}, key=natural_sort_key))
 
 
-def is_film(video: Video) -> bool:
-    return video.path.lower().endswith(FILMS) and Path(video.path).is_file()
+def is_video_file(video: VideoEntry) -> bool:
+    return video.path.lower().endswith(VIDEO_SUFFIXES) and Path(video.path).is_file()
 
 
-def footage_of(video: Video, films: dict[str, Film | UnreadableError], *, strips: bool) -> Footage:
+def open_reader(video: VideoEntry, films: dict[str, VideoFile | UnreadableError], *, strips: bool) -> VideoReader:
     """The opened video. Raises UnreadableError."""
-    if video.clip is not None:
-        return video.clip
+    if video.array_video is not None:
+        return video.array_video
     if strips:
-        return open_strip(video.path)
-    film = films.get(video.path) or open_footage(video.path)
+        return open_image_strip(video.path)
+    film = films.get(video.path) or open_video(video.path)
     if isinstance(film, UnreadableError):
         raise film
     return film
 
 
-def collate(items: Sequence[tuple[Tensor, int]], context: int) -> Clips:
+def collate(items: Sequence[tuple[Tensor, int]], context_frames: int) -> ClipBatch:
     """The items as one uint8 batch."""
     frames, labels = zip(*items, strict=True)
-    return Clips(torch.stack(frames), torch.tensor(labels), context)
+    return ClipBatch(torch.stack(frames), torch.tensor(labels), context_frames)

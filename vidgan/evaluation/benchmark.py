@@ -15,8 +15,9 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from gancore.benchmark import Contest
+from gancore.benchmark import Comparison
 from gancore.metrics import distances as fidelity
+from gancore.metrics import neighbours
 from vidgan import metrics
 from vidgan.evaluation import baselines
 from vidgan.evaluation.fvd import open_network
@@ -25,10 +26,10 @@ CLIPS, FRAMES, SIDE, SAMPLES = 2, 16, 64, 4
 """Clips of FRAMES frames, and futures of each where a metric takes several."""
 ROWS, WIDTH = 512, 400
 """Clips in each of two sets, and I3D's features of one."""
-NETWORKS = ("i3d", "transnet", "efficientnet")
+BENCHMARKED_NETWORKS = ("i3d", "transnet", "efficientnet")
 
 
-def frame_contests() -> dict[str, Contest]:
+def compare_frame_metrics() -> dict[str, Comparison]:
     """What is measured of every frame; the library takes one pair of frames after the other."""
     torch.manual_seed(0)
     true = torch.rand(CLIPS, FRAMES, 3, SIDE, SIDE) * 2 - 1
@@ -37,13 +38,13 @@ def frame_contests() -> dict[str, Contest]:
     library: dict[str, tuple[str, Callable[[], object]]] = {
         "psnr": (
             "scikit-image PSNR",
-            partial(frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), made, true),
+            partial(score_frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), made, true),
         ),
         "ssim": (
             "scikit-image SSIM",
-            partial(frame_by_frame, partial(structural_similarity, data_range=2, channel_axis=0), made, true),
+            partial(score_frame_by_frame, partial(structural_similarity, data_range=2, channel_axis=0), made, true),
         ),
-        "optical-flow advection": ("scikit-image TV-L1 flow", partial(flows, true)),
+        "optical-flow advection": ("scikit-image TV-L1 flow", partial(tvl1_flows, true)),
     }
     work: dict[str, Callable[[], object]] = {
         "mse_per_frame": partial(metrics.mse_per_frame, made, true),
@@ -54,90 +55,98 @@ def frame_contests() -> dict[str, Contest]:
         "motion": partial(metrics.motion, made),
         f"crps of {SAMPLES} samples": partial(metrics.crps, samples, true),
         f"diversity of {SAMPLES} samples": partial(metrics.diversity, samples),
-        "optical-flow advection": partial(baselines.advected, true[:, :2], FRAMES - 2),
+        "optical-flow advection": partial(baselines.extrapolate_flow, true[:, :2], FRAMES - 2),
     }
-    return {name: Contest(each, CLIPS, *library.get(name, ())) for name, each in work.items()}
+    return {name: Comparison(each, CLIPS, *library.get(name, ())) for name, each in work.items()}
 
 
-def frame_by_frame(score: Callable[..., float], made: Tensor, true: Tensor) -> list[float]:
+def score_frame_by_frame(score: Callable[..., float], made: Tensor, true: Tensor) -> list[float]:
     pairs = zip(made.flatten(0, 1).numpy(), true.flatten(0, 1).numpy(), strict=True)
     return [float(score(*pair, data_range=2)) for pair in pairs]
 
 
-def flows(true: Tensor) -> list[np.ndarray]:
+def tvl1_flows(true: Tensor) -> list[np.ndarray]:
     """The flow alone between the first two frames."""
     return [optical_flow_tvl1(*clip[:2].mean(1).numpy()) for clip in true]
 
 
-def network_contests() -> Iterator[tuple[str, Contest]]:
+def compare_networks() -> Iterator[tuple[str, Comparison]]:
     """Features of clips, by networks whose weights are there."""
     clips = torch.randint(256, (2, FRAMES, 3, SIDE, SIDE), dtype=torch.uint8)
-    for name in NETWORKS:
+    for name in BENCHMARKED_NETWORKS:
         try:
             network = open_network(name)
         except FileNotFoundError:
             continue
-        yield f"features: {network.name}", Contest(partial(network, clips), len(clips))
+        yield f"features: {network.name}", Comparison(partial(network, clips), len(clips))
 
 
-def set_contests() -> dict[str, Contest]:
+def compare_set_metrics() -> dict[str, Comparison]:
     """What compares two sets by features."""
     generator = torch.Generator().manual_seed(0)
     real, made = (torch.randn(ROWS, WIDTH, generator=generator) + shift for shift in (0.0, 0.1))
     a, b = real.double().numpy(), made.double().numpy()
     return {
-        "Frechet distance": Contest(partial(frechet, real, made), ROWS, "SciPy sqrtm", partial(bare_frechet, a, b)),
-        "kernel distance": Contest(
+        "Frechet distance": Comparison(
+            partial(moments_frechet, real, made), ROWS, "SciPy sqrtm", partial(scipy_frechet, a, b)
+        ),
+        "kernel distance": Comparison(
             partial(fidelity.kernel_distance, real, made, subsets=10, size=ROWS // 2),
             ROWS,
             "scikit-learn kernels",
-            partial(bare_kernels, a[: ROWS // 2], b[: ROWS // 2], times=10),
+            partial(sklearn_kernels, a[: ROWS // 2], b[: ROWS // 2], times=10),
         ),
-        "Wasserstein, exact": Contest(
-            partial(fidelity.wasserstein, real, made), ROWS, "SciPy assignment", partial(bare_assignment, a, b)
+        "Wasserstein, exact": Comparison(
+            partial(fidelity.wasserstein, real, made), ROWS, "SciPy assignment", partial(scipy_assignment, a, b)
         ),
-        "Wasserstein, sliced": Contest(partial(fidelity.sliced_wasserstein, real, made), ROWS),
-        "precision and recall": Contest(
-            partial(fidelity.precision_recall, real, made), ROWS, "scikit-learn neighbours", partial(bare_radii, a, b)
+        "Wasserstein, sliced": Comparison(partial(fidelity.sliced_wasserstein, real, made), ROWS),
+        "precision and recall": Comparison(
+            partial(fidelity.precision_recall, real, made),
+            ROWS,
+            "scikit-learn neighbours",
+            partial(sklearn_radii, a, b),
         ),
-        "density and coverage": Contest(partial(fidelity.density_coverage, real, made), ROWS),
-        "nearest training clips": Contest(
-            partial(fidelity.nearest, made, real), ROWS, "scikit-learn neighbours", partial(bare_nearest, b, a)
+        "density and coverage": Comparison(partial(fidelity.density_coverage, real, made), ROWS),
+        "nearest training clips": Comparison(
+            partial(neighbours.find_nearest, made, real),
+            ROWS,
+            "scikit-learn neighbours",
+            partial(sklearn_nearest, b, a),
         ),
     }
 
 
-def frechet(real: Tensor, made: Tensor) -> float:
-    return fidelity.frechet_distance(fidelity.Moments.of(real), fidelity.Moments.of(made))
+def moments_frechet(real: Tensor, made: Tensor) -> float:
+    return fidelity.frechet_distance(fidelity.Moments.from_features(real), fidelity.Moments.from_features(made))
 
 
 Rows = Float[np.ndarray, "rows width"]
 
 
-def bare_frechet(a: Rows, b: Rows) -> float:
+def scipy_frechet(a: Rows, b: Rows) -> float:
     """The formula as it is written."""
     product = sqrtm(np.cov(a.T) @ np.cov(b.T))
     apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
     return float(apart + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * np.real(product)))
 
 
-def bare_kernels(a: Rows, b: Rows, *, times: int) -> None:
+def sklearn_kernels(a: Rows, b: Rows, *, times: int) -> None:
     for _ in range(times):
         for pair in ((a, a), (a, b), (b, b)):
             polynomial_kernel(*pair, degree=3, coef0=1)
 
 
-def bare_assignment(a: Rows, b: Rows) -> float:
+def scipy_assignment(a: Rows, b: Rows) -> float:
     distances = cdist(a, b)
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
-def bare_radii(a: Rows, b: Rows) -> None:
+def sklearn_radii(a: Rows, b: Rows) -> None:
     """The radii of both sets' neighbourhoods and all distances between them."""
     for rows in (a, b):
         NearestNeighbors(n_neighbors=4, algorithm="brute").fit(rows).kneighbors(rows)
     cdist(a, b)
 
 
-def bare_nearest(a: Rows, b: Rows) -> None:
+def sklearn_nearest(a: Rows, b: Rows) -> None:
     NearestNeighbors(n_neighbors=3, algorithm="brute").fit(b).kneighbors(a)

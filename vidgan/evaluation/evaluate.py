@@ -7,80 +7,82 @@ from typing import Any
 import torch
 
 from gancore.parsing import to_dict
-from gancore.reporting.provenance import Fingerprint, provenance
-from vidgan.data.dataset import Clips
+from gancore.reporting.provenance import DataFingerprint, collect_provenance
+from vidgan.data.dataset import ClipBatch
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import ClipSets, open_networks
-from vidgan.evaluation.config import EvaluateConfig, behind_run_settings, open_trials
-from vidgan.evaluation.measure import Measure, measures
-from vidgan.evaluation.methods import Trials, pixels
-from vidgan.evaluation.predictions import save
-from vidgan.evaluation.scores import CONVENTIONS, Forecasts, prefix
-from vidgan.evaluation.synthesis import Synthesis
+from vidgan.evaluation.config import EvaluateConfig, open_evaluation_set, prepend_run_settings
+from vidgan.evaluation.measure import FrameMetric, select_frame_metrics
+from vidgan.evaluation.methods import EvaluationSet, to_cpu_uint8
+from vidgan.evaluation.predictions import write_clip_pair
+from vidgan.evaluation.scores import CONVENTIONS, ForecastScores, method_prefix
+from vidgan.evaluation.synthesis import SynthesisScores
 from vidgan.objective import Futures
 
-__all__ = ["EvaluateConfig", "behind_run_settings", "evaluate", "open_trials"]
+__all__ = ["EvaluateConfig", "evaluate", "open_evaluation_set", "prepend_run_settings"]
 
 
 @torch.inference_mode()
-def evaluate(config: EvaluateConfig, trials: Trials | None = None) -> dict[str, Any]:
+def evaluate(config: EvaluateConfig, trials: EvaluationSet | None = None) -> dict[str, Any]:
     """The report: protocol, scores by metric and forecast and lead time, sets of clips compared, and what all hangs on.
 
     Raises ValueError or OSError if clips, model or weights cannot be read or do not fit each other.
     """
-    trials = trials or open_trials(config)
-    frames, channels, height, width = trials.shape
-    judged = frames if config.with_past else frames - trials.context
-    networks = open_networks(config.networks, frames=judged, channels=channels, place=trials.place)
+    trials = trials or open_evaluation_set(config)
+    frames, channels, height, width = trials.clip_shape
+    judged = frames if config.fvd_with_context else frames - trials.context_frames
+    networks = open_networks(config.networks, frames=judged, channels=channels, device=trials.device)
     sets = ClipSets(
-        networks.sets,
-        context=trials.context,
-        with_past=config.with_past,
-        split="as given" if config.truth else config.split,
-        cache=Path(config.features) if config.features else None,
+        networks.set_networks,
+        context_frames=trials.context_frames,
+        with_context=config.fvd_with_context,
+        split="as given" if config.ground_truth else config.split,
+        cache=Path(config.feature_cache) if config.feature_cache else None,
     )
-    measured = measures(height, width, networks.frames)
-    study = Forecasts(measured) if trials.paired else Synthesis(config)
-    fingerprint = measure(trials, config, study, sets)
+    measured = select_frame_metrics(height, width, networks.frame_networks)
+    study = ForecastScores(measured) if trials.paired else SynthesisScores(config)
+    fingerprint = measure_clips(trials, config, study, sets)
     return {
-        "protocol": protocol(config, trials, measured),
+        "protocol": describe_protocol(config, trials, measured),
         **study.report(trials, sets),
         "sets": sets.report("true", seed=config.seed),
-        "lacking": networks.lacking,
-        "provenance": provenance(seed=config.seed, data=fingerprint, device=trials.place),
+        "lacking": networks.unavailable,
+        "provenance": collect_provenance(seed=config.seed, data=fingerprint, device=trials.device),
     }
 
 
-def measure(trials: Trials, config: EvaluateConfig, study: Forecasts | Synthesis, sets: ClipSets) -> str:
+def measure_clips(
+    trials: EvaluationSet, config: EvaluateConfig, study: ForecastScores | SynthesisScores, sets: ClipSets
+) -> str:
     """Everything that needs the clips, in one pass over them, and their fingerprint."""
-    folder, fingerprint = new_folder(config.save), Fingerprint()
-    for batch, made in trials.batches(config.batch):
-        true = pixels(batch.frames)
+    folder, fingerprint = make_empty_folder(config.save_clips), DataFingerprint()
+    for batch, made in trials.iterate_batches(config.batch):
+        true = to_cpu_uint8(batch.frames)
         study.add(batch, made)
         sets.add("true", true)
-        for name, clips in judged_clips(batch, made, samples=config.judged).items():
-            sets.add(name, pixels(clips))
+        for name, clips in collect_clip_sets(batch, made, samples=config.fvd_samples).items():
+            sets.add(name, to_cpu_uint8(clips))
         if folder:
-            for number, futures in enumerate(pixels(next(iter(made.values())))):
-                save(folder, fingerprint.count + number, true[number], futures)
+            for number, futures in enumerate(to_cpu_uint8(next(iter(made.values())))):
+                write_clip_pair(folder, fingerprint.count + number, true[number], futures)
         fingerprint.add(true)
     return fingerprint.hexdigest()
 
 
-def judged_clips(batch: Clips, made: Mapping[str, Futures], *, samples: int) -> dict[str, torch.Tensor]:
+def collect_clip_sets(batch: ClipBatch, made: Mapping[str, Futures], *, samples: int) -> dict[str, torch.Tensor]:
     """Whole clips of every set that is compared with the true one, by the set's name."""
     past = batch.past
     found = {}
     for entrant, futures in made.items():
         some = futures[:, :samples]
         pasts = past.repeat_interleave(some.shape[1], 0)
-        found[f"{prefix(entrant, made)}samples"] = torch.cat([pasts, some.flatten(0, 1)], 1)
-    if batch.context:
-        found["last frame repeated"] = torch.cat([past, baselines.last_frame(past, batch.future.shape[1])], 1)
+        found[f"{method_prefix(entrant, made)}samples"] = torch.cat([pasts, some.flatten(0, 1)], 1)
+    if batch.context_frames:
+        found["last frame repeated"] = torch.cat([past, baselines.repeat_last_frame(past, batch.future.shape[1])], 1)
     return found
 
 
-def new_folder(path: str) -> Path | None:
+def make_empty_folder(path: str) -> Path | None:
     """The folder, made; none without a path. Raises ValueError if there is something in it."""
     if not path:
         return None
@@ -91,22 +93,22 @@ def new_folder(path: str) -> Path | None:
     return folder
 
 
-def protocol(config: EvaluateConfig, trials: Trials, measured: Sequence[Measure]) -> dict[str, Any]:
+def describe_protocol(config: EvaluateConfig, trials: EvaluationSet, measured: Sequence[FrameMetric]) -> dict[str, Any]:
     """All that must be known to compare the scores with others."""
-    frames, channels, height, width = trials.shape
-    named = {"model": config.model, "predictions": config.predictions, "truth": config.truth}
+    frames, channels, height, width = trials.clip_shape
+    named = {"model": config.model, "predictions": config.predictions, "truth": config.ground_truth}
     return {
         "task": "prediction" if trials.paired else "synthesis",
         **{name: path for name, path in named.items() if path},
-        **({} if config.truth else {"data": to_dict(config.data), "split": config.split}),
-        "context": trials.context,
-        "future": frames - trials.context,
+        **({} if config.ground_truth else {"data": to_dict(config.data), "split": config.split}),
+        "context": trials.context_frames,
+        "future": frames - trials.context_frames,
         "height": height,
         "width": width,
         "channels": channels,
         "clips": len(trials),
-        "clips_there_are": len(trials.true),
-        "samples": {name: entrant.samples for name, entrant in trials.entrants.items()},
+        "clips_there_are": len(trials.ground_truth),
+        "samples": {name: entrant.samples for name, entrant in trials.methods.items()},
         "seed": config.seed,
         "conventions": CONVENTIONS | {each.name: each.convention for each in measured} if trials.paired else {},
     }

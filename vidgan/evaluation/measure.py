@@ -11,15 +11,15 @@ from torch import Tensor
 from gancore.features.inception import LPIPS
 from gancore.features.network import to_rgb
 from vidgan import metrics
-from vidgan.evaluation.methods import pixels
+from vidgan.evaluation.methods import to_cpu_uint8
 from vidgan.metrics import PerFrame
 
 
 @runtime_checkable
-class Perceptual(Protocol):
+class PerceptualMetric(Protocol):
     """A network with an opinion of how different two frames look."""
 
-    perceptual: str
+    perceptual_name: str
     """What its difference is called."""
 
     def perceptual_distance(
@@ -29,19 +29,19 @@ class Perceptual(Protocol):
 
 
 @dataclass(frozen=True)
-class Measure:
+class FrameMetric:
     """A score of a forecast beside the truth."""
 
     name: str
     title: str
     score: Callable[[Tensor, Tensor], PerFrame]
-    highest: bool = False
+    higher_is_better: bool = False
     """Whether more is better."""
 
     @property
     def best(self) -> str:
         """Which number is."""
-        return "highest" if self.highest else "lowest"
+        return "highest" if self.higher_is_better else "lowest"
 
     @property
     def convention(self) -> str:
@@ -49,24 +49,24 @@ class Measure:
         return (inspect.getdoc(self.score) or self.title).partition("\n")[0]
 
 
-def measures(height: int, width: int, networks: Sequence[Perceptual] = ()) -> list[Measure]:
+def select_frame_metrics(height: int, width: int, networks: Sequence[PerceptualMetric] = ()) -> list[FrameMetric]:
     """Those that fit the frames, and those that the networks offer."""
     found = [
-        Measure("mse_per_frame", "MSE summed per frame", metrics.mse_per_frame),
-        Measure("psnr", "PSNR (dB)", metrics.psnr, highest=True),
-        Measure("ssim", "SSIM", metrics.ssim, highest=True),
+        FrameMetric("mse_per_frame", "MSE summed per frame", metrics.mse_per_frame),
+        FrameMetric("psnr", "PSNR (dB)", metrics.psnr, higher_is_better=True),
+        FrameMetric("ssim", "SSIM", metrics.ssim, higher_is_better=True),
     ]
-    if min(height, width) >= metrics.WINDOW:
-        title = f"MS-SSIM ({metrics.scales(height, width)} scales)"
-        found.append(Measure("ms_ssim", title, metrics.ms_ssim, highest=True))
-    return [*found, *map(perceptual, networks)]
+    if min(height, width) >= metrics.MS_SSIM_WINDOW:
+        title = f"MS-SSIM ({metrics.count_ms_ssim_scales(height, width)} scales)"
+        found.append(FrameMetric("ms_ssim", title, metrics.ms_ssim, higher_is_better=True))
+    return [*found, *map(make_perceptual_metric, networks)]
 
 
-def perceptual(network: Perceptual) -> Measure:
+def make_perceptual_metric(network: PerceptualMetric) -> FrameMetric:
     """How different frames look to the network."""
 
     def score(predicted: Tensor, true: Tensor) -> PerFrame:
-        return network.perceptual_distance(to_rgb(pixels(predicted)), to_rgb(pixels(true)))
+        return network.perceptual_distance(to_rgb(to_cpu_uint8(predicted)), to_rgb(to_cpu_uint8(true)))
 
     name = "lpips" if isinstance(network, LPIPS) else "perceptual_distance"
-    return Measure(name, network.perceptual, score)
+    return FrameMetric(name, network.perceptual_name, score)

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Benchmark = Literal["", "moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
+BenchmarkName = Literal["", "moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
-LAYOUTS: dict[str, Benchmark] = {"kth": "kth", "bair": "bair", "kinetics600": "kinetics-600", "ucf101": "ucf-101"}
+LAYOUT_BENCHMARKS: dict[str, BenchmarkName] = {
+    "kth": "kth",
+    "bair": "bair",
+    "kinetics600": "kinetics-600",
+    "ucf101": "ucf-101",
+}
 """The benchmarks that layouts of data sets are of."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class PublishedScores:
     """What methods score on a benchmark by one protocol."""
 
-    benchmark: Benchmark
-    context: int
-    future: int
+    benchmark: BenchmarkName
+    context_frames: int
+    future_frames: int
     """Frames predicted, or of a whole clip if there is no context."""
     height: int
     protocol: str
@@ -23,8 +28,8 @@ class Figures:
     methods: dict[str, tuple[float | int | None, ...]]
 
 
-FIGURES = (
-    Figures(
+PUBLISHED_SCORES = (
+    PublishedScores(
         "moving-mnist", 10, 10, 64,
         "OpenSTL, 200 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
@@ -34,7 +39,7 @@ FIGURES = (
             "SimVP-gSTA": (26.69, 0.9402), "TAU": (24.60, 0.9454),
         },
     ),
-    Figures(
+    PublishedScores(
         "moving-mnist", 10, 10, 64,
         "OpenSTL, 2000 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
@@ -44,7 +49,7 @@ FIGURES = (
             "SimVP-gSTA": (15.05, 0.9675), "TAU": (15.69, 0.9661),
         },
     ),
-    Figures(
+    PublishedScores(
         "kth", 10, 20, 128,
         "OpenSTL; MSE summed over a frame of range one",
         ("mse_per_frame", "ssim", "psnr", "lpips"),
@@ -54,7 +59,7 @@ FIGURES = (
             "TAU": (45.32, 0.9086, 27.10, None), "DMVFN": (None, None, None, 0.1284),
         },
     ),
-    Figures(
+    PublishedScores(
         "kth", 10, 30, 64,
         "10 frames to 30; best of 100 samples, FVD with the context in",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -63,7 +68,7 @@ FIGURES = (
             "SVG-LP": (377, None, None, None), "SV2P": (636, None, None, None),
         },
     ),
-    Figures(
+    PublishedScores(
         "kth", 10, 40, 64,
         "10 frames to 40; the protocol of Grid-keypoints",
         ("fvd", "ssim", "psnr", "lpips"),
@@ -72,7 +77,7 @@ FIGURES = (
             "SVG-LP": (157.9, None, None, None), "SAVP": (183.7, None, None, None),
         },
     ),
-    Figures(
+    PublishedScores(
         "bair", 1, 15, 64,
         "1 frame to 15; FVD on all 16 frames, 256 test clips, main camera",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -86,7 +91,7 @@ FIGURES = (
             "LVT": (125.8, None, None, None),
         },
     ),
-    Figures(
+    PublishedScores(
         "bair", 2, 14, 64,
         "2 frames to 14; 256 test clips, main camera",
         ("fvd", "psnr", "ssim"),
@@ -95,7 +100,7 @@ FIGURES = (
             "CDNA": (296.5, None, None), "SVG-FP": (315.5, None, None),
         },
     ),
-    Figures(
+    PublishedScores(
         "bair", 2, 28, 64,
         "2 frames to 28; 256 test clips, main camera, PSNR, SSIM and LPIPS of the best of 100 samples",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -105,7 +110,7 @@ FIGURES = (
             "SLAMP": (245, None, None, None), "SVG": (255, 18.95, 0.806, 0.0609),
         },
     ),
-    Figures(
+    PublishedScores(
         "kinetics-600", 5, 11, 64,
         "5 frames to 11; FVD on all 16 frames, test clips of DVD-GAN-FP and TrIVD-GAN-FP said to be drawn with "
         "replacement",
@@ -117,7 +122,7 @@ FIGURES = (
             "MAGVIT-v2": (4.3,), "W.A.L.T-L": (3.3,),
         },
     ),
-    Figures(
+    PublishedScores(
         "ucf-101", 0, 16, 128,
         "16 frames; as each paper has it (resolution, classes and whether test clips were trained on differ); the "
         "inception score is that of a C3D network, which is not the one measured here",
@@ -133,12 +138,18 @@ FIGURES = (
 )  # fmt: skip
 
 
-def published(benchmark: Benchmark, *, context: int, future: int, height: int) -> list[Figures]:
+def find_published_scores(
+    benchmark: BenchmarkName, *, context_frames: int, future_frames: int, height: int
+) -> list[PublishedScores]:
     """Those of the same task on the same benchmark at the same size; none if no such are known."""
-    task = (benchmark, context, future, height)
-    return [each for each in FIGURES if (each.benchmark, each.context, each.future, each.height) == task]
+    task = (benchmark, context_frames, future_frames, height)
+    return [
+        each
+        for each in PUBLISHED_SCORES
+        if (each.benchmark, each.context_frames, each.future_frames, each.height) == task
+    ]
 
 
-def benchmark_of(source: str, layout: str) -> Benchmark:
+def infer_benchmark(source: str, layout: str) -> BenchmarkName:
     """The benchmark that a data set is by its name or layout; empty if it is none that is known."""
-    return "moving-mnist" if source == "moving-mnist" else LAYOUTS.get(layout, "")
+    return "moving-mnist" if source == "moving-mnist" else LAYOUT_BENCHMARKS.get(layout, "")

@@ -15,13 +15,13 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vidgan.files.readers import UNSTATED_RATE, UnreadableError
+from vidgan.files.readers import DEFAULT_RATE, UnreadableError
 
-ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
-class ArrayClip:
+class ArrayVideo:
     """One video inside an array file.
 
     Values are uint8, or bool, or floats in [0, 1].
@@ -34,7 +34,7 @@ class ArrayClip:
     """What the axes of the file's array are: n(umber) t(ime) c(hannel) h(eight) w(idth), in its order."""
     index: int = 0
     """Which video, where the array has an axis for that."""
-    rate: Fraction = UNSTATED_RATE
+    rate: Fraction = DEFAULT_RATE
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
         last = start + (count - 1) * stride
@@ -42,38 +42,38 @@ class ArrayClip:
             raise UnreadableError(f"{self.path} has {self.frames} frames, not {last + 1}")
         where: dict[str, int | slice] = {"n": self.index, "t": slice(start, last + 1, stride)}
         with_time = self.axes.replace("n", "")
-        with opened(self.path) as array:
+        with open_first_array(self.path) as array:
             values = np.asarray(array[tuple(where.get(axis, slice(None)) for axis in self.axes)])
         if "c" not in with_time:
             values, with_time = values[..., None], with_time + "c"
         values = rearrange(values, f"{' '.join(with_time)} -> t c h w")
-        return torch.from_numpy(np.array(as_bytes(values, self.path)))
+        return torch.from_numpy(np.array(convert_to_uint8(values, self.path)))
 
 
-def open_arrays(path: str, *, channels: int = 3) -> list[ArrayClip]:
+def open_array_videos(path: str, *, channels: int = 3) -> list[ArrayVideo]:
     """The videos of the file.
 
     With 3 axes one grey video, with 5 many of any channels. With 4 one video if its last or second axis may be that of
     channels (1, 3, 4 or `channels` long), else many grey ones. Many videos lie along the first axis; in a file named
     `mnist_test_seq`, along the second. Raises UnreadableError for anything else.
     """
-    with opened(path) as array:
+    with open_first_array(path) as array:
         shape, kind = array.shape, array.dtype
     if not (kind in (np.uint8, np.bool_) or np.issubdtype(kind, np.floating)):
         raise UnreadableError(f"{path} holds values of type {kind}; store uint8, or floats in [0, 1]")
-    axes = axes_of(shape, channels, time_first=Path(path).stem.startswith("mnist_test_seq"))
+    axes = infer_axes(shape, channels, time_first=Path(path).stem.startswith("mnist_test_seq"))
     if axes is None:
         raise UnreadableError(f"{path} holds an array of shape {shape}, which is no video of time, height and width")
     sizes = dict(zip(axes, shape, strict=True))
-    one = ArrayClip(path, sizes["t"], sizes.get("c", 1), axes)
+    one = ArrayVideo(path, sizes["t"], sizes.get("c", 1), axes)
     return (
         [one]
         if "n" not in axes
-        else [ArrayClip(path, one.frames, one.channels, axes, index) for index in range(sizes["n"])]
+        else [ArrayVideo(path, one.frames, one.channels, axes, index) for index in range(sizes["n"])]
     )
 
 
-def axes_of(shape: tuple[int, ...], channels: int, *, time_first: bool) -> str | None:
+def infer_axes(shape: tuple[int, ...], channels: int, *, time_first: bool) -> str | None:
     if len(shape) == 3:
         return "thw"
     if len(shape) == 4:
@@ -89,7 +89,7 @@ def axes_of(shape: tuple[int, ...], channels: int, *, time_first: bool) -> str |
     return None
 
 
-def as_bytes(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
+def convert_to_uint8(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
     if values.dtype == np.uint8:
         return values
     values = values.astype(np.float32)
@@ -99,19 +99,19 @@ def as_bytes(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[np.ndarray | h5py.Dataset]:
+def open_first_array(path: str) -> Iterator[np.ndarray | h5py.Dataset]:
     """The file's first array of three or more axes; values are read where it is sliced."""
     try:
         if Path(path).suffix.lower() in (".h5", ".hdf5"):
             with h5py.File(path) as file:
-                yield first_video(file, path)
+                yield find_video_dataset(file, path)
         else:
-            yield loaded(path, Path(path).stat().st_mtime_ns)
+            yield load_first_array(path, Path(path).stat().st_mtime_ns)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise UnreadableError(f"cannot read {path} as an array: {error}") from error
 
 
-def first_video(file: h5py.File, path: str) -> h5py.Dataset:
+def find_video_dataset(file: h5py.File, path: str) -> h5py.Dataset:
     found = file.visititems(lambda _, item: item if isinstance(item, h5py.Dataset) and item.ndim >= 3 else None)
     if found is None:
         raise UnreadableError(f"{path} holds no array of three or more axes")
@@ -119,7 +119,7 @@ def first_video(file: h5py.File, path: str) -> h5py.Dataset:
 
 
 @lru_cache(maxsize=4)  # an npz has to be unpacked whole, which would be slow for every clip
-def loaded(path: str, _changed: int) -> np.ndarray:
+def load_first_array(path: str, _changed: int) -> np.ndarray:
     try:
         content = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:

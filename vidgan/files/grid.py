@@ -10,14 +10,14 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.report import save_png, sheet
+from gancore.report import make_contact_sheet, save_png
 from vidgan.files.video import write_clip
 
-GAP = 2
+GRID_GAP = 2
 """Pixels between neighbours."""
 
 
-def write_gallery(
+def write_grid(
     path: str | Path,
     clips: UInt8[Tensor, "clips time channel height width"],
     *,
@@ -34,19 +34,19 @@ def write_gallery(
     path = Path(path)
     if path.suffix == ".png" and labels is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(sheet(clips, labels=labels), path)
+        save_png(make_contact_sheet(clips, labels=labels), path)
     elif path.suffix in (".png", ".npy"):
         write_clip(path, clips if len(clips) > 1 else clips[0], rate=rate)
     else:
-        write_clip(path, grid(clips, columns=columns or len(clips)), rate=rate)
+        write_clip(path, tile_clips(clips, columns=columns or len(clips)), rate=rate)
 
 
-def grid(
+def tile_clips(
     clips: UInt8[Tensor, "clips time channel height width"], *, columns: int
 ) -> UInt8[Tensor, "time channel grid_height grid_width"]:
     """One clip that shows them all, row by row with white gaps between neighbours; places left over are black."""
     rows = ceil(len(clips) / columns)
     full = F.pad(clips, (0, 0, 0, 0, 0, 0, 0, 0, 0, rows * columns - len(clips)))
-    spaced = F.pad(full, (0, GAP, 0, GAP), value=255)
+    spaced = F.pad(full, (0, GRID_GAP, 0, GRID_GAP), value=255)
     joined = rearrange(spaced, "(row column) t c h w -> t c (row h) (column w)", column=columns)
-    return joined[..., :-GAP, :-GAP]
+    return joined[..., :-GRID_GAP, :-GRID_GAP]

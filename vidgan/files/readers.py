@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-FILMS = (
+VIDEO_SUFFIXES = (
     ".mp4",
     ".avi",
     ".mkv",
@@ -38,15 +38,15 @@ FILMS = (
     ".ogv",
     ".3gp",
 )
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 
-SLACK = 2
+MAX_MISSING_FRAMES = 2
 """The last frame stands in for so many that the container counts and the decoder never gives (dropped, not coded)."""
 
-UNSTATED_RATE = Fraction(10)
+DEFAULT_RATE = Fraction(10)
 """Frames per second of pictures and arrays, which state none."""
 
-Pixels = UInt8[np.ndarray, "height width 3"]
+RGBImage = UInt8[np.ndarray, "height width 3"]
 
 
 class UnreadableError(ValueError):
@@ -54,7 +54,7 @@ class UnreadableError(ValueError):
 
 
 @runtime_checkable
-class Footage(Protocol):
+class VideoReader(Protocol):
     """A video of `frames` frames at `rate` frames per second."""
 
     @property
@@ -72,7 +72,7 @@ class Footage(Protocol):
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoFile:
     """Anything PyAV decodes, as RGB at a constant rate.
 
     Where frames are not evenly spaced, frame number k is the one on show nearest to k / rate seconds. Quarter turns of
@@ -91,60 +91,62 @@ class Film:
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
         wanted = list(range(start, start + count * stride, stride))
-        pictures: list[Pixels] = []
+        pictures: list[RGBImage] = []
         shown: VideoFrame | None = None
         end = 0
-        for position, frame in self._from(start):
+        for position, frame in self._frames_from(start):
             while len(pictures) < count and shown is not None and wanted[len(pictures)] < position:
-                pictures.append(rgb(shown))
+                pictures.append(frame_to_rgb(shown))
             if len(pictures) == count:
-                return stacked(pictures, self.path)
-            shown, end = frame, max(position + 1, self._position(frame, frame.duration))
-        while shown is not None and len(pictures) < count and wanted[len(pictures)] < end + SLACK:
-            pictures.append(rgb(shown))
+                return stack_images(pictures, self.path)
+            shown, end = frame, max(position + 1, self._frame_number(frame, frame.duration))
+        while shown is not None and len(pictures) < count and wanted[len(pictures)] < end + MAX_MISSING_FRAMES:
+            pictures.append(frame_to_rgb(shown))
         if len(pictures) < count:
             raise UnreadableError(f"{self.path} ends before frame {wanted[len(pictures)]}")
-        return stacked(pictures, self.path)
+        return stack_images(pictures, self.path)
 
-    def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+    def _frames_from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Positions and frames in the order shown, from `start` or the key frame before it on."""
         # Containers index by decoding time, so the key frame they find may be shown only after `start`: look earlier.
         for seconds in (0, 1, 4, 16) if self.timed and start else ():
-            with decoding(self.path) as (container, stream):
-                if not seek(container, stream, self.origin + round((start / self.rate - seconds) / unit_of(stream))):
+            with open_decoder(self.path) as (container, stream):
+                if not seek_keyframe(
+                    container, stream, self.origin + round((start / self.rate - seconds) / stream_time_base(stream))
+                ):
                     continue
                 # What is shown before the key frame refers to what was not decoded.
-                frames = dropwhile(lambda placed: not placed[1].key_frame, self._placed(container, stream))
+                frames = dropwhile(lambda placed: not placed[1].key_frame, self._numbered_frames(container, stream))
                 first = next(frames, None)
                 if first is not None and first[0] <= start:
                     yield first
                     yield from frames
                     return
-        with decoding(self.path) as (container, stream):
-            yield from self._placed(container, stream)
+        with open_decoder(self.path) as (container, stream):
+            yield from self._numbered_frames(container, stream)
 
-    def _placed(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
+    def _numbered_frames(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
         position = -1
         for frame in container.decode(stream):
             if self.timed and frame.pts is not None:
-                position = self._position(frame)
+                position = self._frame_number(frame)
             elif not self.timed or position >= 0:
                 position += 1
             if position >= 0:
                 yield position, frame
 
-    def _position(self, frame: VideoFrame, later: int = 0) -> int:
+    def _frame_number(self, frame: VideoFrame, later: int = 0) -> int:
         if not self.timed or frame.pts is None:
             return 0
         return round((frame.pts + later - self.origin) * (frame.time_base or 0) * self.rate)
 
 
-def unit_of(stream: VideoStream) -> Fraction:
+def stream_time_base(stream: VideoStream) -> Fraction:
     """Seconds of one time stamp."""
     return stream.time_base or Fraction(1, av.time_base)
 
 
-def seek(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
+def seek_keyframe(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
     """Whether the container could go to the key frame before the time stamp."""
     try:
         container.seek(stamp, stream=stream)
@@ -154,7 +156,7 @@ def seek(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
 
 
 @contextmanager
-def decoding(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_decoder(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The file and its first video stream, decoded by the calling thread alone, so that it is right in a worker."""
     try:
         with av.open(path) as container:
@@ -168,45 +170,45 @@ def decoding(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableError(f"cannot read {path} as a video: {error.strerror}") from error
 
 
-def open_film(path: str) -> Film:
+def open_video_file(path: str) -> VideoFile:
     """The film as its container describes it; packets are counted only where the container does not say."""
-    with decoding(path) as (container, stream):
-        rate, unit = stream.average_rate, unit_of(stream)
+    with open_decoder(path) as (container, stream):
+        rate, unit = stream.average_rate, stream_time_base(stream)
         # Stamps made up for files that store none, or few, are wrong where frames are reordered.
         timed = not (stream.codec_context.has_b_frames and container.format.name in ("avi", "mpeg"))
         if stream.frames and rate:
             frames = stream.frames
             if stream.duration:  # an edit list may hide some of the frames
                 frames = max(1, min(frames, round(stream.duration * unit * rate)))
-            return Film(path, frames, rate, stream.start_time or 0, timed)
+            return VideoFile(path, frames, rate, stream.start_time or 0, timed)
         stamps = [packet.pts for packet in container.demux(stream) if packet.size]
     if not stamps:
         raise UnreadableError(f"{path} holds no frames")
     rate = rate or Fraction(25)
     shown = [stamp for stamp in stamps if stamp is not None]
     if not shown:
-        return Film(path, len(stamps), rate, 0, False)
+        return VideoFile(path, len(stamps), rate, 0, False)
     seconds = (max(shown) - min(shown)) * unit
     if seconds and abs(rate * seconds - (len(stamps) - 1)) >= Fraction(1, 2):
         rate = ((len(stamps) - 1) / seconds).limit_denominator(1001)
-    return Film(path, len(stamps), rate, min(shown), timed)
+    return VideoFile(path, len(stamps), rate, min(shown), timed)
 
 
-def rgb(frame: VideoFrame) -> Pixels:
+def frame_to_rgb(frame: VideoFrame) -> RGBImage:
     """The frame as it is to be seen: upright, and on black where it is transparent."""
     transparent = any(component.is_alpha for component in frame.format.components)
     pixels = frame.reformat(format="rgba" if transparent else "rgb24", threads=1).to_ndarray()
-    return np.rot90(on_black(pixels) if transparent else pixels, round(frame.rotation / 90))
+    return np.rot90(composite_on_black(pixels) if transparent else pixels, round(frame.rotation / 90))
 
 
-def on_black(pixels: UInt8[np.ndarray, "height width 4"]) -> Pixels:
+def composite_on_black(pixels: UInt8[np.ndarray, "height width 4"]) -> RGBImage:
     colour, alpha = pixels[..., :3], pixels[..., 3:]
     if alpha.min() == 255:
         return colour
     return ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
 
-def stacked(pictures: list[Pixels], path: str) -> UInt8[Tensor, "time 3 height width"]:
+def stack_images(pictures: list[RGBImage], path: str) -> UInt8[Tensor, "time 3 height width"]:
     """The pictures as frames, left as they lie in memory: they are resized faster so."""
     if len({picture.shape for picture in pictures}) > 1:
         raise UnreadableError(f"the frames of {path} differ in size")
@@ -214,15 +216,15 @@ def stacked(pictures: list[Pixels], path: str) -> UInt8[Tensor, "time 3 height w
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageSequence:
     """Frames as single pictures, in a folder or in a zip, in natural order (frame2 before frame10); RGB on black."""
 
     path: str
     names: tuple[str, ...]
-    zipped: bool
+    is_zip: bool
 
     channels = 3
-    rate = UNSTATED_RATE
+    rate = DEFAULT_RATE
 
     @property
     def frames(self) -> int:
@@ -234,47 +236,49 @@ class Pictures:
             raise UnreadableError(
                 f"{self.path} has {self.frames} frames, too few for frame {start + (count - 1) * stride}"
             )
-        if not self.zipped:
-            return stacked([picture(Path(self.path, name)) for name in wanted], self.path)
-        with unzipping(self.path) as archive:
-            return stacked([picture(BytesIO(archive.read(name)), self.path) for name in wanted], self.path)
+        if not self.is_zip:
+            return stack_images([read_image(Path(self.path, name)) for name in wanted], self.path)
+        with open_zip(self.path) as archive:
+            return stack_images([read_image(BytesIO(archive.read(name)), self.path) for name in wanted], self.path)
 
 
 @dataclass(frozen=True)
-class Strip:
+class ImageStrip:
     """Frames side by side in one picture: as many squares as its width holds; RGB on black."""
 
     path: str
     frames: int
 
     channels = 3
-    rate = UNSTATED_RATE
+    rate = DEFAULT_RATE
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
-        pixels = picture(Path(self.path))
+        pixels = read_image(Path(self.path))
         frames = np.split(pixels, pixels.shape[1] // len(pixels), axis=1)[start : start + count * stride : stride]
         if len(frames) < count:
             raise UnreadableError(
                 f"{self.path} has {self.frames} frames, too few for frame {start + (count - 1) * stride}"
             )
-        return stacked(frames, self.path)
+        return stack_images(frames, self.path)
 
 
-def open_pictures(path: str, names: list[str] | None = None) -> Pictures:
+def open_image_sequence(path: str, names: list[str] | None = None) -> ImageSequence:
     """The pictures of a folder or a zip. Raises UnreadableError if there are none."""
     zipped = names is None and Path(path).is_file()
     if zipped:
-        with unzipping(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()
     elif names is None:
         names = [entry.name for entry in Path(path).iterdir()]
-    names = [name for name in names if Path(name).suffix.lower() in IMAGES and not Path(name).name.startswith(".")]
+    names = [
+        name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")
+    ]
     if not names:
-        raise UnreadableError(f"{path} holds no pictures ({' '.join(IMAGES)})")
-    return Pictures(path, tuple(sorted(names, key=natural)), zipped)
+        raise UnreadableError(f"{path} holds no pictures ({' '.join(IMAGE_SUFFIXES)})")
+    return ImageSequence(path, tuple(sorted(names, key=natural_sort_key)), zipped)
 
 
-def open_strip(path: str) -> Strip:
+def open_image_strip(path: str) -> ImageStrip:
     """The strip, by its picture's header. Raises UnreadableError if its width is no multiple of its height."""
     try:
         with Image.open(path) as image:
@@ -283,19 +287,19 @@ def open_strip(path: str) -> Strip:
         raise UnreadableError(f"cannot read {path} as a picture") from error
     if width % height:
         raise UnreadableError(f"{path} is no strip of square frames: {width} is no multiple of {height}")
-    return Strip(path, width // height)
+    return ImageStrip(path, width // height)
 
 
-def picture(file: Path | BytesIO, named: str = "") -> Pixels:
+def read_image(file: Path | BytesIO, named: str = "") -> RGBImage:
     try:
         with Image.open(file) as image:
-            return on_black(np.asarray(image.convert("RGBA")))
+            return composite_on_black(np.asarray(image.convert("RGBA")))
     except OSError as error:
         raise UnreadableError(f"cannot read {named or file} as a picture") from error
 
 
 @contextmanager
-def unzipping(path: str) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -303,6 +307,6 @@ def unzipping(path: str) -> Iterator[zipfile.ZipFile]:
         raise UnreadableError(f"cannot read {path} as a zip: {error}") from error
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, str]]:
     """A key that sorts numbers inside names by value."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -18,9 +18,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from gancore.atomic import replacing
-from vidgan.files.arrays import ARRAYS, open_arrays
-from vidgan.files.readers import IMAGES, Footage, open_film, open_pictures
+from gancore.atomic import atomic_write
+from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
+from vidgan.files.readers import IMAGE_SUFFIXES, VideoReader, open_image_sequence, open_video_file
 
 Frames = UInt8[Tensor, "time channel height width"]
 
@@ -42,7 +42,7 @@ def read_clip(
 
     Raises FileNotFoundError if there is no such path, ValueError if it is no video or too short.
     """
-    footage = open_footage(path, channels=channels)
+    footage = open_video(path, channels=channels)
     available = max(0, -(-(footage.frames - start) // stride))
     wanted = available if frames is None else frames
     if not 0 < wanted <= available:
@@ -52,22 +52,22 @@ def read_clip(
     return Clip(footage.read(start, wanted, stride=stride).contiguous(), footage.rate / stride)
 
 
-def open_footage(path: str | Path, *, channels: int = 3) -> Footage:
+def open_video(path: str | Path, *, channels: int = 3) -> VideoReader:
     """The video at the path, by its ending. Raises FileNotFoundError or ValueError as read_clip does."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
     ending = path.suffix.lower()
     if path.is_dir() or ending == ".zip":
-        return open_pictures(str(path))
-    if ending in IMAGES:
-        return open_pictures(str(path.parent), [path.name])
-    if ending in ARRAYS:
-        videos = open_arrays(str(path), channels=channels)
+        return open_image_sequence(str(path))
+    if ending in IMAGE_SUFFIXES:
+        return open_image_sequence(str(path.parent), [path.name])
+    if ending in ARRAY_SUFFIXES:
+        videos = open_array_videos(str(path), channels=channels)
         if len(videos) != 1:
             raise ValueError(f"{path} holds {len(videos)} videos, where one is wanted")
         return videos[0]
-    return open_film(str(path))
+    return open_video_file(str(path))
 
 
 def to_float(frames: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -80,7 +80,7 @@ def to_uint8(frames: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
     return ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def with_channels(frames: UInt8[Tensor, "time c height width"], channels: int) -> Frames:
+def convert_channels(frames: UInt8[Tensor, "time c height width"], channels: int) -> Frames:
     """The frames in grey (ITU-R 601 luminance) or in RGB; ValueError where that means nothing."""
     present = frames.shape[1]
     if present == channels:
@@ -107,7 +107,7 @@ def resize_and_crop(
     Bilinear, antialiased. The shorter side becomes `resize` pixels, or as many as it takes to just cover the crop. A
     random crop is placed by the seed.
     """
-    frames = resized(frames, height, width, resize=resize)
+    frames = resize_to_cover(frames, height, width, resize=resize)
     spare = frames.shape[2] - height, frames.shape[3] - width
     if crop == "random":
         random = torch.rand(2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).tolist()
@@ -117,7 +117,7 @@ def resize_and_crop(
     return frames[:, :, top : top + height, left : left + width]
 
 
-def resized(frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, resize: int = 0) -> Frames:
+def resize_to_cover(frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, resize: int = 0) -> Frames:
     """The frames at the size from which height x width is cropped; doing it twice changes nothing more."""
     h, w = frames.shape[2:]
     scale = max(height / h, width / w, resize / min(h, w))
@@ -142,12 +142,12 @@ def write_clip(
     Raises ValueError for another ending, other than 1 or 3 channels, no frames, or a path that cannot be written.
     """
     path = Path(path)
-    if complaint := why_not(path, frames, rate):
+    if complaint := describe_write_problem(path, frames, rate):
         raise ValueError(f"cannot write {path}: {complaint}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix:
-            with replacing(path) as partial:
+            with atomic_write(path) as partial:
                 WRITERS[path.suffix](partial, frames.cpu(), Fraction(rate).limit_denominator(1001))
         else:
             write_folder(path, frames.cpu())
@@ -155,7 +155,7 @@ def write_clip(
         raise ValueError(f"cannot write {path}: {error}") from error
 
 
-def why_not(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
+def describe_write_problem(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
     """What speaks against writing, or nothing."""
     if path.suffix and path.suffix not in WRITERS:
         return f"the ending must be one of {' '.join(WRITERS)}, or none for a folder"
@@ -169,14 +169,16 @@ def why_not(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
 
 
 def write_mp4(path: Path, frames: Frames, rate: Fraction) -> None:
-    even = np.pad(pictures(frames), ((0, 0), (0, frames.shape[2] % 2), (0, frames.shape[3] % 2), (0, 0)), mode="edge")
+    even = np.pad(
+        to_rgb_arrays(frames), ((0, 0), (0, frames.shape[2] % 2), (0, frames.shape[3] % 2), (0, 0)), mode="edge"
+    )
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream(codec, rate=rate, options={"crf": "16"} if codec == "libx264" else {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, stream.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
         stream.codec_context.thread_count = 1
-        for frame in timed(even, rate):
+        for frame in to_av_frames(even, rate):
             container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
         container.mux(stream.encode())
 
@@ -197,7 +199,7 @@ def write_gif(path: Path, frames: Frames, rate: Fraction) -> None:
     with av.open(str(path), "w", format="gif") as container:
         stream = container.add_stream("gif", rate=rate)
         stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
-        for frame in timed(pictures(frames), rate):
+        for frame in to_av_frames(to_rgb_arrays(frames), rate):
             source.push(frame)
         source.push(None)
         for _ in frames:
@@ -208,7 +210,7 @@ def write_gif(path: Path, frames: Frames, rate: Fraction) -> None:
 def write_png(path: Path, frames: Tensor, _rate: Fraction) -> None:
     rows = frames if frames.ndim == 5 else frames[None]
     sheet = rearrange(rows, "rows time channel height width -> channel (rows height) (time width)")
-    Image.fromarray(pictures(sheet[None])[0]).save(path)
+    Image.fromarray(to_rgb_arrays(sheet[None])[0]).save(path)
 
 
 def write_npy(path: Path, frames: Tensor, _rate: Fraction) -> None:
@@ -221,7 +223,7 @@ def write_folder(path: Path, frames: Frames) -> None:
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     partial.mkdir()
     try:
-        for number, pixels in enumerate(pictures(frames)):
+        for number, pixels in enumerate(to_rgb_arrays(frames)):
             Image.fromarray(pixels).save(partial / f"{number:05d}.png")
         if path.exists():
             shutil.rmtree(path)
@@ -238,12 +240,12 @@ WRITERS: dict[str, Callable[[Path, Tensor, Fraction], None]] = {
 }
 
 
-def timed(pixels: UInt8[np.ndarray, "time height width 3"], rate: Fraction) -> Iterator[av.VideoFrame]:
+def to_av_frames(pixels: UInt8[np.ndarray, "time height width 3"], rate: Fraction) -> Iterator[av.VideoFrame]:
     for number, picture in enumerate(pixels):
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = number, 1 / rate
         yield frame
 
 
-def pictures(frames: Frames) -> UInt8[np.ndarray, "time height width 3"]:
-    return np.ascontiguousarray(rearrange(with_channels(frames, 3), "t c h w -> t h w c").numpy())
+def to_rgb_arrays(frames: Frames) -> UInt8[np.ndarray, "time height width 3"]:
+    return np.ascontiguousarray(rearrange(convert_channels(frames, 3), "t c h w -> t h w c").numpy())

@@ -10,46 +10,46 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from gancore.layers import (
     Activation,
     ResidualBlock,
     SelfAttention,
     leaky_relu,
-    orthogonal_,
+    orthogonal_init_,
     spectral_norm_,
-    zero_last_,
+    zero_init_residual_,
 )
 
 Frames = Float[Tensor, "batch time channels height width"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorConfig:
+class VideoDiscriminatorConfig:
     """Both discriminators; the defaults are the modern preset."""
 
-    channels: int = 16
+    base_channels: int = 16
     """Base width; every block's width is a multiple of it."""
 
-    multipliers: tuple[int, ...] = (2, 4, 6)
+    channel_multipliers: tuple[int, ...] = (2, 4, 6)
     """Width after each block; every block halves the map."""
 
-    split: Literal["trivd", "dvd"] = "trivd"
+    variant: Literal["trivd", "dvd"] = "trivd"
     """What each sees: pooled frames and a crop of the clip (TriVD, DGMR), or full frames and the pooled clip (DVD)."""
 
-    frames: int = 4
+    spatial_frames: int = 4
     """How many frames of the clip, drawn without replacement among those not given, are judged one by one."""
 
-    reduce: int = 2
+    downsample: int = 2
     """By how much frames or clips are pooled, and sides of crops are shorter."""
 
-    patch: int = 2
+    patch_size: int = 2
     """Space-to-depth at the rim."""
 
     activation: Literal["leaky", "relu"] = "leaky"
     """Non-linearity of the blocks."""
 
-    attention: int = 0
+    attention_after: int = 0
     """Block after which maps attend to themselves, after a 3-D block over time too, 1 being the first; 0 for none."""
 
     dropout: float = 0.0
@@ -58,52 +58,54 @@ class DiscriminatorConfig:
     spectral_norm: bool = False
     """Spectral norm on every weight (paper)."""
 
-    zero_last: bool = True
+    zero_init_residual: bool = True
     """Residual blocks start as their shortcut."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise ValueError(f"frames must be at least 1, got {self.frames}")
-        if self.spectral_norm and self.zero_last:
+        if self.spatial_frames < 1:
+            raise ValueError(f"frames must be at least 1, got {self.spatial_frames}")
+        if self.spectral_norm and self.zero_init_residual:
             raise ValueError("zero_last: a zero weight has no spectral norm; set one of the two to false")
 
 
-class Glimpse(NamedTuple):
+class ClipSelection(NamedTuple):
     """What the discriminators look at in each clip: numbers of frames, and corners of a crop as shares of the play."""
 
-    frames: Int[Tensor, "batch k"]
-    corner: Float[Tensor, "batch 2"]
+    frame_indices: Int[Tensor, "batch k"]
+    crop_corner: Float[Tensor, "batch 2"]
 
-    def twice(self) -> "Glimpse":
+    def duplicate(self) -> "ClipSelection":
         """The same for a batch of real clips and the fakes that follow them."""
-        return Glimpse(torch.cat([self.frames, self.frames]), torch.cat([self.corner, self.corner]))
+        return ClipSelection(
+            torch.cat([self.frame_indices, self.frame_indices]), torch.cat([self.crop_corner, self.crop_corner])
+        )
 
 
-class Views(NamedTuple):
+class DiscriminatorInputs(NamedTuple):
     """What each discriminator sees."""
 
     spatial: Frames
     temporal: Frames
 
 
-class Scores(NamedTuple):
+class DiscriminatorScores(NamedTuple):
     """One logit a clip from each discriminator, higher for what looks real."""
 
     spatial: Float[Tensor, " batch"]
     temporal: Float[Tensor, " batch"]
 
 
-class Critic(nn.Module):
+class ProjectionDiscriminator(nn.Module):
     """Residual blocks, 3-D ones first, over frames or a clip, then the sum over space and time of a linear score.
 
     Class conditioning by projection (Miyato and Koyama 2018). With no 3-D blocks every frame is judged alone.
     """
 
-    def __init__(self, config: DiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
+    def __init__(self, config: VideoDiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
         super().__init__()
-        self.patch, self.blocks_3d = config.patch, blocks_3d
+        self.patch_size, self.blocks_3d = config.patch_size, blocks_3d
         self.activation: Activation = leaky_relu if config.activation == "leaky" else torch.relu
-        widths = [channels * config.patch**2, *(config.channels * m for m in config.multipliers)]
+        widths = [channels * config.patch_size**2, *(config.base_channels * m for m in config.channel_multipliers)]
         self.blocks = nn.ModuleList(
             ResidualBlock(
                 before,
@@ -111,15 +113,15 @@ class Critic(nn.Module):
                 dims=3 if number < blocks_3d else 2,
                 resample="down",
                 activation=self.activation,
-                first=number == 0,
+                skip_first_activation=number == 0,
                 dropout=config.dropout,
             )
             for number, (before, after) in enumerate(pairwise(widths))
         )
         self.last = ResidualBlock(widths[-1], widths[-1], activation=self.activation)
-        self.attention_after = config.attention
-        dims = 3 if config.attention <= blocks_3d else 2
-        self.attention = SelfAttention(widths[config.attention], dims=dims) if config.attention else None
+        self.attention_after = config.attention_after
+        dims = 3 if config.attention_after <= blocks_3d else 2
+        self.attention = SelfAttention(widths[config.attention_after], dims=dims) if config.attention_after else None
         # No bias: a relativistic game cannot see one, and rounding would make it drift.
         self.score = nn.Linear(widths[-1], 1, bias=False)
         self.project = nn.Embedding(classes, widths[-1]) if classes else None
@@ -127,9 +129,9 @@ class Critic(nn.Module):
     def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Float[Tensor, " batch"]:
         """One logit a clip."""
         batch, time = clips.shape[:2]
-        height, width = (side // self.patch * self.patch for side in clips.shape[-2:])
+        height, width = (side // self.patch_size * self.patch_size for side in clips.shape[-2:])
         x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")
-        x = F.pixel_unshuffle(x, self.patch)
+        x = F.pixel_unshuffle(x, self.patch_size)
         if self.blocks_3d:
             x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
         for number, block in enumerate(self.blocks):
@@ -149,56 +151,64 @@ class Critic(nn.Module):
 class VideoDiscriminator(nn.Module):
     """Both discriminators as one player: `spatial` judges some frames one by one, `temporal` the movement."""
 
-    def __init__(self, config: DiscriminatorConfig, *, channels: int, classes: int = 0):
+    def __init__(self, config: VideoDiscriminatorConfig, *, channels: int, classes: int = 0):
         """Raises ValueError if there are too few blocks for the 3-D ones."""
         super().__init__()
-        if len(config.multipliers) < 3:
-            raise ValueError("discriminator.multipliers: at least three blocks are needed, two of them 3-D")
-        if not 0 <= config.attention <= len(config.multipliers):
-            raise ValueError(f"discriminator.attention: there are {len(config.multipliers)} blocks")
+        if len(config.channel_multipliers) < 3:
+            raise ValueError("discriminator.channel_multipliers: at least three blocks are needed, two of them 3-D")
+        if not 0 <= config.attention_after <= len(config.channel_multipliers):
+            raise ValueError(f"discriminator.attention_after: there are {len(config.channel_multipliers)} blocks")
         self.config = config
-        self.spatial = Critic(config, channels, classes=classes, blocks_3d=0)
-        self.temporal = Critic(config, channels, classes=classes, blocks_3d=2)
-        orthogonal_(self)
-        if config.zero_last:
-            zero_last_(self)
+        self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
+        self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=2)
+        orthogonal_init_(self)
+        if config.zero_init_residual:
+            zero_init_residual_(self)
         if config.spectral_norm:
             spectral_norm_(self)
 
-    def glimpse(self, draws: Draws, batch: int, *, frames: int, context: int) -> Glimpse:
+    def draw_selection(
+        self, draws: SampleRandom, batch: int, *, clip_frames: int, context_frames: int
+    ) -> ClipSelection:
         """What to look at in `batch` clips of `frames` frames, the first `context` of which were given.
 
         Raises ValueError if fewer frames are left than are to be judged.
         """
-        k = self.config.frames
-        if k > frames - context:
-            raise ValueError(f"discriminator.frames is {k}, but a clip has only {frames - context} frames to judge")
-        chosen = context + draws.choose(batch, k, frames - context)
-        return Glimpse(chosen, draws.uniform(batch, 2))
+        k = self.config.spatial_frames
+        if k > clip_frames - context_frames:
+            raise ValueError(
+                f"discriminator.spatial_frames is {k}, but a clip has only {clip_frames - context_frames} frames to judge"
+            )
+        chosen = context_frames + draws.choice(batch, k, clip_frames - context_frames)
+        return ClipSelection(chosen, draws.uniform(batch, 2))
 
-    def views(self, clips: Frames, glimpse: Glimpse) -> Views:
+    def select_inputs(self, clips: Frames, selection: ClipSelection) -> DiscriminatorInputs:
         """What `spatial` and what `temporal` sees of the clips."""
-        chosen = repeat(glimpse.frames, "b k -> b k c h w", c=clips.shape[2], h=clips.shape[3], w=clips.shape[4])
+        chosen = repeat(
+            selection.frame_indices, "b k -> b k c h w", c=clips.shape[2], h=clips.shape[3], w=clips.shape[4]
+        )
         frames = clips.gather(1, chosen)
-        if self.config.split == "dvd":
-            return Views(frames, self._pool(clips))
-        return Views(self._pool(frames), self._crop(clips, glimpse.corner))
+        if self.config.variant == "dvd":
+            return DiscriminatorInputs(frames, self._pool(clips))
+        return DiscriminatorInputs(self._pool(frames), self._crop(clips, selection.crop_corner))
 
-    def forward(self, clips: Frames, glimpse: Glimpse, labels: Int[Tensor, " batch"] | None = None) -> Scores:
+    def forward(
+        self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None
+    ) -> DiscriminatorScores:
         """Two logits a clip."""
-        spatial, temporal = self.views(clips, glimpse)
-        return Scores(self.spatial(spatial, labels), self.temporal(temporal, labels))
+        spatial, temporal = self.select_inputs(clips, selection)
+        return DiscriminatorScores(self.spatial(spatial, labels), self.temporal(temporal, labels))
 
     def _pool(self, clips: Tensor) -> Tensor:
-        size = self.config.reduce
+        size = self.config.downsample
         return rearrange(
             F.avg_pool2d(rearrange(clips, "b t c h w -> (b t) c h w"), size), "(b t) c h w -> b t c h w", b=len(clips)
         )
 
     def _crop(self, clips: Tensor, corner: Tensor) -> Tensor:
         """One crop a clip, the same in all its frames; its sides divide by the patch."""
-        unit = self.config.patch * self.config.reduce
-        height, width = (max(side // unit, 1) * self.config.patch for side in clips.shape[-2:])
+        unit = self.config.patch_size * self.config.downsample
+        height, width = (max(side // unit, 1) * self.config.patch_size for side in clips.shape[-2:])
         play = torch.tensor([clips.shape[-2] - height + 1, clips.shape[-1] - width + 1])
         corners = (corner.cpu() * play).long().tolist()
         return torch.stack(

@@ -14,13 +14,13 @@ from vidgan.networks.recurrent import warp
 class FramesOutput(nn.Module):
     """Frames made all anew: norm, ReLU, 3x3 convolution, tanh."""
 
-    def __init__(self, width: int, channels: int, *, patch: int, norms: Callable[[int], ConditionalNorm]):
+    def __init__(self, width: int, channels: int, *, patch_size: int, norms: Callable[[int], ConditionalNorm]):
         super().__init__()
         self.norm = norms(width)
-        self.conv = nn.Conv2d(width, channels * patch**2, 3, padding=1)
-        self.patch = patch
+        self.conv = nn.Conv2d(width, channels * patch_size**2, 3, padding=1)
+        self.patch_size = patch_size
 
-    def begin(self, last: Tensor | None) -> list[Tensor]:
+    def initial_memory(self, last: Tensor | None) -> list[Tensor]:
         """Nothing is carried from frame to frame."""
         del last
         return []
@@ -31,7 +31,7 @@ class FramesOutput(nn.Module):
         """(Frames in [-1, 1], what the next segment needs)."""
         x = rearrange(features, "b t c h w -> (b t) c h w")
         x = self.conv(torch.relu(self.norm(x, condition, start)))
-        frames = torch.tanh(F.pixel_shuffle(x, self.patch))
+        frames = torch.tanh(F.pixel_shuffle(x, self.patch_size))
         return rearrange(frames, "(b t) c h w -> b t c h w", b=len(features)), carried
 
 
@@ -43,26 +43,31 @@ class MotionOutput(nn.Module):
     content sum to one at every pixel. Untrained, it repeats the last frame.
     """
 
-    def __init__(self, width: int, channels: int, *, patch: int, layers: int, norms: Callable[[int], ConditionalNorm]):
+    def __init__(
+        self, width: int, channels: int, *, patch_size: int, motion_layers: int, norms: Callable[[int], ConditionalNorm]
+    ):
         super().__init__()
-        self.patch, self.layers = patch, layers
+        self.patch_size, self.motion_layers = patch_size, motion_layers
         self.norm = norms(width)
-        self.flow = nn.Conv2d(width, 2 * layers, 3, padding=1)
-        self.paint = nn.Conv2d(width, (layers + 1 + channels) * patch**2, 3, padding=1)
+        self.flow = nn.Conv2d(width, 2 * motion_layers, 3, padding=1)
+        self.paint = nn.Conv2d(width, (motion_layers + 1 + channels) * patch_size**2, 3, padding=1)
 
     @torch.no_grad()
-    def reset(self) -> None:
+    def reset_parameters(self) -> None:
         """Start as the last frame repeated: no motion, and next to no new content."""
         self.flow.weight.mul_(0.01)
         self.paint.weight.mul_(0.1)
         assert self.paint.bias is not None
-        self.paint.bias[self.layers * self.patch**2 : (self.layers + 1) * self.patch**2] = -4.0
+        self.paint.bias[self.motion_layers * self.patch_size**2 : (self.motion_layers + 1) * self.patch_size**2] = -4.0
 
-    def begin(self, last: Tensor | None) -> list[Tensor]:
+    def initial_memory(self, last: Tensor | None) -> list[Tensor]:
         """(The last seen frame, a composed flow of zero for every layer)."""
         assert last is not None
         batch, _, height, width = last.shape
-        return [last, last.new_zeros(batch * self.layers, 2, height // self.patch, width // self.patch)]
+        return [
+            last,
+            last.new_zeros(batch * self.motion_layers, 2, height // self.patch_size, width // self.patch_size),
+        ]
 
     def forward(
         self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
@@ -76,20 +81,20 @@ class MotionOutput(nn.Module):
         for flow in flows:
             composed = flow + warp(composed, flow)
             flows_so_far.append(composed)
-        moved = self._look_up(last, torch.stack(flows_so_far))
-        painted = F.pixel_shuffle(self.paint(x), self.patch)
-        masks = painted[:, : self.layers + 1].softmax(1)
+        moved = self._warp_last_frame(last, torch.stack(flows_so_far))
+        painted = F.pixel_shuffle(self.paint(x), self.patch_size)
+        masks = painted[:, : self.motion_layers + 1].softmax(1)
         # Slightly more than tanh, clamped: so that black and white are reached, not approached.
-        content = (1.05 * torch.tanh(painted[:, None, self.layers + 1 :])).clamp(-1, 1)
+        content = (1.05 * torch.tanh(painted[:, None, self.motion_layers + 1 :])).clamp(-1, 1)
         layers = torch.cat([moved, content], 1)
         frames = torch.einsum("fkhw,fkchw->fchw", masks, layers)
         return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), [last, composed]
 
-    def _look_up(self, last: Tensor, composed: Tensor) -> Tensor:
+    def _warp_last_frame(self, last: Tensor, composed: Tensor) -> Tensor:
         """The last frame moved by every timestep's and layer's flow: (batch time) layer channel height width."""
         steps, flows = composed.shape[:2]
         flow = rearrange(composed, "t f two h w -> (t f) two h w")
-        full = self.patch * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
-        repeated = last[:, None].expand(-1, self.layers, -1, -1, -1).reshape(flows, *last.shape[1:])
+        full = self.patch_size * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
+        repeated = last[:, None].expand(-1, self.motion_layers, -1, -1, -1).reshape(flows, *last.shape[1:])
         repeated = repeated[None].expand(steps, -1, -1, -1, -1).reshape(-1, *last.shape[1:])
-        return rearrange(warp(repeated, full), "(t b k) c h w -> (b t) k c h w", t=steps, k=self.layers)
+        return rearrange(warp(repeated, full), "(t b k) c h w -> (b t) k c h w", t=steps, k=self.motion_layers)

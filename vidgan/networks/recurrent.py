@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Unit = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
+RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
 StateActivation = Literal["relu", "tanh"]
 
 
@@ -137,7 +137,9 @@ class TSRU(RecurrentUnit):
         return torch.lerp(candidate, moved, update)
 
 
-def recurrent_unit(name: Unit, inputs: int, hidden: int, *, activation: StateActivation = "relu") -> RecurrentUnit:
+def build_recurrent_unit(
+    name: RecurrentUnitName, inputs: int, hidden: int, *, activation: StateActivation = "relu"
+) -> RecurrentUnit:
     """The unit of this name."""
     if name == "gru":
         return ConvGRU(inputs, hidden, activation=activation)

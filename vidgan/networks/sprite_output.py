@@ -11,25 +11,25 @@ from torch import Tensor, nn
 
 from gancore.layers import ConditionalNorm
 from vidgan.networks.recurrent import identity_grid, warp
-from vidgan.networks.sprites import rigid_layers
+from vidgan.networks.sprites import find_sprites
 
-HIDDEN = 256
+HIDDEN_WIDTH = 256
 """Width of the network that moves the layers on."""
-PER_FRAME = 20.0
+VELOCITY_SCALE = 20.0
 """What movement between frames is multiplied by, to be about as large as places in [-1, 1]."""
 
 
-class Imagined(NamedTuple):
+class GeneratorOutput(NamedTuple):
     """Made frames in [-1, 1] and, if they are made of layers, what is known of them."""
 
     frames: Float[Tensor, "batch steps channels height width"]
-    shapes: Float[Tensor, "batch layers height width"] | None = None
+    sprite_masks: Float[Tensor, "batch layers height width"] | None = None
     """How much each pixel of the last seen frame tells of where each layer is."""
-    paths: Float[Tensor, "batch layers steps 2"] | None = None
+    trajectories: Float[Tensor, "batch layers steps 2"] | None = None
     """(x, y), in pixels, of each layer in each made frame from where it is in the last seen one."""
 
 
-class LayersOutput(nn.Module):
+class SpriteOutput(nn.Module):
     """Layers cut out of the last seen frame, each moved as a whole by a path of its own.
 
     Which pixels belong together and where they were is measured (`rigid_layers`); how opaque they are, what they
@@ -42,26 +42,26 @@ class LayersOutput(nn.Module):
         width: int,
         channels: int,
         *,
-        patch: int,
-        layers: int,
-        context: int,
+        patch_size: int,
+        motion_layers: int,
+        context_frames: int,
         condition: int,
         norms: Callable[[int], ConditionalNorm],
     ):
         super().__init__()
-        self.patch, self.layers, self.context = patch, layers, context
+        self.patch_size, self.motion_layers, self.context_frames = patch_size, motion_layers, context_frames
         self.norm = norms(width)
-        self.mix = nn.Conv2d(width + channels * patch**2 + layers + 1, width, 3, padding=1)
-        self.paint = nn.Conv2d(width, (layers + 1 + channels) * patch**2, 3, padding=1)
-        self.paths = Paths(context=context, features=width, condition=condition)
+        self.mix = nn.Conv2d(width + channels * patch_size**2 + motion_layers + 1, width, 3, padding=1)
+        self.paint = nn.Conv2d(width, (motion_layers + 1 + channels) * patch_size**2, 3, padding=1)
+        self.paths = TrajectoryNetwork(context_frames=context_frames, features=width, condition=condition)
 
     @torch.no_grad()
-    def reset(self) -> None:
+    def reset_parameters(self) -> None:
         """Start as the measured layers, on their way as before."""
         self.paint.weight.mul_(0.1)
         assert self.paint.bias is not None
-        self.paint.bias[self.layers * self.patch**2 : (self.layers + 1) * self.patch**2] = -4.0
-        self.paths.reset()
+        self.paint.bias[self.motion_layers * self.patch_size**2 : (self.motion_layers + 1) * self.patch_size**2] = -4.0
+        self.paths.reset_parameters()
 
     def forward(
         self,
@@ -69,35 +69,35 @@ class LayersOutput(nn.Module):
         past: Float[Tensor, "batch time channels height width"],
         condition: Float[Tensor, "many condition"],
         steps: int,
-    ) -> Imagined:
+    ) -> GeneratorOutput:
         """Futures of the past, which is given once for all the features and conditions that follow from it."""
-        past = past[:, -self.context :]
+        past = past[:, -self.context_frames :]
         samples = len(condition) // len(past)
-        found = rigid_layers(past, self.layers, scale=self.patch)
+        found = find_sprites(past, self.motion_layers, scale=self.patch_size)
         owners, places, shapes = (part.repeat_interleave(samples, 0) for part in found)
         last, usual = (frame.repeat_interleave(samples, 0) for frame in (past[:, -1], past.median(1).values))
         x = torch.relu(self.norm(features, condition))
-        x = torch.cat([x, F.pixel_unshuffle(last, self.patch), F.avg_pool2d(owners, self.patch)], 1)
+        x = torch.cat([x, F.pixel_unshuffle(last, self.patch_size), F.avg_pool2d(owners, self.patch_size)], 1)
         x = torch.relu(self.mix(x))
-        opacity, content, gate = self._painted(x, shapes)
+        opacity, content, gate = self._opacity_content_gate(x, shapes)
         ground = torch.lerp(usual, content, gate)
         weight = opacity * (last - ground).abs().mean(1, keepdim=True) + 1e-4
         weight = weight / weight.sum((2, 3), keepdim=True)
-        paths = self._paths(weight, places, x, condition, steps)
-        return Imagined(over(last, opacity, ground, paths), shapes, paths)
+        paths = self._trajectories(weight, places, x, condition, steps)
+        return GeneratorOutput(composite_sprites(last, opacity, ground, paths), shapes, paths)
 
-    def _painted(self, x: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _opacity_content_gate(self, x: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(How opaque the layers are, new content of the ground, how much of it is shown)."""
-        painted = F.pixel_shuffle(self.paint(x), self.patch).float()
-        opacity, gate, content = painted.split([self.layers, 1, painted.shape[1] - self.layers - 1], 1)
+        painted = F.pixel_shuffle(self.paint(x), self.patch_size).float()
+        opacity, gate, content = painted.split([self.motion_layers, 1, painted.shape[1] - self.motion_layers - 1], 1)
         # Slightly more than tanh, clamped: so that black and white are reached, not approached.
         content = (1.05 * torch.tanh(content)).clamp(-1, 1)
         return torch.sigmoid(opacity + torch.logit(shapes, 1e-3)), content, torch.sigmoid(gate)
 
-    def _paths(self, weight: Tensor, places: Tensor, x: Tensor, condition: Tensor, steps: int) -> Tensor:
+    def _trajectories(self, weight: Tensor, places: Tensor, x: Tensor, condition: Tensor, steps: int) -> Tensor:
         """The layers' paths in pixels, from their weights in the last frame and their places in those before."""
         height, width = weight.shape[-2:]
-        about = torch.einsum("bkhw,bchw->bkc", F.avg_pool2d(weight, self.patch) * self.patch**2, x.float())
+        about = torch.einsum("bkhw,bchw->bkc", F.avg_pool2d(weight, self.patch_size) * self.patch_size**2, x.float())
         # Not einsum, which mixed precision would compute in bf16.
         centre = (weight[:, :, None] * identity_grid(weight)).sum((-2, -1))
         extent = centre.new_tensor([width - 1, height - 1]).clamp(min=1) / 2
@@ -105,18 +105,20 @@ class LayersOutput(nn.Module):
         return (self.paths(places, about, condition, steps) - places[:, :, -1:]) * extent
 
 
-class Paths(nn.Module):
+class TrajectoryNetwork(nn.Module):
     """Where layers go: on as they moved lately, corrected step by step by a network that sees where they were."""
 
-    def __init__(self, *, context: int, features: int, condition: int):
+    def __init__(self, *, context_frames: int, features: int, condition: int):
         super().__init__()
-        self.context = context
-        self.about = nn.Linear(features + condition, HIDDEN)
-        self.seen = nn.Linear(2 * (context + 1), HIDDEN, bias=False)
-        self.step = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2))
+        self.context_frames = context_frames
+        self.about = nn.Linear(features + condition, HIDDEN_WIDTH)
+        self.seen = nn.Linear(2 * (context_frames + 1), HIDDEN_WIDTH, bias=False)
+        self.step = nn.Sequential(
+            nn.ReLU(), nn.Linear(HIDDEN_WIDTH, HIDDEN_WIDTH), nn.ReLU(), nn.Linear(HIDDEN_WIDTH, 2)
+        )
 
     @torch.no_grad()
-    def reset(self) -> None:
+    def reset_parameters(self) -> None:
         """Start with no correction, and listening to places more than to what they are places of."""
         self.about.weight.mul_(0.1)
         nn.init.zeros_(self.step[-1].get_parameter("weight"))
@@ -129,33 +131,33 @@ class Paths(nn.Module):
         steps: int,
     ) -> Float[Tensor, "batch layers steps 2"]:
         """Places after the last one, in units in which a frame is [-1, 1] wide and high."""
-        missing = self.context - places.shape[2]
+        missing = self.context_frames - places.shape[2]
         places = torch.cat([places[:, :, :1].expand(-1, -1, missing, -1), places], 2)
         about = self.about(torch.cat([features, repeat(condition, "b c -> b k c", k=places.shape[1])], -1))
         for _ in range(steps):
-            window = places[:, :, -self.context :]
+            window = places[:, :, -self.context_frames :]
             moves = window.diff(dim=2)
-            lately = moves[:, :, -3:].mean(2) if self.context > 1 else torch.zeros_like(window[:, :, 0])
-            inputs = torch.cat([window[:, :, -1], PER_FRAME * lately, PER_FRAME * moves.flatten(2)], -1)
+            lately = moves[:, :, -3:].mean(2) if self.context_frames > 1 else torch.zeros_like(window[:, :, 0])
+            inputs = torch.cat([window[:, :, -1], VELOCITY_SCALE * lately, VELOCITY_SCALE * moves.flatten(2)], -1)
             following = window[:, :, -1] + lately + self.step(about + self.seen(inputs))
             places = torch.cat([places, following[:, :, None]], 2)
         return places[:, :, -steps:]
 
 
-def over(
+def composite_sprites(
     last: Float[Tensor, "batch channels height width"],
     opacity: Float[Tensor, "batch layers height width"],
-    ground: Float[Tensor, "batch channels height width"],
-    moved: Float[Tensor, "batch layers steps 2"],
+    background: Float[Tensor, "batch channels height width"],
+    trajectories: Float[Tensor, "batch layers steps 2"],
 ) -> Float[Tensor, "batch steps channels height width"]:
     """The last frame's layers, moved by (x, y) pixels, over the ground; where several are opaque, their mean."""
-    batch, layers, steps = moved.shape[:3]
+    batch, layers, steps = trajectories.shape[:3]
     height, width = last.shape[-2:]
     piece = torch.cat([repeat(last, "b c h w -> b k c h w", k=layers), opacity[:, :, None]], 2)
     piece = repeat(piece, "b k c h w -> (b k t) c h w", t=steps)
-    piece = warp(piece, repeat(-moved, "b k t two -> (b k t) two h w", h=height, w=width))
+    piece = warp(piece, repeat(-trajectories, "b k t two -> (b k t) two h w", h=height, w=width))
     piece = rearrange(piece, "(b k t) c h w -> b t k c h w", b=batch, k=layers)
     colour, opacity = piece[:, :, :, :-1], piece[:, :, :, -1:]
     clear = (1 - opacity).prod(2)
-    shown = ground[:, None] * clear + (opacity * colour).sum(2)
+    shown = background[:, None] * clear + (opacity * colour).sum(2)
     return shown / (clear + opacity.sum(2))

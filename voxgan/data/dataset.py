@@ -11,32 +11,32 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gancore.data import Sample
-from voxgan.data.packed import PackedObject, Split, open_packed
-from voxgan.data.proportions import reproportioned
-from voxgan.files.images import encoded, framed
-from voxgan.networks.encoder import EncoderConfig
+from voxgan.data.packed import PackedObject, Split, open_packed_dataset
+from voxgan.data.proportions import stretch_proportions
+from voxgan.files.images import encode_views, frame_object
+from voxgan.networks.encoder import VoxelEncoderConfig
 
-CACHED_BYTES = 2**29
+VIEW_CACHE_BYTES = 2**29
 """Memory for framed views, of which every one is wanted again and again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureAugment:
+class ViewAugmentConfig:
     """Random changes of objects and their pictures that keep both consistent; in training alone."""
 
     mirror: bool = True
     """Mirror half of the objects left to right, pictures and voxels alike."""
 
-    crop: float = 0.06
+    crop_jitter: float = 0.06
     """Largest change of the picture's window, as a share of it: moved by so much, and as much larger or smaller."""
 
-    colour: float = 0.4
+    colour_jitter: float = 0.4
     """Largest relative change of brightness, contrast and each channel's share."""
 
-    grey: float = 0.1
+    greyscale_probability: float = 0.1
     """Share of pictures that lose their colour."""
 
-    background: float = 1.0
+    background_probability: float = 1.0
     """Share of pictures shown over random colours and gradients, if the encoder does not see the mask."""
 
     def __post_init__(self) -> None:
@@ -49,19 +49,19 @@ class PictureAugment:
 class VoxelDataConfig:
     """Which objects, and how they are shown."""
 
-    source: str = "furniture"
+    path: str = "furniture"
     """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
 
     classes: tuple[str, ...] = ()
     """Only objects of these classes; all if there are none."""
 
-    labels: bool = False
+    class_conditional: bool = False
     """Tell the networks each object's class."""
 
     views: int = 1
     """Views of an object a sample has, for the encoder to fuse; how many of them it sees is random."""
 
-    augment: PictureAugment = field(default_factory=PictureAugment)
+    augment: ViewAugmentConfig = field(default_factory=ViewAugmentConfig)
     """Random changes in training."""
 
     proportions: float = 0.0
@@ -80,7 +80,7 @@ class VoxelDataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objects:
+class ObjectBatch:
     """A batch of objects."""
 
     views: Float[Tensor, "batch views channels height width"]
@@ -92,20 +92,22 @@ class Objects:
     def __len__(self) -> int:
         return len(self.occupancy)
 
-    def to(self, device: torch.device) -> "Objects":
+    def to(self, device: torch.device) -> "ObjectBatch":
         """The batch on a device; voxels travel as bytes."""
         occupancy = self.occupancy.to(device, non_blocking=True).float()
         views = self.views.to(device, non_blocking=True)
-        return Objects(views=views, occupancy=occupancy, labels=self.labels.to(device, non_blocking=True))
+        return ObjectBatch(views=views, occupancy=occupancy, labels=self.labels.to(device, non_blocking=True))
 
 
-Item = tuple[Float[Tensor, "views channels height width"], Bool[Tensor, "x y z"], int]
+VoxelSample = tuple[Float[Tensor, "views channels height width"], Bool[Tensor, "x y z"], int]
 
 
-def collate(items: Sequence[Item]) -> Objects:
+def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
     """A batch of the items."""
     views, occupancies, labels = zip(*items, strict=True)
-    return Objects(views=torch.stack(views), occupancy=torch.stack(occupancies).float(), labels=torch.tensor(labels))
+    return ObjectBatch(
+        views=torch.stack(views), occupancy=torch.stack(occupancies).float(), labels=torch.tensor(labels)
+    )
 
 
 class VoxelDataset:
@@ -114,87 +116,89 @@ class VoxelDataset:
     Raises ValueError if the part has no objects, a class does not exist, or views are missing.
     """
 
-    def __init__(self, config: VoxelDataConfig, encoder: EncoderConfig, *, split: Split):
+    def __init__(self, config: VoxelDataConfig, encoder: VoxelEncoderConfig, *, split: Split):
         self.config, self.encoder, self.train = config, encoder, split == "train"
-        self.packed = open_packed(config.source)
+        self.packed = open_packed_dataset(config.path)
         self.side = self.packed.side
         if unknown := set(config.classes) - set(self.packed.classes):
             known = ", ".join(self.packed.classes) or "none"
-            raise ValueError(f"data.classes: {config.source} has no {', '.join(sorted(unknown))}; there are {known}")
+            raise ValueError(f"data.classes: {config.path} has no {', '.join(sorted(unknown))}; there are {known}")
         self.classes = config.classes or self.packed.classes
-        self.indices = [n for n in self.packed.indices(split) if wanted(self.packed.objects[n], config, encoder)]
+        self.indices = [n for n in self.packed.indices(split) if is_selected(self.packed.objects[n], config, encoder)]
         if not self.indices:
-            raise ValueError(f"{config.source} has no objects to {'train on' if self.train else 'test on'}")
+            raise ValueError(f"{config.path} has no objects to {'train on' if self.train else 'test on'}")
         self._cache: dict[tuple[int, int], UInt8[np.ndarray, "side side 4"]] = {}
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, sample: Sample) -> Item:
+    def __getitem__(self, sample: Sample) -> VoxelSample:
         index = self.indices[sample.index]
         random = np.random.default_rng(sample.seed)
         mirrored = self.train and self.config.augment.mirror and random.random() < 0.5
         occupancy = self.packed.occupancy(index)
         if self.train and self.config.proportions:
-            occupancy = reproportioned(occupancy, random, strength=self.config.proportions)
+            occupancy = stretch_proportions(occupancy, random, strength=self.config.proportions)
         voxels = torch.from_numpy(np.ascontiguousarray(occupancy[::-1] if mirrored else occupancy))
         label = self.packed.objects[index].label
-        return self.views(index, random, mirrored=mirrored), voxels, self.classes.index(label) if label else 0
+        return self.load_views(index, random, mirrored=mirrored), voxels, self.classes.index(label) if label else 0
 
-    def views(
+    def load_views(
         self, index: int, random: np.random.Generator, *, mirrored: bool
     ) -> Float[Tensor, "views channels height width"]:
         """Pictures of an object as the encoder takes them: distinct views in random order, changed if in training."""
         if self.encoder.kind == "none":
-            return torch.empty(0, self.encoder.inputs, self.encoder.size, self.encoder.size)
+            return torch.empty(0, self.encoder.in_channels, self.encoder.size, self.encoder.size)
         total = len(self.packed.objects[index].cameras)
         numbers = random.permutation(total)
         numbers = np.resize(numbers, self.config.views)  # an object with too few views shows them again
-        pictures = [self._framed(index, int(number)) for number in numbers]
+        pictures = [self._framed_view(index, int(number)) for number in numbers]
         if mirrored:
             pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
         if not self.train:
-            return encoded(pictures, mask=self.encoder.mask)
-        pictures = [changed(picture, self.config.augment, random=random) for picture in pictures]
-        background = backgrounds(len(pictures), self.encoder.size, random=random, share=self.config.augment.background)
-        return encoded(pictures, mask=self.encoder.mask, background=0.0 if self.encoder.mask else background)
+            return encode_views(pictures, mask=self.encoder.mask)
+        pictures = [augment_view(picture, self.config.augment, random=random) for picture in pictures]
+        background = sample_backgrounds(
+            len(pictures), self.encoder.size, random=random, share=self.config.augment.background_probability
+        )
+        return encode_views(pictures, mask=self.encoder.mask, background=0.0 if self.encoder.mask else background)
 
-    def _framed(self, index: int, number: int) -> UInt8[np.ndarray, "side side 4"]:
+    def _framed_view(self, index: int, number: int) -> UInt8[np.ndarray, "side side 4"]:
         """A view at the encoder's size, kept as long as there is room: views come back in no order of their own."""
         if (index, number) in self._cache:
             return self._cache[index, number]
-        picture = self.packed.view(index, number)
+        picture = self.packed.read_view(index, number)
         if not (picture[..., 3] > 127).any():  # a sheet seen edge on: nothing to frame, and nothing to see
             return np.zeros((self.encoder.size, self.encoder.size, 4), np.uint8)
-        picture = framed(picture, self.encoder.size)
-        if (len(self._cache) + 1) * picture.nbytes <= CACHED_BYTES:
+        picture = frame_object(picture, self.encoder.size)
+        if (len(self._cache) + 1) * picture.nbytes <= VIEW_CACHE_BYTES:
             self._cache[index, number] = picture
         return picture
 
 
-def held_out(config: VoxelDataConfig, encoder: EncoderConfig) -> VoxelDataset | None:
+def open_held_out(config: VoxelDataConfig, encoder: VoxelEncoderConfig) -> VoxelDataset | None:
     """Objects that training does not see: those for validation, else those to test on; None if there are neither."""
-    packed = open_packed(config.source)
+    packed = open_packed_dataset(config.path)
     parts: tuple[Split, ...] = ("val", "test")
     for split in parts:
-        if any(wanted(packed.objects[index], config, encoder) for index in packed.indices(split)):
+        if any(is_selected(packed.objects[index], config, encoder) for index in packed.indices(split)):
             return VoxelDataset(config, encoder, split=split)
     return None
 
 
-def wanted(item: PackedObject, config: VoxelDataConfig, encoder: EncoderConfig) -> bool:
+def is_selected(item: PackedObject, config: VoxelDataConfig, encoder: VoxelEncoderConfig) -> bool:
     """Whether the object is of a class asked for, and has views if they are needed."""
     return (not config.classes or item.label in config.classes) and (encoder.kind == "none" or bool(item.cameras))
 
 
-def changed(
-    picture: UInt8[np.ndarray, "side side 4"], augment: PictureAugment, *, random: np.random.Generator
+def augment_view(
+    picture: UInt8[np.ndarray, "side side 4"], augment: ViewAugmentConfig, *, random: np.random.Generator
 ) -> UInt8[np.ndarray, "side side 4"]:
     """The picture with another window and other colours; its outline moves with it."""
-    x, y, zoom = augment.crop * random.uniform(-1, 1, 3)
-    tint = 1 + augment.colour * random.uniform(-1, 1, (3, 3))
-    grey = random.random() < augment.grey
-    if augment.crop:
+    x, y, zoom = augment.crop_jitter * random.uniform(-1, 1, 3)
+    tint = 1 + augment.colour_jitter * random.uniform(-1, 1, (3, 3))
+    grey = random.random() < augment.greyscale_probability
+    if augment.crop_jitter:
         side = picture.shape[0]
         scale = 1 + zoom
         window = (scale, 0, side * (x - zoom / 2), 0, scale, side * (y - zoom / 2))
@@ -211,7 +215,7 @@ def changed(
     return np.concatenate([colour.clip(0, 255).astype(np.uint8), picture[..., 3:]], 2)
 
 
-def backgrounds(
+def sample_backgrounds(
     count: int, side: int, *, random: np.random.Generator, share: float
 ) -> Float[Tensor, "count 3 side side"]:
     """Smooth random fields of colour, or for 1 - share of them mid-grey."""

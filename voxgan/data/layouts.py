@@ -9,16 +9,26 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from voxgan.data.shapenet import SYNSETS, existing, r2n2, shapenet
-from voxgan.data.sources import PARTS, Layout, Picture, Source, assign_split, bare, log, read_json, with_parts
-from voxgan.files.voxels import VOXELS, object_keys
-from voxgan.mesh.axes import seen_from
-from voxgan.mesh.voxelise import MESHES
+from voxgan.data.shapenet import SYNSETS, existing_file, find_r2n2, find_shapenet
+from voxgan.data.sources import (
+    SPLIT_NAMES,
+    Layout,
+    Source,
+    SourceImage,
+    apply_split_file,
+    assign_split,
+    log,
+    read_json,
+    strip_suffix,
+)
+from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
+from voxgan.mesh.axes import camera_angles
+from voxgan.mesh.voxelise import MESH_SUFFIXES
 
-__all__ = ["SYNSETS", "Layout", "Picture", "Source", "assign_split", "find_objects"]
+__all__ = ["SYNSETS", "Layout", "Source", "SourceImage", "assign_split", "find_objects"]
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp")
-OUTER = {"models", "meshes", "objects", "shapes", "volumetric_data"}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+WRAPPER_FOLDERS = {"models", "meshes", "objects", "shapes", "volumetric_data"}
 """Folders around the classes that are none themselves."""
 
 MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(train|test)/(?P=label)_\d+\.off")
@@ -41,13 +51,13 @@ def find_objects(folder: Path) -> Layout:
             sources = sorted(sources, key=lambda source: source.id)
             for path in (folder / "splits.json", folder / "ShapeNet.json"):
                 if path.is_file():
-                    sources = with_parts(sources, path)
+                    sources = apply_split_file(sources, path)
                     break
             return Layout(name, tuple(sources))
-    raise ValueError(f"no meshes ({' '.join(MESHES)}) and no voxels ({' '.join(VOXELS)}) in {folder}")
+    raise ValueError(f"no meshes ({' '.join(MESH_SUFFIXES)}) and no voxels ({' '.join(VOXEL_SUFFIXES)}) in {folder}")
 
 
-def pix3d(root: Path) -> list[Source]:
+def find_pix3d(root: Path) -> list[Source]:
     """The models of pix3d.json, with those of their pictures that show them whole."""
     if not (root / "pix3d.json").is_file():
         return []
@@ -55,22 +65,22 @@ def pix3d(root: Path) -> list[Source]:
     try:
         for record in read_json(root / "pix3d.json"):
             records[record["model"]].append(record)
-        sources = [pix3d_model(root, shown) for shown in records.values()]
+        sources = [build_pix3d_source(root, shown) for shown in records.values()]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{root / 'pix3d.json'} is no list of Pix3D records: {error!r}") from error
     return [source for source in sources if source.mesh or source.occupancy]
 
 
-def pix3d_model(root: Path, records: Sequence[dict]) -> Source:
+def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
     """Its mesh is y up with the front to -z, its voxels z up with the front to y; x is leftward in both."""
     whole = [record for record in records if not (record.get("truncated") or record.get("occluded"))]
     return Source(
-        id=bare(records[0]["model"]).removeprefix("model/"),
+        id=strip_suffix(records[0]["model"]).removeprefix("model/"),
         label=records[0]["category"],
-        mesh=existing(root / records[0]["model"]),
-        occupancy=existing(root / records[0]["voxel"]),
+        mesh=existing_file(root / records[0]["model"]),
+        occupancy=existing_file(root / records[0]["voxel"]),
         key="voxel",
-        pictures=tuple(pix3d_picture(root, record) for record in whole),
+        images=tuple(build_pix3d_image(root, record) for record in whole),
         up="y",
         front="-z",
         voxel_up="z",
@@ -78,13 +88,13 @@ def pix3d_model(root: Path, records: Sequence[dict]) -> Source:
     )
 
 
-def pix3d_picture(root: Path, record: dict) -> Picture:
+def build_pix3d_image(root: Path, record: dict) -> SourceImage:
     azimuth = elevation = None
     if record.get("cam_position"):
-        azimuth, elevation = seen_from(np.array(record["cam_position"], float), up="y", front="-z")
+        azimuth, elevation = camera_angles(np.array(record["cam_position"], float), up="y", front="-z")
     mask, box = record.get("mask"), record.get("bbox")
     left, top, right, bottom = (round(edge) for edge in box) if box else (0, 0, 0, 0)
-    return Picture(
+    return SourceImage(
         root / record["img"],
         root / mask if mask else None,
         azimuth,
@@ -93,20 +103,22 @@ def pix3d_picture(root: Path, record: dict) -> Picture:
     )
 
 
-def ikea_set(root: Path) -> list[Source]:
+def find_ikea_3dgan(root: Path) -> list[Source]:
     """The IKEA set of 3D-GAN: model/*.mat, and line i of list/<class>.txt naming the model in picture i of <class>/."""
     lists = sorted((root / "list").glob("*.txt"))
     paths = [path for name in ("model", "models") for path in sorted((root / name).glob("*.mat"))]
     if not lists or not paths:
         return []
-    pictures: dict[str, list[Picture]] = defaultdict(list)
+    pictures: dict[str, list[SourceImage]] = defaultdict(list)
     labels = {path.stem: match["label"] for path in paths if (match := IKEA.match(path.name))}
     for names in lists:
-        numbered = {int(path.stem): path for path in files(root / names.stem, IMAGES) if path.stem.isdecimal()}
+        numbered = {
+            int(path.stem): path for path in list_files(root / names.stem, IMAGE_SUFFIXES) if path.stem.isdecimal()
+        }
         for number, name in enumerate(names.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            labels.setdefault(bare(name.strip()), names.stem)
+            labels.setdefault(strip_suffix(name.strip()), names.stem)
             if number in numbered:
-                pictures[bare(name.strip())].append(Picture(numbered[number]))
+                pictures[strip_suffix(name.strip())].append(SourceImage(numbered[number]))
     if pictures.keys().isdisjoint(path.stem for path in paths):
         log.warning("the lists in %s name no model; the pictures are left out", root / "list")
     return [
@@ -115,7 +127,7 @@ def ikea_set(root: Path) -> list[Source]:
             label=labels.get(path.stem, ""),
             occupancy=path,
             key="voxel",
-            pictures=tuple(pictures[path.stem]),
+            images=tuple(pictures[path.stem]),
             voxel_up="z",
             voxel_front="y",
         )
@@ -123,16 +135,16 @@ def ikea_set(root: Path) -> list[Source]:
     ]
 
 
-def modelnet_voxels(root: Path) -> list[Source]:
+def find_modelnet_voxels(root: Path) -> list[Source]:
     """<class>/30/<part>/<model>_<turn>.mat of 3D ShapeNets, each model in the first of its turns about the z axis."""
     first: dict[tuple[str, str], tuple[int, Source]] = {}
-    for path in files(root, (".mat",)):
+    for path in list_files(root, (".mat",)):
         if match := MODELNET_VOXELS.fullmatch(path.relative_to(root.parent).as_posix()):
             label, turn = match["label"], int(match["turn"])
             source = Source(
                 id=f"{label}/{match['model']}",
                 label=label,
-                split=PARTS[match["part"]],
+                split=SPLIT_NAMES[match["part"]],
                 occupancy=path,
                 key="instance",
                 voxel_up="z",
@@ -143,75 +155,81 @@ def modelnet_voxels(root: Path) -> list[Source]:
     return [source for _, source in first.values()]
 
 
-def modelnet(root: Path) -> list[Source]:
+def find_modelnet(root: Path) -> list[Source]:
     """ModelNet10 and ModelNet40, <class>/<part>/<class>_<number>.off; z up."""
-    names = [path.relative_to(root.parent).as_posix() for path in files(root, MESHES)]
+    names = [path.relative_to(root.parent).as_posix() for path in list_files(root, MESH_SUFFIXES)]
     if not names or not all(map(MODELNET.fullmatch, names)):
         return []
-    return [replace(source, label=source.mesh.stem.rpartition("_")[0], up="z") for source in plain(root) if source.mesh]
+    return [
+        replace(source, label=source.mesh.stem.rpartition("_")[0], up="z")
+        for source in find_plain_folder(root)
+        if source.mesh
+    ]
 
 
-def ikea(root: Path) -> list[Source]:
+def find_ikea(root: Path) -> list[Source]:
     """The IKEA models of Lim et al., IKEA_<class>_<style>/*.obj."""
     if not any(IKEA.match(path.name) for path in (root, *root.iterdir(), *root.glob("IKEA/*")) if path.is_dir()):
         return []
     labelled = []
-    for source in plain(root):
+    for source in find_plain_folder(root):
         folders = PurePosixPath(root.name, source.id).parts[:-1]
         label = next((match["label"] for folder in folders if (match := IKEA.match(folder))), source.label)
         labelled.append(replace(source, label=label))
     return labelled
 
 
-def plain(root: Path) -> list[Source]:
+def find_plain_folder(root: Path) -> list[Source]:
     """Meshes and voxels below any folders; files of one name with other endings are one object."""
     found: dict[PurePosixPath, list[Path]] = defaultdict(list)
-    for path in files(root, (*MESHES, *VOXELS)):
+    for path in list_files(root, (*MESH_SUFFIXES, *VOXEL_SUFFIXES)):
         found[PurePosixPath(path.relative_to(root).with_suffix("").as_posix())].append(path)
     same = len(found) > 1 and len({name.name for name in found}) == 1
     by_folder = same and all(name.parent.name for name in found)  # <object>/model.obj, again and again
     return [
-        source for name, paths in found.items() for source in described(root, name.parent if by_folder else name, paths)
+        source
+        for name, paths in found.items()
+        for source in build_sources(root, name.parent if by_folder else name, paths)
     ]
 
 
-def described(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
+def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
     """The object of these files, or the many that one file of voxels holds."""
-    meshes, voxels = ranked(paths, MESHES), ranked(paths, VOXELS)
-    classes = [part for part in name.parts[:-1] if part not in PARTS and part not in OUTER]
+    meshes, voxels = rank_by_suffix(paths, MESH_SUFFIXES), rank_by_suffix(paths, VOXEL_SUFFIXES)
+    classes = [part for part in name.parts[:-1] if part not in SPLIT_NAMES and part not in WRAPPER_FOLDERS]
     source = Source(
         id=name.as_posix(),
         label=classes[0] if classes else "",
-        split=next((PARTS[part] for part in name.parts[:-1] if part in PARTS), ""),
+        split=next((SPLIT_NAMES[part] for part in name.parts[:-1] if part in SPLIT_NAMES), ""),
         mesh=meshes[0] if meshes else None,
         occupancy=voxels[0] if voxels else None,
-        pictures=tuple(map(Picture, pictures_of(root, name, (meshes or voxels)[0]))),
+        images=tuple(map(SourceImage, find_images(root, name, (meshes or voxels)[0]))),
     )
-    keys = keys_of(voxels[0]) if voxels else (None,)
+    keys = occupancy_keys(voxels[0]) if voxels else (None,)
     if len(keys) == 1:
         return [replace(source, key=keys[0])]
     return [replace(source, id=f"{name}#{number}", key=key) for number, key in enumerate(keys)]
 
 
-def ranked(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
+def rank_by_suffix(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
     """Those with one of these endings, in the order of the endings."""
     fitting = [path for path in paths if path.suffix.lower() in endings]
     return sorted(fitting, key=lambda path: endings.index(path.suffix.lower()))
 
 
-def keys_of(path: Path) -> Sequence[str | None]:
+def occupancy_keys(path: Path) -> Sequence[str | None]:
     try:
         return [key or None for key in object_keys(path)]
     except ValueError:  # whoever reads the object will be told why it cannot be read
         return [None]
 
 
-def pictures_of(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
+def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
     """images/<id>/*, images/<name>/*, or the picture beside the mesh unless that is its texture."""
     for folder in (root / "images" / name, root / "images" / name.name):
-        if pictures := files(folder, IMAGES):
+        if pictures := list_files(folder, IMAGE_SUFFIXES):
             return pictures
-    beside = (path.with_suffix(ending) for ending in IMAGES)
+    beside = (path.with_suffix(ending) for ending in IMAGE_SUFFIXES)
     return [picture for picture in beside if picture.is_file() and not is_texture(picture, path)]
 
 
@@ -225,7 +243,7 @@ def is_texture(picture: Path, mesh: Path) -> bool:
     return False
 
 
-def files(root: Path, endings: Iterable[str]) -> list[Path]:
+def list_files(root: Path, endings: Iterable[str]) -> list[Path]:
     """The files below the root that end so, hidden ones left out, in order."""
     found = []
     for folder, folders, names in os.walk(root):
@@ -235,13 +253,13 @@ def files(root: Path, endings: Iterable[str]) -> list[Path]:
 
 
 LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
-    "pix3d": pix3d,
-    "r2n2": r2n2,
-    "ikea-3dgan": ikea_set,
-    "shapenet": shapenet,
-    "modelnet-voxels": modelnet_voxels,
-    "modelnet": modelnet,
-    "ikea": ikea,
-    "folder": plain,
+    "pix3d": find_pix3d,
+    "r2n2": find_r2n2,
+    "ikea-3dgan": find_ikea_3dgan,
+    "shapenet": find_shapenet,
+    "modelnet-voxels": find_modelnet_voxels,
+    "modelnet": find_modelnet,
+    "ikea": find_ikea,
+    "folder": find_plain_folder,
 }
 """What a folder may be, the most particular first; the first that finds objects is taken."""

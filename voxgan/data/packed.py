@@ -19,14 +19,14 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image, UnidentifiedImageError
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
 Split = Literal["train", "val", "test"]
 Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
 
-EMBEDDED = "furniture"
-LOCAL_HEADER = 30
-OCCUPANCY = {False: "occupancy.npy", True: "occupancy.npz"}
+BUNDLED = "furniture"
+ZIP_HEADER_BYTES = 30
+OCCUPANCY_FILES = {False: "occupancy.npy", True: "occupancy.npz"}
 """The file of the voxels, by whether they are compressed."""
 
 
@@ -44,7 +44,7 @@ class PackedObject:
     licence: str = ""
 
 
-class PackedSet:
+class PackedDataset:
     """A packed data set, mapped into memory: cheap to open, to pickle and to share among loader workers.
 
     Raises ValueError where the folder is none, or was written only in part.
@@ -56,18 +56,18 @@ class PackedSet:
             described = json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
             self.side: int = described["side"]
             self.classes: tuple[str, ...] = tuple(described["classes"])
-            self.objects: tuple[PackedObject, ...] = tuple(map(packed_object, described["objects"]))
-            self._bits = packed_bits(self.folder / described.get("occupancy", OCCUPANCY[False]))
+            self.objects: tuple[PackedObject, ...] = tuple(map(parse_object, described["objects"]))
+            self._bits = open_bits(self.folder / described.get("occupancy", OCCUPANCY_FILES[False]))
             self._zip = np.memmap(self.folder / "views.zip", np.uint8, "r")
         except FileNotFoundError as error:
             raise ValueError(f"{folder} is no packed data set: it has no {Path(str(error.filename)).name}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder} is no packed data set that can be read: {error}") from error
-        if self._bits.shape != (len(self.objects), packed_bytes(self.side)):
+        if self._bits.shape != (len(self.objects), bytes_per_object(self.side)):
             raise ValueError(f"{folder}: dataset.json and occupancy do not belong together; prepare it again")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PackedSet, (self.folder,)
+        return PackedDataset, (self.folder,)
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -81,7 +81,7 @@ class PackedSet:
         bits = np.unpackbits(self._bits[index], count=self.side**3)
         return bits.view(np.bool_).reshape(self.side, self.side, self.side)
 
-    def view(self, index: int, number: int) -> UInt8[np.ndarray, "height width 4"]:
+    def read_view(self, index: int, number: int) -> UInt8[np.ndarray, "height width 4"]:
         """A picture of the object, straight alpha. Raises ValueError where it is damaged, IndexError without such."""
         if not 0 <= number < len(self.objects[index].cameras):
             raise IndexError(f"object {index} of {self.folder} has no view {number}")
@@ -119,17 +119,17 @@ class PackedSet:
     def _stored(self, entry: zipfile.ZipInfo) -> tuple[int, int, int]:
         if entry.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{self.folder}: {entry.filename} in views.zip is compressed; store it")
-        lengths = self._zip[entry.header_offset + 26 : entry.header_offset + LOCAL_HEADER].view("<u2")
-        return entry.header_offset + LOCAL_HEADER + int(lengths.sum()), entry.file_size, entry.CRC
+        lengths = self._zip[entry.header_offset + 26 : entry.header_offset + ZIP_HEADER_BYTES].view("<u2")
+        return entry.header_offset + ZIP_HEADER_BYTES + int(lengths.sum()), entry.file_size, entry.CRC
 
 
-def open_packed(source: str) -> PackedSet:
+def open_packed_dataset(source: str) -> PackedDataset:
     """The packed data set in a folder, or the embedded one for "furniture".
 
     Raises FileNotFoundError without such a folder, ValueError where it is not a packed data set.
     """
-    if source == EMBEDDED:
-        return PackedSet(Path(str(files("voxgan") / "assets" / EMBEDDED)))
+    if source == BUNDLED:
+        return PackedDataset(Path(str(files("voxgan") / "assets" / BUNDLED)))
     folder = Path(source)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder of a packed data set: {source}")
@@ -138,10 +138,10 @@ def open_packed(source: str) -> PackedSet:
             f"{source} is no packed data set; make one of meshes or voxels with "
             f"python tools/prepare_shapes.py {source} --out DATASET"
         )
-    return PackedSet(folder)
+    return PackedDataset(folder)
 
 
-def write_packed(
+def write_packed_dataset(
     folder: Path,
     objects: Sequence[PackedObject],
     *,
@@ -159,15 +159,13 @@ def write_packed(
     folder.mkdir(parents=True, exist_ok=True)
     classes = json.dumps(sorted({item.label for item in objects} - {""}), ensure_ascii=False)
     lines = ",\n".join(json.dumps(asdict(item), ensure_ascii=False) for item in objects)
-    described = (
-        f'{{"side": {side}, "occupancy": "{OCCUPANCY[compressed]}", "classes": {classes}, "objects": [\n{lines}\n]}}\n'
-    )
+    described = f'{{"side": {side}, "occupancy": "{OCCUPANCY_FILES[compressed]}", "classes": {classes}, "objects": [\n{lines}\n]}}\n'
     with (
-        replacing(folder / "dataset.json") as description,
-        replacing(folder / OCCUPANCY[compressed]) as occupancies,
-        replacing(folder / "views.zip") as views,
+        atomic_write(folder / "dataset.json") as description,
+        atomic_write(folder / OCCUPANCY_FILES[compressed]) as occupancies,
+        atomic_write(folder / "views.zip") as views,
     ):
-        bits = new_bits(occupancies, (len(objects), packed_bytes(side)), compressed=compressed)
+        bits = allocate_bits(occupancies, (len(objects), bytes_per_object(side)), compressed=compressed)
         with zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
             for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
                 assert occupancy.shape == (side, side, side)
@@ -178,10 +176,10 @@ def write_packed(
         if compressed:
             np.savez_compressed(occupancies, bits)
         description.write_text(described, encoding="utf-8")
-    (folder / OCCUPANCY[not compressed]).unlink(missing_ok=True)  # of a set that was kept in the other way
+    (folder / OCCUPANCY_FILES[not compressed]).unlink(missing_ok=True)  # of a set that was kept in the other way
 
 
-def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
+def encode_webp(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
     """The view as WebP with alpha: lossless, or of this quality from 0 to 100."""
     file = io.BytesIO()
     picture = Image.fromarray(view)
@@ -192,7 +190,7 @@ def encoded(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = 
     return file.getvalue()
 
 
-def packed_bits(path: Path) -> UInt8[np.ndarray, "objects bytes"]:
+def open_bits(path: Path) -> UInt8[np.ndarray, "objects bytes"]:
     """The voxels of all objects: mapped into memory, or read if they are compressed."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
@@ -201,18 +199,18 @@ def packed_bits(path: Path) -> UInt8[np.ndarray, "objects bytes"]:
         return loaded["arr_0"]
 
 
-def new_bits(path: Path, shape: tuple[int, int], *, compressed: bool) -> UInt8[np.ndarray, "objects bytes"]:
+def allocate_bits(path: Path, shape: tuple[int, int], *, compressed: bool) -> UInt8[np.ndarray, "objects bytes"]:
     if compressed:
         return np.empty(shape, np.uint8)
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def packed_object(described: dict[str, Any]) -> PackedObject:
+def parse_object(described: dict[str, Any]) -> PackedObject:
     cameras = tuple(None if camera is None else (camera[0], camera[1]) for camera in described["cameras"])
     return PackedObject(**{**described, "cameras": cameras})
 
 
-def packed_bytes(side: int) -> int:
+def bytes_per_object(side: int) -> int:
     return (side**3 + 7) // 8
 
 

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 from voxgan.data.layouts import find_objects
-from voxgan.data.near_duplicates import groups, twins
-from voxgan.data.packed import Cameras, PackedObject, packed_bytes, write_packed
-from voxgan.data.prepared import Recipe, Shape, keep, kept, key_of, shape_of
+from voxgan.data.near_duplicates import find_near_duplicates, group_duplicates
+from voxgan.data.packed import Cameras, PackedObject, bytes_per_object, write_packed_dataset
+from voxgan.data.prepared import PreparedShape, Recipe, cache_key, load_shape, prepare_shape, save_shape
 from voxgan.data.sources import Source, assign_split
-from voxgan.data.sweethome3d import Furniture, find_furniture, unpack_package
-from voxgan.mesh.axes import Up
-from voxgan.mesh.voxelise import MANY_FACES
+from voxgan.data.sweethome3d import FurnitureModel, find_furniture, unpack_package
+from voxgan.mesh.axes import Axis
+from voxgan.mesh.voxelise import MAX_FACES
 
-BATCH = 32
+JOBS_PER_WORKER = 32
 """Objects a process is given at a time."""
 
 log = logging.getLogger(__name__)
@@ -55,19 +55,19 @@ class PrepareConfig:
     quality: int | None = None
     """WebP quality of the views from 0 to 100; lossless if null."""
 
-    compressed: bool = False
+    compress: bool = False
     """Store voxels compressed: much smaller on disk, but read into memory whole."""
 
-    up: Up | None = None
+    up: Axis | None = None
     """Axis of the meshes that points up; if null, what their layout says, or y."""
 
-    front: Up | None = None
+    front: Axis | None = None
     """Axis of the meshes that their front looks along; if null, what their layout says, or z."""
 
-    max_faces: int = MANY_FACES
+    max_faces: int = MAX_FACES
     """A mesh of so many faces or more is refused; of the largest it takes a few hundred bytes of memory a face."""
 
-    twins: float = 0.95
+    duplicate_iou: float = 0.95
     """IoU above which objects without a given split are taken for the same and go to the same part; 1 turns it off."""
 
     workers: int = 0
@@ -89,8 +89,8 @@ class PrepareConfig:
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
         if Path(self.out).resolve().is_relative_to(Path(self.folder).resolve()):
             raise ValueError(f"out must not lie inside the folder of objects, got {self.out}")
-        if not 0 < self.twins <= 1:
-            raise ValueError(f"twins must lie in (0, 1], got {self.twins}")
+        if not 0 < self.duplicate_iou <= 1:
+            raise ValueError(f"twins must lie in (0, 1], got {self.duplicate_iou}")
 
     @property
     def recipe(self) -> Recipe:
@@ -99,7 +99,7 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class Job:
-    source: Source | Furniture
+    source: Source | FurnitureModel
     recipe: Recipe
     cache: Path
 
@@ -108,13 +108,13 @@ class Job:
 class Outcome:
     """What became of an object: where it is kept, or why it is not."""
 
-    source: Source | Furniture
-    kept: Path | None = None
+    source: Source | FurnitureModel
+    shape_path: Path | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PrepareResult:
     """A data set that was written."""
 
     objects: tuple[PackedObject, ...]
@@ -125,22 +125,22 @@ class Prepared:
         return f"{len(self.objects)} objects ({', '.join(counts)}), {len(self.failed)} failed"
 
 
-def prepare(config: PrepareConfig) -> Prepared:
+def prepare_dataset(config: PrepareConfig) -> PrepareResult:
     """Writes the data set and its manifest.
 
     An object that fails is named in the manifest with its reason, and the rest goes on. Raises ValueError if all fail.
     """
     out = Path(config.out)
     cache = Path(config.cache) if config.cache else out.with_name(out.name + ".cache")
-    with found(Path(config.folder)) as sources:
+    with open_sources(Path(config.folder)) as sources:
         out.mkdir(parents=True, exist_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
         jobs = [Job(source, config.recipe, cache) for source in sources]
-        made = tqdm(attempts(jobs, workers=config.workers), total=len(jobs), desc="shapes", unit="object")
+        made = tqdm(run_jobs(jobs, workers=config.workers), total=len(jobs), desc="shapes", unit="object")
         outcomes = sorted(made, key=lambda outcome: outcome.source.id)
     good = [outcome for outcome in outcomes if outcome.kept]
     failed = tuple(outcome for outcome in outcomes if not outcome.kept)
-    objects = described(good, config) if good else []
+    objects = describe_objects(good, config) if good else []
     write_manifest(out / "manifest.csv", objects, failed=failed)
     if not good:
         raise ValueError(
@@ -149,13 +149,13 @@ def prepare(config: PrepareConfig) -> Prepared:
         )
     for outcome in failed:
         log.warning("left out %s: %s", outcome.source.id, outcome.reason)
-    contents = ((shape.occupancy, shape.views) for shape in map(finished, good))
-    write_packed(out, objects, contents=contents, side=config.side, compressed=config.compressed)
-    return Prepared(tuple(objects), failed)
+    contents = ((shape.occupancy, shape.views) for shape in map(require_shape, good))
+    write_packed_dataset(out, objects, contents=contents, side=config.side, compressed=config.compress)
+    return PrepareResult(tuple(objects), failed)
 
 
 @contextmanager
-def found(path: Path) -> Iterator[Sequence[Source | Furniture]]:
+def open_sources(path: Path) -> Iterator[Sequence[Source | FurnitureModel]]:
     """The objects of a folder, or of the furniture's package or catalogues, readable inside the block."""
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
@@ -168,16 +168,16 @@ def found(path: Path) -> Iterator[Sequence[Source | Furniture]]:
         yield find_objects(path).sources
 
 
-def attempts(jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
     """What becomes of each job, in any order; one that kills its process costs no other."""
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers <= 1:
         yield from map(attempt, jobs)
         return
     left = iter(jobs)
-    pool = processes(workers)
+    pool = start_pool(workers)
     try:
-        while batch := list(islice(left, BATCH * workers)):
+        while batch := list(islice(left, JOBS_PER_WORKER * workers)):
             futures = {pool.submit(attempt, job): job for job in batch}
             suspects = []
             for future in as_completed(futures):
@@ -186,24 +186,24 @@ def attempts(jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
                 except BrokenProcessPool:
                     suspects.append(futures[future])
             if suspects:
-                yield from map(alone, suspects)
-                pool = processes(workers)
+                yield from map(run_isolated, suspects)
+                pool = start_pool(workers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
+def start_pool(workers: int) -> ProcessPoolExecutor:
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=be_one_thread)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=limit_threads)
 
 
-def be_one_thread() -> None:
+def limit_threads() -> None:
     os.environ["IGL_NUM_THREADS"] = "1"  # libigl would take all cores in each of the processes
 
 
-def alone(job: Job) -> Outcome:
-    with processes(1) as pool:
+def run_isolated(job: Job) -> Outcome:
+    with start_pool(1) as pool:
         try:
             return pool.submit(attempt, job).result()
         except BrokenProcessPool:
@@ -213,39 +213,43 @@ def alone(job: Job) -> Outcome:
 def attempt(job: Job) -> Outcome:
     """Keeps the job's shape, unless it is kept already."""
     try:
-        path = job.cache / f"{key_of(job.source, job.recipe)}.zip"
-        if kept(path) is None:
-            keep(shape_of(job.source, job.recipe), path)
-        return Outcome(job.source, kept=path)
+        path = job.cache / f"{cache_key(job.source, job.recipe)}.zip"
+        if load_shape(path) is None:
+            save_shape(prepare_shape(job.source, job.recipe), path)
+        return Outcome(job.source, shape_path=path)
     except Exception as error:  # whatever is wrong with one object, the others go on
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         return Outcome(job.source, reason=reason)
 
 
-def finished(outcome: Outcome) -> Shape:
-    assert outcome.kept
-    shape = kept(outcome.kept)
+def require_shape(outcome: Outcome) -> PreparedShape:
+    assert outcome.shape_path
+    shape = load_shape(outcome.shape_path)
     if shape is None:
-        raise ValueError(f"{outcome.kept} has gone or was damaged; prepare again")
+        raise ValueError(f"{outcome.shape_path} has gone or was damaged; prepare again")
     return shape
 
 
-def described(outcomes: Sequence[Outcome], config: PrepareConfig) -> list[PackedObject]:
+def describe_objects(outcomes: Sequence[Outcome], config: PrepareConfig) -> list[PackedObject]:
     """The objects with their parts: given ones, else by a hash of the id, twins by that of their first."""
-    bits = np.empty((len(outcomes), packed_bytes(config.side)), np.uint8)
+    bits = np.empty((len(outcomes), bytes_per_object(config.side)), np.uint8)
     objects = []
     for row, outcome in zip(bits, outcomes, strict=True):
-        shape = finished(outcome)
+        shape = require_shape(outcome)
         row[:] = np.packbits(shape.occupancy)
-        objects.append(packed(outcome.source, cameras=shape.cameras))
-    free = np.array([index for index, outcome in enumerate(outcomes) if not given_split(outcome.source)], int)
-    pairs = twins(bits[free], side=config.side, overlap=config.twins) if config.twins < 1 and len(free) else ()
-    for index, first in zip(free, free[groups(len(free), pairs)], strict=True):
+        objects.append(build_record(outcome.source, cameras=shape.cameras))
+    free = np.array([index for index, outcome in enumerate(outcomes) if not declared_split(outcome.source)], int)
+    pairs = (
+        find_near_duplicates(bits[free], side=config.side, overlap=config.duplicate_iou)
+        if config.duplicate_iou < 1 and len(free)
+        else ()
+    )
+    for index, first in zip(free, free[group_duplicates(len(free), pairs)], strict=True):
         objects[index] = replace(objects[index], split=objects[first].split)
     return objects
 
 
-def packed(source: Source | Furniture, *, cameras: Cameras) -> PackedObject:
+def build_record(source: Source | FurnitureModel, *, cameras: Cameras) -> PackedObject:
     item = PackedObject(id=source.id, label=source.label, cameras=cameras)
     if isinstance(source, Source):
         return replace(item, split=assign_split(source))
@@ -253,7 +257,7 @@ def packed(source: Source | Furniture, *, cameras: Cameras) -> PackedObject:
     return replace(item, split=split, creator=source.creator, licence=source.licence)
 
 
-def given_split(source: Source | Furniture) -> str:
+def declared_split(source: Source | FurnitureModel) -> str:
     return source.split if isinstance(source, Source) else ""
 
 
@@ -263,7 +267,7 @@ def write_manifest(path: Path, objects: Sequence[PackedObject], *, failed: Seque
         (item.id, item.label, item.split, len(item.cameras), item.creator, item.licence, "ok", "") for item in objects
     ]
     lines += [(failure.source.id, failure.source.label, "", 0, "", "", "failed", failure.reason) for failure in failed]
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("id", "label", "split", "views", "creator", "licence", "status", "reason"))
         writer.writerows(lines)

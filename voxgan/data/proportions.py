@@ -4,13 +4,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Voxels = Bool[np.ndarray, "x y z"]
-Slices = Float[np.ndarray, " slices"]
+SliceThickness = Float[np.ndarray, " slices"]
 
 KNOTS = 4
 """Places along an axis, of x along half of it, between which the stretch changes linearly."""
 
 
-def reproportioned(occupancy: Voxels, random: np.random.Generator, *, strength: float) -> Voxels:
+def stretch_proportions(occupancy: Voxels, random: np.random.Generator, *, strength: float) -> Voxels:
     """The object stretched along each axis, by amounts that change along it, and as symmetric left to right as before.
 
     Whole slices are repeated or merged, so that whatever hangs together still does, however thin it is. Each axis and
@@ -19,23 +19,23 @@ def reproportioned(occupancy: Voxels, random: np.random.Generator, *, strength: 
     """
     if not occupancy.any():
         return occupancy
-    spans = [span(occupancy, axis) for axis in range(3)]
+    spans = [filled_range(occupancy, axis) for axis in range(3)]
     lengths = [stop - first for first, stop in spans]
-    thickness = [stretch(random, lengths[axis], strength=strength, mirrored=axis == 0) for axis in range(3)]
+    thickness = [sample_thickness(random, lengths[axis], strength=strength, mirrored=axis == 0) for axis in range(3)]
     scale = max(lengths) / max(each.sum() for each in thickness)
     for axis, ((first, stop), each) in enumerate(zip(spans, thickness, strict=True)):
         slices = np.moveaxis(occupancy, axis, 0)
-        occupancy = np.moveaxis(restacked(slices[first:stop], each * scale, side=len(slices)), 0, axis)
+        occupancy = np.moveaxis(restack_slices(slices[first:stop], each * scale, side=len(slices)), 0, axis)
     return occupancy
 
 
-def span(occupancy: Voxels, axis: int) -> tuple[int, int]:
+def filled_range(occupancy: Voxels, axis: int) -> tuple[int, int]:
     """The first slice with something in it, and the one after the last."""
     filled = np.flatnonzero(occupancy.any(tuple({0, 1, 2} - {axis})))
     return int(filled[0]), int(filled[-1]) + 1
 
 
-def stretch(random: np.random.Generator, count: int, *, strength: float, mirrored: bool) -> Slices:
+def sample_thickness(random: np.random.Generator, count: int, *, strength: float, mirrored: bool) -> SliceThickness:
     """How thick each of the slices becomes, in voxels."""
     whole, *knots = np.exp(random.uniform(-strength, strength, 1 + KNOTS))
     if mirrored:
@@ -43,7 +43,9 @@ def stretch(random: np.random.Generator, count: int, *, strength: float, mirrore
     return whole * np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(knots)), knots)
 
 
-def restacked(slices: Bool[np.ndarray, "slices a b"], thickness: Slices, *, side: int) -> Bool[np.ndarray, "side a b"]:
+def restack_slices(
+    slices: Bool[np.ndarray, "slices a b"], thickness: SliceThickness, *, side: int
+) -> Bool[np.ndarray, "side a b"]:
     """The slices one upon the other, as thick as they should be but for rounding, in the middle of so many voxels.
 
     As many are added or taken on the left as on the right: an odd number of slices stays odd.

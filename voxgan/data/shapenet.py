@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgan.data.sources import PARTS, Picture, Source
-from voxgan.mesh.axes import seen_from
+from voxgan.data.sources import SPLIT_NAMES, Source, SourceImage
+from voxgan.mesh.axes import camera_angles
 
 SYNSETS = dict(
     line.split(maxsplit=1)
@@ -74,7 +74,7 @@ SYNSETS = dict(
 """Class names by synset; a synset that is not here is its own name."""
 
 
-def models(root: Path) -> Iterator[Path]:
+def iterate_models(root: Path) -> Iterator[Path]:
     """The folders <synset>/<model> of a data set, or those of one synset's folder, in order."""
     for synset in [root] if is_synset(root) else sorted(filter(is_synset, root.iterdir())):
         yield from sorted(path for path in synset.iterdir() if path.is_dir())
@@ -84,87 +84,90 @@ def is_synset(path: Path) -> bool:
     return len(path.name) == 8 and path.name.isdecimal() and path.is_dir()
 
 
-def r2n2(root: Path) -> list[Source]:
+def find_r2n2(root: Path) -> list[Source]:
     """ShapeNetVox32 and ShapeNetRendering of 3D-R2N2."""
     if not (root / "ShapeNetVox32").is_dir():
         return []
-    sources = [version1(folder) for folder in models(root / "ShapeNetVox32")]
+    sources = [build_version1_source(folder) for folder in iterate_models(root / "ShapeNetVox32")]
     renderings = root / "ShapeNetRendering"
     return [
-        replace(source, pictures=renderings_in(renderings / source.id / "rendering"))
+        replace(source, images=find_renderings(renderings / source.id / "rendering"))
         for source in sources
         if source.occupancy
     ]
 
 
-def shapenet(root: Path) -> list[Source]:
+def find_shapenet(root: Path) -> list[Source]:
     """ShapeNetCore version 1 or 2, or the set of Occupancy Networks, with what they tell about parts, if anything."""
-    sources = [version2(path) if (path / "models").is_dir() else version1(path) for path in models(root)]
-    return in_parts(root, [source for source in sources if source.mesh or source.occupancy])
+    sources = [
+        build_version2_source(path) if (path / "models").is_dir() else build_version1_source(path)
+        for path in iterate_models(root)
+    ]
+    return assign_listed_splits(root, [source for source in sources if source.mesh or source.occupancy])
 
 
-def version1(folder: Path) -> Source:
+def build_version1_source(folder: Path) -> Source:
     """<synset>/<model>/model.obj, or the voxels and pictures made of it; y up, the front to +x."""
     pictures = sorted((folder / "img_choy2016").glob("*.jpg"))
     return replace(
-        named(folder),
-        mesh=existing(folder / "model.obj"),
-        occupancy=existing(folder / "model.binvox"),
-        pictures=tuple(map(Picture, pictures)),
+        build_named_source(folder),
+        mesh=existing_file(folder / "model.obj"),
+        occupancy=existing_file(folder / "model.binvox"),
+        images=tuple(map(SourceImage, pictures)),
         front="x",
         voxel_front="x",
     )
 
 
-def version2(folder: Path) -> Source:
+def build_version2_source(folder: Path) -> Source:
     """<synset>/<model>/models/model_normalized.obj and its solid voxels; y up, the front to -z."""
     return replace(
-        named(folder),
-        mesh=existing(folder / "models" / "model_normalized.obj"),
-        occupancy=existing(folder / "models" / "model_normalized.solid.binvox"),
+        build_named_source(folder),
+        mesh=existing_file(folder / "models" / "model_normalized.obj"),
+        occupancy=existing_file(folder / "models" / "model_normalized.solid.binvox"),
         front="-z",
         voxel_front="-z",
     )
 
 
-def named(folder: Path) -> Source:
+def build_named_source(folder: Path) -> Source:
     synset = folder.parent.name
     return Source(id=f"{synset}/{folder.name}", label=SYNSETS.get(synset, synset))
 
 
-def existing(path: Path) -> Path | None:
+def existing_file(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def renderings_in(folder: Path) -> tuple[Picture, ...]:
+def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
     """The pictures of a model, with the angles of their cameras where there is one line of them for each picture."""
     paths, places = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
     try:
         lines = [line.split() for line in places.read_text(encoding="utf-8").splitlines() if line.strip()]
-        angles = [seen_around(float(azimuth), float(elevation)) for azimuth, elevation, *_ in lines]
+        angles = [r2n2_camera_angles(float(azimuth), float(elevation)) for azimuth, elevation, *_ in lines]
     except (FileNotFoundError, ValueError):
         angles = []
     if len(angles) != len(paths):
-        return tuple(map(Picture, paths))
-    return tuple(Picture(path, None, *camera) for path, camera in zip(paths, angles, strict=True))
+        return tuple(map(SourceImage, paths))
+    return tuple(SourceImage(path, None, *camera) for path, camera in zip(paths, angles, strict=True))
 
 
-def seen_around(azimuth: float, elevation: float) -> tuple[float, float]:
+def r2n2_camera_angles(azimuth: float, elevation: float) -> tuple[float, float]:
     """Our azimuth and elevation of a 3D-R2N2 camera, which starts on the mesh's x axis and turns towards its z axis."""
     around, above = np.radians((azimuth, elevation))
     eye = np.array([np.cos(around) * np.cos(above), np.sin(above), np.sin(around) * np.cos(above)])
-    return seen_from(eye, up="y", front="x")
+    return camera_angles(eye, up="y", front="x")
 
 
-def in_parts(root: Path, sources: Sequence[Source]) -> list[Source]:
+def assign_listed_splits(root: Path, sources: Sequence[Source]) -> list[Source]:
     """The objects in the parts of all.csv, or of the lists train.lst, val.lst and test.lst in the synsets' folders."""
     parts = {}
     for path in root.glob("*.lst" if is_synset(root) else "*/*.lst"):
         for model in path.read_text(encoding="utf-8", errors="replace").split():
-            parts[f"{path.parent.name}/{model}"] = PARTS.get(path.stem, "")
+            parts[f"{path.parent.name}/{model}"] = SPLIT_NAMES.get(path.stem, "")
     if (root / "all.csv").is_file():
         with (root / "all.csv").open(newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
                 model = f"{(row.get('synsetId') or '').zfill(8)}/{row.get('modelId')}"
-                parts[model] = PARTS.get(row.get("split") or "", "")
+                parts[model] = SPLIT_NAMES.get(row.get("split") or "", "")
     return [replace(source, split=parts.get(source.id, "")) for source in sources]

@@ -7,28 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from gancore.data import held_out
-from voxgan.files.voxels import VOXELS
-from voxgan.mesh.axes import Up
-from voxgan.mesh.voxelise import MESHES
+from gancore.data import is_held_out
+from voxgan.files.voxels import VOXEL_SUFFIXES
+from voxgan.mesh.axes import Axis
+from voxgan.mesh.voxelise import MESH_SUFFIXES
 
-Part = Literal["train", "val", "test", ""]
+DeclaredSplit = Literal["train", "val", "test", ""]
 
-PARTS: dict[str, Part] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-PARTS |= {"val": "val", "valid": "val", "validation": "val"}
+SPLIT_NAMES: dict[str, DeclaredSplit] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+SPLIT_NAMES |= {"val": "val", "valid": "val", "validation": "val"}
 """Names of folders, and of parts in lists."""
 
-TEST, VAL = 0.2, 0.05
+TEST_SHARE, VAL_SHARE = 0.2, 0.05
 """Shares of the objects that a data set without parts of its own holds out."""
 
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 """Lists and catalogues that are longer are refused."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     """A picture of an object."""
 
     path: Path
@@ -47,19 +47,19 @@ class Source:
     id: str
     """Unique in its data set, the same wherever that lies."""
     label: str = ""
-    split: Part = ""
+    split: DeclaredSplit = ""
     """What the data set itself says; empty where it says nothing."""
     mesh: Path | None = None
     occupancy: Path | None = None
     key: str | None = None
     """Which object of the occupancy's file."""
-    pictures: tuple[Picture, ...] = ()
-    up: Up = "y"
+    images: tuple[SourceImage, ...] = ()
+    up: Axis = "y"
     """Axis of the mesh that points up."""
-    front: Up | None = None
+    front: Axis | None = None
     """Axis of the mesh that its front looks along; None if unknown."""
-    voxel_up: Up = "y"
-    voxel_front: Up | None = None
+    voxel_up: Axis = "y"
+    voxel_front: Axis | None = None
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,20 @@ def assign_split(source: Source) -> Literal["train", "val", "test"]:
     name = f"{source.label}/{source.id}"
     if source.split:
         return source.split
-    return "test" if held_out(name, TEST) else "val" if held_out(name, TEST + VAL) else "train"
+    return "test" if is_held_out(name, TEST_SHARE) else "val" if is_held_out(name, TEST_SHARE + VAL_SHARE) else "train"
 
 
 def read_json(path: Path) -> Any:
     """What the file holds. Raises ValueError if that is not JSON, or more than is read."""
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path} holds more than the {MOST_BYTES:,} bytes that are read")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} holds more than the {MAX_BYTES:,} bytes that are read")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read {path} as JSON: {error}") from error
 
 
-def with_parts(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
+def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
     """The objects that the list names, in the parts that it gives; with no train part, all others are that.
 
     The list is {"train": [names], ...}, {name: part} or, as for the 3D-R2N2 set, a list of classes that each have such
@@ -96,13 +96,13 @@ def with_parts(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
     Raises ValueError if the file is none of these, or names no object.
     """
     try:
-        parts = dict(listed(read_json(path)))
+        parts = dict(parse_splits(read_json(path)))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no list of parts such as {{'train': ['name', ...], 'test': [...]}}") from error
     found = [(source, parts.get(source.id) or parts.get(PurePosixPath(source.id).name)) for source in sources]
     if not any(part for _, part in found):
         raise ValueError(f"{path} names none of the {len(sources)} objects")
-    rest: Part = "" if "train" in parts.values() else "train"
+    rest: DeclaredSplit = "" if "train" in parts.values() else "train"
     kept = tuple(replace(source, split=part or rest) for source, part in found if part or rest)
     if len(kept) < len(sources):
         log.warning(
@@ -111,7 +111,7 @@ def with_parts(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
     return kept
 
 
-def listed(content: Any) -> Iterator[tuple[str, Part]]:
+def parse_splits(content: Any) -> Iterator[tuple[str, DeclaredSplit]]:
     """Names and their parts."""
     if isinstance(content, list):
         for group in content:
@@ -120,12 +120,12 @@ def listed(content: Any) -> Iterator[tuple[str, Part]]:
         return
     for key, value in content.items():
         if isinstance(value, str):
-            yield bare(key), PARTS[value]
+            yield strip_suffix(key), SPLIT_NAMES[value]
         else:
-            yield from ((bare(name), PARTS[key]) for name in value)
+            yield from ((strip_suffix(name), SPLIT_NAMES[key]) for name in value)
 
 
-def bare(name: str) -> str:
+def strip_suffix(name: str) -> str:
     """The name without the ending of a mesh or of voxels."""
     path = PurePosixPath(name)
-    return path.with_suffix("").as_posix() if path.suffix.lower() in (*MESHES, *VOXELS) else name
+    return path.with_suffix("").as_posix() if path.suffix.lower() in (*MESH_SUFFIXES, *VOXEL_SUFFIXES) else name

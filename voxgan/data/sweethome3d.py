@@ -14,7 +14,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
-CATALOGUE = "PluginFurnitureCatalog.properties"
+CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
 LICENCES = {
     "blendswap-cc-0": "CC0-1.0",
     "blendswap-cc-by": "CC-BY-3.0",
@@ -24,7 +24,7 @@ LICENCES = {
 }
 
 # What a model shows, by the words of its name; the first rule that fits decides.
-CLASSES = (
+CLASS_RULES = (
     ("other", r"tennis|football|fan|seesaw|swing|abdominal|living room$|washing|island"),
     ("person", r"(fe)?male|boy|girl"),
     ("cabinet", r"cabinet|bookcase|shelves|wardrobe|cupboard|dresser|bedside table|locker|drawers|chest$|tv stand"),
@@ -58,7 +58,7 @@ RESERVED = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Furniture:
+class FurnitureModel:
     """One model of a catalogue."""
 
     id: str
@@ -70,24 +70,24 @@ class Furniture:
     """The .sh3f file it lies in."""
     model: str
     """Path of the OBJ file in there."""
-    turn: tuple[float, ...]
+    rotation: tuple[float, ...]
     """The rotation that stands it upright, nine numbers row by row."""
-    size: tuple[float, float, float]
+    size_cm: tuple[float, float, float]
     """Width (x), height (y) and depth (z) in centimetres once it stands upright."""
 
     @property
     def label(self) -> str:
-        return class_of(self.name, category=self.category)
+        return classify_model(self.name, category=self.category)
 
     @property
     def licence(self) -> str:
         return LICENCES.get(self.id.partition("/")[0], "")
 
-    def content(self) -> bytes:
+    def content_key(self) -> bytes:
         """What tells this model from a changed one: the checksums of its files, its turn and its size."""
         with zipfile.ZipFile(self.catalogue) as archive:
             checksums = [(entry.filename, entry.CRC) for entry in self._entries(archive)]
-        return repr((sorted(checksums), self.turn, self.size, FACING.get(self.id))).encode()
+        return repr((sorted(checksums), self.rotation, self.size_cm, FRONT_ANGLES.get(self.id))).encode()
 
     def unpack(self, folder: Path) -> Path:
         """The OBJ file, put below the folder together with its materials and textures."""
@@ -100,62 +100,64 @@ class Furniture:
         around = str(PurePosixPath(self.model).parent) + "/"
         return [entry for entry in archive.infolist() if entry.filename.startswith(around)]
 
-    def stood(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    def upright(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         """The mesh turned upright with its front to +z, as wide, high and deep as the catalogue says."""
         mesh = mesh.copy()
-        mesh.apply_transform(linear(np.reshape(self.turn, (3, 3))))
+        mesh.apply_transform(affine_matrix(np.reshape(self.rotation, (3, 3))))
         extents = np.where(mesh.extents > 0, mesh.extents, 1.0)
-        mesh.apply_transform(linear(np.diag(np.asarray(self.size) / extents)))
-        mesh.apply_transform(trimesh.transformations.rotation_matrix(np.radians(FACING.get(self.id, 0)), (0, 1, 0)))
+        mesh.apply_transform(affine_matrix(np.diag(np.asarray(self.size_cm) / extents)))
+        mesh.apply_transform(
+            trimesh.transformations.rotation_matrix(np.radians(FRONT_ANGLES.get(self.id, 0)), (0, 1, 0))
+        )
         return mesh
 
 
 # Degrees by which models that look another way than +z are turned about the upward axis.
-FACING = {"blendswap-cc-0/forkLift": 90, "blendswap-cc-0/motorbike": 270, "scopia/saloon_lamp": 90}
+FRONT_ANGLES = {"blendswap-cc-0/forkLift": 90, "blendswap-cc-0/motorbike": 270, "scopia/saloon_lamp": 90}
 
 
-def find_furniture(catalogues: list[Path]) -> list[Furniture]:
+def find_furniture(catalogues: list[Path]) -> list[FurnitureModel]:
     """Every model of the catalogues that is not reserved, in the order of their names."""
     found = [item for path in catalogues for item in read_catalogue(path) if item.id not in RESERVED]
     return sorted(found, key=lambda item: item.id)
 
 
-def read_catalogue(path: Path) -> list[Furniture]:
+def read_catalogue(path: Path) -> list[FurnitureModel]:
     """The models that a .sh3f file lists. Raises ValueError where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            text = archive.read(CATALOGUE).decode("latin-1")
+            text = archive.read(CATALOGUE_FILE).decode("latin-1")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(f"{path} is no furniture catalogue: {error}") from error
     entries: dict[str, dict[str, str]] = {}
     for key, number, value in re.findall(r"^(\w+)#(\d+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE):
         entries.setdefault(number, {})[key] = value
-    return [furniture(path, entry) for entry in entries.values() if "model" in entry]
+    return [parse_entry(path, entry) for entry in entries.values() if "model" in entry]
 
 
-def furniture(catalogue: Path, entry: dict[str, str]) -> Furniture:
+def parse_entry(catalogue: Path, entry: dict[str, str]) -> FurnitureModel:
     model = PurePosixPath(entry["model"].lstrip("/"))
     width, depth, height = (float(entry[key]) for key in ("width", "depth", "height"))
-    return Furniture(
+    return FurnitureModel(
         id=f"{model.parts[0]}/{model.stem}",
         name=entry["name"],
         category=entry.get("category", ""),
         creator=entry.get("creator", ""),
         catalogue=catalogue,
         model=str(model),
-        turn=tuple(map(float, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())),
-        size=(width, height, depth),
+        rotation=tuple(map(float, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())),
+        size_cm=(width, height, depth),
     )
 
 
-def class_of(name: str, *, category: str = "") -> str:
+def classify_model(name: str, *, category: str = "") -> str:
     """Chair, table, sofa, lamp, cabinet, bed, person, door, plant, vehicle or other."""
     name = name.lower()
     if category == "Vehicles":
         return "other" if re.search("stroller|skateboard", name) else "vehicle"
     if category == "Lights" or name.endswith("lantern"):
         return "other" if re.search("candle|flashlight|fluorescent", name) else "lamp"
-    for label, words in CLASSES:
+    for label, words in CLASS_RULES:
         if re.search(rf"\b({words})", name):
             return label
     return "vehicle" if name in ("motorbike", "car model") else "other"
@@ -165,7 +167,7 @@ def unpack_package(package: Path, folder: Path) -> list[Path]:
     """The catalogues of the Debian package, put into the folder. Raises ValueError where it holds none."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data_of(package)), mode="r:*") as archive:
+        with tarfile.open(fileobj=io.BytesIO(read_data_archive(package)), mode="r:*") as archive:
             for entry in archive:
                 if entry.name.endswith(".sh3f") and entry.isfile():
                     entry.name = PurePosixPath(entry.name).name
@@ -178,7 +180,7 @@ def unpack_package(package: Path, folder: Path) -> list[Path]:
     return found
 
 
-def data_of(package: Path) -> bytes:
+def read_data_archive(package: Path) -> bytes:
     """The data.tar of a Debian package, which is an `ar` archive of three files."""
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
@@ -191,7 +193,7 @@ def data_of(package: Path) -> bytes:
     raise ValueError(f"{package} is a Debian package without data")
 
 
-def linear(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4 4"]:
+def affine_matrix(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4 4"]:
     transform = np.eye(4)
     transform[:3, :3] = matrix
     return transform

@@ -14,38 +14,40 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from voxgan.data.packed import PackedSet
-from voxgan.files.images import framed
+from voxgan.data.packed import PackedDataset
+from voxgan.files.images import frame_object
 from voxgan.metrics.occupancy import pairwise_iou
 
-CHUNK = 2**24
+CHUNK_VOXELS = 2**24
 """Voxels of training objects held at once."""
-PICTURES = 2048
+PICTURES_PER_CHUNK = 2048
 """Training pictures compared at once."""
-SIDE = 32
+PICTURE_SIDE = 32
 """Of the pictures that are compared."""
 THRESHOLDS = tuple(number / 20 for number in range(1, 20))
 
-Features = UInt8[np.ndarray, "pictures 2 height width"]
+PictureFeatures = UInt8[np.ndarray, "pictures 2 height width"]
 
 
-def occupancies(packed: PackedSet, indices: Sequence[int]) -> Bool[Tensor, "objects x y z"]:
+def load_occupancies(packed: PackedDataset, indices: Sequence[int]) -> Bool[Tensor, "objects x y z"]:
     """The voxels of those objects."""
     return torch.from_numpy(np.stack([packed.occupancy(index) for index in indices]))
 
 
-def in_chunks(packed: PackedSet, indices: Sequence[int]) -> Iterator[tuple[list[int], Bool[Tensor, "objects x y z"]]]:
+def iterate_chunks(
+    packed: PackedDataset, indices: Sequence[int]
+) -> Iterator[tuple[list[int], Bool[Tensor, "objects x y z"]]]:
     """The objects and their voxels, as many at a time as memory is meant for."""
-    size = max(1, CHUNK // packed.side**3)
+    size = max(1, CHUNK_VOXELS // packed.side**3)
     for first in range(0, len(indices), size):
         chunk = list(indices[first : first + size])
-        yield chunk, occupancies(packed, chunk)
+        yield chunk, load_occupancies(packed, chunk)
 
 
 # ------------------------------------------------------------------------------------------------------- shapes alone
 
 
-def mean_shapes(packed: PackedSet, train: Sequence[int]) -> dict[str, Bool[Tensor, "x y z"]]:
+def mean_shapes(packed: PackedDataset, train: Sequence[int]) -> dict[str, Bool[Tensor, "x y z"]]:
     """The mean occupancy of each class, cut where it overlaps best with the class's own training objects.
 
     Under the empty name stands that of all objects, for those of a class that training never saw.
@@ -54,20 +56,20 @@ def mean_shapes(packed: PackedSet, train: Sequence[int]) -> dict[str, Bool[Tenso
     return {label: mean_shape(packed, members) for label, members in {**groups, "": list(train)}.items() if members}
 
 
-def mean_shape(packed: PackedSet, members: Sequence[int]) -> Bool[Tensor, "x y z"]:
+def mean_shape(packed: PackedDataset, members: Sequence[int]) -> Bool[Tensor, "x y z"]:
     """See mean_shapes."""
-    mean = sum((chunk.float().sum(0) for _, chunk in in_chunks(packed, members)), torch.zeros(())) / len(members)
+    mean = sum((chunk.float().sum(0) for _, chunk in iterate_chunks(packed, members)), torch.zeros(())) / len(members)
     shapes = torch.stack([mean > threshold for threshold in THRESHOLDS])
-    scores = sum((pairwise_iou(shapes, chunk).sum(1) for _, chunk in in_chunks(packed, members)), torch.zeros(()))
+    scores = sum((pairwise_iou(shapes, chunk).sum(1) for _, chunk in iterate_chunks(packed, members)), torch.zeros(()))
     return shapes[scores.argmax()]
 
 
-def best_possible(packed: PackedSet, train: Sequence[int], truth: Bool[Tensor, "objects x y z"]) -> Tensor:
+def oracle_iou(packed: PackedDataset, train: Sequence[int], truth: Bool[Tensor, "objects x y z"]) -> Tensor:
     """IoU of each object with the training object most like it, which no retrieval can exceed."""
-    return torch.stack([pairwise_iou(truth, chunk).amax(1) for _, chunk in in_chunks(packed, train)]).amax(0)
+    return torch.stack([pairwise_iou(truth, chunk).amax(1) for _, chunk in iterate_chunks(packed, train)]).amax(0)
 
 
-def classmates(packed: PackedSet, train: Sequence[int], label: str) -> list[int]:
+def same_class(packed: PackedDataset, train: Sequence[int], label: str) -> list[int]:
     """The training objects of a class, or all of them if there are none."""
     return [n for n in train if packed.objects[n].label == label] or list(train)
 
@@ -75,21 +77,21 @@ def classmates(packed: PackedSet, train: Sequence[int], label: str) -> list[int]
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def in_frame(picture: UInt8[np.ndarray, "height width 4"], side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
+def frame_or_blank(picture: UInt8[np.ndarray, "height width 4"], side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
     """The picture framed as an encoder gets it; empty if there is nothing in it, as with a sheet seen edge on."""
     seen = (picture[..., 3] > 127).any()
-    return framed(picture, side) if seen else np.zeros((side, side, 4), np.uint8)
+    return frame_object(picture, side) if seen else np.zeros((side, side, 4), np.uint8)
 
 
-def features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "2 side side"]:
+def picture_features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "2 side side"]:
     """Outline and shading of a picture in its frame at SIDE pixels; black outside the outline."""
-    small = in_frame(picture, SIDE)
+    small = frame_or_blank(picture, PICTURE_SIDE)
     grey = small[..., :3].mean(2) * (small[..., 3] / 255)
     return np.stack([small[..., 3], grey.round().astype(np.uint8)])
 
 
 @dataclass(frozen=True)
-class Gallery:
+class ViewGallery:
     """All views of the training objects."""
 
     objects: Int[np.ndarray, " objects"]
@@ -102,52 +104,52 @@ class Gallery:
         """Objects and their pictures, about PICTURES at a time."""
         first, ends = 0, np.append(self.starts[1:], len(self.pictures))
         while first < len(self.objects):
-            last = max(first + 1, int(np.searchsorted(ends, self.starts[first] + PICTURES, side="right")))
+            last = max(first + 1, int(np.searchsorted(ends, self.starts[first] + PICTURES_PER_CHUNK, side="right")))
             yield slice(first, last), slice(int(self.starts[first]), int(ends[last - 1]))
             first = last
 
 
-def gallery(packed: PackedSet, train: Sequence[int], *, quiet: bool = False) -> Gallery:
+def build_gallery(packed: PackedDataset, train: Sequence[int], *, quiet: bool = False) -> ViewGallery:
     """The pictures to search. Raises ValueError if no training object has one."""
     shown = [n for n in train if packed.objects[n].cameras]
     if not shown:
         raise ValueError(f"{packed.folder} has no pictures of training objects to search")
     wanted = [(n, view) for n in shown for view in range(len(packed.objects[n].cameras))]
     counts = [len(packed.objects[n].cameras) for n in shown]
-    pictures = np.empty((len(wanted), 2, SIDE, SIDE), np.uint8)
+    pictures = np.empty((len(wanted), 2, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
     with ThreadPoolExecutor() as pool:
-        made = pool.map(lambda which: features(packed.view(*which)), wanted)
+        made = pool.map(lambda which: picture_features(packed.read_view(*which)), wanted)
         for row, picture in enumerate(tqdm(made, total=len(wanted), unit="picture", leave=False, disable=quiet)):
             pictures[row] = picture
-    return Gallery(np.array(shown), np.cumsum([0, *counts[:-1]]), pictures)
+    return ViewGallery(np.array(shown), np.cumsum([0, *counts[:-1]]), pictures)
 
 
 @dataclass(frozen=True)
-class Distance:
+class PictureDistance:
     """The sum of squared differences of outlines and, by its weight, of shadings; pixels in [0, 1]."""
 
     shading: float
-    coarse: int = 1
+    pooling: int = 1
     """Each pixel is the mean over so many squared."""
 
     def __str__(self) -> str:
-        return f"squared differences of outline + {self.shading:g} x grey shading at {SIDE // self.coarse} px"
+        return f"squared differences of outline + {self.shading:g} x grey shading at {PICTURE_SIDE // self.pooling} px"
 
-    def points(self, pictures: Features) -> Float[np.ndarray, "pictures numbers"]:
+    def embed(self, pictures: PictureFeatures) -> Float[np.ndarray, "pictures numbers"]:
         """Pictures as points whose squared Euclidean distance it is."""
         weights = np.sqrt([1, self.shading], dtype=np.float32)[:, None, None] / 255
-        return reduce(pictures * weights, "n c (h p) (w q) -> n (c h w)", "mean", p=self.coarse, q=self.coarse)
+        return reduce(pictures * weights, "n c (h p) (w q) -> n (c h w)", "mean", p=self.pooling, q=self.pooling)
 
 
-DISTANCES = (Distance(0.0), Distance(0.3), Distance(1.0), Distance(1.0, coarse=2))
+PICTURE_DISTANCES = (PictureDistance(0.0), PictureDistance(0.3), PictureDistance(1.0), PictureDistance(1.0, pooling=2))
 """Those the validation objects choose from."""
 
 
-def nearest(
+def nearest_objects(
     queries: UInt8[np.ndarray, "objects draws views 2 height width"],
-    searched: Gallery,
+    searched: ViewGallery,
     *,
-    distance: Distance,
+    distance: PictureDistance,
     counts: Sequence[int],
 ) -> dict[int, Int[np.ndarray, "objects draws"]]:
     """The object of the gallery that looks most like the first 1, 3, ... views of each query.
@@ -155,11 +157,11 @@ def nearest(
     An object is as far from a picture as the nearest of its own, and from several by the sum.
     """
     objects, draws = queries.shape[:2]
-    points = distance.points(rearrange(queries, "o d v c h w -> (o d v) c h w"))
+    points = distance.embed(rearrange(queries, "o d v c h w -> (o d v) c h w"))
     lowest = {count: np.full((objects, draws), np.inf) for count in counts}
     found = {count: np.zeros((objects, draws), np.int64) for count in counts}
     for members, pictures in searched.chunks():
-        others = distance.points(searched.pictures[pictures])
+        others = distance.embed(searched.pictures[pictures])
         far = (points**2).sum(1)[:, None] + (others**2).sum(1) - 2 * points @ others.T
         far = np.minimum.reduceat(far, searched.starts[members] - pictures.start, axis=1)
         far = rearrange(far, "(o d v) n -> o d v n", o=objects, d=draws)

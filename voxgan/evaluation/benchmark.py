@@ -12,96 +12,106 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import average_precision_score, jaccard_score
 from torch import Tensor
 
-from gancore.benchmark import Contest
+from gancore.benchmark import Comparison
 from voxgan.evaluation.baselines import THRESHOLDS
-from voxgan.mesh.surface import from_occupancy
+from voxgan.mesh.surface import extract_surface
 from voxgan.metrics import occupancy as overlap
 from voxgan.metrics import sets as coverage
 from voxgan.metrics import surface as metrics
 
 OBJECTS, SIDE = 2, 32
-SET = 16
+SET_SIZE = 16
 """Objects in each of two sets."""
-POINTS, PAIRED, OF_SET = 10_000, 512, 512
+POINTS, EMD_POINTS, SET_POINTS = 10_000, 512, 512
 """Points of a surface, those that are paired one to one, and those by which sets are compared."""
 
 
-def voxel_contests() -> dict[str, Contest]:
+def voxel_comparisons() -> dict[str, Comparison]:
     """What is measured of the voxels of every object."""
-    made, real = ellipsoids(OBJECTS, seed=0), ellipsoids(OBJECTS, seed=1) > 0.5
+    made, real = sample_ellipsoids(OBJECTS, seed=0), sample_ellipsoids(OBJECTS, seed=1) > 0.5
     return {
-        "IoU at one threshold": Contest(
-            partial(overlap.iou, made > 0.5, real), OBJECTS, "scikit-learn Jaccard", partial(bare_jaccard, made, real)
+        "IoU at one threshold": Comparison(
+            partial(overlap.iou, made > 0.5, real),
+            OBJECTS,
+            "scikit-learn Jaccard",
+            partial(sklearn_jaccard, made, real),
         ),
-        f"IoU at {len(THRESHOLDS)} thresholds": Contest(partial(overlap.iou_at, made, real, THRESHOLDS), OBJECTS),
-        f"average precision, {SIDE}^3": Contest(
-            partial(one_by_one, lambda a, b: overlap.average_precision(a.flatten(), b.flatten()), made, real),
+        f"IoU at {len(THRESHOLDS)} thresholds": Comparison(partial(overlap.iou_at, made, real, THRESHOLDS), OBJECTS),
+        f"average precision, {SIDE}^3": Comparison(
+            partial(map_pairs, lambda a, b: overlap.average_precision(a.flatten(), b.flatten()), made, real),
             OBJECTS,
             "scikit-learn AP",
-            partial(one_by_one, lambda a, b: average_precision_score(b.numpy().ravel(), a.numpy().ravel()), made, real),
+            partial(map_pairs, lambda a, b: average_precision_score(b.numpy().ravel(), a.numpy().ravel()), made, real),
         ),
-        "AP with and without alignment": Contest(partial(one_by_one, overlap.ikea_precision, made, real), OBJECTS),
+        "AP with and without alignment": Comparison(
+            partial(map_pairs, overlap.ikea_average_precision, made, real), OBJECTS
+        ),
     }
 
 
-def surface_contests() -> dict[str, Contest]:
+def surface_comparisons() -> dict[str, Comparison]:
     """What is measured of every surface."""
-    (made,), (real,) = ([from_occupancy(one.numpy()) for one in ellipsoids(1, seed=seed)] for seed in (0, 1))
-    few = [metrics.sampled(mesh, PAIRED).points for mesh in (made, real)]
+    (made,), (real,) = ([extract_surface(one.numpy()) for one in sample_ellipsoids(1, seed=seed)] for seed in (0, 1))
+    few = [metrics.sample_surface(mesh, EMD_POINTS).points for mesh in (made, real)]
     return {
-        "Chamfer, F-score, normals": Contest(
-            partial(metrics.compared, made, real, points=POINTS), 1, "SciPy k-d trees", partial(bare_trees, made, real)
+        "Chamfer, F-score, normals": Comparison(
+            partial(metrics.surface_distances, made, real, points=POINTS),
+            1,
+            "SciPy k-d trees",
+            partial(scipy_nearest, made, real),
         ),
-        f"EMD of {PAIRED} points": Contest(
-            partial(metrics.earth_mover, *few), 1, "SciPy assignment", partial(bare_assignment, *few)
+        f"EMD of {EMD_POINTS} points": Comparison(
+            partial(metrics.earth_movers_distance, *few), 1, "SciPy assignment", partial(scipy_emd, *few)
         ),
-        "mesh health": Contest(partial(health, made), 1),
+        "mesh health": Comparison(partial(fresh_mesh_quality, made), 1),
     }
 
 
-def set_contests() -> dict[str, Contest]:
+def set_comparisons() -> dict[str, Comparison]:
     """What compares two sets of objects."""
-    made, real = (ellipsoids(SET, seed=seed) > 0.5 for seed in (0, 1))
-    clouds = torch.rand(2, SET, OF_SET, 3)
+    made, real = (sample_ellipsoids(SET_SIZE, seed=seed) > 0.5 for seed in (0, 1))
+    clouds = torch.rand(2, SET_SIZE, SET_POINTS, 3)
     return {
-        "COV, MMD, 1-NNA by voxels": Contest(partial(among, overlap.pairwise_iou, made, real), SET),
-        f"COV, MMD, 1-NNA by {OF_SET} points": Contest(partial(among, coverage.chamfer_distances, *clouds), SET),
-        "JSD": Contest(partial(coverage.occupancy_divergence, made, real), SET),
+        "COV, MMD, 1-NNA by voxels": Comparison(partial(measure_sets, overlap.pairwise_iou, made, real), SET_SIZE),
+        f"COV, MMD, 1-NNA by {SET_POINTS} points": Comparison(
+            partial(measure_sets, coverage.pairwise_chamfer, *clouds), SET_SIZE
+        ),
+        "JSD": Comparison(partial(coverage.occupancy_divergence, made, real), SET_SIZE),
     }
 
 
-def ellipsoids(count: int, *, seed: int) -> Tensor:
+def sample_ellipsoids(count: int, *, seed: int) -> Tensor:
     """Probabilities that fall across the surfaces of ellipsoids of all sizes."""
     radii = torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) * 0.3 + 0.15
     places = torch.stack(torch.meshgrid(*[(torch.arange(SIDE) + 0.5) / SIDE - 0.5] * 3, indexing="ij"), -1)
     return ((1 - (places / radii[:, None, None, None]).norm(dim=-1)) * 4).sigmoid()
 
 
-def one_by_one(score: Callable[[Tensor, Tensor], object], made: Tensor, real: Tensor) -> list[object]:
+def map_pairs(score: Callable[[Tensor, Tensor], object], made: Tensor, real: Tensor) -> list[object]:
     return [score(*pair) for pair in zip(made, real, strict=True)]
 
 
-def bare_jaccard(made: Tensor, real: Tensor) -> list[float]:
+def sklearn_jaccard(made: Tensor, real: Tensor) -> list[float]:
     pairs = zip((made > 0.5).flatten(1).numpy(), real.flatten(1).numpy(), strict=True)
     return [float(jaccard_score(b, a)) for a, b in pairs]
 
 
-def bare_trees(made: trimesh.Trimesh, real: trimesh.Trimesh) -> None:
+def scipy_nearest(made: trimesh.Trimesh, real: trimesh.Trimesh) -> None:
     """Nearest points both ways between as many points of either, sampled beforehand or not."""
-    a, b = (metrics.sampled(mesh, POINTS).points for mesh in (made, real))
+    a, b = (metrics.sample_surface(mesh, POINTS).points for mesh in (made, real))
     cKDTree(a).query(b)
     cKDTree(b).query(a)
 
 
-def bare_assignment(a: np.ndarray, b: np.ndarray) -> float:
+def scipy_emd(a: np.ndarray, b: np.ndarray) -> float:
     distances = cdist(a, b)
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
-def health(mesh: trimesh.Trimesh) -> dict[str, float]:
+def fresh_mesh_quality(mesh: trimesh.Trimesh) -> dict[str, float]:
     """Of a copy, as trimesh remembers what it has once computed."""
-    return metrics.health(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False))
+    return metrics.mesh_quality(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False))
 
 
-def among(distances: Callable[[Tensor, Tensor], Tensor], made: Tensor, real: Tensor) -> dict[str, float]:
-    return coverage.among(distances(made, made), distances(made, real), distances(real, real))
+def measure_sets(distances: Callable[[Tensor, Tensor], Tensor], made: Tensor, real: Tensor) -> dict[str, float]:
+    return coverage.set_metrics(distances(made, made), distances(made, real), distances(real, real))

@@ -11,22 +11,29 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gancore.parsing import to_dict
-from gancore.reporting.page import Item
-from gancore.reporting.preference import Pair
-from gancore.reporting.provenance import Fingerprint, provenance
-from voxgan.data.packed import PackedSet, Split, open_packed
+from gancore.reporting.page import Media
+from gancore.reporting.preference import PreferencePair
+from gancore.reporting.provenance import DataFingerprint, collect_provenance
+from voxgan.data.packed import PackedDataset, Split, open_packed_dataset
 from voxgan.evaluation import examples as cases
 from voxgan.evaluation import generation, probe, surfaces
 from voxgan.evaluation import set_fidelity as likeness
-from voxgan.evaluation.baselines import DISTANCES, THRESHOLDS, gallery, occupancies
-from voxgan.evaluation.predictions import THRESHOLD, Frame, Predictions, paired, unpaired
-from voxgan.evaluation.reconstruction import Candidate, FromPictures, Trials, counted, retrieval_iou, shape_rivals
-from voxgan.mesh.axes import Up
+from voxgan.evaluation.baselines import PICTURE_DISTANCES, THRESHOLDS, build_gallery, load_occupancies
+from voxgan.evaluation.predictions import THRESHOLD, CoordinateFrame, PredictionFolder, match_predictions, read_unpaired
+from voxgan.evaluation.reconstruction import (
+    Method,
+    ModelMethod,
+    ViewSelection,
+    format_view_count,
+    retrieval_iou,
+    shape_baselines,
+)
+from voxgan.mesh.axes import Axis
 from voxgan.networks.generator import VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels, load
+from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
 
-FIXED = (0.2, 0.3, 0.4, 0.5)
-MOST_VALIDATION = 256
+FIXED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+MAX_VALIDATION = 256
 """Objects by which threshold and distance are chosen, at most."""
 
 
@@ -43,16 +50,16 @@ class EvaluateConfig:
     unpaired: bool = False
     """The predictions are new objects and not reconstructions; their names mean nothing."""
 
-    up: Up = "y"
+    up: Axis = "y"
     """Axis of the predictions that points up."""
 
-    front: Up | None = None
+    front: Axis | None = None
     """Axis of the predictions that their front looks along; z, or what the shortest turn upright makes z, if null."""
 
-    fit: Literal["as_is", "box"] = "as_is"
+    normalise: Literal["as_is", "box"] = "as_is"
     """Predicted meshes as they are in the unit cube around the origin; or centred, their longest side scaled to 1."""
 
-    missing: Literal["stop", "empty"] = "stop"
+    on_missing: Literal["stop", "empty"] = "stop"
     """What to do without a readable prediction of an object: stop, or score it as if nothing had been made."""
 
     data: str = "furniture"
@@ -67,10 +74,10 @@ class EvaluateConfig:
     views: tuple[int, ...] = (1, 3, 5)
     """Numbers of pictures to reconstruct from."""
 
-    draws: int = 4
+    view_draws: int = 4
     """Random choices of pictures of each object, over which its scores are averaged."""
 
-    labels: bool = False
+    class_conditional: bool = False
     """Tell a model with classes the class of each object to reconstruct."""
 
     surfaces: bool = False
@@ -79,13 +86,13 @@ class EvaluateConfig:
     samples: int = 500
     """Objects made from noise, and compared with as many real ones; 0 for none."""
 
-    renders: int = 2
+    renders_per_object: int = 2
     """Renders of each object by which an image network compares made and real ones; 0 for none."""
 
-    probe: str = ""
+    probe_run: str = ""
     """Folder of a run (runs/NAME) whose discriminator's features are classified by a linear SVM; empty for none."""
 
-    limit: int = 0
+    max_objects: int = 0
     """Objects measured, evenly spaced over the split; 0 for all."""
 
     batch: int = 8
@@ -97,10 +104,10 @@ class EvaluateConfig:
     out: str = ""
     """Folder for report.json, all numbers and the protocol, and report.html, a page to look at; empty for none."""
 
-    rate: str = ""
+    rating_page: str = ""
     """HTML page of blind pairs, a real and a made object, for people to choose between; empty for none."""
 
-    rival: str = ""
+    baseline_model: str = ""
     """Another model, whose objects that page shows in place of the real ones."""
 
     cpu: bool = False
@@ -116,57 +123,69 @@ class EvaluateConfig:
         for name, least in {"draws": 1, "batch": 1, "samples": 0, "renders": 0, "limit": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.rival and not (self.rate and self.model):
+        if self.baseline_model and not (self.rating_page and self.model):
             raise ValueError("rival is another model for the page of rate, beside a model")
-        if self.rate and Path(self.rate).suffix != ".html":
-            raise ValueError(f"rate is the name of a page, such as rate.html, got {self.rate}")
+        if self.rating_page and Path(self.rating_page).suffix != ".html":
+            raise ValueError(f"rate is the name of a page, such as rate.html, got {self.rating_page}")
 
 
-class Evaluation(NamedTuple):
+class EvaluationResult(NamedTuple):
     """What was measured, and what can be looked at."""
 
     report: dict[str, Any]
     """Numbers with their protocol; plain JSON."""
-    galleries: dict[str, list[Item]]
+    galleries: dict[str, list[Media]]
     """Animations by title; none unless there is a page to show them."""
-    pairs: list[Pair]
+    pairs: list[PreferencePair]
     """For people to choose between; none unless there is a page for that."""
 
 
 @torch.inference_mode()
-def evaluate(config: EvaluateConfig) -> Evaluation:
+def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """Settings and scores: of reconstruction, of generation and of the discriminator, each with its protocol.
 
     Raises ValueError if the model, the predictions or the data cannot be read or do not fit each other.
     """
-    packed = opened(config)
-    model = loaded(config, packed) if config.model else None
-    done = Evaluation({"settings": to_dict(config), "side": packed.side}, {}, [])
-    if config.probe:  # first, as a folder that is no run is better known now than after minutes of work
-        parts = {"train": part(packed, "train"), "val": part(packed, "val", most=MOST_VALIDATION)}
-        test = part(packed, config.split, most=config.limit)
-        done.report["probe"] = probe.probe(config.probe, packed, **parts, test=test, seed=config.seed)
-    if candidate := candidate_of(config, packed, model):
-        reconstruction(candidate, Trials(packed, config.views, config.draws, config.seed), config, done)
+    packed = open_dataset(config)
+    model = load_matching_model(config, packed) if config.model else None
+    done = EvaluationResult({"settings": to_dict(config), "side": packed.side}, {}, [])
+    if config.probe_run:  # first, as a folder that is no run is better known now than after minutes of work
+        parts = {"train": select_objects(packed, "train"), "val": select_objects(packed, "val", most=MAX_VALIDATION)}
+        test = select_objects(packed, config.split, most=config.max_objects)
+        done.report["probe"] = probe.probe_discriminator(config.probe_run, packed, **parts, test=test, seed=config.seed)
+    if candidate := build_method(config, packed, model):
+        evaluate_reconstruction(
+            candidate, ViewSelection(packed, config.views, config.view_draws, config.seed), config, done
+        )
     if config.samples and (model or config.unpaired):
-        from_noise(model.generator if isinstance(model, ImageToVoxels) else model, packed, config, done)
-    if config.rival:
-        done.pairs[:] = against_rival(done.pairs, config)
+        evaluate_generation(model.generator if isinstance(model, ImageToVoxels) else model, packed, config, done)
+    if config.baseline_model:
+        done.pairs[:] = pair_with_baseline(done.pairs, config)
     device = next(model.parameters()).device if model else "cpu"
-    done.report["provenance"] = provenance(seed=config.seed, data=data_of(packed, config), device=device)
+    done.report["provenance"] = collect_provenance(
+        seed=config.seed, data=fingerprint_data(packed, config), device=device
+    )
     return done
 
 
-def against_rival(pairs: Sequence[Pair], config: EvaluateConfig) -> list[Pair]:
+def pair_with_baseline(pairs: Sequence[PreferencePair], config: EvaluateConfig) -> list[PreferencePair]:
     """The pairs, with what the rival made of the same pictures or noise in place of the real objects."""
-    shown = replace(config, model=config.rival, rival="", out="", probe="", surfaces=False, renders=0)
+    shown = replace(
+        config,
+        model=config.baseline_model,
+        baseline_model="",
+        out="",
+        probe_run="",
+        surfaces=False,
+        renders_per_object=0,
+    )
     theirs = evaluate(shown).pairs
     if [pair.name for pair in pairs] != [pair.name for pair in theirs]:
-        raise ValueError(f"{config.model} and {config.rival} do not make objects of the same things")
-    return [Pair(ours.name, ours.a, other.a) for ours, other in zip(pairs, theirs, strict=True)]
+        raise ValueError(f"{config.model} and {config.baseline_model} do not make objects of the same things")
+    return [PreferencePair(ours.name, ours.a, other.a) for ours, other in zip(pairs, theirs, strict=True)]
 
 
-class OfClasses(PackedSet):
+class ClassSubset(PackedDataset):
     """A data set of which only some classes are looked at. Raises ValueError if it has no such class."""
 
     def __init__(self, folder: Path, wanted: tuple[str, ...]):
@@ -174,21 +193,21 @@ class OfClasses(PackedSet):
         if unknown := set(wanted) - set(self.classes):
             known = ", ".join(self.classes) or "none"
             raise ValueError(f"classes: {folder} has no {', '.join(sorted(unknown))}; there are {known}")
-        self.wanted = wanted
+        self.selected_classes = wanted
 
     def indices(self, split: Split) -> list[int]:
-        return [index for index in super().indices(split) if self.objects[index].label in self.wanted]
+        return [index for index in super().indices(split) if self.objects[index].label in self.selected_classes]
 
 
-def opened(config: EvaluateConfig) -> PackedSet:
+def open_dataset(config: EvaluateConfig) -> PackedDataset:
     """The data set, or its classes that are asked for."""
-    packed = open_packed(config.data)
-    return OfClasses(packed.folder, config.classes) if config.classes else packed
+    packed = open_packed_dataset(config.data)
+    return ClassSubset(packed.folder, config.classes) if config.classes else packed
 
 
-def loaded(config: EvaluateConfig, packed: PackedSet) -> ImageToVoxels | VoxelGenerator:
+def load_matching_model(config: EvaluateConfig, packed: PackedDataset) -> ImageToVoxels | VoxelGenerator:
     """The model, where it is to work. Raises ValueError if its objects are of another size."""
-    model = load(config.model)
+    model = load_model(config.model)
     if model.shape.side != packed.side:
         raise ValueError(
             f"{config.data} has objects of {packed.side} voxels a side, and {config.model} makes {model.shape.side}"
@@ -196,31 +215,33 @@ def loaded(config: EvaluateConfig, packed: PackedSet) -> ImageToVoxels | VoxelGe
     return model.to(torch.device("cuda" if torch.cuda.is_available() and not config.cpu else "cpu"))
 
 
-def candidate_of(
-    config: EvaluateConfig, packed: PackedSet, model: ImageToVoxels | VoxelGenerator | None
-) -> Candidate | None:
+def build_method(
+    config: EvaluateConfig, packed: PackedDataset, model: ImageToVoxels | VoxelGenerator | None
+) -> Method | None:
     """Who reconstructs objects, if anybody does."""
     if isinstance(model, ImageToVoxels):
-        trials = Trials(packed, config.views, config.draws, config.seed)
-        return FromPictures(model=model, trials=trials, batch=config.batch, labels=config.labels)
+        trials = ViewSelection(packed, config.views, config.view_draws, config.seed)
+        return ModelMethod(
+            model=model, selection=trials, batch=config.batch, class_conditional=config.class_conditional
+        )
     if config.predictions and not config.unpaired:
-        return paired(config.predictions, packed, frame=frame_of(config), missing=config.missing)
+        return match_predictions(config.predictions, packed, frame=coordinate_frame(config), missing=config.on_missing)
     return None
 
 
-def frame_of(config: EvaluateConfig) -> Frame:
-    return Frame(up=config.up, front=config.front, fit=config.fit)
+def coordinate_frame(config: EvaluateConfig) -> CoordinateFrame:
+    return CoordinateFrame(up=config.up, front=config.front, normalise=config.normalise)
 
 
-def data_of(packed: PackedSet, config: EvaluateConfig) -> str:
+def fingerprint_data(packed: PackedDataset, config: EvaluateConfig) -> str:
     """What was measured on, by its content."""
-    fingerprint = Fingerprint()
-    for index in part(packed, config.split, most=config.limit):
+    fingerprint = DataFingerprint()
+    for index in select_objects(packed, config.split, most=config.max_objects):
         fingerprint.add(packed.occupancy(index)[None])
     return f"voxels of {fingerprint.count} objects of {config.split}, sha256 {fingerprint.hexdigest()}"
 
 
-def part(packed: PackedSet, split: Split, *, most: int = 0, pictures: bool = False) -> list[int]:
+def select_objects(packed: PackedDataset, split: Split, *, most: int = 0, pictures: bool = False) -> list[int]:
     """The objects of a split that have pictures if need be; at most so many, evenly spaced, unless that is 0.
 
     Raises ValueError if there are none, except in val.
@@ -247,14 +268,16 @@ CONVENTIONS = {
 }
 
 
-def reconstruction(candidate: Candidate, trials: Trials, config: EvaluateConfig, done: Evaluation) -> None:
+def evaluate_reconstruction(
+    candidate: Method, trials: ViewSelection, config: EvaluateConfig, done: EvaluationResult
+) -> None:
     """Adds scores of the candidate and its rivals by threshold and class; none chosen on what is scored."""
-    packed, pictures = trials.packed, isinstance(candidate, FromPictures)
-    test = part(packed, config.split, most=config.limit, pictures=pictures)
-    lacking = candidate.require(test) if isinstance(candidate, Predictions) else []
-    threshold, chosen = threshold_for(candidate, packed, pictures=pictures)
+    packed, pictures = trials.packed, isinstance(candidate, ModelMethod)
+    test = select_objects(packed, config.split, most=config.max_objects, pictures=pictures)
+    lacking = candidate.check_missing(test) if isinstance(candidate, PredictionFolder) else []
+    threshold, chosen = choose_threshold(candidate, packed, pictures=pictures)
     ours = candidate.iou(test)
-    said, rivals = rivals_of(trials, test, pictures=pictures)
+    said, rivals = score_baselines(trials, test, pictures=pictures)
     labels = [packed.objects[index].label for index in test]
     done.report["reconstruction"] = found = {
         "objects": len(test),
@@ -264,76 +287,82 @@ def reconstruction(candidate: Candidate, trials: Trials, config: EvaluateConfig,
         "threshold": threshold,
         **said,
         "conventions": CONVENTIONS,
-        "iou": {name: scored(labels, row, threshold) for name, row in {**ours, **rivals}.items()},
-        "by threshold": {name: by_threshold(row) for name, row in ours.items()},
+        "iou": {name: summarise_scores(labels, row, threshold) for name, row in {**ours, **rivals}.items()},
+        "by threshold": {name: mean_by_threshold(row) for name, row in ours.items()},
     }
     if config.surfaces:
-        found["surfaces"] = surfaces.scores(candidate, packed, test, threshold=threshold)
+        found["surfaces"] = surfaces.score_surfaces(candidate, packed, test, threshold=threshold)
     scores = next(iter(ours.values()))[:, THRESHOLDS.index(threshold)]
     if config.out:
-        done.galleries.update(cases.reconstructions(candidate, trials, test, scores, threshold=threshold))
-    if config.rate:
-        done.pairs.extend(cases.reconstruction_pairs(candidate, packed, test, name=who(config), threshold=threshold))
+        done.galleries.update(cases.reconstruction_media(candidate, trials, test, scores, threshold=threshold))
+    if config.rating_page:
+        done.pairs.extend(
+            cases.build_reconstruction_pairs(candidate, packed, test, name=method_name(config), threshold=threshold)
+        )
 
 
-def by_threshold(scores: Float[Tensor, "objects thresholds"]) -> dict[str, float]:
+def mean_by_threshold(scores: Float[Tensor, "objects thresholds"]) -> dict[str, float]:
     """The mean over objects at each threshold."""
     return dict(zip((f"{value:g}" for value in THRESHOLDS), scores.mean(0).tolist(), strict=True))
 
 
-def who(config: EvaluateConfig) -> str:
+def method_name(config: EvaluateConfig) -> str:
     """What the made objects are called."""
     return config.model or config.predictions
 
 
-def threshold_for(candidate: Candidate, packed: PackedSet, *, pictures: bool) -> tuple[float, str]:
+def choose_threshold(candidate: Method, packed: PackedDataset, *, pictures: bool) -> tuple[float, str]:
     """The threshold at which most objects overlap best that are not scored, and which ones those were."""
-    judges: Split = "val" if part(packed, "val", pictures=pictures) else "train"
-    judged = part(packed, judges, most=MOST_VALIDATION, pictures=pictures)
-    if isinstance(candidate, Predictions) and not (judges == "val" and candidate.complete(judged)):
+    judges: Split = "val" if select_objects(packed, "val", pictures=pictures) else "train"
+    judged = select_objects(packed, judges, most=MAX_VALIDATION, pictures=pictures)
+    if isinstance(candidate, PredictionFolder) and not (judges == "val" and candidate.covers(judged)):
         return THRESHOLD, "nothing: the validation objects were not all predicted"
     name, scores = next(iter(candidate.iou(judged).items()))
     threshold = THRESHOLDS[int(scores.mean(0).argmax())]
     return threshold, f"{len(judged)} objects of {judges}, {name.removeprefix('model, ')}, by sample mean IoU"
 
 
-def rivals_of(
-    trials: Trials, test: Sequence[int], *, pictures: bool
+def score_baselines(
+    trials: ViewSelection, test: Sequence[int], *, pictures: bool
 ) -> tuple[dict[str, Any], dict[str, Float[Tensor, "objects 1"]]]:
     """IoU of what needs no model, and by which distance pictures were looked up."""
     packed = trials.packed
     if not packed.indices("train"):
         return {"training objects": 0}, {}
-    train = part(packed, "train", pictures=pictures)
-    rows = shape_rivals(trials, train, test)
+    train = select_objects(packed, "train", pictures=pictures)
+    rows = shape_baselines(trials, train, test)
     said: dict[str, Any] = {"training objects": len(train)}
     seen = [index for index in train if packed.objects[index].cameras]
     if not seen or not all(packed.objects[index].cameras for index in test):
         return said, rows
-    judged = part(packed, "val" if part(packed, "val", pictures=True) else "train", most=MOST_VALIDATION, pictures=True)
-    first, searched = trials.views[0], gallery(packed, train)
+    judged = select_objects(
+        packed, "val" if select_objects(packed, "val", pictures=True) else "train", most=MAX_VALIDATION, pictures=True
+    )
+    first, searched = trials.views[0], build_gallery(packed, train)
     look = partial(retrieval_iou, trials, searched=searched)
-    fits = {each: look(judged, distance=each)[first] for each in DISTANCES}
-    distance = max(DISTANCES, key=lambda each: float(fits[each].mean()))
+    fits = {each: look(judged, distance=each)[first] for each in PICTURE_DISTANCES}
+    distance = max(PICTURE_DISTANCES, key=lambda each: float(fits[each].mean()))
     said |= {"distance": str(distance), "distances": {str(each): float(fit.mean()) for each, fit in fits.items()}}
     found = look(test, distance=distance)
-    return said, {**{f"nearest picture, {counted(count)}": row for count, row in found.items()}, **rows}
+    return said, {**{f"nearest picture, {format_view_count(count)}": row for count, row in found.items()}, **rows}
 
 
-def scored(labels: Sequence[str], scores: Float[Tensor, "objects thresholds"], threshold: float) -> dict[str, Any]:
+def summarise_scores(
+    labels: Sequence[str], scores: Float[Tensor, "objects thresholds"], threshold: float
+) -> dict[str, Any]:
     """Means over objects and over classes at each threshold, and by class and object at the chosen one."""
-    places = {f"{value:g}": THRESHOLDS.index(value) for value in FIXED} if scores.shape[1] > 1 else {}
+    places = {f"{value:g}": THRESHOLDS.index(value) for value in FIXED_THRESHOLDS} if scores.shape[1] > 1 else {}
     chosen = scores[:, THRESHOLDS.index(threshold) if places else 0]
     at = {**{name: scores[:, place] for name, place in places.items()}, "chosen": chosen}
     return {
         "sample_mean": {name: float(values.mean()) for name, values in at.items()},
-        "class_mean": {name: mean(list(by_class(labels, values).values())) for name, values in at.items()},
-        "classes": by_class(labels, chosen),
+        "class_mean": {name: mean(list(mean_by_class(labels, values).values())) for name, values in at.items()},
+        "classes": mean_by_class(labels, chosen),
         "objects": [round(value, 4) for value in chosen.tolist()],
     }
 
 
-def by_class(labels: Sequence[str], values: Float[Tensor, " objects"]) -> dict[str, float]:
+def mean_by_class(labels: Sequence[str], values: Float[Tensor, " objects"]) -> dict[str, float]:
     """The mean over the objects of each class."""
     return {
         label: mean([value for value, its in zip(values.tolist(), labels, strict=True) if its == label])
@@ -348,24 +377,28 @@ def mean(numbers: Sequence[float]) -> float:
 # ---------------------------------------------------------------------------------------------------------- generation
 
 
-def from_noise(generator: VoxelGenerator | None, packed: PackedSet, config: EvaluateConfig, done: Evaluation) -> None:
+def evaluate_generation(
+    generator: VoxelGenerator | None, packed: PackedDataset, config: EvaluateConfig, done: EvaluationResult
+) -> None:
     """Adds scores of as many objects from noise, or of a folder, as there are real ones, and of training objects."""
-    train = part(packed, "train")
-    real = part(packed, config.split, most=min(config.limit or config.samples, config.samples))
+    train = select_objects(packed, "train")
+    real = select_objects(packed, config.split, most=min(config.max_objects or config.samples, config.samples))
     meshes: cases.Meshes = [None] * len(real)
     if generator:
-        objects = generation.made(generator, [packed.objects[index].label for index in real], seed=config.seed)
+        objects = generation.generate_objects(
+            generator, [packed.objects[index].label for index in real], seed=config.seed
+        )
     else:
-        files = unpaired(config.predictions, packed.side, frame=frame_of(config), most=len(real))
-        real = [real[place] for place in cases.spread_over(len(real), len(files))]
+        files = read_unpaired(config.predictions, packed.side, frame=coordinate_frame(config), most=len(real))
+        real = [real[place] for place in cases.evenly_spaced(len(real), len(files))]
         objects = torch.stack([made.probabilities > generation.THRESHOLD for made in files])
         meshes = [made.mesh for made in files]
     name = "model" if generator else "predictions"
     compared = meshes if config.surfaces else None
-    scores = generation.compared_sets(objects, packed, train, real, name=name, seed=config.seed, meshes=compared)
-    sets = {name: objects, **generation.stand_ins(packed, train, len(real), seed=config.seed)}
-    alike = likeness.likenesses(
-        sets, occupancies(packed, real), packed, train=train, renders=config.renders, seed=config.seed
+    scores = generation.score_sets(objects, packed, train, real, name=name, seed=config.seed, meshes=compared)
+    sets = {name: objects, **generation.training_reference(packed, train, len(real), seed=config.seed)}
+    alike = likeness.measure_fidelity(
+        sets, load_occupancies(packed, real), packed, train=train, renders=config.renders_per_object, seed=config.seed
     )
     done.report["generation"] = {
         "objects": len(real),
@@ -376,6 +409,6 @@ def from_noise(generator: VoxelGenerator | None, packed: PackedSet, config: Eval
     }
     if config.out:
         title = "Made objects beside the training objects most like them"
-        done.galleries[title] = cases.beside_training(objects, meshes, packed, train=train)
-    if config.rate and not done.pairs:
-        done.pairs.extend(cases.made_pairs(objects, meshes, packed, real, name=who(config)))
+        done.galleries[title] = cases.nearest_training_media(objects, meshes, packed, train=train)
+    if config.rating_page and not done.pairs:
+        done.pairs.extend(cases.build_generation_pairs(objects, meshes, packed, real, name=method_name(config)))

@@ -8,13 +8,13 @@ import trimesh
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gancore.metrics.distances import modes_hit
-from voxgan.data.packed import PackedSet
-from voxgan.evaluation.baselines import best_possible, in_chunks, occupancies
-from voxgan.evaluation.media import surface_of
+from gancore.metrics.distances import count_modes
+from voxgan.data.packed import PackedDataset
+from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, oracle_iou
+from voxgan.evaluation.media import extract_whole_surface
 from voxgan.metrics import surface as metrics
-from voxgan.metrics.occupancy import pairwise_iou, spread
-from voxgan.metrics.sets import among, chamfer_distances, occupancy_divergence
+from voxgan.metrics.occupancy import mean_pairwise_distance, pairwise_iou
+from voxgan.metrics.sets import occupancy_divergence, pairwise_chamfer, set_metrics
 from voxgan.networks.generator import VoxelGenerator
 
 THRESHOLD = 0.5
@@ -36,7 +36,7 @@ CONVENTIONS = {
 }
 
 
-def made(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Objects:
+def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Objects:
     """An object from noise for each label, voxels above THRESHOLD; of that class if the model knows classes.
 
     Raises ValueError if the model does not know a class.
@@ -48,9 +48,9 @@ def made(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Obje
     )
 
 
-def compared_sets(
+def score_sets(
     ours: Objects,
-    packed: PackedSet,
+    packed: PackedDataset,
     train: Sequence[int],
     real: Sequence[int],
     *,
@@ -62,51 +62,51 @@ def compared_sets(
 
     With meshes, which may be None for those that are still to be made of the voxels, surfaces are compared too.
     """
-    truth = occupancies(packed, real)
-    sets = {name: ours, **stand_ins(packed, train, len(real), seed=seed)}
+    truth = load_occupancies(packed, real)
+    sets = {name: ours, **training_reference(packed, train, len(real), seed=seed)}
     scores = {whose: voxel_scores(objects, truth) for whose, objects in sets.items()}
-    scores["real objects"] = {"distance": spread(truth)}
+    scores["real objects"] = {"distance": mean_pairwise_distance(truth)}
     for whose, objects in {name: ours, "real objects": truth}.items():
-        scores[whose]["nearest_training"] = float(best_possible(packed, train, objects).mean())
+        scores[whose]["nearest_training"] = float(oracle_iou(packed, train, objects).mean())
     for whose, objects in {**sets, "real objects": truth}.items():
-        scores[whose] |= classes_of(objects, packed, train)
+        scores[whose] |= class_coverage(objects, packed, train)
     if meshes is not None:
-        points = surface_points(truth, seed=seed)
+        points = sample_surfaces(truth, seed=seed)
         for whose, objects in sets.items():
             given = meshes if whose == name else ()
-            scores[whose] |= surface_scores(surface_points(objects, seed=seed, meshes=given), points)
+            scores[whose] |= surface_scores(sample_surfaces(objects, seed=seed, meshes=given), points)
     return scores
 
 
-def stand_ins(packed: PackedSet, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
+def training_reference(packed: PackedDataset, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
     """So many random training objects, under the name that scores have them by."""
     strangers = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
-    return {"training objects": occupancies(packed, strangers)}
+    return {"training objects": load_occupancies(packed, strangers)}
 
 
-def nearest_training(packed: PackedSet, train: Sequence[int], objects: Objects) -> list[int]:
+def nearest_training_objects(packed: PackedDataset, train: Sequence[int], objects: Objects) -> list[int]:
     """The number of the training object that is most like each, by IoU."""
-    chunks = [pairwise_iou(objects, chunk) for _, chunk in in_chunks(packed, train)]
+    chunks = [pairwise_iou(objects, chunk) for _, chunk in iterate_chunks(packed, train)]
     return [train[place] for place in torch.cat(chunks, 1).argmax(1).tolist()]
 
 
-def classes_of(objects: Objects, packed: PackedSet, train: Sequence[int]) -> dict[str, float]:
+def class_coverage(objects: Objects, packed: PackedDataset, train: Sequence[int]) -> dict[str, float]:
     """How many classes of training objects are hit, and how unevenly; nothing where there are no classes."""
     known = sorted({packed.objects[index].label for index in train} - {""})
-    labels = [packed.objects[index].label for index in nearest_training(packed, train, objects)]
+    labels = [packed.objects[index].label for index in nearest_training_objects(packed, train, objects)]
     if not known or "" in labels:
         return {}
-    modes = modes_hit(torch.tensor([known.index(label) for label in labels]), len(known))
-    return {"classes_hit": float(modes.hit), "classes_kl": modes.kl}
+    modes = count_modes(torch.tensor([known.index(label) for label in labels]), len(known))
+    return {"classes_hit": float(modes.hit_count), "classes_kl": modes.kl_from_uniform}
 
 
 def voxel_scores(ours: Objects, real: Objects) -> dict[str, float]:
     """What is told by voxels alone."""
     pairs = (1 - pairwise_iou(a, b) for a, b in ((ours, ours), (ours, real), (real, real)))
     return {
-        **{f"iou_{name}": score for name, score in among(*pairs).items()},
+        **{f"iou_{name}": score for name, score in set_metrics(*pairs).items()},
         "jsd": occupancy_divergence(ours, real),
-        "distance": spread(ours),
+        "distance": mean_pairwise_distance(ours),
         "empty": float((~ours.any(3).any(2).any(1)).double().mean()),
     }
 
@@ -117,16 +117,16 @@ def surface_scores(ours: Float[Tensor, "ours points 3"], real: Float[Tensor, "re
     if not count:
         return {}
     pairs = (
-        chamfer_distances(a, b) for a, b in ((ours[:count],) * 2, (ours[:count], real[:count]), (real[:count],) * 2)
+        pairwise_chamfer(a, b) for a, b in ((ours[:count],) * 2, (ours[:count], real[:count]), (real[:count],) * 2)
     )
-    return {f"cd_{name}": score for name, score in among(*pairs).items()}
+    return {f"cd_{name}": score for name, score in set_metrics(*pairs).items()}
 
 
-def surface_points(
+def sample_surfaces(
     objects: Objects, *, seed: int, meshes: Sequence[trimesh.Trimesh | None] = ()
 ) -> Float[Tensor, "surfaces points 3"]:
     """Points of the surface of each object that has one: of the mesh that was given, or of the voxels."""
     given = [*meshes] or [None] * len(objects)
-    surfaces = [mesh or surface_of(voxels.float()) for voxels, mesh in zip(objects, given, strict=True)]
-    found = [metrics.sampled(mesh, POINTS, seed=seed).points for mesh in surfaces if mesh]
+    surfaces = [mesh or extract_whole_surface(voxels.float()) for voxels, mesh in zip(objects, given, strict=True)]
+    found = [metrics.sample_surface(mesh, POINTS, seed=seed).points for mesh in surfaces if mesh]
     return torch.from_numpy(np.stack(found)).float() if found else torch.empty(0, POINTS, 3)

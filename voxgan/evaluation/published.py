@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voxgan.data.packed import PackedSet
+from voxgan.data.packed import PackedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class PublishedTable:
     """A published table, a row a method."""
 
     title: str
@@ -48,23 +48,23 @@ MODELNET = {10: (908, 0.910), 40: (2468, 0.833)}
 """Objects to test on, and the accuracy by 3D-GAN's discriminator, by the number of classes."""
 
 
-def reconstructions(packed: PackedSet, tested: Sequence[int]) -> list[Figures]:
+def published_reconstructions(packed: PackedDataset, tested: Sequence[int]) -> list[PublishedTable]:
     """Tables of reconstruction that these objects can be compared with."""
     labels = Counter(packed.objects[index].label for index in tested)
     found = []
     if packed.side == 32 and labels == {name: row[0] for name, row in R2N2.items()}:
-        found.append(r2n2())
+        found.append(r2n2_table())
     if sorted(labels) == sorted(IKEA):
         note = (
             "Average precision on 20^3 voxels, best of all axis permutations, flips and shifts up to 10 % (Wu et al. "
             "2016, Smith and Meger 2017), on 1,039 crops of 759 photographs of the IKEA set: compare with ap_aligned, "
             f"and only if these {len(tested)} objects and their pictures are those."
         )
-        found.append(Figures(title="IKEA", columns=(*IKEA, "mean"), rows=IKEA_PRECISION, note=note))
+        found.append(PublishedTable(title="IKEA", columns=(*IKEA, "mean"), rows=IKEA_PRECISION, note=note))
     return found
 
 
-def r2n2() -> Figures:
+def r2n2_table() -> PublishedTable:
     """IoU of 3D-R2N2 by class, with the class mean that is quoted and the sample mean that it hides."""
     total = sum(row[0] for row in R2N2.values())
     rows = {}
@@ -72,7 +72,7 @@ def r2n2() -> Figures:
         by_class = [row[place] for row in R2N2.values()]
         sample = sum(row[0] * row[place] for row in R2N2.values()) / total
         rows[f"3D-R2N2, {views} view{'s' * (views > 1)}"] = [sum(by_class) / len(R2N2), sample, *by_class]
-    return Figures(
+    return PublishedTable(
         title="ShapeNet, 13 classes",
         columns=("class mean", "sample mean", *R2N2),
         rows=rows,
@@ -81,7 +81,7 @@ def r2n2() -> Figures:
     )
 
 
-def classifications(packed: PackedSet, tested: Sequence[int]) -> list[Figures]:
+def published_classifications(packed: PackedDataset, tested: Sequence[int]) -> list[PublishedTable]:
     """Tables of classification by a discriminator's features that these objects can be compared with."""
     count, accuracy = MODELNET.get(len({packed.objects[index].label for index in tested}), (0, 0.0))
     if len(tested) != count:
@@ -91,4 +91,4 @@ def classifications(packed: PackedSet, tested: Sequence[int]) -> list[Figures]:
         f"Wu et al. 2016 on the {count} test objects of {name}: 3D-GAN at 64^3, trained on seven classes of ShapeNet, "
         "a linear SVM on conv2, conv3 and conv4."
     )
-    return [Figures(title=name, columns=("accuracy",), rows={"3D-GAN": (accuracy,)}, note=note)]
+    return [PublishedTable(title=name, columns=("accuracy",), rows={"3D-GAN": (accuracy,)}, note=note)]

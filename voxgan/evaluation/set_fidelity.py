@@ -10,22 +10,23 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool3d
 
 from gancore.features.efficientnet import EfficientNet
-from gancore.metrics.distances import LEAST_SAMPLES, fidelity, memorised_share
-from voxgan.data.packed import PackedSet
-from voxgan.evaluation.baselines import in_chunks
-from voxgan.evaluation.media import Scene, seen, surface_of
+from gancore.metrics.distances import MIN_SET_SAMPLES, compute_fidelity
+from gancore.metrics.neighbours import memorised_share
+from voxgan.data.packed import PackedDataset
+from voxgan.evaluation.baselines import iterate_chunks
+from voxgan.evaluation.media import Scene, extract_whole_surface, render_still
 from voxgan.rendering.camera import Camera
 
-COARSE = 8
+FEATURE_SIDE = 8
 """Side of the voxels that stand for an object."""
-AT_ONCE = 16
+RENDER_BATCH = 16
 """Renders seen by the network at a time."""
 
 Objects = Bool[Tensor, "objects x y z"]
 Scores = dict[str, dict[str, float]]
 
 CONVENTIONS = {
-    f"voxels at {COARSE}^3": f"Features are the occupancy averaged to {COARSE}^3 voxels: no network.",
+    f"voxels at {FEATURE_SIDE}^3": f"Features are the occupancy averaged to {FEATURE_SIDE}^3 voxels: no network.",
     "frechet_distance": "Grows as samples get fewer: compare it with that of the training objects beside it.",
     "memorised": "Share of objects no further from a training object than that one's own nearest training neighbour.",
     "renders": "Features are of EfficientNet-Lite0 (not Inception: no FID) on shaded renders of surfaces of voxels, "
@@ -33,38 +34,40 @@ CONVENTIONS = {
 }
 
 
-def likenesses(
-    sets: Mapping[str, Objects], real: Objects, packed: PackedSet, *, train: Sequence[int], renders: int, seed: int
+def measure_fidelity(
+    sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], renders: int, seed: int
 ) -> dict[str, Scores]:
     """The scores of each set beside the real one, by kind of features; none of sets too small for them."""
-    if min(map(len, (real, *sets.values()))) < LEAST_SAMPLES:
+    if min(map(len, (real, *sets.values()))) < MIN_SET_SAMPLES:
         return {}
-    found = {f"voxels at {COARSE}^3": by_voxels(sets, real, packed, train=train, seed=seed)}
-    if renders and (network := image_network()):
-        found[f"{renders} renders each, {network.name}"] = by_renders(sets, real, network, renders=renders, seed=seed)
+    found = {f"voxels at {FEATURE_SIDE}^3": voxel_fidelity(sets, real, packed, train=train, seed=seed)}
+    if renders and (network := load_image_network()):
+        found[f"{renders} renders each, {network.name}"] = render_fidelity(
+            sets, real, network, renders=renders, seed=seed
+        )
     return found
 
 
-def by_voxels(
-    sets: Mapping[str, Objects], real: Objects, packed: PackedSet, *, train: Sequence[int], seed: int
+def voxel_fidelity(
+    sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], seed: int
 ) -> Scores:
     """See likenesses; also how much of each set, and of the real one, is memorised."""
-    known = torch.cat([coarse(chunk) for _, chunk in in_chunks(packed, train)])
-    features = {name: coarse(objects) for name, objects in sets.items()}
-    scores = {name: fidelity(coarse(real), rows, seed=seed) for name, rows in features.items()}
+    known = torch.cat([voxel_features(chunk) for _, chunk in iterate_chunks(packed, train)])
+    features = {name: voxel_features(objects) for name, objects in sets.items()}
+    scores = {name: compute_fidelity(voxel_features(real), rows, seed=seed) for name, rows in features.items()}
     if len(known) > 1:
         scores |= {"real objects": {}}
-        for name, rows in {**features, "real objects": coarse(real)}.items():
+        for name, rows in {**features, "real objects": voxel_features(real)}.items():
             scores[name]["memorised"] = memorised_share(rows, known)
     return scores
 
 
-def coarse(objects: Objects) -> Float[Tensor, "objects numbers"]:
+def voxel_features(objects: Objects) -> Float[Tensor, "objects numbers"]:
     """How full each coarse voxel is."""
-    return adaptive_avg_pool3d(objects.float()[:, None], COARSE).flatten(1)
+    return adaptive_avg_pool3d(objects.float()[:, None], FEATURE_SIDE).flatten(1)
 
 
-def image_network() -> EfficientNet | None:
+def load_image_network() -> EfficientNet | None:
     """The network, or None where its weights have not been fetched."""
     try:
         return EfficientNet()
@@ -72,31 +75,33 @@ def image_network() -> EfficientNet | None:
         return None
 
 
-def by_renders(sets: Mapping[str, Objects], real: Objects, network: EfficientNet, *, renders: int, seed: int) -> Scores:
+def render_fidelity(
+    sets: Mapping[str, Objects], real: Objects, network: EfficientNet, *, renders: int, seed: int
+) -> Scores:
     """See likenesses."""
-    known = rendered_features(real, network, renders=renders)
+    known = render_features(real, network, renders=renders)
     return {
-        name: fidelity(known, rendered_features(objects, network, renders=renders), seed=seed)
+        name: compute_fidelity(known, render_features(objects, network, renders=renders), seed=seed)
         for name, objects in sets.items()
     }
 
 
-def rendered_features(objects: Objects, network: EfficientNet, *, renders: int) -> Float[Tensor, "renders numbers"]:
+def render_features(objects: Objects, network: EfficientNet, *, renders: int) -> Float[Tensor, "renders numbers"]:
     """A row for each render of each object, some in memory at a time."""
     waiting: list[Tensor] = []
     rows = []
-    for picture in tqdm(pictures(objects, renders), total=len(objects) * renders, unit="render", leave=False):
+    for picture in tqdm(render_objects(objects, renders), total=len(objects) * renders, unit="render", leave=False):
         waiting.append(picture)
-        if len(waiting) == AT_ONCE:
+        if len(waiting) == RENDER_BATCH:
             rows.append(network(torch.stack(waiting)[:, None]))
             waiting.clear()
     return torch.cat([*rows, network(torch.stack(waiting)[:, None])] if waiting else rows)
 
 
-def pictures(objects: Objects, renders: int) -> Iterator[UInt8[Tensor, "3 side side"]]:
+def render_objects(objects: Objects, renders: int) -> Iterator[UInt8[Tensor, "3 side side"]]:
     """Each object from azimuths evenly around it, the first a little to the right of its front."""
     for voxels in objects:
-        mesh = surface_of(voxels.float())
+        mesh = extract_whole_surface(voxels.float())
         scene = Scene(mesh) if mesh else None
         for number in range(renders):
-            yield rearrange(seen(scene, Camera(30.0 + 360 * number / renders)), "h w c -> c h w")
+            yield rearrange(render_still(scene, Camera(30.0 + 360 * number / renders)), "h w c -> c h w")

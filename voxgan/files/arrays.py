@@ -15,15 +15,15 @@ import h5py
 import numpy as np
 from jaxtyping import Float
 
-from voxgan.files.binvox import MOST_VOXELS
+from voxgan.files.binvox import MAX_VOXELS
 from voxgan.files.matlab import read_mat
-from voxgan.mesh.axes import Up, axis
+from voxgan.mesh.axes import Axis, parse_axis
 
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """Compressed files that unpack to more are refused."""
-MOST_OBJECTS = 10**6
+MAX_OBJECTS = 10**6
 """Files of more are refused."""
-KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
+USUAL_KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
 """Names that data sets and programs give their occupancies, the likeliest first."""
 
 
@@ -32,12 +32,12 @@ class UnreadableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Stored:
+class ArrayEntry:
     """An array that lies in a file, not read yet."""
 
     shape: tuple[int, ...]
     read: Callable[[tuple[int | slice, ...]], np.ndarray]
-    up: Up | None = None
+    up: Axis | None = None
     """The up axis, where the file states it."""
 
     @property
@@ -50,17 +50,17 @@ class Stored:
         return "xyz" if len(self.shape) == 3 else ""
 
     @property
-    def objects(self) -> int:
+    def num_objects(self) -> int:
         return self.shape[0] if self.axes.startswith("n") else 1
 
-    def object(self, number: int) -> np.ndarray:
+    def read_object(self, number: int) -> np.ndarray:
         """The values of one object's voxels, as stored."""
         where: dict[str, int | slice] = {"n": number, "1": 0}
         return np.asarray(self.read(tuple(where.get(axis, slice(None)) for axis in self.axes)))
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def as_unreadable(path: Path) -> Iterator[None]:
     """Whatever goes wrong while the file is read becomes one line that names it."""
     try:
         yield
@@ -71,7 +71,7 @@ def reading(path: Path) -> Iterator[None]:
         raise UnreadableError(f"cannot read {path} as voxels: {reason}") from error
 
 
-def stored(path: Path) -> dict[str, Stored]:
+def list_arrays(path: Path) -> dict[str, ArrayEntry]:
     """The arrays of the file that may hold voxels, by name; the one of an npy file is called "".
 
     Raises UnreadableError if there are none, or one is larger than is read.
@@ -83,112 +83,110 @@ def stored(path: Path) -> dict[str, Stored]:
     if not arrays:
         raise UnreadableError(f"{path} holds no array of three axes, or of more with one channel")
     for array in arrays.values():
-        voxels = math.prod(array.shape) // array.objects
-        if voxels > MOST_VOXELS or array.objects > MOST_OBJECTS:
-            promised = f"{array.objects:,} objects of {voxels:,} voxels"
-            raise UnreadableError(f"{path} promises {promised}; {MOST_OBJECTS:,} of {MOST_VOXELS:,} are read at most")
+        voxels = math.prod(array.shape) // array.num_objects
+        if voxels > MAX_VOXELS or array.num_objects > MAX_OBJECTS:
+            promised = f"{array.num_objects:,} objects of {voxels:,} voxels"
+            raise UnreadableError(f"{path} promises {promised}; {MAX_OBJECTS:,} of {MAX_VOXELS:,} are read at most")
     return arrays
 
 
-def chosen(arrays: dict[str, Stored], path: Path) -> str:
+def default_key(arrays: dict[str, ArrayEntry], path: Path) -> str:
     """The array that holds the voxels where nobody says which: the only one, or the one of a usual name."""
     if len(arrays) == 1:
         return next(iter(arrays))
-    for key in KEYS:
+    for key in USUAL_KEYS:
         named = [name for name in arrays if name.rpartition("/")[2] == key]
         if len(named) == 1:
             return named[0]
     raise UnreadableError(f"{path} holds several arrays; say which by a key: {' '.join(sorted(arrays)[:20])}")
 
 
-def npy(path: Path) -> dict[str, Stored]:
+def list_npy(path: Path) -> dict[str, ArrayEntry]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return {"": Stored(array.shape, array.__getitem__)}
+    return {"": ArrayEntry(array.shape, array.__getitem__)}
 
 
-def npz(path: Path) -> dict[str, Stored]:
+def list_npz(path: Path) -> dict[str, ArrayEntry]:
     with zipfile.ZipFile(path) as archive:
-        shapes = {name.removesuffix(".npy"): promised(archive, name, path) for name in archive.namelist()}
-    arrays = {name: Stored(shape, partial(part_of, path, name)) for name, shape in shapes.items()}
+        shapes = {name.removesuffix(".npy"): declared_shape(archive, name, path) for name in archive.namelist()}
+    arrays = {name: ArrayEntry(shape, partial(read_part, path, name)) for name, shape in shapes.items()}
     if "packed" not in shapes or "shape" not in shapes:
         return arrays
-    shape = tuple(int(length) for length in member(path, "shape"))
+    shape = tuple(int(length) for length in read_member(path, "shape"))
     if len(shape) != 3 or min(shape) < 1 or shapes["packed"] != (-(-math.prod(shape) // 8),):
         raise UnreadableError(f"{path} promises voxels of shape {shape} in bits of shape {shapes['packed']}")
-    up = axis(str(member(path, "up"))) if "up" in shapes else None
-    return arrays | {"packed": Stored(shape, lambda where: unpacked_bits(path, shape)[where], up)}
+    up = parse_axis(str(read_member(path, "up"))) if "up" in shapes else None
+    return arrays | {"packed": ArrayEntry(shape, lambda where: unpack_bits(path, shape)[where], up)}
 
 
-def unpacked_bits(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    return np.unpackbits(member(path, "packed"), count=math.prod(shape)).reshape(shape).astype(np.bool_)
+def unpack_bits(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    return np.unpackbits(read_member(path, "packed"), count=math.prod(shape)).reshape(shape).astype(np.bool_)
 
 
-def promised(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
+def declared_shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
     """The shape that a member's header states. Raises UnreadableError if the member is larger than is read."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read(file)
     size = math.prod(shape) * kind.itemsize
-    if size > min(MOST_BYTES, archive.getinfo(name).file_size):
+    if size > min(MAX_BYTES, archive.getinfo(name).file_size):
         raise UnreadableError(f"{path} promises {size:,} bytes in {name}, more than it holds or than are read")
     return shape
 
 
-def part_of(path: Path, name: str, where: tuple[int | slice, ...]) -> np.ndarray:
-    return member(path, name)[where]
+def read_part(path: Path, name: str, where: tuple[int | slice, ...]) -> np.ndarray:
+    return read_member(path, name)[where]
 
 
-def member(path: Path, name: str) -> np.ndarray:
-    return loaded(path, path.stat().st_mtime_ns, name)
+def read_member(path: Path, name: str) -> np.ndarray:
+    return load_member(path, path.stat().st_mtime_ns, name)
 
 
 @lru_cache(maxsize=1)  # an array has to be unpacked whole, which would be slow for each of its objects
-def loaded(path: Path, _changed: int, name: str) -> np.ndarray:
+def load_member(path: Path, _changed: int, name: str) -> np.ndarray:
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[name]
 
 
-def hdf5(path: Path, *, matlab: bool = False) -> dict[str, Stored]:
+def list_hdf5(path: Path, *, matlab: bool = False) -> dict[str, ArrayEntry]:
     """Datasets by their path in the file; MATLAB stores its axes in reverse."""
     arrays = {}
 
     def note(name: str, item: h5py.Dataset | h5py.Group) -> None:
         if isinstance(item, h5py.Dataset) and item.shape:
-            if (
-                math.prod(item.chunks or ()) * item.dtype.itemsize > MOST_BYTES
-            ):  # unpacked whole, however little is read
+            if math.prod(item.chunks or ()) * item.dtype.itemsize > MAX_BYTES:  # unpacked whole, however little is read
                 raise UnreadableError(
-                    f"{path} stores {name} in chunks of more than the {MOST_BYTES:,} bytes that are read"
+                    f"{path} stores {name} in chunks of more than the {MAX_BYTES:,} bytes that are read"
                 )
-            arrays[name] = Stored(item.shape[:: -1 if matlab else 1], partial(dataset, path, name, matlab))
+            arrays[name] = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
 
     with h5py.File(path) as file:
         file.visititems(note)
     return arrays
 
 
-def dataset(path: Path, name: str, matlab: bool, where: tuple[int | slice, ...]) -> np.ndarray:
+def read_dataset(path: Path, name: str, matlab: bool, where: tuple[int | slice, ...]) -> np.ndarray:
     with h5py.File(path) as file:
         return file[name][where[::-1]].T if matlab else file[name][where]
 
 
-def mat(path: Path) -> dict[str, Stored]:
+def list_mat(path: Path) -> dict[str, ArrayEntry]:
     if h5py.is_hdf5(path):
-        return hdf5(path, matlab=True)
-    arrays = unpacked_mat(path, path.stat().st_mtime_ns)
-    return {name: Stored(array.shape, array.__getitem__) for name, array in arrays.items()}
+        return list_hdf5(path, matlab=True)
+    arrays = load_mat(path, path.stat().st_mtime_ns)
+    return {name: ArrayEntry(array.shape, array.__getitem__) for name, array in arrays.items()}
 
 
 @lru_cache(maxsize=1)
-def unpacked_mat(path: Path, _changed: int) -> dict[str, np.ndarray]:
-    return read_mat(path, most=MOST_BYTES)
+def load_mat(path: Path, _changed: int) -> dict[str, np.ndarray]:
+    return read_mat(path, most=MAX_BYTES)
 
 
-READERS = {".npy": npy, ".npz": npz, ".mat": mat, ".h5": hdf5, ".hdf5": hdf5}
+READERS = {".npy": list_npy, ".npz": list_npz, ".mat": list_mat, ".h5": list_hdf5, ".hdf5": list_hdf5}
 
 
-def as_probabilities(values: np.ndarray, path: Path) -> Float[np.ndarray, "x y z"]:
+def to_probabilities(values: np.ndarray, path: Path) -> Float[np.ndarray, "x y z"]:
     """Booleans and integers as 1 where above zero, floats as they are; float32.
 
     Raises UnreadableError if floats lie outside [0, 1], or the values are no numbers.

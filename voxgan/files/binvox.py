@@ -8,9 +8,9 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
-MOST_VOXELS = 512**3
+MAX_VOXELS = 512**3
 """Larger grids are refused."""
 LONGEST_RUN = 255
 
@@ -40,23 +40,23 @@ def read_binvox(path: Path) -> Binvox:
         header = read_header(file, path)
         shape, left = header.shape, path.stat().st_size - file.tell()
         voxels = shape[0] * shape[1] * shape[2]
-        if voxels > MOST_VOXELS:
-            raise ValueError(f"{path} promises {voxels:,} voxels, more than the {MOST_VOXELS:,} that are read")
+        if voxels > MAX_VOXELS:
+            raise ValueError(f"{path} promises {voxels:,} voxels, more than the {MAX_VOXELS:,} that are read")
         if not 2 * voxels / LONGEST_RUN <= left <= 2 * voxels:
             raise ValueError(f"{path} promises {voxels:,} voxels, which {left:,} bytes of data cannot be")
         runs = np.frombuffer(file.read(left), np.uint8)
-    occupied = decoded(runs, voxels, path).reshape(shape[0], shape[2], shape[1])  # y runs fastest, then z, then x
+    occupied = decode_runs(runs, voxels, path).reshape(shape[0], shape[2], shape[1])  # y runs fastest, then z, then x
     return Binvox(rearrange(occupied, "x z y -> x y z"), header.translate, header.scale)
 
 
 @dataclass(frozen=True)
-class Header:
+class BinvoxHeader:
     shape: tuple[int, int, int]
     translate: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
 
 
-def read_header(file: BinaryIO, path: Path) -> Header:
+def read_header(file: BinaryIO, path: Path) -> BinvoxHeader:
     """What stands before the data. Raises ValueError if that is not the header of a binvox file."""
     words = file.readline(100).split()
     if words[:1] != [b"#binvox"]:
@@ -67,12 +67,12 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     for _ in range(32):
         name, *values = file.readline(1000).split() or [b""]
         if name == b"data":
-            return parsed(fields, path)
+            return parse_header(fields, path)
         fields[name] = values
     raise ValueError(f"the header of {path} has no line 'data'")
 
 
-def parsed(fields: dict[bytes, list[bytes]], path: Path) -> Header:
+def parse_header(fields: dict[bytes, list[bytes]], path: Path) -> BinvoxHeader:
     try:
         x, y, z = (int(word) for word in fields[b"dim"])
         a, b, c = (float(word) for word in fields.get(b"translate", [b"0"] * 3))
@@ -81,10 +81,10 @@ def parsed(fields: dict[bytes, list[bytes]], path: Path) -> Header:
         raise ValueError(f"the header of {path} does not give dim, translate and scale as numbers") from None
     if min(x, y, z) < 1 or not np.isfinite([a, b, c, scale]).all() or scale <= 0:
         raise ValueError(f"the header of {path} gives dim {x} {y} {z}, translate {a} {b} {c}, scale {scale}")
-    return Header((x, y, z), (a, b, c), scale)
+    return BinvoxHeader((x, y, z), (a, b, c), scale)
 
 
-def decoded(runs: UInt8[np.ndarray, " bytes"], voxels: int, path: Path) -> Bool[np.ndarray, " voxels"]:
+def decode_runs(runs: UInt8[np.ndarray, " bytes"], voxels: int, path: Path) -> Bool[np.ndarray, " voxels"]:
     values, counts = runs[0 : runs.size // 2 * 2 : 2], runs[1::2]
     if runs.size % 2 or (held := int(counts.sum(dtype=np.int64))) != voxels:
         detail = "half a run" if runs.size % 2 else f"{held:,}"
@@ -104,11 +104,11 @@ def write_binvox(
     sides = " ".join(map(str, occupancy.shape))
     corner = " ".join(f"{number:.9g}" for number in translate)
     header = f"#binvox {version}\ndim {sides}\ntranslate {corner}\nscale {scale:.9g}\ndata\n"
-    with replacing(path) as partial:
-        partial.write_bytes(header.encode() + encoded(rearrange(occupancy, "x y z -> (x z y)")).tobytes())
+    with atomic_write(path) as partial:
+        partial.write_bytes(header.encode() + encode_runs(rearrange(occupancy, "x y z -> (x z y)")).tobytes())
 
 
-def encoded(voxels: Bool[np.ndarray, " voxels"]) -> UInt8[np.ndarray, "runs 2"]:
+def encode_runs(voxels: Bool[np.ndarray, " voxels"]) -> UInt8[np.ndarray, "runs 2"]:
     """Pairs of a value and how often it comes, 255 times at most."""
     starts = np.flatnonzero(np.diff(voxels, prepend=~voxels[:1]))
     lengths = np.diff(starts, append=voxels.size)

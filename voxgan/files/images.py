@@ -16,18 +16,18 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
-LARGEST = 1024
+MAX_SIDE = 1024
 """Longer side of a picture in pixels after reading; more than any encoder looks at."""
-MARGIN = 0.06
+FRAME_MARGIN = 0.06
 """Share of a framed picture left free at either end of the object's longer side."""
 OPAQUE = 250
 """Alpha from which on a pixel counts as fully covered."""
 
 Rgba = UInt8[np.ndarray, "height width 4"]
-Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
+ImageInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 
 
-def read_picture(picture: Picture) -> Rgba:
+def read_image(picture: ImageInput) -> Rgba:
     """The picture with straight alpha, upright, its longer side at most LARGEST pixels.
 
     Takes a file, a Pillow image, or uint8 pixels (height width) with 1, 3 or 4 channels or none. Raises ValueError if
@@ -38,11 +38,11 @@ def read_picture(picture: Picture) -> Rgba:
     if isinstance(picture, Image.Image):
         return _reduced(picture, "the picture")
     with _opened(picture) as image:
-        image.draft("RGB", (LARGEST, LARGEST))  # a large JPEG is not decoded at full size
+        image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a large JPEG is not decoded at full size
         return _reduced(image, str(picture))
 
 
-def megapixels(path: str | os.PathLike[str]) -> float:
+def count_megapixels(path: str | os.PathLike[str]) -> float:
     """Millions of pixels in a picture, by the head of its file. Raises ValueError if it cannot be read."""
     with _opened(path) as image:
         return image.width * image.height / 1e6
@@ -71,18 +71,18 @@ def _reduced(image: Image.Image, name: str) -> Rgba:
     if min(image.size) < 8:
         raise ValueError(f"{name} has {image.width}x{image.height} pixels; at least 8x8 are needed")
     image = ImageOps.exif_transpose(image).convert("RGBA")
-    image.thumbnail((LARGEST, LARGEST), reducing_gap=2.0)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2.0)
     return np.array(image)
 
 
-def read_mask(path: Picture) -> Bool[np.ndarray, "height width"]:
+def read_mask(path: ImageInput) -> Bool[np.ndarray, "height width"]:
     """Where a mask picture is brighter than half, or opaque if it has an alpha channel."""
-    pixels = read_picture(path)
+    pixels = read_image(path)
     alpha = pixels[..., 3]
     return alpha > 127 if alpha.min() < OPAQUE else pixels[..., :3].mean(2) > 127
 
 
-def segmented(picture: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"] | None = None) -> Rgba:
+def segment_object(picture: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"] | None = None) -> Rgba:
     """The picture with everything but the object transparent.
 
     A mask decides if there is one, else the picture's own alpha, and for opaque pictures this rule: the background has
@@ -113,7 +113,7 @@ def _differs_from_border(pixels: Float[np.ndarray, "height width 3"]) -> Bool[np
     return ndimage.binary_fill_holes(patches == 1 + sizes.argmax())
 
 
-def framed(picture: Rgba, side: int, *, margin: float = MARGIN) -> UInt8[np.ndarray, "side side 4"]:
+def frame_object(picture: Rgba, side: int, *, margin: float = FRAME_MARGIN) -> UInt8[np.ndarray, "side side 4"]:
     """The square window around the object, whose longer side fills 1 - 2 * margin of it.
 
     Raises ValueError if the picture is transparent all over.
@@ -130,7 +130,7 @@ def framed(picture: Rgba, side: int, *, margin: float = MARGIN) -> UInt8[np.ndar
     return np.array(premultiplied.resize((side, side), Image.Resampling.BOX, reducing_gap=3.0).convert("RGBA"))
 
 
-def encoded(
+def encode_views(
     pictures: Sequence[UInt8[np.ndarray, "side side 4"]],
     *,
     mask: bool,
@@ -143,11 +143,11 @@ def encoded(
     return torch.cat([colour, 2 * alpha - 1], 1) if mask else colour
 
 
-def object_of(picture: Picture, mask: Picture | None = None) -> Rgba:
+def cut_out_object(picture: ImageInput, mask: ImageInput | None = None) -> Rgba:
     """The object cut out of a picture. Raises ValueError naming the picture where there is none to be seen."""
-    pixels = read_picture(picture)
+    pixels = read_image(picture)
     try:
-        return segmented(pixels, None if mask is None else read_mask(mask))
+        return segment_object(pixels, None if mask is None else read_mask(mask))
     except ValueError as error:
         name = picture if isinstance(picture, str | Path) else "the picture"
         raise ValueError(f"{name}: {error}") from error

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-ORDERS = {b"IM": "<", b"MI": ">"}
-NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+BYTE_ORDERS = {b"IM": "<", b"MI": ">"}
+VALUE_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 """How values may be stored, whatever class of numbers they are."""
-MATRIX, COMPRESSED = 14, 15
-CLASSES = range(6, 16)
+MATRIX_TYPE, COMPRESSED_TYPE = 14, 15
+NUMERIC_CLASSES = range(6, 16)
 """double, single, and integers of every size; not cells, structures, text or sparse matrices."""
-COMPLEX = 0x0800
+COMPLEX_FLAG = 0x0800
 
 
 def read_mat(path: Path, *, most: int) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -30,26 +30,26 @@ def read_mat(path: Path, *, most: int) -> dict[str, Shaped[np.ndarray, "..."]]:
     if path.stat().st_size > most:
         raise ValueError(f"it holds more than the {most:,} bytes that are read")
     data = memoryview(path.read_bytes())
-    order = ORDERS.get(bytes(data[126:128]))
+    order = BYTE_ORDERS.get(bytes(data[126:128]))
     if order is None:
         raise ValueError("it is no MATLAB file of version 5 or 7.3")
-    found = (array(content, order) for content in matrices(data[128:], order, most=most))
+    found = (parse_array(content, order) for content in iterate_matrices(data[128:], order, most=most))
     return dict(item for item in found if item)
 
 
-def matrices(data: memoryview, order: str, *, most: int) -> Iterator[memoryview]:
+def iterate_matrices(data: memoryview, order: str, *, most: int) -> Iterator[memoryview]:
     """The bytes of each variable, unpacked."""
-    for kind, content in elements(data, order):
-        if kind == COMPRESSED:
+    for kind, content in iterate_elements(data, order):
+        if kind == COMPRESSED_TYPE:
             unpacked = zlib.decompressobj().decompress(content, most + 1)
             if (most := most - len(unpacked)) < 0:
                 raise ValueError("it unpacks to more bytes than are read")
-            kind, content = next(elements(memoryview(unpacked), order), (0, content))
-        if kind == MATRIX:
+            kind, content = next(iterate_elements(memoryview(unpacked), order), (0, content))
+        if kind == MATRIX_TYPE:
             yield content
 
 
-def elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+def iterate_elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """Type and bytes of each element, which follow one another and may hold others."""
     place = 0
     while place + 8 <= len(data):
@@ -61,20 +61,20 @@ def elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
         if place + 8 + size > len(data):
             raise ValueError(f"it promises {size:,} bytes where it holds {len(data) - place - 8:,}")
         yield kind, data[place + 8 : place + 8 + size]
-        place += 8 + size + (0 if kind == COMPRESSED else -size % 8)
+        place += 8 + size + (0 if kind == COMPRESSED_TYPE else -size % 8)
 
 
-def array(content: memoryview, order: str) -> tuple[str, Shaped[np.ndarray, "..."]] | None:
+def parse_array(content: memoryview, order: str) -> tuple[str, Shaped[np.ndarray, "..."]] | None:
     """Name and values of a variable, or None if those are no numbers."""
-    parts = list(islice(elements(content, order), 4))
+    parts = list(islice(iterate_elements(content, order), 4))
     if len(parts) < 4:
         return None
     (_, flags), (_, lengths), (_, letters), (kind, values) = parts
     number, name = int(np.frombuffer(flags, f"{order}u4")[0]), bytes(letters).decode("latin-1")
-    if number & 0xFF not in CLASSES or number & COMPLEX or kind not in NUMBERS or not values:
+    if number & 0xFF not in NUMERIC_CLASSES or number & COMPLEX_FLAG or kind not in VALUE_TYPES or not values:
         return None
     shape = tuple(np.frombuffer(lengths, f"{order}i4").tolist())
-    numbers = np.frombuffer(values, f"{order}{NUMBERS[kind]}")
+    numbers = np.frombuffer(values, f"{order}{VALUE_TYPES[kind]}")
     if min(shape) < 0 or math.prod(shape) != numbers.size:
         raise ValueError(f"{name} promises {math.prod(shape):,} numbers and holds {numbers.size:,}")
     return name, numbers.reshape(shape, order="F")

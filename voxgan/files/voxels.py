@@ -11,25 +11,25 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool, Float
 
-from gancore.atomic import replacing
-from voxgan.files.arrays import READERS, UnreadableError, as_probabilities, chosen, reading, stored
+from gancore.atomic import atomic_write
+from voxgan.files.arrays import READERS, UnreadableError, as_unreadable, default_key, list_arrays, to_probabilities
 from voxgan.files.binvox import Binvox, read_binvox, write_binvox
-from voxgan.mesh.axes import Up, turned
+from voxgan.mesh.axes import Axis, reorient
 
 __all__ = [
+    "Axis",
     "Binvox",
-    "Up",
-    "cropped",
+    "crop_to_content",
     "object_keys",
     "read_binvox",
     "read_occupancy",
-    "resized",
-    "turned",
+    "reorient",
+    "resize_occupancy",
     "write_binvox",
     "write_occupancy",
 ]
 
-VOXELS = (".binvox", *READERS)
+VOXEL_SUFFIXES = (".binvox", *READERS)
 """Endings of the files that are read."""
 
 
@@ -44,14 +44,14 @@ def read_occupancy(path: Path, *, key: str | None = None) -> Float[np.ndarray, "
     """
     if path.suffix.lower() == ".binvox" and not key:
         return read_binvox(path).occupancy.astype(np.float32)
-    with reading(path):
+    with as_unreadable(path):
         keys = object_keys(path, key=key)
         if len(keys) > 1:
             raise UnreadableError(f"{path} holds {len(keys)} objects; say which by a key from {keys[0]} to {keys[-1]}")
         name, number = split_key(keys[0])
-        array = stored(path)[name]
-        occupancy = as_probabilities(array.object(number or 0), path)
-    return turned(occupancy, up=array.up) if array.up else occupancy
+        array = list_arrays(path)[name]
+        occupancy = to_probabilities(array.read_object(number or 0), path)
+    return reorient(occupancy, up=array.up) if array.up else occupancy
 
 
 def object_keys(path: Path, *, key: str | None = None) -> tuple[str, ...]:
@@ -61,15 +61,15 @@ def object_keys(path: Path, *, key: str | None = None) -> tuple[str, ...]:
     """
     if path.suffix.lower() == ".binvox" and not key:
         return ("",)
-    with reading(path):
-        arrays = stored(path)
+    with as_unreadable(path):
+        arrays = list_arrays(path)
         name, number = split_key(key or "")
-        name = name or chosen(arrays, path)
-        if name not in arrays or (number or 0) >= arrays[name].objects:
+        name = name or default_key(arrays, path)
+        if name not in arrays or (number or 0) >= arrays[name].num_objects:
             raise UnreadableError(f"{path} holds no voxels of key {key}; it has {' '.join(sorted(arrays)[:20])}")
-        if number is not None or arrays[name].objects == 1:
+        if number is not None or arrays[name].num_objects == 1:
             return (key or name,)
-        return tuple(f"{name}#{number}" for number in range(arrays[name].objects))
+        return tuple(f"{name}#{number}" for number in range(arrays[name].num_objects))
 
 
 def split_key(key: str) -> tuple[str, int | None]:
@@ -91,7 +91,7 @@ def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.
             raise ValueError(f"{path}: a binvox file holds no probabilities; threshold them, or write npy, npz or mat")
         write_binvox(path, binary)
         return
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         if ending == ".npy":
             np.save(partial, occupancy)
         elif ending == ".npz" and binary is not None:
@@ -104,7 +104,7 @@ def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.
             raise ValueError(f"cannot write voxels to {path}: its name should end in .binvox .npy .npz or .mat")
 
 
-def cropped(
+def crop_to_content(
     occupancy: Bool[np.ndarray, "_ _ _"] | Float[np.ndarray, "_ _ _"],
 ) -> Bool[np.ndarray, "x y z"]:
     """The smallest box of voxels around the occupied ones (those above a half).
@@ -118,7 +118,7 @@ def cropped(
     return occupied[tuple(slice(side[0], side[-1] + 1) for side in sides)]
 
 
-def resized(
+def resize_occupancy(
     occupancy: Bool[np.ndarray, "_ _ _"] | Float[np.ndarray, "_ _ _"], side: int
 ) -> Bool[np.ndarray, "{side} {side} {side}"]:
     """The occupied voxels (those above a half) in a cube of another size.
@@ -126,7 +126,7 @@ def resized(
     A grid that is no cube stands in the middle of one. A coarser voxel is occupied if any of those whose centres lie in
     it is, so that thin parts survive; a finer one is what is at its centre.
     """
-    occupied = in_cube(occupancy > 0.5)
+    occupied = pad_to_cube(occupancy > 0.5)
     length = len(occupied)
     for along in range(3):
         if side < length:  # the first voxel whose centre lies in each coarser one, in whole numbers
@@ -137,6 +137,6 @@ def resized(
     return occupied
 
 
-def in_cube(occupied: Bool[np.ndarray, "_ _ _"]) -> Bool[np.ndarray, "side side side"]:
+def pad_to_cube(occupied: Bool[np.ndarray, "_ _ _"]) -> Bool[np.ndarray, "side side side"]:
     side = max(occupied.shape)
     return np.pad(occupied, [((side - length) // 2, (side - length + 1) // 2) for length in occupied.shape])

@@ -11,12 +11,12 @@ from trimesh.visual.material import PBRMaterial
 WARM_GREY = (176, 168, 158, 255)
 """The colour of what has none."""
 
-SPREAD = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2]]) / 6
+SAMPLE_BARYCENTRIC = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2]]) / 6
 """Barycentric points spread over a face: where its picture is looked up for its mean colour."""
 
-TEXELS = 256
+MAX_TEXELS = 256
 """Of a picture on a mesh, along its longest side: finer ones would only flicker in views of this size."""
-MOST_ROWS = 16 * 1024
+MAX_TEXTURE_ROWS = 16 * 1024
 """Of all pictures on a mesh together; parts beyond keep one colour a face."""
 
 
@@ -24,10 +24,10 @@ def face_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 4"]:
     """The mean colour of each face, opaque; a warm grey where the mesh says nothing."""
     visual = mesh.visual
     if isinstance(visual, TextureVisuals):
-        picture, tint = material(visual)
+        picture, tint = read_material(visual)
         colours = tint
         if picture is not None:
-            colours = sampled(picture, SPREAD @ corner_places(mesh)).mean(1).round()
+            colours = sample_texture(picture, SAMPLE_BARYCENTRIC @ corner_uv(mesh)).mean(1).round()
     elif isinstance(visual, ColorVisuals) and visual.kind is not None:
         colours = np.asarray(visual.face_colors)
     else:
@@ -44,7 +44,7 @@ def corner_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "faces 3 4"]:
     return face_colours(mesh)[:, None].repeat(3, axis=1)
 
 
-def material(visual: TextureVisuals) -> tuple[UInt8[np.ndarray, "height width 4"] | None, UInt8[np.ndarray, "4"]]:
+def read_material(visual: TextureVisuals) -> tuple[UInt8[np.ndarray, "height width 4"] | None, UInt8[np.ndarray, "4"]]:
     """The picture on the faces, if any and if they say where it lies, and their colour without it."""
     if isinstance(visual.material, PBRMaterial):
         picture, factor = visual.material.baseColorTexture, visual.material.baseColorFactor
@@ -53,7 +53,7 @@ def material(visual: TextureVisuals) -> tuple[UInt8[np.ndarray, "height width 4"
     tint = np.array(WARM_GREY if factor is None else to_rgba(factor), np.uint8)
     if picture is None or visual.uv is None or not len(visual.uv):
         return None, tint
-    picture.thumbnail((4 * TEXELS, 4 * TEXELS))
+    picture.thumbnail((4 * MAX_TEXELS, 4 * MAX_TEXELS))
     pixels = np.array(picture.convert("RGBA"))
     # the factor of glTF tints its picture; the diffuse colour of an OBJ is what viewers show that read no pictures
     if isinstance(visual.material, PBRMaterial) and factor is not None:
@@ -61,14 +61,14 @@ def material(visual: TextureVisuals) -> tuple[UInt8[np.ndarray, "height width 4"
     return pixels, tint
 
 
-def corner_places(mesh: trimesh.Trimesh) -> Float[np.ndarray, "faces 3 2"]:
+def corner_uv(mesh: trimesh.Trimesh) -> Float[np.ndarray, "faces 3 2"]:
     """Where each corner of each face lies in its picture, right and up, in pictures."""
     assert isinstance(mesh.visual, TextureVisuals)
     places = np.asarray(mesh.visual.uv, np.float64)[mesh.faces]
     return np.where(np.isfinite(places), places, 0)
 
 
-def sampled(
+def sample_texture(
     picture: UInt8[np.ndarray, "height width 4"], places: Float[np.ndarray, "*batch 2"]
 ) -> UInt8[np.ndarray, "*batch 4"]:
     """The colours of the picture, repeated for ever, at those places: right and up, in pictures."""
@@ -78,23 +78,23 @@ def sampled(
     return picture[down, across]
 
 
-def painted(whole: trimesh.Trimesh, parts: list[trimesh.Trimesh]) -> trimesh.Trimesh:
+def attach_colours(whole: trimesh.Trimesh, parts: list[trimesh.Trimesh]) -> trimesh.Trimesh:
     """The mesh made of these parts, given their colours, and their pictures as `Pictures` finds them."""
     whole.visual = ColorVisuals(whole, face_colors=np.concatenate([face_colours(part) for part in parts]))
-    scale = TEXELS / np.ptp(whole.triangles.reshape(-1, 3), axis=0).max()
+    scale = MAX_TEXELS / np.ptp(whole.triangles.reshape(-1, 3), axis=0).max()
     pictures: list[np.ndarray] = []
     numbers, places = [], []
     for part, own in zip(
         parts, np.split(whole.area_faces, np.cumsum([len(part.faces) for part in parts])), strict=False
     ):
-        picture = material(part.visual)[0] if isinstance(part.visual, TextureVisuals) else None
-        if picture is None or sum(len(known) for known in pictures) > MOST_ROWS:
+        picture = read_material(part.visual)[0] if isinstance(part.visual, TextureVisuals) else None
+        if picture is None or sum(len(known) for known in pictures) > MAX_TEXTURE_ROWS:
             numbers.append(np.full(len(part.faces), -1))
             places.append(np.zeros((len(part.faces), 3, 2)))
             continue
         numbers.append(np.full(len(part.faces), len(pictures)))
-        places.append(corner_places(part))
-        pictures.append(shrunk(picture, places[-1], texels=own.sum() * scale**2))
+        places.append(corner_uv(part))
+        pictures.append(shrink_texture(picture, places[-1], texels=own.sum() * scale**2))
     if pictures:
         whole.face_attributes["picture"] = np.concatenate(numbers)
         whole.face_attributes["places"] = np.concatenate(places)
@@ -102,7 +102,7 @@ def painted(whole: trimesh.Trimesh, parts: list[trimesh.Trimesh]) -> trimesh.Tri
     return whole
 
 
-def shrunk(
+def shrink_texture(
     picture: UInt8[np.ndarray, "height width 4"], places: Float[np.ndarray, "faces 3 2"], *, texels: float
 ) -> UInt8[np.ndarray, "less_high less_wide 4"]:
     """The picture, small enough that what all those places show of it is at most so many texels."""
@@ -113,15 +113,15 @@ def shrunk(
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
-class Pictures:
+class Textures:
     """The pictures that lie on a mesh's faces."""
 
     def __init__(self, mesh: trimesh.Trimesh) -> None:
-        self.pictures: list[np.ndarray] = mesh.metadata.get("pictures", [])
-        self.number = np.asarray(mesh.face_attributes.get("picture", np.full(len(mesh.faces), -1)))
-        self.places = np.asarray(mesh.face_attributes.get("places", np.zeros((0, 3, 2))))
+        self.images: list[np.ndarray] = mesh.metadata.get("pictures", [])
+        self.texture_index = np.asarray(mesh.face_attributes.get("picture", np.full(len(mesh.faces), -1)))
+        self.uv = np.asarray(mesh.face_attributes.get("places", np.zeros((0, 3, 2))))
 
-    def put(
+    def sample(
         self,
         colours: Float[np.ndarray, "points 3"],
         face: Int[np.ndarray, " points"],
@@ -129,8 +129,8 @@ class Pictures:
     ) -> Float[np.ndarray, "points 3"]:
         """The colours, in [0, 255], with those of the pictures at barycentric points of faces that have one."""
         colours = colours.copy()
-        for number, picture in enumerate(self.pictures):
-            where = np.flatnonzero(self.number[face] == number)
-            places = np.einsum("pc,pcd->pd", weights[where], self.places[face[where]])
-            colours[where] = sampled(picture, places)[:, :3]
+        for number, picture in enumerate(self.images):
+            where = np.flatnonzero(self.texture_index[face] == number)
+            places = np.einsum("pc,pcd->pd", weights[where], self.uv[face[where]])
+            colours[where] = sample_texture(picture, places)[:, :3]
         return colours

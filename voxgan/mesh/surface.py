@@ -12,21 +12,21 @@ from scipy import ndimage
 from skimage.graph import MCP
 from skimage.measure import marching_cubes
 
-PAD = 1
+PADDING = 1
 """Empty voxels around the grid, so that what touches its border is closed."""
-NUDGE = 1e-3
+MIN_MARGIN = 1e-3
 """No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
-KEPT = 0.05
+KEPT_MARGIN = 0.05
 """Share of what a voxel is above the threshold that smoothing leaves it: enough to stay, too little to be a stair."""
-JOINT = 0.2
+JOINT_LEVEL = 0.2
 """How far above the threshold, on the way to 1, lies what joins voxels that touch at an edge."""
-GIVEN_BACK = 10
+RESTORE_ROUNDS = 10
 """Rounds of averaging what Taubin smoothing has taken: over about three voxels."""
-STRUT = 0.5
+BRIDGE_LEVEL = 0.5
 """How far above the threshold, on the way to 1, lies what bridges the gap between two parts."""
-BY_EDGES, BY_CORNERS = (ndimage.generate_binary_structure(3, meeting) for meeting in (2, 3))
+EDGE_NEIGHBOURS, CORNER_NEIGHBOURS = (ndimage.generate_binary_structure(3, meeting) for meeting in (2, 3))
 """Which voxels are neighbours: those that share a face or an edge, or also those that share a corner."""
-SPECK = 0.05
+SPECK_VOXELS = 0.05
 """Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
 
@@ -37,34 +37,34 @@ class SurfaceConfig:
     threshold: float = 0.5
     """Probability at which the surface lies."""
 
-    smooth: float = 0.8
+    smooth_sigma: float = 0.8
     """Standard deviation in voxels of the Gaussian that takes the stairs out of the probabilities; 0 for none."""
 
-    components: float = 1.0
+    min_component_share: float = 1.0
     """Parts of at least this share of the largest part's voxels are kept: 1 for the largest alone, 0 for all."""
 
     bridge: float = 3.0
     """Parts at most this many voxels apart are joined, where the object is most probable; 0 joins none."""
 
-    taubin: int = 20
+    taubin_iterations: int = 20
     """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
 
-    faces: int = 0
+    target_faces: int = 0
     """Most triangles; 0 for as many as there are."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
-        if not 0 <= self.components <= 1:
-            raise ValueError(f"components must lie in [0, 1], got {self.components}")
+        if not 0 <= self.min_component_share <= 1:
+            raise ValueError(f"components must lie in [0, 1], got {self.min_component_share}")
         for name in ("smooth", "bridge", "taubin"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
-        if self.faces < 0 or 0 < self.faces < 4:
-            raise ValueError(f"faces must be at least 4, or 0 for no limit, got {self.faces}")
+        if self.target_faces < 0 or 0 < self.target_faces < 4:
+            raise ValueError(f"faces must be at least 4, or 0 for no limit, got {self.target_faces}")
 
 
-def from_occupancy(
+def extract_surface(
     probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig = SurfaceConfig()
 ) -> trimesh.Trimesh:
     """The closed surface with outward faces and positive volume, in the unit cube around the origin.
@@ -72,16 +72,16 @@ def from_occupancy(
     The centre of voxel i lies at (i + 0.5) / N - 0.5; a grid that is no cube is centred, N its longest side. Raises
     ValueError if there is nothing above the threshold, or no closed surface within the face budget.
     """
-    field = solid(probabilities, surface)
+    field = build_field(probabilities, surface)
     vertices, faces, _, _ = marching_cubes(field, surface.threshold, gradient_direction="ascent")
     sides = np.array(probabilities.shape)
-    mesh = trimesh.Trimesh((vertices - PAD + 0.5 - sides / 2) / sides.max(), faces, process=False)
-    mesh.vertices = np.clip(rounded(mesh, surface.taubin), -0.5, 0.5)
-    mesh = without_specks(closed(mesh), volume=SPECK / sides.max() ** 3)
-    return decimated(mesh, surface.faces) if 0 < surface.faces < len(mesh.faces) else mesh
+    mesh = trimesh.Trimesh((vertices - PADDING + 0.5 - sides / 2) / sides.max(), faces, process=False)
+    mesh.vertices = np.clip(taubin_smooth(mesh, surface.taubin_iterations), -0.5, 0.5)
+    mesh = remove_small_components(ensure_closed(mesh), volume=SPECK_VOXELS / sides.max() ** 3)
+    return decimate_surface(mesh, surface.target_faces) if 0 < surface.target_faces < len(mesh.faces) else mesh
 
 
-def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:
+def build_field(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:
     """The padded field whose only surface at the threshold is the outside of the parts to keep.
 
     Values on both sides of that surface stay soft: it lies between voxels where the probabilities put it. Raises
@@ -91,40 +91,40 @@ def solid(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> 
     least, most = (float(bound) for bound in (probabilities.min(initial=1), probabilities.max(initial=0)))
     if not (least >= 0 and most <= 1):  # so written, NaN is refused too
         raise ValueError(f"probabilities must lie in [0, 1]; these reach from {least:.3g} to {most:.3g}")
-    field = bridged(probabilities.astype(np.float32), surface)
+    field = bridge_gaps(probabilities.astype(np.float32), surface)
     # Past the border lies what puts the surface of a full voxel on the cube's face, whatever the threshold.
-    field = smoothed(np.pad(field, PAD, constant_values=2 * level - 1), surface)
-    field[np.abs(field - level) < NUDGE] = level - NUDGE
+    field = smooth_field(np.pad(field, PADDING, constant_values=2 * level - 1), surface)
+    field[np.abs(field - level) < MIN_MARGIN] = level - MIN_MARGIN
     inside = field > level
     if not inside.any():
         raise ValueError(f"there is no surface: the highest probability is {most:.3g}, the threshold {level:g}")
-    kept = large_parts(inside, surface)
-    field[inside & ~kept] = min(level - NUDGE, 0.0)
-    field[enclosed(kept)] = 1.0
+    kept = select_large_components(inside, surface)
+    field[inside & ~kept] = min(level - MIN_MARGIN, 0.0)
+    field[enclosed_voids(kept)] = 1.0
     return field
 
 
-def bridged(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
+def bridge_gaps(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
     """The field with parts within reach of each other joined, each by the most probable of all ways to the largest.
 
     A leg that hangs in the air a voxel below its seat is part of the chair, and what is printed is one piece.
     """
     inside = field > surface.threshold
-    if not surface.bridge or ndimage.label(inside, BY_EDGES)[1] < 2:
+    if not surface.bridge or ndimage.label(inside, EDGE_NEIGHBOURS)[1] < 2:
         return field
-    field, spaces = field.copy(), within_reach(inside, surface)
+    field, spaces = field.copy(), dilated_components(inside, surface)
     for space, where in enumerate(ndimage.find_objects(spaces), 1):
         part = inside[where] & (spaces[where] == space)
-        struts = ways_between(part, np.where(inside[where] & ~part, 0, field[where]))
-        field[where][struts & ~inside[where]] = surface.threshold + STRUT * (1 - surface.threshold)
+        struts = shortest_paths(part, np.where(inside[where] & ~part, 0, field[where]))
+        field[where][struts & ~inside[where]] = surface.threshold + BRIDGE_LEVEL * (1 - surface.threshold)
     return field
 
 
-def ways_between(
+def shortest_paths(
     inside: Bool[np.ndarray, "x y z"], probabilities: Float[np.ndarray, "x y z"]
 ) -> Bool[np.ndarray, "x y z"]:
     """The voxels on the most probable ways, from face to face, from each part to the largest."""
-    parts, count = ndimage.label(inside, BY_EDGES)
+    parts, count = ndimage.label(inside, EDGE_NEIGHBOURS)
     if count < 2:
         return np.zeros_like(inside)
     ways = MCP(np.where(inside, 1e-3, 0.1 - np.log(probabilities.clip(1e-3, 1))), fully_connected=False)
@@ -135,28 +135,28 @@ def ways_between(
     return found
 
 
-def within_reach(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Int[np.ndarray, "x y z"]:
+def dilated_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Int[np.ndarray, "x y z"]:
     """Numbers, from 1, of the spaces within half a bridge of the parts: those of parts that count as one are joined."""
-    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, BY_CORNERS)
+    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, CORNER_NEIGHBOURS)
     return spaces
 
 
-def smoothed(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
+def smooth_field(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
     """The field after a Gaussian that takes nothing below the threshold, nor anything of a part as thin as a leg.
 
     What touches at an edge alone, as the voxels of a slanting leg do, is joined.
     """
-    if not surface.smooth:
+    if not surface.smooth_sigma:
         return field
     level, inside = surface.threshold, field > surface.threshold
     thick = ndimage.binary_opening(inside, np.ones((3, 3, 3)))
-    floor = np.where(thick, level + KEPT * (field - level), field)
-    soft = ndimage.gaussian_filter(field, surface.smooth, mode="nearest")
+    floor = np.where(thick, level + KEPT_MARGIN * (field - level), field)
+    soft = ndimage.gaussian_filter(field, surface.smooth_sigma, mode="nearest")
     soft = np.where(inside, np.maximum(soft, floor), soft)
-    return np.where(joints(inside), np.maximum(soft, level + JOINT * (1 - level)), soft)
+    return np.where(diagonal_contacts(inside), np.maximum(soft, level + JOINT_LEVEL * (1 - level)), soft)
 
 
-def joints(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+def diagonal_contacts(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
     """The empty voxels beside each edge at which two voxels touch that have no neighbour in common."""
     found = np.zeros_like(inside)
     for plane in combinations(range(3), 2):
@@ -170,25 +170,25 @@ def joints(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
     return found
 
 
-def large_parts(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
+def select_large_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
     """The voxels of the parts that are large enough beside the largest, across gaps that may be bridged."""
-    if ndimage.label(inside, BY_CORNERS)[1] == 1:
+    if ndimage.label(inside, CORNER_NEIGHBOURS)[1] == 1:
         return inside
-    parts = within_reach(inside, surface)
+    parts = dilated_components(inside, surface)
     sizes = np.bincount(parts[inside])
-    large = sizes >= surface.components * sizes.max()
-    if surface.components == 1:  # of equal ones the first
+    large = sizes >= surface.min_component_share * sizes.max()
+    if surface.min_component_share == 1:  # of equal ones the first
         large = np.arange(len(sizes)) == sizes.argmax()
     return inside & large[parts]
 
 
-def enclosed(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+def enclosed_voids(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
     """The empty voxels that cannot be reached from the corner."""
     spaces, _ = ndimage.label(~inside)
     return ~inside & (spaces != spaces[0, 0, 0])
 
 
-def rounded(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertices 3"]:
+def taubin_smooth(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertices 3"]:
     """The vertices after Taubin smoothing, which keeps the volume of the whole; here thin parts keep theirs as well.
 
     A tube of four vertices around is a wave too short for Taubin and would become a needle: what the surface around a
@@ -198,63 +198,63 @@ def rounded(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertic
     trimesh.smoothing.filter_taubin(smooth, lamb=0.5, nu=0.53, iterations=iterations)
     lost = np.einsum("vc,vc->v", mesh.vertices - smooth.vertices, smooth.vertex_normals)
     neighbours = trimesh.smoothing.laplacian_calculation(mesh)
-    for _ in range(GIVEN_BACK):
+    for _ in range(RESTORE_ROUNDS):
         lost = (lost + neighbours @ lost) / 2
     return smooth.vertices + lost[:, None] * smooth.vertex_normals
 
 
-def decimated(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+def decimate_surface(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     """The same shape, with all its parts, of at most so many triangles. Raises ValueError if it takes more."""
     points, triangles = fast_simplification.simplify(mesh.vertices.astype(np.float32), mesh.faces, target_count=faces)
     small = trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False)
     try:
-        return within(small, mesh, faces)
+        return check_budget(small, mesh, faces)
     except ValueError:
-        return merged(mesh, faces)
+        return merge_edges(mesh, faces)
 
 
-def merged(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+def merge_edges(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     """As decimated, by merging edges up to the smallest sufficient of growing lengths: coarser, and never torn."""
-    whole = manifold(mesh)
+    whole = to_manifold(mesh)
     for tolerance in np.geomspace(1e-4, 0.3, 24):
         small = whole.simplify(tolerance)
         if small.num_tri() <= faces:
             break
-    return within(as_mesh(small), mesh, faces)
+    return check_budget(to_trimesh(small), mesh, faces)
 
 
-def within(small: trimesh.Trimesh, mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+def check_budget(small: trimesh.Trimesh, mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     """The small mesh after proof that it keeps to the budget and has lost no part. Raises ValueError otherwise."""
-    small = without_specks(small, volume=0.0)
+    small = remove_small_components(small, volume=0.0)
     if len(small.faces) > faces or small.body_count < mesh.body_count:
         raise ValueError(f"faces: no closed surface of this shape has as few as {faces}")
-    return closed(small)
+    return ensure_closed(small)
 
 
-def without_specks(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.Trimesh:
+def remove_small_components(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.Trimesh:
     """The mesh without its separate parts of at most that volume, but for the largest."""
-    parts = manifold(mesh).decompose()
+    parts = to_manifold(mesh).decompose()
     largest = max((part.volume() for part in parts), default=0)
     large = [part for part in parts if part.volume() > volume or part.volume() == largest]
-    return as_mesh(manifold3d.Manifold.compose(large))
+    return to_trimesh(manifold3d.Manifold.compose(large))
 
 
-def closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+def ensure_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """The same surface after proof that it is closed and encloses a positive volume, in formats without indices too.
 
     Raises ValueError if it is no such surface.
     """
-    whole = manifold(mesh)
+    whole = to_manifold(mesh)
     if whole.status() != manifold3d.Error.NoError:
         raise ValueError(f"the surface is not closed: {whole.status().name}")
-    mesh = parted(as_mesh(whole))
+    mesh = separate_coincident_vertices(to_trimesh(whole))
     glued = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # as who reads an STL file glues it
     if not (mesh.is_watertight and glued.is_watertight and glued.is_winding_consistent and mesh.volume > 0):
         raise ValueError(f"the surface does not enclose a volume ({len(mesh.faces)} faces)")
     return mesh
 
 
-def parted(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+def separate_coincident_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """The mesh with vertices that lie in one place drawn a little towards their own neighbours.
 
     A manifold has two vertices where two of its sheets touch; a format without indices would make them one.
@@ -267,12 +267,12 @@ def parted(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return mesh
 
 
-def manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
+def to_manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
     """The surface as manifold3d keeps it."""
     return manifold3d.Manifold(manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)))
 
 
-def as_mesh(solid_mesh: manifold3d.Manifold) -> trimesh.Trimesh:
+def to_trimesh(solid_mesh: manifold3d.Manifold) -> trimesh.Trimesh:
     """The vertices and faces of a manifold."""
     parts = solid_mesh.to_mesh()
     return trimesh.Trimesh(parts.vert_properties[:, :3], parts.tri_verts, process=False)

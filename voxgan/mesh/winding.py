@@ -6,13 +6,13 @@ import trimesh
 from jaxtyping import Float, Int
 
 
-def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+def orient_outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
     """Vertices and faces without twins, every connected part turned outward as far as it has an outside.
 
     A part's volume about its own centre says what outward is. A sheet, and a part as open as a bowl, which may well be
     the inner wall of something, keep the side that most of their area showed.
     """
-    vertices, faces = merged(mesh.vertices, mesh.faces)
+    vertices, faces = remove_duplicate_faces(mesh.vertices, mesh.faces)
     if not len(faces):
         return vertices, faces
     turned, part = (array.astype(np.int64) for array in igl.bfs_orient(faces))
@@ -20,20 +20,20 @@ def outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int
     normals = np.cross(b - a, c - a) / 2
     areas = np.linalg.norm(normals, axis=1)
     total = np.maximum(np.bincount(part, areas), 1e-30)
-    centres = summed(areas[:, None] * (a + b + c) / 3, part) / total[:, None]
+    centres = sum_by_part(areas[:, None] * (a + b + c) / 3, part) / total[:, None]
     volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
-    mouths = np.linalg.norm(summed(normals, part), axis=1)  # of a closed surface the normals add up to nothing
+    mouths = np.linalg.norm(sum_by_part(normals, part), axis=1)  # of a closed surface the normals add up to nothing
     hidden = np.bincount(part, areas * (turned != faces).any(1))
     closed = (mouths < 0.15 * total) & (abs(volumes) > 1e-3 * total**1.5)
     wrong = np.where(closed, volumes < 0, hidden > total / 2)
     return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)
 
 
-def summed(vectors: Float[np.ndarray, "faces 3"], part: Int[np.ndarray, " faces"]) -> Float[np.ndarray, "parts 3"]:
+def sum_by_part(vectors: Float[np.ndarray, "faces 3"], part: Int[np.ndarray, " faces"]) -> Float[np.ndarray, "parts 3"]:
     return np.stack([np.bincount(part, component) for component in vectors.T], 1)
 
 
-def merged(
+def remove_duplicate_faces(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> tuple[Float[np.ndarray, "places 3"], Int[np.ndarray, "kept 3"]]:
     """The mesh without doubled vertices, empty faces and doubled faces.
@@ -49,7 +49,7 @@ def merged(
     return vertices, np.ascontiguousarray(faces[real[np.sort(kept)]])
 
 
-def winding(
+def winding_numbers(
     vertices: np.ndarray, faces: np.ndarray, where: Int[np.ndarray, "voxels 3"], side: int
 ) -> Float[np.ndarray, " voxels"]:
     """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""

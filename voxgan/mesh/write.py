@@ -13,10 +13,10 @@ from trimesh.exchange.export import export_mesh
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 from voxgan.mesh.materials import WARM_GREY
 
-Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+Z_UP_ROTATION = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Turns y up and the front to +z into z up and the front to -y."""
 
 
@@ -29,22 +29,22 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None 
     size, or a path that cannot be written.
     """
     path = Path(path)
-    kind = file_format(path)
+    kind = find_format(path)
     if size_mm is not None and not 0 < size_mm < np.inf:
         raise ValueError(f"size_mm must be above 0, got {size_mm}")
     if not mesh.is_volume:
         raise ValueError(f"cannot write {path}: the surface is not closed around a positive volume")
-    content = kind.encode(placed(mesh, kind, size_mm=size_mm))
+    content = kind.encode(convert_to_format(mesh, kind, size_mm=size_mm))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error}") from error
 
 
 @dataclass(frozen=True)
-class Format:
+class MeshFormat:
     """What a kind of file takes for granted, and how it is made."""
 
     up: Literal["y", "z"]
@@ -52,19 +52,19 @@ class Format:
     encode: Callable[[trimesh.Trimesh], bytes]
 
 
-def file_format(path: Path) -> Format:
+def find_format(path: Path) -> MeshFormat:
     """The format of the path's ending. Raises ValueError if there is none."""
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"cannot write {path}: the ending must be one of {' '.join(FORMATS)}")
     return FORMATS[path.suffix.lower()]
 
 
-def placed(mesh: trimesh.Trimesh, kind: Format, *, size_mm: float | None) -> trimesh.Trimesh:
+def convert_to_format(mesh: trimesh.Trimesh, kind: MeshFormat, *, size_mm: float | None) -> trimesh.Trimesh:
     """A copy in the axes and the unit of the format."""
     vertices = np.asarray(mesh.vertices)
     metres = 1.0 if size_mm is None else size_mm / 1000 / np.ptp(vertices, axis=0).max()
     vertices = vertices * metres * (1000 if kind.unit == "millimetres" else 1)
-    copy = trimesh.Trimesh(vertices @ Z_UP.T if kind.up == "z" else vertices, mesh.faces, process=False)
+    copy = trimesh.Trimesh(vertices @ Z_UP_ROTATION.T if kind.up == "z" else vertices, mesh.faces, process=False)
     copy.visual = ColorVisuals(copy, vertex_colors=vertex_colours(mesh))
     copy.metadata = {"up": kind.up, "unit": kind.unit}
     return copy
@@ -76,19 +76,19 @@ def vertex_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "vertices 4"] | N
     return np.asarray(visual.vertex_colors) if isinstance(visual, ColorVisuals) and visual.kind else None
 
 
-def glb(mesh: trimesh.Trimesh) -> bytes:
+def encode_glb(mesh: trimesh.Trimesh) -> bytes:
     """With a rough material that is no metal; colours are linear, as glTF takes them."""
     colours = vertex_colours(mesh)
     if colours is not None:
-        mesh.vertex_attributes["_COLOR_0"] = (linear(colours) * 65535).round().astype(np.uint16)
-    tint = np.ones(4) if colours is not None else linear(np.array(WARM_GREY))
+        mesh.vertex_attributes["_COLOR_0"] = (srgb_to_linear(colours) * 65535).round().astype(np.uint16)
+    tint = np.ones(4) if colours is not None else srgb_to_linear(np.array(WARM_GREY))
     mesh.visual = TextureVisuals(
         material=PBRMaterial("surface", baseColorFactor=tint, metallicFactor=0.0, roughnessFactor=0.8)
     )
-    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=name_colours)
+    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=rename_colour_attribute)
 
 
-def name_colours(tree: dict[str, Any]) -> None:
+def rename_colour_attribute(tree: dict[str, Any]) -> None:
     """Makes the attribute of 16-bit colours the vertex colours; of trimesh's own 8 bits, dark colours need more."""
     attributes = tree["meshes"][0]["primitives"][0]["attributes"]
     if "_COLOR_0" in attributes:
@@ -96,7 +96,7 @@ def name_colours(tree: dict[str, Any]) -> None:
         tree["accessors"][attributes["COLOR_0"]]["normalized"] = True
 
 
-def linear(colours: np.ndarray) -> Float[np.ndarray, "*batch 4"]:
+def srgb_to_linear(colours: np.ndarray) -> Float[np.ndarray, "*batch 4"]:
     """Colours of a picture (sRGB, 0 to 255) as shares of light; alpha as it is (IEC 61966-2-1)."""
     shares = np.asarray(colours, np.float64) / 255
     light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
@@ -104,34 +104,34 @@ def linear(colours: np.ndarray) -> Float[np.ndarray, "*batch 4"]:
     return light
 
 
-def obj(mesh: trimesh.Trimesh) -> bytes:
-    text = export_mesh(mesh, None, "obj", include_normals=True, header=said(mesh))
+def encode_obj(mesh: trimesh.Trimesh) -> bytes:
+    text = export_mesh(mesh, None, "obj", include_normals=True, header=axes_comment(mesh))
     return text.encode()
 
 
-def ply(mesh: trimesh.Trimesh) -> bytes:
+def encode_ply(mesh: trimesh.Trimesh) -> bytes:
     content = export_mesh(mesh, None, "ply", vertex_normal=True)
-    return re.sub(rb"comment .*", b"comment " + said(mesh).encode(), content, count=1)
+    return re.sub(rb"comment .*", b"comment " + axes_comment(mesh).encode(), content, count=1)
 
 
-def stl(mesh: trimesh.Trimesh) -> bytes:
+def encode_stl(mesh: trimesh.Trimesh) -> bytes:
     """Binary, its 80 bytes of header put to use."""
-    return said(mesh).encode().ljust(80) + export_mesh(mesh, None, "stl")[80:]
+    return axes_comment(mesh).encode().ljust(80) + export_mesh(mesh, None, "stl")[80:]
 
 
-def threemf(mesh: trimesh.Trimesh) -> bytes:
+def encode_3mf(mesh: trimesh.Trimesh) -> bytes:
     return export_mesh(mesh, None, "3mf")
 
 
-def said(mesh: trimesh.Trimesh) -> str:
+def axes_comment(mesh: trimesh.Trimesh) -> str:
     """What a reader has to know."""
     return f"{mesh.metadata['up']} is up, unit: {mesh.metadata['unit']}"
 
 
 FORMATS = {
-    ".glb": Format("y", "metres", glb),
-    ".obj": Format("y", "metres", obj),
-    ".ply": Format("y", "metres", ply),
-    ".stl": Format("z", "millimetres", stl),
-    ".3mf": Format("z", "millimetres", threemf),
+    ".glb": MeshFormat("y", "metres", encode_glb),
+    ".obj": MeshFormat("y", "metres", encode_obj),
+    ".ply": MeshFormat("y", "metres", encode_ply),
+    ".stl": MeshFormat("z", "millimetres", encode_stl),
+    ".3mf": MeshFormat("z", "millimetres", encode_3mf),
 }

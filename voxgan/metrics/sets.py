@@ -6,9 +6,9 @@ from jaxtyping import Bool, Float
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
-GROUP = 32
+CHUNK = 32
 """Objects compared with one at once."""
-EXACT = "donot_use_mm_for_euclid_dist"
+CDIST_MODE = "donot_use_mm_for_euclid_dist"
 """A matrix product would be faster, but find points that coincide some way apart."""
 
 
@@ -39,7 +39,7 @@ def one_nearest_neighbour_accuracy(
     return float(((closest & same).sum(1) / closest.sum(1)).mean())
 
 
-def among(
+def set_metrics(
     made: Float[Tensor, "made made"], between: Float[Tensor, "made real"], real: Float[Tensor, "real real"]
 ) -> dict[str, float]:
     """COV, MMD and 1-NNA by these distances."""
@@ -61,12 +61,12 @@ def occupancy_divergence(made: Bool[Tensor, "made x y z"], real: Bool[Tensor, "r
     return float(jensenshannon(ours, theirs, base=2) ** 2)
 
 
-def chamfer_distances(
+def pairwise_chamfer(
     ours: Float[Tensor, "ours points 3"], theirs: Float[Tensor, "theirs points 3"]
 ) -> Float[Tensor, "ours theirs"]:
     """cd_l2_sum of every pair of point sets: the sum of both mean squared distances to the nearest point."""
     rows = []
     for points in tqdm(ours, unit="object", leave=False):
-        squared = [torch.cdist(points[None], some, compute_mode=EXACT) ** 2 for some in theirs.split(GROUP)]
+        squared = [torch.cdist(points[None], some, compute_mode=CDIST_MODE) ** 2 for some in theirs.split(CHUNK)]
         rows.append(torch.cat([each.amin(2).mean(1) + each.amin(1).mean(1) for each in squared]))
     return torch.stack(rows)

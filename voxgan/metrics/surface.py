@@ -14,39 +14,42 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 
-class Sampled(NamedTuple):
+class SurfaceSamples(NamedTuple):
     """Points spread evenly over a surface, and the unit normals there."""
 
     points: Float[np.ndarray, "points 3"]
     normals: Float[np.ndarray, "points 3"]
 
 
-def sampled(mesh: trimesh.Trimesh, count: int, *, seed: int = 0) -> Sampled:
+def sample_surface(mesh: trimesh.Trimesh, count: int, *, seed: int = 0) -> SurfaceSamples:
     """So many points of the mesh."""
     points, faces = trimesh.sample.sample_surface(mesh, count, seed=seed)[:2]
-    return Sampled(np.asarray(points, np.float64), np.asarray(mesh.face_normals[faces], np.float64))
+    return SurfaceSamples(np.asarray(points, np.float64), np.asarray(mesh.face_normals[faces], np.float64))
 
 
-class Nearest(NamedTuple):
+class PointMeshDistances(NamedTuple):
     """How far points are from the nearest place on a mesh, and the cosine between the normals here and there."""
 
     distance: Float[np.ndarray, " points"]
     cosine: Float[np.ndarray, " points"]
 
 
-def nearest(ours: Sampled, mesh: trimesh.Trimesh) -> Nearest:
+def point_mesh_distances(ours: SurfaceSamples, mesh: trimesh.Trimesh) -> PointMeshDistances:
     """See Nearest."""
     squared, faces, _ = igl.point_mesh_squared_distance(
         ours.points, np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
     )
-    return Nearest(np.sqrt(squared), (ours.normals * mesh.face_normals[faces]).sum(1))
+    return PointMeshDistances(np.sqrt(squared), (ours.normals * mesh.face_normals[faces]).sum(1))
 
 
-def compared(
+def surface_distances(
     ours: trimesh.Trimesh, theirs: trimesh.Trimesh, *, points: int = 10_000, at: float = 0.01
 ) -> dict[str, float]:
     """All that two surfaces are compared by; ours is the reconstruction, theirs the truth."""
-    there, back = nearest(sampled(ours, points), theirs), nearest(sampled(theirs, points), ours)
+    there, back = (
+        point_mesh_distances(sample_surface(ours, points), theirs),
+        point_mesh_distances(sample_surface(theirs, points), ours),
+    )
     return {
         **chamfer(there.distance, back.distance),
         **f_score(there.distance, back.distance, at=at),
@@ -78,7 +81,7 @@ def f_score(
     return {"f_score": f, "precision": precision, "recall": recall}
 
 
-def earth_mover(ours: Float[np.ndarray, "ours 3"], theirs: Float[np.ndarray, "theirs 3"]) -> float:
+def earth_movers_distance(ours: Float[np.ndarray, "ours 3"], theirs: Float[np.ndarray, "theirs 3"]) -> float:
     """The mean Euclidean distance of points paired one to one so that it is least (exact assignment).
 
     Raises ValueError if there are not as many of both.
@@ -89,7 +92,7 @@ def earth_mover(ours: Float[np.ndarray, "ours 3"], theirs: Float[np.ndarray, "th
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
-def health(mesh: trimesh.Trimesh) -> dict[str, float]:
+def mesh_quality(mesh: trimesh.Trimesh) -> dict[str, float]:
     """Whether the mesh is closed, its parts, its handles, and its volume, which is negative if it is inside out.
 
     The genus is a sum over parts and means something for closed meshes only.

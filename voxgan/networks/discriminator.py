@@ -8,20 +8,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancore.layers import leaky_relu, spectral_norm_
-from voxgan.networks.generator import SMALLEST, Norm, VoxelShape, norm_layer, widths
+from voxgan.networks.generator import BASE_SIDE, NormName, VoxelShape, build_norm, channel_widths
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelDiscriminatorConfig:
     """The player who judges objects; the defaults are the modern preset."""
 
-    channels: int = 16
+    base_channels: int = 16
     """Width at half the side; it doubles with every halving of the map."""
 
-    most_channels: int = 256
+    max_channels: int = 256
     """Width at which that stops."""
 
-    norm: Norm = "none"
+    norm: NormName = "none"
     """Norm of hidden maps; batch as in the paper does not go with gradient penalties."""
 
     spectral_norm: bool = False
@@ -37,12 +37,12 @@ class VoxelDiscriminator(nn.Module):
     def __init__(self, config: VoxelDiscriminatorConfig, shape: VoxelShape):
         super().__init__()
         self.config = config
-        channels = widths(shape.side, channels=config.channels, most=config.most_channels)[::-1]
+        channels = channel_widths(shape.side, channels=config.base_channels, most=config.max_channels)[::-1]
         pairs = zip([1, *channels], channels, strict=False)
         self.downs = nn.ModuleList(nn.Conv3d(a, b, 4, stride=2, padding=1, bias=False) for a, b in pairs)
-        self.norms = nn.ModuleList(norm_layer(config.norm, width) for width in channels)
+        self.norms = nn.ModuleList(build_norm(config.norm, width) for width in channels)
         self.dropout = nn.Dropout(config.dropout)
-        self.score = nn.Linear(channels[-1] * SMALLEST**3, 1, bias=False)
+        self.score = nn.Linear(channels[-1] * BASE_SIDE**3, 1, bias=False)
         classes = len(shape.classes)
         self.projection = nn.Embedding(classes + 1, channels[-1]) if classes else None
         if self.projection is not None:
@@ -59,13 +59,13 @@ class VoxelDiscriminator(nn.Module):
         self, occupancy: Float[Tensor, "batch x y z"], labels: Int[Tensor, " batch"] | None = None
     ) -> Float[Tensor, " batch"]:
         """Scores as logits, higher for what looks real; a label equal to the number of classes leaves it open."""
-        x = self.features(occupancy)[-1]
+        x = self.feature_maps(occupancy)[-1]
         score = self.score(self.dropout(x.flatten(1)))[:, 0]
         if self.projection is None or labels is None:
             return score
         return score + (self.projection(labels) * x.mean((2, 3, 4))).sum(1)
 
-    def features(self, occupancy: Float[Tensor, "batch x y z"]) -> list[Tensor]:
+    def feature_maps(self, occupancy: Float[Tensor, "batch x y z"]) -> list[Tensor]:
         """The hidden maps (batch channels x y z), from fine to coarse."""
         x, maps = rearrange(occupancy, "b x y z -> b 1 x y z"), []
         for down, norm in zip(self.downs, self.norms, strict=True):

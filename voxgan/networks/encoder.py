@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from gancore.layers import ResidualBlock, leaky_relu
 
 Views = Float[Tensor, "batch views channels height width"]
-SURE = 8.0
+INITIAL_PRECISION = 8.0
 """Precision of a view's factor at the start: with much more noise than signal the generator would learn nothing."""
 PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
 """Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
+class VoxelEncoderConfig:
     """Who reads pictures; the defaults are the modern preset."""
 
     kind: Literal["small", "paper", "none"] = "small"
@@ -31,10 +31,10 @@ class EncoderConfig:
     mask: bool = True
     """See the object's outline as a fourth channel; without it, only the picture over a background."""
 
-    channels: int = 32
+    base_channels: int = 32
     """Width of the small network's first map; it doubles with every halving of the map."""
 
-    most_channels: int = 256
+    max_channels: int = 256
     """Width at which that stops."""
 
     dropout: float = 0.0
@@ -47,7 +47,7 @@ class EncoderConfig:
             raise ValueError(f"size must be 16, 32, 64, 128 or so, got {self.size}")
 
     @property
-    def inputs(self) -> int:
+    def in_channels(self) -> int:
         """Channels of a picture."""
         return 4 if self.mask else 3
 
@@ -63,7 +63,7 @@ class Posterior(NamedTuple):
         return self.mean + (self.log_variance / 2).exp() * noise
 
 
-def fused(
+def product_of_experts(
     evidence: Float[Tensor, "batch views latent"],
     precision: Float[Tensor, "batch views latent"],
     *,
@@ -83,7 +83,7 @@ def fused(
 class PaperTrunk(nn.Sequential):
     """The five convolutions of the paper, with batch norm and rectifiers, down to 400 features."""
 
-    features = PAPER_LAYERS[-1][0]
+    out_features = PAPER_LAYERS[-1][0]
 
     def __init__(self, inputs: int):
         layers: list[nn.Module] = []
@@ -94,7 +94,7 @@ class PaperTrunk(nn.Sequential):
         super().__init__(*layers, nn.Flatten())
 
 
-class PlainNorm(nn.GroupNorm):
+class UnconditionalGroupNorm(nn.GroupNorm):
     """Group norm for residual blocks, whose norms may be told a condition; this one has none."""
 
     def __init__(self, channels: int):
@@ -107,17 +107,18 @@ class PlainNorm(nn.GroupNorm):
 class SmallTrunk(nn.Module):
     """Residual blocks with group norm that halve the picture down to 4 pixels."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, config: VoxelEncoderConfig):
         super().__init__()
         halvings = (config.size // 4).bit_length() - 1
-        widths = [min(config.channels * 2**level, config.most_channels) for level in range(halvings)]
-        self.first = nn.Conv2d(config.inputs, widths[0], 4, stride=2, padding=1)
+        widths = [min(config.base_channels * 2**level, config.max_channels) for level in range(halvings)]
+        self.first = nn.Conv2d(config.in_channels, widths[0], 4, stride=2, padding=1)
         blocks = (
-            ResidualBlock(a, b, resample="down", norms=PlainNorm, activation=leaky_relu) for a, b in pairwise(widths)
+            ResidualBlock(a, b, resample="down", make_norm=UnconditionalGroupNorm, activation=leaky_relu)
+            for a, b in pairwise(widths)
         )
         self.blocks = nn.Sequential(*blocks)
-        self.norm = PlainNorm(widths[-1])
-        self.features = widths[-1] * 16
+        self.norm = UnconditionalGroupNorm(widths[-1])
+        self.out_features = widths[-1] * 16
 
     def forward(self, x: Tensor) -> Tensor:
         return leaky_relu(self.norm(self.blocks(self.first(x)))).flatten(1)
@@ -126,13 +127,13 @@ class SmallTrunk(nn.Module):
 class ImageEncoder(nn.Module):
     """From each view a Gaussian factor of the latent, and from all of them the posterior."""
 
-    def __init__(self, config: EncoderConfig, latent: int):
+    def __init__(self, config: VoxelEncoderConfig, latent: int):
         super().__init__()
         assert config.kind != "none"
         self.config = config
-        self.trunk = PaperTrunk(config.inputs) if config.kind == "paper" else SmallTrunk(config)
+        self.trunk = PaperTrunk(config.in_channels) if config.kind == "paper" else SmallTrunk(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.trunk.features, 2 * latent)
+        self.head = nn.Linear(self.trunk.out_features, 2 * latent)
 
     def forward(self, views: Views, seen: Bool[Tensor, "batch views"] | None = None) -> Posterior:
         """The posterior given all views, or those that are `seen`; pictures in [-1, 1], the mask as fourth channel."""
@@ -140,5 +141,5 @@ class ImageEncoder(nn.Module):
         features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))
         numbers = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=count)
         mean, precision = numbers.chunk(2, 2)
-        precision = F.softplus(precision + SURE)
-        return fused(mean * precision, precision, seen=seen)
+        precision = F.softplus(precision + INITIAL_PRECISION)
+        return product_of_experts(mean * precision, precision, seen=seen)

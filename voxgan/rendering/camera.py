@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
+CAMERA_DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
 """From the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
 
 Window = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
@@ -41,16 +41,16 @@ class Projection:
     focal: float
     """Pixels to the unit of that plane."""
 
-    def pixels(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 2"]:
+    def project_points(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 2"]:
         """Where the points appear, right and down; also of those outside the picture."""
-        return (plane(points, self.camera) - self.centre) * (self.focal, -self.focal) + self.side / 2
+        return (project_to_plane(points, self.camera) - self.centre) * (self.focal, -self.focal) + self.side / 2
 
     def depths(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
         """How far in front of the eye the points are, along the line of sight."""
-        return DISTANCE - points @ self.camera.axes()[2]
+        return CAMERA_DISTANCE - points @ self.camera.axes()[2]
 
     def eye(self) -> Float[np.ndarray, "3"]:
-        return DISTANCE * self.camera.axes()[2]
+        return CAMERA_DISTANCE * self.camera.axes()[2]
 
     def rays(self, *, supersample: int = 1) -> tuple[Float[np.ndarray, "rays 3"], Float[np.ndarray, "rays 3"]]:
         """Origins and unit directions, row by row, through each pixel or through the centres of its parts."""
@@ -62,12 +62,14 @@ class Projection:
         return np.broadcast_to(self.eye().astype(np.float32), directions.shape), directions
 
 
-def framed(vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
+def fit_vertices(
+    vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06
+) -> Projection:
     """The camera's picture with the vertices centred, their longer side filling all but a margin on either side."""
-    return around([window(vertices, camera)], camera, side=side, margin=margin)
+    return fit_windows([view_window(vertices, camera)], camera, side=side, margin=margin)
 
 
-def around(windows: Iterable[Window], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
+def fit_windows(windows: Iterable[Window], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
     """The camera's picture that holds all those windows."""
     lows, highs = zip(*windows, strict=True)
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
@@ -75,15 +77,15 @@ def around(windows: Iterable[Window], camera: Camera, *, side: int, margin: floa
     return Projection(camera, side, (low + high) / 2, float(focal))
 
 
-def window(vertices: Float[np.ndarray, "vertices 3"], camera: Camera) -> Window:
+def view_window(vertices: Float[np.ndarray, "vertices 3"], camera: Camera) -> Window:
     """What the vertices span. Raises ValueError if they come near the eye, as a mesh does that was not normalised."""
-    if not len(vertices) or np.linalg.norm(vertices, axis=1).max() > DISTANCE / 2:
+    if not len(vertices) or np.linalg.norm(vertices, axis=1).max() > CAMERA_DISTANCE / 2:
         raise ValueError("a mesh has to be normalised into the unit cube to be looked at")
-    seen = plane(vertices, camera)
+    seen = project_to_plane(vertices, camera)
     return seen.min(0), seen.max(0)
 
 
-def plane(points: Float[np.ndarray, "points 3"], camera: Camera) -> Float[np.ndarray, "points 2"]:
+def project_to_plane(points: Float[np.ndarray, "points 3"], camera: Camera) -> Float[np.ndarray, "points 2"]:
     """The points as (right, up) on the plane at distance 1 from the eye."""
     right, up, back = (points @ camera.axes().T).T
-    return np.stack([right, up], 1) / (DISTANCE - back)[:, None]
+    return np.stack([right, up], 1) / (CAMERA_DISTANCE - back)[:, None]

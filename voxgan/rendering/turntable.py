@@ -11,33 +11,33 @@ from einops import rearrange
 from jaxtyping import UInt8
 from PIL import Image
 
-from gancore.atomic import replacing
+from gancore.atomic import atomic_write
 
-RATE = 16
+FRAME_RATE = 16
 """Frames a second: 48 of them turn once in three seconds."""
-COLUMNS, ROWS = 4, 2
+SHEET_COLUMNS, SHEET_ROWS = 4, 2
 """Of a sheet."""
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
 
-def write_turntable(path: str | Path, frames: Frames, *, rate: int = RATE) -> None:
+def write_turntable(path: str | Path, frames: Frames, *, rate: int = FRAME_RATE) -> None:
     """Writes the frames by the path's ending, whole or not at all; missing folders are made.
 
     .mp4 is H.264, .gif runs for ever, .png shows up to eight of the frames, evenly spread. Raises ValueError for
     another ending or a path that cannot be written.
     """
     path = Path(path)
-    write = writer(path)
+    write = find_writer(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             write(partial, frames, rate)
     except (OSError, av.FFmpegError) as error:
         raise ValueError(f"cannot write {path}: {error}") from error
 
 
-def writer(path: Path) -> Callable[[Path, Frames, int], None]:
+def find_writer(path: Path) -> Callable[[Path, Frames, int], None]:
     """What writes files of that ending. Raises ValueError if nothing does."""
     if path.suffix.lower() not in WRITERS:
         raise ValueError(f"cannot write {path}: the ending must be one of {' '.join(WRITERS)}")
@@ -68,14 +68,14 @@ def write_gif(path: Path, frames: Frames, rate: int) -> None:
 
 
 def write_png(path: Path, frames: Frames, _rate: int) -> None:
-    Image.fromarray(sheet(frames)).save(path)
+    Image.fromarray(arrange_sheet(frames)).save(path)
 
 
-def sheet(frames: Frames) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+def arrange_sheet(frames: Frames) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Up to COLUMNS * ROWS of the frames, row by row; what is left over of the last row is white."""
-    count = min(len(frames), COLUMNS * ROWS)
+    count = min(len(frames), SHEET_COLUMNS * SHEET_ROWS)
     chosen = frames[np.arange(count) * len(frames) // count]
-    columns = min(count, COLUMNS)
+    columns = min(count, SHEET_COLUMNS)
     full = np.pad(chosen, ((0, -count % columns), (0, 0), (0, 0), (0, 0)), constant_values=255)
     return rearrange(full, "(row column) h w c -> (row h) (column w) c", column=columns)
 

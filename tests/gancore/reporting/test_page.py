@@ -13,7 +13,18 @@ from PIL import Image, ImageSequence
 from support.browser import faults
 
 from gancore.reporting.charts import Axis
-from gancore.reporting.page import Curves, Facts, Gallery, Item, Table, Text, animation, number, picture, write_page
+from gancore.reporting.page import (
+    Definitions,
+    Gallery,
+    LineChart,
+    Media,
+    Table,
+    Text,
+    encode_png_uri,
+    encode_webp_uri,
+    format_number,
+    write_page,
+)
 
 EVIL = '<mark title="&amp;">\'&'
 
@@ -32,10 +43,14 @@ def page(tmp_path_factory, clip):
     sections = [
         Text("What was measured", ["A paragraph. " * 30, "Another."]),
         Table("Scores", [f"a score {place}" for place in ahead], {"model": ahead, "b" * 90: ahead}, note="n" * 200),
-        Curves("Curves", ahead, {f"line {n}": [n + 0.1 * x for x in ahead] for n in range(9)}, "frames ahead", "PSNR"),
-        Gallery("Clips", [Item(f"clip {place}", animation(clip, rate=8)) for place in range(5)]),
-        Gallery("Strips", [Item("true", picture(strip)), Item("small", picture(clip[0]))]),
-        Facts("Protocol", {"data": {"sha256": "0123456789abcdef" * 4, "deep": {"deeper": [1, 2]}}, "nothing": None}),
+        LineChart(
+            "Curves", ahead, {f"line {n}": [n + 0.1 * x for x in ahead] for n in range(9)}, "frames ahead", "PSNR"
+        ),
+        Gallery("Clips", [Media(f"clip {place}", encode_webp_uri(clip, rate=8)) for place in range(5)]),
+        Gallery("Strips", [Media("true", encode_png_uri(strip)), Media("small", encode_png_uri(clip[0]))]),
+        Definitions(
+            "Protocol", {"data": {"sha256": "0123456789abcdef" * 4, "deep": {"deeper": [1, 2]}}, "nothing": None}
+        ),
     ]
     write_page(path, title="A report " * 6, subtitle="of many things", sections=sections)
     return path
@@ -118,9 +133,9 @@ def test_whatever_is_said_is_shown_as_it_is(tmp_path, clip):
     sections = [
         Text(EVIL, [EVIL]),
         Table(EVIL, [EVIL], {EVIL: [EVIL]}, note=EVIL),
-        Curves(EVIL, [1, 2], {EVIL: [1.0, 2.0]}, EVIL, EVIL, EVIL),
-        Gallery(EVIL, [Item(EVIL, picture(clip[0]))], EVIL),
-        Facts(EVIL, {EVIL: EVIL, "within": {EVIL: [EVIL]}}, EVIL),
+        LineChart(EVIL, [1, 2], {EVIL: [1.0, 2.0]}, EVIL, EVIL, EVIL),
+        Gallery(EVIL, [Media(EVIL, encode_png_uri(clip[0]))], EVIL),
+        Definitions(EVIL, {EVIL: EVIL, "within": {EVIL: [EVIL]}}, EVIL),
     ]
     write_page(tmp_path / "evil.html", title=EVIL, subtitle=EVIL, sections=sections)
     document = lxml.html.parse(str(tmp_path / "evil.html")).getroot()
@@ -138,7 +153,7 @@ def test_a_page_that_fails_leaves_the_older_one(tmp_path):
     path = tmp_path / "new" / "report.html"
     write_page(path, title="old", subtitle="", sections=[])
     with pytest.raises(ValueError, match="base64"):
-        write_page(path, title="new", subtitle="", sections=[Gallery("", [Item("", "data:image/png;base64,A")])])
+        write_page(path, title="new", subtitle="", sections=[Gallery("", [Media("", "data:image/png;base64,A")])])
     assert "<h1>old</h1>" in path.read_text()
 
 
@@ -159,7 +174,7 @@ ROWS = {"model": [1.0, 9.0, None], "rival": [2.0, 9.5, 7.0], "other": [3.0, floa
     ],
 )
 def test_a_table_marks_the_best_of_several_numbers(best, by, expected):
-    assert marked(Table("", ["a", "b", "c"], ROWS, digits=1, best=best, by=by)) == expected
+    assert marked(Table("", ["a", "b", "c"], ROWS, digits=1, best=best, best_within=by)) == expected
 
 
 def test_equals_are_all_best_but_nothing_is_where_all_are_equal():
@@ -190,21 +205,21 @@ def test_each_column_may_have_digits_of_its_own():
     ],
 )
 def test_a_number_is_written_so_that_it_says_something(cell, text):
-    assert number(cell) == text
+    assert format_number(cell) == text
 
 
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="1 cells in row 'x' of the table 'Scores' with 2 columns"):
         Table("Scores", ["a", "b"], {"x": [1]})
     with pytest.raises(ValueError, match="1 numbers in 'x' of 'Loss' for 2 places"):
-        Curves("Loss", [1, 2], {"x": [1.0]}, "step", "loss")
+        LineChart("Loss", [1, 2], {"x": [1.0]}, "step", "loss")
 
 
 # ---------------------------------------------------------------------------------------------------------- curves
 
 
 def test_a_line_has_a_gap_where_there_is_no_number():
-    drawn = parsed(Curves("", [1, 2, 3, 4, 5], {"a": [1.0, 2.0, None, float("nan"), 3.0]}, "", ""))
+    drawn = parsed(LineChart("", [1, 2, 3, 4, 5], {"a": [1.0, 2.0, None, float("nan"), 3.0]}, "", ""))
     assert [line.get("d") for line in drawn.xpath("//path[@class='line']")][1:] == [
         "M0.00 100.00 25.00 50.00",
         "M100.00 0.00",
@@ -213,13 +228,13 @@ def test_a_line_has_a_gap_where_there_is_no_number():
 
 
 def test_more_lines_than_colours_begin_again():
-    drawn = parsed(Curves("", [1, 2], {str(line): [0.0, line] for line in range(10)}, "", ""))
+    drawn = parsed(LineChart("", [1, 2], {str(line): [0.0, line] for line in range(10)}, "", ""))
     assert [group.get("class") for group in drawn.findall(".//g")] == [f"s{line % 8}" for line in range(10)]
 
 
 def test_curves_without_numbers_say_so():
-    assert "no numbers" in Curves("", [1, 2], {"a": [None, None]}, "", "").html()
-    assert "no numbers" in Curves("", [], {}, "", "").html()
+    assert "no numbers" in LineChart("", [1, 2], {"a": [None, None]}, "", "").to_html()
+    assert "no numbers" in LineChart("", [], {}, "", "").to_html()
 
 
 finite = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.6g}"))
@@ -227,17 +242,17 @@ finite = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.6g}"))
 
 @given(st.lists(finite, min_size=1, max_size=5), st.booleans())
 def test_an_axis_holds_all_values_and_is_marked_evenly(values, snug):
-    axis = Axis.around(values, snug=snug)
+    axis = Axis.from_values(values, tight=snug)
     assert axis.low <= min(values) <= max(values) <= axis.high
-    assert all(-1e-6 <= axis.place(tick) <= 100 + 1e-6 for tick in axis.ticks)
+    assert all(-1e-6 <= axis.to_percent(tick) <= 100 + 1e-6 for tick in axis.ticks)
     assert len(axis.ticks) <= 13
     assert np.ptp(np.diff(axis.ticks)) <= 1e-6 * (axis.high - axis.low) if len(axis.ticks) > 1 else snug
-    assert len({text for _, text in axis.labels()}) == len(axis.ticks)
+    assert len({text for _, text in axis.tick_labels()}) == len(axis.ticks)
 
 
 def test_lead_times_are_each_marked_while_there_is_room():
-    assert Axis.around([1, 10], snug=True).ticks == tuple(range(1, 11))
-    assert Axis.around([1, 20], snug=True).ticks == (5, 10, 15, 20)
+    assert Axis.from_values([1, 10], tight=True).ticks == tuple(range(1, 11))
+    assert Axis.from_values([1, 20], tight=True).ticks == (5, 10, 15, 20)
 
 
 # ----------------------------------------------------------------------------------------------------------- media
@@ -249,12 +264,12 @@ def frames(media: str) -> list[Image.Image]:
 
 
 def test_a_picture_keeps_every_pixel(clip):
-    (shown,) = frames(picture(clip[0]))
+    (shown,) = frames(encode_png_uri(clip[0]))
     assert np.array_equal(np.asarray(shown), clip[0].permute(1, 2, 0).numpy())
 
 
 def test_an_animation_keeps_every_pixel_and_the_time(clip):
-    media = animation(clip, rate=30)
+    media = encode_webp_uri(clip, rate=30)
     assert media.startswith("data:image/webp;base64,")
     assert np.array_equal(np.stack(frames(media)), clip.permute(0, 2, 3, 1).numpy())
     with Image.open(BytesIO(b64decode(media.partition(",")[2]))) as opened:
@@ -267,4 +282,4 @@ def test_an_animation_keeps_every_pixel_and_the_time(clip):
 
 
 def test_a_clip_of_one_frame_is_an_animation_too(clip):
-    assert np.array_equal(np.asarray(frames(animation(clip[:1], rate=8))[0]), clip[0].permute(1, 2, 0).numpy())
+    assert np.array_equal(np.asarray(frames(encode_webp_uri(clip[:1], rate=8))[0]), clip[0].permute(1, 2, 0).numpy())

@@ -10,20 +10,30 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from support.browser import faults
 
-from gancore.reporting.page import Item, picture
-from gancore.reporting.preference import POOLED, Pair, agreement, read_ratings, wilson, write_rating_page
+from gancore.reporting.page import Media, encode_png_uri
+from gancore.reporting.preference import (
+    ALL_RATERS,
+    PreferencePair,
+    compute_agreement,
+    read_ratings,
+    wilson_interval,
+    write_rating_page,
+)
 
 REAL, FAKE = "filmed by a person", "made by the model"
 VISIBLE = "[...document.querySelectorAll('.pair')].findIndex(pair => pair.offsetParent)"
 
 
 def coloured(red: int, blue: int) -> str:
-    return picture(torch.tensor([red, 0, blue], dtype=torch.uint8)[:, None, None].expand(3, 6, 8).contiguous())
+    return encode_png_uri(torch.tensor([red, 0, blue], dtype=torch.uint8)[:, None, None].expand(3, 6, 8).contiguous())
 
 
 @pytest.fixture
 def pairs():
-    return [Pair(f"walk {n}", Item(REAL, coloured(255 - n, n)), Item(FAKE, coloured(n, 255 - n))) for n in range(6)]
+    return [
+        PreferencePair(f"walk {n}", Media(REAL, coloured(255 - n, n)), Media(FAKE, coloured(n, 255 - n)))
+        for n in range(6)
+    ]
 
 
 @pytest.fixture
@@ -88,7 +98,7 @@ def test_a_page_needs_pairs_that_can_be_told_apart(tmp_path):
     with pytest.raises(ValueError, match="at least one pair"):
         write_rating_page(tmp_path / "rate.html", [], question="Which?", seed=0)
     with pytest.raises(ValueError, match="both sides of the pair 'x' are called 'model'"):
-        Pair("x", Item("model", coloured(0, 0)), Item("model", coloured(1, 1)))
+        PreferencePair("x", Media("model", coloured(0, 0)), Media("model", coloured(1, 1)))
 
 
 @pytest.mark.parametrize("width", [400, 1000])
@@ -181,7 +191,7 @@ def test_a_rater_who_always_chooses_the_real_one_prefers_it_whatever_the_side(pa
     assert (ann.first, ann.second, ann.rater, ann.pairs, ann.share, ann.ties) == (REAL, FAKE, "Ann", 6, 1.0, 0.0)
     assert ann.high == 1.0
     assert 0.5 < ann.low < 0.7
-    assert (pooled.rater, pooled.share, pooled.agreement, pooled.alpha) == (POOLED, 1.0, None, None)
+    assert (pooled.rater, pooled.share, pooled.agreement, pooled.alpha) == (ALL_RATERS, 1.0, None, None)
 
 
 def test_ties_count_half_and_raters_are_pooled_by_pair(page, tmp_path):
@@ -203,15 +213,17 @@ def test_ties_count_half_and_raters_are_pooled_by_pair(page, tmp_path):
 
 def test_several_makers_are_compared_two_by_two(tmp_path):
     makers = [("a", "b"), ("b", "a"), ("b", "c")]
-    pairs = [Pair(str(n), Item(a, coloured(n, 0)), Item(b, coloured(n, 9))) for n, (a, b) in enumerate(makers)]
+    pairs = [
+        PreferencePair(str(n), Media(a, coloured(n, 0)), Media(b, coloured(n, 9))) for n, (a, b) in enumerate(makers)
+    ]
     key = write_rating_page(tmp_path / "rate.html", pairs, question="Which?", seed=0)
     answers = saved(tmp_path / "a.json", tmp_path / "rate.html", choosing(tmp_path / "rate.html", "b"), rater="Ann")
     found = read_ratings([answers], key=key)
     assert [(one.first, one.second, one.rater, one.pairs, one.share) for one in found] == [
         ("a", "b", "Ann", 2, 0.0),
-        ("a", "b", POOLED, 2, 0.0),
+        ("a", "b", ALL_RATERS, 2, 0.0),
         ("b", "c", "Ann", 1, 1.0),
-        ("b", "c", POOLED, 1, 1.0),
+        ("b", "c", ALL_RATERS, 1, 1.0),
     ]
 
 
@@ -219,21 +231,21 @@ def test_several_makers_are_compared_two_by_two(tmp_path):
 def test_the_interval_is_wilsons(count, data):
     chosen = data.draw(st.integers(0, count))
     reference = binomtest(chosen, count).proportion_ci(method="wilson")
-    assert wilson(chosen / count, count) == pytest.approx((reference.low, reference.high), abs=1e-6)
+    assert wilson_interval(chosen / count, count) == pytest.approx((reference.low, reference.high), abs=1e-6)
 
 
 def test_alpha_is_krippendorffs():
     """The worked example of three coders that encyclopaedias give, whose nominal alpha is 0.691."""
     coders = ["*****34121133*3", "1*213343*******", "**21344*21133*4"]
     units = [[float(answer) for answer in unit if answer != "*"] for unit in zip(*coders, strict=True)]
-    assert agreement(units)[1] == pytest.approx(0.691, abs=5e-4)
+    assert compute_agreement(units)[1] == pytest.approx(0.691, abs=5e-4)
 
 
 def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
-    assert agreement([[1.0, 1.0], [0.0, 0.0, 0.0], [0.5]]) == (1.0, 1.0)
-    assert agreement([[1.0, 1.0], [1.0, 1.0]]) == (1.0, None)
+    assert compute_agreement([[1.0, 1.0], [0.0, 0.0, 0.0], [0.5]]) == (1.0, 1.0)
+    assert compute_agreement([[1.0, 1.0], [1.0, 1.0]]) == (1.0, None)
     coins = torch.randint(2, (4000, 2), generator=torch.Generator().manual_seed(0)).double().tolist()
-    assert agreement(coins) == pytest.approx((0.5, 0.0), abs=0.05)
+    assert compute_agreement(coins) == pytest.approx((0.5, 0.0), abs=0.05)
 
 
 # ------------------------------------------------------------------------------------------------ users' mistakes

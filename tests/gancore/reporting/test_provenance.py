@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from gancore.reporting.provenance import Fingerprint, provenance, write_json
+from gancore.reporting.provenance import DataFingerprint, collect_provenance, write_json
 
 
 def fingerprint(*batches) -> str:
-    taken = Fingerprint()
+    taken = DataFingerprint()
     for batch in batches:
         taken.add(batch)
     return taken.hexdigest()
@@ -23,14 +23,14 @@ def clips():
 
 
 def test_the_same_software_and_data_give_the_same_provenance_again():
-    first, second = (provenance(seed=3, data="abc", device=torch.device("cpu")) for _ in range(2))
+    first, second = (collect_provenance(seed=3, data="abc", device=torch.device("cpu")) for _ in range(2))
     assert first == second
     assert first["software"]["torch"] == torch.__version__.partition("+")[0]
     assert (first["seed"], first["data"], first["device"]) == (3, "abc", "cpu")
 
 
 def test_provenance_names_no_place_on_this_machine():
-    text = json.dumps(provenance(seed=0, data="abc"))
+    text = json.dumps(collect_provenance(seed=0, data="abc"))
     assert str(Path.home()) not in text
     assert "/" not in text
 
@@ -40,7 +40,7 @@ def test_a_fingerprint_does_not_depend_on_how_rows_are_batched(clips):
 
 
 def test_a_fingerprint_counts_its_rows(clips):
-    taken = Fingerprint()
+    taken = DataFingerprint()
     taken.add(clips)
     taken.add(clips[:2])
     assert taken.count == 8

@@ -12,12 +12,19 @@ from support.game import Game
 from support.game import trainer as plain_trainer
 from support.ring import Ring, RingGame, collate, trainer
 
-from gancore.data import Draws, Sample
-from gancore.losses import Penalties
-from gancore.training.alarms import HELPS, LONG, Watch, not_finite, swings
-from gancore.training.diagnostics import GROUP, ITEMS, features, resting, some_items, vital_signs
+from gancore.data import Sample, SampleRandom
+from gancore.losses import PenaltyConfig
+from gancore.training.alarms import REMEDIES, SUSTAINED_LINES, AlarmMonitor, count_swings, find_non_finite
+from gancore.training.diagnostics import (
+    ITEMS_PER_BATCH,
+    MAX_ITEMS,
+    diagnose_players,
+    eval_mode,
+    flatten_outputs,
+    sample_batches,
+)
 
-FREE = Penalties()
+FREE = PenaltyConfig()
 
 
 def alarms(run: Path) -> list[str]:
@@ -58,7 +65,7 @@ def test_modes_that_get_lost_are_missed(tmp_path):
 def test_a_generator_that_runs_from_mode_to_mode_makes_its_loss_hop(tmp_path):
     game = RingGame(penalties=FREE)
     trainer(tmp_path, game, steps=260, generator_lr=5e-3, beta1=0.9, health_every=0).train()
-    assert alarms(tmp_path) == ["loss_hops"]
+    assert alarms(tmp_path) == ["loss_oscillates"]
 
 
 def test_a_generator_that_hardly_learns_loses(tmp_path):
@@ -85,18 +92,18 @@ def test_the_minimax_game_starves_a_generator_that_is_far_off(tmp_path):
     trained = trainer(tmp_path, RingGame(pair="minimax", penalties=FREE), steps=200, log_every=1, **rates)
     far_off(trained)
     trained.train()
-    assert "gradients_vanish" in alarms(tmp_path)
+    assert "vanishing_gradients" in alarms(tmp_path)
 
 
 def test_a_wasserstein_game_without_bounds_explodes(tmp_path):
     game = RingGame(pair="wasserstein", penalties=FREE)
     trainer(tmp_path, game, steps=190, discriminator_lr=3e-2, generator_lr=3e-2).train()
-    assert "gradients_explode" in alarms(tmp_path)
+    assert "exploding_gradients" in alarms(tmp_path)
 
 
 def test_every_alarm_is_shown_by_a_test():
     shown = Path(__file__).read_text(encoding="utf-8")
-    assert all(f'"{rule.__name__}"' in shown for rule in HELPS)
+    assert all(f'"{rule.__name__}"' in shown for rule in REMEDIES)
 
 
 # ---------------------------------------------------------------------------------------------------------- the healthy
@@ -147,28 +154,28 @@ def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_never_stopped(tmp_
 
 
 def test_an_alarm_that_had_long_been_silent_is_raised_again():
-    watch, raised = Watch(), []
+    watch, raised = AlarmMonitor(), []
     for line in range(400):
         ill = line < 50 or line > 200
         values = {"discriminator/game": 0.001 if ill else 1.0, "generator/game": 1.0}
-        raised += [(line, alarm.name) for alarm in watch.read(values)]
-    assert raised == [(LONG - 1, "discriminator_wins"), (200 + LONG, "discriminator_wins")]
+        raised += [(line, alarm.name) for alarm in watch.observe(values)]
+    assert raised == [(SUSTAINED_LINES - 1, "discriminator_wins"), (200 + SUSTAINED_LINES, "discriminator_wins")]
 
 
 def test_a_new_term_makes_other_gradients_no_alarm():
-    watch = Watch()
+    watch = AlarmMonitor()
     for line in range(200):
         later = {"discriminator/game": 1.0, "generator/game": 1.0} if line > 60 else {}
         values = {"generator/reconstruction": 0.1, **later, "gradient/generator": 1.0 if later else 1e-3}
-        assert not watch.read(values)
+        assert not watch.observe(values)
 
 
 def test_noise_does_not_swing_but_waves_do():
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(1000, 60, generator=random)
-    assert not any(swings(losses)[0] for losses in noise.tolist())
+    assert not any(count_swings(losses)[0] for losses in noise.tolist())
     waves = torch.sin(torch.arange(60) * 2 * math.pi / 20) + 0.1 * noise[:20]
-    assert all(swings(losses)[0] >= 4 for losses in waves.tolist())
+    assert all(count_swings(losses)[0] >= 4 for losses in waves.tolist())
 
 
 # ------------------------------------------------------------------------------------------------------ vital signs
@@ -176,11 +183,13 @@ def test_noise_does_not_swing_but_waves_do():
 
 def signs(trained, *, seed: int = 0, unseen: bool = True) -> dict[str, float]:
     def some(dataset, number):
-        return some_items(dataset, number, collate=collate, device=torch.device("cpu"))
+        return sample_batches(dataset, number, collate=collate, device=torch.device("cpu"))
 
     held_out = some(trained.held_out, 2) if unseen else None
     players = trained.objective, trained.generator, trained.discriminator
-    return vital_signs(*players, seen=some(trained.dataset, 1), unseen=held_out, draws=Draws(seed))
+    return diagnose_players(
+        *players, training_batches=some(trained.dataset, 1), held_out_batches=held_out, rng=SampleRandom(seed)
+    )
 
 
 def test_looking_changes_neither_player_nor_random_numbers(tmp_path):
@@ -205,15 +214,20 @@ def test_healthy_or_not_the_weights_are_the_same(tmp_path):
 
 def test_perfect_outputs_have_perfect_signs(tmp_path):
     trained = trainer(tmp_path)
-    batch = collate([trained.held_out[Sample(index, 0)] for index in range(ITEMS)])
-    other = Ring(ITEMS * 2, seed=9)
+    batch = collate([trained.held_out[Sample(index, 0)] for index in range(MAX_ITEMS)])
+    other = Ring(MAX_ITEMS * 2, seed=9)
 
     class Perfect(RingGame):
         def made(self, generator, batch, draws, *, samples):  # noqa: ARG002
-            return other.points.view(ITEMS, 2, 2)
+            return other.points.view(MAX_ITEMS, 2, 2)
 
-    found = vital_signs(
-        Perfect(), trained.generator, trained.discriminator, seen=[batch], unseen=[batch], draws=Draws(0)
+    found = diagnose_players(
+        Perfect(),
+        trained.generator,
+        trained.discriminator,
+        training_batches=[batch],
+        held_out_batches=[batch],
+        rng=SampleRandom(0),
     )
     assert found["health/diversity"] == pytest.approx(1, abs=0.15)
     assert found["health/noise"] == pytest.approx(1, abs=0.15)
@@ -228,24 +242,24 @@ def test_without_held_out_items_nothing_is_said_of_memory(tmp_path):
 
 
 def test_items_are_a_few_distinct_ones_in_batches():
-    batches = list(some_items(Ring(500, seed=1), 3, collate=collate, device=torch.device("cpu")))
-    assert [len(batch) for batch in batches] == [GROUP] * (ITEMS // GROUP)
-    assert len(torch.cat([batch.points for batch in batches]).unique(dim=0)) == ITEMS
-    few = list(some_items(Ring(3, seed=1), 3, collate=collate, device=torch.device("cpu")))
+    batches = list(sample_batches(Ring(500, seed=1), 3, collate=collate, device=torch.device("cpu")))
+    assert [len(batch) for batch in batches] == [ITEMS_PER_BATCH] * (MAX_ITEMS // ITEMS_PER_BATCH)
+    assert len(torch.cat([batch.points for batch in batches]).unique(dim=0)) == MAX_ITEMS
+    few = list(sample_batches(Ring(3, seed=1), 3, collate=collate, device=torch.device("cpu")))
     assert [len(batch) for batch in few] == [3]
 
 
 def test_large_outputs_are_compared_by_some_of_their_numbers_always_the_same():
     outputs = torch.randn(3, 5, 40, 41)
-    assert features(outputs).shape == (3, 4096)
-    assert torch.equal(features(outputs), features(outputs.clone()))
-    assert torch.equal(features(outputs[:, :1]), outputs[:, :1].flatten(1))
+    assert flatten_outputs(outputs).shape == (3, 4096)
+    assert torch.equal(flatten_outputs(outputs), flatten_outputs(outputs.clone()))
+    assert torch.equal(flatten_outputs(outputs[:, :1]), outputs[:, :1].flatten(1))
 
 
 def test_a_network_at_rest_wakes_as_it_was_even_after_an_error():
     network = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.BatchNorm1d(2))
     network[1].eval()
-    with contextlib.suppress(ZeroDivisionError), resting(network):
+    with contextlib.suppress(ZeroDivisionError), eval_mode(network):
         assert not network[0].training
         _ = 1 / 0
     assert [module.training for module in network] == [True, False]
@@ -275,8 +289,8 @@ def test_a_buffer_that_is_not_finite_is_named_before_a_checkpoint_is_written(tmp
 
 def test_what_is_not_finite_is_found():
     network = torch.nn.Linear(2, 2)
-    assert not_finite(network) == not_finite(network, gradients=True) == ""
+    assert find_non_finite(network) == find_non_finite(network, gradients=True) == ""
     network.bias.grad = torch.tensor([0.0, math.nan])
-    assert not_finite(network, gradients=True) == "bias"
+    assert find_non_finite(network, gradients=True) == "bias"
     network.weight.data[0, 1] = math.inf
-    assert not_finite(network) == "weight"
+    assert find_non_finite(network) == "weight"

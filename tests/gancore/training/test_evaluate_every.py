@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from support.game import Multiply, lines, trainer
 
-from gancore.training.curves import POINTS, draw_curves, grouped, thinned
-from gancore.training.run_log import Best
+from gancore.training.curves import MAX_CURVE_POINTS, draw_curves, group_by_panel, thin_curve
+from gancore.training.run_log import BestTracker
 
 
 class Scored:
@@ -74,11 +74,13 @@ def test_a_run_that_goes_on_remembers_what_was_best(tmp_path):
 
 
 def test_an_unknown_score_is_named_with_those_there_are(tmp_path):
-    with pytest.raises(ValueError, match=r"train.best: no score is called held_out/x; there are held_out/error, held_"):
+    with pytest.raises(
+        ValueError, match=r"train.best_metric: no score is called held_out/x; there are held_out/error, held_"
+    ):
         run(tmp_path, Scored(1), best="lowest held_out/x")
     for rule in ("held_out/error", "best held_out/error", "lowest "):
         with pytest.raises(ValueError, match='best must be "lowest NAME" or "highest NAME"'):
-            Best(rule)
+            BestTracker(rule)
     with pytest.raises(ValueError, match=r"^best must be"):
         trainer(tmp_path, best="held_out/error")
 
@@ -112,7 +114,7 @@ def test_nothing_is_drawn_of_nothing(tmp_path):
 
 
 def test_curves_share_a_panel_if_their_names_begin_alike():
-    panels = grouped(
+    panels = group_by_panel(
         [
             {"step": 1, "generator/a": 1.0, "generator/b": 2.0, "speed": 3.0},
             {"step": 2, "generator/a": None, "held_out/psnr/mean": 4.0, "alarm/x": 1},
@@ -126,7 +128,7 @@ def test_curves_share_a_panel_if_their_names_begin_alike():
 
 
 def test_long_curves_are_thinned_by_medians():
-    steps, values = thinned((list(range(5 * POINTS)), [1.0, 1.0, 9.0, 1.0, 1.0] * POINTS))
-    assert len(steps) == len(values) == POINTS
+    steps, values = thin_curve((list(range(5 * MAX_CURVE_POINTS)), [1.0, 1.0, 9.0, 1.0, 1.0] * MAX_CURVE_POINTS))
+    assert len(steps) == len(values) == MAX_CURVE_POINTS
     assert set(values) == {1.0}
-    assert thinned(([1, 2], [3.0, 4.0])) == ([1, 2], [3.0, 4.0])
+    assert thin_curve(([1, 2], [3.0, 4.0])) == ([1, 2], [3.0, 4.0])

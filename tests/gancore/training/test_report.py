@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gancore.report import JsonLines, TensorBoard, Trackers, save_png, sheet
+from gancore.report import JsonLinesTracker, TensorBoardTracker, TrackerGroup, make_contact_sheet, save_png
 
 names = st.text(st.characters(codec="utf-8")).filter(lambda name: name != "step")
 records = st.lists(st.tuples(st.integers(0, 50), st.dictionaries(names, st.floats() | st.integers(), max_size=3)))
@@ -37,7 +37,7 @@ def test_lines_are_strict_json_and_those_after_a_step_can_be_dropped(
     tmp_path_factory: pytest.TempPathFactory, records: list[tuple[int, dict[str, float]]], last: int, half: str
 ) -> None:
     path = tmp_path_factory.mktemp("run") / "stats.jsonl"
-    tracker = JsonLines(path)
+    tracker = JsonLinesTracker(path)
     tracker.log(0, {})
     for step, values in records:
         tracker.log(step, values)
@@ -51,12 +51,12 @@ def test_lines_are_strict_json_and_those_after_a_step_can_be_dropped(
 
 
 def test_a_line_is_on_file_as_soon_as_it_is_logged(tmp_path: Path) -> None:
-    JsonLines(tmp_path / "stats.jsonl").log(3, {"loss": math.nan, "rate": 1e-4})
+    JsonLinesTracker(tmp_path / "stats.jsonl").log(3, {"loss": math.nan, "rate": 1e-4})
     assert (tmp_path / "stats.jsonl").read_text() == '{"step": 3, "loss": null, "rate": 0.0001}\n'
 
 
 def test_truncating_a_log_that_was_never_begun_makes_no_file(tmp_path: Path) -> None:
-    JsonLines(tmp_path / "stats.jsonl").truncate_after(3)
+    JsonLinesTracker(tmp_path / "stats.jsonl").truncate_after(3)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,7 +67,7 @@ def scalars(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_several_trackers_get_the_same_numbers_and_forget_the_same_steps(tmp_path: Path) -> None:
-    trackers = Trackers([JsonLines(tmp_path / "stats.jsonl"), TensorBoard(tmp_path / "events")])
+    trackers = TrackerGroup([JsonLinesTracker(tmp_path / "stats.jsonl"), TensorBoardTracker(tmp_path / "events")])
     for step in range(4):
         trackers.log(step, {"loss": step / 4})
     trackers.truncate_after(1)
@@ -80,7 +80,7 @@ def test_several_trackers_get_the_same_numbers_and_forget_the_same_steps(tmp_pat
 def test_without_tensorboard_one_is_told_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ValueError, match=r"pip install 'vidvox\[tensorboard\]'"):
-        TensorBoard(tmp_path)
+        TensorBoardTracker(tmp_path)
 
 
 def clip(time: int, channels: int = 3, height: int = 20, width: int = 30) -> torch.Tensor:
@@ -90,7 +90,7 @@ def clip(time: int, channels: int = 3, height: int = 20, width: int = 30) -> tor
 
 def test_every_frame_stands_in_its_place_on_the_sheet() -> None:
     rows = [clip(3), clip(2)]
-    image = sheet(rows, gap=2)
+    image = make_contact_sheet(rows, gap=2)
     assert image.shape == (3, 2 + 2 * 22, 2 + 3 * 32)
     for y, row in enumerate(rows):
         for x, frame in enumerate(row):
@@ -101,24 +101,24 @@ def test_every_frame_stands_in_its_place_on_the_sheet() -> None:
 
 def test_a_tensor_of_clips_is_a_sheet_as_well() -> None:
     rows = [clip(3), clip(3).flip(0)]
-    assert torch.equal(sheet(torch.stack(rows)), sheet(rows))
+    assert torch.equal(make_contact_sheet(torch.stack(rows)), make_contact_sheet(rows))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_few_channels_are_shown_as_grey(channels: int) -> None:
     frames = clip(1, channels)
-    assert torch.equal(sheet([frames], gap=0), frames[0, :1].expand(3, -1, -1))
+    assert torch.equal(make_contact_sheet([frames], gap=0), frames[0, :1].expand(3, -1, -1))
 
 
 def test_of_many_channels_the_first_three_are_shown() -> None:
     frames = clip(1, 5)
-    assert torch.equal(sheet([frames], gap=0), frames[0, :3])
+    assert torch.equal(make_contact_sheet([frames], gap=0), frames[0, :3])
 
 
 @pytest.mark.parametrize("height", [4, 20])
 def test_labels_stand_left_of_their_rows_and_move_nothing_else(height: int) -> None:
     rows = [clip(2, height=height), clip(2, height=height), clip(2, height=height)]
-    plain, labelled = sheet(rows), sheet(rows, labels=["past | true", "", "sample 1"])
+    plain, labelled = make_contact_sheet(rows), make_contact_sheet(rows, labels=["past | true", "", "sample 1"])
     left = labelled.shape[2] - plain.shape[2]
     tall = (labelled.shape[1] - 2) // 3
     assert tall >= height + 2
@@ -139,11 +139,11 @@ def test_labels_stand_left_of_their_rows_and_move_nothing_else(height: int) -> N
 )
 def test_rows_that_make_no_sheet_are_refused(rows: list[torch.Tensor], labels: list[str] | None, line: str) -> None:
     with pytest.raises(ValueError, match=line):
-        sheet(rows, labels=labels)
+        make_contact_sheet(rows, labels=labels)
 
 
 def test_a_saved_picture_is_read_back_to_the_pixel(tmp_path: Path) -> None:
-    image = sheet([clip(2)], labels=["a"])
+    image = make_contact_sheet([clip(2)], labels=["a"])
     save_png(image[:, :, :5], tmp_path / "sheet.png")
     save_png(image, tmp_path / "sheet.png")
     pixels = torch.frombuffer(bytearray(Image.open(tmp_path / "sheet.png").tobytes()), dtype=torch.uint8)

@@ -16,12 +16,12 @@ import torch
 from support.game import same
 
 from gancore import checkpoint
-from gancore.parsing import parse
-from gancore.training.launch import accelerator
+from gancore.parsing import parse_config
+from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.data.dataset import collate, open_dataset
-from vidgan.validation import Evaluation
+from vidgan.validation import VideoEvaluation
 
 ROOT = Path(__file__).parents[3]
 TRAIN = str(ROOT / "tools" / "train_video.py")
@@ -33,11 +33,29 @@ LAUNCH = {
     "two on a CPU": f"{ACCELERATE} --cpu".split(),
 }
 SMALL = [
-    *("--data.channels", "1", "--data.height", "16", "--data.width", "16", "--data.frames", "6", "--data.context", "3"),
-    *("--generator.channels", "8", "--generator.multipliers", "2,1", "--generator.latent", "4"),
-    *("--discriminator.channels", "8", "--discriminator.multipliers", "1,1,1", "--discriminator.frames", "2"),
+    *(
+        "--data.channels",
+        "1",
+        "--data.height",
+        "16",
+        "--data.width",
+        "16",
+        "--data.clip_frames",
+        "6",
+        "--data.context_frames",
+        "3",
+    ),
+    *("--generator.base_channels", "8", "--generator.channel_multipliers", "2,1", "--generator.latent_dim", "4"),
+    *(
+        "--discriminator.base_channels",
+        "8",
+        "--discriminator.channel_multipliers",
+        "1,1,1",
+        "--discriminator.spatial_frames",
+        "2",
+    ),
     *("--train.cpu", "--train.batch", "4", "--train.steps", "34", "--train.checkpoint_every", "3"),
-    *("--train.log_every", "1", "--train.preview_every", "0", "--train.keep", "0"),
+    *("--train.log_every", "1", "--train.preview_every", "0", "--train.keep_checkpoints", "0"),
     *("--train.health_every", "5", "--train.evaluate_every", "15"),
 ]
 STEPS = 34
@@ -86,7 +104,7 @@ def interrupt(run: Path, processes: str, *, at: int, number: int) -> None:
 
 
 def newest(run: Path) -> tuple[int, dict]:
-    return checkpoint.load(checkpoint.latest(run))
+    return checkpoint.load(checkpoint.find_latest(run))
 
 
 def log(run: Path) -> list[dict[str, float]]:
@@ -107,7 +125,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 
 def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
-    config = parse(VideoConfig, [*SMALL, *flags, "--run", str(run)])
+    config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
     held_out = open_dataset(config.data, train=False)
     return Trainer(
@@ -117,11 +135,11 @@ def trainer(run: Path, *flags: str) -> Trainer:
         discriminator=build_discriminator(config),
         objective=config.objective,
         dataset=open_dataset(config.data, train=True),
-        collate=partial(collate, context=config.data.context),
+        collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
-        evaluation=Evaluation(dataset=held_out, context=config.data.context),
-        accelerator=accelerator(config.train),
+        evaluator=VideoEvaluation(dataset=held_out, context_frames=config.data.context_frames),
+        accelerator=create_accelerator(config.train),
     )
 
 
@@ -167,27 +185,36 @@ def test_two_processes_train_what_one_does(alone, together):
 
 
 def test_two_processes_train_to_the_bit_what_one_does_in_two_parts(tmp_path, together):
-    assert trainer(tmp_path, "--train.accumulate", "2").train()
+    assert trainer(tmp_path, "--train.gradient_accumulation_steps", "2").train()
     assert_equal_runs(tmp_path, together)
 
 
 PAPER = [
-    *("--generator.norm", "batch", "--generator.spectral_norm", "--generator.zero_last", "false"),
-    *("--generator.context", "stack", "--generator.start", "map", "--generator.output", "frames"),
-    *("--generator.attention", "1", "--generator.segment", "2"),
-    *("--discriminator.spectral_norm", "--discriminator.zero_last", "false", "--discriminator.split", "dvd"),
-    *("--discriminator.attention", "1", "--discriminator.dropout", "0.2"),
-    *("--objective.pair", "hinge", "--objective.instance_noise", "0.1", "--objective.reconstruction", "1"),
-    *("--train.discriminator_updates", "2", "--train.accumulate", "2", "--train.clip_gradients", "1"),
-    *("--train.warmup", "4", "--train.final_lr", "0.1", "--train.average", "0.9", "--train.steps", "7"),
+    *("--generator.norm", "batch", "--generator.spectral_norm", "--generator.zero_init_residual", "false"),
+    *("--generator.context_encoder", "stack", "--generator.latent_init", "map", "--generator.output", "frames"),
+    *("--generator.attention_after", "1", "--generator.segment_steps", "2"),
+    *("--discriminator.spectral_norm", "--discriminator.zero_init_residual", "false", "--discriminator.variant", "dvd"),
+    *("--discriminator.attention_after", "1", "--discriminator.dropout", "0.2"),
+    *("--objective.loss", "hinge", "--objective.instance_noise", "0.1", "--objective.reconstruction_weight", "1"),
+    *("--train.discriminator_steps", "2", "--train.gradient_accumulation_steps", "2", "--train.max_grad_norm", "1"),
+    *(
+        "--train.warmup_steps",
+        "4",
+        "--train.final_lr_fraction",
+        "0.1",
+        "--train.ema_decay",
+        "0.9",
+        "--train.steps",
+        "7",
+    ),
 ]
 
 
 def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_the_data(tmp_path, monkeypatch):
     whole, broken = trainer(tmp_path / "whole", *PAPER), trainer(tmp_path / "broken", *PAPER)
     assert whole.train()
-    play = broken.play
-    monkeypatch.setattr(broken, "play", lambda batches: play(batches) if broken.step < 5 else 1 / 0)
+    play = broken.play_step
+    monkeypatch.setattr(broken, "play_step", lambda batches: play(batches) if broken.step < 5 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         broken.train()
     assert newest(broken.run)[0] == 3

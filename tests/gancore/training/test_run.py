@@ -20,7 +20,7 @@ def test_a_run_that_goes_on_equals_one_that_was_never_stopped(tmp_path):
     assert whole.train()
     for steps in (3, 6):
         assert trainer(tmp_path / "parts", steps=steps, final_lr=1.0).train()
-    states = [checkpoint.load(checkpoint.latest(tmp_path / run)) for run in ("whole", "parts")]
+    states = [checkpoint.load(checkpoint.find_latest(tmp_path / run)) for run in ("whole", "parts")]
     assert states[0][0] == states[1][0] == 6
     assert same(states[0][1], states[1][1])
     models = [(tmp_path / run / "generator" / "model.safetensors").read_bytes() for run in ("whole", "parts")]
@@ -63,7 +63,7 @@ def test_a_line_of_the_log_holds_the_mean_of_every_term_since_the_last(tmp_path)
     assert [line["step"] for line in logged] == [3, 6]
     for name in ("discriminator/game", "generator/game"):
         assert logged[1][name] == pytest.approx(sum(terms[name] for terms in expected[3:]) / 3, rel=1e-6)
-    assert logged[0]["lr_share"] == 1.0
+    assert logged[0]["lr_factor"] == 1.0
     assert logged[0]["speed"] > 0
 
 
@@ -82,7 +82,7 @@ def test_tensorboard_events_are_written_when_asked_for(tmp_path):
 
 def test_a_limit_of_minutes_stops_cleanly_and_the_run_can_go_on(tmp_path):
     assert not trainer(tmp_path, steps=1000, minutes=1e-9).train()
-    assert checkpoint.latest(tmp_path).name == "checkpoint-00000001"
+    assert checkpoint.find_latest(tmp_path).metric == "checkpoint-00000001"
     assert trainer(tmp_path, steps=3).train()
 
 
@@ -91,7 +91,7 @@ def test_a_signal_lets_the_step_be_finished_and_saved(tmp_path, number):
     before = signal.getsignal(number)
     game = Game(at={2: lambda: os.kill(os.getpid(), number)})
     assert not trainer(tmp_path, game, checkpoint_every=100).train()
-    assert checkpoint.latest(tmp_path).name == "checkpoint-00000003"
+    assert checkpoint.find_latest(tmp_path).metric == "checkpoint-00000003"
     assert signal.getsignal(number) is before
     assert trainer(tmp_path).train()
 
@@ -105,7 +105,7 @@ def test_the_same_request_may_come_twice_but_one_that_comes_later_is_obeyed_at_o
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     try:
         assert not trainer(tmp_path / "twice", Game(at={2: twice})).train()
-        monkeypatch.setattr("gancore.training.signals.ECHO", 0.0)
+        monkeypatch.setattr("gancore.training.signals.DUPLICATE_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "later", Game(at={2: twice})).train()
     finally:
@@ -132,6 +132,6 @@ def test_looking_at_the_generator_changes_no_weight_no_buffer_and_no_later_numbe
 
     for name, every in (("seen", 1), ("unseen", 0)):
         trainer(tmp_path / name, looking={"preview": preview}, preview_every=every).train()
-    seen, unseen = (checkpoint.load(checkpoint.latest(tmp_path / name))[1] for name in ("seen", "unseen"))
+    seen, unseen = (checkpoint.load(checkpoint.find_latest(tmp_path / name))[1] for name in ("seen", "unseen"))
     assert same(seen, unseen)
     assert Counter(type(value) for value in tensors(seen).values()) == {Tensor: len(tensors(seen))}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gancore.data import EndlessBatches
 from gancore.hub import HubModel
-from gancore.training.launch import accelerator
+from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
 
 
@@ -32,7 +32,7 @@ def _another_accelerator():
 def test_every_discriminator_update_has_a_batch_of_its_own_and_the_generator_plays_on_the_last(tmp_path):
     game = Game()
     play(trainer(tmp_path, game, discriminator_updates=2, accumulate=2), steps=2)
-    order = islice(EndlessBatches(SIZE, batch=2, seed=0), 8)
+    order = islice(EndlessBatches(SIZE, batch_size=2, seed=0), 8)
     parts = [[sample.index for sample in batch] for batch in order]
     expected = []
     for step in range(2):
@@ -106,11 +106,11 @@ def test_gradients_are_scaled_down_to_their_limit_and_no_further(tmp_path):
 
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
     config = settings(steps=100, warmup=4, final_lr=0.1)
-    assert [config.lr_share(step) for step in range(3)] == pytest.approx([0.25, 0.5, 0.75], rel=5e-3)
-    assert config.lr_share(50) == pytest.approx(0.55)
-    assert config.lr_share(100) == pytest.approx(0.1)
-    assert config.lr_share(25) == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 4)) / 2)
-    assert [settings().lr_share(step) for step in (0, 3, 6)] == [1.0, 1.0, 1.0]
+    assert [config.lr_factor(step) for step in range(3)] == pytest.approx([0.25, 0.5, 0.75], rel=5e-3)
+    assert config.lr_factor(50) == pytest.approx(0.55)
+    assert config.lr_factor(100) == pytest.approx(0.1)
+    assert config.lr_factor(25) == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 4)) / 2)
+    assert [settings().lr_factor(step) for step in (0, 3, 6)] == [1.0, 1.0, 1.0]
 
 
 def test_the_scheduled_learning_rates_are_the_ones_applied(tmp_path):
@@ -119,7 +119,7 @@ def test_the_scheduled_learning_rates_are_the_ones_applied(tmp_path):
     for step in range(10):
         play(trained, steps=1)
         rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in trained.optimizers.items()}
-        share = trained.config.lr_share(step)
+        share = trained.config.lr_factor(step)
         assert rates == {"discriminator": pytest.approx(0.02 * share), "generator": pytest.approx(0.01 * share)}
         if step == 0:  # Adam's first step is as long as its rate
             moved = (trained.generator.weight - before).abs()
@@ -182,7 +182,7 @@ def convolved(run: Path, **options) -> Trainer:
     config = settings(**options)
     networks = {"generator": Maps(Width()), "discriminator": Judge()}
     parts = {"objective": Game(), "dataset": Numbers(), "collate": collate}
-    return Trainer(run, config, **networks, **parts, accelerator=accelerator(config))
+    return Trainer(run, config, **networks, **parts, accelerator=create_accelerator(config))
 
 
 def test_channels_last_changes_the_layout_of_weights_and_not_the_training(tmp_path):

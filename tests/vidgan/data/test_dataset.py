@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from gancore.data import EndlessBatches, Sample
-from vidgan.data.dataset import Clips, DataConfig, VideoClips, collate, open_dataset
+from vidgan.data.dataset import ClipBatch, VideoClipDataset, VideoDataConfig, collate, open_dataset
 from vidgan.files.video import write_clip
 
 
@@ -22,26 +22,26 @@ def counting(path: Path, frames: int = 40, size: int = 16) -> Path:
     return path
 
 
-def config(source: Path, **options) -> DataConfig:
+def config(source: Path, **options) -> VideoDataConfig:
     defaults = {"frames": 4, "context": 2, "height": 16, "width": 16, "channels": 1, "held_out": 0.0}
-    return DataConfig(source=str(source), **defaults | options)
+    return VideoDataConfig(path=str(source), **defaults | options)
 
 
-def first_frames(data: VideoClips, samples: list[Sample]) -> list[int]:
+def first_frames(data: VideoClipDataset, samples: list[Sample]) -> list[int]:
     return [int(data[sample][0].min(dim=3).values[0, 0, 0]) for sample in samples]
 
 
 def test_a_batch_is_past_and_future_and_is_scaled_where_it_is_used():
     frames = torch.arange(256, dtype=torch.uint8).view(4, 4, 1, 4, 4)
     batch = collate([(clip, label) for label, clip in enumerate(frames)], 3)
-    assert (len(batch), batch.context, batch.frames.dtype) == (4, 3, torch.uint8)
+    assert (len(batch), batch.context_frames, batch.frames.dtype) == (4, 3, torch.uint8)
     assert batch.past.shape[1] == 3
     assert torch.equal(torch.cat([batch.past, batch.future], 1), frames)
     scaled = batch.to("cpu")
     assert (scaled.frames.dtype, scaled.frames.min(), scaled.frames.max()) == (torch.float32, -1, 1)
     assert torch.equal(scaled.to("cpu").frames, scaled.frames)
     part = scaled[1:3]
-    assert isinstance(part, Clips)
+    assert isinstance(part, ClipBatch)
     assert part.labels.tolist() == [1, 2]
     assert torch.equal(part.frames, scaled.frames[1:3])
 
@@ -102,7 +102,7 @@ def test_corrupt_and_too_short_files_are_named_counted_and_skipped(tmp_path, cap
         (tmp_path / name).write_text("no video")
     data = open_dataset(config(tmp_path), train=True)
     assert {int(data[Sample(i, 0)][0].shape[0]) for i in range(len(data))} == {4}
-    assert [stretch.video.name for stretch in data.stretches] == ["good.npy"]
+    assert [stretch.video.name for stretch in data.segments] == ["good.npy"]
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert "5 videos are skipped" in record.getMessage()
@@ -200,7 +200,7 @@ def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp
     for workers in (2, 0):
         loader = DataLoader(
             data,
-            batch_sampler=EndlessBatches(len(data), batch=5, seed=3),
+            batch_sampler=EndlessBatches(len(data), batch_size=5, seed=3),
             collate_fn=lambda items: collate(items, 2),
             num_workers=workers,
         )
@@ -227,10 +227,10 @@ def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp
 )
 def test_an_impossible_combination_is_refused_by_name(options, complaint):
     with pytest.raises(ValueError, match=complaint):
-        DataConfig(**{"frames": 4, "context": 2} | options)
+        VideoDataConfig(**{"frames": 4, "context": 2} | options)
 
 
 def test_moving_digits_are_a_source_like_any_other():
-    data = open_dataset(DataConfig(channels=1, digits=3, height=32, width=32), train=True)
+    data = open_dataset(VideoDataConfig(channels=1, digits=3, height=32, width=32), train=True)
     assert data[Sample(0, 0)][0].shape == (20, 1, 32, 32)
     assert data.classes == ()

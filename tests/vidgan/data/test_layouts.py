@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gancore.data import Sample
-from vidgan.data.dataset import DataConfig, VideoClips, open_dataset
+from vidgan.data.dataset import VideoClipDataset, VideoDataConfig, open_dataset
 from vidgan.data.layouts import find_videos
 
 
@@ -36,17 +36,23 @@ def pictures(folder: Path, frames: int = 5) -> None:
 
 def parts(root: Path, layout: str = "auto", **options) -> tuple[list[str], list[str], tuple[str, ...]]:
     """Names of the training and of the held-out videos, and the classes, after reading a clip of either."""
-    config = DataConfig(
-        source=str(root), layout=layout, frames=4, context=2, height=16, width=16, **{"labels": True} | options
+    config = VideoDataConfig(
+        path=str(root),
+        layout=layout,
+        clip_frames=4,
+        context_frames=2,
+        height=16,
+        width=16,
+        **{"labels": True} | options,
     )
     sides = []
     for train in (True, False):
         data = open_dataset(config, train=train)
-        assert isinstance(data, VideoClips)
+        assert isinstance(data, VideoClipDataset)
         clip, label = data[Sample(0, 0)]
         assert clip.shape == (4, config.channels, 16, 16)
-        assert not data.classes or data.classes[label] == data.stretches[0].video.label
-        sides.append([stretch.video.name for stretch in data.stretches])
+        assert not data.classes or data.classes[label] == data.segments[0].video.label
+        sides.append([stretch.video.name for stretch in data.segments])
     return sides[0], sides[1], data.classes
 
 
@@ -131,7 +137,7 @@ def test_kth_holds_out_persons_17_to_25_and_cuts_out_the_walks(tmp_path):
     assert classes == ("boxing", "walking")
     (tmp_path / "00sequences.txt").write_text("Header\n\nperson01_boxing_d1\t\tframes\t2-6, 8-11\n")
     found = [video for video in find_videos(str(tmp_path)) if "person01_boxing_d1" in video.name]
-    assert [(video.first, video.last) for video in found] == [(1, 6), (7, 11)]
+    assert [(video.start, video.stop) for video in found] == [(1, 6), (7, 11)]
     train, _, _ = parts(tmp_path)
     assert train.count(f"boxing/{names[0]}") == 2
 
@@ -208,7 +214,9 @@ def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
     assert test == ["bend/person2_bend.png", "wave/person2_wave.png"]
     assert len(train) == 4
     assert classes == ("bend", "wave")
-    config = DataConfig(source=str(tmp_path), layout="strips", frames=6, context=1, height=16, width=16, held_out=1.0)
+    config = VideoDataConfig(
+        path=str(tmp_path), layout="strips", clip_frames=6, context_frames=1, height=16, width=16, holdout_fraction=1.0
+    )
     clip, _ = open_dataset(config, train=False)[Sample(0, 0)]
     assert clip[:, 0, 0, 0].tolist() == [0, 40, 80, 120, 160, 200]
     with pytest.raises(ValueError, match="no file name begins with person7 or nobody"):
@@ -218,7 +226,7 @@ def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
 def test_mnist_test_seq_has_time_first_and_is_never_trained_on(tmp_path):
     videos = np.random.default_rng(0).integers(0, 256, (20, 7, 64, 64), np.uint8)
     np.save(tmp_path / "mnist_test_seq.npy", videos)
-    config = DataConfig(source=str(tmp_path / "mnist_test_seq.npy"), channels=1)
+    config = VideoDataConfig(path=str(tmp_path / "mnist_test_seq.npy"), channels=1)
     data = open_dataset(config, train=False)
     assert len(data) == 7
     np.testing.assert_array_equal(data[Sample(3, 0)][0][:, 0], videos[:, 3])

@@ -5,8 +5,14 @@ import torch
 from support.tiny import clips
 
 from gancore.data import Sample
-from vidgan.data.dataset import DataConfig, open_dataset
-from vidgan.evaluation.baselines import advected, black, forecasts, last_frame, linear
+from vidgan.data.dataset import VideoDataConfig, open_dataset
+from vidgan.evaluation.baselines import (
+    extrapolate_flow,
+    extrapolate_linearly,
+    predict_baselines,
+    predict_black,
+    repeat_last_frame,
+)
 from vidgan.files.video import to_float
 from vidgan.metrics import psnr
 
@@ -22,48 +28,48 @@ def drifting(*, frames: int, speed: tuple[float, float], size: int = 40) -> torc
 
 def test_the_last_frame_stands_and_black_is_black():
     past = clips(2, frames=3)
-    assert last_frame(past, 4).equal(past[:, -1:].expand(-1, 4, -1, -1, -1))
-    assert black(past, 4).equal(torch.full((2, 4, 1, 16, 16), -1.0))
+    assert repeat_last_frame(past, 4).equal(past[:, -1:].expand(-1, 4, -1, -1, -1))
+    assert predict_black(past, 4).equal(torch.full((2, 4, 1, 16, 16), -1.0))
 
 
 def test_linear_extrapolation_is_exact_for_steady_change_and_stays_in_range():
     ramp = torch.linspace(-0.9, 0.9, 10).view(1, 10, 1, 1, 1).expand(2, -1, 3, 4, 4)
-    torch.testing.assert_close(linear(ramp[:, :4], 6), ramp[:, 4:])
-    assert linear(ramp[:, :4], 20).max() == 1
+    torch.testing.assert_close(extrapolate_linearly(ramp[:, :4], 6), ramp[:, 4:])
+    assert extrapolate_linearly(ramp[:, :4], 20).max() == 1
 
 
 @pytest.mark.parametrize("speed", [(0.5, 1.0), (-1.0, 0.3), (0.0, -0.8)])
 def test_optical_flow_carries_on_a_steady_drift(speed):
     clip = drifting(frames=8, speed=speed)
     past, future = clip[:, :4], clip[:, 4:]
-    carried, stood = advected(past, 4), last_frame(past, 4)
+    carried, stood = extrapolate_flow(past, 4), repeat_last_frame(past, 4)
     inside = (..., slice(8, -8), slice(8, -8))  # what drifts in over the border cannot be known
     assert (psnr(carried[inside], future[inside]) > psnr(stood[inside], future[inside]) + 6).all()
 
 
 def test_what_stands_still_goes_on_standing():
     past = clips(2, frames=1).expand(-1, 3, -1, -1, -1)
-    torch.testing.assert_close(advected(past, 5), last_frame(past, 5))
-    assert advected(black(past, 2), 5).equal(black(past, 5))
+    torch.testing.assert_close(extrapolate_flow(past, 5), repeat_last_frame(past, 5))
+    assert extrapolate_flow(predict_black(past, 2), 5).equal(predict_black(past, 5))
 
 
 def test_every_clip_of_a_batch_is_carried_on_by_itself():
     past = clips(3, frames=2, channels=3, height=20, width=24)
-    apart = torch.cat([advected(clip[None], 3) for clip in past])
-    torch.testing.assert_close(advected(past, 3), apart)
+    apart = torch.cat([extrapolate_flow(clip[None], 3) for clip in past])
+    torch.testing.assert_close(extrapolate_flow(past, 3), apart)
 
 
 def test_moving_digits_are_better_carried_on_than_repeated():
-    dataset = open_dataset(DataConfig(channels=1, frames=5, context=2), train=False)
+    dataset = open_dataset(VideoDataConfig(channels=1, clip_frames=5, context_frames=2), train=False)
     shown = torch.stack([to_float(dataset[Sample(number, 0)][0]) for number in range(6)])
     past, future = shown[:, :2], shown[:, 2:]
-    scores = {name: float(psnr(made, future).mean()) for name, made in forecasts(past, steps=3).items()}
+    scores = {name: float(psnr(made, future).mean()) for name, made in predict_baselines(past, steps=3).items()}
     assert scores["optical flow"] > scores["last frame repeated"] + 2
     assert scores["last frame repeated"] > scores["linear extrapolation"]
 
 
 def test_a_baseline_that_needs_more_past_than_there_is_is_left_out():
     clip = clips(1, frames=3)
-    assert list(forecasts(clip[:, :1], steps=2)) == ["last frame repeated", "all black"]
-    assert len(forecasts(clip[:, :2], steps=2)) == 4
-    assert forecasts(clip[:, :0], steps=2) == {}
+    assert list(predict_baselines(clip[:, :1], steps=2)) == ["last frame repeated", "all black"]
+    assert len(predict_baselines(clip[:, :2], steps=2)) == 4
+    assert predict_baselines(clip[:, :0], steps=2) == {}

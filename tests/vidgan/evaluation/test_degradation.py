@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.features.network import FeatureNetwork
-from gancore.metrics.distances import Moments, fidelity, frechet_distance
+from gancore.metrics.distances import Moments, compute_fidelity, frechet_distance
 from vidgan import metrics
-from vidgan.data.dataset import DataConfig, open_dataset
+from vidgan.data.dataset import VideoDataConfig, open_dataset
 from vidgan.evaluation.clip_sets import BoxMeans
 from vidgan.evaluation.fvd import open_network
 from vidgan.files.video import read_clip, resize_and_crop, to_float, to_uint8
@@ -110,7 +110,7 @@ def test_sets_of_clips_part_with_every_step_of_damage_to_frames(damage):
 
     def apart(name: str, clip: Tensor) -> float:
         made = rearrange(clip[:, ::3, :, ::4, ::4], "b t c h w -> b (t c h w)")
-        return fidelity(rows, made)[name]
+        return compute_fidelity(rows, made)[name]
 
     for name in ("frechet_distance", "wasserstein"):
         assert (series(damage, partial(apart, name)).diff() > 0).all(), name
@@ -118,8 +118,8 @@ def test_sets_of_clips_part_with_every_step_of_damage_to_frames(damage):
 
 def test_colours_in_boxes_see_a_clip_that_stands_still():
     network = BoxMeans()
-    true = Moments.of(network(to_uint8(real())))
-    found = series("frozen", lambda clip: frechet_distance(true, Moments.of(network(to_uint8(clip)))))
+    true = Moments.from_features(network(to_uint8(real())))
+    found = series("frozen", lambda clip: frechet_distance(true, Moments.from_features(network(to_uint8(clip)))))
     assert (found.diff() > 0).all()
 
 
@@ -128,11 +128,11 @@ def test_a_video_network_sees_broken_motion_that_a_network_of_frames_hardly_sees
         video, frames = open_network("transnet"), open_network("efficientnet")
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    dataset = open_dataset(DataConfig(channels=3, frames=FRAMES, context=0), train=False)
+    dataset = open_dataset(VideoDataConfig(channels=3, clip_frames=FRAMES, context_frames=0), train=False)
     digits = to_float(torch.stack([dataset[Sample(number, 0)][0] for number in range(6)]))
 
     def moments(network: FeatureNetwork, clip: Tensor) -> Moments:
-        return Moments.of(network(to_uint8(clip[:, 4::5] if network.per_frame else clip)))
+        return Moments.from_features(network(to_uint8(clip[:, 4::5] if network.per_frame else clip)))
 
     true = {network: moments(network, digits) for network in (video, frames)}
 

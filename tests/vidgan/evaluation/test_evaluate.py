@@ -8,16 +8,16 @@ import pytest
 import torch
 from support.tiny import SHAPE, batch_of, clips, predictor
 
-from gancore.parsing import parse
+from gancore.parsing import parse_config
 from gancore.reporting.provenance import write_json
-from vidgan.data.dataset import Clips, DataConfig
+from vidgan.data.dataset import ClipBatch, VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate
-from vidgan.evaluation.measure import measures
-from vidgan.evaluation.report import summary
-from vidgan.evaluation.scores import Totals, curves, numbers
+from vidgan.evaluation.measure import select_frame_metrics
+from vidgan.evaluation.report import format_summary
+from vidgan.evaluation.scores import RunningMeans, score_batch, summarise_scores
 from vidgan.files.video import write_clip
 
-DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def report(config):
     return evaluate(config)
 
 
-def scored(batch: Clips, **futures: torch.Tensor) -> dict:
+def scored(batch: ClipBatch, **futures: torch.Tensor) -> dict:
     """The scores of entrants on a batch."""
     height, width = batch.frames.shape[-2:]
-    totals, measured = Totals(), measures(height, width)
-    totals.add(curves(batch, futures, measured))
+    totals, measured = RunningMeans(), select_frame_metrics(height, width)
+    totals.add(score_batch(batch, futures, measured))
     samples = {name: made.shape[1] for name, made in futures.items()}
-    return numbers(totals, measured, samples=samples, pixels=batch.frames[0, 0].numel())
+    return summarise_scores(totals, measured, samples=samples, pixels=batch.frames[0, 0].numel())
 
 
 def repeated(future: torch.Tensor, samples: int = 2) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_rivals_without_a_model_are_scored_on_the_same_frames():
 
 
 def test_the_mean_of_samples_is_scored_apart_from_single_ones_and_the_best():
-    batch = Clips(torch.zeros(1, 3, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
+    batch = ClipBatch(torch.zeros(1, 3, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
     futures = torch.stack([torch.full((1, 1, 1, 8, 8), value) for value in (-0.2, 0.2, 0.02)], 1)
     found = scored(batch, model=futures[:, :2])
     assert np.allclose(found["psnr"]["mean of samples"], 100)
@@ -90,7 +90,7 @@ def test_the_mean_of_samples_is_scored_apart_from_single_ones_and_the_best():
 
 def test_samples_as_far_apart_as_their_mean_is_wrong_are_as_uncertain_as_they_should_be():
     torch.manual_seed(0)
-    batch = Clips(torch.randn(1, 3, 1, 64, 64), torch.zeros(1, dtype=torch.long), 2)
+    batch = ClipBatch(torch.randn(1, 3, 1, 64, 64), torch.zeros(1, dtype=torch.long), 2)
     found = scored(batch, model=torch.randn(1, 4, 1, 1, 64, 64))
     assert found["spread_skill"]["all samples"] == [pytest.approx(1, abs=0.05)]
 
@@ -104,7 +104,7 @@ def test_two_entrants_are_told_apart_by_name():
 
 
 def test_ratios_to_what_does_not_move_are_left_open():
-    still = Clips(torch.zeros(1, 5, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
+    still = ClipBatch(torch.zeros(1, 5, 1, 8, 8), torch.zeros(1, dtype=torch.long), 2)
     assert scored(still, model=repeated(still.future))["motion_ratio"]["single samples"] == [None] * 3
     moving = clips(2, frames=3, height=8, width=8)[None]
     assert scored(still, model=moving)["motion_ratio"]["single samples"] == [None] * 3
@@ -155,7 +155,7 @@ def test_a_second_evaluation_gives_the_same(config, report):
 
 def test_all_held_out_clips_are_measured_where_there_are_fewer_than_asked_for(config, tmp_path):
     np.save(tmp_path / "videos.npy", np.random.default_rng(0).integers(0, 255, (2, 12, 16, 16), np.uint8))
-    data = replace(DATA, source=str(tmp_path), held_out=1.0)
+    data = replace(DATA, path=str(tmp_path), holdout_fraction=1.0)
     assert evaluate(replace(config, data=data, samples=1, clips=256))["protocol"]["clips"] == 4
     assert evaluate(replace(config, data=data, samples=1, limit=2))["protocol"]["clips"] == 2
 
@@ -164,7 +164,7 @@ def test_one_sample_is_a_prediction_without_diversity(config):
     found = evaluate(replace(config, samples=1, clips=2))
     assert found["diversity"] == found["spread_skill"] == {}
     assert "prediction" in found["ssim"]
-    assert "difference between samples" not in summary(found)
+    assert "difference between samples" not in format_summary(found)
 
 
 def test_the_best_median_and_worst_clips_are_named(report):
@@ -181,7 +181,7 @@ def test_a_report_is_json_that_reads_back(report, tmp_path):
 
 
 def test_the_summary_has_a_row_for_each_forecast_and_a_column_for_each_lead_time(report):
-    lines = summary(report).splitlines()
+    lines = format_summary(report).splitlines()
     assert lines[0] == "moving-mnist, held out: 7 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
     assert sum(line.startswith("optical flow") for line in lines) == 7
     heading = next(line for line in lines if line.startswith("SSIM"))
@@ -196,18 +196,18 @@ def test_data_settings_come_from_the_run_below_files_and_flags(model, tmp_path):
     (tmp_path / "more.yaml").write_text("data:\n  frames: 8\n  stride: 2\n")
     given = ["--config", f"{tmp_path}/more.yaml", f"--model={model}", "--data.stride=3"]
     with behind_run_settings(given) as flags:
-        data = parse(EvaluateConfig, flags).data
-    assert (data.height, data.context, data.frames, data.stride, data.width) == (48, 3, 8, 3, 64)
+        data = parse_config(EvaluateConfig, flags).data
+    assert (data.height, data.context_frames, data.clip_frames, data.stride, data.width) == (48, 3, 8, 3, 64)
 
 
 def test_a_model_that_lies_in_no_run_leaves_the_data_to_the_flags(tmp_path):
     with behind_run_settings(["--model", str(tmp_path), "--data.height", "32"]) as flags:
-        assert parse(EvaluateConfig, flags).data == DataConfig(height=32)
+        assert parse_config(EvaluateConfig, flags).data == VideoDataConfig(height=32)
 
 
 WRONG = {
     "other channels": ({"data": replace(DATA, channels=3)}, r"data\.channels is 3, and .* knows 1"),
-    "no past": ({"data": replace(DATA, context=0)}, r"data\.context is 0, and .* predicts: without a past"),
+    "no past": ({"data": replace(DATA, context_frames=0)}, r"data\.context is 0, and .* predicts: without a past"),
     "an unknown network": ({"networks": ("vgg",)}, "networks: vgg is none of auto, none, colours, i3d"),
     "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and 5 are to be judged|fetch_weights.py i3d"),
     "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
@@ -231,7 +231,7 @@ def test_by_default_the_report_says_how_to_get_what_it_lacks(config, tmp_path, m
     found = evaluate(replace(config, networks=("auto",), samples=1, clips=2))
     assert list(found["sets"]) == ["mean colours of 4x8x8 boxes"]
     assert found["lacking"][0].startswith("FVD is not there: ")
-    assert found["lacking"][0] in summary(found)
+    assert found["lacking"][0] in format_summary(found)
 
 
 def test_a_folder_that_holds_clips_is_not_saved_into(config, tmp_path):

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from gancore.features.i3d import I3D
-from gancore.features.weights import find
+from gancore.features.weights import find_weights
 from gancore.metrics.distances import Moments, frechet_distance
-from vidgan.evaluation.fvd import NETWORKS, ClipSet, frechet_video_distance, open_network
+from vidgan.evaluation.fvd import FEATURE_NETWORKS, ClipSet, frechet_video_distance, open_network
 from vidgan.files.video import read_clip
 
 COUNT, FRAMES, SIDE = 8, 8, 64
@@ -52,21 +52,24 @@ def test_fvd_depends_on_neither_batches_nor_order_and_a_set_is_nought_from_itsel
     cache = tmp_path / "features"
 
     def fvd(batch: int, order: list[int]) -> float:
-        sets = (ClipSet.of(i3d, clips[order].split(batch), cache=cache) for clips in (real, made))
+        sets = (ClipSet.from_batches(i3d, clips[order].split(batch), cache=cache) for clips in (real, made))
         return frechet_video_distance(*sets, context="in").value
 
     first = fvd(3, [0, 1, 2])
     assert first > 1
     assert fvd(1, [2, 0, 1]) == pytest.approx(first, rel=1e-9)
     assert fvd(3, [0, 1, 2]) == first
-    same = ClipSet.of(i3d, real.split(2), cache=cache)
+    same = ClipSet.from_batches(i3d, real.split(2), cache=cache)
     assert frechet_video_distance(same, same, context="in").value == pytest.approx(0, abs=1e-6 * first)
 
 
 def test_a_score_says_all_that_it_depends_on(transnet):
     grey = clips_of_noise(5)[:, :, :1]
     score = frechet_video_distance(
-        ClipSet.of(transnet, [grey]), ClipSet.of(transnet, grey[:3].split(1)), context="without", split="train + test"
+        ClipSet.from_batches(transnet, [grey]),
+        ClipSet.from_batches(transnet, grey[:3].split(1)),
+        context="without",
+        split="train + test",
     )
     assert score.name == "Frechet distance (TransNetV2)"
     assert score.protocol == {
@@ -85,7 +88,7 @@ def test_a_score_says_all_that_it_depends_on(transnet):
 
 
 def test_only_the_network_of_fvd_gives_an_fvd():
-    assert {name: getattr(kind, "distance", "FID") for name, kind in NETWORKS.items()} == {
+    assert {name: getattr(kind, "distance_name", "FID") for name, kind in FEATURE_NETWORKS.items()} == {
         "i3d": "FVD",
         "transnet": "Frechet distance (TransNetV2)",
         "efficientnet": "Frechet distance (EfficientNet-Lite0)",
@@ -95,7 +98,7 @@ def test_only_the_network_of_fvd_gives_an_fvd():
 
 def test_sets_that_cannot_be_compared_are_named(transnet, efficientnet):
     clips = clips_of_noise(2, 4)
-    real = ClipSet.of(transnet, [clips])
+    real = ClipSet.from_batches(transnet, [clips])
 
     def against(made: ClipSet) -> str:
         with pytest.raises(ValueError, match="needs") as said:
@@ -103,18 +106,18 @@ def test_sets_that_cannot_be_compared_are_named(transnet, efficientnet):
         return str(said.value)
 
     name = "Frechet distance (TransNetV2) needs"
-    assert against(ClipSet.of(transnet, [clips[:1]])) == f"{name} at least two made clips, not 1"
+    assert against(ClipSet.from_batches(transnet, [clips[:1]])) == f"{name} at least two made clips, not 1"
     assert against(ClipSet(transnet)) == f"{name} at least two made clips, not 0"
-    assert against(ClipSet.of(efficientnet, [clips])) == f"{name} one network for both sets, not TransNetV2 and " + (
-        "EfficientNet-Lite0"
-    )
-    assert against(ClipSet.of(transnet, [clips[:, :3]])) == (
+    assert against(
+        ClipSet.from_batches(efficientnet, [clips])
+    ) == f"{name} one network for both sets, not TransNetV2 and " + ("EfficientNet-Lite0")
+    assert against(ClipSet.from_batches(transnet, [clips[:, :3]])) == (
         f"{name} clips of one shape: real are 4 frames of 16x24 in 3 channels, made are 3 frames of 16x24 in 3 channels"
     )
 
 
 def test_a_set_takes_clips_of_one_shape(transnet):
-    clips = ClipSet.of(transnet, [clips_of_noise(2, 4)])
+    clips = ClipSet.from_batches(transnet, [clips_of_noise(2, 4)])
     with pytest.raises(ValueError, match="not of 4 frames of 16x24 in 3 channels and of 5 frames of 16x24 in 3 chan"):
         clips.add(clips_of_noise(2, 5))
     assert (clips.clips, clips.moments.count) == (2, 2)
@@ -173,8 +176,8 @@ def shuffled(clips: torch.Tensor) -> torch.Tensor:
 
 
 def distances(network, clips: torch.Tensor, **degraded: torch.Tensor) -> dict[str, float]:
-    real = ClipSet.of(network, [clips])
-    made = {name: ClipSet.of(network, [other]) for name, other in degraded.items()}
+    real = ClipSet.from_batches(network, [clips])
+    made = {name: ClipSet.from_batches(network, [other]) for name, other in degraded.items()}
     return {name: frechet_video_distance(real, other, context="none").value for name, other in made.items()}
 
 
@@ -218,7 +221,7 @@ def test_the_image_network_hardly_sees_motion(efficientnet, footage):
 def test_the_distance_of_two_sets_of_noise_is_the_published_one():
     # 10.1381 is fvd-comparison's for NumPy's RandomState(1) against RandomState(2), floats fed as they are.
     try:
-        network = I3D(find("i3d"))
+        network = I3D(find_weights("i3d"))
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     real, made = (_moments_of_noise(network, seed) for seed in (1, 2))

@@ -9,9 +9,9 @@ import torch
 from support.tiny import SHAPE, clips, predictor
 
 from gancore.data import Sample
-from vidgan.data.dataset import DataConfig
+from vidgan.data.dataset import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate
-from vidgan.evaluation.predictions import NUMBERED, paired, predicted, true_clips
+from vidgan.evaluation.predictions import NUMBERED_NAME, open_ground_truth, open_predictions, pair_by_name
 from vidgan.files.video import read_clip, to_uint8, write_clip
 
 QUICK = {"networks": ("none",), "cpu": True}
@@ -67,13 +67,13 @@ def test_several_samples_of_a_clip_are_numbered(tmp_path, pattern):
 
 
 def test_samples_are_in_the_order_of_their_numbers():
-    names = paired(["x-10", "x-2", "x", "y"], ["x", "y"], "made")
+    names = pair_by_name(["x-10", "x-2", "x", "y"], ["x", "y"], "made")
     assert names == {"x": ["x", "x-2", "x-10"], "y": ["y"]}
-    assert not NUMBERED.fullmatch("x-two")
+    assert not NUMBERED_NAME.fullmatch("x-two")
 
 
 def test_a_name_that_is_there_goes_before_a_number():
-    assert paired(["walk-1", "walk"], ["walk", "walk-1"], "made") == {"walk": ["walk"], "walk-1": ["walk-1"]}
+    assert pair_by_name(["walk-1", "walk"], ["walk", "walk-1"], "made") == {"walk": ["walk"], "walk-1": ["walk-1"]}
 
 
 def test_two_arrays_of_many_clips_are_paired_in_their_order(tmp_path):
@@ -114,7 +114,7 @@ def test_a_model_is_measured_on_the_clips_of_another_tool(folder, tmp_path):
 def test_clips_that_a_model_was_measured_on_can_be_given_to_another(tmp_path):
     """A model's written predictions are scored exactly as the model."""
     predictor("modern", SHAPE).save_pretrained(tmp_path / "model")
-    data = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+    data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
     settings = {"samples": 3, "clips": 4, "batch": 3, "save": str(tmp_path / "saved")}
     model = evaluate(EvaluateConfig(model=str(tmp_path / "model"), data=data, **QUICK | settings))
     files = {"truth": f"{tmp_path}/saved/truth", "predictions": f"{tmp_path}/saved/predictions"}
@@ -125,8 +125,8 @@ def test_clips_that_a_model_was_measured_on_can_be_given_to_another(tmp_path):
 
 def test_clips_are_read_only_when_they_are_measured(folder):
     (folder / "made" / "b" / "00001.png").write_text("no picture")
-    true = true_clips(str(folder / "truth"), context=2)
-    files = predicted(str(folder / "made"), true, context=2)
+    true = open_ground_truth(str(folder / "truth"), context_frames=2)
+    files = open_predictions(str(folder / "made"), true, context_frames=2)
     assert files[0].shape == (1, 3, 3, 16, 16)
     with pytest.raises(ValueError, match=r"00001\.png"):
         files[1]
@@ -165,7 +165,7 @@ def test_true_clips_of_different_lengths_or_sizes_are_named(folder):
         evaluate(config(folder))
     write_clip(folder / "truth" / "b.npy", made(height=18), rate=10)
     with pytest.raises(ValueError, match="b has frames of 18x16, and a of 16x16"):
-        true_clips(str(folder / "truth"))[Sample(1, 0)]
+        open_ground_truth(str(folder / "truth"))[Sample(1, 0)]
 
 
 WRONG = {
@@ -183,14 +183,14 @@ def test_what_cannot_be_read_is_refused(folder, mistake):
     write_clip(folder / "mixture" / "b.npy", made()[:, :1], rate=10)
     changes, complaint = WRONG[mistake]
     places = {name: str(folder / name) for name in ("empty", "mixture")}
-    changes = {key: value.format(**places) if isinstance(value, str) else value for key, value in changes.items()}
+    changes = {key: value.format(**places) if isinstance(value, str) else value for key, value in changes.item_count()}
     with pytest.raises((ValueError, FileNotFoundError), match=complaint):
         evaluate(config(folder, **changes))
 
 
 def test_saved_clips_read_back_as_they_were(tmp_path):
     predictor("modern", SHAPE).save_pretrained(tmp_path / "model")
-    data = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+    data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
     settings = {"samples": 1, "clips": 2, "save": str(tmp_path / "saved")}
     evaluate(EvaluateConfig(model=str(tmp_path / "model"), data=data, **QUICK | settings))
     names = sorted(path.relative_to(tmp_path / "saved").as_posix() for path in (tmp_path / "saved").rglob("*.npy"))

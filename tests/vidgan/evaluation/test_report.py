@@ -10,15 +10,15 @@ import pytest
 from support.browser import faults
 from support.tiny import SHAPE, clips, predictor, synthesiser
 
-from vidgan.data.dataset import DataConfig
+from vidgan.data.dataset import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
-from vidgan.evaluation.examples import GIVEN, MADE, framed, write_ratings
-from vidgan.evaluation.methods import Trials
-from vidgan.evaluation.published import FIGURES, benchmark_of, published
-from vidgan.evaluation.report import page, summary, write_report
+from vidgan.evaluation.examples import CONTEXT_COLOUR, GENERATED_COLOUR, add_border, write_preference_pairs
+from vidgan.evaluation.methods import EvaluationSet
+from vidgan.evaluation.published import PUBLISHED_SCORES, find_published_scores, infer_benchmark
+from vidgan.evaluation.report import build_sections, format_summary, write_report
 from vidgan.files.video import to_uint8, write_clip
 
-DATA = DataConfig(height=16, width=16, channels=1, frames=5, context=2)
+DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def prediction(tmp_path_factory):
         networks=("colours",),
         cpu=True,
         out=str(folder / "report"),
-        rate=str(folder / "rate.html"),
-        pairs=3,
+        rating_page=str(folder / "rate.html"),
+        rating_pairs=3,
     )
 
 
@@ -47,13 +47,13 @@ def synthesis(tmp_path_factory):
         clip = to_uint8(clips(1, frames=5, seed=number))[0]
         write_clip(folder / "videos" / "ab"[number // 8] / f"{number}.npy", clip, rate=10)
     synthesiser("modern", classes=2).save_pretrained(folder / "generator")
-    data = replace(DATA, source=str(folder / "videos"), context=0, labels=True, held_out=0.5)
+    data = replace(DATA, path=str(folder / "videos"), context_frames=0, class_conditional=True, holdout_fraction=0.5)
     return EvaluateConfig(
         model=str(folder / "generator"), data=data, networks=("colours",), cpu=True, out=str(folder / "report")
     )
 
 
-def written(config: EvaluateConfig) -> tuple[dict[str, Any], Trials]:
+def written(config: EvaluateConfig) -> tuple[dict[str, Any], EvaluationSet]:
     """The report and the clips it is about, after the files were written."""
     trials = open_trials(config)
     report = evaluate(config, trials)
@@ -63,7 +63,7 @@ def written(config: EvaluateConfig) -> tuple[dict[str, Any], Trials]:
 
 def test_the_page_of_a_prediction_has_scores_curves_clips_and_all_they_depend_on(prediction):
     report, trials = written(prediction)
-    titles = [section.title for section in page(report, trials, prediction)]
+    titles = [section.title for section in build_sections(report, trials, prediction)]
     for title in ("Scores", "SSIM by lead time", "Spread / error", "Frame by frame", "Protocol", "Software"):
         assert title in titles
     assert "Best, median and worst by single samples" in titles
@@ -82,18 +82,18 @@ def test_a_second_page_is_the_same(prediction):
 
 
 def test_a_single_lead_time_is_a_table_in_place_of_curves(prediction):
-    config = replace(prediction, data=replace(DATA, frames=3), samples=1, clips=2)
+    config = replace(prediction, data=replace(DATA, clip_frames=3), samples=1, clips=2)
     report, trials = written(config)
-    (section,) = (each for each in page(report, trials, config) if each.title == "SSIM by lead time")
+    (section,) = (each for each in build_sections(report, trials, config) if each.title == "SSIM by lead time")
     assert type(section).__name__ == "Table"
 
 
 def test_the_page_of_clips_made_from_noise_has_neighbours_and_classes(synthesis):
     report, trials = written(synthesis)
-    titles = [section.title for section in page(report, trials, synthesis)]
+    titles = [section.title for section in build_sections(report, trials, synthesis)]
     for title in ("Looks", "Classes", "Memorised", "Made and true clips", "Nearest neighbours"):
         assert title in titles
-    assert "made from noise" in summary(report)
+    assert "made from noise" in format_summary(report)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1000, False), (400, True)])
@@ -107,7 +107,7 @@ def test_a_browser_shows_the_page_without_fault(browser, request, kind, width, d
 
 
 def test_a_page_of_blind_pairs_has_a_key_that_tells_made_from_true(prediction):
-    key = json.loads(Path(write_ratings(open_trials(prediction), prediction)).read_text())
+    key = json.loads(Path(write_preference_pairs(open_trials(prediction), prediction)).read_text())
     assert len(key["pairs"]) == 3
     assert {frozenset((pair["left"], pair["right"])) for pair in key["pairs"]} == {frozenset(("model", "true"))}
     text = re.sub(r"data:[^\"]*", "", Path(prediction.rate).read_text())
@@ -115,9 +115,9 @@ def test_a_page_of_blind_pairs_has_a_key_that_tells_made_from_true(prediction):
 
 
 def test_an_edge_tells_made_frames_from_given_ones():
-    shown = framed(clips(1, frames=3)[0], made_from=2)
+    shown = add_border(clips(1, frames=3)[0], made_from=2)
     assert shown.shape == (3, 3, 20, 20)
-    assert [tuple(frame[:, 0, 0].tolist()) for frame in shown] == [GIVEN, GIVEN, MADE]
+    assert [tuple(frame[:, 0, 0].tolist()) for frame in shown] == [CONTEXT_COLOUR, CONTEXT_COLOUR, GENERATED_COLOUR]
 
 
 # ---------------------------------------------------------------------------------------------------------- published
@@ -125,13 +125,17 @@ def test_an_edge_tells_made_frames_from_given_ones():
 
 def test_published_figures_stand_beside_the_same_task_alone(prediction):
     same = {"context": 10, "future": 10, "height": 64}
-    found = published("moving-mnist", **same)
+    found = find_published_scores("moving-mnist", **same)
     assert [each.methods["PredRNN"] for each in found] == [(23.97, 0.9462), (26.43, 0.9411)]
-    assert published("moving-mnist", **same | {"future": 20}) == []
-    assert published("", **same) == []
-    config = replace(prediction, data=replace(DATA, frames=20, context=10, height=64, width=64), clips=1, samples=1)
+    assert find_published_scores("moving-mnist", **same | {"future": 20}) == []
+    assert find_published_scores("", **same) == []
+    config = replace(
+        prediction, data=replace(DATA, clip_frames=20, context_frames=10, height=64, width=64), clips=1, samples=1
+    )
     report, trials = written(config)
-    tables = [each for each in page(report, trials, config) if each.title.startswith("Published on moving-mnist")]
+    tables = [
+        each for each in build_sections(report, trials, config) if each.title.startswith("Published on moving-mnist")
+    ]
     assert [each.title for each in tables] == [
         "Published on moving-mnist: OpenSTL, 200 epochs",
         "Published on moving-mnist: OpenSTL, 2000 epochs",
@@ -141,12 +145,12 @@ def test_published_figures_stand_beside_the_same_task_alone(prediction):
 
 
 def test_every_published_method_has_a_number_for_every_column_or_none():
-    for figures in FIGURES:
+    for figures in PUBLISHED_SCORES:
         assert all(len(row) == len(figures.columns) for row in figures.methods.values()), figures.protocol
         assert all(any(cell is not None for cell in row) for row in figures.methods.values())
 
 
 def test_a_benchmark_is_known_by_its_source_or_layout():
-    assert benchmark_of("moving-mnist", "auto") == "moving-mnist"
-    assert benchmark_of("videos", "kth") == "kth"
-    assert benchmark_of("videos", "auto") == ""
+    assert infer_benchmark("moving-mnist", "auto") == "moving-mnist"
+    assert infer_benchmark("videos", "kth") == "kth"
+    assert infer_benchmark("videos", "auto") == ""

@@ -7,9 +7,9 @@ import pytest
 import torch
 from support.tiny import SHAPE, clips, synthesiser
 
-from vidgan.data.dataset import DataConfig
+from vidgan.data.dataset import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
-from vidgan.evaluation.synthesis import Spread, training
+from vidgan.evaluation.synthesis import RunningDiversity, open_training_set
 from vidgan.files.video import to_uint8, write_clip
 
 
@@ -29,7 +29,7 @@ def config(videos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "generator"
     synthesiser("modern", classes=3).save_pretrained(folder)
     shape = {"height": 16, "width": 16, "channels": 1, "frames": 5, "context": 0}
-    data = DataConfig(source=str(videos), **shape, labels=True, held_out_names=("new",))
+    data = VideoDataConfig(path=str(videos), **shape, class_conditional=True, holdout_prefixes=("new",))
     return EvaluateConfig(model=str(folder), data=data, networks=("colours",), cpu=True, batch=4)
 
 
@@ -75,7 +75,7 @@ def test_a_second_evaluation_in_other_batches_gives_the_same(config, report):
 def test_clips_that_were_trained_on_may_be_the_true_ones(config):
     found = evaluate(replace(config, split="train"))
     assert found["neighbours"]["among"] == "true"
-    assert training(replace(config, split="train"), open_trials(config)) is None
+    assert open_training_set(replace(config, split="train"), open_trials(config)) is None
 
 
 def test_copies_of_true_clips_are_called_memorised(tmp_path):
@@ -113,16 +113,16 @@ def test_a_set_of_one_and_the_same_clip_has_no_variety(tmp_path):
 def test_the_spread_of_a_set_is_that_of_its_pairs_however_it_is_batched():
     made = torch.randn(7, 2, 1, 4, 4)
     pairs = [((made[a] - made[b]) / 2).square().mean() for a in range(7) for b in range(a)]
-    spread = Spread()
-    assert spread.value() is None
+    spread = RunningDiversity()
+    assert spread.compute() is None
     for part in made.split(3):
         spread.add(part)
-    assert spread.value() == pytest.approx(float(torch.stack(pairs).mean().sqrt()), rel=1e-5)
+    assert spread.compute() == pytest.approx(float(torch.stack(pairs).mean().sqrt()), rel=1e-5)
 
 
 WRONG = {
-    "no labels": ({"labels": False}, "makes clips of 3 classes, and .* has 0: give --data.labels"),
-    "a past": ({"context": 2}, "data.context is 2, and .* makes whole clips"),
+    "no labels": ({"labels": False}, "makes clips of 3 classes, and .* has 0: give --data.class_conditional"),
+    "a past": ({"context": 2}, "data.context_frames is 2, and .* makes whole clips"),
     "another size": ({"height": 24}, "data.height and data.width are 24 and 16, and .* makes clips of 16x16"),
 }
 
@@ -144,7 +144,7 @@ def test_sets_of_another_shape_are_refused(tmp_path):
 
 def test_longer_clips_than_the_model_was_trained_on_are_made_as_long_as_the_true_ones(config, videos):
     """By a model without classes, for which no labels are needed."""
-    assert SHAPE.frames == 5
+    assert SHAPE.clip_frames == 5
     np.save(videos / "long.npy", np.random.default_rng(0).integers(0, 255, (20, 16, 16), np.uint8))
     data = replace(config.data, source=str(videos / "long.npy"), frames=10, labels=False, held_out_names=("long",))
     folder = videos / "plain"

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vidgan.files.readers import UnreadableError, open_film
-from vidgan.files.video import open_footage, read_clip, write_clip
+from vidgan.files.readers import UnreadableError, open_video_file
+from vidgan.files.video import open_video, read_clip, write_clip
 
 
 def ramp(count: int, height: int = 32, width: int = 48) -> torch.Tensor:
@@ -65,7 +65,7 @@ def film(
 )
 def test_any_window_of_any_container_holds_the_frames_asked_for(tmp_path, name, codec, context):
     path = film(tmp_path / name, ramp(31), codec=codec, **context)
-    opened = open_film(str(path))
+    opened = open_video_file(str(path))
     assert (opened.frames, opened.rate) == (31, 25)
     whole = opened.read(0, 31)
     assert numbers(whole) == list(range(31))
@@ -84,20 +84,20 @@ def test_a_film_without_even_spacing_is_read_at_a_constant_rate(tmp_path):
 
 
 def test_a_window_is_decoded_from_the_key_frame_before_it(tmp_path):
-    opened = open_film(str(film(tmp_path / "a.mp4", ramp(31))))
-    keys = [position for position, frame in opened._from(0) if frame.key_frame]
+    opened = open_video_file(str(film(tmp_path / "a.mp4", ramp(31))))
+    keys = [position for position, frame in opened._frames_from(0) if frame.key_frame]
     assert len(keys) >= 3
-    assert next(opened._from(25))[0] == max(key for key in keys if key <= 25)
+    assert next(opened._frames_from(25))[0] == max(key for key in keys if key <= 25)
 
 
 def test_decoding_starts_no_thread(tmp_path):
-    opened = open_film(str(film(tmp_path / "a.mp4", ramp(31))))
+    opened = open_video_file(str(film(tmp_path / "a.mp4", ramp(31))))
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         pytest.skip("threads are counted in /proc")
     before = set(os.listdir(tasks))
     during = set()
-    for _, frame in opened._from(0):
+    for _, frame in opened._frames_from(0):
         frame.reformat(format="rgb24", threads=1)
         during |= set(os.listdir(tasks))
     assert during <= before
@@ -176,7 +176,7 @@ def test_a_film_cut_off_in_the_middle_is_read_as_far_as_it_goes(tmp_path):
     path = tmp_path / "a.mp4"
     write_clip(path, torch.randint(0, 256, (30, 3, 64, 64), dtype=torch.uint8), rate=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    opened = open_film(str(path))
+    opened = open_video_file(str(path))
     assert opened.frames == 30
     opened.read(0, 5)
     with pytest.raises(UnreadableError, match=r"a\.mp4"):
@@ -250,4 +250,4 @@ def test_a_stack_of_videos_is_not_one_clip(tmp_path):
 
 def test_opening_a_folder_of_frames_reads_no_picture(tmp_path):
     (tmp_path / "0.png").write_text("broken, but not looked at yet")
-    assert open_footage(tmp_path).frames == 1
+    assert open_video(tmp_path).frames == 1

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vidgan.files.video import read_clip, resize_and_crop, resized, to_float, to_uint8, with_channels, write_clip
+from vidgan.files.video import (
+    convert_channels,
+    read_clip,
+    resize_and_crop,
+    resize_to_cover,
+    to_float,
+    to_uint8,
+    write_clip,
+)
 
 
 def smooth(*shape: int) -> torch.Tensor:
@@ -132,8 +140,8 @@ def test_resizing_gives_the_size_asked_for_and_twice_is_once(sizes, resize, chan
     h, w, height, width = sizes
     frames = torch.randint(0, 256, (2, channels, h, w), dtype=torch.uint8)
     assert resize_and_crop(frames, height, width, resize=resize, crop="random", seed=seed).shape[2:] == (height, width)
-    once = resized(frames, height, width, resize=resize)
-    assert torch.equal(resized(once, height, width, resize=resize), once)
+    once = resize_to_cover(frames, height, width, resize=resize)
+    assert torch.equal(resize_to_cover(once, height, width, resize=resize), once)
     assert torch.equal(
         resize_and_crop(once, height, width, resize=resize), resize_and_crop(frames, height, width, resize=resize)
     )
@@ -141,9 +149,9 @@ def test_resizing_gives_the_size_asked_for_and_twice_is_once(sizes, resize, chan
 
 def test_resizing_keeps_proportions_and_covers_the_crop():
     frames = torch.zeros(1, 3, 100, 200, dtype=torch.uint8)
-    assert resized(frames, 64, 64).shape[2:] == (64, 128)
-    assert resized(frames, 64, 64, resize=80).shape[2:] == (80, 160)
-    assert resized(frames, 20, 100).shape[2:] == (50, 100)
+    assert resize_to_cover(frames, 64, 64).shape[2:] == (64, 128)
+    assert resize_to_cover(frames, 64, 64, resize=80).shape[2:] == (80, 160)
+    assert resize_to_cover(frames, 20, 100).shape[2:] == (50, 100)
 
 
 def test_one_random_crop_serves_all_frames_and_reaches_every_place():
@@ -165,7 +173,7 @@ def test_shrinking_averages_rather_than_picks():
 
 def test_colour_becomes_luminance_and_grey_becomes_colour():
     primaries = torch.eye(3, dtype=torch.uint8).mul(255)[:, :, None, None]
-    assert with_channels(primaries, 1).flatten().tolist() == [76, 150, 29]
-    assert with_channels(primaries[:, :1], 3).shape[1] == 3
+    assert convert_channels(primaries, 1).flatten().tolist() == [76, 150, 29]
+    assert convert_channels(primaries[:, :1], 3).shape[1] == 3
     with pytest.raises(ValueError, match="5 channels, which cannot become 3"):
-        with_channels(torch.zeros(1, 5, 2, 2, dtype=torch.uint8), 3)
+        convert_channels(torch.zeros(1, 5, 2, 2, dtype=torch.uint8), 3)

@@ -9,10 +9,10 @@ from einops import rearrange
 from support.tiny import clips, discriminator, small_discriminator, stirred
 from torch.nn.utils import parametrize
 
-from gancore.data import Draws
-from gancore.layers import weight_layers
-from gancore.losses import gradient_penalty
-from vidgan.networks.discriminators import DiscriminatorConfig, Glimpse, VideoDiscriminator
+from gancore.data import SampleRandom
+from gancore.layers import iter_weight_layers
+from gancore.losses import zero_centred_gradient_penalty
+from vidgan.networks.discriminators import ClipSelection, VideoDiscriminator, VideoDiscriminatorConfig
 
 PRESETS = ("modern", "paper", "trivd")
 
@@ -23,14 +23,20 @@ def _repeatable():
 
 
 def test_the_frames_judged_are_distinct_never_given_ones_and_differ_between_samples():
-    glimpse = discriminator("paper", frames=4).glimpse(Draws(0), 200, frames=11, context=5)
-    assert all(len(set(chosen)) == 4 for chosen in glimpse.frames.tolist())
-    assert set(glimpse.frames.flatten().tolist()) == set(range(5, 11))
-    assert len({tuple(chosen) for chosen in glimpse.frames.tolist()}) > 100
+    glimpse = discriminator("paper", clip_frames=4).draw_selection(
+        SampleRandom(0), 200, clip_frames=11, context_frames=5
+    )
+    assert all(len(set(chosen)) == 4 for chosen in glimpse.frame_indices.tolist())
+    assert set(glimpse.frame_indices.flatten().tolist()) == set(range(5, 11))
+    assert len({tuple(chosen) for chosen in glimpse.frame_indices.tolist()}) > 100
 
 
 def test_every_frame_is_as_likely_to_be_judged_as_any_other():
-    chosen = discriminator("paper", frames=2).glimpse(Draws(1), 4000, frames=8, context=3).frames
+    chosen = (
+        discriminator("paper", clip_frames=2)
+        .draw_selection(SampleRandom(1), 4000, clip_frames=8, context_frames=3)
+        .frame_indices
+    )
     counts = torch.bincount(chosen.flatten(), minlength=8)
     assert counts[:3].sum() == 0
     assert ((counts[3:] / 4000 - 2 / 5).abs() < 0.05).all()
@@ -38,24 +44,24 @@ def test_every_frame_is_as_likely_to_be_judged_as_any_other():
 
 def test_more_frames_than_a_clip_has_to_judge_are_refused():
     with pytest.raises(ValueError, match=r"discriminator\.frames is 4, but a clip has only 3"):
-        discriminator("paper", frames=4).glimpse(Draws(0), 2, frames=5, context=2)
+        discriminator("paper", clip_frames=4).draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
 
 
 def test_the_dvd_split_shows_whole_frames_to_one_and_the_pooled_clip_to_the_other():
     model, shown = discriminator("paper"), clips(3, frames=6, channels=2, height=12, width=20)
-    glimpse = model.glimpse(Draws(0), 3, frames=6, context=2)
-    views = model.views(shown, glimpse)
+    glimpse = model.draw_selection(SampleRandom(0), 3, clip_frames=6, context_frames=2)
+    views = model.select_inputs(shown, glimpse)
     for sample in range(3):
-        assert torch.equal(views.spatial[sample], shown[sample, glimpse.frames[sample]])
+        assert torch.equal(views.spatial[sample], shown[sample, glimpse.frame_indices[sample]])
         torch.testing.assert_close(views.temporal[sample], F.avg_pool2d(shown[sample], 2))
 
 
 def test_the_trivd_split_shows_pooled_frames_to_one_and_a_full_resolution_crop_to_the_other():
     model, shown = discriminator("trivd"), clips(3, frames=6, channels=2, height=12, width=20)
-    glimpse = model.glimpse(Draws(0), 3, frames=6, context=2)
-    views = model.views(shown, glimpse)
+    glimpse = model.draw_selection(SampleRandom(0), 3, clip_frames=6, context_frames=2)
+    views = model.select_inputs(shown, glimpse)
     for sample in range(3):
-        torch.testing.assert_close(views.spatial[sample], F.avg_pool2d(shown[sample, glimpse.frames[sample]], 2))
+        torch.testing.assert_close(views.spatial[sample], F.avg_pool2d(shown[sample, glimpse.frame_indices[sample]], 2))
         windows = shown[sample].unfold(-2, 6, 1).unfold(-2, 10, 1)  # all 6x10 windows of all frames at once
         found = (rearrange(windows, "t c y x h w -> y x t c h w") == views.temporal[sample]).flatten(2).all(2)
         assert found.sum() == 1, "a crop lies at one place of the clip, the same in all its frames"
@@ -64,15 +70,15 @@ def test_the_trivd_split_shows_pooled_frames_to_one_and_a_full_resolution_crop_t
 def test_crops_reach_every_corner_and_differ_between_samples():
     model = discriminator("trivd")
     place = torch.arange(8.0 * 8).view(1, 1, 1, 8, 8).expand(500, 2, -1, -1, -1)
-    glimpse = model.glimpse(Draws(0), 500, frames=2, context=0)
-    corners = model.views(place, glimpse).temporal[:, 0, 0, 0, 0]
+    glimpse = model.draw_selection(SampleRandom(0), 500, clip_frames=2, context_frames=0)
+    corners = model.select_inputs(place, glimpse).temporal[:, 0, 0, 0, 0]
     assert set(corners.tolist()) == {8.0 * y + x for y in range(5) for x in range(5)}
 
 
 def test_real_and_fake_are_seen_at_the_same_frames_and_the_same_crop():
     model, real = discriminator("trivd"), clips(3)
-    glimpse = model.glimpse(Draws(0), 3, frames=5, context=2)
-    spatial, temporal = model.views(torch.cat([real, 2 * real]), glimpse.twice())
+    glimpse = model.draw_selection(SampleRandom(0), 3, clip_frames=5, context_frames=2)
+    spatial, temporal = model.select_inputs(torch.cat([real, 2 * real]), glimpse.duplicate())
     assert torch.equal(spatial[3:], 2 * spatial[:3])
     assert torch.equal(temporal[3:], 2 * temporal[:3])
 
@@ -81,7 +87,7 @@ def test_real_and_fake_are_seen_at_the_same_frames_and_the_same_crop():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_clip_has_one_score_from_each_that_depends_on_nothing_else_in_the_batch(name):
     model, shown, labels = discriminator(name, classes=3), clips(4), torch.tensor([0, 1, 2, 0])
-    glimpse = model.glimpse(Draws(0), 4, frames=5, context=2)
+    glimpse = model.draw_selection(SampleRandom(0), 4, clip_frames=5, context_frames=2)
     before = model(shown, glimpse, labels)
     shown[1], labels[1] = -shown[1], 2
     after = model(shown, glimpse, labels)
@@ -105,7 +111,7 @@ def test_the_spatial_score_is_the_sum_of_the_frames_scores_in_any_order_and_the_
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_label_moves_the_score_by_the_projection_of_the_features(name):
     model, shown = discriminator(name, classes=3), clips(1)
-    glimpse = model.glimpse(Draws(0), 1, frames=5, context=0)
+    glimpse = model.draw_selection(SampleRandom(0), 1, clip_frames=5, context_frames=0)
     scores = [torch.stack(model(shown, glimpse, torch.tensor([label]))) for label in range(3)]
     bare = torch.stack(model(shown, glimpse))
     assert (scores[0] - scores[1]).abs().min() > 1e-4
@@ -134,10 +140,10 @@ def test_the_two_3d_blocks_halve_time_as_well_as_space():
 @pytest.mark.parametrize(("frames", "height", "width"), [(2, 16, 16), (3, 13, 18), (7, 5, 4), (2, 9, 33)])
 @pytest.mark.parametrize("name", PRESETS)
 def test_short_clips_and_odd_sizes_are_judged(name, frames, height, width, attention):
-    config = replace(small_discriminator(name, frames=2), attention=attention)
+    config = replace(small_discriminator(name, frames=2), attention_after=attention)
     model = stirred(VideoDiscriminator(config, channels=3))
     shown = clips(2, frames=frames, channels=3, height=height, width=width)
-    for scores in model(shown, model.glimpse(Draws(0), 2, frames=frames, context=0)):
+    for scores in model(shown, model.glimpse(SampleRandom(0), 2, frames=frames, context=0)):
         assert scores.shape == (2,)
         assert scores.isfinite().all()
 
@@ -146,11 +152,11 @@ def test_short_clips_and_odd_sizes_are_judged(name, frames, height, width, atten
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("name", PRESETS)
 def test_attention_and_dropout_work_under_the_double_backward_of_a_gradient_penalty(name, dropout, attention):
-    config = replace(small_discriminator(name), attention=attention, dropout=dropout)
+    config = replace(small_discriminator(name), attention_after=attention, dropout=dropout)
     model = stirred(VideoDiscriminator(config, channels=1)).train()
     shown = clips(2).requires_grad_()
-    glimpse = model.glimpse(Draws(0), 2, frames=5, context=2)
-    sum(gradient_penalty(scores, shown) for scores in model(shown, glimpse)).backward()
+    glimpse = model.glimpse(SampleRandom(0), 2, frames=5, context=2)
+    sum(zero_centred_gradient_penalty(scores, shown) for scores in model(shown, glimpse)).backward()
     attentions = [model.spatial.attention, model.temporal.attention]
     learned = [parameter for module in attentions for parameter in module.parameters()]
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in learned)
@@ -163,7 +169,7 @@ def test_dropout_acts_in_training_and_never_in_eval():
         stirred(VideoDiscriminator(replace(small_discriminator("modern"), dropout=0.5), channels=1)),
         clips(2),
     )
-    glimpse = model.glimpse(Draws(0), 2, frames=5, context=2)
+    glimpse = model.glimpse(SampleRandom(0), 2, frames=5, context=2)
     assert torch.equal(model(shown, glimpse).spatial, model(shown, glimpse).spatial)
     model.train()
     assert not torch.equal(model(shown, glimpse).spatial, model(shown, glimpse).spatial)
@@ -172,7 +178,7 @@ def test_dropout_acts_in_training_and_never_in_eval():
 
 @pytest.mark.parametrize("name", ["paper", "trivd"])
 def test_spectral_norm_sits_on_every_weight_of_the_published_discriminators(name):
-    layers = list(weight_layers(discriminator(name, classes=3)))
+    layers = list(iter_weight_layers(discriminator(name, classes=3)))
     assert len(layers) > 20
     assert all(parametrize.is_parametrized(layer, "weight") for layer in layers)
 
@@ -183,19 +189,21 @@ def test_spectral_norm_sits_on_every_weight_of_the_published_discriminators(name
 )
 def test_impossible_discriminators_are_refused_by_the_name_of_the_key(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
-        replace(DiscriminatorConfig(), **changes)
+        replace(VideoDiscriminatorConfig(), **changes)
 
 
 def test_too_few_blocks_or_attention_beyond_the_last_are_refused():
     with pytest.raises(ValueError, match=r"discriminator\.multipliers"):
-        VideoDiscriminator(replace(DiscriminatorConfig(), multipliers=(1, 2)), channels=1)
+        VideoDiscriminator(replace(VideoDiscriminatorConfig(), channel_multipliers=(1, 2)), channels=1)
     with pytest.raises(ValueError, match=r"discriminator\.attention"):
-        VideoDiscriminator(replace(DiscriminatorConfig(), multipliers=(1, 2, 3), attention=4), channels=1)
+        VideoDiscriminator(
+            replace(VideoDiscriminatorConfig(), channel_multipliers=(1, 2, 3), attention_after=4), channels=1
+        )
 
 
 def test_scores_are_made_on_the_device_of_the_model():
     """The meta device refuses to work with tensors that were made on another."""
     model = discriminator("paper", classes=3).to("meta")
-    glimpse = Glimpse(torch.zeros(2, 2, dtype=torch.long, device="meta"), torch.zeros(2, 2, device="meta"))
+    glimpse = ClipSelection(torch.zeros(2, 2, dtype=torch.long, device="meta"), torch.zeros(2, 2, device="meta"))
     scores = model(clips(2).to("meta"), glimpse, torch.zeros(2, dtype=torch.long, device="meta"))
     assert {score.device.type for score in scores} == {"meta"}

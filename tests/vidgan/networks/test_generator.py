@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from support.tiny import SHAPE, clips, predictor, preset, small_generator, stirred, synthesiser
 from torch.nn.utils import parametrize
 
-from gancore.layers import weight_layers
-from vidgan.config import build_generator, clip_shape
-from vidgan.networks.config import ClipShape, GeneratorConfig
+from gancore.layers import iter_weight_layers
+from vidgan.config import build_clip_shape, build_generator
+from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 
-PRESETS = ("modern", "layers", "paper", "trivd")
+PRESETS = ("modern", "sprites", "paper", "trivd")
 Z = 6
 
 
@@ -89,7 +89,7 @@ def test_a_longer_horizon_begins_with_the_shorter_one(name):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("name", PRESETS)
 def test_predictors_take_any_number_of_channels_and_of_past_frames(name, channels, context):
-    shape = ClipShape(channels=channels, height=16, width=8, context=context, frames=context + 2)
+    shape = ClipShape(channels=channels, height=16, width=8, context_frames=context, clip_frames=context + 2)
     past = clips(2, frames=context, channels=channels, height=16, width=8)
     assert predictor(name, shape)(past, torch.randn(2, Z), steps=2).shape == (2, 2, channels, 16, 8)
 
@@ -116,7 +116,7 @@ def test_the_paper_predictor_says_how_many_past_frames_it_needs_and_takes_the_la
 def test_frames_of_any_size_are_padded_by_their_edges_and_cropped_back(name, height, width):
     model, latent = predictor(name), torch.randn(2, Z)
     past = clips(2, height=height, width=width)[:, :2]
-    stride = model.config.stride
+    stride = model.config.spatial_stride
     rows = torch.arange(-(-height // stride) * stride).clamp(max=height - 1)
     columns = torch.arange(-(-width // stride) * stride).clamp(max=width - 1)
     whole = model(past[..., rows, :][..., columns], latent, steps=3)
@@ -129,7 +129,7 @@ def test_frames_of_any_size_are_padded_by_their_edges_and_cropped_back(name, hei
 @pytest.mark.parametrize("name", PRESETS)
 def test_clips_are_made_of_sizes_that_are_no_multiple_of_the_stride(name):
     config = replace(small_generator(name), output="frames")
-    model = VideoGenerator(config, ClipShape(channels=3, height=18, width=13, context=0, frames=4)).eval()
+    model = VideoGenerator(config, ClipShape(channels=3, height=18, width=13, context_frames=0, clip_frames=4)).eval()
     assert model(torch.randn(2, Z)).shape == (2, 4, 3, 18, 13)
 
 
@@ -161,9 +161,11 @@ def test_composed_flows_move_the_last_frame_by_their_sum():
     model = predictor("modern")
     output = model.decoder.output
     output.flow.weight.zero_()
-    output.flow.bias.copy_(torch.tensor([1.0, 0.0]).repeat(output.layers))
+    output.flow.bias.copy_(torch.tensor([1.0, 0.0]).repeat(output.motion_layers))
     output.paint.weight.zero_()
-    output.paint.bias.zero_()[output.layers * output.patch**2 : (output.layers + 1) * output.patch**2] = -40.0
+    output.paint.bias.zero_()[
+        output.motion_layers * output.patch_size**2 : (output.motion_layers + 1) * output.patch_size**2
+    ] = -40.0
     past = clips(1, height=16, width=32)[:, :2]
     made = model(past, torch.randn(1, Z), steps=3)
     for step in range(3):
@@ -248,24 +250,24 @@ def test_a_saved_generator_comes_back_with_the_same_clips(name, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"multipliers": (4,)}, "generator.multipliers"),
-        ({"attention": 3, "multipliers": (4, 4)}, "generator.attention"),
-        ({"spectral_norm": True, "zero_last": True}, "generator.zero_last"),
-        ({"spectral_norm": True, "zero_last": False, "output": "layers"}, "generator.output"),
+        ({"multipliers": (4,)}, "generator.channel_multipliers"),
+        ({"attention": 3, "multipliers": (4, 4)}, "generator.attention_after"),
+        ({"spectral_norm": True, "zero_last": True}, "generator.zero_init_residual"),
+        ({"spectral_norm": True, "zero_last": False, "output": "sprites"}, "generator.output"),
     ],
 )
 def test_impossible_generators_are_refused_by_the_name_of_the_key(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
-        replace(GeneratorConfig(), **changes)
+        replace(VideoGeneratorConfig(), **changes)
 
 
 def test_what_only_prediction_or_only_synthesis_has_is_refused_elsewhere():
     with pytest.raises(ValueError, match=r"generator\.output"):
-        VideoGenerator(small_generator("modern"), replace(SHAPE, context=0))
+        VideoGenerator(small_generator("modern"), replace(SHAPE, context_frames=0))
     with pytest.raises(ValueError, match=r"generator\.output"):
-        VideoGenerator(small_generator("layers"), replace(SHAPE, context=0))
+        VideoGenerator(small_generator("sprites"), replace(SHAPE, context_frames=0))
     with pytest.raises(ValueError, match=r"data\.context"):
-        FramePredictor(small_generator("modern"), replace(SHAPE, context=0))
+        FramePredictor(small_generator("modern"), replace(SHAPE, context_frames=0))
 
 
 def test_a_wrong_number_of_channels_of_latents_or_a_missing_label_is_named():
@@ -287,7 +289,7 @@ def test_a_wrong_number_of_channels_of_latents_or_a_missing_label_is_named():
 def test_spectral_norm_sits_on_every_weight_of_the_published_generators(name):
     config = replace(preset(name), generator=small_generator(name))
     for model in (build_generator(config), synthesiser(name)):
-        layers = list(weight_layers(model))
+        layers = list(iter_weight_layers(model))
         assert len(layers) > 20
         assert all(parametrize.is_parametrized(layer, "weight") for layer in layers)
     assert not any(parametrize.is_parametrized(layer) for layer in predictor("modern").modules())
@@ -296,7 +298,7 @@ def test_spectral_norm_sits_on_every_weight_of_the_published_generators(name):
 def test_the_paper_predictor_has_the_same_number_of_parameters_at_every_release():
     config = preset("paper")
     with torch.device("meta"):
-        model = FramePredictor(config.generator, clip_shape(config.data))
+        model = FramePredictor(config.generator, build_clip_shape(config.data))
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     assert counts == {"encoder": 208_164_864, "decoder": 297_936_165}
 
@@ -304,7 +306,7 @@ def test_the_paper_predictor_has_the_same_number_of_parameters_at_every_release(
 @torch.no_grad()
 @pytest.mark.parametrize("level", [1, 2])
 def test_attention_may_follow_any_level_and_matters_once_its_strength_is_learned(level):
-    config = replace(small_generator("modern"), attention=level)
+    config = replace(small_generator("modern"), attention_after=level)
     model = stirred(FramePredictor(config, SHAPE))
     past, latent = clips(1)[:, :2], torch.randn(1, Z)
     attended = model(past, latent, steps=2)

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidgan.networks.recurrent import TSRU, ConvGRU, RecurrentUnit, recurrent_unit, warp
+from vidgan.networks.recurrent import TSRU, ConvGRU, RecurrentUnit, build_recurrent_unit, warp
 
 UNITS = ("gru", "tsru-c", "tsru-p", "tsru-s")
 
 
 def unit_of(name: Literal["gru", "tsru-c", "tsru-p", "tsru-s"], activation: Literal["relu", "tanh"]) -> RecurrentUnit:
     torch.manual_seed(3)
-    return recurrent_unit(name, 3, 4, activation=activation).double()
+    return build_recurrent_unit(name, 3, 4, activation=activation).double()
 
 
 def gate(unit: RecurrentUnit, name: str, *parts: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def test_a_warp_keeps_positions_in_float32_under_mixed_precision():
 
 @pytest.mark.parametrize("name", UNITS)
 def test_units_run_under_mixed_precision(name):
-    unit = recurrent_unit(name, 3, 4)
+    unit = build_recurrent_unit(name, 3, 4)
     x = torch.randn(1, 2, 3, 4, 4)
     with torch.autocast("cpu", torch.bfloat16):
         made = unit(x)

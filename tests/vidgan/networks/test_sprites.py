@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vidgan.networks.sprites import mismatch, paths, places, rigid_layers
+from vidgan.networks.sprites import cost_volume, find_sprites, measure_offsets, measure_trajectories
 
 SIZE = 24
 
@@ -30,54 +30,54 @@ BELOW = [(12 - 2 * t, 15) for t in range(6)]
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_two_things_are_told_apart_and_followed_to_the_pixel(channels):
-    found = rigid_layers(clip([RIGHT, BELOW], channels=channels), 2)
-    first = int(found.owners[0, 1:, 3, 13].argmax())  # the layer of a pixel of the upper thing
+    found = find_sprites(clip([RIGHT, BELOW], channels=channels), 2)
+    first = int(found.assignment[0, 1:, 3, 13].argmax())  # the layer of a pixel of the upper thing
     for layer, track in ((first, RIGHT), (1 - first, BELOW)):
         true = torch.tensor(track) - torch.tensor(track[-1])
-        assert (found.places[0, layer] - true).abs().max() < 0.1
+        assert (found.offsets[0, layer] - true).abs().max() < 0.1
 
 
 def test_every_pixel_is_shared_out_and_the_ground_is_of_no_shape():
-    found = rigid_layers(clip([RIGHT, BELOW]), 3)
-    assert found.owners.shape == (1, 4, SIZE, SIZE)
-    torch.testing.assert_close(found.owners.sum(1), torch.ones(1, SIZE, SIZE))
-    assert found.shapes.shape == (1, 3, SIZE, SIZE)
-    assert found.shapes[0, :, 12].max() < 1e-4
+    found = find_sprites(clip([RIGHT, BELOW]), 3)
+    assert found.assignment.shape == (1, 4, SIZE, SIZE)
+    torch.testing.assert_close(found.assignment.sum(1), torch.ones(1, SIZE, SIZE))
+    assert found.sprite_masks.shape == (1, 3, SIZE, SIZE)
+    assert found.sprite_masks[0, :, 12].max() < 1e-4
 
 
 def test_what_stands_still_belongs_to_the_still_layer():
     frames = clip([RIGHT, [(2, 15)] * 6])
-    owners = rigid_layers(frames, 1).owners[0]
+    owners = find_sprites(frames, 1).assignment[0]
     assert owners[0, 17:20, 4:7].min() > 0.45
     assert owners[1, 2:6, 12:16].mean() > 0.9
 
 
 def test_one_frame_shows_no_movement():
-    found = rigid_layers(clip([RIGHT])[:, -1:], 2)
-    assert found.places.shape == (1, 2, 1, 2)
-    assert found.shapes.abs().max() == 0
+    found = find_sprites(clip([RIGHT])[:, -1:], 2)
+    assert found.offsets.shape == (1, 2, 1, 2)
+    assert found.sprite_masks.abs().max() == 0
 
 
 def test_paths_lead_on_through_a_turn():
     track = [*RIGHT, *RIGHT[-2::-1]]
     frames = clip([track])
-    shapes = rigid_layers(frames[:, :6], 1).shapes
+    shapes = find_sprites(frames[:, :6], 1).sprite_masks
     true = torch.tensor(track[6:]) - torch.tensor(track[5])
-    assert (paths(frames[:, 5:6], frames[:, 6:], shapes)[0, 0] - true).abs().max() < 0.1
+    assert (measure_trajectories(frames[:, 5:6], frames[:, 6:], shapes)[0, 0] - true).abs().max() < 0.1
 
 
 def test_places_are_those_of_the_shape_asked_for():
     frames, shapes = clip([RIGHT, UP]), torch.zeros(1, 2, SIZE, SIZE)
     shapes[0, 0, 1:7, 11:17], shapes[0, 1, 4:11, 16:23] = 1, 1
     shapes[0, 0, 4:7, 16] = 0
-    moved = places(frames, shapes)[0]
+    moved = measure_offsets(frames, shapes)[0]
     assert (moved[0, 0] - torch.tensor([-10, 0])).abs().max() < 0.5
     assert (moved[1, 0] - torch.tensor([0, 10])).abs().max() < 0.5
 
 
 def test_the_mismatch_is_the_squared_difference_under_the_mask():
     frames, mask = torch.rand(1, 2, 3, 6, 8, dtype=torch.float64) * 2 - 1, torch.rand(1, 1, 6, 8, dtype=torch.float64)
-    apart = mismatch(frames, mask)[0, 0, 0]
+    apart = cost_volume(frames, mask)[0, 0, 0]
     assert apart.shape == (12, 16)
     before = torch.full((3, 18, 24), -1.0, dtype=torch.float64)
     before[:, 6:12, 8:16] = frames[0, 0]
@@ -89,7 +89,7 @@ def test_the_mismatch_is_the_squared_difference_under_the_mask():
 
 def test_no_clip_of_a_batch_depends_on_another():
     frames = torch.cat([clip([RIGHT, BELOW]), clip([UP]), clip([BELOW, UP])])
-    together = rigid_layers(frames, 2)
+    together = find_sprites(frames, 2)
     frames[1] = -frames[1]
-    for before, after in zip(together, rigid_layers(frames, 2), strict=True):
+    for before, after in zip(together, find_sprites(frames, 2), strict=True):
         assert torch.equal(before[[0, 2]], after[[0, 2]])

@@ -9,13 +9,23 @@ import torch
 from support.toys import ENCODER, SIDE, boxes, packed, picture
 
 from gancore.data import Sample
-from voxgan.data.dataset import PictureAugment, VoxelDataConfig, VoxelDataset, backgrounds, changed, collate, held_out
-from voxgan.data.packed import PackedObject, write_packed
-from voxgan.data.packed import encoded as packed_view
-from voxgan.files.images import framed
-from voxgan.networks.encoder import EncoderConfig
+from voxgan.data.dataset import (
+    ViewAugmentConfig,
+    VoxelDataConfig,
+    VoxelDataset,
+    augment_view,
+    collate,
+    open_held_out,
+    sample_backgrounds,
+)
+from voxgan.data.packed import PackedObject, write_packed_dataset
+from voxgan.data.packed import encode_webp as packed_view
+from voxgan.files.images import frame_object
+from voxgan.networks.encoder import VoxelEncoderConfig
 
-STILL = PictureAugment(mirror=False, crop=0.0, colour=0.0, grey=0.0, background=0.0)
+STILL = ViewAugmentConfig(
+    mirror=False, crop_jitter=0.0, colour_jitter=0.0, greyscale_probability=0.0, background_probability=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,7 @@ def source(tmp_path_factory):
 
 
 def dataset(source, split="train", *, encoder=ENCODER, augment=STILL, **data):
-    return VoxelDataset(VoxelDataConfig(source=source, augment=augment, **data), encoder, split=split)
+    return VoxelDataset(VoxelDataConfig(path=source, augment=augment, **data), encoder, split=split)
 
 
 def silhouette(occupancy: torch.Tensor) -> torch.Tensor:
@@ -39,7 +49,7 @@ def test_parts_do_not_overlap(source):
 
 
 def test_a_sample_depends_on_its_seed_alone(source):
-    changing = dataset(source, augment=PictureAugment(), views=2)
+    changing = dataset(source, augment=ViewAugmentConfig(), views=2)
     first, again, other = (changing[Sample(3, seed)] for seed in (5, 5, 6))
     assert all(torch.equal(a, b) for a, b in zip(first[:2], again[:2], strict=True))
     assert not torch.equal(first[0], other[0])
@@ -64,14 +74,14 @@ def test_a_mirrored_object_is_seen_mirrored(source):
         mirrored += 1
         assert torch.equal(voxels, occupancy.flip(0))
         outlines = {tuple((view[3] > 0).flatten().tolist()) for view in views}
-        front = torch.from_numpy(framed(picture(voxels.numpy(), from_side=False), 16)[..., 3] > 127)
-        side = torch.from_numpy(framed(picture(voxels.numpy(), from_side=True), 16)[..., 3] > 127)
+        front = torch.from_numpy(frame_object(picture(voxels.numpy(), from_side=False), 16)[..., 3] > 127)
+        side = torch.from_numpy(frame_object(picture(voxels.numpy(), from_side=True), 16)[..., 3] > 127)
         assert outlines <= {tuple(front.flatten().tolist()), tuple(side.flip(1).flatten().tolist())}
     assert 3 < mirrored < 17
 
 
 def test_training_shows_other_proportions_and_held_out_objects_keep_theirs(source):
-    noise = EncoderConfig(kind="none")
+    noise = VoxelEncoderConfig(kind="none")
     plain, changing = (dataset(source, encoder=noise, proportions=strength) for strength in (0.0, 0.5))
     shown = [changing[Sample(0, seed)][1] for seed in range(5)]
     assert len({voxels.numpy().tobytes() for voxels in [plain[Sample(0, 0)][1], *shown]}) > 3
@@ -84,13 +94,15 @@ def test_training_shows_other_proportions_and_held_out_objects_keep_theirs(sourc
 
 def test_held_out_objects_are_shown_as_they_are(source):
     plain = dataset(source, "test")[Sample(0, 3)]
-    augmented = dataset(source, "test", augment=PictureAugment())[Sample(0, 3)]
+    augmented = dataset(source, "test", augment=ViewAugmentConfig())[Sample(0, 3)]
     assert torch.equal(plain[1], augmented[1])
     assert torch.equal(plain[0].sort(0).values, augmented[0].sort(0).values)
 
 
 def test_pictures_stay_in_their_range_and_outlines_binary_enough(source):
-    changing = dataset(source, augment=PictureAugment(colour=1.0, grey=0.5, crop=0.2), views=2)
+    changing = dataset(
+        source, augment=ViewAugmentConfig(colour_jitter=1.0, greyscale_probability=0.5, crop_jitter=0.2), views=2
+    )
     items = [changing[Sample(n % 12, n)] for n in range(24)]
     batch = collate(items)
     assert len(batch) == 24
@@ -116,14 +128,14 @@ def test_a_part_without_objects_is_refused(tmp_path):
 
 
 def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_nothing(source, tmp_path):
-    config = VoxelDataConfig(source=source)
-    assert held_out(config, ENCODER).indices == dataset(source, "val").indices
+    config = VoxelDataConfig(path=source)
+    assert open_held_out(config, ENCODER).indices == dataset(source, "val").indices
     packed(tmp_path / "some", count=8)
     objects = json.loads((tmp_path / "some" / "dataset.json").read_text())
     objects["objects"][6]["split"] = "train"
     (tmp_path / "some" / "dataset.json").write_text(json.dumps(objects))
-    assert held_out(replace(config, source=str(tmp_path / "some")), ENCODER).indices == [7]
-    assert held_out(replace(config, source=str(packed(tmp_path / "few", count=3))), ENCODER) is None
+    assert open_held_out(replace(config, path=str(tmp_path / "some")), ENCODER).indices == [7]
+    assert open_held_out(replace(config, path=str(packed(tmp_path / "few", count=3))), ENCODER) is None
 
 
 def test_without_an_encoder_no_picture_is_read(tmp_path):
@@ -139,7 +151,7 @@ def test_a_changed_window_moves_outline_and_colour_together():
     shown = np.zeros((32, 32, 4), np.uint8)
     shown[8:24, 8:24] = (10, 200, 60, 255)
     random = np.random.default_rng(4)
-    moved = changed(shown, replace(STILL, crop=0.25), random=random)
+    moved = augment_view(shown, replace(STILL, crop_jitter=0.25), random=random)
     assert not np.array_equal(moved, shown)
     inside = moved[..., 3] > 250
     assert inside.any()
@@ -149,41 +161,43 @@ def test_a_changed_window_moves_outline_and_colour_together():
 def test_colours_change_and_outlines_do_not():
     shown = np.random.default_rng(0).integers(50, 200, (16, 16, 4)).astype(np.uint8)
     shown[..., 3] = 255
-    tinted = changed(shown, replace(STILL, colour=0.5), random=np.random.default_rng(1))
+    tinted = augment_view(shown, replace(STILL, colour_jitter=0.5), random=np.random.default_rng(1))
     assert np.array_equal(tinted[..., 3], shown[..., 3])
     assert not np.array_equal(tinted[..., :3], shown[..., :3])
-    grey = changed(shown, replace(STILL, grey=1.0), random=np.random.default_rng(1))
+    grey = augment_view(shown, replace(STILL, greyscale_probability=1.0), random=np.random.default_rng(1))
     assert (np.ptp(grey[..., :3].astype(int), axis=2) <= 1).all()
 
 
 def test_nothing_asked_nothing_changed():
     shown = np.random.default_rng(0).integers(0, 255, (16, 16, 4)).astype(np.uint8)
-    assert np.abs(changed(shown, STILL, random=np.random.default_rng(1)).astype(int) - shown).max() <= 1
+    assert np.abs(augment_view(shown, STILL, random=np.random.default_rng(1)).astype(int) - shown).max() <= 1
 
 
 def test_backgrounds_are_smooth_different_and_optional():
-    fields = backgrounds(3, 32, random=np.random.default_rng(0), share=1.0)
+    fields = sample_backgrounds(3, 32, random=np.random.default_rng(0), share=1.0)
     assert fields.shape == (3, 3, 32, 32)
     assert fields.abs().max() <= 1
     assert fields.diff(dim=3).abs().max() < 0.2
     assert fields.std() > 0.2
-    assert not backgrounds(3, 32, random=np.random.default_rng(0), share=0.0).any()
+    assert not sample_backgrounds(3, 32, random=np.random.default_rng(0), share=0.0).any()
 
 
 def test_an_encoder_without_mask_sees_backgrounds_in_training(source):
     blind = replace(ENCODER, mask=False)
-    views, _, _ = dataset(source, encoder=blind, augment=replace(STILL, background=1.0))[Sample(0, 0)]
+    views, _, _ = dataset(source, encoder=blind, augment=replace(STILL, background_probability=1.0))[Sample(0, 0)]
     assert views.shape == (1, 3, 16, 16)
     assert views[0, :, 0, 0].any()
     assert views[0, :, 0].std() > 0
-    views, _, _ = dataset(source, "val", encoder=blind, augment=replace(STILL, background=1.0))[Sample(0, 0)]
+    views, _, _ = dataset(source, "val", encoder=blind, augment=replace(STILL, background_probability=1.0))[
+        Sample(0, 0)
+    ]
     assert not views[0, :, 0, 0].any()
 
 
 def test_a_view_that_shows_nothing_stops_no_training(tmp_path):
     shape = boxes(1)
     blank = np.zeros((16, 16, 4), np.uint8)
-    write_packed(
+    write_packed_dataset(
         tmp_path / "sheet",
         [PackedObject(id="sheet", cameras=((0.0, 0.0),))],
         contents=[(shape, [packed_view(blank)])],

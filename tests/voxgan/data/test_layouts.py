@@ -12,9 +12,9 @@ from PIL import Image
 from support.toys import iou
 
 from voxgan.data.layouts import Layout, Picture, Source, assign_split, find_objects
-from voxgan.files.voxels import cropped, read_occupancy, resized, write_occupancy
-from voxgan.mesh.axes import turned
-from voxgan.mesh.voxelise import load_mesh, normalised, voxelise
+from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy, write_occupancy
+from voxgan.mesh.axes import reorient
+from voxgan.mesh.voxelise import load_mesh, normalise_mesh, voxelise
 
 CHAIR, SOFA = "03001627", "04256520"
 
@@ -59,13 +59,13 @@ def by_id(layout: Layout) -> dict[str, Source]:
 
 def stands_right(source: Source, side: int = 16) -> None:
     """The object's mesh and its voxels, each turned as the layout says, are SHAPE."""
-    truth = resized(SHAPE, side)
+    truth = resize_occupancy(SHAPE, side)
     if source.mesh:
-        filled = voxelise(normalised(load_mesh(source.mesh), up=source.up, front=source.front), side)
+        filled = voxelise(normalise_mesh(load_mesh(source.mesh), up=source.up, front=source.front), side)
         assert iou(filled, truth) > 0.95
     if source.occupancy:
-        own = turned(read_occupancy(source.occupancy, key=source.key), up=source.voxel_up, front=source.voxel_front)
-        assert iou(resized(cropped(own), side), truth) == 1
+        own = reorient(read_occupancy(source.occupancy, key=source.key), up=source.voxel_up, front=source.voxel_front)
+        assert iou(resize_occupancy(crop_to_content(own), side), truth) == 1
 
 
 # ShapeNet and what is made of it
@@ -80,7 +80,7 @@ def test_shapenet_1_needs_nothing_but_its_models(tmp_path: Path):
     assert layout.name == "shapenet"
     found = by_id(layout)
     assert {name: source.label for name, source in found.items()} == {f"{CHAIR}/a": "chair", f"{SOFA}/b": "sofa"}
-    assert not any(source.split or source.pictures for source in layout.sources)
+    assert not any(source.split or source.images for source in layout.sources)
     stands_right(found[f"{CHAIR}/a"])
     assert list(by_id(find_objects(tmp_path / CHAIR))) == [f"{CHAIR}/a"]
 
@@ -118,17 +118,17 @@ def test_the_r2n2_set_gives_voxels_pictures_and_their_cameras(tmp_path: Path):
     assert layout.name == "r2n2"
     found = by_id(layout)
     stands_right(found[f"{CHAIR}/a"])
-    shown = found[f"{CHAIR}/a"].pictures
+    shown = found[f"{CHAIR}/a"].images
     assert [view.path.name for view in shown] == ["00.png", "01.png", "02.png"]
     assert [view.elevation for view in shown] == pytest.approx([25.5] * 3)
     # at 90 the camera has moved from the mesh's x axis, where its front is, to the z axis: to the object's right hand
     assert [view.azimuth for view in shown] == pytest.approx([0, 270, 180])
-    assert found[f"{CHAIR}/b"].pictures == ()
+    assert found[f"{CHAIR}/b"].images == ()
 
 
 def test_cameras_that_do_not_fit_the_pictures_are_not_guessed(tmp_path: Path):
     r2n2(tmp_path, views=2)
-    shown = by_id(find_objects(tmp_path))[f"{CHAIR}/a"].pictures
+    shown = by_id(find_objects(tmp_path))[f"{CHAIR}/a"].images
     assert len(shown) == 2
     assert all(view.azimuth is None for view in shown)
 
@@ -149,7 +149,7 @@ def test_the_set_of_occupancy_networks_gives_voxels_pictures_and_its_lists(tmp_p
     text(tmp_path / CHAIR / "train.lst", "a\n")
     text(tmp_path / CHAIR / "test.lst", "b")
     sources = find_objects(tmp_path).sources
-    assert [(source.split, len(source.pictures)) for source in sources] == [("train", 1), ("test", 1)]
+    assert [(source.split, len(source.images)) for source in sources] == [("train", 1), ("test", 1)]
 
 
 # ModelNet
@@ -224,7 +224,7 @@ def test_pix3d_meshes_and_voxels_overlap_though_their_axes_differ(tmp_path: Path
 
 def test_pix3d_pictures_come_with_mask_box_and_camera_unless_something_hides_the_object(tmp_path: Path):
     pix3d(tmp_path)
-    first, second, unknown, _ = find_objects(tmp_path).sources[0].pictures
+    first, second, unknown, _ = find_objects(tmp_path).sources[0].images
     image, mask = tmp_path / "img" / "chair" / "0001.png", tmp_path / "mask" / "chair" / "0001.png"
     assert first == Picture(image, mask, 0.0, 0.0, (1, 2, 8, 9))
     assert (second.azimuth, second.elevation) == pytest.approx((90, 45))  # the camera is on the right of the picture
@@ -258,7 +258,7 @@ def test_the_ikea_set_of_3d_gan_pairs_pictures_and_models_by_its_lists(tmp_path:
     assert layout.name == "ikea-3dgan"
     found = by_id(layout)
     assert [source.label for source in found.values()] == ["bed", "chair", "chair"]
-    shown = {name: [view.path.name for view in source.pictures] for name, source in found.items()}
+    shown = {name: [view.path.name for view in source.images] for name, source in found.items()}
     assert shown["IKEA_chair_B_obj0_object"] == ["0001.png", "0003.png"]
     assert shown["IKEA_chair_A_obj0_object"] == ["0002.png"]
     assert shown["IKEA_bed_C_obj0_object"] == []
@@ -287,7 +287,7 @@ def test_a_flat_folder_has_no_classes_and_files_of_one_name_are_one_object(tmp_p
     found = by_id(layout)
     assert list(found) == ["a", "b"]
     assert (found["a"].mesh, found["a"].occupancy) == (tmp_path / "a.obj", tmp_path / "a.npz")
-    assert [view.path.name for view in found["b"].pictures] == ["b.png"]
+    assert [view.path.name for view in found["b"].images] == ["b.png"]
     assert {source.label for source in layout.sources} == {""}
     stands_right(found["a"])
 
@@ -321,7 +321,7 @@ def test_pictures_are_found_in_their_folder_and_textures_are_none(tmp_path: Path
     text(tmp_path / "chair" / "b.mtl", "newmtl wood\nmap_Kd b.png\n")
     picture(tmp_path / "images" / "a" / "0.png")
     picture(tmp_path / "images" / "a" / "1.jpg")
-    shown = [[view.path.name for view in source.pictures] for source in find_objects(tmp_path).sources]
+    shown = [[view.path.name for view in source.images] for source in find_objects(tmp_path).sources]
     assert shown == [["0.png", "1.jpg"], [], ["c.png"]]
 
 

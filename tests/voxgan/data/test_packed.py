@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxgan.data.packed import PackedObject, PackedSet, encoded, open_packed, write_packed
+from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, open_packed_dataset, write_packed_dataset
 
 RANDOM = np.random.default_rng(0)
 OBJECTS = (
@@ -28,8 +28,8 @@ def content(item: PackedObject, *, side: int = 5) -> tuple[np.ndarray, list[np.n
 
 
 def write(folder: Path, *, compressed: bool = False) -> Path:
-    contents = ((voxels, [encoded(view) for view in views]) for voxels, views in map(content, OBJECTS))
-    write_packed(folder, OBJECTS, contents=contents, side=5, compressed=compressed)
+    contents = ((voxels, [encode_webp(view) for view in views]) for voxels, views in map(content, OBJECTS))
+    write_packed_dataset(folder, OBJECTS, contents=contents, side=5, compressed=compressed)
     return folder
 
 
@@ -41,13 +41,13 @@ def folder(tmp_path):
 @pytest.mark.parametrize("compressed", [False, True])
 def test_everything_comes_back_as_it_was(folder, compressed):
     write(folder, compressed=compressed)
-    packed = open_packed(str(folder))
+    packed = open_packed_dataset(str(folder))
     assert (packed.side, packed.classes, packed.objects, len(packed)) == (5, ("chair", "lamp"), OBJECTS, 3)
     for index, item in enumerate(OBJECTS):
         voxels, views = content(item)
         np.testing.assert_array_equal(packed.occupancy(index), voxels)
         for number, view in enumerate(views):
-            np.testing.assert_array_equal(packed.view(index, number), view)
+            np.testing.assert_array_equal(packed.read_view(index, number), view)
 
 
 def test_compressed_voxels_take_the_place_of_others_and_back(folder):
@@ -57,16 +57,16 @@ def test_compressed_voxels_take_the_place_of_others_and_back(folder):
 
 
 def test_the_parts_are_told_apart(folder):
-    packed = PackedSet(folder)
+    packed = PackedDataset(folder)
     assert (packed.indices("train"), packed.indices("val"), packed.indices("test")) == ([0, 2], [], [1])
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_loader_workers_read_the_same(folder, start):
-    packed = PackedSet(folder)
-    here = packed.view(2, 0)
+    packed = PackedDataset(folder)
+    here = packed.read_view(2, 0)
     with ProcessPoolExecutor(1, get_context(start)) as pool:
-        np.testing.assert_array_equal(pool.submit(packed.view, 2, 0).result(), here)
+        np.testing.assert_array_equal(pool.submit(packed.read_view, 2, 0).result(), here)
     assert pickle.loads(pickle.dumps(packed)).objects == packed.objects
 
 
@@ -74,12 +74,12 @@ def test_a_view_of_lower_quality_is_smaller_and_keeps_its_alpha():
     view = np.zeros((32, 32, 4), np.uint8)
     view[8:24, 8:24] = RANDOM.integers(0, 256, (16, 16, 4))
     view[8:24, 8:24, 3] = 255
-    assert len(encoded(view, quality=50)) < len(encoded(view)) / 2
+    assert len(encode_webp(view, quality=50)) < len(encode_webp(view)) / 2
 
 
 def test_a_view_that_is_not_there_is_an_index_error(folder):
     with pytest.raises(IndexError, match=r"object 0 .* has no view 2"):
-        PackedSet(folder).view(0, 2)
+        PackedDataset(folder).read_view(0, 2)
 
 
 def test_a_damaged_view_is_named(folder):
@@ -87,13 +87,13 @@ def test_a_damaged_view_is_named(folder):
     content[80] ^= 255
     (folder / "views.zip").write_bytes(content)
     with pytest.raises(ValueError, match="view 0 of object 0 cannot be read: its checksum is wrong"):
-        PackedSet(folder).view(0, 0)
+        PackedDataset(folder).read_view(0, 0)
 
 
 def test_files_of_two_data_sets_do_not_pass_for_one(folder):
     np.save(folder / "occupancy.npy", np.zeros((2, 16), np.uint8))
     with pytest.raises(ValueError, match=r"dataset.json and occupancy do not belong together"):
-        PackedSet(folder)
+        PackedDataset(folder)
 
 
 def test_views_of_another_data_set_are_refused(folder):
@@ -101,32 +101,32 @@ def test_views_of_another_data_set_are_refused(folder):
     described["objects"][1]["cameras"] = [None]
     (folder / "dataset.json").write_text(json.dumps(described))
     with pytest.raises(ValueError, match=r"dataset.json and views.zip do not belong together"):
-        PackedSet(folder).view(0, 0)
+        PackedDataset(folder).read_view(0, 0)
 
 
 @pytest.mark.parametrize("missing", ["occupancy.npy", "views.zip"])
 def test_a_missing_file_is_named(folder, missing):
     (folder / missing).unlink()
     with pytest.raises(ValueError, match=f"has no {missing}"):
-        open_packed(str(folder))
+        open_packed_dataset(str(folder))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"side": 5, "classes": [], "objects": [{"name": 1}]}'])
 def test_a_broken_description_is_one_clear_line(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(ValueError, match="is no packed data set that can be read"):
-        open_packed(str(folder))
+        open_packed_dataset(str(folder))
 
 
 def test_a_folder_of_meshes_is_told_how_to_become_a_data_set(tmp_path):
     (tmp_path / "chair.obj").write_text("v 0 0 0")
     with pytest.raises(ValueError, match=r"make one .* python tools/prepare_shapes.py"):
-        open_packed(str(tmp_path))
+        open_packed_dataset(str(tmp_path))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        open_packed(str(tmp_path / "nowhere"))
+        open_packed_dataset(str(tmp_path / "nowhere"))
 
 
 def test_a_failed_write_leaves_the_old_set_as_it_was(folder):
@@ -136,5 +136,5 @@ def test_a_failed_write_leaves_the_old_set_as_it_was(folder):
 
     before = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     with pytest.raises(RuntimeError):
-        write_packed(folder, OBJECTS, contents=broken(), side=5)
+        write_packed_dataset(folder, OBJECTS, contents=broken(), side=5)
     assert {path.name: path.read_bytes() for path in Path(folder).iterdir()} == before

@@ -15,9 +15,9 @@ import trimesh
 from PIL import Image
 
 from voxgan.data.layouts import find_objects
-from voxgan.data.packed import open_packed
-from voxgan.data.prepare import Job, PrepareConfig, attempts, prepare
-from voxgan.data.sweethome3d import Furniture
+from voxgan.data.packed import open_packed_dataset
+from voxgan.data.prepare import Job, PrepareConfig, prepare_dataset, run_jobs
+from voxgan.data.sweethome3d import FurnitureModel
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "prepare_shapes.py"
 SMALL = {"side": 8, "views": 2, "view_size": 16, "workers": 1}
@@ -51,8 +51,8 @@ def manifest(out: Path) -> dict[str, dict[str, str]]:
 def test_a_folder_of_classes_becomes_a_data_set(tmp_path):
     box(tmp_path / "meshes" / "tower" / "a.obj", (1, 2, 1))
     box(tmp_path / "meshes" / "slab" / "b.stl", (4, 1, 2))
-    prepare(config(tmp_path / "meshes"))
-    packed = open_packed(str(tmp_path / "set"))
+    prepare_dataset(config(tmp_path / "meshes"))
+    packed = open_packed_dataset(str(tmp_path / "set"))
     assert packed.classes == ("slab", "tower")
     slab, tower = packed.occupancy(0), packed.occupancy(1)
     assert (slab.sum(), tower.sum()) == (8 * 2 * 4, 4 * 8 * 4)
@@ -61,7 +61,7 @@ def test_a_folder_of_classes_becomes_a_data_set(tmp_path):
         for number, (azimuth, elevation) in enumerate(packed.objects[index].cameras):
             assert 0 <= azimuth < 360
             assert -10 <= elevation <= 40
-            alpha = packed.view(index, number)[..., 3]
+            alpha = packed.read_view(index, number)[..., 3]
             assert alpha.shape == (16, 16)
             assert alpha[8, 8] == 255
             assert alpha[0, 0] == 0
@@ -72,8 +72,8 @@ def test_the_axes_that_are_asked_for_are_turned_upright(tmp_path):
     mesh += trimesh.creation.box((1, 2, 1), trimesh.transformations.translation_matrix((0, 0.5, -1)))
     (tmp_path / "meshes").mkdir()
     mesh.export(tmp_path / "meshes" / "boot.stl")  # its toe points to y
-    prepare(config(tmp_path / "meshes", up="z", front="y", side=12, views=0))
-    boot = open_packed(str(tmp_path / "set")).occupancy(0)
+    prepare_dataset(config(tmp_path / "meshes", up="z", front="y", side=12, views=0))
+    boot = open_packed_dataset(str(tmp_path / "set")).occupancy(0)
     assert boot.any((0, 2)).all(), "it is highest along y"
     assert boot[:, :3, :].any((0, 1))[-4:].any(), "the toe is at the front"
     assert not boot[:, 6:, :].any((0, 1))[-4:].any(), "the shaft is not"
@@ -86,11 +86,11 @@ def test_voxels_and_pictures_of_its_own_are_kept(tmp_path):
     picture = np.zeros((20, 20, 4), np.uint8)
     picture[5:15, 5:15] = (200, 30, 10, 255)
     Image.fromarray(picture).save(tmp_path / "own" / "rock.png")
-    prepare(config(tmp_path / "own"))
-    packed = open_packed(str(tmp_path / "set"))
+    prepare_dataset(config(tmp_path / "own"))
+    packed = open_packed_dataset(str(tmp_path / "set"))
     np.testing.assert_array_equal(packed.occupancy(0), voxels)
     assert packed.objects[0].cameras == (None,)
-    assert packed.view(0, 0)[8, 8].tolist() == [200, 30, 10, 255]
+    assert packed.read_view(0, 0)[8, 8].tolist() == [200, 30, 10, 255]
 
 
 def test_an_object_of_voxels_alone_is_looked_at_all_the_same(tmp_path):
@@ -98,17 +98,17 @@ def test_an_object_of_voxels_alone_is_looked_at_all_the_same(tmp_path):
     voxels = np.zeros((8, 8, 8), bool)
     voxels[:, 0], voxels[:2] = True, True
     np.save(tmp_path / "own" / "corner.npy", voxels)
-    prepare(config(tmp_path / "own"))
-    packed = open_packed(str(tmp_path / "set"))
+    prepare_dataset(config(tmp_path / "own"))
+    packed = open_packed_dataset(str(tmp_path / "set"))
     assert len(packed.objects[0].cameras) == 2
-    assert 0.1 < (packed.view(0, 0)[..., 3] > 127).mean() < 0.9
+    assert 0.1 < (packed.read_view(0, 0)[..., 3] > 127).mean() < 0.9
 
 
 def test_every_view_shows_something_even_of_a_sheet(tmp_path):
     box(tmp_path / "meshes" / "sheet.stl", (1, 0.001, 1))
-    prepare(config(tmp_path / "meshes", views=40))
-    packed = open_packed(str(tmp_path / "set"))
-    assert all((packed.view(0, number)[..., 3] > 127).any() for number in range(40))
+    prepare_dataset(config(tmp_path / "meshes", views=40))
+    packed = open_packed_dataset(str(tmp_path / "set"))
+    assert all((packed.read_view(0, number)[..., 3] > 127).any() for number in range(40))
     assert min(abs(elevation) for _, elevation in packed.objects[0].cameras) < 3
 
 
@@ -116,7 +116,7 @@ def test_given_parts_are_honoured(tmp_path):
     for part in ("train", "test"):
         for number in range(4):
             box(tmp_path / "meshes" / "box" / part / f"box_{part}{number}.off")
-    prepared = prepare(config(tmp_path / "meshes", views=0))
+    prepared = prepare_dataset(config(tmp_path / "meshes", views=0))
     assert all(item.split in item.id for item in prepared.objects)
 
 
@@ -126,7 +126,7 @@ def test_twins_go_to_the_same_part(tmp_path):
             box(tmp_path / "meshes" / f"{name}{number}.stl", (1 + number % 4, 1 + number // 4, 4))
 
     def parts(**settings: object) -> list[tuple[str, str]]:
-        prepared = prepare(config(tmp_path / "meshes", views=0, **settings))
+        prepared = prepare_dataset(config(tmp_path / "meshes", views=0, **settings))
         split = {item.id: item.split for item in prepared.objects}
         return [(split[f"a{number}"], split[f"b{number}"]) for number in range(12)]
 
@@ -174,7 +174,7 @@ def test_a_mesh_of_a_million_faces_is_refused_unless_it_is_allowed(tmp_path, use
     assert said.code == 2
     assert "1,310,720 faces" in manifest(tmp_path / "set")["million"]["reason"]
     assert use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--max-faces", "2000000").code == 0
-    packed = open_packed(str(tmp_path / "set"))
+    packed = open_packed_dataset(str(tmp_path / "set"))
     assert packed.occupancy(0).sum() == pytest.approx(np.pi / 6 * 8**3, rel=0.2)
 
 
@@ -216,7 +216,7 @@ def test_settings_that_make_no_sense_are_one_line(tmp_path, use, monkeypatch, fl
     assert complaint in said.err
 
 
-class Deadly(Furniture):
+class Deadly(FurnitureModel):
     """Kills the process that looks at it."""
 
     def content(self) -> bytes:
@@ -228,14 +228,14 @@ def test_an_object_that_kills_its_process_costs_no_other(tmp_path):
     folder = tmp_path / "meshes"
     settings = config(folder, views=0)
     deadly = Deadly(
-        id="a/b", name="", category="", creator="", catalogue=folder, model="", turn=(1.0,) * 9, size=(1.0,) * 3
+        id="a/b", name="", category="", creator="", catalogue=folder, model="", rotation=(1.0,) * 9, size_cm=(1.0,) * 3
     )
     for number in range(3):
         box(folder / f"{number}.stl", (1, 1, number + 1))
     sources = [*find_objects(folder).sources, deadly]
-    outcomes = list(attempts([Job(source, settings.recipe, tmp_path) for source in sources], workers=2))
-    assert {outcome.source.id for outcome in outcomes if outcome.kept} == {"0", "1", "2"}
-    (failed,) = (outcome for outcome in outcomes if not outcome.kept)
+    outcomes = list(run_jobs([Job(source, settings.recipe, tmp_path) for source in sources], workers=2))
+    assert {outcome.source.id for outcome in outcomes if outcome.shape_path} == {"0", "1", "2"}
+    (failed,) = (outcome for outcome in outcomes if not outcome.shape_path)
     assert "process died" in failed.reason
 
 
@@ -258,24 +258,24 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
     before = kept(cache)
     assert 3 <= len(before) < 60, "it was killed halfway"
     assert not (tmp_path / "set" / "dataset.json").exists()
-    prepare(config(tmp_path / "meshes", views=8))
+    prepare_dataset(config(tmp_path / "meshes", views=8))
     after = kept(cache)
     assert len(after) == 60
     assert {name: after[name] for name in before} == before
-    assert len(open_packed(str(tmp_path / "set"))) == 60
+    assert len(open_packed_dataset(str(tmp_path / "set"))) == 60
 
 
 def test_only_what_has_changed_is_made_anew(tmp_path):
     box(tmp_path / "meshes" / "a.stl")
     box(tmp_path / "meshes" / "b.stl", (2, 1, 1))
-    prepare(config(tmp_path / "meshes"))
+    prepare_dataset(config(tmp_path / "meshes"))
     before = kept(tmp_path / "set.cache")
     box(tmp_path / "meshes" / "b.stl", (1, 1, 1))
-    prepare(config(tmp_path / "meshes"))
+    prepare_dataset(config(tmp_path / "meshes"))
     after = kept(tmp_path / "set.cache")
     assert before.items() < after.items()
     assert len(after) == 3
-    assert open_packed(str(tmp_path / "set")).occupancy(1).all()
+    assert open_packed_dataset(str(tmp_path / "set")).occupancy(1).all()
 
 
 def test_several_processes_make_the_same_as_one(tmp_path):
@@ -284,6 +284,6 @@ def test_several_processes_make_the_same_as_one(tmp_path):
     (tmp_path / "meshes" / "empty.obj").write_text("")
     made = []
     for workers in (1, 2):
-        prepare(config(tmp_path / "meshes", workers=workers, cache=str(tmp_path / f"cache{workers}")))
+        prepare_dataset(config(tmp_path / "meshes", workers=workers, cache=str(tmp_path / f"cache{workers}")))
         made.append({path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()})
     assert made[0] == made[1]

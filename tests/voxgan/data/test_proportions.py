@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from voxgan.data.proportions import reproportioned, span
+from voxgan.data.proportions import filled_range, stretch_proportions
 
 SIDE = 16
 
@@ -23,7 +23,7 @@ def chair() -> np.ndarray:
 
 
 def changed(voxels: np.ndarray, seed: int, strength: float = 0.4) -> np.ndarray:
-    return reproportioned(voxels, np.random.default_rng(seed), strength=strength)
+    return stretch_proportions(voxels, np.random.default_rng(seed), strength=strength)
 
 
 seeds = st.integers(0, 2**32 - 1)
@@ -35,7 +35,7 @@ def test_a_chair_stays_in_one_piece_on_four_legs_and_symmetric(seed, strength):
     made = changed(chair(), seed, strength)
     _, parts = ndimage.label(made)
     assert parts == 1
-    bottom, _ = span(made, 1)
+    bottom, _ = filled_range(made, 1)
     _, feet = ndimage.label(made[:, bottom])
     assert feet == 4
     assert np.array_equal(made, made[::-1])
@@ -49,7 +49,7 @@ def test_nothing_comes_apart_and_the_longest_side_stays(seed, strength, filled):
     made = changed(voxels, seed, strength)
     neighbours = np.ones((3, 3, 3))
     assert ndimage.label(made, neighbours)[1] <= ndimage.label(voxels, neighbours)[1]
-    before, after = (np.array([span(each, axis) for axis in range(3)]) for each in (voxels, made))
+    before, after = (np.array([filled_range(each, axis) for axis in range(3)]) for each in (voxels, made))
     assert abs(np.ptp(after, axis=1).max() - np.ptp(before, axis=1).max()) <= 1
     assert (np.abs(after.sum(1) - SIDE) <= 1).all()
 
@@ -66,4 +66,4 @@ def test_proportions_differ_from_draw_to_draw_and_are_the_same_for_one_seed():
 def test_nothing_stays_nothing_and_a_full_cube_stays_as_long(voxels):
     made = changed(voxels, 1)
     assert made.any() == voxels.any()
-    assert not made.any() or max(np.ptp(span(made, axis)) for axis in range(3)) == 4
+    assert not made.any() or max(np.ptp(filled_range(made, axis)) for axis in range(3)) == 4

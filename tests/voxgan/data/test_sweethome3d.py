@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 import trimesh
 
-from voxgan.data.near_duplicates import twins
-from voxgan.data.packed import open_packed
-from voxgan.data.prepare import PrepareConfig, prepare
-from voxgan.data.sweethome3d import FACING, LICENCES, RESERVED, class_of, find_furniture, read_catalogue, unpack_package
+from voxgan.data.near_duplicates import find_near_duplicates
+from voxgan.data.packed import open_packed_dataset
+from voxgan.data.prepare import PrepareConfig, prepare_dataset
+from voxgan.data.sweethome3d import (
+    FRONT_ANGLES,
+    LICENCES,
+    RESERVED,
+    classify_model,
+    find_furniture,
+    read_catalogue,
+    unpack_package,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,7 +74,7 @@ def test_a_model_stands_upright_as_large_as_its_catalogue_says(catalogue, tmp_pa
     chair = read_catalogue(catalogue)[0]
     assert (chair.id, chair.label, chair.creator) == ("scopia/lying", "chair", "Ada & Bob")
     assert chair.licence == "CC-BY-3.0"
-    mesh = chair.stood(trimesh.load(chair.unpack(tmp_path / "out")))
+    mesh = chair.upright(trimesh.load(chair.unpack(tmp_path / "out")))
     np.testing.assert_allclose(mesh.extents, (50, 90, 60))
     upper = mesh.vertices[mesh.vertices[:, 1] > mesh.bounds[1, 1] - 1]
     assert np.allclose(upper[:, 2].max(), mesh.bounds[0, 2] + 15), "the rest is behind, at -z"
@@ -78,8 +86,8 @@ def test_models_that_look_elsewhere_are_turned_to_the_front(catalogue):
         **{**vars(chair), "id": "blendswap-cc-0/forkLift", "turn": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}
     )
     nose = trimesh.creation.box(bounds=((-4, 0, -1), (1, 1, 1)))
-    assert FACING[sideways.id] == 90
-    turned = sideways.stood(nose)
+    assert FRONT_ANGLES[sideways.id] == 90
+    turned = sideways.upright(nose)
     np.testing.assert_allclose(turned.bounds[1], (60 / 2, 90, 40), err_msg="-x has become +z")
 
 
@@ -102,10 +110,10 @@ def test_the_package_and_its_catalogues_give_the_same_data_set(catalogue, tmp_pa
     made = []
     for source in (package, catalogue.parent):
         out = tmp_path / "set"
-        prepare(PrepareConfig(folder=str(source), out=str(out), side=8, views=1, view_size=16, workers=1))
+        prepare_dataset(PrepareConfig(folder=str(source), out=str(out), side=8, views=1, view_size=16, workers=1))
         made.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert made[0] == made[1]
-    packed = open_packed(str(tmp_path / "set"))
+    packed = open_packed_dataset(str(tmp_path / "set"))
     assert packed.classes == ("chair", "table")
     assert packed.objects[0].creator == "Ada & Bob"
     assert packed.occupancy(1).sum() == 8 * 4 * 4
@@ -148,7 +156,7 @@ def test_what_is_no_catalogue_is_said_so(tmp_path):
     ],
 )
 def test_the_name_tells_the_class(name, label):
-    assert class_of(name) == label
+    assert classify_model(name) == label
 
 
 # ------------------------------------------------------------------------------------------- what is in the package
@@ -156,7 +164,7 @@ def test_the_name_tells_the_class(name, label):
 
 @pytest.fixture(scope="module")
 def embedded():
-    return open_packed("furniture")
+    return open_packed_dataset("furniture")
 
 
 def test_the_embedded_set_is_whole_and_small(embedded):
@@ -183,7 +191,7 @@ def test_the_embedded_set_has_every_class_in_training_and_test(embedded):
 def test_nothing_reserved_and_no_twin_of_the_training_part_is_held_out(embedded):
     assert RESERVED.isdisjoint(item.id for item in embedded.objects)
     bits = np.stack([np.packbits(embedded.occupancy(index)) for index in range(len(embedded))])
-    pairs = list(twins(bits, side=32))
+    pairs = list(find_near_duplicates(bits, side=32))
     assert pairs
     assert all(embedded.objects[one].split == embedded.objects[other].split for one, other, _ in pairs)
 

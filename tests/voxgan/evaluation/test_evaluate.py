@@ -7,13 +7,13 @@ import pytest
 import torch
 from support.toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
 
-from voxgan.data.packed import PackedObject, PackedSet, encoded, write_packed
+from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, write_packed_dataset
 from voxgan.evaluation import generation, surfaces
-from voxgan.evaluation.baselines import THRESHOLDS, occupancies
-from voxgan.evaluation.evaluate import EvaluateConfig, evaluate, part, scored
-from voxgan.evaluation.media import surface_of
-from voxgan.evaluation.reconstruction import Made, Trials, model_iou
-from voxgan.evaluation.report import summary
+from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
+from voxgan.evaluation.evaluate import EvaluateConfig, evaluate, select_objects, summarise_scores
+from voxgan.evaluation.media import extract_whole_surface
+from voxgan.evaluation.reconstruction import Prediction, ViewSelection, model_iou
+from voxgan.evaluation.report import format_summary
 from voxgan.mesh.surface import SurfaceConfig
 from voxgan.networks.generator import VoxelGenerator, VoxelShape
 
@@ -34,7 +34,7 @@ def model(tmp_path_factory):
 
 
 def settings(model, source, **changes) -> EvaluateConfig:
-    return EvaluateConfig(model=str(model), data=str(source), views=VIEWS, draws=2, cpu=True, **changes)
+    return EvaluateConfig(model=str(model), data=str(source), views=VIEWS, view_draws=2, cpu=True, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def report(model, source):
 
 @pytest.fixture(scope="module")
 def trials(source):
-    return Trials(PackedSet(source), VIEWS, draws=4, seed=0)
+    return ViewSelection(PackedDataset(source), VIEWS, view_draws=4, seed=0)
 
 
 def test_every_rival_stands_beside_the_model(report):
@@ -59,16 +59,16 @@ def test_every_rival_stands_beside_the_model(report):
 def test_threshold_and_distance_come_from_validation_alone(report, model, source, tmp_path):
     found = report["reconstruction"]
     assert found["chosen on"] == "2 objects of val, 1 view, by sample mean IoU"
-    whole = PackedSet(source)
+    whole = PackedDataset(source)
     # another test object changes nothing that was chosen
     contents = [
         (
             ~whole.occupancy(n) if item.split == "test" else whole.occupancy(n),
-            [encoded(whole.view(n, view)) for view in range(3)],
+            [encode_webp(whole.read_view(n, view)) for view in range(3)],
         )
         for n, item in enumerate(whole.objects)
     ]
-    write_packed(tmp_path / "other", whole.objects, contents=contents, side=8)
+    write_packed_dataset(tmp_path / "other", whole.objects, contents=contents, side=8)
     other = evaluate(settings(model, tmp_path / "other", samples=0)).report["reconstruction"]
     assert other["iou"] != found["iou"]
     for name in ("threshold", "distance", "distances"):
@@ -88,7 +88,7 @@ def test_a_set_without_validation_objects_chooses_on_training_ones(model, tmp_pa
 def test_class_mean_and_sample_mean_are_both_told():
     scores = torch.zeros(3, len(THRESHOLDS))
     scores[:, THRESHOLDS.index(0.4)] = torch.tensor([0.6, 0.8, 0.1])
-    found = scored(["chair", "chair", "lamp"], scores, 0.4)
+    found = summarise_scores(["chair", "chair", "lamp"], scores, 0.4)
     assert found["sample_mean"] == pytest.approx({"0.2": 0, "0.3": 0, "0.4": 0.5, "0.5": 0, "chosen": 0.5})
     assert found["class_mean"]["chosen"] == pytest.approx(0.4)
     assert found["classes"] == pytest.approx({"chair": 0.7, "lamp": 0.1})
@@ -103,12 +103,12 @@ def test_scores_do_not_depend_on_the_batch_and_a_second_call_gives_the_same(repo
 
 
 def test_single_views_of_an_object_are_all_different_while_there_are_others(source):
-    trials = Trials(PackedSet(source), (1, 3), draws=3, seed=5)
-    numbers = trials.numbers(4)
+    trials = ViewSelection(PackedDataset(source), (1, 3), view_draws=3, seed=5)
+    numbers = trials.view_numbers(4)
     assert numbers.shape == (3, 3)
     assert sorted(numbers[:, 0]) == [0, 1, 2]
-    assert np.array_equal(numbers, trials.numbers(4))
-    assert not np.array_equal(numbers, trials.numbers(5)) or not np.array_equal(numbers, trials.numbers(6))
+    assert np.array_equal(numbers, trials.view_numbers(4))
+    assert not np.array_equal(numbers, trials.view_numbers(5)) or not np.array_equal(numbers, trials.view_numbers(6))
 
 
 def test_the_model_is_scored_on_the_views_drawn(trials):
@@ -117,7 +117,7 @@ def test_the_model_is_scored_on_the_views_drawn(trials):
         found = model_iou(model, trials, [7, 15], batch=8)
         by_hand = [
             float(((likely > 0.3) & truth).sum() / ((likely > 0.3) | truth).sum())
-            for truth in occupancies(trials.packed, [7])
+            for truth in load_occupancies(trials.packed, [7])
             for likely in model(trials.encoded(7, model)).sigmoid()
         ]
     assert found[2][0, THRESHOLDS.index(0.3)].item() == pytest.approx(np.mean(by_hand))
@@ -145,16 +145,20 @@ def test_surfaces_and_precision_are_told_by_number_of_views(report):
 
 def test_a_perfect_surface_scores_perfectly_and_none_at_all_nothing():
     likely = torch.from_numpy(boxes(3, side=16)).float()
-    real = surface_of(likely)
-    found = surfaces.compared(surfaces.mesh_of(Made(likely), SurfaceConfig(components=0.0)), real)
+    real = extract_whole_surface(likely)
+    found = surfaces.score_surface(
+        surfaces.prediction_mesh(Prediction(likely), SurfaceConfig(min_component_share=0.0)), real
+    )
     assert found["f_score"] > 0.99
     assert found["cd_l1_half"] < 1e-6
     assert found["emd"] == 0
     assert (found["watertight"], found["without_surface"]) == (1, 0)
-    empty = surfaces.compared(surfaces.mesh_of(Made(torch.zeros_like(likely)), SurfaceConfig()), real)
+    empty = surfaces.score_surface(
+        surfaces.prediction_mesh(Prediction(torch.zeros_like(likely)), SurfaceConfig()), real
+    )
     assert empty == {"f_score": 0, "precision": 0, "recall": 0, "without_surface": 1}
-    assert surfaces.means([found, empty])["cd_l1_half"] == found["cd_l1_half"]
-    assert surfaces.means([found, empty])["f_score"] == found["f_score"] / 2
+    assert surfaces.mean_scores([found, empty])["cd_l1_half"] == found["cd_l1_half"]
+    assert surfaces.mean_scores([found, empty])["f_score"] == found["f_score"] / 2
 
 
 # ------------------------------------------------------------------------------------------------------- generation
@@ -174,7 +178,7 @@ def test_a_model_from_noise_is_scored_without_pictures(tmp_path, source):
     found = evaluate(settings(tmp_path / "model", source, split="train", samples=6, renders=0)).report
     assert "reconstruction" not in found
     assert found["generation"]["objects"] == 6
-    assert "generation, 6 objects" in summary(found)
+    assert "generation, 6 objects" in format_summary(found)
 
 
 def test_made_objects_are_of_the_classes_of_the_real_ones():
@@ -183,30 +187,30 @@ def test_made_objects_are_of_the_classes_of_the_real_ones():
         model.offset.fill_(0)
         for parameter in model.embedding.parameters():
             parameter.mul_(20)
-    found = generation.made(model, ["lamp", "stool"], seed=3)
+    found = generation.generate_objects(model, ["lamp", "stool"], seed=3)
     assert torch.equal(found[0], model.sample(1, seed=3, label="lamp")[0] > 0.5)
     assert torch.equal(found[1], model.sample(1, seed=4, label="stool")[0] > 0.5)
     with pytest.raises(ValueError, match="no class is called 'bed'"):
-        generation.made(model, ["bed"], seed=0)
+        generation.generate_objects(model, ["bed"], seed=0)
 
 
 def test_copies_of_training_objects_are_seen_as_such(source):
-    whole = PackedSet(source)
-    train, real = part(whole, "train"), part(whole, "test")
-    copies = occupancies(whole, train[:2])
-    found = generation.compared_sets(copies, whole, train, real, seed=0, meshes=[None, None])
+    whole = PackedDataset(source)
+    train, real = select_objects(whole, "train"), select_objects(whole, "test")
+    copies = load_occupancies(whole, train[:2])
+    found = generation.score_sets(copies, whole, train, real, seed=0, meshes=[None, None])
     assert found["model"]["nearest_training"] == 1
     assert found["real objects"]["nearest_training"] < 1
     assert {"cd_cov", "cd_mmd", "cd_1nna"} <= set(found["model"])
-    assert generation.nearest_training(whole, train, copies) == train[:2]
+    assert generation.nearest_training_objects(whole, train, copies) == train[:2]
 
 
 def test_classes_hit_are_those_of_the_nearest_training_objects(source):
-    whole = PackedSet(source)
-    train = part(whole, "train")
+    whole = PackedDataset(source)
+    train = select_objects(whole, "train")
     lamps = [index for index in train if whole.objects[index].label == "lamp"]
-    assert generation.classes_of(occupancies(whole, lamps), whole, train)["classes_hit"] == 1
-    both = generation.classes_of(occupancies(whole, train), whole, train)
+    assert generation.class_coverage(load_occupancies(whole, lamps), whole, train)["classes_hit"] == 1
+    both = generation.class_coverage(load_occupancies(whole, train), whole, train)
     assert both["classes_hit"] == 2
     assert both["classes_kl"] == pytest.approx(0, abs=1e-9)
 
@@ -217,15 +221,15 @@ def test_a_set_against_itself_is_as_good_as_it_gets():
     assert found | {"distance": 0} == {
         "iou_cov": 1, "iou_mmd": 0, "iou_1nna": 0, "jsd": 0, "distance": 0, "empty": 0,
     }  # fmt: skip
-    points = generation.surface_points(shapes, seed=0)
+    points = generation.sample_surfaces(shapes, seed=0)
     assert generation.surface_scores(points, points) == {"cd_cov": 1, "cd_mmd": 0, "cd_1nna": 0}
 
 
 def test_objects_without_a_voxel_are_counted_and_have_no_surface():
     shapes = torch.from_numpy(np.stack([boxes(0), np.zeros((8, 8, 8), bool)]))
     assert generation.voxel_scores(shapes, shapes)["empty"] == 0.5
-    assert len(generation.surface_points(shapes, seed=0)) == 1
-    assert len(generation.surface_points(shapes[1:], seed=0)) == 0
+    assert len(generation.sample_surfaces(shapes, seed=0)) == 1
+    assert len(generation.sample_surfaces(shapes[1:], seed=0)) == 0
     assert generation.surface_scores(torch.empty(0, 4, 3), torch.empty(0, 4, 3)) == {}
 
 
@@ -233,7 +237,7 @@ def test_objects_without_a_voxel_are_counted_and_have_no_surface():
 
 
 def test_the_table_shows_what_the_report_says(report):
-    text = summary(report)
+    text = format_summary(report)
     row = report["reconstruction"]["iou"]["oracle"]
     line = next(line for line in text.splitlines() if line.startswith("oracle"))
     chosen, classes = row["sample_mean"]["chosen"], row["class_mean"]["chosen"]
@@ -258,9 +262,9 @@ def test_only_the_classes_asked_for_are_looked_at(model, source):
 
 
 def test_a_limit_spreads_over_the_split(source):
-    whole = PackedSet(source)
-    assert part(whole, "train", most=3) == [0, 4, 10]
-    assert part(whole, "test", most=9) == [7, 15]
+    whole = PackedDataset(source)
+    assert select_objects(whole, "train", most=3) == [0, 4, 10]
+    assert select_objects(whole, "test", most=9) == [7, 15]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +292,7 @@ def test_a_model_of_another_size_is_refused(tmp_path, source):
 
 def test_a_split_without_pictures_is_refused(tmp_path, model):
     items = [PackedObject(id="a", cameras=((0.0, 0.0),)), PackedObject(id="b", split="test")]
-    contents = [(boxes(0), [encoded(picture(boxes(0), from_side=False))]), (boxes(1), [])]
-    write_packed(tmp_path / "set", items, contents=contents, side=8)
+    contents = [(boxes(0), [encode_webp(picture(boxes(0), from_side=False))]), (boxes(1), [])]
+    write_packed_dataset(tmp_path / "set", items, contents=contents, side=8)
     with pytest.raises(ValueError, match="no objects with pictures in its part test"):
         evaluate(settings(model, tmp_path / "set"))

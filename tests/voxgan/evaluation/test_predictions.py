@@ -11,25 +11,32 @@ import trimesh
 from scipy import ndimage
 from support.toys import boxes, generator, packed
 
-from voxgan.data.packed import PackedObject, PackedSet, write_packed
-from voxgan.data.prepared import blocky
+from voxgan.data.packed import PackedDataset, PackedObject, write_packed_dataset
+from voxgan.data.prepared import voxel_surface
 from voxgan.data.sources import Source
 from voxgan.evaluation import generation, surfaces
 from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation.media import surface_of
-from voxgan.evaluation.predictions import Frame, few, filled, paired, read_made, unpaired
-from voxgan.evaluation.reconstruction import Made
-from voxgan.evaluation.set_fidelity import by_voxels
+from voxgan.evaluation.media import extract_whole_surface
+from voxgan.evaluation.predictions import (
+    CoordinateFrame,
+    match_predictions,
+    read_prediction,
+    read_unpaired,
+    shorten_names,
+    voxelise_unit_cube,
+)
+from voxgan.evaluation.reconstruction import Prediction
+from voxgan.evaluation.set_fidelity import voxel_fidelity
 from voxgan.files.voxels import write_occupancy
 from voxgan.mesh.surface import SurfaceConfig
 from voxgan.mesh.write import save_mesh
-from voxgan.metrics.occupancy import average_precision, ikea_precision, iou
+from voxgan.metrics.occupancy import average_precision, ikea_average_precision, iou
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """16 objects of 8 voxels a side: 12 to train on, 2 in val, 2 in test."""
-    return PackedSet(packed(tmp_path_factory.mktemp("data") / "set", count=16))
+    return PackedDataset(packed(tmp_path_factory.mktemp("data") / "set", count=16))
 
 
 def settings(whole, folder, **changes) -> EvaluateConfig:
@@ -44,7 +51,7 @@ def predicted(folder, whole, *, split="test", ending=".npy", change=lambda voxel
         path.parent.mkdir(parents=True, exist_ok=True)
         occupancy = change(whole.occupancy(index))
         if ending == ".glb":
-            save_mesh(blocky(occupancy), path)
+            save_mesh(voxel_surface(occupancy), path)
         else:
             write_occupancy(path, occupancy)
     return folder
@@ -67,10 +74,10 @@ def test_the_surfaces_of_the_true_objects_are_theirs(tmp_path, whole):
 def test_a_mesh_is_compared_as_it_is_and_its_copies_of_vertices_are_one(tmp_path):
     box = trimesh.creation.box((0.5, 0.5, 0.5))
     save_mesh(box, tmp_path / "box.glb")
-    mesh = read_made(Source(id="box", mesh=tmp_path / "box.glb"), 8, frame=Frame()).mesh
+    mesh = read_prediction(Source(id="box", mesh=tmp_path / "box.glb"), 8, frame=CoordinateFrame()).mesh
     assert mesh.is_watertight
     assert len(mesh.vertices) == 8
-    assert surfaces.compared(mesh, box)["cd_l1_half"] == pytest.approx(0, abs=1e-6)
+    assert surfaces.score_surface(mesh, box)["cd_l1_half"] == pytest.approx(0, abs=1e-6)
 
 
 def test_probabilities_are_cut_where_the_validation_objects_fit_best_if_all_were_predicted(tmp_path, whole):
@@ -87,16 +94,16 @@ def test_probabilities_are_cut_where_the_validation_objects_fit_best_if_all_were
 def test_a_file_may_be_named_by_the_last_part_of_the_id(tmp_path, whole):
     (item,) = whole.objects[7:8]
     write_occupancy(tmp_path / f"{item.id.rpartition('/')[2]}.npy", boxes(7))
-    assert list(paired(tmp_path, whole, frame=Frame()).sources) == [7]
+    assert list(match_predictions(tmp_path, whole, frame=CoordinateFrame()).sources) == [7]
 
 
 def test_a_name_that_could_be_two_objects_is_refused(tmp_path):
     items = [PackedObject(id=f"{label}/one", label=label) for label in ("lamp", "stool")]
-    write_packed(tmp_path / "set", items, contents=[(boxes(n), []) for n in range(2)], side=8)
+    write_packed_dataset(tmp_path / "set", items, contents=[(boxes(n), []) for n in range(2)], side=8)
     (tmp_path / "made").mkdir()
     write_occupancy(tmp_path / "made" / "one.npy", boxes(0))
     with pytest.raises(ValueError, match="one could be any of lamp/one, stool/one"):
-        paired(tmp_path / "made", PackedSet(tmp_path / "set"), frame=Frame())
+        match_predictions(tmp_path / "made", PackedDataset(tmp_path / "set"), frame=CoordinateFrame())
     write_occupancy(tmp_path / "made" / "one.binvox", boxes(0))
 
 
@@ -105,7 +112,7 @@ def test_two_files_of_one_object_are_refused(tmp_path, whole):
     name = whole.objects[7].id
     write_occupancy(tmp_path / f"{name.rpartition('/')[2]}.npy", boxes(7))
     with pytest.raises(ValueError, match=f"are both named like {name}"):
-        paired(tmp_path, whole, frame=Frame())
+        match_predictions(tmp_path, whole, frame=CoordinateFrame())
 
 
 def test_missing_objects_are_named_or_scored_as_nothing(tmp_path, whole):
@@ -153,17 +160,17 @@ def test_an_empty_folder_and_none_at_all_are_said(tmp_path, whole):
         evaluate(settings(whole, tmp_path))
     with pytest.raises(FileNotFoundError, match="no such folder of predictions"):
         evaluate(settings(whole, tmp_path / "none"))
-    assert few(list("abcde")) == "a, b, c and 2 more"
+    assert shorten_names(list("abcde")) == "a, b, c and 2 more"
 
 
 def test_meshes_elsewhere_are_refused_unless_they_are_to_be_fitted(tmp_path):
     save_mesh(trimesh.creation.box((1, 0.5, 0.5)), tmp_path / "box.glb")
     far = trimesh.creation.box((20, 10, 10)).apply_translation((100, 0, 0))
     far.export(tmp_path / "far.ply")
-    near = read_made(Source(id="box", mesh=tmp_path / "box.glb"), 8, frame=Frame())
+    near = read_prediction(Source(id="box", mesh=tmp_path / "box.glb"), 8, frame=CoordinateFrame())
     with pytest.raises(ValueError, match=r"far.ply reaches 110 from the origin.*--fit box"):
-        read_made(Source(id="far", mesh=tmp_path / "far.ply"), 8, frame=Frame())
-    fitted = read_made(Source(id="far", mesh=tmp_path / "far.ply"), 8, frame=Frame(fit="box"))
+        read_prediction(Source(id="far", mesh=tmp_path / "far.ply"), 8, frame=CoordinateFrame())
+    fitted = read_prediction(Source(id="far", mesh=tmp_path / "far.ply"), 8, frame=CoordinateFrame(normalise="box"))
     assert torch.equal(fitted.probabilities, near.probabilities)
     assert near.probabilities.sum() == 8 * 4 * 4
 
@@ -171,15 +178,15 @@ def test_meshes_elsewhere_are_refused_unless_they_are_to_be_fitted(tmp_path):
 def test_predictions_in_other_axes_are_turned(tmp_path):
     box = trimesh.creation.box((0.25, 0.5, 1.0))
     box.export(tmp_path / "box.ply")
-    turned = read_made(Source(id="box", mesh=tmp_path / "box.ply"), 8, frame=Frame(up="z"))
+    turned = read_prediction(Source(id="box", mesh=tmp_path / "box.ply"), 8, frame=CoordinateFrame(up="z"))
     assert np.ptp(turned.mesh.vertices, axis=0) == pytest.approx((0.25, 1.0, 0.5))
     assert turned.probabilities.any(2).any(0).sum() == 8  # upright
 
 
 def test_what_sticks_out_of_the_cube_is_cut_off_and_no_voxel_moves():
     bar = trimesh.creation.box((2.0, 0.25, 0.25))
-    inside = filled(bar, 8)
-    assert np.array_equal(inside, filled(trimesh.creation.box((1.0, 0.25, 0.25)), 8))
+    inside = voxelise_unit_cube(bar, 8)
+    assert np.array_equal(inside, voxelise_unit_cube(trimesh.creation.box((1.0, 0.25, 0.25)), 8))
     assert inside.sum() == 8 * 2 * 2
 
 
@@ -199,7 +206,7 @@ def test_new_objects_of_a_folder_are_scored_as_those_of_a_generator_are(tmp_path
 
 def test_fewer_files_than_real_objects_are_compared_with_as_many(tmp_path, whole):
     np.save(tmp_path / "all.npy", np.stack([boxes(n) for n in range(3)]))
-    assert len(unpaired(tmp_path, 8, frame=Frame(), most=2)) == 2
+    assert len(read_unpaired(tmp_path, 8, frame=CoordinateFrame(), most=2)) == 2
     found = evaluate(settings(whole, tmp_path, unpaired=True, split="train", samples=500)).report["generation"]
     assert found["objects"] == 3
 
@@ -229,12 +236,14 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damage_moves_every_score_of_an_object_the_right_way(kind):
     truth = torch.from_numpy(SOLID)
-    real = surface_of(truth.float())
+    real = extract_whole_surface(truth.float())
     rows = []
     for voxels in (SOLID, *DAMAGE[kind]):
         made = torch.from_numpy(voxels)
         precision = float(average_precision(made.float().flatten(), truth.flatten()))
-        surface = surfaces.compared(surfaces.mesh_of(Made(made.float()), SurfaceConfig(components=0.0)), real)
+        surface = surfaces.score_surface(
+            surfaces.prediction_mesh(Prediction(made.float()), SurfaceConfig(min_component_share=0.0)), real
+        )
         rows.append({"iou": float(iou(made[None], truth[None])), "ap": precision, **surface})
     for name in ("iou", "ap", "f_score"):
         scores = [row[name] for row in rows]
@@ -250,7 +259,7 @@ def test_damage_moves_every_score_of_an_object_the_right_way(kind):
 
 def test_alignment_forgives_a_shift_of_a_tenth_of_the_side_and_no_more():
     truth = torch.from_numpy(SOLID)
-    near, far = (ikea_precision(truth.roll(count, 0).float(), truth) for count in (2, 4))
+    near, far = (ikea_average_precision(truth.roll(count, 0).float(), truth) for count in (2, 4))
     assert near["ap"] < near["ap_aligned"] == 1
     assert far["ap_aligned"] < 1
 
@@ -264,7 +273,7 @@ def test_noise_moves_every_score_of_a_set_the_right_way(whole):
         damaged = shapes ^ (places < share)
         rows.append(
             generation.voxel_scores(damaged, shapes)
-            | by_voxels({"model": damaged}, shapes, whole, train=train, seed=0)["model"]
+            | voxel_fidelity({"model": damaged}, shapes, whole, train=train, seed=0)["model"]
         )
     for name in ("iou_mmd", "jsd", "frechet_distance", "kernel_distance", "wasserstein", "sliced_wasserstein"):
         scores = [row[name] for row in rows]

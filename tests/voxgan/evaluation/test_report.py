@@ -9,15 +9,15 @@ import torch
 from support.browser import faults
 from support.toys import JUDGE, SIDE, boxes, image_to_voxels, packed, settings, trainer
 
-from gancore.parsing import save
+from gancore.parsing import save_config
 from gancore.reporting.preference import read_ratings
-from voxgan.data.packed import PackedObject, PackedSet, write_packed
+from voxgan.data.packed import PackedDataset, PackedObject, write_packed_dataset
 from voxgan.evaluation import examples as cases
 from voxgan.evaluation import media as showcase
 from voxgan.evaluation import probe, published
-from voxgan.evaluation.baselines import occupancies
+from voxgan.evaluation.baselines import load_occupancies
 from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation.report import summary, write
+from voxgan.evaluation.report import format_summary, write_report
 from voxgan.files.voxels import write_occupancy
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.generator import VoxelShape
@@ -35,7 +35,7 @@ def _small():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """32 objects of 8 voxels a side: 24 to train on, 4 in val, 4 in test."""
-    return PackedSet(packed(tmp_path_factory.mktemp("data") / "set", count=32))
+    return PackedDataset(packed(tmp_path_factory.mktemp("data") / "set", count=32))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def run(whole, tmp_path_factory):
     config = settings(whole.folder, folder)
     short = trainer(config)
     short.train()
-    save(config, folder / "config.json")
+    save_config(config, folder / "config.json")
     return folder
 
 
@@ -58,26 +58,26 @@ def done(whole, run, tmp_path_factory):
         model=str(out / "model"),
         data=str(whole.folder),
         views=(1,),
-        draws=1,
+        view_draws=1,
         split="train",
-        limit=6,
+        max_objects=6,
         samples=6,
-        renders=0,
+        renders_per_object=0,
         surfaces=True,
-        probe=str(run),
+        probe_run=str(run),
         out=str(out / "report"),
-        rate=str(out / "rate.html"),
+        rating_page=str(out / "rate.html"),
         cpu=True,
     )
     evaluation = evaluate(config)
-    return config, evaluation, write(evaluation, config)
+    return config, evaluation, write_report(evaluation, config)
 
 
 def test_all_that_was_asked_for_is_written(done):
     _, evaluation, files = done
     assert [path.name for path in files] == ["report.json", "report.html", "rate.html", "rate.key.json"]
     assert json.loads(files[0].read_text()) == json.loads(json.dumps(evaluation.report))
-    text = summary(evaluation.report)
+    text = format_summary(evaluation.report)
     for words in ("IoU", "surfaces", "generation, 6 objects", "fidelity by voxels at 8^3", "classes of 6 objects"):
         assert words in text
 
@@ -114,7 +114,7 @@ def test_two_models_are_set_against_each_other(done, tmp_path):
     pairs = evaluate(replace(config, rival=str(tmp_path / "other"))).pairs
     assert {(pair.a.caption, pair.b.caption) for pair in pairs} == {(config.model, str(tmp_path / "other"))}
     assert [pair.a for pair in pairs] == [pair.a for pair in done[1].pairs]
-    assert all(pair.a.media != pair.b.media for pair in pairs)
+    assert all(pair.a.data_uri != pair.b.data_uri for pair in pairs)
     with pytest.raises(ValueError, match="rival is another model for the page"):
         replace(config, rate="", rival=str(tmp_path / "other"))
 
@@ -122,7 +122,7 @@ def test_two_models_are_set_against_each_other(done, tmp_path):
 def test_without_pages_nothing_is_drawn(done):
     config = replace(done[0], out="", rate="", surfaces=False, probe="")
     evaluation = evaluate(config)
-    assert (evaluation.galleries, evaluation.pairs, write(evaluation, config)) == ({}, [], [])
+    assert (evaluation.galleries, evaluation.pairs, write_report(evaluation, config)) == ({}, [], [])
     for name in ("iou", "threshold", "by threshold"):
         assert evaluation.report["reconstruction"][name] == done[1].report["reconstruction"][name]
 
@@ -134,25 +134,25 @@ def test_a_folder_of_new_objects_has_pages_too(whole, tmp_path):
         unpaired=True,
         data=str(whole.folder),
         split="train",
-        renders=0,
+        renders_per_object=0,
         out=str(tmp_path / "report"),
-        rate=str(tmp_path / "rate.html"),
+        rating_page=str(tmp_path / "rate.html"),
     )
     for number in range(3):
         write_occupancy(tmp_path / "made" / f"{number}.npy", boxes(number) if number else boxes(0) & False)
     evaluation = evaluate(config)
     assert [len(items) for items in evaluation.galleries.values()] == [3]
     assert len(evaluation.pairs) == 3
-    assert all(path.is_file() for path in write(evaluation, config))
+    assert all(path.is_file() for path in write_report(evaluation, config))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 40])
 def test_best_median_and_worst_are_different_objects(count):
-    found = cases.extremes(torch.rand(count, generator=torch.Generator().manual_seed(count)))
+    found = cases.select_extremes(torch.rand(count, generator=torch.Generator().manual_seed(count)))
     places = [place for group in found.values() for place in group]
     assert len(set(places)) == len(places) == min(count, 9 if count >= 9 else 3 * max(1, count // 3))
     scores = torch.rand(40, generator=torch.Generator().manual_seed(40))
-    found = cases.extremes(scores)
+    found = cases.select_extremes(scores)
     order = scores.sort(descending=True).values
     assert torch.equal(scores[found["Best"]], order[:3])
     assert torch.equal(scores[found["Worst"]], order[-3:])
@@ -162,7 +162,7 @@ def test_best_median_and_worst_are_different_objects(count):
 # ---------------------------------------------------------------------------------------------------- published figures
 
 
-def of_classes(folder, counts: dict[str, int], side: int) -> tuple[PackedSet, list[int]]:
+def of_classes(folder, counts: dict[str, int], side: int) -> tuple[PackedDataset, list[int]]:
     """A data set of so many empty objects of each class, all of them to test on."""
     items = [
         PackedObject(id=f"{label}/{n}", label=label, split="test")
@@ -170,33 +170,33 @@ def of_classes(folder, counts: dict[str, int], side: int) -> tuple[PackedSet, li
         for n in range(count)
     ]
     empty = boxes(0, side=side) & False
-    write_packed(folder, items, contents=((empty, []) for _ in items), side=side)
-    return PackedSet(folder), list(range(len(items)))
+    write_packed_dataset(folder, items, contents=((empty, []) for _ in items), side=side)
+    return PackedDataset(folder), list(range(len(items)))
 
 
 def test_3d_r2n2_stands_beside_its_own_test_objects_alone(tmp_path):
     whole, tested = of_classes(tmp_path, {name: row[0] for name, row in published.R2N2.items()}, side=32)
-    (figures,) = published.reconstructions(whole, tested)
+    (figures,) = published.published_reconstructions(whole, tested)
     assert len(tested) == 8770
     one, three, five = (row[:2] for row in figures.rows.values())
     assert [round(value, 3) for value in (*one, *three, *five)] == [0.560, 0.569, 0.617, 0.621, 0.631, 0.634]
-    assert published.reconstructions(whole, tested[1:]) == []
+    assert published.published_reconstructions(whole, tested[1:]) == []
 
 
 def test_the_ikea_classes_have_published_precisions(tmp_path):
     whole, tested = of_classes(tmp_path, dict.fromkeys(published.IKEA, 1), side=4)
-    (figures,) = published.reconstructions(whole, tested)
+    (figures,) = published.published_reconstructions(whole, tested)
     for row in figures.rows.values():
         assert len(row) == len(figures.columns)
         assert sum(row[:-1]) / 6 == pytest.approx(row[-1], abs=6e-4)
-    assert published.reconstructions(whole, tested[:5]) == []
+    assert published.published_reconstructions(whole, tested[:5]) == []
 
 
 def test_modelnet_is_known_by_its_classes_and_size(tmp_path):
     whole, tested = of_classes(tmp_path, {**dict.fromkeys("abcdefghi", 100), "j": 8}, side=4)
-    (figures,) = published.classifications(whole, tested)
+    (figures,) = published.published_classifications(whole, tested)
     assert (figures.title, figures.rows) == ("ModelNet10", {"3D-GAN": (0.91,)})
-    assert published.classifications(whole, tested[1:]) == []
+    assert published.published_classifications(whole, tested[1:]) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------- probe
@@ -214,34 +214,34 @@ def test_the_probe_tells_apart_what_differs_and_a_rival_that_guesses_does_not(ru
         shape = boxes(0) & False
         shape[: 3 + number % 3, : 2 + 5 * (number % 2)] = True
         contents.append((shape, []))
-    write_packed(tmp_path, items, contents=contents, side=SIDE)
-    whole = PackedSet(tmp_path)
-    found = probe.probe(run, whole, **parts(whole))
+    write_packed_dataset(tmp_path, items, contents=contents, side=SIDE)
+    whole = PackedDataset(tmp_path)
+    found = probe.probe_discriminator(run, whole, **parts(whole))
     for name in ("discriminator", "untrained discriminator", "voxels"):
         assert found["scores"][name]["accuracy"] == 1
-        assert found["scores"][name]["C"] in probe.STRENGTHS
+        assert found["scores"][name]["C"] in probe.SVM_STRENGTHS
     assert found["scores"]["most frequent class"] == {"accuracy": 0.5}
     assert (found["classes"], found["objects"], found["training objects"]) == (2, 8, 20)
     assert found["discriminator trained on"] == "set: all classes"
-    assert found == probe.probe(run, whole, **parts(whole))
+    assert found == probe.probe_discriminator(run, whole, **parts(whole))
 
 
 def test_features_are_the_last_three_maps_pooled_to_two_voxels(whole):
     network = VoxelDiscriminator(JUDGE, VoxelShape(side=64))
-    assert [each.shape[2] for each in network.features(torch.zeros(1, 64, 64, 64))] == [32, 16, 8, 4]
-    features = probe.responses(network, torch.zeros(1, 64, 64, 64))
+    assert [each.shape[2] for each in network.feature_maps(torch.zeros(1, 64, 64, 64))] == [32, 16, 8, 4]
+    features = probe.pooled_responses(network, torch.zeros(1, 64, 64, 64))
     widths = [down.out_channels for down in network.downs]
     assert features.shape == (1, 8 * sum(widths[1:]))
     small = VoxelDiscriminator(JUDGE, VoxelShape(side=SIDE))
-    objects = occupancies(whole, [0, 1]).float()
-    (only,) = small.features(objects)
+    objects = load_occupancies(whole, [0, 1]).float()
+    (only,) = small.feature_maps(objects)
     corner = only[0, 3, :2, :2, :2].max()
-    assert probe.responses(small, objects)[0, 8 * 3] == corner
+    assert probe.pooled_responses(small, objects)[0, 8 * 3] == corner
 
 
 def test_what_was_trained_is_what_is_read(run, whole):
-    trained, fresh = probe.discriminators(run, probe.settings_of(run).config, side=SIDE, seed=0)
-    objects = occupancies(whole, [0, 1]).float()
+    trained, fresh = probe.load_discriminators(run, probe.read_settings(run).config, side=SIDE, seed=0)
+    objects = load_occupancies(whole, [0, 1]).float()
     assert not torch.equal(trained(objects), fresh(objects))
 
 
@@ -258,15 +258,15 @@ def test_a_folder_that_is_no_run_is_refused(run, whole, tmp_path, change, said):
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoint-00000002"))
     change(copy)
     with pytest.raises(ValueError, match=said):
-        probe.probe(copy, whole, **parts(whole))
+        probe.probe_discriminator(copy, whole, **parts(whole))
 
 
 def test_a_discriminator_of_another_side_is_refused(run):
     with pytest.raises(ValueError, match="for 16 voxels a side, is of another architecture"):
-        probe.discriminators(run, probe.settings_of(run).config, side=16, seed=0)
+        probe.load_discriminators(run, probe.read_settings(run).config, side=16, seed=0)
 
 
 def test_objects_without_classes_cannot_be_told_apart(run, whole):
     lamps = [index for index in range(len(whole)) if whole.objects[index].label == "lamp"]
     with pytest.raises(ValueError, match="has no two classes to be told apart"):
-        probe.probe(run, whole, train=lamps, val=[], test=lamps)
+        probe.probe_discriminator(run, whole, train=lamps, val=[], test=lamps)

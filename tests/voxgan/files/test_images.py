@@ -5,7 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
-from voxgan.files.images import LARGEST, encoded, framed, object_of, read_mask, read_picture, segmented
+from voxgan.files.images import (
+    MAX_SIDE,
+    cut_out_object,
+    encode_views,
+    frame_object,
+    read_image,
+    read_mask,
+    segment_object,
+)
 
 
 def disc(size: int = 64, *, centre: tuple[int, int] = (40, 24), radius: int = 10) -> np.ndarray:
@@ -27,7 +35,7 @@ def on(background: tuple[int, int, int], picture: np.ndarray) -> np.ndarray:
 def test_a_file_keeps_its_alpha(tmp_path, ending):
     path = tmp_path / f"disc.{ending}"
     Image.fromarray(disc()).save(path, **({"lossless": True} if ending == "webp" else {}))
-    read = read_picture(path)
+    read = read_image(path)
     assert np.array_equal(read[..., 3], disc()[..., 3])
     assert np.array_equal(read[read[..., 3] > 0], disc()[disc()[..., 3] > 0])
 
@@ -36,48 +44,48 @@ def test_a_file_keeps_its_alpha(tmp_path, ending):
 def test_every_pixel_format_becomes_four_channels(tmp_path, mode):
     image = Image.fromarray(np.full((9, 12), 300, np.uint16)) if mode == "I;16" else Image.new(mode, (12, 9))
     image.save(tmp_path / "picture.tiff")
-    assert read_picture(tmp_path / "picture.tiff").shape == (9, 12, 4)
+    assert read_image(tmp_path / "picture.tiff").shape == (9, 12, 4)
 
 
 def test_a_rotation_flag_is_obeyed(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned a quarter to the right when shown
     Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
-    assert read_picture(tmp_path / "turned.jpg").shape == (40, 20, 4)
+    assert read_image(tmp_path / "turned.jpg").shape == (40, 20, 4)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_twenty_megapixels_are_reduced_at_once(tmp_path, ending):
     Image.new("RGB", (5000, 4000), (9, 9, 9)).save(tmp_path / f"large.{ending}")
-    assert read_picture(tmp_path / f"large.{ending}").shape == (LARGEST * 4 // 5, LARGEST, 4)
+    assert read_image(tmp_path / f"large.{ending}").shape == (MAX_SIDE * 4 // 5, MAX_SIDE, 4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (7, 8)])
 def test_a_picture_of_next_to_no_pixels_is_refused(tmp_path, size):
     Image.new("RGB", size).save(tmp_path / "dot.png")
     with pytest.raises(ValueError, match=rf"dot.png has {size[0]}x{size[1]} pixels; at least 8x8"):
-        read_picture(tmp_path / "dot.png")
+        read_image(tmp_path / "dot.png")
 
 
 def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "notes.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"notes.png is not a picture that can be read"):
-        read_picture(tmp_path / "notes.png")
+        read_image(tmp_path / "notes.png")
     with pytest.raises(FileNotFoundError, match="no such picture"):
-        read_picture(tmp_path / "absent.png")
+        read_image(tmp_path / "absent.png")
     whole = tmp_path / "whole.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole)
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"half.png is not a picture that can be read"):
-        read_picture(tmp_path / "half.png")
+        read_image(tmp_path / "half.png")
     with pytest.raises(ValueError, match="uint8 of shape"):
-        read_picture(np.zeros((64, 64, 3), np.float32))
+        read_image(np.zeros((64, 64, 3), np.float32))
 
 
 def test_arrays_and_images_are_pictures_too():
-    assert np.array_equal(read_picture(disc()), disc())
-    assert np.array_equal(read_picture(Image.fromarray(disc())), disc())
-    assert read_picture(disc()[..., 0]).shape == read_picture(disc()[..., :1]).shape == (64, 64, 4)
+    assert np.array_equal(read_image(disc()), disc())
+    assert np.array_equal(read_image(Image.fromarray(disc())), disc())
+    assert read_image(disc()[..., 0]).shape == read_image(disc()[..., :1]).shape == (64, 64, 4)
 
 
 @pytest.mark.parametrize("background", [(255, 255, 255), (20, 90, 30), (0, 0, 0)])
@@ -85,7 +93,7 @@ def test_an_opaque_picture_is_cut_out_along_what_differs_from_its_border(backgro
     noise = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))
     photo = (on(background, disc()).astype(int) + noise).clip(0, 255).astype(np.uint8)
     photo[2:4, 2:4] = (200, 30, 30)  # a speck that is not the object
-    cut = object_of(photo)
+    cut = cut_out_object(photo)
     assert (cut[..., 3] > 0)[disc()[..., 3] > 0].mean() > 0.97
     assert (cut[..., 3] > 0)[disc()[..., 3] == 0].mean() < 0.01
 
@@ -93,13 +101,13 @@ def test_an_opaque_picture_is_cut_out_along_what_differs_from_its_border(backgro
 def test_holes_in_what_was_found_are_filled():
     photo = on((255, 255, 255), disc(radius=15))
     photo[38:42, 22:26] = 255
-    assert object_of(photo)[40, 24, 3] == 255
+    assert cut_out_object(photo)[40, 24, 3] == 255
 
 
 def test_a_mask_wins_over_everything_and_may_have_another_size():
     mask = np.zeros((128, 128), bool)
     mask[20:60, 20:60] = True
-    cut = segmented(read_picture(on((255, 255, 255), disc())), mask)
+    cut = segment_object(read_image(on((255, 255, 255), disc())), mask)
     assert (cut[..., 3] > 0)[10:30, 10:30].all()
     assert (cut[..., 3] > 0).sum() == 400
 
@@ -115,11 +123,11 @@ def test_a_mask_is_a_picture_in_black_and_white_or_with_alpha(tmp_path):
 def test_a_picture_of_nothing_is_refused_by_name(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "nothing.png")
     with pytest.raises(ValueError, match=r"nothing.png: the picture shows no object"):
-        object_of(tmp_path / "nothing.png")
+        cut_out_object(tmp_path / "nothing.png")
 
 
 def test_framing_centres_the_object_and_fills_the_window():
-    window = framed(disc(centre=(12, 50)), 100)
+    window = frame_object(disc(centre=(12, 50)), 100)
     rows, columns = (np.flatnonzero((window[..., 3] > 127).any(axis)) for axis in (1, 0))
     for place in (rows, columns):
         assert place[0] + place[-1] == pytest.approx(99, abs=4)
@@ -129,21 +137,21 @@ def test_framing_centres_the_object_and_fills_the_window():
 def test_framing_does_not_bleed_what_is_transparent():
     picture = disc()
     picture[picture[..., 3] == 0] = (0, 255, 0, 0)
-    window = framed(picture, 16)
+    window = frame_object(picture, 16)
     assert (window[window[..., 3] > 0][:, 1] < 60).all()
 
 
 def test_framing_again_changes_next_to_nothing():
-    once = framed(disc(size=128, radius=40, centre=(64, 64)), 128)
-    assert np.abs(framed(once, 128)[..., 3].astype(int) - once[..., 3]).mean() < 4
+    once = frame_object(disc(size=128, radius=40, centre=(64, 64)), 128)
+    assert np.abs(frame_object(once, 128)[..., 3].astype(int) - once[..., 3]).mean() < 4
 
 
 def test_what_the_encoder_takes_lies_in_its_range_over_the_background():
-    views = encoded([disc(), disc()], mask=True)
+    views = encode_views([disc(), disc()], mask=True)
     assert views.shape == (2, 4, 64, 64)
     assert views.min() == -1
     assert views.max() == 1
     assert (views[:, :3, 0, 0] == 0).all()
     assert (views[:, 3, 0, 0] == -1).all()
     assert torch.allclose(views[0, :, 40, 24], torch.tensor([200 / 127.5 - 1, 30 / 127.5 - 1, 30 / 127.5 - 1, 1]))
-    assert (encoded([disc()], mask=False, background=1.0)[0, :, 0, 0] == 1).all()
+    assert (encode_views([disc()], mask=False, background=1.0)[0, :, 0, 0] == 1).all()

@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgan.files import arrays as stored
-from voxgan.files.binvox import decoded, encoded
+from voxgan.files.binvox import decode_runs, encode_runs
 from voxgan.files.voxels import (
-    cropped,
+    crop_to_content,
     object_keys,
     read_binvox,
     read_occupancy,
-    resized,
+    resize_occupancy,
     write_binvox,
     write_occupancy,
 )
-from voxgan.mesh.axes import rotation, seen_from, turned
+from voxgan.mesh.axes import camera_angles, reorient, upright_rotation
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 
@@ -83,9 +83,9 @@ def test_every_value_of_binvox_version_2_above_zero_is_occupied(tmp_path: Path):
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 700)), min_size=1, max_size=8))
 def test_runs_of_any_length_decode_to_what_was_encoded(runs):
     voxels = np.concatenate([np.full(length, value) for value, length in runs])
-    coded = encoded(voxels)
+    coded = encode_runs(voxels)
     assert coded[:, 1].min() > 0
-    assert (decoded(coded.ravel(), voxels.size, Path("a")) == voxels).all()
+    assert (decode_runs(coded.ravel(), voxels.size, Path("a")) == voxels).all()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_an_npz_of_voxels_is_packed_and_says_which_way_is_up(tmp_path: Path):
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["packed"].nbytes == 15  # 120 voxels
         np.savez(tmp_path / "z.npz", packed=arrays["packed"], shape=arrays["shape"], up="z")
-    assert (read_occupancy(tmp_path / "z.npz") == turned(occupancy, up="z")).all()
+    assert (read_occupancy(tmp_path / "z.npz") == reorient(occupancy, up="z")).all()
 
 
 @pytest.mark.parametrize("key", ["voxels", "instance", "voxel", "Volume", "data"])
@@ -296,7 +296,7 @@ def test_a_mat_file_of_the_other_byte_order_reads_alike_and_what_is_no_number_is
 
 @pytest.mark.parametrize("ending", [".npz", ".mat"])
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path: Path, ending: str, monkeypatch):
-    monkeypatch.setattr(stored, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(stored, "MAX_BYTES", 2**20)
     if ending == ".npz":
         np.savez_compressed(tmp_path / "a.npz", voxels=np.zeros((128, 128, 128), np.uint8))
     else:
@@ -327,13 +327,13 @@ def test_turning_is_a_rotation_that_takes_the_up_axis_up(up):
     tip = [2, 2, 2]
     tip[axis] = end
     occupancy[tuple(tip)] = True
-    assert np.argwhere(turned(occupancy, up=up)).tolist() == [[2, 4, 2]]
+    assert np.argwhere(reorient(occupancy, up=up)).tolist() == [[2, 4, 2]]
     for front in UPS:
         if front[-1] != up[-1]:
-            assert round(np.linalg.det(rotation(up, front=front))) == 1
+            assert round(np.linalg.det(upright_rotation(up, front=front))) == 1
         else:
             with pytest.raises(ValueError, match="cannot have its front"):
-                rotation(up, front=front)
+                upright_rotation(up, front=front)
 
 
 @pytest.mark.parametrize("up", UPS)
@@ -342,44 +342,44 @@ def test_voxels_turn_as_points_do(up, front):
     if front[-1] == up[-1]:
         return
     occupancy = lopsided()
-    there = turned(occupancy, up=up, front=front)
+    there = reorient(occupancy, up=up, front=front)
     points = np.argwhere(occupancy) + 0.5 - np.array(occupancy.shape) / 2
-    moved = points @ rotation(up, front=front).T + np.array(there.shape) / 2 - 0.5
+    moved = points @ upright_rotation(up, front=front).T + np.array(there.shape) / 2 - 0.5
     assert sorted(moved.tolist()) == np.argwhere(there).tolist()
 
 
 def test_an_object_upright_already_is_left_alone():
-    assert (turned(lopsided(), up="y") == lopsided()).all()
-    assert (turned(lopsided(), up="z") == lopsided().transpose(0, 2, 1)[:, :, ::-1]).all()
+    assert (reorient(lopsided(), up="y") == lopsided()).all()
+    assert (reorient(lopsided(), up="z") == lopsided().transpose(0, 2, 1)[:, :, ::-1]).all()
 
 
 def test_the_angles_of_an_eye_are_those_of_the_frame():
-    assert seen_from(np.array([0.0, 0.0, 3.0]), up="y") == (0, 0)
-    assert seen_from(np.array([2.0, 0.0, 0.0]), up="y") == (90, 0)
-    assert seen_from(np.array([0.0, 1.0, -1.0]), up="y") == pytest.approx((180, 45))
-    assert seen_from(np.array([-1.0, 0.0, 0.0]), up="y", front="-z") == (90, 0)
+    assert camera_angles(np.array([0.0, 0.0, 3.0]), up="y") == (0, 0)
+    assert camera_angles(np.array([2.0, 0.0, 0.0]), up="y") == (90, 0)
+    assert camera_angles(np.array([0.0, 1.0, -1.0]), up="y") == pytest.approx((180, 45))
+    assert camera_angles(np.array([-1.0, 0.0, 0.0]), up="y", front="-z") == (90, 0)
 
 
 def test_a_whole_ratio_keeps_a_voxel_if_any_in_it_is_occupied_or_repeats_it():
     occupancy = lopsided(8, 8, 8)
-    assert (resized(occupancy, 4) == occupancy.reshape(4, 2, 4, 2, 4, 2).any((1, 3, 5))).all()
-    assert (resized(occupancy, 16) == occupancy.repeat(2, 0).repeat(2, 1).repeat(2, 2)).all()
-    assert (resized(occupancy, 8) == occupancy).all()
+    assert (resize_occupancy(occupancy, 4) == occupancy.reshape(4, 2, 4, 2, 4, 2).any((1, 3, 5))).all()
+    assert (resize_occupancy(occupancy, 16) == occupancy.repeat(2, 0).repeat(2, 1).repeat(2, 2)).all()
+    assert (resize_occupancy(occupancy, 8) == occupancy).all()
 
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 20))
 def test_no_voxel_is_lost_and_a_full_cube_stays_full_at_any_size(length: int, side: int):
-    assert resized(np.ones((length,) * 3, bool), side).all()
+    assert resize_occupancy(np.ones((length,) * 3, bool), side).all()
     for place in range(length):
         thin = np.zeros((length,) * 3, bool)
         thin[place] = True
-        small = resized(thin, side)
+        small = resize_occupancy(thin, side)
         assert small.any() or side > length
 
 
 def test_a_grid_that_is_no_cube_stands_in_the_middle_of_one():
-    occupancy = resized(np.ones((2, 4, 3), bool), 4)
+    occupancy = resize_occupancy(np.ones((2, 4, 3), bool), 4)
     assert occupancy.any((1, 2)).tolist() == [False, True, True, False]
     assert occupancy.any((0, 1)).tolist() == [True, True, True, False]
 
@@ -387,7 +387,7 @@ def test_a_grid_that_is_no_cube_stands_in_the_middle_of_one():
 def test_cropping_leaves_the_smallest_box_and_refuses_an_empty_grid():
     occupancy = np.zeros((6, 6, 6), bool)
     occupancy[1:4, 2, 3:5] = True
-    assert cropped(occupancy).shape == (3, 1, 2)
-    assert cropped(occupancy).all()
+    assert crop_to_content(occupancy).shape == (3, 1, 2)
+    assert crop_to_content(occupancy).all()
     with pytest.raises(ValueError, match="no voxel is occupied"):
-        cropped(occupancy & False)
+        crop_to_content(occupancy & False)

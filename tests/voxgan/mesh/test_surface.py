@@ -10,9 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from voxgan.mesh.surface import SurfaceConfig, bridged, closed, from_occupancy, merged, solid, within_reach
+from voxgan.mesh.surface import (
+    SurfaceConfig,
+    bridge_gaps,
+    build_field,
+    dilated_components,
+    ensure_closed,
+    extract_surface,
+    merge_edges,
+)
 
-BARE = SurfaceConfig(smooth=0.0, taubin=0)
+BARE = SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0)
 CENTRE, RADIUS = np.array([0.037, -0.021, 0.05]), 0.3
 
 
@@ -45,7 +53,7 @@ def bodies(mesh: trimesh.Trimesh) -> int:
 @pytest.mark.parametrize("side", [32, 64])
 @pytest.mark.parametrize(("surface", "share"), [(BARE, 0.01), (SurfaceConfig(), 0.03)], ids=["bare", "default"])
 def test_a_soft_ball_is_found_where_it_is_and_as_large(side, surface, share):
-    mesh = from_occupancy(soft_ball(side), surface)
+    mesh = extract_surface(soft_ball(side), surface)
     assert mesh.is_watertight
     assert np.abs(mesh.center_mass - CENTRE).max() < 0.1 / side
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3, rel=share)
@@ -56,7 +64,7 @@ def test_soft_values_place_the_surface_between_voxels():
     side = 16
     for height in (7.6, 7.9, 8.3):
         layers = np.clip(height - np.arange(side), 0, 1)  # the share of each layer that is filled
-        mesh = from_occupancy(np.broadcast_to(layers[None, :, None], (side,) * 3), BARE)
+        mesh = extract_surface(np.broadcast_to(layers[None, :, None], (side,) * 3), BARE)
         top = mesh.vertices[np.abs(mesh.vertices[:, [0, 2]]).max(1) < 0.3][:, 1].max()
         filled = layers[int(height)]
         above = (filled - 0.5) / filled if filled > 0.5 else -(0.5 - filled) / (1 - filled)
@@ -65,49 +73,51 @@ def test_soft_values_place_the_surface_between_voxels():
 
 def test_dropping_a_part_moves_nothing_of_the_part_that_stays():
     ball, speck = soft_ball(32, centre=np.zeros(3), radius=0.25), soft_ball(32, centre=np.full(3, 0.4), radius=0.06)
-    assert bodies(from_occupancy(np.maximum(ball, speck), SurfaceConfig(components=0.0))) == 2
-    both, alone = from_occupancy(np.maximum(ball, speck)), from_occupancy(ball)
+    assert bodies(extract_surface(np.maximum(ball, speck), SurfaceConfig(min_component_share=0.0))) == 2
+    both, alone = extract_surface(np.maximum(ball, speck)), extract_surface(ball)
     assert bodies(both) == 1
     assert np.array_equal(both.vertices, alone.vertices)
 
 
 def test_a_full_grid_fills_the_unit_cube_whatever_the_threshold():
     for threshold in (0.2, 0.5, 0.8):
-        mesh = from_occupancy(np.ones((16, 16, 16)), SurfaceConfig(threshold=threshold))
+        mesh = extract_surface(np.ones((16, 16, 16)), SurfaceConfig(threshold=threshold))
         assert mesh.bounds == pytest.approx(np.array([[-0.5] * 3, [0.5] * 3]), abs=2e-3)
         assert mesh.volume == pytest.approx(1, rel=0.03)
 
 
 def test_what_touches_the_border_is_closed():
     field = blocks((slice(None), slice(0, 3), slice(4, 9)))
-    mesh = from_occupancy(field, BARE)
+    mesh = extract_surface(field, BARE)
     assert mesh.is_watertight
     assert mesh.bounds[:, 0] == pytest.approx([-0.5, 0.5], abs=1e-3)
     assert mesh.bounds[0, 1] == pytest.approx(-0.5, abs=1e-3)
 
 
 def test_a_grid_that_is_no_cube_is_centred():
-    mesh = from_occupancy(np.ones((4, 8, 16)), BARE)
+    mesh = extract_surface(np.ones((4, 8, 16)), BARE)
     assert mesh.bounds == pytest.approx(np.array([[-0.125, -0.25, -0.5], [0.125, 0.25, 0.5]]), abs=1e-3)
 
 
 def test_faces_look_outwards():
-    mesh = from_occupancy(soft_ball(16, centre=np.zeros(3)))
+    mesh = extract_surface(soft_ball(16, centre=np.zeros(3)))
     assert (np.einsum("fc,fc->f", mesh.face_normals, mesh.triangles_center) > 0).all()
 
 
 def test_the_largest_part_stays_or_all_above_a_share():
     field = blocks(box(1, 7), (slice(10, 14), slice(10, 14), slice(10, 14)), (slice(13, 15),) * 2 + (slice(1, 3),))
-    counts = {share: bodies(from_occupancy(field, SurfaceConfig(components=share))) for share in (1.0, 0.2, 0.0)}
+    counts = {
+        share: bodies(extract_surface(field, SurfaceConfig(min_component_share=share))) for share in (1.0, 0.2, 0.0)
+    }
     assert counts == {1.0: 1, 0.2: 2, 0.0: 3}
-    assert from_occupancy(field).bounds[1].max() < 0
+    assert extract_surface(field).bounds[1].max() < 0
 
 
 @pytest.mark.parametrize(("gap", "end"), [(2, 0.375), (3, 0.0)])
 def test_parts_three_voxels_apart_are_joined(gap, end):
     field = blocks((slice(2, 8), slice(4, 8), slice(4, 8)), (slice(8 + gap, 14), slice(4, 8), slice(4, 8)))
     for bridge, reach in ((3.0, end), (0.0, 0.0)):
-        mesh = from_occupancy(field, SurfaceConfig(smooth=0.0, taubin=0, bridge=bridge))
+        mesh = extract_surface(field, SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0, bridge=bridge))
         assert bodies(mesh) == 1
         assert mesh.bounds[1, 0] == pytest.approx(reach, abs=0.01)
 
@@ -116,7 +126,7 @@ def test_parts_three_voxels_apart_are_joined(gap, end):
 def test_a_gap_is_bridged_where_the_object_is_most_probable(height):
     field = blocks((slice(2, 7), slice(6, 13), slice(6, 9)), (slice(9, 14), slice(6, 13), slice(6, 9)))
     field[7:9, height, 7] = 0.3
-    across = from_occupancy(field).vertices
+    across = extract_surface(field).vertices
     across = across[np.abs(across[:, 0]) < 0.5 / 16] * 16 + 7.5
     assert len(across)
     assert np.abs(across[:, 1:] - (height, 7)).max() < 1
@@ -126,11 +136,11 @@ def test_legs_that_hang_in_the_air_are_joined_and_what_is_far_is_not():
     field = blocks((slice(5, 11), slice(9, 11), slice(5, 11)), (slice(0, 2), slice(0, 2), slice(14, 16)))
     for x, z in ((5, 5), (5, 10), (10, 5), (10, 10)):
         field[x, 0:3, z] = field[x, 4:7, z] = 1
-    mesh = from_occupancy(field)
+    mesh = extract_surface(field)
     assert bodies(mesh) == 1
     assert mesh.bounds[0, 1] == pytest.approx(-0.5, abs=0.6 / 16)
     assert mesh.bounds[0, 0] > -0.3
-    assert bodies(from_occupancy(field, SurfaceConfig(components=0.0))) == 2
+    assert bodies(extract_surface(field, SurfaceConfig(min_component_share=0.0))) == 2
 
 
 @settings(max_examples=25, deadline=None)
@@ -138,22 +148,22 @@ def test_legs_that_hang_in_the_air_are_joined_and_what_is_far_is_not():
 def test_parts_near_each_other_become_one_by_faces_and_nothing_is_taken(seed, side, threshold, bridge):
     noise = np.random.default_rng(seed).random((side,) * 3).astype(np.float32)
     surface = SurfaceConfig(threshold=threshold, bridge=bridge)
-    joined = bridged(noise, surface)
+    joined = bridge_gaps(noise, surface)
     assert (joined >= noise).all()
     inside = joined > threshold
     _, parts = ndimage.label(inside, ndimage.generate_binary_structure(3, 2))
-    assert parts <= within_reach(noise > threshold, surface).max()
+    assert parts <= dilated_components(noise > threshold, surface).max()
 
 
 def test_cavities_are_filled_and_holes_are_not():
     hollow = blocks(box(3, 13))
     hollow[6:10, 6:10, 6:10] = 0
-    filled = from_occupancy(hollow)
+    filled = extract_surface(hollow)
     assert bodies(filled) == 1
-    assert filled.volume == pytest.approx(from_occupancy(blocks(box(3, 13))).volume, rel=1e-3)
+    assert filled.volume == pytest.approx(extract_surface(blocks(box(3, 13))).volume, rel=1e-3)
     pierced = blocks(box(3, 13))
     pierced[6:10, 6:10, :] = 0
-    assert from_occupancy(pierced).euler_number == 0
+    assert extract_surface(pierced).euler_number == 0
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.3])
@@ -161,7 +171,7 @@ def test_a_leg_of_one_voxel_survives_the_defaults(slope):
     field = blocks((slice(2, 14), slice(11, 14), slice(2, 14)))
     for height in range(11):
         field[3 + round(slope * height), height, 3] = 1
-    mesh = from_occupancy(field)
+    mesh = extract_surface(field)
     assert bodies(mesh) == 1
     assert mesh.bounds[0, 1] == pytest.approx(-0.5, abs=0.6 / 16)
 
@@ -171,7 +181,7 @@ def test_a_thin_leg_stays_as_thick_as_without_any_smoothing():
     field[4, :11, 4] = 1
 
     def thickness(surface: SurfaceConfig) -> float:
-        mesh = from_occupancy(field, surface)
+        mesh = extract_surface(field, surface)
         leg = mesh.vertices[(mesh.vertices[:, 1] > -0.35) & (mesh.vertices[:, 1] < 0.0)]
         return float(np.linalg.norm(leg[:, [0, 2]] - (4.5 / 16 - 0.5), axis=1).mean() * 16)
 
@@ -184,7 +194,7 @@ def test_voxels_that_touch_at_an_edge_are_joined():
         field = blocks((slice(5, 8),) * 3)
         corner = tuple(slice(at, at + 3) if at != 9 else slice(8, 11) for at in second)
         field[tuple(slice(2, 5) if at == 1 else part for at, part in zip(second, corner, strict=True))] = 1
-        assert bodies(from_occupancy(field)) == 1
+        assert bodies(extract_surface(field)) == 1
 
 
 def test_stairs_become_a_slope():
@@ -193,7 +203,7 @@ def test_stairs_become_a_slope():
     slope = np.array([-1, 4, 0]) / 17**0.5
 
     def uneven(surface: SurfaceConfig) -> float:
-        mesh = from_occupancy(occupancy.astype(float), surface)
+        mesh = extract_surface(occupancy.astype(float), surface)
         inner = (np.abs(mesh.triangles_center[:, [0, 2]]) < 0.3).all(1) & (mesh.triangles_center[:, 1] > -0.45)
         return float(1 - (mesh.face_normals[inner] @ slope).mean())
 
@@ -205,9 +215,9 @@ def test_decimation_keeps_to_its_budget_and_the_surface_closed(faces):
     field = blocks((slice(4, 28), slice(16, 20), slice(4, 28)), (slice(4, 28), slice(16, 30), slice(4, 7)), side=32)
     for x, z in ((4, 4), (4, 26), (26, 4), (26, 26)):
         field[x : x + 2, 2:16, z : z + 2] = 1
-    whole = from_occupancy(field)
+    whole = extract_surface(field)
     assert len(whole.faces) > 2000
-    small = from_occupancy(field, SurfaceConfig(faces=faces))
+    small = extract_surface(field, SurfaceConfig(target_faces=faces))
     assert len(small.faces) <= faces
     assert small.is_volume
     assert small.volume == pytest.approx(whole.volume, rel=0.15)
@@ -216,27 +226,27 @@ def test_decimation_keeps_to_its_budget_and_the_surface_closed(faces):
 def test_a_budget_that_no_closed_surface_keeps_is_refused():
     field = blocks(box(1, 5), box(9, 13))
     with pytest.raises(ValueError, match="faces: no closed surface of this shape has as few as 6"):
-        from_occupancy(field, SurfaceConfig(components=0.0, faces=6))
+        extract_surface(field, SurfaceConfig(min_component_share=0.0, target_faces=6))
 
 
 def test_merging_edges_decimates_without_tearing():
     noise = ndimage.gaussian_filter(np.random.default_rng(3).random((12, 12, 12)), 0.9)
-    mesh = from_occupancy(noise, SurfaceConfig(threshold=float(np.quantile(noise, 0.5)), smooth=0.0, bridge=0.0))
-    small = merged(mesh, 1500)
+    mesh = extract_surface(noise, SurfaceConfig(threshold=float(np.quantile(noise, 0.5)), smooth_sigma=0.0, bridge=0.0))
+    small = merge_edges(mesh, 1500)
     assert small.is_volume
     assert len(small.faces) <= 1500
     assert small.volume == pytest.approx(mesh.volume, rel=0.1)
     with pytest.raises(ValueError, match="faces: no closed surface of this shape has as few as 20"):
-        merged(mesh, 20)
+        merge_edges(mesh, 20)
 
 
 def test_a_speck_at_a_corner_is_left_out_and_a_small_object_is_not():
     field = blocks(box(4, 10))
     field[10, 10, 10] = 0.51
-    assert bodies(from_occupancy(field, BARE)) == 1
+    assert bodies(extract_surface(field, BARE)) == 1
     alone = np.zeros((16, 16, 16))
     alone[5, 5, 5] = 0.51
-    assert from_occupancy(alone, BARE).is_volume
+    assert extract_surface(alone, BARE).is_volume
 
 
 @settings(max_examples=25, deadline=None)
@@ -251,9 +261,11 @@ def test_even_noise_becomes_a_closed_surface_in_files_without_indices_too(seed, 
     random = np.random.default_rng(seed)
     noise = random.random((side,) * 3)
     noise = (noise > threshold).astype(float) if seed % 2 else noise
-    surface = SurfaceConfig(threshold=threshold, smooth=smooth, taubin=5, components=0.0, faces=faces)
+    surface = SurfaceConfig(
+        threshold=threshold, smooth_sigma=smooth, taubin_iterations=5, min_component_share=0.0, target_faces=faces
+    )
     try:
-        mesh = from_occupancy(noise, surface)
+        mesh = extract_surface(noise, surface)
     except ValueError as error:
         assert "there is no surface" in str(error) or "faces: no closed surface" in str(error)  # noqa: PT017
         return
@@ -278,21 +290,21 @@ NOTHING = {
 def test_where_there_is_no_surface_it_says_why(kind):
     field, complaint = NOTHING[kind]
     with pytest.raises(ValueError, match=complaint):
-        from_occupancy(field)
+        extract_surface(field)
 
 
 def test_what_is_open_or_inside_out_is_no_closed_surface():
     ball = trimesh.creation.icosphere(subdivisions=1)
     with pytest.raises(ValueError, match="not closed"):
-        closed(trimesh.Trimesh(ball.vertices, ball.faces[1:], process=False))
+        ensure_closed(trimesh.Trimesh(ball.vertices, ball.faces[1:], process=False))
     with pytest.raises(ValueError, match="does not enclose a volume"):
-        closed(trimesh.Trimesh(ball.vertices, ball.faces[:, ::-1], process=False))
+        ensure_closed(trimesh.Trimesh(ball.vertices, ball.faces[:, ::-1], process=False))
 
 
 def test_the_field_is_left_as_it_came():
     field = soft_ball(16).astype(np.float32)
     before = field.copy()
-    solid(field, BARE)
+    build_field(field, BARE)
     assert np.array_equal(field, before)
 
 

@@ -11,7 +11,7 @@ from support.toys import iou
 from trimesh.creation import box, icosphere
 
 from voxgan.mesh import voxelise as module
-from voxgan.mesh.voxelise import load_mesh, normalised, voxelise
+from voxgan.mesh.voxelise import load_mesh, normalise_mesh, voxelise
 
 TABLE = [  # corners of four legs, a top and a back, in the unit cube
     ((-0.5, -0.5, -0.5), (-0.42, 0.0, -0.42)),
@@ -151,24 +151,24 @@ def test_a_solid_is_not_fattened_by_its_surface():
 
 
 def test_a_mesh_is_centred_and_as_long_as_one():
-    mesh = normalised(box((1, 2, 4)).apply_translation((7, 8, 9)))
+    mesh = normalise_mesh(box((1, 2, 4)).apply_translation((7, 8, 9)))
     np.testing.assert_allclose(mesh.bounds, [[-0.125, -0.25, -0.5], [0.125, 0.25, 0.5]])
 
 
 def test_what_was_up_is_up_and_what_was_in_front_is_in_front():
     tip = box().apply_translation((0, 0, 2))  # on top, where z is up
     nose = box().apply_translation((0, -3, 0))  # in front, where that is -y
-    mesh = normalised(trimesh.util.concatenate([box((4, 6, 1)), tip, nose]), up="z")
+    mesh = normalise_mesh(trimesh.util.concatenate([box((4, 6, 1)), tip, nose]), up="z")
     assert mesh.vertices[:, 1].argmax() in range(8, 16)
     assert mesh.vertices[:, 2].argmax() in range(16, 24)
     assert mesh.volume > 0
-    facing = normalised(nose, up="z", front="y").vertices
-    np.testing.assert_allclose(facing[:, 0], -normalised(nose, up="z").vertices[:, 0])
+    facing = normalise_mesh(nose, up="z", front="y").vertices
+    np.testing.assert_allclose(facing[:, 0], -normalise_mesh(nose, up="z").vertices[:, 0])
 
 
 def test_a_mesh_of_one_point_cannot_be_normalised():
     with pytest.raises(ValueError, match="without extent"):
-        normalised(trimesh.Trimesh([[1, 1, 1]] * 3, [[0, 1, 2]], process=False))
+        normalise_mesh(trimesh.Trimesh([[1, 1, 1]] * 3, [[0, 1, 2]], process=False))
 
 
 @pytest.mark.parametrize("ending", ["obj", "off", "ply", "stl", "glb", "3mf", "dae"])
@@ -222,7 +222,7 @@ def test_faces_take_the_colours_of_their_materials_and_pictures_whatever_the_enc
 
 
 def test_a_mesh_of_a_million_faces_is_thinned_out_in_its_colours(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ENOUGH_FACES", 2000)
+    monkeypatch.setattr(module, "TARGET_FACES", 2000)
     mesh = icosphere(5)
     mesh.visual.face_colors = np.where(mesh.triangles_center[:, :1] > 0, [[255, 0, 0, 255]], [[0, 0, 255, 255]])
     mesh.export(tmp_path / "fine.ply")
@@ -248,7 +248,7 @@ def test_more_faces_and_bytes_than_memory_allows_are_refused(tmp_path):
 
 
 def test_a_zip_that_unpacks_to_more_than_memory_allows_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(module, "MAX_BYTES", 10_000)
     with zipfile.ZipFile(tmp_path / "bomb.3mf", "w", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr("3D/3dmodel.model", b" " * 1_000_000)
     assert (tmp_path / "bomb.3mf").stat().st_size < 10_000

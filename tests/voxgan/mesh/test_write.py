@@ -11,9 +11,9 @@ import trimesh
 from PIL import Image
 from trimesh.visual import ColorVisuals
 
-from voxgan.mesh.surface import SurfaceConfig, from_occupancy
-from voxgan.mesh.voxelise import load_mesh, normalised
-from voxgan.mesh.write import FORMATS, linear, save_mesh
+from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.voxelise import load_mesh, normalise_mesh
+from voxgan.mesh.write import FORMATS, save_mesh, srgb_to_linear
 from voxgan.rendering.turntable import write_turntable
 
 ENDINGS = sorted(FORMATS)
@@ -25,7 +25,7 @@ def chair(*, faces: int = 0) -> trimesh.Trimesh:
     field[3:13, 6:9, 2:14] = 1
     field[3:13, 6:15, 2:5] = 1
     field[10:13, 1:9, 6:9] = 1
-    return from_occupancy(field, SurfaceConfig(faces=faces))
+    return extract_surface(field, SurfaceConfig(target_faces=faces))
 
 
 def painted() -> trimesh.Trimesh:
@@ -81,7 +81,7 @@ def test_colours_survive(tmp_path, ending):
     (again,) = trimesh.load_scene(tmp_path / f"chair{ending}").geometry.values()
     if ending == ".glb":  # linear light in 16 bits
         shares = np.asarray(again.visual.vertex_attributes["color"]) / 65535
-        assert shares == pytest.approx(linear(mesh.visual.vertex_colors), abs=1e-4)
+        assert shares == pytest.approx(srgb_to_linear(mesh.visual.vertex_colors), abs=1e-4)
     else:
         assert np.array_equal(again.visual.vertex_colors, mesh.visual.vertex_colors)
 
@@ -108,7 +108,9 @@ def test_a_glb_has_normals_and_a_material_that_is_no_metal(tmp_path, mesh):
 
 
 def test_white_and_black_are_the_ends_of_linear_light():
-    assert linear(np.array([[0, 255, 188, 128]])) == pytest.approx(np.array([[0, 1, 0.503, 128 / 255]]), abs=1e-3)
+    assert srgb_to_linear(np.array([[0, 255, 188, 128]])) == pytest.approx(
+        np.array([[0, 1, 0.503, 128 / 255]]), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("ending", [".obj", ".ply", ".stl"])
@@ -129,7 +131,7 @@ def test_a_3mf_counts_in_millimetres(tmp_path):
 def test_what_was_written_can_be_prepared_again(tmp_path, ending):
     mesh = painted()
     save_mesh(mesh, tmp_path / f"chair{ending}")
-    again = normalised(load_mesh(tmp_path / f"chair{ending}"), up=FORMATS[ending].up)
+    again = normalise_mesh(load_mesh(tmp_path / f"chair{ending}"), up=FORMATS[ending].up)
     assert np.ptp(again.vertices, axis=0) == pytest.approx(mesh.extents / mesh.extents.max(), abs=1e-5)
 
 

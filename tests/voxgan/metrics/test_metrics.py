@@ -11,25 +11,34 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial.distance import cdist
 from support.toys import boxes
 
-from voxgan.mesh.surface import SurfaceConfig, from_occupancy
+from voxgan.mesh.surface import SurfaceConfig, extract_surface
 from voxgan.metrics.occupancy import (
     average_precision,
-    coarse,
-    ikea_precision,
+    ikea_average_precision,
     iou,
     iou_at,
+    mean_pairwise_distance,
     pairwise_iou,
-    spread,
-    turned_every_way,
+    resample_grid,
+    signed_permutations,
 )
 from voxgan.metrics.sets import (
-    among,
-    chamfer_distances,
     coverage,
     minimum_matching_distance,
     occupancy_divergence,
+    pairwise_chamfer,
+    set_metrics,
 )
-from voxgan.metrics.surface import Sampled, chamfer, compared, earth_mover, f_score, health, nearest, sampled
+from voxgan.metrics.surface import (
+    SurfaceSamples,
+    chamfer,
+    earth_movers_distance,
+    f_score,
+    mesh_quality,
+    point_mesh_distances,
+    sample_surface,
+    surface_distances,
+)
 
 RANDOM = np.random.default_rng(0)
 SHAPES = torch.from_numpy(np.stack([boxes(number, side=16) for number in range(6)]))
@@ -81,10 +90,10 @@ def test_iou_of_known_grids():
 
 
 def test_spread_is_nought_for_copies_alone():
-    assert spread(SHAPES[:1].repeat(4, 1, 1, 1)) == 0
-    assert spread(SHAPES[:1]) == 0
+    assert mean_pairwise_distance(SHAPES[:1].repeat(4, 1, 1, 1)) == 0
+    assert mean_pairwise_distance(SHAPES[:1]) == 0
     two = torch.stack([grid((0, 0, 0), (1, 0, 0)), grid((1, 0, 0)), grid((1, 0, 0))])
-    assert spread(two) == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert mean_pairwise_distance(two) == pytest.approx((0.5 + 0.5 + 0) / 3)
 
 
 @pytest.mark.parametrize("step", [0.01, 0.25])
@@ -126,14 +135,14 @@ def test_average_precision_by_hand():
 
 def test_alignment_hides_an_error_of_pose_and_the_plain_score_does_not():
     truth = torch.from_numpy(boxes(3, side=20))
-    found = ikea_precision(truth.transpose(0, 1).flip(2).float() * 0.9, truth)
+    found = ikea_average_precision(truth.transpose(0, 1).flip(2).float() * 0.9, truth)
     assert found["ap"] < 0.95
     assert found["ap_aligned"] == 1
 
 
 def test_a_shift_by_a_tenth_is_searched_and_one_by_a_fifth_is_not():
     truth = grid((9, 9, 9), (10, 9, 9), (10, 10, 9), side=20)
-    found = [ikea_precision(truth.roll(shift, 0).float(), truth)["ap_aligned"] for shift in (2, 4)]
+    found = [ikea_average_precision(truth.roll(shift, 0).float(), truth)["ap_aligned"] for shift in (2, 4)]
     assert found[0] == 1
     assert found[1] < 1
 
@@ -141,14 +150,14 @@ def test_a_shift_by_a_tenth_is_searched_and_one_by_a_fifth_is_not():
 @pytest.mark.parametrize("side", [8, 20, 32, 64])
 def test_grids_of_any_size_are_compared_on_the_same_one(side):
     truth = torch.from_numpy(boxes(1, side=side))
-    likely, found = coarse(0.2 + 0.6 * truth.float()), coarse(truth.float()) > 0.5
+    likely, found = resample_grid(0.2 + 0.6 * truth.float()), resample_grid(truth.float()) > 0.5
     assert likely.shape == (20, 20, 20)
     assert torch.equal(likely > 0.5, found)
     assert float(found.float().mean()) == pytest.approx(float(truth.float().mean()), abs=0.15)
 
 
 def test_the_48_ways_to_turn_a_grid_are_all_different():
-    ways = {tuple(way.flatten().tolist()) for way in turned_every_way(torch.arange(27.0).view(3, 3, 3))}
+    ways = {tuple(way.flatten().tolist()) for way in signed_permutations(torch.arange(27.0).view(3, 3, 3))}
     assert len(ways) == 48
 
 
@@ -180,7 +189,7 @@ def test_nothing_found_is_a_score_of_nought():
 
 def test_a_surface_against_itself_is_ideal():
     ball = trimesh.creation.icosphere()
-    found = compared(ball, ball, points=500)
+    found = surface_distances(ball, ball, points=500)
     assert found == pytest.approx(
         {
             **dict.fromkeys(("cd_l1_half", "cd_l1_sum", "cd_l2_half", "cd_l2_sum"), 0),
@@ -192,30 +201,30 @@ def test_a_surface_against_itself_is_ideal():
 
 def test_distances_are_those_between_dense_points():
     ours, theirs = trimesh.creation.box([1, 1, 1]), trimesh.creation.icosphere(2, 0.4)
-    distances = cdist(sampled(ours, 3000).points, sampled(theirs, 3000, seed=1).points)
-    found = compared(ours, theirs)
+    distances = cdist(sample_surface(ours, 3000).points, sample_surface(theirs, 3000, seed=1).points)
+    found = surface_distances(ours, theirs)
     assert found["cd_l1_half"] == pytest.approx((distances.min(0).mean() + distances.min(1).mean()) / 2, rel=0.05)
 
 
 def test_points_are_spread_by_area():
     box = trimesh.creation.box([1, 1, 3])
-    points = sampled(box, 14_000).points
+    points = sample_surface(box, 14_000).points
     assert (abs(points[:, 2]) > 1.5 - 1e-9).mean() == pytest.approx(2 / 14, abs=0.01)
-    assert np.array_equal(points, sampled(box, 14_000).points)
+    assert np.array_equal(points, sample_surface(box, 14_000).points)
 
 
 def test_a_moved_sphere_is_as_far_as_it_was_moved_at_most():
     ours, theirs = trimesh.creation.icosphere(4, 0.3), trimesh.creation.icosphere(4, 0.3).apply_translation([0.1, 0, 0])
-    found = compared(ours, theirs)
+    found = surface_distances(ours, theirs)
     assert 0.03 < found["cd_l1_half"] < 0.1
     assert found["f_score"] < 0.3
 
 
 def test_normals_that_stand_square_do_not_agree():
     flat = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
-    points = sampled(flat, 20).points
+    points = sample_surface(flat, 20).points
     for normal, cosine in (([0.0, 0, 1], 1), ([1.0, 0, 0], 0), ([0.0, 0, -1], -1)):
-        found = nearest(Sampled(points + np.array([0, 0, 0.2]), np.tile(normal, (20, 1))), flat)
+        found = point_mesh_distances(SurfaceSamples(points + np.array([0, 0, 0.2]), np.tile(normal, (20, 1))), flat)
         assert np.allclose(found.cosine, cosine)
         assert np.allclose(found.distance, 0.2)
 
@@ -223,42 +232,42 @@ def test_normals_that_stand_square_do_not_agree():
 def test_the_earth_mover_finds_the_best_of_all_pairings():
     ours, theirs = A[:6], B[:6]
     best = min(np.linalg.norm(ours - theirs[list(order)], axis=1).mean() for order in permutations(range(6)))
-    assert earth_mover(ours, theirs) == pytest.approx(best, rel=1e-12)
+    assert earth_movers_distance(ours, theirs) == pytest.approx(best, rel=1e-12)
 
 
 def test_the_earth_mover_equals_an_exact_matching_on_64_points():
     ours, theirs = RANDOM.random((2, 64, 3))
     distances = cdist(ours, theirs)
     rows, columns = min_weight_full_bipartite_matching(csr_array(distances))
-    assert earth_mover(ours, theirs) == pytest.approx(distances[rows, columns].mean(), rel=1e-12)
-    assert earth_mover(ours, RANDOM.permutation(ours)) == 0
+    assert earth_movers_distance(ours, theirs) == pytest.approx(distances[rows, columns].mean(), rel=1e-12)
+    assert earth_movers_distance(ours, RANDOM.permutation(ours)) == 0
     with pytest.raises(ValueError, match="63 and 64"):
-        earth_mover(ours[:63], theirs)
+        earth_movers_distance(ours[:63], theirs)
 
 
 def test_health_of_sound_and_broken_meshes():
     ring, ball = trimesh.creation.torus(0.3, 0.1), trimesh.creation.icosphere(radius=0.1)
     both = trimesh.util.concatenate([ring, ball.copy().apply_translation([0, 0, 0.4])])
-    assert health(both) == pytest.approx(
+    assert mesh_quality(both) == pytest.approx(
         {"watertight": 1, "components": 2, "genus": 1, "signed_volume": ring.volume + ball.volume}
     )
     open_ball = ball.copy()
     open_ball.update_faces(np.arange(len(ball.faces)) > 3)
-    assert health(open_ball)["watertight"] == 0
-    assert health(ball)["signed_volume"] == pytest.approx(4 / 3 * np.pi * 0.1**3, rel=0.05)
+    assert mesh_quality(open_ball)["watertight"] == 0
+    assert mesh_quality(ball)["signed_volume"] == pytest.approx(4 / 3 * np.pi * 0.1**3, rel=0.05)
 
 
 def test_a_mesh_inside_out_looks_perfect_but_for_its_volume():
     ball = trimesh.creation.icosphere(radius=0.3)
     wrong = ball.copy()
     wrong.invert()
-    assert compared(wrong, ball)["normal_consistency"] == pytest.approx(1)
-    assert health(wrong)["signed_volume"] < 0
+    assert surface_distances(wrong, ball)["normal_consistency"] == pytest.approx(1)
+    assert mesh_quality(wrong)["signed_volume"] < 0
 
 
 def test_what_marching_cubes_makes_here_is_not_inside_out():
-    mesh = from_occupancy(boxes(2, side=16).astype(np.float32), SurfaceConfig(components=0.0))
-    found = health(mesh)
+    mesh = extract_surface(boxes(2, side=16).astype(np.float32), SurfaceConfig(min_component_share=0.0))
+    found = mesh_quality(mesh)
     assert found["watertight"] == 1
     assert found["signed_volume"] == pytest.approx(boxes(2, side=16).mean(), rel=0.25)
 
@@ -275,7 +284,7 @@ def distances(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
 
 
 def scores(ours: torch.Tensor, theirs: torch.Tensor) -> dict[str, float]:
-    return among(distances(ours, ours), distances(ours, theirs), distances(theirs, theirs))
+    return set_metrics(distances(ours, ours), distances(ours, theirs), distances(theirs, theirs))
 
 
 def test_a_set_against_itself_is_ideal():
@@ -323,16 +332,16 @@ def test_divergence_by_hand_and_of_empty_sets():
 
 def test_chamfer_distances_of_sets_are_those_of_pairs():
     ours, theirs = (torch.from_numpy(RANDOM.random((count, 30, 3))) for count in (2, 3))
-    found = chamfer_distances(ours, theirs)
+    found = pairwise_chamfer(ours, theirs)
     for a, row in zip(ours.numpy(), found, strict=True):
         for b, distance in zip(theirs.numpy(), row, strict=True):
             far = cdist(a, b)
             assert distance.item() == pytest.approx(chamfer(far.min(1), far.min(0))["cd_l2_sum"])
-    assert torch.equal(chamfer_distances(ours, ours).diagonal(), torch.zeros(2, dtype=ours.dtype))
+    assert torch.equal(pairwise_chamfer(ours, ours).diagonal(), torch.zeros(2, dtype=ours.dtype))
 
 
 def test_memorising_the_mean_shape_fools_divergence_and_not_the_spread():
     mean = (SHAPES.float().mean(0) > 0.3).expand_as(SHAPES)
     assert occupancy_divergence(mean, SHAPES) < 0.2
-    assert spread(mean) == 0
+    assert mean_pairwise_distance(mean) == 0
     assert coverage(1 - pairwise_iou(mean, SHAPES)) == pytest.approx(1 / 6)

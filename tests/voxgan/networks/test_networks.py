@@ -6,11 +6,11 @@ import pytest
 import torch
 from support.toys import GENERATOR, SIDE, batch, generator, image_to_voxels, judge
 
-from gancore.data import Draws
+from gancore.data import SampleRandom
 from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import EncoderConfig, ImageEncoder, fused
-from voxgan.networks.generator import WIDTH, VoxelGenerator, VoxelGeneratorConfig, VoxelShape
-from voxgan.networks.image_to_voxels import ImageToVoxels, latent_between, load
+from voxgan.networks.encoder import ImageEncoder, VoxelEncoderConfig, product_of_experts
+from voxgan.networks.generator import COMPONENT_STD, VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
 
 CLASSES = ("chair", "table")
 
@@ -22,9 +22,9 @@ def parameters(module: torch.nn.Module) -> int:
 def test_the_networks_of_the_paper_have_the_sizes_of_the_paper():
     paper = {"channels": 64, "most_channels": 512, "norm": "batch"}
     with torch.device("meta"):
-        made = VoxelGenerator(VoxelGeneratorConfig(latent=200, offset=False, **paper), VoxelShape(side=64))
+        made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, output_bias=False, **paper), VoxelShape(side=64))
         judging = VoxelDiscriminator(VoxelDiscriminatorConfig(**paper), VoxelShape(side=64))
-        reading = ImageEncoder(EncoderConfig(kind="paper", size=256, mask=False), 200)
+        reading = ImageEncoder(VoxelEncoderConfig(kind="paper", size=256, mask=False), 200)
     assert parameters(made) == 17_569_664
     assert parameters(judging) == 11_048_832
     assert parameters(reading.trunk) == pytest.approx(17.43e6, rel=1e-3)
@@ -35,20 +35,20 @@ def test_the_networks_of_the_paper_have_the_sizes_of_the_paper():
 def test_objects_of_every_size_come_from_one_constructor_and_are_judged_by_another(side):
     shape = VoxelShape(side=side)
     thin = {"channels": 1, "most_channels": 4}
-    made = VoxelGenerator(VoxelGeneratorConfig(latent=3, **thin), shape)(torch.randn(1, 3))
+    made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=3, **thin), shape)(torch.randn(1, 3))
     assert made.shape == (1, side, side, side)
     assert VoxelDiscriminator(VoxelDiscriminatorConfig(**thin), shape)(made).shape == (1,)
 
 
 def test_logits_come_out_and_most_of_space_starts_empty():
-    logits = generator()(torch.randn(5, GENERATOR.latent))
+    logits = generator()(torch.randn(5, GENERATOR.latent_dim))
     assert logits.min() < 0
     assert logits.sigmoid().mean() < 0.3
 
 
 def test_objects_of_a_symmetric_generator_are_their_own_mirror_images():
     plain, symmetric = (
-        VoxelGenerator(VoxelGeneratorConfig(latent=3, channels=2, symmetric=flag), VoxelShape(side=16))
+        VoxelGenerator(VoxelGeneratorConfig(latent_dim=3, base_channels=2, symmetric=flag), VoxelShape(side=16))
         for flag in (False, True)
     )
     latent = torch.randn(2, 3)
@@ -57,7 +57,7 @@ def test_objects_of_a_symmetric_generator_are_their_own_mirror_images():
 
 
 def test_the_paper_encoder_takes_256_pixels_to_a_latent_of_either_sign():
-    encoder = ImageEncoder(EncoderConfig(kind="paper", size=256, mask=False), 20).eval()
+    encoder = ImageEncoder(VoxelEncoderConfig(kind="paper", size=256, mask=False), 20).eval()
     posterior = encoder(torch.rand(1, 2, 3, 256, 256) * 2 - 1)
     assert posterior.mean.shape == posterior.log_variance.shape == (1, 20)
     assert posterior.mean.min() < 0 < posterior.mean.max()
@@ -65,7 +65,7 @@ def test_the_paper_encoder_takes_256_pixels_to_a_latent_of_either_sign():
 
 def test_one_view_gives_the_product_of_its_factor_and_the_prior():
     mean, precision = torch.tensor([[[2.0, -1.0]]]), torch.tensor([[[3.0, 0.5]]])
-    posterior = fused(mean * precision, precision)
+    posterior = product_of_experts(mean * precision, precision)
     assert torch.allclose(posterior.mean, torch.tensor([[6 / 4, -0.5 / 1.5]]))
     assert torch.allclose(posterior.log_variance.exp(), torch.tensor([[1 / 4, 1 / 1.5]]))
 
@@ -77,7 +77,7 @@ def test_the_fused_posterior_is_the_normalised_product_of_densities():
     density = log_density.exp() / log_density.exp().sum()
     mean = (density * grid).sum()
     variance = (density * (grid - mean) ** 2).sum()
-    posterior = fused((means * precisions)[None, :, None], precisions[None, :, None])
+    posterior = product_of_experts((means * precisions)[None, :, None], precisions[None, :, None])
     assert posterior.mean.item() == pytest.approx(mean.item(), abs=1e-9)
     assert posterior.log_variance.exp().item() == pytest.approx(variance.item(), rel=1e-6)
 
@@ -112,7 +112,7 @@ def test_an_object_does_not_depend_on_what_else_is_in_the_batch():
 def test_classes_make_a_difference_and_an_open_class_is_one_of_its_own():
     made, judging = generator(CLASSES), judge(CLASSES)
     torch.nn.init.normal_(judging.projection.weight)
-    latent = torch.randn(1, GENERATOR.latent)
+    latent = torch.randn(1, GENERATOR.latent_dim)
     labels = [None, *(torch.tensor([label]) for label in (0, 1, 2))]
     untold, chair, table, also_untold = (made(latent, label) for label in labels)
     assert torch.equal(untold, also_untold)
@@ -123,32 +123,36 @@ def test_classes_make_a_difference_and_an_open_class_is_one_of_its_own():
 
 
 def test_the_paper_prior_is_uniform_and_the_modern_one_normal():
-    uniform = VoxelGenerator(VoxelGeneratorConfig(latent=200, prior="uniform", channels=1), VoxelShape(side=8))
-    drawn = uniform.draw(Draws(0), 50)
+    uniform = VoxelGenerator(
+        VoxelGeneratorConfig(latent_dim=200, latent_prior="uniform", base_channels=1), VoxelShape(side=8)
+    )
+    drawn = uniform.sample_latents(SampleRandom(0), 50)
     assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() < 1
     assert drawn.mean() == pytest.approx(0.5, abs=0.01)
-    drawn = VoxelGenerator(VoxelGeneratorConfig(latent=200, channels=1), VoxelShape(side=8)).draw(Draws(0), 50)
+    drawn = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, base_channels=1), VoxelShape(side=8)).sample_latents(
+        SampleRandom(0), 50
+    )
     assert (drawn.mean().item(), drawn.std().item()) == pytest.approx((0, 1), abs=0.03)
 
 
 def test_a_mixture_is_as_wide_as_one_gaussian_and_draws_gather_around_its_means():
-    config = VoxelGeneratorConfig(latent=8, prior="mixture", components=5, channels=1)
+    config = VoxelGeneratorConfig(latent_dim=8, latent_prior="mixture", mixture_components=5, base_channels=1)
     made = VoxelGenerator(config, VoxelShape(side=8))
-    drawn = made.draw(Draws(0), 500)
+    drawn = made.sample_latents(SampleRandom(0), 500)
     assert drawn.detach().std().item() == pytest.approx(1, abs=0.2)
     nearest, which = torch.cdist(drawn, made.means).min(1)
-    assert nearest.mean().item() == pytest.approx(WIDTH * 8**0.5, rel=0.1)
+    assert nearest.mean().item() == pytest.approx(COMPONENT_STD * 8**0.5, rel=0.1)
     assert which.bincount(minlength=5).tolist() == pytest.approx([100] * 5, abs=20)
     made(drawn).sum().backward()
     assert (made.means.grad.abs().sum(1) > 0).all()
-    assert not made.latent(3).requires_grad
+    assert not made.latent_from_seed(3).requires_grad
 
 
 def test_running_statistics_move_in_training_and_eval_comes_close_to_it():
     network = image_to_voxels(norm="batch")
     norm = network.generator.norms[0]
     before = norm.running_mean.clone()
-    latent = torch.randn(64, GENERATOR.latent)
+    latent = torch.randn(64, GENERATOR.latent_dim)
     network.train()
     for _ in range(60):
         trained = network.generator(latent)
@@ -177,7 +181,7 @@ def test_a_class_that_is_not_there_is_named_beside_those_that_are():
 def test_either_model_is_found_again_by_what_it_is(tmp_path, make):
     model = make(CLASSES)
     model.save_pretrained(tmp_path)
-    found = load(tmp_path)
+    found = load_model(tmp_path)
     assert type(found) is type(model)
     assert found.shape == VoxelShape(side=SIDE, classes=CLASSES)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), found.parameters(), strict=True))
@@ -189,16 +193,16 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
         ImageToVoxels.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model": "FramePredictor"}')
     with pytest.raises(ValueError, match="holds a FramePredictor, not one of ImageToVoxels, VoxelGenerator"):
-        load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_interpolation_passes_both_ends_on_the_sphere():
     first, last = torch.randn(1, 50), torch.randn(1, 50)
-    path = latent_between(first, last, count=5)
+    path = interpolate_latents(first, last, count=5)
     assert torch.allclose(path[0], first[0], atol=1e-5)
     assert torch.allclose(path[-1], last[0], atol=1e-5)
     assert path.norm(dim=1).min() > 0.9 * min(first.norm(), last.norm())
-    assert torch.allclose(latent_between(first, first, count=3), first.expand(3, -1))
+    assert torch.allclose(interpolate_latents(first, first, count=3), first.expand(3, -1))
 
 
 @pytest.mark.parametrize("side", [0, 20, 512])
@@ -209,16 +213,16 @@ def test_an_impossible_side_is_refused(side):
 
 def test_impossible_pictures_are_refused():
     with pytest.raises(ValueError, match="size of the paper's encoder is 256"):
-        EncoderConfig(kind="paper")
+        VoxelEncoderConfig(kind="paper")
     with pytest.raises(ValueError, match="size must be 16, 32"):
-        EncoderConfig(size=100)
+        VoxelEncoderConfig(size=100)
 
 
 def test_dropout_and_spectral_norm_of_the_discriminator_do_what_they_say():
     occupancy = torch.rand(2, SIDE, SIDE, SIDE)
-    hidden = VoxelDiscriminator(VoxelDiscriminatorConfig(channels=4, dropout=0.5), VoxelShape(side=SIDE)).train()
+    hidden = VoxelDiscriminator(VoxelDiscriminatorConfig(base_channels=4, dropout=0.5), VoxelShape(side=SIDE)).train()
     assert not torch.equal(hidden(occupancy), hidden(occupancy))
-    normed = VoxelDiscriminator(VoxelDiscriminatorConfig(channels=4, spectral_norm=True), VoxelShape(side=SIDE))
+    normed = VoxelDiscriminator(VoxelDiscriminatorConfig(base_channels=4, spectral_norm=True), VoxelShape(side=SIDE))
     for _ in range(30):
         normed.train()(occupancy)
     assert torch.linalg.matrix_norm(normed.score.weight, 2).item() == pytest.approx(1, rel=1e-3)

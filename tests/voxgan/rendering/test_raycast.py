@@ -6,9 +6,18 @@ from trimesh.creation import box, icosphere
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import SimpleMaterial
 
-from voxgan.mesh.voxelise import load_mesh, normalised
-from voxgan.rendering.camera import DISTANCE, Camera, framed
-from voxgan.rendering.raycast import Light, Scene, contact_sheet, random_light, silhouette, turntable, view, visible
+from voxgan.mesh.voxelise import load_mesh, normalise_mesh
+from voxgan.rendering.camera import CAMERA_DISTANCE, Camera, fit_vertices
+from voxgan.rendering.raycast import (
+    Light,
+    Scene,
+    render_contact_sheet,
+    render_silhouette,
+    render_turntable,
+    render_view,
+    sample_light,
+    visible_points,
+)
 
 FRONT, RIGHT, BACK, LEFT, TOP = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)
 SIDES = {(0, 0, 1): FRONT, (1, 0, 0): RIGHT, (0, 0, -1): BACK, (-1, 0, 0): LEFT, (0, 1, 0): TOP}
@@ -44,13 +53,13 @@ def hue(picture):
     ids=str,
 )
 def test_a_camera_sees_the_side_it_stands_before(camera, colour):
-    assert hue(view(painted(box()), camera, side=16, light=SKY_ONLY)) == colour
+    assert hue(render_view(painted(box()), camera, side=16, light=SKY_ONLY)) == colour
 
 
 def test_right_is_right_and_up_is_up():
     marks = {"right": (0.4, 0, 0), "top": (0, 0.4, 0)}
-    projection = framed(box().vertices, Camera(0.0, 0.0), side=100)
-    right, top = projection.pixels(np.array(list(marks.values())))
+    projection = fit_vertices(box().vertices, Camera(0.0, 0.0), side=100)
+    right, top = projection.project_points(np.array(list(marks.values())))
     np.testing.assert_allclose(right[1], 50)
     assert right[0] > 75
     np.testing.assert_allclose(top[0], 50)
@@ -61,21 +70,21 @@ def test_right_is_right_and_up_is_up():
 @pytest.mark.parametrize("extents", [(1, 1, 1), (1, 0.1, 0.2), (0.05, 1, 0.05)], ids=str)
 def test_the_object_is_centred_and_fills_its_picture_up_to_the_margin(camera, extents):
     mesh = box(extents).apply_translation((0.01, 0, -0.02))
-    spots = framed(mesh.vertices, camera, side=200, margin=0.1).pixels(mesh.vertices)
+    spots = fit_vertices(mesh.vertices, camera, side=200, margin=0.1).project_points(mesh.vertices)
     np.testing.assert_allclose((spots.min(0) + spots.max(0)) / 2, 100)
     np.testing.assert_allclose(np.ptp(spots, axis=0).max(), 160)
-    rows, columns = np.nonzero(view(mesh, camera, side=100)[..., 3])
+    rows, columns = np.nonzero(render_view(mesh, camera, side=100)[..., 3])
     longest = max(np.ptp(rows), np.ptp(columns)) + 1
     assert longest == pytest.approx(88, abs=1.5)
 
 
 def test_rays_pass_through_the_pixels_they_are_of():
-    projection = framed(icosphere(1, radius=0.5).vertices, Camera(70.0, 35.0), side=7)
+    projection = fit_vertices(icosphere(1, radius=0.5).vertices, Camera(70.0, 35.0), side=7)
     origins, directions = projection.rays()
-    reached = projection.pixels(origins + 2.5 * directions)
+    reached = projection.project_points(origins + 2.5 * directions)
     expected = np.stack(np.meshgrid(np.arange(7) + 0.5, np.arange(7) + 0.5), -1).reshape(-1, 2)
     np.testing.assert_allclose(reached, expected, atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(origins, axis=1), DISTANCE, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(origins, axis=1), CAMERA_DISTANCE, rtol=1e-5)
     depths = projection.depths(origins + 2.5 * directions)
     assert (depths <= 2.5).all()
     assert depths[24] == pytest.approx(2.5, rel=0.02)
@@ -83,7 +92,7 @@ def test_rays_pass_through_the_pixels_they_are_of():
 
 def test_the_unit_sphere_is_seen_30_degrees_wide():
     ball = icosphere(4, radius=0.5 * 3**0.5)
-    eye = framed(ball.vertices, Camera(0.0, 0.0), side=8).eye()
+    eye = fit_vertices(ball.vertices, Camera(0.0, 0.0), side=8).eye()
     towards = ball.vertices - eye
     cosines = towards @ -eye / np.linalg.norm(towards, axis=1) / np.linalg.norm(eye)
     assert 2 * np.degrees(np.arccos(cosines.min())) == pytest.approx(30, abs=0.2)
@@ -91,14 +100,14 @@ def test_the_unit_sphere_is_seen_30_degrees_wide():
 
 def test_a_silhouette_is_what_the_view_fills():
     mesh = painted(box((1, 0.3, 0.5)))
-    filled = silhouette(mesh, Camera(25.0, 15.0), side=40)
-    alpha = view(mesh, Camera(25.0, 15.0), side=40)[..., 3]
+    filled = render_silhouette(mesh, Camera(25.0, 15.0), side=40)
+    alpha = render_view(mesh, Camera(25.0, 15.0), side=40)[..., 3]
     np.testing.assert_array_equal(filled, alpha >= 128)
     assert (alpha[filled & np.roll(filled, 1, 0) & np.roll(filled, -1, 0)] == 255).mean() > 0.8
 
 
 def test_edges_are_smooth_and_keep_their_colour():
-    picture = view(painted(box()), Camera(0.0, 10.0), side=32, light=SKY_ONLY)
+    picture = render_view(painted(box()), Camera(0.0, 10.0), side=32, light=SKY_ONLY)
     rim = picture[(picture[..., 3] > 0) & (picture[..., 3] < 255)]
     assert len(rim)
     assert set(rim[:, 3].tolist()) <= {64, 128, 191}
@@ -108,26 +117,26 @@ def test_edges_are_smooth_and_keep_their_colour():
 def test_only_what_faces_the_camera_with_nothing_before_it_is_visible():
     screen = box((0.2, 0.2, 0.01)).apply_translation((0, 0, 0.45))
     mesh = trimesh.util.concatenate([box((0.9, 0.9, 0.1)), screen])
-    projection = framed(mesh.vertices, Camera(0.0, 0.0), side=32)
+    projection = fit_vertices(mesh.vertices, Camera(0.0, 0.0), side=32)
     points = np.array([[0, 0, 0.05], [0.4, 0.4, 0.05], [0, 0, -0.05], [0, 0, 0.455], [0.4, 0.4, -0.05], [3, 0, 0.6]])
-    assert visible(mesh, projection, points).tolist() == [False, True, False, True, False, False]
+    assert visible_points(mesh, projection, points).tolist() == [False, True, False, True, False, False]
 
 
 def test_half_the_points_of_a_ball_are_visible():
     ball = icosphere(4, radius=0.5)
-    projection = framed(ball.vertices, Camera(50.0, 20.0), side=64)
-    seen = visible(ball, projection, ball.vertices)
-    cap = (1 - 0.5 / DISTANCE) / 2  # what of a ball a near eye sees
+    projection = fit_vertices(ball.vertices, Camera(50.0, 20.0), side=64)
+    seen = visible_points(ball, projection, ball.vertices)
+    cap = (1 - 0.5 / CAMERA_DISTANCE) / 2  # what of a ball a near eye sees
     assert seen.mean() == pytest.approx(cap, abs=0.03)
-    assert (projection.depths(ball.vertices)[seen] < DISTANCE).all()
+    assert (projection.depths(ball.vertices)[seen] < CAMERA_DISTANCE).all()
 
 
 def test_a_ball_is_shaded_smoothly_and_a_box_keeps_its_edges():
-    grey = view(icosphere(2, radius=0.5), Camera(0.0, 0.0), side=64)[..., 0].astype(int)
+    grey = render_view(icosphere(2, radius=0.5), Camera(0.0, 0.0), side=64)[..., 0].astype(int)
     across = grey[32, 8:56]
     assert abs(np.diff(across)).max() <= 8
     assert np.ptp(across) > 20
-    corner = view(box(), Camera(45.0, 0.0), side=64, light=Light(azimuth=-60.0))[32, :, 0].astype(int)
+    corner = render_view(box(), Camera(45.0, 0.0), side=64, light=Light(azimuth=-60.0))[32, :, 0].astype(int)
     assert abs(np.diff(corner[8:56])).max() > 25
     assert np.unique(corner[10:28]).size <= 4
 
@@ -135,7 +144,7 @@ def test_a_ball_is_shaded_smoothly_and_a_box_keeps_its_edges():
 def test_faces_wound_the_other_way_look_the_same():
     mesh, other = icosphere(2, radius=0.5), icosphere(2, radius=0.5)
     other.faces[::3] = other.faces[::3, ::-1]
-    before, after = (view(ball, Camera(), side=32).astype(int) for ball in (mesh, other))
+    before, after = (render_view(ball, Camera(), side=32).astype(int) for ball in (mesh, other))
     assert abs(before - after).max() <= 2
 
 
@@ -144,16 +153,16 @@ def test_what_stands_before_the_light_casts_a_shadow():
     roof = box((0.4, 0.02, 0.4)).apply_translation((0, 0.1, 0))
     scene = Scene(trimesh.util.concatenate([floor, roof]))
     bare = Scene(floor)
-    projection = framed(scene.vertices, Camera(0.0, 30.0), side=64)
+    projection = fit_vertices(scene.vertices, Camera(0.0, 30.0), side=64)
     lamp = Light(azimuth=0.0, elevation=60.0, ambient=0.3)
-    shade, light = (seen.picture(projection, light=lamp).astype(int) for seen in (scene, bare))
-    both = (projection.pixels(np.array([[0, -0.44, 0.0]]))[0]).astype(int)
+    shade, light = (seen.render_projection(projection, light=lamp).astype(int) for seen in (scene, bare))
+    both = (projection.project_points(np.array([[0, -0.44, 0.0]]))[0]).astype(int)
     assert shade[both[1], both[0], 0] < light[both[1], both[0], 0] - 40
 
 
 def test_light_from_the_left_brightens_the_left():
     left, right = (
-        view(
+        render_view(
             icosphere(3, radius=0.5), Camera(120.0, 0.0), side=33, light=Light(azimuth=side, elevation=0.0, ambient=0.2)
         )
         for side in (-60.0, 60.0)
@@ -163,19 +172,19 @@ def test_light_from_the_left_brightens_the_left():
 
 
 def test_random_light_repeats_with_its_seed_and_leaves_something_to_see():
-    draws = [random_light(np.random.default_rng(seed)) for seed in range(8)]
-    assert draws[3] == random_light(np.random.default_rng(3))
+    draws = [sample_light(np.random.default_rng(seed)) for seed in range(8)]
+    assert draws[3] == sample_light(np.random.default_rng(3))
     assert len({light.azimuth for light in draws}) == 8
     white = painted(icosphere(2, radius=0.5), {})
     for light in draws:
-        picture = view(white, Camera(), side=16, light=light)
+        picture = render_view(white, Camera(), side=16, light=light)
         assert picture[picture[..., 3] == 255, :3].mean() > 50
 
 
 def test_vertex_colours_blend_across_a_face():
     mesh = box((1, 1, 0.2))
     mesh.visual.vertex_colors = np.where(mesh.vertices[:, :1] > 0, [[255, 0, 0, 255]], [[0, 0, 255, 255]])
-    row = view(mesh, Camera(0.0, 0.0), side=33, light=SKY_ONLY)[16].astype(int)
+    row = render_view(mesh, Camera(0.0, 0.0), side=33, light=SKY_ONLY)[16].astype(int)
     assert row[4, 2] > row[4, 0] + 100
     assert row[28, 0] > row[28, 2] + 100
     assert abs(row[16, 0] - row[16, 2]) < 20
@@ -187,8 +196,8 @@ def test_a_picture_on_a_mesh_is_seen_on_it_upright(tmp_path):
     mesh.unmerge_vertices()
     mesh.visual = TextureVisuals(mesh.vertices[:, :2] + 0.5, SimpleMaterial(image=Image.fromarray(quarters)))
     mesh.export(tmp_path / "picture.obj")
-    found = normalised(load_mesh(tmp_path / "picture.obj"))
-    seen = view(found, Camera(0.0, 0.0), side=32, light=SKY_ONLY)
+    found = normalise_mesh(load_mesh(tmp_path / "picture.obj"))
+    seen = render_view(found, Camera(0.0, 0.0), side=32, light=SKY_ONLY)
     corners = [
         tuple(255 if part > 100 else 0 for part in seen[y, x, :3]) for y, x in ((8, 8), (8, 24), (24, 8), (24, 24))
     ]
@@ -196,13 +205,13 @@ def test_a_picture_on_a_mesh_is_seen_on_it_upright(tmp_path):
 
 
 def test_a_mesh_without_colours_is_a_warm_grey():
-    pixel = view(box(), Camera(0.0, 0.0), side=9, light=SKY_ONLY)[4, 4].astype(int)
+    pixel = render_view(box(), Camera(0.0, 0.0), side=9, light=SKY_ONLY)[4, 4].astype(int)
     assert pixel[0] > pixel[1] > pixel[2] > pixel[0] - 30
 
 
 def test_a_turntable_stays_in_one_window_and_ends_where_it_began():
     mesh = painted(box((1, 0.2, 0.1)))
-    frames = turntable(mesh, side=24, frames=8, background=(0, 0, 0))
+    frames = render_turntable(mesh, side=24, frames=8, background=(0, 0, 0))
     assert frames.shape == (8, 24, 24, 3)
     widths = [np.ptp(np.nonzero(frame.any((0, 2)))[0]) + 1 for frame in frames]
     assert min(widths) < 0.5 * max(widths)
@@ -213,7 +222,7 @@ def test_a_turntable_stays_in_one_window_and_ends_where_it_began():
 
 
 def test_a_sheet_has_a_row_a_mesh_and_a_column_an_azimuth():
-    sheet = contact_sheet([painted(box()), icosphere(1, radius=0.5)], side=20, azimuths=(0.0, 90.0, 180.0))
+    sheet = render_contact_sheet([painted(box()), icosphere(1, radius=0.5)], side=20, azimuths=(0.0, 90.0, 180.0))
     assert sheet.shape == (40, 60, 3)
     assert (sheet[0, 0] == 255).all()
     assert sheet[10, 10].argmax() == 0
@@ -223,11 +232,11 @@ def test_a_sheet_has_a_row_a_mesh_and_a_column_an_azimuth():
 
 def test_a_mesh_without_faces_or_outside_the_cube_is_refused():
     with pytest.raises(ValueError, match="without faces"):
-        view(trimesh.Trimesh(), Camera(), side=8)
+        render_view(trimesh.Trimesh(), Camera(), side=8)
     with pytest.raises(ValueError, match="normalised"):
-        view(box((10, 10, 10)), Camera(), side=8)
+        render_view(box((10, 10, 10)), Camera(), side=8)
 
 
 def test_a_fan_of_thousands_of_faces_at_one_point_is_no_burden():
     disc = trimesh.creation.cylinder(0.5, 0.1, sections=4000)
-    assert view(disc, Camera(0.0, 60.0), side=16)[8, 8, 3] == 255
+    assert render_view(disc, Camera(0.0, 60.0), side=16)[8, 8, 3] == 255
