@@ -15,7 +15,11 @@ from torch import nn
 
 from gancore.atomic import sync_to_disk
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+
+class FormatError(ValueError):
+    """A checkpoint that another version of this package wrote."""
 
 
 def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int | None) -> Path:
@@ -40,13 +44,18 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: in
 
 
 def find_latest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; a damaged one is logged by name and passed over."""
+    """The newest intact checkpoint; damaged ones are logged by name and skipped.
+
+    Raises FormatError if another version of this package wrote the newest one: a training must not start over there.
+    """
     for path in reversed(_list_checkpoints(folder)):
         try:
             _verify(path)
             return path
+        except FormatError:
+            raise
         except (ValueError, OSError) as error:
-            logging.getLogger(__name__).warning("passed over a damaged checkpoint: %s", error)
+            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
     return None
 
 
@@ -156,5 +165,8 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged") from error
     if version != FORMAT_VERSION:
-        raise ValueError(f"{file} is of format {version}; this version reads format {FORMAT_VERSION}")
+        raise FormatError(
+            f"{file} has format {version}, but this version of vidvox reads format {FORMAT_VERSION}: "
+            "train in another run folder, or resume with the version that wrote it"
+        )
     return manifest

@@ -66,7 +66,7 @@ def _no_network(monkeypatch):
 def test_a_saved_model_is_the_same_when_loaded(saved):
     loaded = Model.from_pretrained(saved)
     assert not loaded.training
-    assert loaded.parts == (Shape(sides=(3, 1)), Depth(layers=3))
+    assert loaded.configs == (Shape(sides=(3, 1)), Depth(layers=3))
     assert torch.equal(loaded(x()), model().eval()(x()))
     assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
 
@@ -89,7 +89,7 @@ def test_a_saved_model_is_readable_settings_and_weights_without_pickle(saved):
 
 def test_saving_again_replaces_the_model(saved):
     Model(Shape(width=2), Depth(layers=1)).save_pretrained(saved)
-    assert Model.from_pretrained(saved).parts == (Shape(width=2), Depth(layers=1))
+    assert Model.from_pretrained(saved).configs == (Shape(width=2), Depth(layers=1))
     assert len(list(saved.iterdir())) == 2
 
 
@@ -142,7 +142,7 @@ def test_weights_that_were_cut_short_are_refused(saved):
 def test_the_order_of_settings_in_the_file_does_not_matter(saved):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(dict(reversed(config.items()))))
-    assert Model.from_pretrained(saved).parts == (Shape(sides=(3, 1)), Depth(layers=3))
+    assert Model.from_pretrained(saved).configs == (Shape(sides=(3, 1)), Depth(layers=3))
 
 
 def rewrite(saved: Path, **changes) -> None:

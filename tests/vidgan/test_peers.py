@@ -32,7 +32,8 @@ from gancore.config import PenaltyConfig
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
 from gancore.parsing import parse_config
 from gancore.rng import SampleRandom, derive_seed
-from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape, build_generator
+from vidgan.build import build_generator
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape
 from vidgan.data.dataset import ClipBatch, open_dataset
 from vidgan.files.video import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
@@ -280,7 +281,8 @@ def switches():
         torch.get_default_device(), torch.initial_seed(),
     )
 before = switches()
-from vidgan.config import VideoConfig, build_discriminator, build_generator
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import VideoConfig
 import vidgan.evaluation.evaluate, vidgan.predict, vidgan.validation, gancore.training.trainer
 build_generator(VideoConfig()), build_discriminator(VideoConfig())
 assert switches() == before, (before, switches())

@@ -336,8 +336,8 @@ class FramePredictor(HubModel):
         made = self.decoder(
             latent, steps=steps, height=padded.shape[-2], width=padded.shape[-1], states=states, past=padded
         )
-        shapes = None if made.shapes is None else made.shapes[..., :height, :width]
-        return GeneratorOutput(made.frames[..., :height, :width], shapes, made.paths)
+        shapes = None if made.sprite_masks is None else made.sprite_masks[..., :height, :width]
+        return GeneratorOutput(made.frames[..., :height, :width], shapes, made.trajectories)
 
     @torch.inference_mode()
     def predict(

@@ -57,7 +57,7 @@ class SurfaceConfig:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
         if not 0 <= self.min_component_share <= 1:
             raise ValueError(f"components must lie in [0, 1], got {self.min_component_share}")
-        for name in ("smooth", "bridge", "taubin"):
+        for name in ("smooth_sigma", "bridge", "taubin_iterations"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
         if self.target_faces < 0 or 0 < self.target_faces < 4:
