@@ -14,7 +14,7 @@ from gancore.parsing import from_dict
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.files.grid import write_grid
-from vidgan.files.video import to_uint8
+from vidgan.frames import to_uint8
 from vidgan.networks.generator import VideoGenerator
 from vidgan.predict import select_device
 

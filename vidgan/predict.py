@@ -13,7 +13,8 @@ from torch import Tensor
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.files.grid import write_grid
-from vidgan.files.video import Frames, convert_channels, open_video, resize_and_crop, to_float
+from vidgan.files.video import open_video
+from vidgan.frames import Frames, convert_channels, resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
 
 

@@ -16,7 +16,8 @@ from gancore.report import make_contact_sheet, save_png
 from gancore.training.diagnostics import flatten_outputs
 from vidgan import metrics
 from vidgan.data.dataset import ClipBatch, ClipDataset, collate
-from vidgan.files.video import to_uint8, write_clip
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 from vidgan.objective import VideoModel, sample_futures
 
 SHEET_CLIPS = 4

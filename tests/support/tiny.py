@@ -16,7 +16,7 @@ from gancore.training.protocols import StepContext
 from gancore.training.trainer import TrainConfig, Trainer
 from vidgan.config import VideoConfig, build_discriminator, build_generator
 from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate
-from vidgan.files.video import to_uint8
+from vidgan.frames import to_uint8
 from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
 from vidgan.networks.generator import FramePredictor, VideoGenerator

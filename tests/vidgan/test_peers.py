@@ -34,7 +34,7 @@ from gancore.losses import PenaltyConfig
 from gancore.parsing import parse_config
 from vidgan.config import VideoConfig, build_clip_shape, build_generator
 from vidgan.data.dataset import ClipBatch, VideoDataConfig, open_dataset
-from vidgan.files.video import to_float, to_uint8
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.config import ClipShape
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.recurrent import ConvGRU

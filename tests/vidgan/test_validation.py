@@ -8,7 +8,8 @@ from support.tiny import SHAPE, predictor, small_generator, synthesiser
 
 from vidgan.data.dataset import ClipBatch, collate
 from vidgan.data.moving_mnist import MovingMNIST
-from vidgan.files.video import read_clip, to_float
+from vidgan.files.video import read_clip
+from vidgan.frames import to_float
 from vidgan.networks.generator import FramePredictor
 from vidgan.validation import VideoEvaluation, VideoPreview, build_sheet_rows, score_forecasts, select_spaced_samples
 

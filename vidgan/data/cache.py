@@ -13,7 +13,7 @@ import numpy as np
 from gancore.atomic import atomic_write
 from vidgan.files.arrays import ArrayVideo
 from vidgan.files.readers import UnreadableError, VideoFile, VideoReader, open_video_file
-from vidgan.files.video import Frames
+from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256
 """Frames decoded at a time, so that a long video need not fit in memory."""

@@ -26,7 +26,8 @@ from vidgan.files.readers import (
     natural_sort_key,
     open_image_strip,
 )
-from vidgan.files.video import convert_channels, open_video, resize_and_crop, resize_to_cover, to_float
+from vidgan.files.video import open_video
+from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from vidgan.evaluation.methods import EvaluationSet, spaced_indices
 from vidgan.evaluation.scores import RANKING_METRIC, method_prefix
 from vidgan.evaluation.synthesis import open_training_set
 from vidgan.files.grid import tile_clips
-from vidgan.files.video import convert_channels
+from vidgan.frames import convert_channels
 from vidgan.validation import to_displayable
 
 PAGE_FRAME_RATE = 8

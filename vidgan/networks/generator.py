@@ -24,7 +24,7 @@ from gancore.layers import (
     orthogonal_init_,
     zero_init_residual_,
 )
-from vidgan.files.video import to_float, to_uint8
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.correlation import correlation_volume
 from vidgan.networks.outputs import FramesOutput, MotionOutput

@@ -12,15 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vidgan.files.video import (
-    convert_channels,
-    read_clip,
-    resize_and_crop,
-    resize_to_cover,
-    to_float,
-    to_uint8,
-    write_clip,
-)
+from vidgan.files.video import read_clip, write_clip
+from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float, to_uint8
 
 
 def smooth(*shape: int) -> torch.Tensor:
