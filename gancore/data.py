@@ -98,3 +98,9 @@ class SampleRandom:
         """A number below `of` for each sample, in random order; none comes twice before each has come once."""
         order = torch.randperm(of, generator=self.torch_generator)
         return self._local_share(order.repeat(-(-(self.total_samples or batch) // of)), batch)
+
+
+def evenly_spaced(total: int, *, count: int | None) -> list[int]:
+    """Up to `count` of the indices 0 to total - 1, evenly spaced from 0 on; all of them if `count` is None."""
+    count = total if count is None else min(count, total)
+    return [number * total // count for number in range(count)]

@@ -43,7 +43,7 @@ VIDEO_SUFFIXES = (
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 
 MAX_MISSING_FRAMES = 2
-"""Frames that may be missing at the end of a file (counted by its container, never coded); the last repeats for them."""
+"""Frames that a file may lack at its end (counted by its container, never coded); the last one repeats for them."""
 
 DEFAULT_RATE = Fraction(10)
 """Frames per second of image sequences and arrays, whose files state no rate."""
