@@ -25,7 +25,7 @@ def main() -> None:
     trainer = Trainer(
         run,
         config.train,
-        generator=build_generator(config, classes=len(train_set.classes)),
+        generator=build_generator(config, classes=train_set.classes),
         discriminator=build_discriminator(config, classes=len(train_set.classes)),
         objective=config.objective,
         dataset=train_set,

@@ -55,7 +55,7 @@ class VideoConfig:
             )
 
 
-def build_clip_shape(data: VideoDataConfig, *, num_classes: int = 0) -> ClipShape:
+def build_clip_shape(data: VideoDataConfig, *, classes: tuple[str, ...] = ()) -> ClipShape:
     """The clips that the data settings describe."""
     return ClipShape(
         channels=data.channels,
@@ -63,13 +63,13 @@ def build_clip_shape(data: VideoDataConfig, *, num_classes: int = 0) -> ClipShap
         width=data.width,
         context_frames=data.context_frames,
         clip_frames=data.clip_frames,
-        num_classes=num_classes,
+        classes=classes,
     )
 
 
-def build_generator(config: VideoConfig, *, classes: int = 0) -> FramePredictor | VideoGenerator:
+def build_generator(config: VideoConfig, *, classes: tuple[str, ...] = ()) -> FramePredictor | VideoGenerator:
     """The generator to train: a predictor if there is a context; spectrally normalised if so asked."""
-    shape = build_clip_shape(config.data, num_classes=classes)
+    shape = build_clip_shape(config.data, classes=classes)
     generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
     return apply_spectral_norm(generator) if config.generator.spectral_norm else generator
 

@@ -81,7 +81,7 @@ def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenera
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
-    model = VideoGenerator(config, replace(SHAPE, context_frames=0, num_classes=classes))
+    model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=tuple(f"class {number}" for number in range(classes))))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
@@ -143,7 +143,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
     train = TrainConfig(
         steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
     )
-    classes = 0 if data.context_frames else 2
+    classes = () if data.context_frames else Patterns.classes
     shown = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
     )
@@ -151,7 +151,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         run,
         train,
         generator=build_generator(config, classes=classes),
-        discriminator=build_discriminator(config, classes=classes),
+        discriminator=build_discriminator(config, classes=len(classes)),
         objective=config.objective,
         dataset=shown,
         collate=partial(collate, context_frames=data.context_frames),

@@ -117,7 +117,7 @@ def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_i
         assert all(parametrize.is_parametrized(gate, "weight") for gate in units[0].gates.values())
         assert {gate.kernel_size for gate in units[0].gates.values()} == {(3, 3)}
     with torch.device("meta"):
-        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, num_classes=1)
+        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, classes=("all",))
         model = VideoGenerator(replace(config.generator, base_channels=32), shape)
     assert sum(parameter.numel() for parameter in model.parameters()) == 20_939_229
 

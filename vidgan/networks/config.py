@@ -25,8 +25,8 @@ class ClipShape:
     clip_frames: int = 20
     """Frames of a whole clip, context included."""
 
-    num_classes: int = 0
-    """Classes of clips; 0 for none."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes, by their numbers; empty without classes."""
 
 
 @dataclass(frozen=True, kw_only=True)

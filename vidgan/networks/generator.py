@@ -257,9 +257,9 @@ class VideoGenerator(HubModel):
         if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
         self.config, self.shape = config, shape
-        self.embedding = nn.Embedding(shape.num_classes, config.embedding_dim) if shape.num_classes else None
+        self.embedding = nn.Embedding(len(shape.classes), config.embedding_dim) if shape.classes else None
         self.decoder = Decoder(
-            config, shape, condition=config.latent_dim + (config.embedding_dim if shape.num_classes else 0)
+            config, shape, condition=config.latent_dim + (config.embedding_dim if shape.classes else 0)
         )
         initialise_weights_(self, config)
 
@@ -272,7 +272,7 @@ class VideoGenerator(HubModel):
     ) -> Float[Tensor, "batch steps channels height width"]:
         """Clips in [-1, 1] for latents N(0, I). Raises ValueError if classes are needed and not given."""
         if self.embedding is not None and labels is None:
-            raise ValueError(f"this model makes clips of {self.shape.num_classes} classes: give labels")
+            raise ValueError(f"this model makes clips of {len(self.shape.classes)} classes: give labels")
         condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
         height, width = (
             -(-side // self.config.spatial_stride) * self.config.spatial_stride for side in self.frame_size
