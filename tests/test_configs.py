@@ -11,10 +11,9 @@ from gancore.parsing import parse_config, save_config, to_dict
 from vidgan.config import VideoConfig, build_clip_shape, build_discriminator
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from voxgan.config import VoxelConfig, build_shape
+from voxgan.config import VoxelConfig, VoxelEncoderConfig, build_shape
 from voxgan.config import build_discriminator as build_voxel_discriminator
 from voxgan.config import build_generator as build_voxel_generator
-from voxgan.networks.encoder import VoxelEncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
@@ -83,12 +82,12 @@ def test_a_recipe_can_be_read_and_built(path):
     config = read(path.stem)
     with torch.device("meta"):
         shape = build_clip_shape(
-            config.data, classes=class_names(CLASSES.get(path.stem, 2) if config.data.class_conditional else 0)
+            config.data, num_classes=CLASSES.get(path.stem, 2) if config.data.class_conditional else 0
         )
         # Without the power iterations by which spectral norm starts, which take seconds even on nothing.
         generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
         judge = replace(config.discriminator, spectral_norm=False)
-        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=len(shape.classes))
+        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=shape.num_classes)
     assert list(iter_weight_layers(generator))
     assert list(iter_weight_layers(discriminator))
     assert config.train.batch % config.train.gradient_accumulation_steps == 0
@@ -200,10 +199,10 @@ def test_published_sizes_stay_what_the_lab_notes_say():
     for name, sizes in expected.items():
         config = read(name)
         with torch.device("meta"):
-            shape = build_clip_shape(config.data, classes=class_names(CLASSES.get(name, 0)))
+            shape = build_clip_shape(config.data, num_classes=CLASSES.get(name, 0))
             generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
             plain = replace(config, discriminator=replace(config.discriminator, spectral_norm=False))
-            discriminator = build_discriminator(plain, classes=len(shape.classes))
+            discriminator = build_discriminator(plain, classes=shape.num_classes)
         counts = (sum(p.numel() for p in model.parameters()) for model in (generator, discriminator))
         assert tuple(round(count / 1e6) for count in counts) == sizes
         assert f"{sizes[0]} M parameters in the generator" in (ROOT / "configs/video" / f"{name}.yaml").read_text()

@@ -43,13 +43,13 @@ def resize_and_crop(
     height: int,
     width: int,
     *,
-    resize: int = 0,
+    resize: int | None = None,
     crop: Literal["centre", "random"] = "centre",
     seed: int = 0,
 ) -> Frames:
     """Resizes with the aspect ratio kept, then crops to height x width, every frame at the same place.
 
-    Bilinear with antialiasing. The shorter side becomes `resize` pixels, or with 0 just long enough to cover the crop.
+    Bilinear with antialiasing. The shorter side becomes `resize` pixels, or if not given just long enough to cover the crop.
     `seed` places a random crop.
     """
     frames = resize_to_cover(frames, height, width, resize=resize)
@@ -62,13 +62,15 @@ def resize_and_crop(
     return frames[:, :, top : top + height, left : left + width]
 
 
-def resize_to_cover(frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, resize: int = 0) -> Frames:
-    """Resizes with the aspect ratio kept, to cover height x width and a shorter side of at least `resize`.
+def resize_to_cover(
+    frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, resize: int | None = None
+) -> Frames:
+    """Resizes with the aspect ratio kept, to cover height x width and with a shorter side of at least `resize`.
 
     Idempotent: frames that were resized once are returned unchanged.
     """
     h, w = frames.shape[2:]
-    scale = max(height / h, width / w, resize / min(h, w))
+    scale = max(height / h, width / w, (resize or 0) / min(h, w))
     size = max(height, round(h * scale)), max(width, round(w * scale))
     if size == (h, w):
         return frames

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import SampleRandom, derive_seed
 from gancore.hub import find_model
+from gancore.rng import SampleRandom, derive_seed
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import LabelledClip, make_film, make_sheet
 from vidgan.files.grid import write_grid

@@ -144,5 +144,6 @@ def format_comparison(prediction: Prediction) -> str:
     rows = {}
     for name, forecast in forecasts.items():
         expanded = truth.expand_as(forecast)
-        rows[name] = [f"{metrics.psnr(forecast, expanded).mean():.2f}", f"{metrics.ssim(forecast, expanded).mean():.3f}"]
+        psnr, ssim = metrics.psnr(forecast, expanded).mean(), metrics.ssim(forecast, expanded).mean()
+        rows[name] = [f"{psnr:.2f}", f"{ssim:.3f}"]
     return format_table(f"{len(truth)} frames", ["PSNR (dB)", "SSIM"], rows)

@@ -8,17 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.data import Sample, SampleRandom
+from gancore.config import TrainConfig
+from gancore.data import Sample
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.parsing import parse_config
+from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
-from gancore.training.trainer import TrainConfig, Trainer
-from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate
+from gancore.training.trainer import Trainer
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import (
+    ClipShape,
+    VideoConfig,
+    VideoDataConfig,
+    VideoDiscriminatorConfig,
+    VideoGeneratorConfig,
+)
+from vidgan.data.dataset import ClipBatch, collate
 from vidgan.frames import to_uint8
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
-from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
+from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.validation import VideoEvaluation, VideoPreview
 
@@ -81,7 +89,7 @@ def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenera
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
-    model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=tuple(f"class {number}" for number in range(classes))))
+    model = VideoGenerator(config, replace(SHAPE, context_frames=0, num_classes=classes))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
@@ -143,7 +151,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
     train = TrainConfig(
         steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
     )
-    classes = () if data.context_frames else Patterns.classes
+    classes = 0 if data.context_frames else 2
     shown = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
     )
@@ -151,7 +159,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         run,
         train,
         generator=build_generator(config, classes=classes),
-        discriminator=build_discriminator(config, classes=len(classes)),
+        discriminator=build_discriminator(config, classes=classes),
         objective=config.objective,
         dataset=shown,
         collate=partial(collate, context_frames=data.context_frames),

@@ -28,14 +28,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from gancore.data import SampleRandom, derive_seed
+from gancore.config import PenaltyConfig
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
-from gancore.losses import PenaltyConfig
 from gancore.parsing import parse_config
-from vidgan.config import VideoConfig, build_clip_shape, build_generator
-from vidgan.data.dataset import ClipBatch, VideoDataConfig, open_dataset
+from gancore.rng import SampleRandom, derive_seed
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape, build_generator
+from vidgan.data.dataset import ClipBatch, open_dataset
 from vidgan.frames import to_float, to_uint8
-from vidgan.networks.config import ClipShape
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.recurrent import ConvGRU
 from vidgan.objective import VideoObjective, sample_futures
@@ -117,7 +116,7 @@ def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_i
         assert all(parametrize.is_parametrized(gate, "weight") for gate in units[0].gates.values())
         assert {gate.kernel_size for gate in units[0].gates.values()} == {(3, 3)}
     with torch.device("meta"):
-        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, classes=("all",))
+        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, num_classes=1)
         model = VideoGenerator(replace(config.generator, base_channels=32), shape)
     assert sum(parameter.numel() for parameter in model.parameters()) == 20_939_229
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.errors import UnreadableError
+from vidgan.config import VideoDataConfig
 from vidgan.data.cache import Probe, open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
@@ -60,97 +61,6 @@ class ClipBatch:
         if frames.dtype == torch.uint8:
             frames = to_float(frames)
         return ClipBatch(frames, self.labels.to(device, non_blocking=True), self.context_frames)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoDataConfig:
-    """Which clips to train on, and how they are cut from videos."""
-
-    path: str = "moving-mnist"
-    """A folder of videos, frames or arrays, or one such file; "moving-mnist" for moving digits generated on the fly."""
-
-    layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
-    """How the source is organised; "auto" recognises every layout but strips (images with the frames side by side)."""
-
-    height: int = 64
-    """Height of a frame in pixels."""
-
-    width: int = 64
-    """Width of a frame in pixels."""
-
-    channels: int = 3
-    """3 for RGB, 1 for grey, any other number for arrays with that many channels."""
-
-    clip_frames: int = 20
-    """Length of a clip in frames, context included."""
-
-    context_frames: int = 10
-    """Frames at the start of each clip that the model is given as the past; 0 to generate clips from noise alone."""
-
-    stride: int = 1
-    """Distance in frames of the video between consecutive frames of a clip; 1 uses every frame."""
-
-    crop: Literal["centre", "random"] = "centre"
-    """Where larger frames are cropped for training; held-out clips are always cropped at the centre."""
-
-    resize: int = 0
-    """Shorter side of the frames in pixels before cropping; 0 resizes them to just cover height x width."""
-
-    flip: bool = False
-    """Mirror half of the training clips horizontally."""
-
-    class_conditional: bool = False
-    """Use the name of the folder around each video as its class."""
-
-    holdout_fraction: float = 0.1
-    """Fraction of the videos that is never trained on, if the data set defines no split; 1 holds out all videos."""
-
-    holdout_prefixes: tuple[str, ...] = ()
-    """Hold out exactly the files whose names begin with one of these, instead of a fraction."""
-
-    split_by: Literal["name", "time"] = "name"
-    """"name" holds out whole videos; "time" the end of every video, as for few long ones and always for a single one."""
-
-    holdout_file: str = ""
-    """Text file with the names of the held-out videos, one a line, instead of a fraction."""
-
-    cache: str = ""
-    """Folder in which decoded videos are kept as memory-mapped files; empty to decode them anew every time."""
-
-    digits: int = 2
-    """Number of digits in each moving-mnist clip."""
-
-    workers: int = 0
-    """Processes that read clips in the background; 0 reads them in the training process."""
-
-    def __post_init__(self) -> None:
-        for key in ("height", "width", "channels", "clip_frames", "stride", "digits"):
-            require(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}")
-        for key in ("workers", "resize"):
-            require(getattr(self, key) >= 0, f"{key} must not be negative, not {getattr(self, key)}")
-        limits = f"[0, clip_frames) = [0, {self.clip_frames})"
-        require(
-            0 <= self.context_frames < self.clip_frames,
-            f"context_frames must lie in {limits}, not {self.context_frames}",
-        )
-        require(0 <= self.holdout_fraction <= 1, f"holdout_fraction must lie in [0, 1], not {self.holdout_fraction}")
-        require(
-            not (self.holdout_file and self.holdout_prefixes), "holdout_file and holdout_prefixes cannot both be given"
-        )
-        require(
-            self.split_by == "name" or not (self.holdout_file or self.holdout_prefixes),
-            "split_by=time holds out the end of every video: it excludes holdout_file and holdout_prefixes",
-        )
-        require(
-            not (self.class_conditional and self.path == "moving-mnist"),
-            "class_conditional is on, but moving-mnist has no classes",
-        )
-
-
-def require(condition: bool, message: str) -> None:
-    """Raises ValueError with the message unless the condition holds."""
-    if not condition:
-        raise ValueError(message)
 
 
 @runtime_checkable

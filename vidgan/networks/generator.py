@@ -13,7 +13,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gancore.data import SampleRandom, derive_seed
 from gancore.hub import HubModel
 from gancore.layers import (
     ConditionalNorm,
@@ -24,8 +23,9 @@ from gancore.layers import (
     orthogonal_init_,
     zero_init_residual_,
 )
+from gancore.rng import SampleRandom, derive_seed
+from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.frames import to_float, to_uint8
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.correlation import correlation_volume
 from vidgan.networks.outputs import FramesOutput, MotionOutput
 from vidgan.networks.recurrent import TSRU, build_recurrent_unit
@@ -257,9 +257,9 @@ class VideoGenerator(HubModel):
         if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
         self.config, self.shape = config, shape
-        self.embedding = nn.Embedding(len(shape.classes), config.embedding_dim) if shape.classes else None
+        self.embedding = nn.Embedding(len(shape.classes), config.embedding_dim) if len(shape.classes) else None
         self.decoder = Decoder(
-            config, shape, condition=config.latent_dim + (config.embedding_dim if shape.classes else 0)
+            config, shape, condition=config.latent_dim + (config.embedding_dim if len(shape.classes) else 0)
         )
         initialise_weights_(self, config)
 
