@@ -68,11 +68,7 @@ def open_video(path: str | Path, *, channels: int = 3) -> VideoReader:
         raise FileNotFoundError(f"no such file or folder: {path}")
     suffix = path.suffix.lower()
     if path.is_dir():
-        names = sorted((entry.name for entry in path.iterdir()), key=natural_sort_key)
-        videos = [name for name in names if Path(name).suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
-        if videos and not any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
-            more = f" and {len(videos) - 3} more" if len(videos) > 3 else ""
-            raise ValueError(f"{path} is a folder of videos ({', '.join(videos[:3])}{more}): name one of them")
+        refuse_video_folder(path)
         return open_image_sequence(str(path))
     if suffix == ".zip":
         return open_image_sequence(str(path))
@@ -84,6 +80,16 @@ def open_video(path: str | Path, *, channels: int = 3) -> VideoReader:
             raise ValueError(f"{path} holds {len(videos)} videos, but only one can be read here")
         return videos[0]
     return open_video_file(str(path))
+
+
+def refuse_video_folder(path: Path) -> None:
+    """Raises ValueError, naming some of them, if the folder holds videos instead of images."""
+    names = sorted((entry.name for entry in path.iterdir()), key=natural_sort_key)
+    suffixes = {name: Path(name).suffix.lower() for name in names}
+    videos = [name for name in names if suffixes[name] in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
+    if videos and not any(suffix in IMAGE_SUFFIXES for suffix in suffixes.values()):
+        more = f" and {len(videos) - 3} more" if len(videos) > 3 else ""
+        raise ValueError(f"{path} is a folder of videos ({', '.join(videos[:3])}{more}): name one of them")
 
 
 def write_clip(
