@@ -181,7 +181,8 @@ def write_png(path: Path, frames: Tensor, _rate: Fraction) -> None:
 
 
 def write_npy(path: Path, frames: Tensor, _rate: Fraction) -> None:
-    np.save(path, frames.numpy())
+    with path.open("wb") as file:  # by name, np.save would append .npy to a path that ends in capitals
+        np.save(file, frames.numpy())
 
 
 def write_folder(path: Path, frames: Frames) -> None:

@@ -235,10 +235,10 @@ def test_arrays_of_floats_lie_between_zero_and_one(tmp_path):
     clip = read_clip(save(tmp_path / "a.npy", frames)).frames
     np.testing.assert_array_equal(clip[:, 0], np.round(frames.astype(np.float32) * 255))
     assert read_clip(save(tmp_path / "b.npy", frames > 0.5)).frames.unique().tolist() == [0, 255]
-    with pytest.raises(
-        UnreadableError,
-        match=r"c\.npy holds floats from -.*outside \[0, 1\]; expected uint8 in \[0, 255\] or floats in \[0, 1\]; scale",
-    ):
+    values = (
+        r"c\.npy holds floats from -.*, outside \[0, 1\]; expected uint8 in \[0, 255\] or floats in \[0, 1\]; scale"
+    )
+    with pytest.raises(UnreadableError, match=values):
         read_clip(save(tmp_path / "c.npy", frames * 2 - 1))
     with pytest.raises(UnreadableError, match="type int64"):
         read_clip(save(tmp_path / "d.npy", frames.astype(np.int64)))
