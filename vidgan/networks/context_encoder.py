@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.layers import ResidualBlock
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
+from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.correlation import correlation_volume
 from vidgan.networks.recurrent import build_recurrent_unit
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.layers import ResidualBlock, SelfAttention, orthogonal_init_, zero_init_residual_
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
+from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.norms import ConditionalNorm, MakeNorm
 from vidgan.networks.outputs import FrameOutput, FramesOutput, GeneratorOutput, Memory, MotionOutput
 from vidgan.networks.recomputation import run_with_recomputation

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom, derive_seed
 from gancore.hub import HubModel
+from gancore.rng import SampleRandom, derive_seed
+from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.files.video import to_float, to_uint8
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.context_encoder import ContextEncoder
 from vidgan.networks.decoder import Decoder, initialise_weights_
 from vidgan.networks.outputs import GeneratorOutput
@@ -23,10 +23,9 @@ class VideoGenerator(HubModel):
         if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
         self.config, self.shape = config, shape
-        self.embedding = nn.Embedding(shape.num_classes, config.embedding_dim) if shape.num_classes else None
-        self.decoder = Decoder(
-            config, shape, condition=config.latent_dim + (config.embedding_dim if shape.num_classes else 0)
-        )
+        classes = len(shape.classes)
+        self.embedding = nn.Embedding(classes, config.embedding_dim) if classes else None
+        self.decoder = Decoder(config, shape, condition=config.latent_dim + (config.embedding_dim if classes else 0))
         initialise_weights_(self, config)
 
     def forward(
@@ -41,7 +40,7 @@ class VideoGenerator(HubModel):
         Raises ValueError if the model has classes and no labels are given.
         """
         if self.embedding is not None and labels is None:
-            raise ValueError(f"this model generates clips of {self.shape.num_classes} classes: give labels")
+            raise ValueError(f"this model generates clips of {len(self.shape.classes)} classes: give labels")
         condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
         stride, (height, width) = self.config.spatial_stride, self.frame_size
         generated = self.decoder(

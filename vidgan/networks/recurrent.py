@@ -9,10 +9,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vidgan.config import RecurrentUnitName, StateActivation
 from vidgan.networks.warp import warp
-
-RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
-StateActivation = Literal["relu", "tanh"]
 
 
 class RecurrentUnit(nn.Module):
