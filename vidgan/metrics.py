@@ -21,7 +21,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def mse_per_frame(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Squared error of each frame, summed over pixels and channels, for frames in [0, 1] (the convention of OpenSTL)."""
+    """Squared error of each frame, summed over pixels and channels, for frames in [0, 1] (as in OpenSTL)."""
     return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum")
 
 
@@ -32,7 +32,7 @@ def psnr(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 
 def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Structural similarity of each frame (Wang et al. 2004), by scikit-image with 7x7 windows, for frames in [0, 1]."""
+    """Structural similarity of each frame (Wang et al. 2004), by scikit-image in 7x7 windows, for frames in [0, 1]."""
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
     scores = [
         [structural_similarity(x, y, data_range=1.0, channel_axis=-1) for x, y in zip(*pair, strict=True)]
@@ -62,7 +62,7 @@ def ms_ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 
 def count_ms_ssim_scales(height: int, width: int) -> int:
-    """Number of scales of MS-SSIM that a frame is large enough for, at most five. Raises ValueError if there is none."""
+    """Number of scales of MS-SSIM that a frame is large enough for, at most five. Raises ValueError for none."""
     fitting = [scale for scale in range(len(MS_SSIM_WEIGHTS)) if min(height, width) >> scale >= MS_SSIM_WINDOW]
     if not fitting:
         raise ValueError(f"ms_ssim needs frames of at least {MS_SSIM_WINDOW}x{MS_SSIM_WINDOW}, not {height}x{width}")
