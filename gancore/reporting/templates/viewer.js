@@ -34,7 +34,7 @@
     const scene = new THREE.Scene(), camera = new THREE.PerspectiveCamera(30, 1, radius / 10, 10 * radius);
     const light = new THREE.DirectionalLight(0xffffff, 2);
     scene.add(mesh, new THREE.AmbientLight(0xffffff, 1.6), light);
-    const [azimuth, elevation, distance] = [Math.PI / 6, Math.PI / 9, radius / Math.sin(Math.PI / 12)];
+    const [azimuth, elevation, distance] = [Math.PI / 6, Math.PI / 9, 1.1 * radius / Math.sin(Math.PI / 12)];
     camera.position.setFromSphericalCoords(distance, Math.PI / 2 - elevation, azimuth).add(center);
     canvas.hidden = false;
     for (const still of figure.querySelectorAll("img, p")) still.hidden = true;
