@@ -123,8 +123,9 @@ def test_what_is_neither_a_folder_nor_a_repository_is_refused(name):
 
 
 def test_a_run_folder_stands_for_the_best_model_in_it_and_other_names_for_themselves(tmp_path):
-    assert find_model(tmp_path) == str(tmp_path)
     assert find_model("somebody/model") == "somebody/model"
+    with pytest.raises(ValueError, match="holds no model"):
+        find_model(tmp_path)
     model().save_pretrained(tmp_path / "generator")
     assert find_model(tmp_path) == str(tmp_path / "generator")
     model().save_pretrained(tmp_path / "best")

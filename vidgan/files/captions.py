@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gancore.report import make_contact_sheet
+from gancore.reporting.contact_sheet import make_contact_sheet
 from vidgan.files.grid import tile_clips
 from vidgan.frames import Frames
 

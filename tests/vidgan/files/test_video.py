@@ -31,12 +31,6 @@ def test_arrays_and_folders_are_written_without_loss(tmp_path, name, channels):
         assert torch.equal(read_clip(tmp_path / name, channels=channels).frames, frames)
 
 
-@pytest.mark.parametrize("name", ["a.GIF", "a.Mp4", "a.PNG", "a.NPY"])
-def test_a_suffix_may_be_in_capitals(tmp_path, name):
-    write_clip(tmp_path / name, smooth(4, 3, 16, 16), rate=10)
-    assert read_clip(tmp_path / name).frames.shape[1] == 3
-
-
 @pytest.mark.parametrize("rate", [10, Fraction(30000, 1001), 29.97])
 def test_an_mp4_keeps_its_rate_and_looks_the_same(tmp_path, rate):
     frames = smooth(6, 3, 48, 64)
@@ -77,11 +71,20 @@ def test_a_png_is_a_strip_or_rows_of_strips(tmp_path):
     np.testing.assert_array_equal(sheet[8:, 24:36], rows[1, 2].movedim(0, 2))
 
 
+@pytest.mark.parametrize("name", ["a.MP4", "a.Gif", "a.PNG", "a.NPY"])
+def test_a_suffix_may_be_in_capitals(tmp_path, name):
+    frames = smooth(3, 3, 8, 8)
+    for each in (name, name.lower()):
+        (tmp_path / each).unlink(missing_ok=True)
+        write_clip(tmp_path / each, frames, rate=10)
+    assert (tmp_path / name).read_bytes() == (tmp_path / name.lower()).read_bytes()
+
+
 def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
     frames = smooth(2, 3, 8, 8)
     with pytest.raises(ValueError, match=r"a\.avi: its suffix must be one of \.mp4"):
         write_clip(tmp_path / "a.avi", frames, rate=10)
-    with pytest.raises(ValueError, match="5 channels cannot be shown as an image"):
+    with pytest.raises(ValueError, match=r"a picture has 1 or 3 channels, not 5; \.npy takes any number"):
         write_clip(tmp_path / "a.mp4", smooth(2, 5, 8, 8), rate=10)
     with pytest.raises(ValueError, match=r"only \.png and \.npy can hold several rows"):
         write_clip(tmp_path / "a.mp4", frames[None], rate=10)
@@ -94,7 +97,7 @@ def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
         write_clip(tmp_path / "file" / "a.mp4", frames, rate=10)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="holds files other than frames"):
+    with pytest.raises(ValueError, match="holds other files than frames"):
         write_clip(tmp_path / "mine", frames, rate=10)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
