@@ -253,7 +253,7 @@ def bad(tmp_path, run, synthesis):
         weights = (run / "generator" / "model.safetensors").read_bytes()
         (tmp_path / name / "model.safetensors").write_bytes(damage(weights))
     other = json.loads((run / "generator" / "config.json").read_text())
-    other["config"]["channels"] = 8
+    other["config"]["base_channels"] = 8
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text(json.dumps(other))
     (tmp_path / "other" / "model.safetensors").write_bytes(weights)
@@ -279,7 +279,7 @@ MISTAKES = {
     ),
     "an empty folder": (["predict_video", "{bad}/empty", "--model={model}"], "empty holds no images"),
     "four channels": (["predict_video", "{bad}/four.npy", "--model={model}"], "4 channels, which cannot become 1"),
-    "no clip": (["predict_video", "--model={model}"], "clip is required"),
+    "no clip": (["predict_video", "--model={model}"], "CLIP is required"),
     "no model": ([*PREDICT, "--model={bad}/none"], "none is neither a folder with a model nor a Hub repository"),
     "no weights": ([*PREDICT, "--model={bad}/empty"], "empty holds no model"),
     "cut weights": ([*PREDICT, "--model={bad}/cut"], "cut holds no model that can be read"),
@@ -306,7 +306,7 @@ MISTAKES = {
     "no such config": ([*TRAIN, "--config={bad}/none.yaml"], "none.yaml: No such file or directory"),
     "a typo": ([*TRAIN, "--config={bad}/typo.yaml"], "typo.yaml: unknown key train.stepz; did you mean train.steps"),
     "a wrong type in a file": ([*TRAIN, "--config={bad}/type.yaml"], "type.yaml: train.steps should be int, not many"),
-    "a key twice": ([*TRAIN, "--config={bad}/twice.yaml"], "twice.yaml, line 1: run stands there twice"),
+    "a key twice": ([*TRAIN, "--config={bad}/twice.yaml"], "twice.yaml: line 1: duplicate key run"),
     "an impossible pair": ([*TRAIN, "--data.context_frames=8"], "data.context_frames must lie in"),
     "a run below a file": ([*TRAIN, "--run={bad}/text.mp4/run"], "text.mp4/run: Not a directory"),
     "another generator": (
