@@ -1,4 +1,4 @@
-"""A user's mistake becomes one line on standard error instead of a traceback."""
+"""Errors that users can mend: the one of unreadable files, and one line on standard error instead of a traceback."""
 
 import functools
 import os
@@ -9,6 +9,10 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+class UnreadableError(ValueError):
+    """A file whose content cannot be read; the message names the file and the reason."""
 
 
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import torch
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,6 +17,9 @@ from gancore.atomic import atomic_write
 from gancore.checkpoint import load_into
 from gancore.layers import fold_spectral_norm
 from gancore.parsing import from_dict, to_dict
+
+HUB_TIMEOUT = 5
+"""Seconds to wait for an answer from the Hub before only models downloaded earlier are considered."""
 
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")
@@ -97,6 +100,32 @@ def _locate_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
             raise ValueError(f"{folder} holds no model: {name} is missing")
         return folder / name
     try:
-        return Path(hf_hub_download(str(folder_or_repo), name))
+        return Path(hf_hub_download(str(folder_or_repo), name, local_files_only=not _hub_answers(folder_or_repo, name)))
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise ValueError(f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach") from error
+
+
+def _hub_answers(repo: str | os.PathLike[str], name: str) -> bool:
+    """Whether the Hub can be reached, asked once: hf_hub_download itself would retry for half a minute."""
+    try:
+        get_hf_file_metadata(hf_hub_url(str(repo), name), timeout=HUB_TIMEOUT)
+    except (HFValidationError, HfHubHTTPError):  # an answer too, which hf_hub_download repeats
+        return True
+    except Exception:  # the errors of the HTTP library, which is another one from version to version
+        return False
+    return True
+
+
+def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
+    """The folder of the model that is meant: of a run folder its best/ if there is one, else its generator/.
+
+    A folder that holds a model itself, and the name of a Hub repository, are returned as they are. Raises ValueError
+    for a folder that holds no model.
+    """
+    folder = Path(folder_or_repo)
+    if not folder.is_dir():
+        return str(folder_or_repo)
+    for candidate in (folder, folder / "best", folder / "generator"):
+        if (candidate / "model.safetensors").is_file():
+            return str(candidate)
+    raise ValueError(f"{folder} holds no model: neither model.safetensors nor, as a run folder, best/ or generator/")

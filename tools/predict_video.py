@@ -1,7 +1,8 @@
-"""Predict how a clip goes on: python tools/predict_video.py clip.mp4 --model runs/NAME/generator --out future.mp4."""
+"""Predict how a clip continues: python tools/predict_video.py clip.mp4 --model runs/NAME --out future.mp4."""
 
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.predict import PredictConfig, format_comparison, predict, write_prediction
+from vidgan.commands import PredictConfig
+from vidgan.predict import format_comparison, predict, write_prediction
 
 
 @report_user_errors

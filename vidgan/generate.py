@@ -1,6 +1,6 @@
-"""Whole clips from noise, of a class or of all."""
+"""Generates whole clips from noise, of one class or of all."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
@@ -9,113 +9,82 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.parsing import from_dict
+from gancore.hub import find_model
 from gancore.rng import SampleRandom, derive_seed
-from vidgan.config import VideoConfig
-from vidgan.data.dataset import open_dataset
+from vidgan.commands import GenerateConfig
+from vidgan.files.captions import LabelledClip, make_film, make_sheet
 from vidgan.files.grid import write_grid
-from vidgan.files.video import to_uint8
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 from vidgan.networks.generator import VideoGenerator
 from vidgan.predict import select_device
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerateConfig:
-    """Make whole clips from noise."""
+@dataclass(frozen=True)
+class GeneratedClips:
+    """Clips, and what each is: the name of its class, or "sample 1", "sample 2", ... without classes."""
 
-    model: str
-    """Folder of a trained VideoGenerator (runs/NAME/generator), or the name of one on the Hub."""
-
-    out: str = "samples.mp4"
-    """Where to write: .mp4, .gif or a folder of frames for a grid, .png for rows of frames, .npy."""
-
-    count: int = 16
-    """How many clips."""
-
-    steps: int = 0
-    """Frames of each clip; 0 for as many as the model was trained on."""
-
-    label: str = ""
-    """Name or number of the class to make; empty for all classes in turn."""
-
-    truncation: float = 0.0
-    """Keep every latent number below this size, for cleaner and less varied clips; 0 for no limit."""
-
-    rate: float = 10.0
-    """Frames a second of the file."""
-
-    seed: int = 0
-    """Seed of the clips; clip n is the same however many are asked for."""
-
-    cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
-
-    def __post_init__(self) -> None:
-        for name, least in {"count": 1, "steps": 0, "truncation": 0}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.rate <= 0:
-            raise ValueError(f"rate must be above 0, got {self.rate}")
+    frames: UInt8[Tensor, "clips time channel height width"]
+    labels: tuple[str, ...]
 
 
 @torch.inference_mode()
-def generate(config: GenerateConfig) -> UInt8[Tensor, "count time channel height width"]:
-    """The clips. Raises ValueError if the model cannot be read or does not know the class."""
-    model = VideoGenerator.from_pretrained(config.model).to(select_device(cpu=config.cpu))
-    place = next(model.parameters()).device
-    labels = select_labels(config, model)
-    clips = []
+def generate(config: GenerateConfig) -> GeneratedClips:
+    """Loads the model and generates clips of the class asked for, or of all classes in turn.
+
+    Raises ValueError if the model cannot be read or does not have the class.
+    """
+    model = VideoGenerator.from_pretrained(find_model(config.model)).to(select_device(cpu=config.cpu))
+    device = next(model.parameters()).device
+    classes = select_classes(config.label, model.shape.classes)
+    clips, labels = [], []
     for number in range(config.count):
-        draws = SampleRandom(derive_seed(config.seed, number), device=place)
+        draws = SampleRandom(derive_seed(config.seed, number), device=device)
         latent = truncated_normal(draws, model.config.latent_dim, limit=config.truncation)
-        label = torch.tensor([labels[number % len(labels)]], device=place) if labels else None
-        clips.append(to_uint8(model(latent, label, steps=config.steps or None)[0]).cpu())
-    return torch.stack(clips)
+        chosen = classes[number % len(classes)] if classes else None
+        label = None if chosen is None else torch.tensor([chosen], device=device)
+        clips.append(to_uint8(model(latent, label, steps=config.steps)[0]).cpu())
+        labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
+    return GeneratedClips(torch.stack(clips), tuple(labels))
 
 
-def truncated_normal(draws: SampleRandom, size: int, *, limit: float) -> Float[Tensor, "1 size"]:
-    """N(0, 1) numbers, conditioned on being smaller than the limit in size unless it is 0 (BigGAN's truncation)."""
-    if not limit:
+def truncated_normal(draws: SampleRandom, size: int, *, limit: float | None) -> Float[Tensor, "1 size"]:
+    """N(0, 1) numbers, conditioned on a magnitude below the limit if there is one (the truncation trick of BigGAN)."""
+    if limit is None:
         return draws.normal(1, size)
     share = torch.special.ndtr(torch.tensor(limit, dtype=torch.float64))
     quantiles = 1 - share + (2 * share - 1) * draws.uniform(1, size).double()
     return torch.special.ndtri(quantiles).float()
 
 
-def select_labels(config: GenerateConfig, model: VideoGenerator) -> list[int]:
-    """The classes to make, in turn; none if the model knows none."""
-    classes = len(model.shape.classes)
-    if not config.label:
-        return list(range(classes))
+def select_classes(label: str | None, classes: Sequence[str]) -> list[int]:
+    """The numbers of the classes to generate in turn: that of the label, a name or a number, or all without one.
+
+    Raises ValueError if there is no such class.
+    """
+    if label is None:
+        return list(range(len(classes)))
     if not classes:
-        raise ValueError(f"label: {config.model} makes clips of no class, so {config.label} cannot be chosen")
-    if config.label.isdecimal():
-        if int(config.label) >= classes:
-            raise ValueError(f"label: {config.model} knows classes 0 to {classes - 1}, not {config.label}")
-        return [int(config.label)]
-    names = read_class_names(config.model)
-    if config.label not in names:
-        raise ValueError(f"label: {config.label} is none of {', '.join(names) or f'the numbers 0 to {classes - 1}'}")
-    return [names.index(config.label)]
+        raise ValueError(f"label: the model was trained without classes, so {label!r} cannot be chosen")
+    if label in classes:
+        return [classes.index(label)]
+    if label.isdecimal() and int(label) < len(classes):
+        return [int(label)]
+    raise ValueError(
+        f"label: unknown class {label!r}; choose from {', '.join(classes)}, or a number from 0 to {len(classes) - 1}"
+    )
 
 
-def read_run_config(model: str) -> VideoConfig | None:
-    """The settings of the run that a model folder lies in; None if it lies in none."""
-    path = Path(model).parent / "config.json"
-    if not (model and Path(model).is_dir() and path.is_file()):
-        return None
-    try:
-        return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ValueError(f"{path} holds no settings of a video run: {error}") from error
+def write_samples(clips: GeneratedClips, path: str | Path, *, rate: float | int) -> None:
+    """Writes the clips by the path's suffix: a nearly square grid, or a row of frames each for .png.
 
-
-def read_class_names(model: str) -> tuple[str, ...]:
-    """The names of the classes that the model was trained on, from the data of its run."""
-    run = read_run_config(model)
-    return open_dataset(run.data, train=True).classes if run else ()
-
-
-def write_samples(clips: UInt8[Tensor, "count time channel height width"], config: GenerateConfig) -> None:
-    """Writes the clips in a nearly square grid. Raises ValueError or OSError as write_gallery does."""
-    write_grid(config.out, clips, rate=config.rate, columns=ceil(sqrt(len(clips))))
+    .mp4, .gif and .png are labelled, arrays and folders of frames are not. Raises ValueError as write_clip does.
+    """
+    path, columns = Path(path), ceil(sqrt(len(clips.labels)))
+    labelled = [LabelledClip(label, frames) for label, frames in zip(clips.labels, clips.frames, strict=True)]
+    if path.suffix.lower() == ".png":
+        write_clip(path, make_sheet(labelled)[None], rate=rate)
+    elif path.suffix.lower() in (".mp4", ".gif"):
+        write_clip(path, make_film(labelled, columns=columns), rate=rate)
+    else:
+        write_grid(path, clips.frames, rate=rate, columns=columns)

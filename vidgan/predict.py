@@ -1,89 +1,46 @@
-"""A clip in, its futures out: after its end, or beside the true one that was held back."""
+"""Predicts how a clip continues: after its end, or where the true frames are held back for comparison."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import torch
-from einops import repeat
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gancore.hub import find_model
 from gancore.reporting.tables import format_table
 from vidgan import metrics
+from vidgan.commands import PredictConfig
+from vidgan.files.captions import LabelledClip, make_film, make_sheet
 from vidgan.files.grid import write_grid
-from vidgan.files.video import Frames, convert_channels, open_video, resize_and_crop, to_float
+from vidgan.files.video import open_video, write_clip
+from vidgan.frames import Frames, convert_channels, resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictConfig:
-    """Predict how a clip goes on after its end, or with --compare how its held-back end might have gone."""
-
-    clip: str
-    """A video file, a folder or zip of frames, or an array."""
-
-    model: str
-    """Folder of a trained FramePredictor (runs/NAME/generator), or the name of one on the Hub."""
-
-    out: str = "future.mp4"
-    """Where to write: .mp4, .gif, .png (a strip), .npy, or without an ending a folder of frames."""
-
-    steps: int = 0
-    """Frames to predict; 0 for as many as the model was trained on."""
-
-    context_frames: int = 0
-    """Past frames the model sees; 0 for as many as it was trained on."""
-
-    samples: int = 1
-    """Different futures, side by side in a video and one under the other in a strip."""
-
-    start: int | None = None
-    """Number of the first frame to predict; the one after the last if not given, or with --compare `steps` earlier."""
-
-    stride: int = 1
-    """Frames of the video from one frame the model sees to the next."""
-
-    size: str = ""
-    """Frame size as HEIGHTxWIDTH, or "trained" for the model's own; the clip's own size if empty."""
-
-    compare: bool = False
-    """Hold back the frames to be predicted, write past and true future too, and print PSNR and SSIM."""
-
-    seed: int = 0
-    """Seed of the futures; sample n is the same however many are asked for."""
-
-    cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
-
-    def __post_init__(self) -> None:
-        for name, least in {"steps": 0, "context": 0, "samples": 1, "stride": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.size not in ("", "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", self.size):
-            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The past that a model saw, what it made of it, and the true future where that was held back."""
+    """The past that a model saw, the futures it predicted, and the ground truth where that was held back."""
 
     past: UInt8[Tensor, "past channel height width"]
     futures: UInt8[Tensor, "samples steps channel height width"]
-    true: UInt8[Tensor, "steps channel height width"] | None
+    ground_truth: UInt8[Tensor, "steps channel height width"] | None
     rate: Fraction
+    """Frames per second."""
 
 
 def predict(config: PredictConfig) -> Prediction:
-    """What the settings ask for; of the video only the frames needed are read.
+    """Loads the model and predicts what the settings ask for; reads only the frames of the video that it needs.
 
-    Raises FileNotFoundError or ValueError if the clip or the model cannot be read, the clip is too short or has
-    channels that the model does not know.
+    Raises FileNotFoundError or ValueError if the clip or the model cannot be read, or the clip is too short or has
+    channels that cannot be converted to the model's.
     """
-    model = FramePredictor.from_pretrained(config.model).to(select_device(cpu=config.cpu))
+    model = FramePredictor.from_pretrained(find_model(config.model)).to(select_device(cpu=config.cpu))
     steps = config.steps or model.shape.clip_frames - model.shape.context_frames
-    past, true, rate = read_past_and_future(
+    past, future, rate = read_past_and_future(
         config.clip,
         start=config.start,
         context_frames=config.context_frames or model.shape.context_frames,
@@ -91,75 +48,102 @@ def predict(config: PredictConfig) -> Prediction:
         stride=config.stride,
         channels=model.shape.channels,
     )
-    frames = fit_to_model(torch.cat([past, true]), model, size=config.size)
-    past, true = frames[: len(past)], frames[len(past) :]
+    frames = fit_to_model(torch.cat([past, future]), model, size=config.size)
+    past, future = frames[: len(past)], frames[len(past) :]
     futures = model.predict(past, steps, samples=config.samples, seed=config.seed)
-    return Prediction(past, futures, true if config.compare else None, rate)
+    return Prediction(past, futures, future if config.compare else None, rate)
 
 
 def select_device(*, cpu: bool = False) -> torch.device:
-    """The GPU if there is one and it may be used."""
+    """The GPU if there is one and `cpu` is off, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
 
 
 def read_past_and_future(
-    clip: str, *, start: int | None, context_frames: int, steps: int, stride: int, channels: int = 3
+    clip: str | Path, *, start: int | None, context_frames: int, steps: int, stride: int, channels: int = 3
 ) -> tuple[UInt8[Tensor, "past channel height width"], UInt8[Tensor, "future channel height width"], Fraction]:
-    """The `context` frames before frame number `start` of a video, the `steps` frames from it on, and their rate.
+    """Reads `context_frames` frames before frame number `start`, `steps` frames from it on, and their rate.
 
-    Without a start the frames are the last ones. Raises ValueError if the video is too short.
+    Without a start, the last of the frames is the last one of the video. Raises FileNotFoundError if there is no such
+    video, ValueError if it cannot be read or is too short.
     """
-    footage = open_video(clip, channels=channels)
-    needed = (context_frames + steps - 1) * stride + 1
-    first = footage.frames - needed if start is None else start - context_frames * stride
-    if first < 0 or first + needed > footage.frames:
-        at = "" if start is None else f" around frame {start}"
+    reader = open_video(clip, channels=channels)
+    span = (context_frames + steps - 1) * stride + 1
+    first = reader.frames - span if start is None else start - context_frames * stride
+    if first < 0 or first + span > reader.frames:
+        around = "" if start is None else f" around frame {start}"
         wanted = f"{context_frames} past" + (f" and {steps} future" if steps else "")
-        raise ValueError(f"{clip} has {footage.frames} frames, too few for {wanted} ones at stride {stride}{at}")
-    frames = footage.read(first, context_frames + steps, stride=stride)
-    return frames[:context_frames], frames[context_frames:], footage.rate / stride
+        raise ValueError(f"{clip} has {reader.frames} frames, too few for {wanted} frames at stride {stride}{around}")
+    frames = reader.read(first, context_frames + steps, stride=stride)
+    return frames[:context_frames], frames[context_frames:], reader.rate / stride
 
 
-def fit_to_model(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, size: str) -> Frames:
-    """The frames with the model's channels, at the size asked for.
+def fit_to_model(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, size: str | None) -> Frames:
+    """Converts frames to the model's number of channels and to a size: HEIGHTxWIDTH, "trained", or None for their own.
 
-    Without a size it stays; but a generator that starts from a map (paper) gets the size it was trained at.
+    A generator with latent_init "map" (the paper's) can only start at the size it was trained at, which is its default.
     """
     frames = convert_channels(frames, model.shape.channels)
-    if size == "trained" or (not size and model.config.latent_init == "map"):
+    if size == "trained" or (size is None and model.config.latent_init == "map"):
         return resize_and_crop(frames, model.shape.height, model.shape.width)
-    if not size:
+    if size is None:
         return frames
     height, width = map(int, re.split("[x,]", size))
     return resize_and_crop(frames, height, width)
 
 
 def write_prediction(prediction: Prediction, path: str | Path) -> None:
-    """Writes the futures by the path's ending; with a true future, it and each predicted one after the past.
+    """Writes the futures by the path's suffix; with a ground truth, past and future of the truth and each prediction.
 
-    Raises ValueError or OSError as write_gallery does.
+    A comparison as .mp4, .gif or .png is labelled and also shows the last past frame repeated; arrays and folders of
+    frames never carry labels. Raises ValueError as write_clip does.
     """
-    futures, true = prediction.futures, prediction.true
-    if true is None:
-        write_grid(path, futures, rate=prediction.rate)
+    path = Path(path)
+    if prediction.ground_truth is None:
+        write_grid(path, prediction.futures, rate=prediction.rate)
         return
-    after = torch.cat([true[None], futures])
-    past = repeat(prediction.past, "t c h w -> n t c h w", n=len(after))
-    numbers = [f" {number}" for number in range(1, len(after))] if len(futures) > 1 else [""]
-    labels = ["true", *(f"predicted{number}" for number in numbers)]
-    write_grid(path, torch.cat([past, after], 1), rate=prediction.rate, labels=labels)
+    if path.suffix.lower() not in (".mp4", ".gif", ".png"):
+        futures = torch.cat([prediction.ground_truth[None], prediction.futures])
+        past = prediction.past.expand(len(futures), -1, -1, -1, -1)
+        write_grid(path, torch.cat([past, futures], 1), rate=prediction.rate)
+        return
+    clips, context_frames = label_clips(prediction, prediction.ground_truth), len(prediction.past)
+    if path.suffix.lower() == ".png":
+        write_clip(path, make_sheet(clips, context_frames=context_frames)[None], rate=prediction.rate)
+    else:
+        write_clip(path, make_film(clips, context_frames=context_frames), rate=prediction.rate)
+
+
+def label_clips(prediction: Prediction, ground_truth: Frames) -> Sequence[LabelledClip]:
+    """The past followed by the ground truth, by each sample, and by its last frame repeated."""
+    past, many = prediction.past, len(prediction.futures) > 1
+    futures = {"ground truth": ground_truth}
+    for number, future in enumerate(prediction.futures, 1):
+        futures[f"sample {number}" if many else "prediction"] = future
+    futures["last frame repeated"] = past[-1:].expand_as(ground_truth)
+    return [
+        LabelledClip(
+            label,
+            torch.cat([past, future]),
+            generated_from=len(past) + (len(future) if label == "ground truth" else 0),
+        )
+        for label, future in futures.items()
+    ]
 
 
 def format_comparison(prediction: Prediction) -> str:
-    """A table of PSNR and SSIM, mean over the predicted frames, beside those of the last seen frame repeated."""
-    assert prediction.true is not None
-    futures, true, last = (to_float(frames) for frames in (prediction.futures, prediction.true, prediction.past[-1:]))
-    count = len(futures)
-    forecasts = {"one sample": futures, "last frame repeated": last.expand_as(true)[None]}
-    if count > 1:
-        forecasts = {f"mean of {count} samples": futures.mean(0, keepdim=True), **forecasts}
+    """A table of PSNR and SSIM, mean over the predicted frames, of the predictions and of the last frame repeated."""
+    assert prediction.ground_truth is not None
+    futures, truth, last = (
+        to_float(frames) for frames in (prediction.futures, prediction.ground_truth, prediction.past[-1:])
+    )
+    samples = len(futures)
+    forecasts = {"one sample": futures, "last frame repeated": last.expand_as(truth)[None]}
+    if samples > 1:
+        forecasts = {f"mean of {samples} samples": futures.mean(0, keepdim=True), **forecasts}
     rows = {}
     for name, forecast in forecasts.items():
-        truth = true.expand_as(forecast)
-        rows[name] = [f"{metrics.psnr(forecast, truth).mean():.2f}", f"{metrics.ssim(forecast, truth).mean():.3f}"]
-    return format_table(f"{len(true)} frames", ["PSNR (dB)", "SSIM"], rows)
+        expanded = truth.expand_as(forecast)
+        psnr, ssim = metrics.psnr(forecast, expanded).mean(), metrics.ssim(forecast, expanded).mean()
+        rows[name] = [f"{psnr:.2f}", f"{ssim:.3f}"]
+    return format_table(f"{len(truth)} frames", ["PSNR (dB)", "SSIM"], rows)

@@ -1,4 +1,4 @@
-"""What a model does on held-out clips while it trains: a sheet, a clip, and scores beside copy-last-frame."""
+"""What a model does on held-out clips while it trains: a sheet and a film to look at, and scores against baselines."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,53 +6,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import Sample
+from gancore.data import Sample, evenly_spaced
 from gancore.metrics.distances import sliced_wasserstein
-from gancore.report import make_contact_sheet, save_png
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import flatten_outputs
 from vidgan import metrics
 from vidgan.data.dataset import ClipBatch, ClipDataset, collate
-from vidgan.files.video import to_uint8, write_clip
+from vidgan.files.captions import LabelledClip, make_film, make_sheet
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 from vidgan.objective import VideoModel, sample_futures
 
 SHEET_CLIPS = 4
-"""Clips on a sheet."""
+"""Held-out clips on a sheet."""
 EVALUATION_BATCH = 8
-"""Clips that are scored at once."""
+"""Clips that are scored at a time, which bounds the memory needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoPreview:
-    """Called in training with the averaged generator; the clips and latents are the same every time."""
+    """Draws sample sheets of the EMA generator during training, of the same clips and latents every time."""
 
     dataset: ClipDataset
     context_frames: int
     rate: int = 8
-    """Frames a second of the clips written."""
+    """Frames per second of the film."""
 
     @torch.no_grad()
     def __call__(self, generator: VideoModel, step: int, folder: Path) -> None:
-        """Writes step-<n>.png and .mp4; changes nothing in the generator."""
+        """Writes step-<n>.png and step-<n>.mp4 to the folder; leaves the generator and its mode unchanged.
+
+        The sheet has the ground truth and two samples of every clip, the film the ground truth and one sample; without
+        a past both have samples alone.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         device = next(generator.parameters()).device
         batch = collate(
             [self.dataset[sample] for sample in select_spaced_samples(self.dataset, SHEET_CLIPS)], self.context_frames
         ).to(device)
-        made = sample_futures(generator, batch, SampleRandom(0, device=device), samples=2)
-        rows, labels = build_sheet_rows(batch, made, predicted=self.context_frames > 0)
-        save_png(make_contact_sheet(rows, labels=labels), folder / f"step-{step:08d}.png")
-        side_by_side = rearrange(to_displayable(made[:, 0]), "b t c h w -> t c h (b w)")
-        write_clip(folder / f"step-{step:08d}.mp4", side_by_side, rate=self.rate)
+        samples = sample_futures(generator, batch, SampleRandom(0, device=device), samples=2)
+        sheet = make_sheet(label_rows(batch, samples), context_frames=self.context_frames)
+        write_clip(folder / f"step-{step:08d}.png", sheet[None], rate=self.rate)
+        film = make_film(label_columns(batch, samples), context_frames=self.context_frames, columns=len(batch.frames))
+        write_clip(folder / f"step-{step:08d}.mp4", film, rate=self.rate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoEvaluation:
-    """Scores of the averaged generator on held-out clips, which are the same every time, as are the latents."""
+    """Scores the EMA generator on held-out clips; clips and latents are the same every time."""
 
     dataset: ClipDataset
     context_frames: int
@@ -61,71 +65,90 @@ class VideoEvaluation:
 
     @property
     def best_metric(self) -> str:
-        """The score that counts: a proper one for forecasts, the distance of the sets where there is no past."""
+        """The score that decides which weights are best: CRPS of forecasts, or the distance of the sets."""
         return f"lowest held_out/{'crps/samples' if self.context_frames else 'distance'}"
 
     @torch.no_grad()
     def __call__(self, generator: VideoModel) -> Mapping[str, float]:
-        """The scores of forecasts; or without a past the distance of the two sets, in pixels."""
+        """Scores of forecasts by name; without a past the sliced Wasserstein distance of generated and real clips."""
         device = next(generator.parameters()).device
         samples = self.samples if self.context_frames else 1
         sums: Counter[str] = Counter()
-        rows: dict[str, list[Tensor]] = {"true": [], "made": []}
+        rows: dict[str, list[Tensor]] = {"real": [], "generated": []}
         chosen = select_spaced_samples(self.dataset, self.clips)
         for first in range(0, len(chosen), EVALUATION_BATCH):  # a few at a time, to bound the memory
             batch = collate(
                 [self.dataset[sample] for sample in chosen[first : first + EVALUATION_BATCH]], self.context_frames
             ).to(device)
-            made = sample_futures(generator, batch, SampleRandom(first, device=device), samples=samples)
+            futures = sample_futures(generator, batch, SampleRandom(first, device=device), samples=samples)
             if self.context_frames:
-                sums.update({name: len(batch) * score for name, score in score_forecasts(batch, made).items()})
+                sums.update({name: len(batch) * score for name, score in score_forecasts(batch, futures).items()})
             else:
-                rows["true"].append(flatten_outputs(batch.frames))
-                rows["made"].append(flatten_outputs(made[:, 0]))
+                rows["real"].append(flatten_outputs(batch.frames))
+                rows["generated"].append(flatten_outputs(futures[:, 0]))
         if self.context_frames:
             return {name: total / len(chosen) for name, total in sums.items()}
-        return {"held_out/distance": sliced_wasserstein(torch.cat(rows["true"]), torch.cat(rows["made"]))}
+        return {"held_out/distance": sliced_wasserstein(torch.cat(rows["real"]), torch.cat(rows["generated"]))}
 
 
 def select_spaced_samples(dataset: ClipDataset, count: int) -> list[Sample]:
-    """So many items from all over the data set, or all if there are fewer."""
-    count = min(count, len(dataset))
-    return [Sample(number * len(dataset) // count, 0) for number in range(count)]
+    """`count` items evenly spaced over the data set, or all if it has fewer."""
+    return [Sample(index, 0) for index in evenly_spaced(len(dataset), count=count)]
 
 
-def build_sheet_rows(batch: ClipBatch, made: torch.Tensor, *, predicted: bool) -> tuple[list[torch.Tensor], list[str]]:
-    """Rows of frames and their captions: the true clip, then two futures of it under their own timesteps."""
-    rows, labels = [], []
-    for clip, futures in zip(batch.frames[:SHEET_CLIPS], made[:SHEET_CLIPS], strict=True):
-        black = torch.full_like(clip[: batch.context_frames], -1.0)
-        if predicted:
-            rows.append(clip)
-            labels.append("true")
-        for number, future in enumerate(futures[:2]):
-            rows.append(torch.cat([black, future]))
-            labels.append(f"sample {number + 1}")
-    return [to_displayable(row) for row in rows], labels
+def label_rows(batch: ClipBatch, samples: Tensor) -> list[LabelledClip]:
+    """The rows of a sheet: for each clip the ground truth, unless it has no past, then two samples.
+
+    Samples start after a black past, so that they stand below their own time steps.
+    """
+    clips, context_frames = [], batch.context_frames
+    for clip, futures in zip(batch.frames[:SHEET_CLIPS], samples[:SHEET_CLIPS], strict=True):
+        black = torch.full_like(clip[:context_frames], -1.0)
+        if context_frames:
+            clips.append(LabelledClip("ground truth", to_displayable(clip), generated_from=len(clip)))
+        for number, future in enumerate(futures[:2], 1):
+            frames = to_displayable(torch.cat([black, future]))
+            clips.append(LabelledClip(f"sample {number}", frames, generated_from=context_frames))
+    return clips
+
+
+def label_columns(batch: ClipBatch, samples: Tensor) -> list[LabelledClip]:
+    """The clips of a film: the ground truths, unless they have no past, then a sample after the past of each."""
+    context_frames = batch.context_frames
+    truths = [
+        LabelledClip("ground truth", to_displayable(clip), generated_from=len(clip))
+        for clip in batch.frames
+        if context_frames
+    ]
+    generated = [
+        LabelledClip(f"sample {number}", to_displayable(torch.cat([past, futures[0]])), generated_from=context_frames)
+        for number, (past, futures) in enumerate(zip(batch.past, samples, strict=True), 1)
+    ]
+    return truths + generated
 
 
 def to_displayable(frames: Float[Tensor, "*shape channel height width"]) -> UInt8[Tensor, "*shape c height width"]:
-    """Frames of 1 or 3 channels in bytes, those of any other number by the mean of their channels."""
+    """Converts frames to bytes; those of other than 1 or 3 channels become grey, the mean of their channels."""
     if frames.shape[-3] not in (1, 3):
         frames = frames.mean(-3, keepdim=True)
     return to_uint8(frames.cpu())
 
 
-def score_forecasts(batch: ClipBatch, made: torch.Tensor) -> dict[str, float]:
-    """Scores of the samples and of their mean over all lead times, beside copy-last-frame."""
-    future, copied = batch.future, batch.past[:, -1:].expand_as(batch.future)
-    forecasts = {"mean": made.mean(1), "copy_last": copied}
+def score_forecasts(batch: ClipBatch, samples: Tensor) -> dict[str, float]:
+    """Scores of the samples (batch, samples, time, ...) and their mean, averaged over all lead times.
+
+    The baseline that they are compared with repeats the last past frame (copy_last).
+    """
+    future, repeated = batch.future, batch.past[:, -1:].expand_as(batch.future)
+    forecasts = {"mean": samples.mean(1), "copy_last": repeated}
     result = {}
     for name, forecast in forecasts.items():
         for metric in (metrics.mse_per_frame, metrics.psnr, metrics.ssim):
             result[f"held_out/{metric.__name__}/{name}"] = float(metric(forecast, future).mean())
-    result["held_out/crps/samples"] = float(metrics.crps(made, future).mean())
-    result["held_out/crps/copy_last"] = float(metrics.crps(copied[:, None], future).mean())
-    result["held_out/sharpness/sample"] = float(metrics.sharpness(made[:, 0]).mean())
+    result["held_out/crps/samples"] = float(metrics.crps(samples, future).mean())
+    result["held_out/crps/copy_last"] = float(metrics.crps(repeated[:, None], future).mean())
+    result["held_out/sharpness/sample"] = float(metrics.sharpness(samples[:, 0]).mean())
     result["held_out/sharpness/true"] = float(metrics.sharpness(future).mean())
-    if made.shape[1] > 1:
-        result["held_out/diversity"] = float(metrics.diversity(made).mean())
+    if samples.shape[1] > 1:
+        result["held_out/diversity"] = float(metrics.diversity(samples).mean())
     return result

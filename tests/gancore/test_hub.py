@@ -1,6 +1,8 @@
 """A model that was saved is the same model when it is loaded, and anything else is refused by name."""
 
 import json
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gancore import hub
-from gancore.hub import HubModel
+from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
 
 
@@ -118,6 +120,33 @@ def test_a_folder_in_which_a_file_is_missing_is_refused(saved, name):
 def test_what_is_neither_a_folder_nor_a_repository_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} is neither a folder with a model nor a Hub repository in reach"):
         Model.from_pretrained(name)
+
+
+def test_a_run_folder_stands_for_the_best_model_in_it_and_other_names_for_themselves(tmp_path):
+    assert find_model("somebody/model") == "somebody/model"
+    with pytest.raises(ValueError, match="holds no model"):
+        find_model(tmp_path)
+    model().save_pretrained(tmp_path / "generator")
+    assert find_model(tmp_path) == str(tmp_path / "generator")
+    model().save_pretrained(tmp_path / "best")
+    assert find_model(str(tmp_path)) == str(tmp_path / "best")
+    assert find_model(tmp_path / "generator") == str(tmp_path / "generator")
+
+
+def test_without_a_network_a_name_on_the_hub_is_asked_for_once(monkeypatch):
+    attempts = []
+
+    def refuse(*_, **__):
+        attempts.append(1)
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="neither a folder with a model nor a Hub repository in reach"):
+        Model.from_pretrained("nobody/has-this")
+    assert time.monotonic() - start < 5
+    assert len(attempts) <= 2
 
 
 def test_a_model_of_another_kind_is_refused(saved):

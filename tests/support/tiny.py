@@ -17,9 +17,15 @@ from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
-from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoDiscriminatorConfig, VideoGeneratorConfig
+from vidgan.config import (
+    ClipShape,
+    VideoConfig,
+    VideoDataConfig,
+    VideoDiscriminatorConfig,
+    VideoGeneratorConfig,
+)
 from vidgan.data.dataset import ClipBatch, collate
-from vidgan.files.video import to_uint8
+from vidgan.frames import to_uint8
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
@@ -30,7 +36,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @cache
 def preset(name: str) -> VideoConfig:
-    """The defaults for "modern", with rigid layers for "sprites", and what configs/video says for "paper"."""
+    """The defaults for "modern", the same with sprites for "sprites", else a recipe of configs/video."""
     if name == "sprites":
         return replace(VideoConfig(), generator=VideoGeneratorConfig(output="sprites"))
     return (
@@ -58,7 +64,6 @@ def small_discriminator(name: str, *, frames: int = 2) -> VideoDiscriminatorConf
     return replace(preset(name).discriminator, base_channels=2, channel_multipliers=(1, 2, 3), spatial_frames=frames)
 
 
-CLASSES = ("walk", "run", "jump")
 SHAPE = ClipShape(channels=1, height=16, width=16, context_frames=2, clip_frames=5)
 
 
@@ -81,11 +86,11 @@ def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int | None = None
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
-def synthesiser(name: str, *, classes: int = 3, segment: int | None = None) -> VideoGenerator:
+def synthesiser(name: str, *, classes: tuple[str, ...] = ("a", "b", "c"), segment: int | None = None) -> VideoGenerator:
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
-    model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=CLASSES[:classes]))
+    model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=classes))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 

@@ -35,7 +35,7 @@ from gancore.rng import SampleRandom, derive_seed
 from vidgan.build import build_generator
 from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape
 from vidgan.data.dataset import ClipBatch, open_dataset
-from vidgan.files.video import to_float, to_uint8
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.recurrent import ConvGRU
 from vidgan.objective import VideoObjective, sample_futures

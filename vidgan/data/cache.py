@@ -1,58 +1,76 @@
-"""What was learnt about videos once, kept: their lengths, and their decoded frames as memory-mapped files."""
+"""What a first look at videos found, kept for later runs: their lengths, and their decoded frames as memory maps."""
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gancore.atomic import atomic_write
+from gancore.errors import UnreadableError
 from vidgan.files.arrays import ArrayVideo
-from vidgan.files.readers import UnreadableError, VideoFile, VideoReader, open_video_file
-from vidgan.files.video import Frames
+from vidgan.files.readers import VideoFile, VideoReader, open_video_file
+from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256
 """Frames decoded at a time, so that a long video need not fit in memory."""
 
 
-def open_video_files(paths: list[str], folder: str) -> dict[str, VideoFile | UnreadableError]:
-    """Every film, or why it is none; from `probes.json` in the folder where the file has not changed since."""
-    memory = Path(folder, "probes.json") if folder else None
-    known = json.loads(memory.read_text(encoding="utf-8")) if memory and memory.is_file() else {}
-    films: dict[str, VideoFile | UnreadableError] = {}
-    added = {}
+@dataclass(frozen=True)
+class Probe:
+    """What opening a video file found: a reader, or the reason why it cannot be read."""
+
+    reader: VideoFile | None
+    reason: str = ""
+
+
+def probe_video(path: str) -> Probe:
+    """Opens a video file by its header."""
+    try:
+        return Probe(open_video_file(path))
+    except UnreadableError as error:
+        return Probe(None, str(error))
+
+
+def probe_videos(paths: Iterable[str], folder: str | Path | None) -> dict[str, Probe]:
+    """Probes every path; `probes.json` in the folder, if one is given, spares files unchanged since an earlier call."""
+    file = Path(folder, "probes.json") if folder else None
+    records = json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
+    probes: dict[str, Probe] = {}
+    added: dict[str, dict[str, Any]] = {}
     for path in paths:
         key = fingerprint_path(path)
-        if key not in known:
-            added[key] = probe_video(path)
-        films[path] = restore_probe(path, known.get(key) or added[key])
-    if memory and added:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(memory) as partial:
-            partial.write_text(json.dumps(known | added), encoding="utf-8")
-    return films
+        if key in records:
+            probes[path] = _from_record(path, records[key])
+        else:
+            probes[path] = probe_video(path)
+            added[key] = _to_record(probes[path])
+    if file and added:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as partial:
+            partial.write_text(json.dumps(records | added), encoding="utf-8")
+    return probes
 
 
-def probe_video(path: str) -> dict[str, str | int | bool]:
-    try:
-        film = open_video_file(path)
-    except UnreadableError as error:
-        return {"error": str(error)}
-    return asdict(film) | {"rate": str(film.rate)}
+def _to_record(probe: Probe) -> dict[str, Any]:
+    if probe.reader is None:
+        return {"error": probe.reason}
+    return asdict(probe.reader) | {"rate": str(probe.reader.rate)}
 
 
-def restore_probe(path: str, known: dict) -> VideoFile | UnreadableError:
-    if "error" in known:
-        return UnreadableError(known["error"])
-    return VideoFile(**known | {"path": path, "rate": Fraction(known["rate"])})
+def _from_record(path: str, record: dict[str, Any]) -> Probe:
+    if "error" in record:
+        return Probe(None, record["error"])
+    return Probe(VideoFile(**record | {"path": path, "rate": Fraction(record["rate"])}))
 
 
 def fingerprint_path(path: str) -> str:
-    """A key that changes when the file, or a file of the folder, does."""
+    """A key that changes whenever the file, or a file in the folder, changes in size or time of modification."""
     entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else [Path(path)]
     digest = blake2b(os.path.abspath(path).encode(), digest_size=16)
     for entry in entries:
@@ -62,15 +80,15 @@ def fingerprint_path(path: str) -> str:
 
 
 def open_cached(
-    reader: VideoReader, path: str, *, folder: str, prepare: Callable[[Frames], Frames], prepare_key: str
+    reader: VideoReader, path: str, *, folder: str | Path, prepare: Callable[[Frames], Frames], prepare_key: str
 ) -> ArrayVideo:
-    """The footage as `prepare` leaves it, from a memory-mapped file that is made on first use.
+    """The video after `prepare`, read from a memory-mapped file in the folder that is written on first use.
 
-    `how` names what `prepare` does. Processes that make it at once do so twice, and either result is whole.
+    `prepare_key` tells results of different `prepare` functions apart. Processes that write the same file at the same
+    time do the work twice, and each leaves a whole file.
     """
-    file = Path(
-        folder, f"{blake2b(f'{fingerprint_path(path)} {prepare_key}'.encode(), digest_size=16).hexdigest()}.npy"
-    )
+    key = blake2b(f"{fingerprint_path(path)} {prepare_key}".encode(), digest_size=16).hexdigest()
+    file = Path(folder, f"{key}.npy")
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as partial:
@@ -80,6 +98,7 @@ def open_cached(
 
 
 def write_decoded_frames(reader: VideoReader, file: Path, prepare: Callable[[Frames], Frames]) -> None:
+    """Decodes a whole video, chunk by chunk, into an npy file of the frames after `prepare`."""
     target: np.ndarray | None = None
     for start in range(0, reader.frames, CHUNK_FRAMES):
         count = min(CHUNK_FRAMES, reader.frames - start)

@@ -1,4 +1,4 @@
-"""Moving digits made on the fly: train digits and held-out digits never meet."""
+"""Moving MNIST generated on the fly, from different digits for training and held-out clips."""
 
 from functools import cache
 from importlib.resources import files
@@ -15,15 +15,16 @@ from gancore.data import Sample
 from gancore.rng import derive_seed
 
 TRAIN_DIGITS = 4000
+"""Bundled digits that training clips show; the others are shown by held-out clips alone."""
 STEP_LENGTH = 0.1
-"""Distance moved in a frame, as a share of the free span, as in OpenSTL's training generator."""
+"""Distance a digit moves per frame, as a fraction of its free range, as in OpenSTL's training generator."""
 
 
 class MovingMNIST:
-    """Clips of handwritten digits that move straight and bounce off the borders, with their label always 0.
+    """Clips of handwritten digits that move in straight lines and bounce off the borders; their label is always 0.
 
-    On frames whose shorter side is below 64 the digits shrink from 28 pixels in proportion. Training clips depend on
-    `sample.seed` alone, held-out clips on `sample.index` alone and show only digits that training never shows.
+    Digits are 28 pixels high, or proportionally smaller if the shorter side of the frames is below 64. Training clips
+    depend on `sample.seed` alone; held-out clips depend on `sample.index` alone and show only held-out digits.
 
     Raises ValueError if the frames are too small to tell digits apart.
     """
@@ -44,8 +45,8 @@ class MovingMNIST:
             raise ValueError(f"moving digits need frames of at least 16x16, not {height}x{width}")
         self.train, self.channels, self.clip_frames, self.digits = train, channels, clip_frames, digits
         self.height, self.width = height, width
-        part = slice(None, TRAIN_DIGITS) if train else slice(TRAIN_DIGITS, None)
-        self.digit_images = resize_digits(load_bundled_digits()[part], min(28, round(28 * min(height, width) / 64)))
+        split = slice(None, TRAIN_DIGITS) if train else slice(TRAIN_DIGITS, None)
+        self.digit_images = resize_digits(load_bundled_digits()[split], min(28, round(28 * min(height, width) / 64)))
 
     def __len__(self) -> int:
         return 10_000 if self.train else 1_000
@@ -59,27 +60,30 @@ class MovingMNIST:
         canvas = np.zeros((self.clip_frames, self.height, self.width), np.uint8)
         windows = sliding_window_view(canvas, (size, size), axis=(1, 2), writeable=True)
         for shape, corner in zip(shapes, corners, strict=True):
-            places = np.arange(self.clip_frames), corner[:, 0], corner[:, 1]
-            windows[places] = np.maximum(windows[places], shape)
+            positions = np.arange(self.clip_frames), corner[:, 0], corner[:, 1]
+            windows[positions] = np.maximum(windows[positions], shape)
         return repeat(torch.from_numpy(canvas), "time height width -> time c height width", c=self.channels), 0
 
 
 @cache
 def load_bundled_digits() -> UInt8[np.ndarray, "digit 28 28"]:
-    """5000 MNIST digits in a shuffled order, white on black."""
+    """Loads 5000 MNIST digits in a shuffled order, white on black; the first TRAIN_DIGITS are for training."""
     with (files("vidgan") / "assets" / "digits.npz").open("rb") as file:
         return np.load(file)["images"]
 
 
 def resize_digits(digits: UInt8[np.ndarray, "digit 28 28"], size: int) -> UInt8[np.ndarray, "digit size size"]:
-    """The digits at size x size pixels, antialiased."""
+    """Resizes the digits to size x size pixels, bilinearly with antialiasing."""
     if size == digits.shape[-1]:
         return digits
     return F.interpolate(torch.from_numpy(digits)[None], (size, size), mode="bilinear", antialias=True)[0].numpy()
 
 
 def simulate_bouncing(random: np.random.Generator, count: int, *, steps: int) -> np.ndarray:
-    """Positions (count, steps, 2) in [0, 1] of points that start anywhere, move by STEP and turn at the borders."""
+    """Positions in [0, 1], of shape (count, steps, 2), of points that move straight and bounce off the borders.
+
+    They start at uniformly random positions in random directions and move by STEP_LENGTH each step.
+    """
     position = random.random((count, 2))
     angle = random.random(count) * 2 * np.pi
     velocity = STEP_LENGTH * np.stack([np.sin(angle), np.cos(angle)], 1)

@@ -11,13 +11,13 @@ from typing import Literal
 
 import torch
 
-from gancore.parsing import to_dict
-from vidgan.config import VideoDataConfig
+from gancore.hub import find_model
+from gancore.parsing import from_dict, to_dict
+from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.methods import EvaluationSet, FileMethod, Method, ModelMethod, load_model, spaced_indices
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
 from vidgan.evaluation.published import BenchmarkName
-from vidgan.generate import read_run_config
 from vidgan.networks.generator import FramePredictor
 from vidgan.predict import select_device
 
@@ -110,6 +110,17 @@ class EvaluateConfig:
             raise ValueError(f"out is a folder, in which report.json and report.html are written, not {self.out}")
 
 
+def read_run_config(model: str) -> VideoConfig | None:
+    """The settings of the run that a model was trained in; None unless its folder lies in that of a run."""
+    path = Path(find_model(model)).parent / "config.json"
+    if not (model and Path(model).is_dir() and path.is_file()):
+        return None
+    try:
+        return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the settings of a video run: {error}") from error
+
+
 @contextmanager
 def prepend_run_settings(flags: Sequence[str]) -> Iterator[list[str]]:
     """The flags of an evaluation, preceded by a file with the data settings of the model's run if there is one."""
@@ -130,7 +141,7 @@ def open_evaluation_set(config: EvaluateConfig) -> EvaluationSet:
 def open_from_data(config: EvaluateConfig) -> EvaluationSet:
     """A model and clips of the data set that it was trained on, or another one."""
     place = select_device(cpu=config.cpu)
-    model = load_model(config.model).to(place)
+    model = load_model(find_model(config.model)).to(place)
     data = config.data
     if model.shape.channels != data.channels:
         raise ValueError(f"data.channels is {data.channels}, and {config.model} knows {model.shape.channels}")
@@ -176,7 +187,7 @@ def open_from_files(config: EvaluateConfig) -> EvaluationSet:
     indices = spaced_indices(len(true), config.max_clips)
     entrants: dict[str, Method] = {}
     if config.model:
-        model = FramePredictor.from_pretrained(config.model).to(place)
+        model = FramePredictor.from_pretrained(find_model(config.model)).to(place)
         if not config.context_frames:
             raise ValueError("context is 0: a model that predicts the clips of `truth` needs a past")
         if model.shape.channels != true.channels:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.report import make_contact_sheet
+from gancore.reporting.contact_sheet import make_contact_sheet
 from gancore.reporting.page import Gallery, Media, encode_png_uri, encode_webp_uri
 from gancore.reporting.preference import PreferencePair, write_rating_page
 from vidgan.evaluation import baselines
@@ -17,7 +17,7 @@ from vidgan.evaluation.methods import EvaluationSet, spaced_indices
 from vidgan.evaluation.scores import RANKING_METRIC, method_prefix
 from vidgan.evaluation.synthesis import open_training_set
 from vidgan.files.grid import tile_clips
-from vidgan.files.video import convert_channels
+from vidgan.frames import convert_channels
 from vidgan.validation import to_displayable
 
 PAGE_FRAME_RATE = 8

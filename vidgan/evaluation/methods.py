@@ -15,7 +15,7 @@ from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.data.dataset import ClipBatch, collate
 from vidgan.evaluation.predictions import PredictionFiles
-from vidgan.files.video import to_float, to_uint8
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import Futures, VideoModel, sample_futures
 

@@ -14,7 +14,8 @@ from gancore.data import Sample
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos
 from vidgan.files.arrays import ARRAY_SUFFIXES
 from vidgan.files.readers import DEFAULT_RATE, VIDEO_SUFFIXES, VideoReader
-from vidgan.files.video import Frames, convert_channels, open_video, write_clip
+from vidgan.files.video import open_video, write_clip
+from vidgan.frames import Frames, convert_channels
 
 NUMBERED_NAME = re.compile(r"(.+)[-/#](\d+)")
 """The name of one sample of several: NAME-0, NAME/0, or one of an array that holds them all."""

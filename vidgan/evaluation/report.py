@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.reporting.page import Definitions, LineChart, Section, Table, Text, write_page
+from gancore.reporting.charts import LineChart
+from gancore.reporting.page import Definitions, Section, Table, Text, write_page
 from gancore.reporting.provenance import write_json
 from gancore.reporting.tables import format_table
 from vidgan.evaluation.baselines import BASELINES

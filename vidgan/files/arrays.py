@@ -1,4 +1,4 @@
-"""Videos in npy, npz and HDF5 files: one, or many behind one another."""
+"""Videos in npy, npz and HDF5 files: one per file, or many in one array."""
 
 import zipfile
 from collections.abc import Iterator
@@ -15,28 +15,30 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vidgan.files.readers import DEFAULT_RATE, UnreadableError
+from gancore.errors import UnreadableError
+from vidgan.files.readers import DEFAULT_RATE
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
+
+EXPECTED_VALUES = "expected uint8 in [0, 255] or floats in [0, 1]"
+"""The rest of an error message about the values of an array."""
 
 
 @dataclass(frozen=True)
 class ArrayVideo:
-    """One video inside an array file.
-
-    Values are uint8, or bool, or floats in [0, 1].
-    """
+    """One video inside an array file, of uint8 in [0, 255], floats in [0, 1] or bool."""
 
     path: str
     frames: int
     channels: int
     axes: str
-    """What the axes of the file's array are: n(umber) t(ime) c(hannel) h(eight) w(idth), in its order."""
+    """The array's axes in their order: n (video), t (time), c (channel), h (height), w (width); such as "nthw"."""
     index: int = 0
-    """Which video, where the array has an axis for that."""
+    """Number of the video along axis n."""
     rate: Fraction = DEFAULT_RATE
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
+        """Reads `count` frames: start, start + stride, ... Raises UnreadableError if there are fewer."""
         last = start + (count - 1) * stride
         if last >= self.frames:
             raise UnreadableError(f"{self.path} has {self.frames} frames, not {last + 1}")
@@ -51,19 +53,20 @@ class ArrayVideo:
 
 
 def open_array_videos(path: str, *, channels: int = 3) -> list[ArrayVideo]:
-    """The videos of the file.
+    """Lists the videos of an array file without reading their frames.
 
-    With 3 axes one grey video, with 5 many of any channels. With 4 one video if its last or second axis may be that of
-    channels (1, 3, 4 or `channels` long), else many grey ones. Many videos lie along the first axis; in a file named
-    `mnist_test_seq`, along the second. Raises UnreadableError for anything else.
+    An array of 3 axes is one grey video (time, height, width); one of 5 axes holds many videos of any number of
+    channels. One of 4 axes is a single video if its last or second axis can be the channels (1, 3, 4 or `channels`
+    long), otherwise many grey ones. Many videos lie along the first axis; in a file named `mnist_test_seq`, along the
+    second. Raises UnreadableError for any other shape or type of values.
     """
     with open_first_array(path) as array:
         shape, kind = array.shape, array.dtype
     if not (kind in (np.uint8, np.bool_) or np.issubdtype(kind, np.floating)):
-        raise UnreadableError(f"{path} holds values of type {kind}; store uint8, or floats in [0, 1]")
+        raise UnreadableError(f"{path} holds values of type {kind}; {EXPECTED_VALUES}")
     axes = infer_axes(shape, channels, time_first=Path(path).stem.startswith("mnist_test_seq"))
     if axes is None:
-        raise UnreadableError(f"{path} holds an array of shape {shape}, which is no video of time, height and width")
+        raise UnreadableError(f"{path} holds an array of shape {shape}, which is not a video of time, height and width")
     sizes = dict(zip(axes, shape, strict=True))
     one = ArrayVideo(path, sizes["t"], sizes.get("c", 1), axes)
     return (
@@ -74,6 +77,7 @@ def open_array_videos(path: str, *, channels: int = 3) -> list[ArrayVideo]:
 
 
 def infer_axes(shape: tuple[int, ...], channels: int, *, time_first: bool) -> str | None:
+    """Guesses what the axes of an array are, as in ArrayVideo.axes; None if it cannot hold videos."""
     if len(shape) == 3:
         return "thw"
     if len(shape) == 4:
@@ -90,17 +94,23 @@ def infer_axes(shape: tuple[int, ...], channels: int, *, time_first: bool) -> st
 
 
 def convert_to_uint8(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
+    """Scales bool and floats in [0, 1] to bytes. Raises UnreadableError, naming `path`, for values outside."""
     if values.dtype == np.uint8:
         return values
     values = values.astype(np.float32)
     if not (values.min() >= 0 and values.max() <= 1):
-        raise UnreadableError(f"{path} holds numbers outside [0, 1]; store uint8, or floats in [0, 1]")
+        found = f"floats from {values.min():.3g} to {values.max():.3g}, outside [0, 1]"
+        hint = "; scale frames in [-1, 1] by (x + 1) / 2" if values.min() >= -1 and values.max() <= 1 else ""
+        raise UnreadableError(f"{path} holds {found}; {EXPECTED_VALUES}{hint}")
     return (values * 255).round().astype(np.uint8)
 
 
 @contextmanager
 def open_first_array(path: str) -> Iterator[np.ndarray | h5py.Dataset]:
-    """The file's first array of three or more axes; values are read where it is sliced."""
+    """Opens the file's first array of three or more axes; its values are read from disk when it is sliced.
+
+    Raises UnreadableError if there is none.
+    """
     try:
         if Path(path).suffix.lower() in (".h5", ".hdf5"):
             with h5py.File(path) as file:
@@ -112,14 +122,16 @@ def open_first_array(path: str) -> Iterator[np.ndarray | h5py.Dataset]:
 
 
 def find_video_dataset(file: h5py.File, path: str) -> h5py.Dataset:
+    """Returns the first data set of three or more axes. Raises UnreadableError if there is none."""
     found = file.visititems(lambda _, item: item if isinstance(item, h5py.Dataset) and item.ndim >= 3 else None)
     if found is None:
         raise UnreadableError(f"{path} holds no array of three or more axes")
     return found
 
 
-@lru_cache(maxsize=4)  # an npz has to be unpacked whole, which would be slow for every clip
-def load_first_array(path: str, _changed: int) -> np.ndarray:
+@lru_cache(maxsize=4)  # an npz has to be unpacked whole, which is too slow to repeat for every clip
+def load_first_array(path: str, _modified: int) -> np.ndarray:
+    """Loads an npy as a memory map, an npz whole; `_modified` is the time of the last change, part of the cache key."""
     try:
         content = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:

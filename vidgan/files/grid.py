@@ -1,6 +1,5 @@
-"""Several clips in one file: beside one another in a video, one under the other in a strip."""
+"""Several clips in one file: side by side in a video, one below the other in a strip."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -10,11 +9,10 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.report import make_contact_sheet, save_png
 from vidgan.files.video import write_clip
 
 GRID_GAP = 2
-"""Pixels between neighbours."""
+"""Pixels between neighbouring clips."""
 
 
 def write_grid(
@@ -23,19 +21,13 @@ def write_grid(
     *,
     rate: Fraction | float | int,
     columns: int | None = None,
-    labels: Sequence[str] | None = None,
 ) -> None:
-    """Writes the clips by the path's ending, whole or not at all; missing folders are made.
+    """Writes the clips by the path's suffix, whole or not at all; missing folders are created.
 
     .mp4, .gif and a folder of frames show them in a grid, all in one row unless `columns` is given; .png shows each as
-    a row of frames, with its label before it if there are labels; .npy keeps an axis for them unless there is only one.
-    Raises ValueError or OSError as write_clip does.
+    a row of frames; .npy has an axis for them unless there is only one. Raises ValueError as write_clip does.
     """
-    path = Path(path)
-    if path.suffix == ".png" and labels is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(make_contact_sheet(clips, labels=labels), path)
-    elif path.suffix in (".png", ".npy"):
+    if Path(path).suffix.lower() in (".png", ".npy"):
         write_clip(path, clips if len(clips) > 1 else clips[0], rate=rate)
     else:
         write_clip(path, tile_clips(clips, columns=columns or len(clips)), rate=rate)
@@ -44,7 +36,7 @@ def write_grid(
 def tile_clips(
     clips: UInt8[Tensor, "clips time channel height width"], *, columns: int
 ) -> UInt8[Tensor, "time channel grid_height grid_width"]:
-    """One clip that shows them all, row by row with white gaps between neighbours; places left over are black."""
+    """Joins clips into one that shows them in a grid, row by row, with white gaps; cells left over are black."""
     rows = ceil(len(clips) / columns)
     full = F.pad(clips, (0, 0, 0, 0, 0, 0, 0, 0, 0, rows * columns - len(clips)))
     spaced = F.pad(full, (0, GRID_GAP, 0, GRID_GAP), value=255)

@@ -1,4 +1,4 @@
-"""One video of any kind, opened cheaply and read in windows: films, frame folders, zips, strips and arrays."""
+"""Readers of single videos: video files, folders and zips of frames, and strips; opened cheaply, read in windows."""
 
 import re
 import zipfile
@@ -22,6 +22,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from gancore.errors import UnreadableError
+
 VIDEO_SUFFIXES = (
     ".mp4",
     ".avi",
@@ -41,16 +43,12 @@ VIDEO_SUFFIXES = (
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 
 MAX_MISSING_FRAMES = 2
-"""The last frame stands in for so many that the container counts and the decoder never gives (dropped, not coded)."""
+"""Frames that a file may lack at its end (counted by its container, never coded); the last one repeats for them."""
 
 DEFAULT_RATE = Fraction(10)
-"""Frames per second of pictures and arrays, which state none."""
+"""Frames per second of image sequences and arrays, whose files state no rate."""
 
 RGBImage = UInt8[np.ndarray, "height width 3"]
-
-
-class UnreadableError(ValueError):
-    """A video that is broken, or shorter than it was said to be; the message names the file."""
 
 
 @runtime_checkable
@@ -67,47 +65,47 @@ class VideoReader(Protocol):
     def channels(self) -> int: ...
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
-        """Frames start, start + stride, ...; raises UnreadableError if they cannot be had."""
+        """Reads `count` frames: start, start + stride, ... Raises UnreadableError if one is broken or missing."""
         ...
 
 
 @dataclass(frozen=True)
 class VideoFile:
-    """Anything PyAV decodes, as RGB at a constant rate.
+    """A file that PyAV can decode, read as RGB at a constant frame rate.
 
-    Where frames are not evenly spaced, frame number k is the one on show nearest to k / rate seconds. Quarter turns of
-    the display matrix are applied, alpha lies on black, sound is ignored.
+    Where frames are not evenly spaced, frame number k is the one displayed nearest to k / rate seconds. Quarter turns
+    of the display matrix are applied, transparent frames are composited on black, sound is ignored.
     """
 
     path: str
     frames: int
     rate: Fraction
     origin: int
-    """Time stamp of frame 0 in the stream's own unit."""
+    """Time stamp of frame 0, in units of the stream's time base."""
     timed: bool
-    """Whether the frames carry time stamps; without them frames are counted from the beginning."""
+    """Whether frames carry usable time stamps; if not, they are counted from the beginning of the file."""
 
     channels = 3
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
         wanted = list(range(start, start + count * stride, stride))
-        pictures: list[RGBImage] = []
+        images: list[RGBImage] = []
         shown: VideoFrame | None = None
         end = 0
         for position, frame in self._frames_from(start):
-            while len(pictures) < count and shown is not None and wanted[len(pictures)] < position:
-                pictures.append(frame_to_rgb(shown))
-            if len(pictures) == count:
-                return stack_images(pictures, self.path)
+            while len(images) < count and shown is not None and wanted[len(images)] < position:
+                images.append(frame_to_rgb(shown))
+            if len(images) == count:
+                return stack_images(images, self.path)
             shown, end = frame, max(position + 1, self._frame_number(frame, frame.duration))
-        while shown is not None and len(pictures) < count and wanted[len(pictures)] < end + MAX_MISSING_FRAMES:
-            pictures.append(frame_to_rgb(shown))
-        if len(pictures) < count:
-            raise UnreadableError(f"{self.path} ends before frame {wanted[len(pictures)]}")
-        return stack_images(pictures, self.path)
+        while shown is not None and len(images) < count and wanted[len(images)] < end + MAX_MISSING_FRAMES:
+            images.append(frame_to_rgb(shown))
+        if len(images) < count:
+            raise UnreadableError(f"{self.path} ends before frame {wanted[len(images)]}")
+        return stack_images(images, self.path)
 
     def _frames_from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Positions and frames in the order shown, from `start` or the key frame before it on."""
+        """Yields (number, frame) in display order, from `start` or the key frame before it."""
         # Containers index by decoding time, so the key frame they find may be shown only after `start`: look earlier.
         for seconds in (0, 1, 4, 16) if self.timed and start else ():
             with open_decoder(self.path) as (container, stream):
@@ -142,12 +140,12 @@ class VideoFile:
 
 
 def stream_time_base(stream: VideoStream) -> Fraction:
-    """Seconds of one time stamp."""
+    """Duration of one unit of the time stamps, in seconds."""
     return stream.time_base or Fraction(1, av.time_base)
 
 
 def seek_keyframe(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
-    """Whether the container could go to the key frame before the time stamp."""
+    """Seeks to the key frame before the time stamp; returns whether the container supports it."""
     try:
         container.seek(stamp, stream=stream)
     except av.FFmpegError:
@@ -157,7 +155,10 @@ def seek_keyframe(container: InputContainer, stream: VideoStream, stamp: int) ->
 
 @contextmanager
 def open_decoder(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The file and its first video stream, decoded by the calling thread alone, so that it is right in a worker."""
+    """Opens the file and its first video stream for decoding in the calling thread only, as loader workers need it.
+
+    Raises UnreadableError if the file is not a video.
+    """
     try:
         with av.open(path) as container:
             if not container.streams.video:
@@ -171,10 +172,13 @@ def open_decoder(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def open_video_file(path: str) -> VideoFile:
-    """The film as its container describes it; packets are counted only where the container does not say."""
+    """Opens a video file by its container's header; packets are counted only if the header states no length.
+
+    Raises UnreadableError if the file is not a video, or has no frames.
+    """
     with open_decoder(path) as (container, stream):
         rate, unit = stream.average_rate, stream_time_base(stream)
-        # Stamps made up for files that store none, or few, are wrong where frames are reordered.
+        # Where a format stores few or no time stamps, the generated ones are wrong for reordered frames.
         timed = not (stream.codec_context.has_b_frames and container.format.name in ("avi", "mpeg"))
         if stream.frames and rate:
             frames = stream.frames
@@ -195,7 +199,7 @@ def open_video_file(path: str) -> VideoFile:
 
 
 def frame_to_rgb(frame: VideoFrame) -> RGBImage:
-    """The frame as it is to be seen: upright, and on black where it is transparent."""
+    """Converts to RGB, rotated upright and composited on black where transparent."""
     transparent = any(component.is_alpha for component in frame.format.components)
     pixels = frame.reformat(format="rgba" if transparent else "rgb24", threads=1).to_ndarray()
     return np.rot90(composite_on_black(pixels) if transparent else pixels, round(frame.rotation / 90))
@@ -208,16 +212,22 @@ def composite_on_black(pixels: UInt8[np.ndarray, "height width 4"]) -> RGBImage:
     return ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
 
-def stack_images(pictures: list[RGBImage], path: str) -> UInt8[Tensor, "time 3 height width"]:
-    """The pictures as frames, left as they lie in memory: they are resized faster so."""
-    if len({picture.shape for picture in pictures}) > 1:
+def stack_images(images: list[RGBImage], path: str) -> UInt8[Tensor, "time 3 height width"]:
+    """Stacks images into frames as a channels-last view, which resizes faster than a contiguous copy.
+
+    Raises UnreadableError, naming `path`, if they differ in size.
+    """
+    if len({image.shape for image in images}) > 1:
         raise UnreadableError(f"the frames of {path} differ in size")
-    return torch.from_numpy(np.stack(pictures)).movedim(3, 1)
+    return torch.from_numpy(np.stack(images)).movedim(3, 1)
 
 
 @dataclass(frozen=True)
 class ImageSequence:
-    """Frames as single pictures, in a folder or in a zip, in natural order (frame2 before frame10); RGB on black."""
+    """Frames as single images in a folder or a zip, in natural order (frame2 before frame10).
+
+    Read as RGB; transparent images are composited on black.
+    """
 
     path: str
     names: tuple[str, ...]
@@ -244,7 +254,7 @@ class ImageSequence:
 
 @dataclass(frozen=True)
 class ImageStrip:
-    """Frames side by side in one picture: as many squares as its width holds; RGB on black."""
+    """Square frames side by side in one image; read as RGB, composited on black where transparent."""
 
     path: str
     frames: int
@@ -263,7 +273,10 @@ class ImageStrip:
 
 
 def open_image_sequence(path: str, names: list[str] | None = None) -> ImageSequence:
-    """The pictures of a folder or a zip. Raises UnreadableError if there are none."""
+    """Opens the images of a folder or a zip, or those of `names` alone, as one video.
+
+    Raises UnreadableError if there are no images.
+    """
     zipped = names is None and Path(path).is_file()
     if zipped:
         with open_zip(path) as archive:
@@ -274,32 +287,36 @@ def open_image_sequence(path: str, names: list[str] | None = None) -> ImageSeque
         name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")
     ]
     if not names:
-        raise UnreadableError(f"{path} holds no pictures ({' '.join(IMAGE_SUFFIXES)})")
+        raise UnreadableError(f"{path} holds no images ({' '.join(IMAGE_SUFFIXES)})")
     return ImageSequence(path, tuple(sorted(names, key=natural_sort_key)), zipped)
 
 
 def open_image_strip(path: str) -> ImageStrip:
-    """The strip, by its picture's header. Raises UnreadableError if its width is no multiple of its height."""
+    """Opens a strip by its image's header. Raises UnreadableError unless the width is a multiple of the height."""
     try:
         with Image.open(path) as image:
             width, height = image.size
     except OSError as error:
-        raise UnreadableError(f"cannot read {path} as a picture") from error
+        raise UnreadableError(f"cannot read {path} as an image") from error
     if width % height:
-        raise UnreadableError(f"{path} is no strip of square frames: {width} is no multiple of {height}")
+        raise UnreadableError(
+            f"{path} is not a strip of square frames: its width {width} is not a multiple of its height {height}"
+        )
     return ImageStrip(path, width // height)
 
 
-def read_image(file: Path | BytesIO, named: str = "") -> RGBImage:
+def read_image(file: Path | BytesIO, label: str = "") -> RGBImage:
+    """Reads an image as RGB on black. Raises UnreadableError, naming the file or `label`, if it is broken."""
     try:
         with Image.open(file) as image:
             return composite_on_black(np.asarray(image.convert("RGBA")))
     except OSError as error:
-        raise UnreadableError(f"cannot read {named or file} as a picture") from error
+        raise UnreadableError(f"cannot read {label or file} as an image") from error
 
 
 @contextmanager
 def open_zip(path: str) -> Iterator[zipfile.ZipFile]:
+    """Opens a zip for reading; an error in it, now or later, becomes an UnreadableError."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -308,5 +325,5 @@ def open_zip(path: str) -> Iterator[zipfile.ZipFile]:
 
 
 def natural_sort_key(name: str) -> list[tuple[int, str]]:
-    """A key that sorts numbers inside names by value."""
+    """Sort key by which numbers inside names are ordered by value: frame2 before frame10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -14,7 +14,7 @@ from vidgan.evaluation.baselines import (
     predict_black,
     repeat_last_frame,
 )
-from vidgan.files.video import to_float
+from vidgan.frames import to_float
 from vidgan.metrics import psnr
 
 

@@ -12,7 +12,8 @@ from gancore.data import Sample
 from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate
 from vidgan.evaluation.predictions import NUMBERED_NAME, open_ground_truth, open_predictions, pair_by_name
-from vidgan.files.video import read_clip, to_uint8, write_clip
+from vidgan.files.video import read_clip, write_clip
+from vidgan.frames import to_uint8
 
 QUICK = {"networks": ("none",), "cpu": True}
 

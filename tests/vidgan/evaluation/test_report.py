@@ -16,7 +16,8 @@ from vidgan.evaluation.examples import CONTEXT_COLOUR, GENERATED_COLOUR, add_bor
 from vidgan.evaluation.methods import EvaluationSet
 from vidgan.evaluation.published import PUBLISHED_SCORES, find_published_scores, infer_benchmark
 from vidgan.evaluation.report import build_sections, format_summary, write_report
-from vidgan.files.video import to_uint8, write_clip
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 
 DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
 

@@ -10,7 +10,8 @@ from support.tiny import SHAPE, clips, synthesiser
 from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
 from vidgan.evaluation.synthesis import RunningDiversity, open_training_set
-from vidgan.files.video import to_uint8, write_clip
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 
 
 @pytest.fixture(scope="module")

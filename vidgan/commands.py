@@ -1,0 +1,99 @@
+"""Settings of the commands that use a trained model; importing them loads neither torch nor numpy."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """Predict how a video continues after its end, or with --compare its last frames, and compare with the truth."""
+
+    clip: Path
+    """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]."""
+
+    model: str
+    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
+
+    out: Path = Path("future.mp4")
+    """Output file: .mp4, .gif, .png (a strip) or .npy; a path without a suffix becomes a folder of frames."""
+
+    steps: int | None = None
+    """Frames to predict; as many as the model was trained on if not given."""
+
+    context_frames: int | None = None
+    """Past frames that the model sees; as many as it was trained on if not given."""
+
+    samples: int = 1
+    """Number of different futures, side by side in a video and one below the other in a strip."""
+
+    start: int | None = None
+    """Number of the first frame to predict, counted from 0. If not given, predict what follows the last frame, or with
+    --compare the last `steps` frames."""
+
+    stride: int = 1
+    """Distance in frames of the video between consecutive frames that the model sees; 1 uses every frame."""
+
+    size: str | None = None
+    """Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; the clip's own if not given."""
+
+    compare: bool = False
+    """Predict frames that the video has; write past, ground truth and predictions, and print PSNR and SSIM."""
+
+    seed: int = 0
+    """Seed of the samples; sample n is the same however many are requested."""
+
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "context_frames", "samples", "stride"):
+            _require_at_least(1, name, getattr(self, name))
+        if self.size not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(self.size)):
+            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+    """Generate whole clips from noise."""
+
+    model: str
+    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
+
+    out: Path = Path("samples.mp4")
+    """Output file: .mp4 or .gif (a grid of clips), .png (a row of frames for each clip) or .npy; a path without a
+    suffix becomes a folder of frames of the grid."""
+
+    count: int = 16
+    """Number of clips."""
+
+    steps: int | None = None
+    """Frames of each clip; as many as the model was trained on if not given."""
+
+    label: str | None = None
+    """Name or number of the class to generate; all classes in turn if not given."""
+
+    truncation: float | None = None
+    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given."""
+
+    rate: float = 10.0
+    """Frames per second of the output."""
+
+    seed: int = 0
+    """Seed of the clips; clip n is the same however many are requested."""
+
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "steps"):
+            _require_at_least(1, name, getattr(self, name))
+        for name in ("truncation", "rate"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+
+
+def _require_at_least(least: int, name: str, value: int | None) -> None:
+    if value is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
