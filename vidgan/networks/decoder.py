@@ -136,9 +136,7 @@ class Decoder(nn.Module):
         return result, states_after, memory
 
 
-def build_output(
-    config: VideoGeneratorConfig, shape: ClipShape, *, condition: int, make_norm: MakeNorm
-) -> FrameOutput:
+def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: int, make_norm: MakeNorm) -> FrameOutput:
     """The output that the configuration asks for."""
     width, channels, patch, layers = config.widths[-1], shape.channels, config.patch_size, config.motion_layers
     if config.output == "frames":

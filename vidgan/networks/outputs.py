@@ -99,8 +99,8 @@ class FramesOutput(FrameOutput):
 class MotionOutput(FrameOutput):
     """Frames as warped copies of the last past frame I, blended with new content where it shows nothing of use.
 
-    Every motion layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each frame
-    is looked up once in I and does not blur by repeated interpolation:
+    Every motion layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each
+    frame is looked up once in I and does not blur by repeated interpolation:
 
         frame_t(p) = sum_k m_k(p) I(p + F_{k,t}(p)) + m_new(p) content(p),    sum_k m_k + m_new = 1
 

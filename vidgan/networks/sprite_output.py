@@ -129,7 +129,7 @@ class SpriteMemory(NamedTuple):
     assignment: Float[Tensor, "batch layers_and_background height width"]
     """sprites.SpriteLayers.assignment: the share of the background and of each sprite in each pixel."""
     offsets: Float[Tensor, "batch layers time 2"]
-    """sprites.SpriteLayers.offsets: where each sprite was in each past frame, in pixels from where it is in the last."""
+    """sprites.SpriteLayers.offsets: (x, y), in pixels, of each sprite in each past frame, relative to the last."""
     masks: Float[Tensor, "batch layers height width"]
     """sprites.SpriteLayers.sprite_masks: how much each pixel counts in locating each sprite."""
 
