@@ -138,8 +138,11 @@ class Patterns:
         return self.clips[sample.index], sample.index % 2
 
 
-def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
-    """Two steps of training at tiny sizes, whatever the size and length of the clips; labels if they are whole."""
+def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, **options: Any) -> Trainer:
+    """Two steps of training at tiny sizes, whatever the size and length of the clips; with labels if there is no past.
+
+    `options` are further settings of the training.
+    """
     config = replace(
         preset("modern"),
         data=data,
@@ -149,9 +152,8 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         discriminator=small_discriminator(name),
         objective=replace(preset(name).objective, reconstruction_weight=0.0),
     )
-    train = TrainConfig(
-        steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
-    )
+    quick = {"steps": 2, "batch": 4, "preview_every": 2, "evaluate_every": 2, "health_every": 1, "log_every": 1}
+    train = TrainConfig(**quick | {"cpu": True, "precision": "fp32"} | options)
     classes = () if data.context_frames else Patterns.classes
     shown = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken

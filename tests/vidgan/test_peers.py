@@ -141,12 +141,9 @@ def test_the_penalty_that_is_configured_is_in_the_loss():
 def test_settings_have_one_source_of_defaults_which_the_optimizers_obey(tmp_path):
     """There, two presets of learning rates contradicted each other, and the updates were one to one."""
     assert parse_config(VideoConfig, []) == VideoConfig()
-    trainer = game(
-        "modern", tmp_path, data=VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
-    )
-    trainer.config = replace(
-        trainer.config, generator_lr=3e-4, discriminator_lr=7e-4, warmup_steps=0, discriminator_steps=2
-    )
+    data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
+    options = {"generator_lr": 3e-4, "discriminator_lr": 7e-4, "warmup_steps": 0, "discriminator_steps": 2}
+    trainer = game("modern", tmp_path, data=data, **options)
     updates = []
     apply_update = trainer.apply_update
     trainer.apply_update = lambda update, player, batches, *, number=0: (

@@ -54,7 +54,7 @@ class FrameOutput(nn.Module):
 
     def step(
         self,
-        maps: Float[Tensor, "batch steps width rows columns"],
+        maps: Float[Tensor, "batch steps features rows columns"],
         memory: Memory,
         condition: Float[Tensor, "batch size"],
         start: int,
