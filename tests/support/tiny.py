@@ -126,8 +126,8 @@ class Patterns:
     classes = ("still", "moving")
 
     def __init__(self, *, frames: int, channels: int, height: int, width: int, broken: bool = False):
-        shown = clips(6, frames=frames, channels=channels, height=height, width=width)
-        self.clips, self.broken = to_uint8(shown), broken
+        patterns = clips(6, frames=frames, channels=channels, height=height, width=width)
+        self.clips, self.broken = to_uint8(patterns), broken
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -155,7 +155,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, *
     quick = {"steps": 2, "batch": 4, "preview_every": 2, "evaluate_every": 2, "health_every": 1, "log_every": 1}
     train = TrainConfig(**quick | {"cpu": True, "precision": "fp32"} | options)
     classes = () if data.context_frames else Patterns.classes
-    shown = Patterns(
+    dataset = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
     )
     return Trainer(
@@ -164,10 +164,10 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, *
         generator=build_generator(config, classes=classes),
         discriminator=build_discriminator(config, classes=classes),
         objective=VideoObjective(config.objective),
-        dataset=shown,
+        dataset=dataset,
         collate=partial(collate, context_frames=data.context_frames),
-        preview=VideoPreview(dataset=shown, context_frames=data.context_frames),
-        evaluator=VideoEvaluation(dataset=shown, context_frames=data.context_frames, clips=2, samples=2),
-        held_out=shown,
+        preview=VideoPreview(dataset=dataset, context_frames=data.context_frames),
+        evaluator=VideoEvaluation(dataset=dataset, context_frames=data.context_frames, clips=2, samples=2),
+        held_out=dataset,
         accelerator=create_accelerator(train),
     )

@@ -25,7 +25,7 @@ Memory = tuple[Tensor, ...]
 
 
 class GeneratorOutput(NamedTuple):
-    """Generated frames in [-1, 1] and, if they are made of sprites, the sprites and their paths."""
+    """Generated frames in [-1, 1] and, if they are made of sprites, the masks and trajectories of the sprites."""
 
     frames: Float[Tensor, "batch steps channels height width"]
     sprite_masks: Float[Tensor, "batch layers height width"] | None = None
