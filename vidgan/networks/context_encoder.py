@@ -42,9 +42,7 @@ class ContextEncoder(nn.Module):
             ]
         self.summaries = nn.ModuleList(summaries)
 
-    def forward(
-        self, past: Float[Tensor, "batch time channels height width"]
-    ) -> list[Float[Tensor, "batch _ _ _"]]:
+    def forward(self, past: Float[Tensor, "batch time channels height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """One state (batch width rows columns) for each level of the decoder, smallest map first.
 
         Raises ValueError if frames are stacked and there are too few of them; of more, the last are taken.

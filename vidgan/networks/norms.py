@@ -1,4 +1,4 @@
-"""Norms of video generators: conditional on the latent and, in batch norm, with statistics of each timestep (DVD-GAN)."""
+"""Norms of video generators: conditional on the latent; batch norm with statistics of each timestep (DVD-GAN)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -25,7 +25,7 @@ Memory = tuple[Tensor, ...]
 
 
 class GeneratorOutput(NamedTuple):
-    """Generated frames in [-1, 1] and, if they are made of sprites, the sprites and their paths."""
+    """Generated frames in [-1, 1] and, if they are made of sprites, the masks and trajectories of the sprites."""
 
     frames: Float[Tensor, "batch steps channels height width"]
     sprite_masks: Float[Tensor, "batch layers height width"] | None = None
@@ -54,7 +54,7 @@ class FrameOutput(nn.Module):
 
     def step(
         self,
-        maps: Float[Tensor, "batch steps width rows columns"],
+        maps: Float[Tensor, "batch steps features rows columns"],
         memory: Memory,
         condition: Float[Tensor, "batch size"],
         start: int,
@@ -99,8 +99,8 @@ class FramesOutput(FrameOutput):
 class MotionOutput(FrameOutput):
     """Frames as warped copies of the last past frame I, blended with new content where it shows nothing of use.
 
-    Every motion layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each frame
-    is looked up once in I and does not blur by repeated interpolation:
+    Every motion layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each
+    frame is looked up once in I and does not blur by repeated interpolation:
 
         frame_t(p) = sum_k m_k(p) I(p + F_{k,t}(p)) + m_new(p) content(p),    sum_k m_k + m_new = 1
 

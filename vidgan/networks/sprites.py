@@ -27,13 +27,13 @@ BAND_SHARPNESS = 4.0
 MIN_CHANGE = 1e-6
 """Squared change added to every pixel, so that a clip without change has a first guess too."""
 MATCHING_TEMPERATURE = 2.0
-"""Matching cost (squared difference summed over a sprite, values in [-1, 1]) by which an offset is e times less likely."""
+"""Matching cost, a squared difference summed over the pixels of a sprite, that makes an offset e times less likely."""
 INERTIA_STD = 2.0
 """Standard deviation, in pixels, of a sprite's offset from the one that its velocity leads to."""
 REFINEMENT_STD = 2.0
 """Standard deviation, in pixels, of an offset found at low resolution."""
 ASSIGNMENT_TEMPERATURE = 0.02
-"""Mean squared residual by which a pixel is e times less likely to belong to a sprite."""
+"""Residual, a mean squared difference, that makes a pixel e times less likely to belong to a sprite."""
 SALIENCE_MIDPOINT = 0.1
 """Mean squared difference from the median frame at which the salience of a pixel is 1/2."""
 
@@ -191,7 +191,10 @@ def refine_offsets(cost: CostVolume, rough: Offsets) -> Offsets:
 def expected_offset(
     cost: Float[Tensor, "*layer rows columns"], prior_mean: Float[Tensor, "*layer 2"], prior_std: float
 ) -> Float[Tensor, "*layer 2"]:
-    """The mean (x, y) of the offset d under p(d) ~ exp(-cost(d) / MATCHING_TEMPERATURE) N(d; prior_mean, prior_std^2)."""
+    """The mean (x, y) of the offset d under p(d) ~ exp(-cost(d) / T) N(d; prior_mean, prior_std^2).
+
+    T is MATCHING_TEMPERATURE; the offset of zero lies at rows // 2, columns // 2.
+    """
     rows, columns = (torch.arange(-(n // 2), n - n // 2, device=cost.device) for n in cost.shape[-2:])
     x, y = prior_mean.split(1, -1)
     distance = (columns - x).square()[..., None, :] + (rows - y).square()[..., None]  # *layer rows columns
@@ -203,7 +206,7 @@ def expected_offset(
 def warp_residual(frames: Frames, offsets: Offsets) -> LayerMasks:
     """How badly each pixel of the last frame moves with each layer: a mean squared difference.
 
-        r_k(p) = mean over frames t and channels of (I_t(p + o_kt) - I_T(p))^2, averaged over 3x3 pixels
+    r_k(p) = mean over frames t and channels of (I_t(p + o_kt) - I_T(p))^2, averaged over 3x3 pixels
     """
     batch, layers, time = offsets.shape[:3]
     height, width = frames.shape[-2:]

@@ -54,13 +54,13 @@ class ImageToVoxels(HubModel):
         images: Sequence[ImageInput],
         *,
         masks: Sequence[ImageInput] | None = None,
-        samples: int = 0,
+        samples: int | None = None,
         seed: int = 0,
         label: str | None = None,
     ) -> Float[Tensor, "samples x y z"]:
         """Occupancy probabilities of the one object that all images show.
 
-        They are those at the mean of the posterior or, if `samples` is not 0, of that many latents drawn from it.
+        They are those of `samples` latents drawn from the posterior or, if that is not given, of its mean.
         Images are files, Pillow images or uint8 arrays; files.images.cut_out_object says how the object is cut out.
         Raises ValueError if an image cannot be read or shows no object, or the class is unknown.
         """
