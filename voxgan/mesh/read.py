@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from trimesh.resolvers import FilePathResolver
 from trimesh.visual import TextureVisuals
 
-from gancore.errors import as_unreadable
+from gancore.errors import UnreadableError, as_unreadable
 from voxgan.mesh.config import MAX_FACES
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
 from voxgan.mesh.winding import remove_duplicate_faces
@@ -28,12 +28,13 @@ def load_mesh(path: Path, *, max_faces: int = MAX_FACES) -> TexturedMesh:
     """All parts of the file as one mesh, in the file's axes and units, with one colour per face and its textures.
 
     A mesh of more than TARGET_FACES faces is decimated and keeps its face colours only. Raises FileNotFoundError, or
-    UnreadableError if the file holds no mesh with an extent in space, or one of `max_faces` faces or more.
+    UnreadableError if the file has another ending, cannot be read, or holds no mesh with an extent in space, or one of
+    `max_faces` faces or more.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     if path.suffix.lower() not in MESH_SUFFIXES:
-        raise ValueError(f"{path} is not a mesh file: its name should end in one of {' '.join(MESH_SUFFIXES)}")
+        raise UnreadableError(f"{path} is not a mesh file: its name should end in one of {' '.join(MESH_SUFFIXES)}")
     with as_unreadable(path, "a mesh"):
         check_file_size(path)
         loaded = join_scene(read_scene(path), max_faces=max_faces)
