@@ -22,6 +22,8 @@ MAX_BYTES = 2**27
 """Larger files are refused before they are read."""
 TARGET_FACES = 200_000
 """Meshes with more faces are decimated to this many: far finer than any voxels and views here."""
+NO_FACES = "it holds no faces: it may be cut short, or something else under that name"
+"""Reason for refusing a file without a mesh."""
 
 
 def load_mesh(path: Path, *, max_faces: int = MAX_FACES) -> TexturedMesh:
@@ -60,9 +62,9 @@ def read_scene(path: Path) -> trimesh.Scene:
         return trimesh.load_scene(
             text, file_type=path.suffix[1:].lower(), resolver=LenientResolver(str(path)), process=False
         )
-    except Exception as error:
-        if "charset_normalizer" in str(error):  # which trimesh asks for after failing to read the file in any way
-            raise ValueError("it is cut short, or something else under that name") from error
+    except ModuleNotFoundError as error:
+        if error.name == "charset_normalizer":  # with it trimesh would guess an encoding, and find no mesh either
+            raise ValueError(NO_FACES) from error
         raise
 
 
@@ -87,7 +89,7 @@ def join_scene(scene: trimesh.Scene, *, max_faces: int) -> TexturedMesh:
             transforms.append(transform)
     count = sum(len(part.faces) for part in parts)
     if not count:
-        raise ValueError("it holds no faces")
+        raise ValueError(NO_FACES)
     if count >= max_faces:
         raise ValueError(f"it holds {count:,} faces; decimate it below {max_faces:,}, or raise max_faces")
     vertices = [trimesh.transform_points(part.vertices, matrix) for part, matrix in zip(parts, transforms, strict=True)]

@@ -160,7 +160,7 @@ def test_an_npz_of_voxels_is_packed_and_states_which_way_is_up(tmp_path: Path):
 
 
 @pytest.mark.parametrize("key", ["voxels", "instance", "voxel", "Volume", "data"])
-@pytest.mark.parametrize("version", ["5", "5 compress_element", "7.3"])
+@pytest.mark.parametrize("version", ["5", "5 compressed", "7.3"])
 def test_mat_files_with_every_usual_key_and_of_every_version_are_read(tmp_path: Path, key: str, version: str):
     contents = {"other": np.ones((9, 2, 3)), key: asymmetric().astype(np.uint8), "inputs": np.ones((3, 200))}
     if version == "7.3":

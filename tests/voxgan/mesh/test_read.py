@@ -127,7 +127,7 @@ CORNERS = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
         ("empty.glb", b"", "cannot read"),
         ("empty.3mf", b"", "cannot read"),
         ("bytes.obj", bytes(range(256)) * 8, "holds no faces"),
-        ("bytes.stl", bytes(range(256)) * 8, "cut short, or something else"),
+        ("bytes.stl", bytes(range(256)) * 8, "holds no faces: it may be cut short"),
         ("cut.3mf", b"PK\x03\x04" + bytes(50) + b"PK\x05\x06" + b"\xff" * 18, "cannot read"),
         ("packed.glb", gzip.compress(b"glTF", mtime=0), "cannot read"),
         ("points.obj", CORNERS, "holds no faces"),
@@ -138,7 +138,7 @@ CORNERS = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
         ("missing.obj", CORNERS + b"f 1 2 9\n", "cannot read"),
         ("huge.ply", b"ply\nformat binary_little_endian 1.0\n" + HUGE_HEADER, "cannot read"),
         ("huge.off", b"OFF\n1000000000000 1000000000000 0\n0 0 0\n", "cannot read"),
-        ("huge.stl", bytes(80) + struct.pack("<I", 2**32 - 1) + b"\xff" * 50, "cut short"),
+        ("huge.stl", bytes(80) + struct.pack("<I", 2**32 - 1) + b"\xff" * 50, "holds no faces: it may be cut short"),
         ("notes.txt", CORNERS, "should end in"),
     ],
 )

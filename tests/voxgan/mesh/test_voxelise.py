@@ -163,5 +163,5 @@ def test_normalising_turns_the_given_up_axis_up_and_the_given_front_to_the_front
 
 
 def test_a_mesh_of_one_point_cannot_be_normalised():
-    with pytest.raises(ValueError, match="without_faces extent"):
+    with pytest.raises(ValueError, match="without extent"):
         normalise_mesh(trimesh.Trimesh([[1, 1, 1]] * 3, [[0, 1, 2]], process=False))

@@ -122,4 +122,4 @@ def test_the_given_mesh_is_not_changed():
     coloured = project_colours(mesh, [(Scene(mesh).render(Camera(), side=64), Camera())])
     assert np.array_equal(coloured.vertices, mesh.vertices)
     assert np.array_equal(coloured.faces, mesh.faces)
-    assert mesh.visual.class_name is None
+    assert mesh.visual.kind is None
