@@ -9,16 +9,25 @@ import numpy as np
 import torch
 
 from gancore.config import TrainConfig
-from gancore.data import SampleRandom
+from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
-from voxgan.config import VoxelConfig, build_discriminator, build_generator, build_shape
-from voxgan.data.dataset import ObjectBatch, VoxelDataConfig, VoxelDataset, collate
+from voxgan.config import (
+    VoxelConfig,
+    VoxelDataConfig,
+    VoxelDiscriminatorConfig,
+    VoxelEncoderConfig,
+    VoxelGeneratorConfig,
+    VoxelShape,
+    build_discriminator,
+    build_generator,
+    build_shape,
+)
+from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
 from voxgan.data.packed import PackedObject, encode_webp, write_packed_dataset
-from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import VoxelEncoderConfig
-from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
 SIDE = 8

@@ -7,7 +7,8 @@ from PIL import Image
 from support.toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 
 from gancore.data import Sample
-from voxgan.data.dataset import VoxelDataConfig, VoxelDataset
+from voxgan.config import VoxelDataConfig
+from voxgan.data.dataset import VoxelDataset
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.rendering.raycast import Camera
 from voxgan.validation import VoxelPreview, VoxelValidation, render_tile

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from skimage.measure import marching_cubes
 
 from gancore.atomic import atomic_write
-from gancore.data import derive_seed
+from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
 from voxgan.data.sweethome3d import FurnitureModel

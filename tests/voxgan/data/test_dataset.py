@@ -9,19 +9,11 @@ import torch
 from support.toys import ENCODER, SIDE, boxes, packed, picture
 
 from gancore.data import Sample
-from voxgan.data.dataset import (
-    ViewAugmentConfig,
-    VoxelDataConfig,
-    VoxelDataset,
-    augment_view,
-    collate,
-    open_held_out,
-    sample_backgrounds,
-)
+from voxgan.config import ViewAugmentConfig, VoxelDataConfig, VoxelEncoderConfig
+from voxgan.data.dataset import VoxelDataset, augment_view, collate, open_held_out, sample_backgrounds
 from voxgan.data.packed import PackedObject, write_packed_dataset
 from voxgan.data.packed import encode_webp as packed_view
 from voxgan.files.images import frame_object
-from voxgan.networks.encoder import VoxelEncoderConfig
 
 STILL = ViewAugmentConfig(
     mirror=False, crop_jitter=0.0, colour_jitter=0.0, greyscale_probability=0.0, background_probability=0.0
