@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from gancore.media import require_media_suffix, write_animation
 from voxgan.files.images import count_megapixels, cut_out_object
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.write import find_format, save_mesh
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model

@@ -23,7 +23,7 @@ from voxgan.data.sources import (
 )
 from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
 from voxgan.mesh.axes import camera_angles
-from voxgan.mesh.voxelise import MESH_SUFFIXES
+from voxgan.mesh.read import MESH_SUFFIXES
 
 __all__ = ["SYNSETS", "Layout", "Source", "SourceImage", "assign_split", "find_objects"]
 

@@ -23,8 +23,7 @@ from voxgan.data.packed import Cameras, PackedObject, bytes_per_object, write_pa
 from voxgan.data.prepared import PreparedShape, Recipe, cache_key, load_shape, prepare_shape, save_shape
 from voxgan.data.sources import Source, assign_split
 from voxgan.data.sweethome3d import FurnitureModel, find_furniture, unpack_package
-from voxgan.mesh.axes import Axis
-from voxgan.mesh.voxelise import MAX_FACES
+from voxgan.mesh.config import MAX_FACES, Axis
 
 JOBS_PER_WORKER = 32
 """Objects a process is given at a time."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,9 @@ from voxgan.data.sweethome3d import FurnitureModel
 from voxgan.files.images import frame_object, read_image, read_mask, segment_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
 from voxgan.mesh.axes import Axis, reorient
-from voxgan.mesh.voxelise import load_mesh, normalise_mesh, voxelise
+from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import load_mesh
+from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, sample_light
 
@@ -62,12 +64,14 @@ def prepare_shape(source: Source | FurnitureModel, recipe: Recipe) -> PreparedSh
     Raises ValueError or OSError saying why it cannot be had.
     """
     mesh = load_source_mesh(source, recipe)
-    occupancy = load_source_voxels(source, mesh, side=recipe.side)
+    occupancy = load_source_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")
     pictured = load_source_views(source, recipe)
     if not pictured and recipe.views:
-        pictured = render_views(mesh or voxel_surface(occupancy), recipe, seed=render_seed(source, recipe))
+        pictured = render_views(
+            mesh or TexturedMesh(voxel_surface(occupancy)), recipe, seed=render_seed(source, recipe)
+        )
     return PreparedShape(
         occupancy=occupancy,
         cameras=tuple(camera for camera, _ in pictured),
@@ -75,20 +79,20 @@ def prepare_shape(source: Source | FurnitureModel, recipe: Recipe) -> PreparedSh
     )
 
 
-def load_source_mesh(source: Source | FurnitureModel, recipe: Recipe) -> trimesh.Trimesh | None:
+def load_source_mesh(source: Source | FurnitureModel, recipe: Recipe) -> TexturedMesh | None:
     """The mesh upright in the unit cube, front to +z; None for an object without one."""
     if isinstance(source, FurnitureModel):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                return normalise_mesh(
-                    source.upright(load_mesh(source.unpack(Path(folder)), max_faces=recipe.max_faces))
-                )
+                loaded = load_mesh(source.unpack(Path(folder)), max_faces=recipe.max_faces)
+                return replace(loaded, mesh=normalise_mesh(source.upright(loaded.mesh)))
             except ValueError as error:  # which names a file that is about to go
                 raise ValueError(str(error).replace(f"{folder}/", "")) from error
     if source.mesh is None:
         return None
-    mesh = load_mesh(source.mesh, max_faces=recipe.max_faces)
-    return normalise_mesh(mesh, up=recipe.up or source.up, front=recipe.front or source.front)
+    loaded = load_mesh(source.mesh, max_faces=recipe.max_faces)
+    mesh = normalise_mesh(loaded.mesh, up=recipe.up or source.up, front=recipe.front or source.front)
+    return replace(loaded, mesh=mesh)
 
 
 def load_source_voxels(
@@ -122,10 +126,10 @@ def load_framed_image(picture: SourceImage, size: int) -> UInt8[np.ndarray, "siz
     return frame_object(segment_object(read_image(picture.path), mask), size)
 
 
-def render_views(mesh: trimesh.Trimesh, recipe: Recipe, *, seed: int) -> PosedViews:
+def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> PosedViews:
     """Pictures from all around, a little from below to well from above, each in another light."""
     random = np.random.default_rng(seed)
-    scene = Scene(mesh)
+    scene = Scene(mesh.mesh, mesh.textures)
     made: PosedViews = []
     while len(made) < recipe.views:
         for _ in range(MAX_TRIES):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gancore.data import is_held_out
 from voxgan.files.voxels import VOXEL_SUFFIXES
 from voxgan.mesh.axes import Axis
-from voxgan.mesh.voxelise import MESH_SUFFIXES
+from voxgan.mesh.read import MESH_SUFFIXES
 
 DeclaredSplit = Literal["train", "val", "test", ""]
 
