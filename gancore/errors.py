@@ -15,6 +15,10 @@ class UnreadableError(ValueError):
     """A file whose content cannot be read; the message names the file and the reason."""
 
 
+class ArchitectureError(ValueError):
+    """Weights that belong to a network of another architecture; the message names the first that differ."""
+
+
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Wrap a function so that its ValueError or OSError becomes one line on standard error and exit code 2.
 

@@ -14,7 +14,7 @@ from support.calling import Said, called
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # no test depends on how busy the machine is
 
-install_import_hook(["gancore", "vidgan", "voxgan"], "beartype.beartype")
+install_import_hook(["gancore", "vidgan", "voxgan", "vidvox"], "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -404,6 +404,7 @@ def train_run(trainer: Trainer, settings: Any) -> str:
     """
     trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
     if trainer.accelerator.is_main_process:
+        trainer.run.mkdir(parents=True, exist_ok=True)
         save_config(settings, trainer.run / "config.json")
     finished, steps = trainer.train(), trainer.config.steps
     if finished and trainer.step < steps:

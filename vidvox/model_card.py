@@ -1,0 +1,153 @@
+"""The model card: README.md of a published model, written from what its run folder and its report say."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import vidvox
+from gancore.keys import describe_value
+from gancore.model_files import locate_model_file, read_model_config
+from vidvox.kinds import HALVES
+
+SUMMARIES = {
+    "FramePredictor": "Predicts how a video continues: a few frames in, different futures out.",
+    "VideoGenerator": "Generates video clips from noise.",
+    "ImageToVoxels": "Makes a closed mesh of the object in one or several pictures.",
+    "VoxelGenerator": "Generates 3-D objects from noise.",
+}
+PIPELINES = {"FramePredictor": "video-to-video", "ImageToVoxels": "image-to-3d"}
+"""What the Hub calls the task; it has no name for the other two."""
+
+COMMANDS = {
+    "FramePredictor": "vidvox predict clip.mp4 -m {repo} -o future.mp4 --samples 3",
+    "VideoGenerator": "vidvox generate -m {repo} -n 16 -o samples.mp4",
+    "ImageToVoxels": "vidvox mesh chair.png -m {repo} -o chair.glb",
+    "VoxelGenerator": "vidvox generate -m {repo} -n 4 -o object.glb",
+}
+PYTHON = {
+    "FramePredictor": 'model.predict("clip.mp4", steps=10, samples=3).save("future.mp4")',
+    "VideoGenerator": 'model.generate(16, seed=0).save("samples.mp4")',
+    "ImageToVoxels": 'model.mesh("chair.png").save("chair.glb")',
+    "VoxelGenerator": 'model.generate(4, seed=0)[0].save("object.glb")',
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is told about a model, besides what its files say."""
+
+    repo: str
+    """Name on the Hub, user/name."""
+    licence: str | None = None
+    """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
+    data: str | None = None
+    """What it was trained on, and the licence of that, in a sentence."""
+
+
+def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None) -> str:
+    """Compose the model card in Markdown.
+
+    Args:
+        card: What is not in the files.
+        model: Folder of the model; if it lies in a run folder, the settings of the run are part of the card.
+        report: report.json of an evaluation of the model.
+
+    Raises:
+        ValueError: The folder holds no model, or the report cannot be read.
+    """
+    kind, networks = read_model_config(locate_model_file(model, "config.json"))
+    run = _read_run(model.parent)
+    sections = [
+        _format_front_matter(card, kind),
+        f"# {card.repo.rpartition('/')[2]}\n\n{SUMMARIES[kind]}",
+        f"## Use\n\n```bash\npip install vidvox\n{COMMANDS[kind].format(repo=card.repo)}\n```\n\n"
+        f'```python\nimport vidvox\n\nmodel = vidvox.load("{card.repo}")\n{PYTHON[kind]}\n```',
+        f"## Training data\n\n{_describe_data(card, run)}",
+        f"## Training\n\n{_describe_training(model.parent, run)}",
+        f"## Metrics\n\n{_describe_metrics(report, kind)}",
+        f"## Architecture\n\n`{kind}` of vidvox {vidvox.__version__}:\n\n{_format_settings(networks)}",
+        f"## Licence\n\n{card.licence or 'Not stated.'}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _format_front_matter(card: ModelCard, kind: str) -> str:
+    lines = ["library_name: vidvox", f"tags:\n- vidvox\n- gan\n- {HALVES[kind]}"]
+    if kind in PIPELINES:
+        lines.append(f"pipeline_tag: {PIPELINES[kind]}")
+    if card.licence:
+        lines.append(f"license: {card.licence}")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _read_run(folder: Path) -> dict[str, Any] | None:
+    """The settings of a run folder; None if it is not one."""
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return settings if isinstance(settings, dict) and "train" in settings else None
+
+
+def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:
+    parts = [card.data] if card.data else []
+    if run:
+        settings = dict(run["data"])
+        settings["path"] = Path(settings["path"]).name  # where it lay on one machine helps nobody
+        settings.pop("cache", None)
+        parts.append(_format_settings({"data": settings}))
+    return "\n\n".join(parts) or "Not stated."
+
+
+def _describe_training(folder: Path, run: dict[str, Any] | None) -> str:
+    if not run:
+        return "Not stated."
+    step = None
+    if (folder / "stats.jsonl").is_file():
+        lines = (folder / "stats.jsonl").read_text(encoding="utf-8").splitlines()
+        step = json.loads(lines[-1])["step"] if lines else None
+    trained = f"{step} of {run['train']['steps']} steps, batch {run['train']['batch']}, seed {run['train']['seed']}."
+    return f"{trained}\n\n{_format_settings({name: run[name] for name in ('objective', 'train')})}"
+
+
+def _describe_metrics(report: Path | None, kind: str) -> str:
+    if report is None:
+        return "Not evaluated yet."
+    content = json.loads(report.read_text(encoding="utf-8"))
+    provenance = content.get("provenance", {})
+    software = ", ".join(f"{name} {version}" for name, version in provenance.get("software", {}).items() if version)
+    return (
+        f"```text\n{_summarise(report, kind)}\n```\n\n"
+        f"Measured with seed {provenance.get('seed')} on {provenance.get('device')}, by {software}. SHA-256 of the data "
+        f"measured: `{provenance.get('data')}`."
+    )
+
+
+def _summarise(report: Path, kind: str) -> str:
+    """The table that the evaluation printed."""
+    from gancore.evaluation.report import read_report_json
+
+    if HALVES[kind] == "video":
+        from vidgan.evaluation.summary import format_summary as format_video
+
+        from vidgan.evaluation.report import VideoReport
+
+        return format_video(read_report_json(VideoReport, report))
+    from voxgan.evaluation.summary import format_summary as format_voxels
+
+    from voxgan.evaluation.report import VoxelReport
+
+    return format_voxels(read_report_json(VoxelReport, report))
+
+
+def _format_settings(settings: dict[str, Any]) -> str:
+    """A table of nested settings by section; lists of names are cut short."""
+    rows = []
+    for section, values in settings.items():
+        for name, value in values.items():
+            text = describe_value(tuple(value) if isinstance(value, list) else value)
+            shown = re.sub(r"(.{100}).+", r"\1...", text.replace("|", "\\|"))
+            rows.append(f"| {section}.{name} | {shown} |")
+    return "\n".join(["| setting | value |", "|---|---|", *rows])
