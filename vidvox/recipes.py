@@ -11,7 +11,7 @@ Half = Literal["video", "voxels"]
 
 def recipes_folder() -> Path:
     """Return the folder of the recipes: inside the package if it was installed, beside it in a checkout."""
-    installed = Path(__file__).parent / "recipes"
+    installed = Path(__file__).parent / "configs"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "configs"
 
 
