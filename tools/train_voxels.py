@@ -7,7 +7,7 @@ import torch
 from gancore.parsing import parse_config, report_user_errors
 from gancore.training.launch import create_accelerator, end_processes
 from gancore.training.trainer import Trainer, train_run
-from voxgan.config import VoxelConfig, build_discriminator, build_generator, build_shape
+from voxgan.config import VoxelConfig, build_discriminator, build_generator, build_shape, picture_spec
 from voxgan.data.dataset import VoxelDataset, collate, open_held_out
 from voxgan.validation import VoxelPreview, VoxelValidation
 
@@ -17,8 +17,9 @@ def main() -> None:
     config = parse_config(VoxelConfig)
     processes = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
-    train_set = VoxelDataset(config.data, config.encoder, split="train")
-    unseen = open_held_out(config.data, config.encoder)
+    pictures = picture_spec(config.encoder)
+    train_set = VoxelDataset(config.data, pictures, split="train")
+    unseen = open_held_out(config.data, pictures)
     shape = build_shape(config, side=train_set.side, classes=train_set.classes)
     run = Path(config.run)
     run.mkdir(parents=True, exist_ok=True)

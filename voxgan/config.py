@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from gancore.config import TrainConfig
 from gancore.hub import HubModel
-from voxgan.data.dataset import VoxelDataConfig
+from voxgan.data.dataset import PictureSpec, VoxelDataConfig
 from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
 from voxgan.networks.encoder import VoxelEncoderConfig
 from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
@@ -61,6 +61,11 @@ def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> 
     if config.data.class_conditional and not classes:
         raise ValueError(f"data.class_conditional: {config.data.path} has no classes")
     return VoxelShape(side=side, classes=classes if config.data.class_conditional else ())
+
+
+def picture_spec(encoder: VoxelEncoderConfig) -> PictureSpec | None:
+    """The pictures that an encoder takes; None without an encoder."""
+    return None if encoder.kind == "none" else PictureSpec(size=encoder.size, mask=encoder.mask)
 
 
 def build_generator(config: VoxelConfig, shape: VoxelShape) -> HubModel:

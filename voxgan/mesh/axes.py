@@ -1,11 +1,11 @@
 """Which way is up: turning what was made in other axes into the frame of voxgan (x right, y up, the front to +z)."""
 
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+from voxgan.commands import Axis
 
 DEFAULT_FRONTS: dict[Axis, Axis] = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
 """Where an object of that up axis is taken to look if nothing is said: the turn upright is then the shortest."""

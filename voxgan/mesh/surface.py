@@ -1,6 +1,5 @@
 """From probabilities on a grid to one clean, closed surface."""
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import fast_simplification
@@ -11,6 +10,10 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from skimage.graph import MCP
 from skimage.measure import marching_cubes
+
+from voxgan.commands import SurfaceConfig
+
+DEFAULT_SURFACE = SurfaceConfig()
 
 PADDING = 1
 """Empty voxels around the grid, so that what touches its border is closed."""
@@ -30,42 +33,8 @@ SPECK_VOXELS = 0.05
 """Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurfaceConfig:
-    """How a surface is made of probabilities."""
-
-    threshold: float = 0.5
-    """Probability at which the surface lies."""
-
-    smooth_sigma: float = 0.8
-    """Standard deviation in voxels of the Gaussian that takes the stairs out of the probabilities; 0 for none."""
-
-    min_component_share: float = 1.0
-    """Parts of at least this share of the largest part's voxels are kept: 1 for the largest alone, 0 for all."""
-
-    bridge: float = 3.0
-    """Parts at most this many voxels apart are joined, where the object is most probable; 0 joins none."""
-
-    taubin_iterations: int = 20
-    """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
-
-    target_faces: int = 0
-    """Most triangles; 0 for as many as there are."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
-        if not 0 <= self.min_component_share <= 1:
-            raise ValueError(f"components must lie in [0, 1], got {self.min_component_share}")
-        for name in ("smooth", "bridge", "taubin"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
-        if self.target_faces < 0 or 0 < self.target_faces < 4:
-            raise ValueError(f"faces must be at least 4, or 0 for no limit, got {self.target_faces}")
-
-
 def extract_surface(
-    probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig = SurfaceConfig()
+    probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig = DEFAULT_SURFACE
 ) -> trimesh.Trimesh:
     """The closed surface with outward faces and positive volume, in the unit cube around the origin.
 
@@ -78,7 +47,9 @@ def extract_surface(
     mesh = trimesh.Trimesh((vertices - PADDING + 0.5 - sides / 2) / sides.max(), faces, process=False)
     mesh.vertices = np.clip(taubin_smooth(mesh, surface.taubin_iterations), -0.5, 0.5)
     mesh = remove_small_components(ensure_closed(mesh), volume=SPECK_VOXELS / sides.max() ** 3)
-    return decimate_surface(mesh, surface.target_faces) if 0 < surface.target_faces < len(mesh.faces) else mesh
+    if surface.target_faces is None or len(mesh.faces) <= surface.target_faces:
+        return mesh
+    return decimate_surface(mesh, surface.target_faces)
 
 
 def build_field(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:

@@ -15,6 +15,7 @@ from scipy.ndimage import grey_opening, label, maximum_filter
 from scipy.spatial import cKDTree
 from trimesh.resolvers import FilePathResolver
 
+from voxgan.commands import MAX_FACES
 from voxgan.mesh.axes import Axis, upright_rotation
 from voxgan.mesh.materials import attach_colours, face_colours
 from voxgan.mesh.winding import orient_outward, remove_duplicate_faces, winding_numbers
@@ -22,8 +23,6 @@ from voxgan.mesh.winding import orient_outward, remove_duplicate_faces, winding_
 MESH_SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
 MAX_BYTES = 2**27
 """Larger files are refused before they are read."""
-MAX_FACES = 1_000_000
-"""Meshes of so many faces are refused unless more are allowed."""
 TARGET_FACES = 200_000
 """Meshes of more faces are decimated to this many: far finer than any voxels and views here."""
 POINTS_PER_BATCH = 200_000
