@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
-
-MAX_FACES = 1_000_000
-"""Faces from which on a mesh is refused unless more are allowed."""
-
+from voxgan.mesh.config import MAX_FACES, Axis, SurfaceConfig
 
 # ----------------------------------------------------------------------------------------------------- prepare
 
@@ -81,40 +77,6 @@ class PrepareConfig:
 
 
 # -------------------------------------------------------------------------------------------------------- mesh
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurfaceConfig:
-    """How a surface is extracted from occupancy probabilities."""
-
-    threshold: float = 0.5
-    """Occupancy probability at which the surface lies."""
-
-    smooth_sigma: float = 0.8
-    """Standard deviation in voxels of the Gaussian that smooths the staircase of voxels; 0 does not smooth."""
-
-    min_component_share: float = 1.0
-    """Keep components with at least this share of the largest component's voxels: 1 keeps the largest alone, 0 all."""
-
-    bridge: float = 3.0
-    """Join components up to this many voxels apart along the most probable path; 0 joins none."""
-
-    taubin_iterations: int = 20
-    """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 does not smooth."""
-
-    target_faces: int | None = None
-    """Simplify the mesh to at most this many triangles; all are kept if null."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
-        if not 0 <= self.min_component_share <= 1:
-            raise ValueError(f"min_component_share must lie in [0, 1], got {self.min_component_share}")
-        for name in ("smooth_sigma", "bridge", "taubin_iterations"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
-        if self.target_faces is not None and self.target_faces < 4:
-            raise ValueError(f"target_faces must be at least 4, got {self.target_faces}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from voxgan.data.sources import Layout, Source, SourceImage, apply_split_file, l
 from voxgan.data.sweethome3d import find_furniture, find_sweethome3d
 from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
 from voxgan.mesh.axes import camera_angles
-from voxgan.mesh.voxelise import MESH_SUFFIXES
+from voxgan.mesh.read import MESH_SUFFIXES
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 WRAPPER_FOLDERS = {"models", "meshes", "objects", "shapes", "volumetric_data"}

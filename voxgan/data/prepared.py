@@ -17,7 +17,9 @@ from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
 from voxgan.files.images import frame_object, read_image, read_mask, segment_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
-from voxgan.mesh.axes import Axis, reorient
+from voxgan.mesh.axes import reorient
+from voxgan.mesh.config import Axis
+from voxgan.mesh.materials import TexturedMesh
 from voxgan.mesh.voxelise import voxelise
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, sample_light
@@ -64,13 +66,13 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
     mesh = source.load_mesh(up=recipe.up, front=recipe.front, max_faces=recipe.max_faces)
-    occupancy = load_voxels(source, mesh, side=recipe.side)
+    occupancy = load_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")
     views = load_views(source, recipe)
     if not views and recipe.views:
         seed = derive_seed(recipe.seed, int.from_bytes(source.content_digest()[:7], "little"))
-        views = render_views(mesh or voxel_surface(occupancy), recipe, seed=seed)
+        views = render_views(mesh or TexturedMesh(voxel_surface(occupancy)), recipe, seed=seed)
     return PreparedShape(
         occupancy=occupancy,
         cameras=tuple(camera for camera, _ in views),
@@ -105,10 +107,10 @@ def load_framed_image(picture: SourceImage, size: int) -> UInt8[np.ndarray, "siz
     return frame_object(segment_object(read_image(picture.path), mask), size)
 
 
-def render_views(mesh: trimesh.Trimesh, recipe: Recipe, *, seed: int) -> PosedViews:
+def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> PosedViews:
     """Pictures from all around, from a little below to well above, each in another light."""
     random = np.random.default_rng(seed)
-    scene = Scene(mesh)
+    scene = Scene(mesh.mesh, mesh.textures)
     views: PosedViews = []
     while len(views) < recipe.views:
         for _ in range(MAX_TRIES):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import trimesh
-
 from gancore.splits import Split, parse_splits, split_by_hash, split_of_unlisted
 from voxgan.files.voxels import VOXEL_SUFFIXES
-from voxgan.mesh.axes import Axis
-from voxgan.mesh.voxelise import MAX_FACES, MESH_SUFFIXES, load_mesh, normalise_mesh
+from voxgan.mesh.config import MAX_FACES, Axis
+from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
+from voxgan.mesh.voxelise import normalise_mesh
 
 TEST_FRACTION, VAL_FRACTION = 0.2, 0.05
 """Fractions of the objects held out where a data set declares no splits."""
@@ -65,7 +65,7 @@ class Source:
 
     def load_mesh(
         self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
-    ) -> trimesh.Trimesh | None:
+    ) -> TexturedMesh | None:
         """The mesh upright in the unit cube, its front to +z; None for an object of voxels alone.
 
         `up` and `front` override what the layout says of the mesh's axes. Raises ValueError or OSError if the mesh
@@ -73,8 +73,8 @@ class Source:
         """
         if self.mesh is None:
             return None
-        mesh = load_mesh(self.mesh, max_faces=max_faces)
-        return normalise_mesh(mesh, up=up or self.up, front=front or self.front)
+        loaded = load_mesh(self.mesh, max_faces=max_faces)
+        return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up or self.up, front=front or self.front))
 
     def content_digest(self) -> bytes:
         """A 16-byte digest of the content of all files of the object and of how they are read."""

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,8 +18,10 @@ import trimesh
 from jaxtyping import Float
 
 from voxgan.data.sources import Source
-from voxgan.mesh.axes import Axis
-from voxgan.mesh.voxelise import MAX_FACES, load_mesh, normalise_mesh
+from voxgan.mesh.config import MAX_FACES, Axis
+from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import load_mesh
+from voxgan.mesh.voxelise import normalise_mesh
 
 CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
 LICENCES = {
@@ -83,7 +85,7 @@ class FurnitureModel(Source):
 
     def load_mesh(
         self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
-    ) -> trimesh.Trimesh:
+    ) -> TexturedMesh:
         """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
 
         Raises ValueError if the mesh cannot be read or has `max_faces` faces or more.
@@ -91,7 +93,8 @@ class FurnitureModel(Source):
         del up, front
         with tempfile.TemporaryDirectory() as folder:
             try:
-                return normalise_mesh(self.stand_upright(load_mesh(self.unpack(Path(folder)), max_faces=max_faces)))
+                loaded = load_mesh(self.unpack(Path(folder)), max_faces=max_faces)
+                return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
             except ValueError as error:  # its message names a file that exists only inside this block
                 raise ValueError(str(error).replace(f"{folder}/", "")) from error
 
