@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gancore.data import SampleRandom
+from gancore.config import AugmentConfig
+from gancore.rng import SampleRandom
 
 Clip = Float[Tensor, "batch *frames channel height width"]
 
@@ -31,67 +32,38 @@ class AugmentParameters:
     """Side of the hidden square as a share of the clip's sides; 0 hides nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
+def sample_transforms(config: AugmentConfig, rng: SampleRandom, batch: int) -> AugmentParameters | None:
+    """One transformation per sample, each kind of change with the configured probability; None where that is 0."""
+    if not config.probability:
+        return None
+    # Whether a change happens is drawn apart from how strong it is, so that a higher probability only adds changes.
+    kinds, strengths = rng.uniform(batch, 6), 2 * rng.uniform(batch, 5) - 1
+    on = (kinds < config.probability).float()
+    brightness, contrast, saturation = (on[:, :3] * strengths[:, :3]).unbind(1)
+    return AugmentParameters(
+        brightness=config.brightness * brightness,
+        contrast=1 + config.contrast * contrast,
+        saturation=1 + config.saturation * saturation,
+        translation=config.translation * on[:, 3:4] * strengths[:, 3:],
+        flip=(kinds[:, 4] < config.probability / 2) & config.flip,
+        cutout_centre=rng.uniform(batch, 2),
+        cutout_size=config.cutout * on[:, 5],
+    )
 
-    probability: float = 0.0
-    """Chance of each kind of change, for each sample; 0 changes nothing and costs nothing."""
-    brightness: float = 0.25
-    """Largest number added to or taken from all pixels of a clip in [-1, 1]."""
-    contrast: float = 0.25
-    """Largest relative change of the distance from mid-grey."""
-    saturation: float = 0.5
-    """Largest relative change of the distance from each pixel's grey; of clips with three channels only."""
-    translation: float = 0.125
-    """Largest movement along each side as a share of it, rounded to whole pixels."""
-    cutout: float = 0.0
-    """Side of a hidden square as a share of the clip's sides."""
-    flip: bool = False
-    """Whether half of the samples that are changed swap left and right: leave off where sides mean something."""
-    fill: float = -1.0
-    """Value of what a movement uncovers and a cutout hides: -1 is black in a clip, 0 is empty in a voxel grid."""
 
-    def __post_init__(self) -> None:
-        for name in ("probability", "brightness", "contrast", "saturation", "translation", "cutout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} of the augmentation must lie in [0, 1], got {getattr(self, name)}")
-
-    def sample_transforms(self, rng: SampleRandom, batch: int, *, progress: float = 1.0) -> AugmentParameters | None:
-        """A transformation for each sample, each kind at a chance of probability * progress; None where that is 0."""
-        probability = self.probability * min(max(progress, 0.0), 1.0)
-        if not probability:
-            return None
-        # Whether a kind is on is drawn apart from how strong it is, so that a higher chance only adds changes.
-        kinds, strengths = rng.uniform(batch, 6), 2 * rng.uniform(batch, 5) - 1
-        on = (kinds < probability).float()
-        brightness, contrast, saturation = (on[:, :3] * strengths[:, :3]).unbind(1)
-        return AugmentParameters(
-            brightness=self.brightness * brightness,
-            contrast=1 + self.contrast * contrast,
-            saturation=1 + self.saturation * saturation,
-            translation=self.translation * on[:, 3:4] * strengths[:, 3:],
-            flip=(kinds[:, 4] < probability / 2) & self.flip,
-            cutout_centre=rng.uniform(batch, 2),
-            cutout_size=self.cutout * on[:, 5],
-        )
-
-    def apply(self, clip: Clip, parameters: AugmentParameters | None) -> Clip:
-        """The clip or image under its samples' transformations, not clamped; without parameters, the very same tensor.
-
-        A voxel grid (batch 1 x y z) counts as one frame: y and z move, z flips.
-        """
-        if parameters is None:
-            return clip
-        if self.translation or self.flip:
-            clip = _translate_and_flip(clip, parameters, fill=self.fill)
-        if self.cutout:
-            clip = clip.masked_fill(_cutout_mask(clip, parameters), self.fill)
-        if self.saturation and clip.shape[-3] == 3:
-            clip = torch.lerp(clip.mean(-3, keepdim=True), clip, _per_sample(parameters.saturation, clip))
-        if self.brightness or self.contrast:
-            clip = torch.addcmul(_per_sample(parameters.brightness, clip), clip, _per_sample(parameters.contrast, clip))
+def apply_transforms(config: AugmentConfig, clip: Clip, parameters: AugmentParameters | None) -> Clip:
+    """The clip or image under its samples' transformations, not clamped; without parameters, the same tensor."""
+    if parameters is None:
         return clip
+    if config.translation or config.flip:
+        clip = _translate_and_flip(clip, parameters, fill=config.fill)
+    if config.cutout:
+        clip = clip.masked_fill(_cutout_mask(clip, parameters), config.fill)
+    if config.saturation and clip.shape[-3] == 3:
+        clip = torch.lerp(clip.mean(-3, keepdim=True), clip, _per_sample(parameters.saturation, clip))
+    if config.brightness or config.contrast:
+        clip = torch.addcmul(_per_sample(parameters.brightness, clip), clip, _per_sample(parameters.contrast, clip))
+    return clip
 
 
 def _per_sample(values: Float[Tensor, " batch"], clip: Clip) -> Tensor:

@@ -89,11 +89,14 @@ def count_parameters(module: nn.Module) -> int:
 
 def measure_training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats: int) -> Cost:
     """The cost of a step, on average over `every` steps of which the first has gradient penalties."""
-    costs = []
-    for trainer.step in {0, every - 1}:
-        work = partial(trainer.play_step, repeat(batch))
-        costs.append(measure_cost(work, repeats=repeats, device=trainer.accelerator.device))
-    full, plain = costs[0], costs[-1]
+
+    def cost_at(step: int) -> Cost:
+        trainer.step = step
+        work = partial(trainer.train_step, repeat(batch))
+        return measure_cost(work, repeats=repeats, device=trainer.accelerator.device)
+
+    full = cost_at(0)
+    plain = cost_at(every - 1) if every > 1 else full
     return Cost(
         (full.seconds + (every - 1) * plain.seconds) / every,
         (full.flops + (every - 1) * plain.flops) // every,

@@ -18,14 +18,13 @@ from gancore.atomic import sync_to_disk
 FORMAT_VERSION = 1
 
 
-def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int) -> Path:
+def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int | None) -> Path:
     """The new `folder/checkpoint-<step>`; of it and the earlier ones the newest `keep` remain, all if it is 0.
 
     `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
     what a killed save left lying is swept by the next one. Raises OSError if the disk is full or read-only.
     """
     assert step >= 0
-    assert keep_checkpoints >= 0
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     path = folder / f"checkpoint-{step:08d}"
@@ -115,7 +114,7 @@ def _remove_leftovers(folder: Path) -> None:
             shutil.rmtree(aside)
 
 
-def _delete_oldest(folder: Path, step: int, keep: int) -> None:
+def _delete_oldest(folder: Path, step: int, keep: int | None) -> None:
     """Deletes the oldest up to `step`; a later one that was passed over as damaged neither counts nor goes."""
     earlier = [path for path in _list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep] if keep else []:

@@ -1,97 +1,106 @@
-"""TrainConfig: how long and how fast to train, and what to keep of it."""
+"""Settings that both halves share: training, the adversarial game, its penalties and augmentation.
+
+Nothing here imports torch, so that a command can print its help at once.
+"""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+GanLossName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
+SMOOTHABLE_LOSSES: tuple[GanLossName, ...] = ("minimax", "non-saturating", "least-squares")
+"""Adversarial losses with a target for real samples, which label smoothing can lower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long and how fast to train, and what to keep of it."""
+    """Length and speed of a training, and what it keeps."""
 
     steps: int = 100_000
-    """Generator updates in all."""
+    """Generator updates in total."""
 
     batch: int = 16
-    """Samples an update, over all processes and micro-batches together."""
+    """Samples per update, summed over all processes and micro-batches."""
 
     gradient_accumulation_steps: int = 1
-    """Micro-batches an update is cut into, to save memory; the update stays the same."""
+    """Micro-batches per update, to save memory; the update stays the same."""
 
     discriminator_steps: int = 1
-    """Discriminator updates, each on a batch of its own, to one generator update."""
+    """Discriminator updates per generator update, each on a batch of its own."""
 
     generator_lr: float = 2e-4
-    """Adam's learning rate of the generator."""
+    """Learning rate of the generator (Adam)."""
 
     discriminator_lr: float = 2e-4
-    """Adam's learning rate of the discriminator."""
+    """Learning rate of the discriminator (Adam)."""
 
     beta1: float = 0.0
-    """Adam's momentum."""
+    """Adam's decay of the gradient's running mean."""
 
     beta2: float = 0.99
-    """Adam's memory of squared gradients."""
+    """Adam's decay of the squared gradient's running mean."""
 
     warmup_steps: int = 100
-    """Steps over which the learning rates rise from zero; without, Adam's first turns rounding into whole steps."""
+    """Steps over which the learning rates rise from zero; without them Adam's first steps amplify rounding errors."""
 
     final_lr_fraction: float = 1.0
-    """Share of the learning rates that is left at the last step, reached along a cosine."""
+    """Fraction of the learning rates left at the last step, reached along a cosine."""
 
-    max_grad_norm: float = 0.0
-    """Largest norm of either player's gradient; 0 for no limit."""
+    max_grad_norm: float | None = None
+    """Clip either player's gradient to this norm; no limit by default."""
 
     ema_decay: float = 0.999
-    """Decay a step of the averaged generator, which is the one to use; it rises to this as (1 + n) / (10 + n)."""
+    """Decay per step of the generator's exponential moving average (EMA), warmed up as (1 + n) / (10 + n). The EMA
+    weights are the ones saved in generator/."""
 
     ema_start: int = 0
-    """Steps before averaging begins; until then the average is the generator itself."""
+    """Step at which the EMA begins; before it the EMA equals the generator."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Mixed precision; "auto" takes bf16 where the device multiplies it quickly, and float32 elsewhere."""
+    """Mixed precision; "auto" uses bf16 where the device multiplies it fast, and float32 elsewhere."""
 
     compile: bool = False
     """Compile both networks with torch.compile."""
 
     channels_last: bool = False
-    """Keep weights and maps with channels last in memory."""
+    """Store weights and feature maps with channels last."""
 
     seed: int = 0
-    """Seed of everything random; with the step it determines the order of data and every number drawn."""
+    """Seed of everything random; together with the step it determines data order and every random number."""
 
     log_every: int = 20
-    """Steps from one line of stats.jsonl to the next."""
+    """Steps between two lines of stats.jsonl."""
 
     preview_every: int = 500
-    """Steps from one sample sheet to the next; 0 for none."""
+    """Steps between two sample sheets; 0 draws none."""
 
     evaluate_every: int = 500
-    """Steps from one evaluation of the average on held-out data to the next, and at the last step; 0 for none."""
+    """Steps between two evaluations of the EMA on held-out data, also done at the last step; 0 evaluates never."""
 
-    best_metric: str = ""
-    """Which held-out score the average in best/ has the best of, such as "lowest held_out/mse"; empty for the usual."""
+    best_metric: str | None = None
+    """Held-out score that decides which EMA weights are kept in best/, e.g. "lowest held_out/mse"; by default the
+    score that the kind of model recommends."""
 
     health_every: int = 200
-    """Steps from one look at how healthy both players are to the next; 0 watches the losses and gradients alone."""
+    """Steps between two diagnostic checks; 0 checks only losses and gradient norms."""
 
     checkpoint_every: int = 500
-    """Steps from one checkpoint to the next; one is also written at the end, on SIGTERM and on SIGINT."""
+    """Steps between two checkpoints; one is also written at the end and on SIGTERM or SIGINT."""
 
-    keep_checkpoints: int = 2
-    """Checkpoints kept; 0 keeps all."""
+    keep_checkpoints: int | None = 2
+    """Newest checkpoints to keep; none keeps all."""
 
-    max_minutes: float = 0.0
-    """Stop cleanly, as on a signal, after so many minutes; 0 for no limit."""
+    max_minutes: float | None = None
+    """Time limit in minutes: the learning rates reach their end at that time, and training stops cleanly."""
 
     curves: bool = True
-    """Draw curves.png with every checkpoint, but for at most a hundredth of the time."""
+    """Draw curves.png with every checkpoint, in at most a hundredth of the training time."""
 
-    tensorboard: bool = False
-    """Also write TensorBoard events."""
+    trackers: tuple[str, ...] = ()
+    """Experiment trackers that accelerate knows (tensorboard, wandb, mlflow, ...), besides stats.jsonl."""
 
     cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
+    """Use the CPU even if there is a GPU."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -104,6 +113,9 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("keep_checkpoints", "max_minutes", "max_grad_norm"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, got {value}; leave it out for no limit")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
         if self.best_metric and not self.best_metric.startswith(("lowest ", "highest ")):
@@ -111,8 +123,111 @@ class TrainConfig:
                 f'best_metric must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best_metric!r}'
             )
 
-    def lr_factor(self, step: int) -> float:
-        """The share of the learning rates in force at a step."""
-        rise = min((step + 1) / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
-        fall = (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
-        return rise * (self.final_lr_fraction + (1 - self.final_lr_fraction) * fall)
+    def lr_factor(self, step: int, progress: float) -> float:
+        """Factor on both learning rates: a linear warm-up in steps times a cosine decay in progress, in [0, 1]."""
+        warmup = min((step + 1) / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
+        decay = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        return warmup * (self.final_lr_fraction + (1 - self.final_lr_fraction) * decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenaltyConfig:
+    """Gradient penalties of the discriminator, computed in float32."""
+
+    r1: float = 0.0
+    """Gamma of R1: gamma / 2 times the squared gradient norm at real samples."""
+
+    r2: float = 0.0
+    """Gamma of R2: gamma / 2 times the squared gradient norm at generated samples."""
+
+    gradient_penalty: float = 0.0
+    """Lambda of WGAN-GP: pulls the gradient norm between real and generated samples to 1."""
+
+    lazy_every: int = 1
+    """Apply the penalties at every n-th discriminator update only, n times as strongly."""
+
+    finite_difference_sigma: float | None = None
+    """Step of a finite difference that estimates R1 and R2 without second derivatives; exact gradients by default."""
+
+    def __post_init__(self) -> None:
+        for name, least in {"r1": 0, "r2": 0, "gradient_penalty": 0, "lazy_every": 1}.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.finite_difference_sigma is not None and not self.finite_difference_sigma > 0:
+            raise ValueError(f"finite_difference_sigma must be above 0, got {self.finite_difference_sigma}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
+
+    probability: float = 0.0
+    """Probability of each kind of change per sample; 0 changes nothing and costs nothing."""
+
+    brightness: float = 0.25
+    """Largest number added to or subtracted from all pixels of a clip in [-1, 1]."""
+
+    contrast: float = 0.25
+    """Largest relative change of the distance from mid-grey."""
+
+    saturation: float = 0.5
+    """Largest relative change of the distance from each pixel's grey; for clips with three channels only."""
+
+    translation: float = 0.125
+    """Largest translation along each side as a fraction of it, rounded to whole pixels."""
+
+    cutout: float = 0.0
+    """Side of a hidden square as a fraction of the clip's sides."""
+
+    flip: bool = False
+    """Mirror half of the changed samples left to right; leave off where left and right have a meaning."""
+
+    fill: float = -1.0
+    """Value of pixels uncovered by a translation or hidden by a cutout; -1 is black."""
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "brightness", "contrast", "saturation", "translation", "cutout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig:
+    """The adversarial part of an objective."""
+
+    loss: GanLossName = "relativistic"
+    """Adversarial loss of both players."""
+
+    adversarial_weight: float = 1.0
+    """Weight of the adversarial loss in the generator's objective; 0 trains without a discriminator."""
+
+    adversarial_start: float = 0.0
+    """Fraction of the training before the adversarial loss starts; until then the discriminator rests."""
+
+    adversarial_ramp: float = 0.0
+    """Fraction of the training over which the adversarial weight then rises linearly from zero."""
+
+    label_smoothing: float = 0.0
+    """How far below 1 the discriminator's target for real samples lies, for losses that have targets."""
+
+    penalties: PenaltyConfig = field(default_factory=PenaltyConfig)
+    """Gradient penalties of the discriminator."""
+
+    clip_weights: float | None = None
+    """Bound of the discriminator's weights after each update, as in the first Wasserstein GAN; no bound by default."""
+
+    instance_noise: float = 0.0
+    """Standard deviation of noise on all the discriminator sees, decaying to 0 over the training."""
+
+    def __post_init__(self) -> None:
+        check_gan_loss(self.loss, label_smoothing=self.label_smoothing)
+
+
+def check_gan_loss(name: str, *, label_smoothing: float) -> None:
+    """Raises ValueError for an unknown loss, smoothing outside [0, 0.5), or smoothing of a loss without targets."""
+    if name not in get_args(GanLossName):
+        raise ValueError(f"unknown adversarial loss {name!r}; choose from {', '.join(get_args(GanLossName))}")
+    if not 0 <= label_smoothing < 0.5:
+        raise ValueError(f"label_smoothing must lie in [0, 0.5), got {label_smoothing}")
+    if label_smoothing and name not in SMOOTHABLE_LOSSES:
+        raise ValueError(f"label_smoothing must be 0, got {label_smoothing}: the {name} loss has no targets to smooth")

@@ -1,8 +1,51 @@
-"""The error of a file that cannot be read, and a guard that turns whatever a library raises into it."""
+"""Errors that a user can mend: one line on standard error instead of a traceback, files that cannot be read."""
 
-from collections.abc import Iterator
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Wrap a function so that its ValueError or OSError becomes one line on standard error and exit code 2.
+
+    Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line. With VIDVOX_TRACEBACK=1 in
+    the environment the exception is raised as it is.
+    """
+
+    @functools.wraps(main)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return main(*args, **kwargs)
+        except (ValueError, OSError, KeyboardInterrupt) as error:
+            if os.environ.get("VIDVOX_TRACEBACK") == "1":
+                raise
+            _exit(error)
+
+    return guarded
+
+
+def _exit(error: BaseException) -> NoReturn:
+    if isinstance(error, KeyboardInterrupt):
+        raise SystemExit(130) from error
+    if os.environ.get("RANK", "0") == "0":
+        line = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            line = f"{error.filename}: {error.strerror}"
+        print(f"{program_name()}: error: {line}", file=sys.stderr)
+    raise SystemExit(2) from error
+
+
+def program_name() -> str:
+    """Return the name by which the running program was called; `python -m vidvox` is vidvox."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 class UnreadableError(ValueError):

@@ -4,14 +4,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
+from gancore.config import SMOOTHABLE_LOSSES, GanLossName, PenaltyConfig, check_gan_loss
+from gancore.rng import SampleRandom
 
 Scores = Float[Tensor, " batch"]
 Samples = Float[Tensor, "batch *shape"]
@@ -124,33 +125,24 @@ class Relativistic:
         return F.softplus(_as_float32(real) - _as_float32(fake)).mean()
 
 
-GanLossName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
-SMOOTHABLE_LOSSES: dict[str, type[Minimax] | type[LeastSquares]] = {
+GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
     "least-squares": LeastSquares,
-}
-GAN_LOSSES: dict[str, type[GanLoss]] = {
-    **SMOOTHABLE_LOSSES,
     "wasserstein": Wasserstein,
     "hinge": Hinge,
     "relativistic": Relativistic,
 }
 
 
-def make_gan_loss(name: str, *, label_smoothing: float = 0.0) -> GanLoss:
-    """The pair of this name, with one-sided label smoothing where it has targets to smooth.
+def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0) -> GanLoss:
+    """The adversarial loss of this name, with one-sided label smoothing where it has targets to smooth.
 
-    Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a pair that has no targets.
+    Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a loss without targets.
     """
-    if name not in GAN_LOSSES:
-        raise ValueError(f"no adversarial loss is called {name!r}; there are {', '.join(GAN_LOSSES)}")
-    if not 0 <= label_smoothing < 0.5:
-        raise ValueError(f"label_smoothing must lie in [0, 0.5), got {label_smoothing}")
+    check_gan_loss(name, label_smoothing=label_smoothing)
     if name in SMOOTHABLE_LOSSES:
-        return SMOOTHABLE_LOSSES[name](label_smoothing=label_smoothing)
-    if label_smoothing:
-        raise ValueError(f"the {name} loss has no targets to smooth: label_smoothing must be 0, got {label_smoothing}")
+        return GAN_LOSSES[name](label_smoothing=label_smoothing)  # type: ignore[call-arg]
     return GAN_LOSSES[name]()
 
 
@@ -205,58 +197,41 @@ def is_due(step: int, every: int) -> bool:
     return step % every == 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class PenaltyConfig:
-    """Gradient penalties of the discriminator, always in float32."""
+def compute_penalties(
+    config: PenaltyConfig,
+    score_function: ScoreFunction,
+    real: Samples,
+    *,
+    fake: Samples,
+    step: int,
+    rng: SampleRandom,
+) -> dict[str, Scalar]:
+    """The weighted gradient penalties due at this step, by name; a penalty that is not due is not computed."""
+    if not is_due(step, config.lazy_every):
+        return {}
+    terms = {}
+    if config.r1:
+        terms["r1"] = config.lazy_every * config.r1 / 2 * _squared_gradient_at(config, score_function, real, rng)
+    if config.r2:
+        terms["r2"] = config.lazy_every * config.r2 / 2 * _squared_gradient_at(config, score_function, fake, rng)
+    if config.gradient_penalty:
+        weight = rng.uniform(len(real))
+        penalty = wgan_gradient_penalty(score_function, real, fake=fake, weight=weight)
+        terms["gradient_penalty"] = config.lazy_every * config.gradient_penalty * penalty
+    return terms
 
-    r1: float = 0.0
-    """Gamma of R1: gamma / 2 times the squared gradient norm at real samples."""
-    r2: float = 0.0
-    """Gamma of R2: gamma / 2 times the squared gradient norm at generated samples."""
-    gradient_penalty: float = 0.0
-    """Lambda of WGAN-GP: pulls the gradient norm between real and generated samples to 1."""
-    lazy_every: int = 1
-    """Penalise at every n-th discriminator update only, n times as strongly."""
-    finite_difference_sigma: float = 0.0
-    """Step of a finite difference that estimates R1 and R2 without second derivatives; 0 takes the exact gradient."""
 
-    def __post_init__(self) -> None:
-        for name, least in {
-            "r1": 0,
-            "r2": 0,
-            "gradient_penalty": 0,
-            "finite_difference_sigma": 0,
-            "lazy_every": 1,
-        }.items():
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} of the penalties must be at least {least}, got {getattr(self, name)}")
-
-    def compute_terms(
-        self, score_function: ScoreFunction, real: Samples, *, fake: Samples, step: int, rng: SampleRandom
-    ) -> dict[str, Scalar]:
-        """The weighted penalties due at this step, by name; nothing is computed for those that are not."""
-        if not is_due(step, self.lazy_every):
-            return {}
-        terms = {}
-        if self.r1:
-            terms["r1"] = self.lazy_every * self.r1 / 2 * self._squared_gradient_at(score_function, real, rng)
-        if self.r2:
-            terms["r2"] = self.lazy_every * self.r2 / 2 * self._squared_gradient_at(score_function, fake, rng)
-        if self.gradient_penalty:
-            weight = rng.uniform(len(real))
-            penalty = wgan_gradient_penalty(score_function, real, fake=fake, weight=weight)
-            terms["interpolated"] = self.lazy_every * self.gradient_penalty * penalty
-        return terms
-
-    def _squared_gradient_at(self, score_function: ScoreFunction, samples: Tensor, rng: SampleRandom) -> Tensor:
-        """The squared gradient norm at these samples, exact or estimated."""
-        samples = _as_float32(samples.detach())
-        if self.finite_difference_sigma:
-            noise = rng.normal(*samples.shape)
-            return finite_difference_penalty(score_function, samples, noise=noise, sigma=self.finite_difference_sigma)
-        with torch.autocast(samples.device.type, enabled=False):
-            samples = samples.clone().requires_grad_()
-            return zero_centred_gradient_penalty(score_function(samples), samples)
+def _squared_gradient_at(
+    config: PenaltyConfig, score_function: ScoreFunction, samples: Tensor, rng: SampleRandom
+) -> Tensor:
+    """The squared gradient norm at these samples, exact or estimated by a finite difference."""
+    samples = _as_float32(samples.detach())
+    if config.finite_difference_sigma:
+        noise = rng.normal(*samples.shape)
+        return finite_difference_penalty(score_function, samples, noise=noise, sigma=config.finite_difference_sigma)
+    with torch.autocast(samples.device.type, enabled=False):
+        samples = samples.clone().requires_grad_()
+        return zero_centred_gradient_penalty(score_function(samples), samples)
 
 
 @torch.no_grad()

@@ -1,65 +1,27 @@
-"""One call from frozen dataclasses, YAML files and flags to a checked configuration."""
+"""One call from dataclasses, YAML or JSON files and command-line flags to a checked configuration.
 
-import ast
-import functools
+Only the standard library is imported until a YAML file is read, so that help and mistakes are answered at once.
+"""
+
 import inspect
 import json
-import os
-import re
 import sys
 import textwrap
-from argparse import SUPPRESS
+from argparse import ArgumentParser
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from difflib import get_close_matches
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, NoReturn, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
-
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from typing import Any, TypeVar
 
 from gancore.atomic import atomic_write
+from gancore.errors import program_name, report_user_errors
+from gancore.keys import SWITCH, Key, describe_unknown, describe_value, key_name, list_keys
 
 Config = TypeVar("Config")
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
-_BOOLEAN_WORDS = ("true", "false", "yes", "no")
-
-
-def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The same function, whose ValueError or OSError becomes one line on standard error and exit code 2.
-
-    Of several processes only the main one writes the line. VIDVOX_TRACEBACK=1 lets the exception through.
-    """
-
-    @functools.wraps(main)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        try:
-            return main(*args, **kwargs)
-        except (ValueError, OSError, KeyboardInterrupt) as error:
-            if os.environ.get("VIDVOX_TRACEBACK") == "1":
-                raise
-            _exit_with_error(error)
-
-    return guarded
-
-
-def _exit_with_error(error: BaseException) -> NoReturn:
-    if isinstance(error, KeyboardInterrupt):
-        raise SystemExit(130) from error
-    if os.environ.get("RANK", "0") == "0":
-        print(f"{Path(sys.argv[0]).name}: error: {_one_line(error)}", file=sys.stderr)
-    raise SystemExit(2) from error
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+SHORT_OPTIONS = {"-o": "out", "-m": "model", "-n": "count"}
+"""Short options and the keys they stand for."""
 
 
 @report_user_errors
@@ -67,32 +29,74 @@ def parse_config(
     config_class: type[Config],
     argv: Sequence[str] | None = None,
     *,
+    prog: str = "",
     description: str = "",
     positional: Sequence[str] = (),
+    main: Sequence[str] = (),
+    short: Mapping[str, str] = SHORT_OPTIONS,
+    examples: str = "",
+    recipes: Mapping[str, Path] | None = None,
+    defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Config:
-    """The defaults of a dataclass, overridden by `--config` files in their order, overridden by `--section.key` flags.
+    """Build a configuration: `--section.key` flags win over `--config` files, and these over the dataclass's defaults.
 
-    Fields named in `positional` are given without a flag; a tuple among them takes any number of words. A mistake is
-    one line on standard error and exit code 2.
+    A flag is `--key value` or `--key=value`, with hyphens or underscores; a bool needs no value, and a tuple is `3,4`.
+    An empty value, `null` or `none` is None where the key may be None. A mistake becomes one line on standard error
+    and exit code 2; `--help` and `--help-all` print the help and exit with code 0.
+
+    Args:
+        config_class: A dataclass; fields that are dataclasses are its sections.
+        argv: The words after the command; those of this process if None.
+        prog: The command as the help shows it; the program's name if empty.
+        description: What the command does; the docstring of `config_class` if empty.
+        positional: Keys that may be given without their flag, in this order; a tuple takes all words that remain.
+        main: Keys that `--help` shows besides the positional and the required ones; if empty, it shows every key.
+        short: Short options and the keys they stand for; those whose key `config_class` lacks are ignored.
+        examples: Command lines shown at the end of the help.
+        recipes: Files that `--config` finds by name.
+        defaults: A function from what flags and files gave, by dotted key, to a nested mapping of values that take the
+            place of the dataclass's defaults.
     """
-    keys = _collect_keys(config_class)
-    parser = _build_parser(keys, description=description or inspect.getdoc(config_class) or "", positional=positional)
-    flags = _parse_flags(parser, keys, sys.argv[1:] if argv is None else argv, positional=positional)
+    words = list(sys.argv[1:] if argv is None else argv)
+    keys, recipes = list_keys(config_class), recipes or {}
+    flags = {f"--{name}": key for name, key in keys.items() if not key.is_section}
+    flags |= {option: keys[name] for option, name in short.items() if name in keys}
+    arguments = [keys[name] for name in positional]
+    if {"-h", "--help", "--help-all"} & set(words):
+        required = [name for name, key in keys.items() if key.is_required]
+        shown = {name: keys[name] for name in [*required, *main]} if main and "--help-all" not in words else keys
+        parser = _help_parser(flags, arguments, shown, recipes)
+        parser.prog = prog or program_name()
+        parser.description = description or inspect.getdoc(config_class)
+        parser.print_help()
+        if examples:
+            print("\nexamples:", textwrap.indent(inspect.cleandoc(examples), "  "), sep="\n")
+        raise SystemExit(0)
+    typed, files = _read_flags(words, flags, arguments)
     given: dict[str, Any] = {}
-    for path in flags.pop("config", []):
-        given |= _read_file(Path(path), parser, keys)
-    return _build_config(config_class, keys, given | flags)
+    for file in files:
+        given |= _read_file(_find_file(file, recipes), keys)
+    given |= typed
+    if defaults:
+        given = _flatten(defaults(given), keys) | given
+    for name, key in keys.items():
+        if key.is_required and name not in given:
+            raise ValueError(f"{key.placeholder if key in arguments else f'--{name}'} is required")
+    return _build(config_class, keys, given)
 
 
 def from_dict(config_class: type[Config], mapping: Mapping[str, Any]) -> Config:
-    """The configuration that `to_dict` made this of. Raises ValueError naming an unknown key or a wrong type."""
-    keys = _collect_keys(config_class)
-    return _build_config(config_class, keys, _check_types(_build_parser(keys), keys, mapping))
+    """Rebuild a configuration from what `to_dict` returned.
+
+    Raises ValueError that names the key if one is unknown, missing or has a value of the wrong type.
+    """
+    keys = list_keys(config_class)
+    return _build(config_class, keys, _flatten(mapping, keys))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The configuration as plain nested dictionaries, lists, numbers and strings, fit for JSON."""
-    return {_key_name(field): _to_plain(getattr(config, field.name)) for field in fields(config) if field.init}
+    """Convert a configuration to nested dictionaries, lists, numbers and strings, fit for JSON."""
+    return {key_name(field): _to_plain(getattr(config, field.name)) for field in fields(config) if field.init}
 
 
 def _to_plain(value: Any) -> Any:
@@ -104,200 +108,153 @@ def _to_plain(value: Any) -> Any:
 
 
 def save_config(config: Any, path: Path) -> None:
-    """Writes JSON that `--config` takes back; an older file stays whole until the new one is."""
+    """Write a configuration as JSON that `--config` reads; if writing fails, an older file stays as it was."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class _Key:
-    """One key of a configuration: a value, or a section of further keys if its type is a dataclass."""
-
-    type: Any
-    default: Any
-    doc: str
-
-    @property
-    def is_section(self) -> bool:
-        return is_dataclass(self.type)
-
-    @property
-    def type_name(self) -> str:
-        name = self.type.__name__ if isinstance(self.type, type) and not get_args(self.type) else str(self.type)
-        return re.sub(r"\b(typing|pathlib(\._local)?)\.", "", name)
-
-
-def _key_name(field: Field[Any]) -> str:
-    """The field's name without the underscore that one like class_ needs in Python."""
-    return field.name.removesuffix("_")
-
-
-def _collect_keys(config_class: type, default: Any = MISSING, prefix: str = "") -> dict[str, _Key]:
-    """Every key below a dataclass by its dotted name, sections before what they hold."""
-    types, docs, keys = get_type_hints(config_class), _field_docs(config_class), {}
-    for field in (field for field in fields(config_class) if field.init):
-        name = prefix + _key_name(field)
-        value = getattr(default, field.name, field.default)
-        if value is MISSING and field.default_factory is not MISSING:
-            value = field.default_factory()
-        keys[name] = _Key(types[field.name], value, docs.get(field.name, ""))
-        if keys[name].is_section:
-            keys |= _collect_keys(types[field.name], value, name + ".")
-    return keys
-
-
-def _field_docs(config_class: type) -> dict[str, str]:
-    """The string below each field of a dataclass and of the dataclasses it extends."""
-    docs = {}
-    for owner in filter(is_dataclass, reversed(config_class.__mro__)):
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-        assert isinstance(body, ast.ClassDef)
-        for field, below in pairwise(body.body):
-            match field, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    docs[name] = " ".join(text.split())
-    return docs
-
-
-def _build_parser(keys: Mapping[str, _Key], *, description: str = "", positional: Sequence[str] = ()) -> ArgumentParser:
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=description)
-    note = "YAML or JSON file of settings; may be repeated, later files win over earlier ones and flags over files"
-    parser.add_argument("--config", action="append", metavar="FILE", default=SUPPRESS, help=note)
-    groups: dict[str, Any] = {"": parser}
-    for name, key in keys.items():
+def _help_parser(
+    flags: Mapping[str, Key], arguments: Sequence[Key], shown: Mapping[str, Key], recipes: Iterable[str]
+) -> ArgumentParser:
+    """A parser that lays out the help of arguments and the keys in `shown`; nothing is parsed with it."""
+    parser = ArgumentParser(add_help=False)
+    group, options = parser.add_argument_group("arguments"), parser.add_argument_group("options")
+    usage, groups = ["%(prog)s"], {"": options}
+    for key in arguments:
+        word = key.placeholder + (" ..." if key.takes_many else "")
+        group.add_argument(key.name, metavar=word, help=_explain(key))
+        usage.append(word if key.is_required else f"[{word}]")
+    for key in shown.values():
         if key.is_section:
-            groups[name] = parser.add_argument_group(name, key.doc)
-        else:
-            _add_argument(groups[name.rpartition(".")[0]], name, key, name in positional)
+            groups[key.name] = parser.add_argument_group(key.name, key.doc)
+        elif key not in arguments:
+            value: Any = {"action": "store_true"} if key.type is bool else {"metavar": key.placeholder}
+            spellings = sorted((flag for flag, flagged in flags.items() if flagged is key), key=len)
+            groups.get(key.section, options).add_argument(*spellings, help=_explain(key), **value)
+            usage += [f"--{key.name} {key.placeholder}"] * key.is_required
+    parser.usage = " ".join([*usage, "[options]"])
+    names = f", or the name of a recipe ({', '.join(sorted(recipes))})" if recipes else ""
+    note = f"YAML or JSON file of settings{names}; may be repeated: later files win over earlier ones, flags over files"
+    options.add_argument("--config", metavar="FILE", help=note)
+    options.add_argument("-h", "--help", action="store_true", help="show this help and exit")
+    options.add_argument("--help-all", action="store_true", help="show every key there is and exit")
     return parser
 
 
-def _add_argument(group: Any, name: str, key: _Key, positional: bool) -> None:
-    required = key.default is MISSING
-    settings: dict[str, Any] = {
-        "type": key.type,
-        "default": SUPPRESS if required else key.default,
-        "help": f"(required) {key.doc}" if required else key.doc,
-    }
-    if positional and get_origin(key.type) is tuple:
-        settings |= {"type": get_args(key.type)[0], "nargs": "*"}
-    elif positional or key.type is bool:
-        settings |= {"nargs": "?"}
-    group.add_argument(name if positional else f"--{name}", **settings)
+def _explain(key: Key) -> str:
+    """The docstring of a key, its type and its default, as a format string of argparse."""
+    required, default = ("(required) ", "") if key.is_required else ("", f", default: {key.default_text}")
+    return f"{required}{key.doc} (type: {key.type_name}{default})".replace("%", "%%")
 
 
-def _parse_flags(
-    parser: ArgumentParser, keys: Mapping[str, _Key], argv: Sequence[str], *, positional: Sequence[str]
-) -> dict[str, Any]:
-    """What the command line says, by dotted name."""
-    types = {f"--{name}": key.type for name, key in keys.items() if not key.is_section and name not in positional}
-    try:
-        given = parser.parse_args(list(_join_values(argv, types)), defaults=False)
-    except ArgumentError as error:
-        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", error.message)
-        raise ValueError(_unknown_key_message(unknown[1], types) if unknown else _explain_error(error, keys)) from error
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+def _read_flags(
+    words: Iterable[str], flags: Mapping[str, Key], arguments: Iterable[Key]
+) -> tuple[dict[str, Any], list[str]]:
+    """What the command line gives: values by dotted key, and the files of `--config`."""
+    values: dict[str, Any] = {}
+    files: list[str] = []
+    bare: list[str] = []
+    queue = deque(words)
+    while queue:
+        word = queue.popleft()
+        if word == "--":
+            bare.extend(queue)
+            break
+        if not word.startswith("-") or word == "-":
+            bare.append(word)
+            continue
+        flag, equals, text = word.partition("=")
+        flag = flag[:2] + flag[2:].replace("-", "_")
+        key = flags.get(flag)
+        if key is None and flag != "--config":
+            raise ValueError(describe_unknown("key", flag, [*flags, "--config", "--help", "--help-all"]))
+        if not equals and key and key.type is bool:
+            text = queue.popleft() if queue and queue[0].lower() in SWITCH else "true"
+        elif not equals:
+            if not queue or queue[0].startswith("--") or queue[0] in flags:
+                raise ValueError(f"{flag} needs a value")
+            text = queue.popleft()
+        if key:
+            values[key.name] = key.convert_word(text)
+        else:
+            files.append(text)
+    for key in arguments:
+        if bare and key.name not in values:
+            values[key.name] = key.convert(bare) if key.takes_many else key.convert_word(bare[0])
+            bare = [] if key.takes_many else bare[1:]
+    if bare:
+        raise ValueError(f"unexpected argument {bare[0]}")
+    return values, files
 
 
-def _join_values(argv: Sequence[str], types: Mapping[str, Any]) -> Iterator[str]:
-    """The words with `--key value` as `--key=value`, a bare switch as true, and a tuple's `3,4` as `[3,4]`.
-
-    So a switch never swallows the word after it, a negative number is no flag, and no shell expands brackets. Of flags,
-    --size-mm is --size_mm.
-    """
-    words = deque(argv)
-    while words:
-        flag, equals, value = words.popleft().partition("=")
-        if flag.startswith("--"):
-            flag = "--" + flag[2:].replace("-", "_")
-        if flag in types and not equals:
-            if types[flag] is bool:
-                value = words.popleft() if words and words[0].lower() in _BOOLEAN_WORDS else "true"
-            elif words and not words[0].startswith("--"):
-                value = words.popleft()
-            equals = value and "="
-        if get_origin(types.get(flag)) is tuple and value and not value.startswith("["):
-            value = f"[{value}]"
-        yield flag + equals + value
+def _find_file(name: str, recipes: Mapping[str, Path]) -> Path:
+    """The recipe of this name, or else the file."""
+    path = recipes.get(name, Path(name))
+    if recipes and not path.suffix and not path.exists():
+        raise ValueError(describe_unknown("recipe", name, recipes))
+    return path
 
 
-def _read_file(path: Path, parser: ArgumentParser, keys: Mapping[str, _Key]) -> dict[str, Any]:
-    """What a YAML or JSON file says, by dotted name."""
+def _read_file(path: Path, keys: Mapping[str, Key]) -> dict[str, Any]:
+    """What a YAML or JSON file gives, by dotted key."""
     try:
         text = path.read_text(encoding="utf-8")
-        mapping = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)
-        return _check_types(parser, keys, {} if mapping is None else mapping)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"{path}, line {line}: {error.problem}") from error
-    except (ValueError, yaml.YAMLError) as error:
+        mapping = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
+        return _flatten({} if mapping is None else mapping, keys)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which naming a key twice is an error, not a silent change of mind."""
+def _load_yaml(text: str) -> Any:
+    """The content of a YAML document. Raises ValueError if it cannot be read or a key is given twice."""
+    import yaml  # takes as long as all else, and help and flags do without
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [name.value for name, _ in node.value]
-        for name, _ in node.value:
-            if names.count(name.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name.value} stands there twice", name.start_mark)
-        return super().construct_mapping(node, deep)
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names = [name.value for name, _ in node.value]
+            for name, _ in node.value:
+                if names.count(name.value) > 1:
+                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {name.value}", name.start_mark)
+            return super().construct_mapping(node, deep)
 
-
-def _check_types(parser: ArgumentParser, keys: Mapping[str, _Key], mapping: Any) -> dict[str, Any]:
-    """The nested mapping by dotted names, each value of its key's type."""
     try:
-        return dict(parser.parse_object(dict(_flatten(mapping, keys)), defaults=False).items())
-    except ArgumentError as error:
-        raise ValueError(_explain_error(error, keys)) from error
+        return yaml.load(text, Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"line {line}: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
-def _flatten(mapping: Any, keys: Mapping[str, _Key], section: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(mapping: Any, keys: Mapping[str, Key], section: str = "") -> dict[str, Any]:
+    """The values of a nested mapping by dotted key, each of its key's type."""
     if not isinstance(mapping, Mapping):
-        raise ValueError(f"{section or 'the file'} holds settings by name, not {mapping!r}")
+        raise ValueError(f"{section or 'the file'} should hold keys and values, not {describe_value(mapping)}")
+    values: dict[str, Any] = {}
     for name, value in mapping.items():
         name = f"{section}.{name}" if section else str(name)
         if name not in keys:
-            raise ValueError(_unknown_key_message(name, keys))
+            raise ValueError(describe_unknown("key", name, keys))
         if keys[name].is_section:
-            yield from _flatten({} if value is None else value, keys, name)
-        elif value is None and NoneType not in get_args(keys[name].type):
-            raise ValueError(f"{name} should be {keys[name].type_name}, not null")
+            values |= _flatten({} if value is None else value, keys, name)
         else:
-            yield name, value
+            values[name] = keys[name].convert(value)
+    return values
 
 
-def _unknown_key_message(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"unknown key {name}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _explain_error(error: ArgumentError, keys: Mapping[str, _Key]) -> str:
-    """A parser's complaint as one line: which key, what it takes, what it got."""
-    name = re.match(r'Parser key "([^"]+)"', error.message)
-    value = re.search(r"(?:Got|Given) value: (.*)", error.message)
-    if name and name[1] in keys:
-        return f"{name[1]} should be {keys[name[1]].type_name}" + (f", not {value[1]}" if value else "")
-    return " ".join(error.message.split())
-
-
-def _build_config(
-    config_class: type[Config], keys: Mapping[str, _Key], values: Mapping[str, Any], prefix: str = ""
-) -> Config:
-    """The dataclass of these values; what it says against them names the section it stands in."""
-    settings = {}
+def _build(config_class: type[Config], keys: Mapping[str, Key], values: Mapping[str, Any], section: str = "") -> Config:
+    """The dataclass with these values; an error that it raises is prefixed with its section."""
+    settings, prefix = {}, f"{section}." if section else ""
     for field in (field for field in fields(config_class) if field.init):  # type: ignore[arg-type]
-        name = prefix + _key_name(field)
-        key = keys[name]
+        key = keys[prefix + key_name(field)]
         if key.is_section:
-            settings[field.name] = _build_config(key.type, keys, values, name + ".")
-        elif values.get(name, key.default) is MISSING:
-            raise ValueError(f"{name} is required")
+            settings[field.name] = _build(key.type, keys, values, key.name)
+        elif (value := values.get(key.name, key.default)) is MISSING:
+            raise ValueError(f"{key.name} is required")
         else:
-            settings[field.name] = values.get(name, key.default)
+            settings[field.name] = value
     try:
         return config_class(**settings)
     except ValueError as error:
-        names_a_field = str(error).partition(" ")[0].rstrip(":,") in settings
-        raise ValueError(prefix + str(error) if names_a_field or not prefix else f"{prefix[:-1]}: {error}") from error
+        names_a_key = prefix + str(error).partition(" ")[0].rstrip(":,") in keys
+        raise ValueError(f"{prefix}{error}" if names_a_key or not section else f"{section}: {error}") from error

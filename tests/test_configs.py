@@ -11,10 +11,9 @@ from gancore.parsing import parse_config, save_config, to_dict
 from vidgan.config import VideoConfig, build_clip_shape, build_discriminator
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from voxgan.config import VoxelConfig, build_shape
+from voxgan.config import VoxelConfig, VoxelEncoderConfig, build_shape
 from voxgan.config import build_discriminator as build_voxel_discriminator
 from voxgan.config import build_generator as build_voxel_generator
-from voxgan.networks.encoder import VoxelEncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))

@@ -11,8 +11,7 @@ import torch
 from gancore.benchmark import Comparison, format_comparison_table, format_throughput_table, run_in_subprocess
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.benchmark import format_reading_time, measure_reading_time, measure_throughput
-from vidgan.config import VideoConfig
-from vidgan.data.dataset import VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.evaluation import benchmark as clips
 from voxgan import benchmark as voxels
 from voxgan.config import VoxelConfig

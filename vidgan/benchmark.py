@@ -19,15 +19,17 @@ from gancore.benchmark import (
     measure_seconds,
     measure_training_cost,
 )
-from gancore.data import Sample, SampleRandom
+from gancore.data import Sample
 from gancore.layers import fold_spectral_norm
 from gancore.reporting.tables import format_table
+from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
-from gancore.training.trainer import Objective, Trainer
-from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate, open_dataset
+from gancore.training.trainer import Trainer
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.data.dataset import ClipBatch, collate, open_dataset
 from vidgan.files.video import open_video
-from vidgan.objective import VideoModel, sample_futures
+from vidgan.objective import VideoModel, VideoObjective, sample_futures
 
 
 def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
@@ -45,7 +47,7 @@ def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
             config.train,
             generator=generator,
             discriminator=discriminator,
-            objective=cast(Objective, config.objective),
+            objective=VideoObjective(config.objective),
             dataset=(),
             collate=partial(collate, context_frames=config.data.context_frames),
             accelerator=processes,

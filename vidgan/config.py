@@ -1,85 +1,331 @@
-"""VideoConfig: all settings of a video run, and the networks and data they describe."""
+"""All settings of a video training: data, both networks, objective.
+
+Nothing here imports torch, so that a command can print its help at once.
+"""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-from torch import nn
+from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
 
-from gancore.layers import spectral_norm_
-from gancore.training.trainer import TrainConfig
-from vidgan.data.dataset import VideoDataConfig
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
-from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
-from vidgan.networks.generator import FramePredictor, VideoGenerator
-from vidgan.objective import VideoObjective
+RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
+StateActivation = Literal["relu", "tanh"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDataConfig:
+    """Clips to train on, and how they are cut from their videos."""
+
+    path: str = "moving-mnist"
+    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits."""
+
+    layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
+    """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
+
+    height: int = 64
+    """Height of a frame in pixels."""
+
+    width: int = 64
+    """Width of a frame in pixels."""
+
+    channels: int = 3
+    """3 for RGB, 1 for luminance, any other number for arrays with as many channels."""
+
+    clip_frames: int = 20
+    """Length of a clip in frames, past included."""
+
+    context_frames: int = 10
+    """Past frames given to the generator; 0 generates whole clips from noise."""
+
+    stride: int = 1
+    """Video frames from one frame of a clip to the next."""
+
+    crop: Literal["centre", "random"] = "centre"
+    """Where training clips are cropped from larger frames; held-out clips are cropped at the centre."""
+
+    resize: int | None = None
+    """Shorter side in pixels before the crop; by default the smallest that covers height x width."""
+
+    flip: bool = False
+    """Mirror half of the training clips left to right."""
+
+    class_conditional: bool = False
+    """Take the name of the folder around each video as its class."""
+
+    holdout_fraction: float = 0.1
+    """Fraction of the videos held out where the layout has no split of its own; 1 holds out everything."""
+
+    holdout_prefixes: tuple[str, ...] = ()
+    """Hold out exactly the videos whose names start with one of these, instead of a fraction."""
+
+    split_by: Literal["name", "time"] = "name"
+    """"name" holds out whole videos, "time" the end of every video, for few and long ones."""
+
+    holdout_file: Path | None = None
+    """Text file that lists the held-out videos, one per line, instead of a fraction."""
+
+    cache: Path | None = None
+    """Folder for memory-mapped copies of the decoded videos; by default videos are decoded every time."""
+
+    digits: int = 2
+    """Digits in a moving-mnist clip."""
+
+    workers: int = 0
+    """Processes that read clips; 0 reads in the training process."""
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "channels", "clip_frames", "stride", "digits"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, got {self.workers}")
+        if self.resize is not None and self.resize < 1:
+            raise ValueError(f"resize must be at least 1, got {self.resize}")
+        if not 0 <= self.context_frames < self.clip_frames:
+            limits = f"[0, clip_frames) = [0, {self.clip_frames})"
+            raise ValueError(f"context_frames must lie in {limits}, got {self.context_frames}")
+        if not 0 <= self.holdout_fraction <= 1:
+            raise ValueError(f"holdout_fraction must lie in [0, 1], got {self.holdout_fraction}")
+        if self.class_conditional and self.path == "moving-mnist":
+            raise ValueError("class_conditional: moving-mnist has no classes")
+        if self.holdout_prefixes and self.holdout_file:
+            raise ValueError("holdout_prefixes and holdout_file exclude each other")
+        if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):
+            raise ValueError(
+                "split_by=time holds out the end of every video: leave out holdout_prefixes and holdout_file"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipShape:
+    """Shape of a model's clips, and the classes it knows."""
+
+    channels: int = 1
+    """Channels of a frame: 1, 3 or any other number."""
+
+    height: int = 64
+    """Height of the training frames in pixels."""
+
+    width: int = 64
+    """Width of the training frames in pixels."""
+
+    context_frames: int = 10
+    """Past frames given; 0 for synthesis from noise."""
+
+    clip_frames: int = 20
+    """Frames of a whole clip, past included."""
+
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their labels; none for a model without classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoGeneratorConfig:
+    """Generator; the defaults are the modern preset."""
+
+    base_channels: int = 16
+    """Base width; every level's width is a multiple of it."""
+
+    channel_multipliers: tuple[int, ...] = (4, 4, 3, 2)
+    """Width of the smallest map, then of the map after each level; each level doubles the resolution."""
+
+    latent_dim: int = 64
+    """Size of the noise vector, N(0, I)."""
+
+    embedding_dim: int = 120
+    """Size of the learned class embedding, for models with classes."""
+
+    recurrent_unit: RecurrentUnitName = "gru"
+    """Recurrent unit: ConvGRU (DVD-GAN) or a transforming unit (TrIVD-GAN)."""
+
+    state_activation: StateActivation = "tanh"
+    """Activation of the recurrent state; ReLU in the paper."""
+
+    blocks_per_level: int = 1
+    """Residual blocks per level, the last of which doubles the resolution; 2 in the paper."""
+
+    norm: Literal["group", "batch"] = "group"
+    """Conditional norm of the blocks: group norm, or batch norm with separate statistics per timestep (paper)."""
+
+    patch_size: int = 2
+    """Space-to-depth at input and output: the network works at 1/patch_size of the frame size."""
+
+    latent_init: Literal["vector", "map"] = "vector"
+    """Smallest map made from the noise: one vector at every position, or an affine map to all positions (paper)."""
+
+    context_encoder: Literal["recurrent", "stack"] = "recurrent"
+    """How past frames become initial states: a recurrent unit per level, or a convolution over stacked frames (paper)."""
+
+    correlation_radius: int = 2
+    """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
+
+    output: Literal["motion", "sprites", "frames"] = "motion"
+    """How frames are formed: the last frame warped plus new content, sprites moved rigidly, or from scratch (paper)."""
+
+    motion_layers: int = 2
+    """Number of independently moving layers, for the outputs that have them."""
+
+    attention_after: int | None = None
+    """Level after which self-attention is applied, 1 being the smallest; no attention by default."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every weight (paper)."""
+
+    zero_init_residual: bool = True
+    """Initialise every residual block to its shortcut."""
+
+    segment_steps: int | None = None
+    """Timesteps per segment of gradient checkpointing: activations of earlier segments are recomputed instead of
+    stored. All timesteps at once by default."""
+
+    def __post_init__(self) -> None:
+        if len(self.channel_multipliers) < 2:
+            raise ValueError("channel_multipliers needs at least two numbers, the start and one level")
+        levels = len(self.channel_multipliers) - 1
+        if self.attention_after is not None and not 1 <= self.attention_after <= levels:
+            raise ValueError(f"attention_after must lie in [1, {levels}], got {self.attention_after}")
+        if self.segment_steps is not None and self.segment_steps < 1:
+            raise ValueError(f"segment_steps must be at least 1, got {self.segment_steps}")
+        if self.spectral_norm and self.zero_init_residual:
+            raise ValueError("zero_init_residual: a zero weight has no spectral norm; set one of the two to false")
+        if self.spectral_norm and self.output == "sprites":
+            raise ValueError("output: sprites start with a zero weight, which has no spectral norm")
+
+    @property
+    def spatial_stride(self) -> int:
+        """Frame pixels per position of the smallest map."""
+        return self.patch_size * 2 ** (len(self.channel_multipliers) - 1)
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of the smallest map, then after each level."""
+        return [self.base_channels * multiplier for multiplier in self.channel_multipliers]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDiscriminatorConfig:
+    """Spatial and temporal discriminator; the defaults are the modern preset."""
+
+    base_channels: int = 16
+    """Base width; every block's width is a multiple of it."""
+
+    channel_multipliers: tuple[int, ...] = (2, 4, 6)
+    """Width after each block; every block halves the map."""
+
+    variant: Literal["trivd", "dvd"] = "trivd"
+    """Inputs of the two discriminators: pooled frames and a crop of the clip (TrIVD-GAN, DGMR), or full frames and
+    the pooled clip (DVD-GAN)."""
+
+    spatial_frames: int = 4
+    """Predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by one."""
+
+    downsample: int = 2
+    """Pooling factor of the pooled frames or clips, and factor by which the sides of crops are shorter."""
+
+    patch_size: int = 2
+    """Space-to-depth at the input."""
+
+    activation: Literal["leaky", "relu"] = "leaky"
+    """Activation of the blocks."""
+
+    attention_after: int | None = None
+    """Block after which self-attention is applied (after a 3-D block over time too), 1 being the first; no attention
+    by default."""
+
+    dropout: float = 0.0
+    """Fraction of features dropped in every block while training."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every weight (paper)."""
+
+    zero_init_residual: bool = True
+    """Initialise every residual block to its shortcut."""
+
+    def __post_init__(self) -> None:
+        if self.spatial_frames < 1:
+            raise ValueError(f"spatial_frames must be at least 1, got {self.spatial_frames}")
+        blocks = len(self.channel_multipliers)
+        if self.attention_after is not None and not 1 <= self.attention_after <= blocks:
+            raise ValueError(f"attention_after must lie in [1, {blocks}], got {self.attention_after}")
+        if self.spectral_norm and self.zero_init_residual:
+            raise ValueError("zero_init_residual: a zero weight has no spectral norm; set one of the two to false")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoObjectiveConfig(AdversarialConfig):
+    """Adversarial and reconstruction losses; the defaults are the modern preset."""
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
+    """Gradient penalties of each discriminator."""
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Differentiable augmentation of all the discriminators see."""
+
+    reconstruction_weight: float = 0.0
+    """Weight of the distance between the mean of several sampled futures and the true future."""
+
+    reconstruction_distance: Literal["l1", "l2"] = "l2"
+    """That distance: absolute or squared error, averaged over pixels; on sparse frames l1 collapses to all black."""
+
+    reconstruction_scales: int = 1
+    """Resolutions at which the distance is taken, each half the previous one; coarse scales correct misplaced content."""
+
+    reconstruction_samples: int = 2
+    """Sampled futures per past whose mean is compared with the true future."""
+
+    trajectory_weight: float = 0.0
+    """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.adversarial_start or not self.adversarial_weight) and not self.reconstruction_weight:
+            raise ValueError(
+                "reconstruction_weight is 0: without the adversarial loss (adversarial_weight, adversarial_start) "
+                "there is nothing to learn from"
+            )
+        for name in ("reconstruction_samples", "reconstruction_scales"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoConfig:
-    """Train a predictor of the next frames (data.context_frames > 0) or a generator of whole clips (data.context_frames = 0)."""
+    """Train a next-frame predictor (data.context_frames > 0) or a generator of whole clips (data.context_frames 0)."""
 
-    run: str = "runs/video"
-    """Folder of the run; training goes on from its newest checkpoint if it has one."""
+    run: Path = Path("runs/video")
+    """Run folder; training resumes from its newest checkpoint."""
 
     data: VideoDataConfig = field(default_factory=VideoDataConfig)
-    """Which clips."""
+    """Clips to train on."""
 
     generator: VideoGeneratorConfig = field(default_factory=VideoGeneratorConfig)
-    """The player who makes clips."""
+    """Generator."""
 
     discriminator: VideoDiscriminatorConfig = field(default_factory=VideoDiscriminatorConfig)
-    """The player who tells them from real ones."""
+    """Discriminators."""
 
-    objective: VideoObjective = field(default_factory=VideoObjective)
-    """What they play for."""
+    objective: VideoObjectiveConfig = field(default_factory=VideoObjectiveConfig)
+    """Losses of both players."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    """How long and how."""
+    """Length and speed of the training."""
 
     def __post_init__(self) -> None:
-        judged = self.data.clip_frames - self.data.context_frames
-        if self.discriminator.spatial_frames > judged:
+        future = self.data.clip_frames - self.data.context_frames
+        if self.discriminator.spatial_frames > future:
             raise ValueError(
-                f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, but only {judged} frames of a clip are not given"
+                f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, "
+                f"but a clip has only {future} frames after the past"
             )
         if self.data.context_frames == 0 and self.generator.output != "frames":
             raise ValueError("generator.output: without data.context_frames there is no last frame to move; use frames")
         if self.objective.trajectory_weight and self.generator.output != "sprites":
-            raise ValueError("objective.trajectory_weight: only with generator.output sprites are there paths to pull")
+            raise ValueError("objective.trajectory_weight: only generator.output sprites has trajectories")
         if self.objective.penalties.finite_difference_sigma and self.discriminator.dropout:
             raise ValueError(
-                "objective.penalties.finite_difference_sigma: two equal passes are needed; discriminator.dropout makes them differ"
+                "objective.penalties.finite_difference_sigma needs two identical passes; "
+                "discriminator.dropout makes them differ"
             )
         if self.data.context_frames == 0 and self.objective.reconstruction_weight:
-            raise ValueError(
-                "objective.reconstruction_weight: without data.context_frames there is no true future to be near to"
-            )
-
-
-def build_clip_shape(data: VideoDataConfig, *, num_classes: int = 0) -> ClipShape:
-    """The clips that the data settings describe."""
-    return ClipShape(
-        channels=data.channels,
-        height=data.height,
-        width=data.width,
-        context_frames=data.context_frames,
-        clip_frames=data.clip_frames,
-        num_classes=num_classes,
-    )
-
-
-def build_generator(config: VideoConfig, *, classes: int = 0) -> FramePredictor | VideoGenerator:
-    """The generator to train: a predictor if there is a context; spectrally normalised if so asked."""
-    shape = build_clip_shape(config.data, num_classes=classes)
-    generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
-    return apply_spectral_norm(generator) if config.generator.spectral_norm else generator
-
-
-def apply_spectral_norm(generator: FramePredictor | VideoGenerator) -> FramePredictor | VideoGenerator:
-    """The generator in training dress."""
-    spectral_norm_(generator)
-    return generator
-
-
-def build_discriminator(config: VideoConfig, *, classes: int = 0) -> nn.Module:
-    """The discriminator to train."""
-    return VideoDiscriminator(config.discriminator, channels=config.data.channels, classes=classes)
+            raise ValueError("objective.reconstruction_weight: without data.context_frames there is no true future")

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import SampleRandom, derive_seed
 from gancore.parsing import from_dict
+from gancore.rng import SampleRandom, derive_seed
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.files.grid import write_grid
@@ -84,7 +84,7 @@ def truncated_normal(draws: SampleRandom, size: int, *, limit: float) -> Float[T
 
 def select_labels(config: GenerateConfig, model: VideoGenerator) -> list[int]:
     """The classes to make, in turn; none if the model knows none."""
-    classes = model.shape.num_classes
+    classes = len(model.shape.classes)
     if not config.label:
         return list(range(classes))
     if not classes:

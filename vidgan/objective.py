@@ -1,20 +1,19 @@
-"""The game over clips: adversarial pairs, penalties, and a pull of the mean future to the true one."""
+"""VideoObjective: the losses of both players of a video GAN."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.augment import AugmentConfig
-from gancore.data import SampleRandom
+from gancore.adversarial import AdversarialGame
+from gancore.augment import apply_transforms, sample_transforms
 from gancore.layers import downsample2x
-from gancore.losses import GanLossName, PenaltyConfig, add_instance_noise, clip_weights_, linear_decay, make_gan_loss
-from gancore.training.protocols import StepContext
+from gancore.rng import SampleRandom
+from gancore.training.protocols import StepContext, Update
+from vidgan.config import VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
 from vidgan.networks.discriminators import ClipSelection, DiscriminatorScores, VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
@@ -29,124 +28,68 @@ Totals = Float[Tensor, " batch"]
 Futures = Float[Tensor, "batch samples time channels height width"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class VideoObjective:
-    """The game over whole clips, given past and future alike; the defaults are the modern preset."""
+    """Adversarial loss over whole clips, given past and future, and reconstruction of the mean future."""
 
-    loss: GanLossName = "relativistic"
-    """Adversarial pair of both discriminators."""
+    def __init__(self, config: VideoObjectiveConfig):
+        self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
 
-    adversarial_weight: float = 1.0
-    """Weight of the game in the generator's loss."""
+    def discriminator_update(self, generator: VideoModel, discriminator: VideoDiscriminator) -> Update:
+        return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
 
-    adversarial_start: float = 0.0
-    """Share of the training before the game begins; until then the discriminators rest and reconstruction leads."""
+    def generator_updates(self, generator: VideoModel, discriminator: VideoDiscriminator) -> list[Update]:
+        return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
-    adversarial_ramp: float = 0.0
-    """Share of the training over which the game's weight then rises linearly from zero."""
-
-    label_smoothing: float = 0.0
-    """How far below 1 the target for real clips lies, for pairs that have targets."""
-
-    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
-    """Gradient penalties of each discriminator."""
-
-    clip_weights: float = 0.0
-    """Bound of the discriminators' weights after each update, for the first Wasserstein GAN; 0 for none."""
-
-    reconstruction_weight: float = 0.0
-    """Weight of the distance between the mean of several futures and the true one; 0 leaves the game adversarial."""
-
-    reconstruction_distance: Literal["l1", "l2"] = "l2"
-    """That distance, absolute or squared, a mean over pixels; on sparse frames l1 has an all-black trap."""
-
-    reconstruction_scales: int = 1
-    """Resolutions at which it is taken, each half the one before: the coarse ones pull what is out of place."""
-
-    trajectory_weight: float = 0.0
-    """Weight of the distance, in shares of a frame's side, of moving layers from where they truly go."""
-
-    reconstruction_samples: int = 2
-    """Futures of one past whose mean is pulled to the true one."""
-
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Differentiable augmentation of all that the discriminators see."""
-
-    instance_noise: float = 0.0
-    """Standard deviation of noise on all that the discriminators see, fading to 0 over the training."""
-
-    def __post_init__(self) -> None:
-        make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
-        if (self.adversarial_start or not self.adversarial_weight) and not self.reconstruction_weight:
-            raise ValueError(
-                "reconstruction is 0: without the game (adversarial, begin) there is nothing to learn from"
-            )
-        for name in ("samples", "scales"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-    @property
-    def generator_parts(self) -> tuple[str, ...]:
-        """The generator moves whole."""
-        return ()
+    def constrain_discriminator(self, discriminator: nn.Module) -> None:
+        self.game.constrain_discriminator(discriminator)
 
     def discriminator_terms(
-        self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, turn: StepContext
+        self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Each discriminator's adversarial loss and the penalties that are due."""
-        if turn.progress < self.adversarial_start:
+        """Each discriminator's adversarial loss, and the gradient penalties that are due."""
+        if not self.game.is_active(context.progress):
             return {}
         with torch.no_grad():
-            fake = sample_futures(generator, batch, turn.rng, samples=1)[:, 0]
-        real, fake, glimpse = self._augmented_clips(discriminator, batch, fake, turn)
-        pair = make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
-        scores = discriminator(torch.cat([real, fake]), glimpse.duplicate(), batch.labels.repeat(2))
+            fake = sample_futures(generator, batch, context.rng, samples=1)[:, 0]
+        real, fake, selection = self._perturbed_clips(discriminator, batch, fake, context)
+        scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = pair.discriminator_loss(*both.chunk(2))
-            critic = partial(_score_clips, discriminator, name, glimpse, batch.labels)
-            due = self.penalties.compute_terms(critic, real, fake=fake, step=turn.step, rng=turn.rng)
-            terms |= {f"{name}_{penalty}": term for penalty, term in due.items()}
+            terms[name] = self.game.discriminator_loss(*both.chunk(2))
+            score = partial(_score_clips, discriminator, name, selection, batch.labels)
+            penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
+            terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
         return terms
 
     def generator_terms(
-        self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, turn: StepContext
+        self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss under each discriminator and the pull of the mean future, if there is one."""
-        samples = self.reconstruction_samples if self.reconstruction_weight else 1
-        terms = {}
-        if self.trajectory_weight:
+        """The adversarial loss of each discriminator, reconstruction of the mean future, and trajectory error."""
+        config, terms = self.config, {}
+        samples = config.reconstruction_samples if config.reconstruction_weight else 1
+        if config.trajectory_weight:
             assert isinstance(generator, FramePredictor)
-            futures, apart = sample_with_trajectory_error(generator, batch, turn.rng, samples=samples)
-            terms["paths"] = self.trajectory_weight * apart
+            futures, error = sample_with_trajectory_error(generator, batch, context.rng, samples=samples)
+            terms["trajectory"] = config.trajectory_weight * error
         else:
-            futures = sample_futures(generator, batch, turn.rng, samples=samples)
-        if self.reconstruction_weight:
-            terms["reconstruction"] = self.reconstruction_weight * self._reconstruction_error(
-                futures.float().mean(1), batch.future
-            )
-        if not self.adversarial_weight or turn.progress < self.adversarial_start:
+            futures = sample_futures(generator, batch, context.rng, samples=samples)
+        if config.reconstruction_weight:
+            error = self._reconstruction_error(futures.float().mean(1), batch.future)
+            terms["reconstruction"] = config.reconstruction_weight * error
+        if not self.game.is_active(context.progress):
             return terms
-        real, fake, glimpse = self._augmented_clips(discriminator, batch, futures[:, 0], turn)
-        pair = make_gan_loss(self.loss)
-        fakes = discriminator(fake, glimpse, batch.labels)
-        with torch.no_grad():
-            reals = discriminator(real, glimpse, batch.labels) if pair.uses_real else None
-        risen = (
-            min((turn.progress - self.adversarial_start) / self.adversarial_ramp, 1.0) if self.adversarial_ramp else 1.0
-        )
-        for name in DiscriminatorScores._fields:
-            terms[name] = (
-                risen * self.adversarial_weight * pair.generator_loss(getattr(reals, name, None), getattr(fakes, name))
-            )
+        real, fake, selection = self._perturbed_clips(discriminator, batch, futures[:, 0], context)
+        fake_scores = discriminator(fake, selection, batch.labels)
+        real_scores: DiscriminatorScores | None = None
+        if self.game.generator_uses_real:
+            with torch.no_grad():
+                real_scores = discriminator(real, selection, batch.labels)
+        for name, scores in fake_scores._asdict().items():
+            reference = None if real_scores is None else real_scores._asdict()[name]
+            terms[name] = self.game.generator_loss(reference, scores, progress=context.progress)
         return terms
 
-    def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """Clips the discriminators' weights if so asked."""
-        if self.clip_weights:
-            clip_weights_(discriminator, self.clip_weights)
-
-    # ------------------------------------------------------------------------------------------------- looked at
+    # ------------------------------------------------------------------------------------------------ diagnostics
 
     def real_outputs(self, batch: ClipBatch) -> Frames:
         """The true futures, or whole clips where there is no past."""
@@ -168,31 +111,29 @@ class VideoObjective:
         )
         return torch.stack(discriminator(clips, glimpse, batch.labels)).sum(0)
 
-    # ------------------------------------------------------------------------------------------------- its parts
+    # ------------------------------------------------------------------------------------------------------ helpers
 
     def _reconstruction_error(self, mean: Tensor, future: Tensor) -> Tensor:
         """The distance of two futures, a mean over pixels and over scales."""
         error = rearrange(mean - future, "b t c h w -> (b t) c h w")
         distances = []
-        for _ in range(self.reconstruction_scales):
-            distances.append((error.abs() if self.reconstruction_distance == "l1" else error**2).mean())
+        for _ in range(self.config.reconstruction_scales):
+            distances.append((error.abs() if self.config.reconstruction_distance == "l1" else error**2).mean())
             error = downsample2x(error)
         return torch.stack(distances).mean()
 
-    def _augmented_clips(
-        self, discriminator: VideoDiscriminator, batch: ClipBatch, future: Tensor, turn: StepContext
+    def _perturbed_clips(
+        self, discriminator: VideoDiscriminator, batch: ClipBatch, future: Tensor, context: StepContext
     ) -> tuple[Tensor, Tensor, ClipSelection]:
-        """Real and fake clips as the discriminators get them, changed alike, and what to look at."""
+        """Real and generated clips as the discriminators see them, and which frames and crops they see."""
         real, fake = batch.frames, torch.cat([batch.past, future], 1)
-        glimpse = discriminator.draw_selection(
-            turn.rng, len(batch), clip_frames=real.shape[1], context_frames=batch.context_frames
+        selection = discriminator.draw_selection(
+            context.rng, len(batch), clip_frames=real.shape[1], context_frames=batch.context_frames
         )
-        change = self.augment.sample_transforms(turn.rng, len(batch))
-        std = linear_decay(self.instance_noise, turn.progress)
-        real, fake = (
-            add_instance_noise(self.augment.apply(clips, change), turn.rng, std=std) for clips in (real, fake)
-        )
-        return real, fake, glimpse
+        transforms = sample_transforms(self.config.augment, context.rng, len(batch))
+        augment = partial(apply_transforms, self.config.augment, parameters=transforms)
+        real, fake = self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
+        return real, fake, selection
 
 
 def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:

@@ -10,9 +10,10 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import Sample, SampleRandom
+from gancore.data import Sample
 from gancore.metrics.distances import sliced_wasserstein
 from gancore.report import make_contact_sheet, save_png
+from gancore.rng import SampleRandom
 from gancore.training.diagnostics import flatten_outputs
 from vidgan import metrics
 from vidgan.data.dataset import ClipBatch, ClipDataset, collate

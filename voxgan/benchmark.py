@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
 
 import igl
 import numpy as np
@@ -22,18 +21,20 @@ from gancore.benchmark import (
     measure_seconds,
     measure_training_cost,
 )
-from gancore.data import SampleRandom
 from gancore.reporting.tables import format_table
+from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
-from gancore.training.trainer import Objective, Trainer
-from voxgan.config import VoxelConfig, build_discriminator, build_generator
+from gancore.training.trainer import Trainer
+from voxgan.build import build_discriminator, build_generator
+from voxgan.config import VoxelConfig, VoxelShape
 from voxgan.data.dataset import ObjectBatch, collate
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.mesh.write import save_mesh
-from voxgan.networks.generator import VoxelGenerator, VoxelShape
+from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.objective import VoxelObjective
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene
 
@@ -55,7 +56,7 @@ def measure_throughput(config: VoxelConfig, *, side: int, repeats: int) -> Throu
             config.train,
             generator=generator,
             discriminator=discriminator,
-            objective=cast(Objective, config.objective),
+            objective=VoxelObjective(config.objective),
             dataset=(),
             collate=collate,
             accelerator=processes,

@@ -1,80 +1,317 @@
-"""VoxelConfig: all settings of a voxel run, and the networks and data they describe."""
+"""All settings of a voxel training: data, encoder, both players, objective.
+
+Nothing here imports torch, so that a command can print its help at once.
+"""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-from gancore.config import TrainConfig
-from gancore.hub import HubModel
-from voxgan.data.dataset import PictureSpec, VoxelDataConfig
-from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import VoxelEncoderConfig
-from voxgan.networks.generator import VoxelGenerator, VoxelGeneratorConfig, VoxelShape
-from voxgan.networks.image_to_voxels import ImageToVoxels
-from voxgan.objective import RECONSTRUCTION_LOSSES, VoxelObjective
+from gancore.config import AdversarialConfig, PenaltyConfig, TrainConfig
+
+NormName = Literal["batch", "group", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewAugmentConfig:
+    """Random changes of objects and their images in training; voxels and images stay consistent."""
+
+    mirror: bool = True
+    """Mirror half of the objects left to right, images and voxels alike."""
+
+    crop_jitter: float = 0.06
+    """Largest change of an image's window, as a fraction of it, in position and in size."""
+
+    colour_jitter: float = 0.4
+    """Largest relative change of brightness, contrast and each channel's share."""
+
+    greyscale_probability: float = 0.1
+    """Fraction of images that lose their colour."""
+
+    background_probability: float = 1.0
+    """Fraction of images shown over random colours and gradients, if the encoder does not see the mask."""
+
+    def __post_init__(self) -> None:
+        for name in ("crop_jitter", "colour_jitter", "greyscale_probability", "background_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelDataConfig:
+    """Objects to train on, and the views they are shown in."""
+
+    path: str = "furniture"
+    """Folder made by `vidvox prepare`; "furniture" is the data set that comes with the package."""
+
+    classes: tuple[str, ...] = ()
+    """Use only objects of these classes; all classes by default."""
+
+    class_conditional: bool = False
+    """Give the networks each object's class."""
+
+    views: int = 1
+    """Views per object and sample; how many of them the encoder sees is random."""
+
+    augment: ViewAugmentConfig = field(default_factory=ViewAugmentConfig)
+    """Random changes in training."""
+
+    proportions: float = 0.0
+    """Stretch every object at random in each epoch, by factors of exp(-this) to exp(this); without an encoder only."""
+
+    workers: int = 0
+    """Processes that read data; 0 reads in the training process."""
+
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ValueError(f"views must be at least 1, got {self.views}")
+        if not 0 <= self.proportions <= 1:
+            raise ValueError(f"proportions must lie in [0, 1], got {self.proportions}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, got {self.workers}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelShape:
+    """Resolution of a model's objects, and the classes it knows."""
+
+    side: int = 32
+    """Voxels along each side of the cube."""
+
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their labels; none for a model without classes."""
+
+    def __post_init__(self) -> None:
+        if self.side not in (8, 16, 32, 64, 128, 256):
+            raise ValueError(f"side must be 8, 16, 32, 64, 128 or 256, got {self.side}")
+
+    def class_index(self, name: str) -> int:
+        """The label of a class. Raises ValueError listing the known classes."""
+        if name not in self.classes:
+            known = f"choose from {', '.join(self.classes)}" if self.classes else "the model has no classes"
+            raise ValueError(f"unknown class {name!r}; {known}")
+        return self.classes.index(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelEncoderConfig:
+    """Image encoder; the defaults are the modern preset."""
+
+    kind: Literal["small", "paper", "none"] = "small"
+    """A residual network, the paper's five convolutions, or none: then objects are generated from noise alone."""
+
+    size: int = 64
+    """Side of the images in pixels."""
+
+    mask: bool = True
+    """Give the encoder the object's mask as a fourth channel; without it, the image over a background."""
+
+    base_channels: int = 32
+    """Width of the small network's first map; it doubles with every halving of the map."""
+
+    max_channels: int = 256
+    """Largest width."""
+
+    dropout: float = 0.0
+    """Fraction of the last features dropped in training."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "paper" and self.size != 256:
+            raise ValueError(f"size must be 256 for the paper's encoder, got {self.size}")
+        if self.size < 16 or self.size & (self.size - 1):
+            raise ValueError(f"size must be a power of two from 16 on, got {self.size}")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image."""
+        return 4 if self.mask else 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelGeneratorConfig:
+    """Generator; the defaults are the modern preset."""
+
+    latent_dim: int = 128
+    """Size of the latent vector."""
+
+    latent_prior: Literal["normal", "uniform", "mixture"] = "normal"
+    """Distribution of the latent: N(0, I), U[0, 1] as in the 3D-GAN paper, or a mixture of Gaussians with learned means
+    (DeLiGAN, Gurumurthy et al. 2017), which gives each kind of object its own region of latent space."""
+
+    mixture_components: int = 32
+    """Gaussians in the mixture."""
+
+    base_channels: int = 32
+    """Width at half the side; it doubles with every halving of the map."""
+
+    max_channels: int = 256
+    """Largest width."""
+
+    norm: NormName = "group"
+    """Norm of hidden maps; batch norm in the paper."""
+
+    embedding_dim: int = 32
+    """Size of the learned class embedding, concatenated to the latent; for models with classes."""
+
+    symmetric: bool = False
+    """Make every object its own mirror image, left to right."""
+
+    output_bias: bool = True
+    """Bias of the logits, with which most of space starts empty; the paper's models have none."""
+
+    def __post_init__(self) -> None:
+        if self.mixture_components < 1:
+            raise ValueError(f"mixture_components must be at least 1, got {self.mixture_components}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelDiscriminatorConfig:
+    """Discriminator; the defaults are the modern preset."""
+
+    base_channels: int = 16
+    """Width at half the side; it doubles with every halving of the map."""
+
+    max_channels: int = 256
+    """Largest width."""
+
+    norm: NormName = "none"
+    """Norm of hidden maps; batch norm, as in the paper, is incompatible with gradient penalties."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every weight."""
+
+    dropout: float = 0.0
+    """Fraction of the last features dropped in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelAugmentConfig:
+    """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
+
+    probability: float = 0.0
+    """Probability that an object is stretched and moved; 0 changes nothing and costs nothing."""
+
+    stretch: float = 0.2
+    """Largest change of the length along each axis, as the logarithm of a factor."""
+
+    shift: float = 0.05
+    """Largest translation along each axis, as a fraction of the side."""
+
+    soften: bool = False
+    """Blur every object by 1-2-1 along each axis, so that real ones cannot be recognised by their binary voxels."""
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "stretch", "shift"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelObjectiveConfig(AdversarialConfig):
+    """Adversarial loss, and for an image encoder KL divergence and reconstruction; the defaults are the modern preset.
+
+    The weights of the reconstruction name its reduction: the same number means 30 000 times more for a sum over 32^3
+    voxels than for a mean.
+    """
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.02, r2=0.02, lazy_every=4))
+    """Gradient penalties of the discriminator; strong ones blind it to single missing voxels, and legs come apart."""
+
+    augment: VoxelAugmentConfig = field(default_factory=VoxelAugmentConfig)
+    """Differentiable augmentation of all the discriminator sees."""
+
+    discriminator_accuracy_gate: float | None = None
+    """The discriminator rests while its accuracy on the previous batch was above this; 0.8 in the paper, off by
+    default."""
+
+    update_order: Literal["joint", "three-step"] = "joint"
+    """Update encoder and generator together, or the encoder before the generator as in the paper."""
+
+    kl_weight: float = 1e-4
+    """Weight of the KL divergence from the prior, in nats summed over the latent."""
+
+    kl_warmup: float = 0.2
+    """Fraction of the training over which that weight rises linearly from 0."""
+
+    mean_bce_weight: float = 1.0
+    """Weight of the binary cross-entropy, averaged over voxels."""
+
+    sum_bce_weight: float = 0.0
+    """Weight of the binary cross-entropy, summed over voxels."""
+
+    l2_weight: float = 0.0
+    """Weight of the Euclidean norm of the difference of probabilities over all voxels, as in the paper."""
+
+    soft_iou_weight: float = 0.0
+    """Weight of 1 - IoU of the probabilities, which weighs small objects as much as large ones."""
+
+    view_subset: Literal["all", "random"] = "random"
+    """Of several views the encoder fuses all, or a random number of them at each step."""
+
+    label_dropout: float = 0.2
+    """Fraction of objects whose class is hidden from the networks, so that they also work without one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        gate = self.discriminator_accuracy_gate
+        if gate is not None and not 0 < gate < 1:
+            raise ValueError(f"discriminator_accuracy_gate must lie in (0, 1), got {gate}")
+
+    @property
+    def reconstruction_weights(self) -> dict[str, float]:
+        """The reconstruction losses in use, with their weights."""
+        weights = {
+            "mean_bce": self.mean_bce_weight,
+            "sum_bce": self.sum_bce_weight,
+            "l2": self.l2_weight,
+            "soft_iou": self.soft_iou_weight,
+        }
+        return {name: weight for name, weight in weights.items() if weight}
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelConfig:
-    """Train a network from pictures to objects (3D-VAE-GAN), or one from noise alone (encoder.kind none: 3D-GAN)."""
+    """Train an image-to-object network (3D-VAE-GAN), or with encoder.kind none a generator from noise (3D-GAN)."""
 
-    run: str = "runs/voxels"
-    """Folder of the run; training goes on from its newest checkpoint if it has one."""
+    run: Path = Path("runs/voxels")
+    """Run folder; training resumes from its newest checkpoint."""
 
     data: VoxelDataConfig = field(default_factory=VoxelDataConfig)
-    """Which objects."""
+    """Objects to train on."""
 
     encoder: VoxelEncoderConfig = field(default_factory=VoxelEncoderConfig)
-    """Who reads pictures."""
+    """Image encoder."""
 
     generator: VoxelGeneratorConfig = field(default_factory=VoxelGeneratorConfig)
-    """The player who makes objects."""
+    """Generator."""
 
     discriminator: VoxelDiscriminatorConfig = field(default_factory=VoxelDiscriminatorConfig)
-    """The player who tells them from real ones."""
+    """Discriminator."""
 
-    objective: VoxelObjective = field(default_factory=VoxelObjective)
-    """What they play for."""
+    objective: VoxelObjectiveConfig = field(default_factory=VoxelObjectiveConfig)
+    """Losses of both players."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    """How long and how."""
+    """Length and speed of the training."""
 
     def __post_init__(self) -> None:
         if self.encoder.kind == "none":
             if self.objective.update_order == "three-step":
-                raise ValueError(
-                    "objective.update_order: without an encoder there is no step for it to take; use joint"
-                )
+                raise ValueError("objective.update_order: without an encoder there is no encoder step; use joint")
             if not self.objective.adversarial_weight or self.objective.adversarial_start:
-                raise ValueError("objective.adversarial_weight: without an encoder only the game is left to learn from")
+                raise ValueError(
+                    "objective.adversarial_weight: without an encoder only the adversarial loss is left to learn from"
+                )
             return
         if self.data.proportions:
-            raise ValueError("data.proportions: the pictures of an encoder would not follow; use encoder.kind none")
-        if not any(getattr(self.objective, name) for name in RECONSTRUCTION_LOSSES):
-            raise ValueError(f"objective: an encoder needs a reconstruction, one of {', '.join(RECONSTRUCTION_LOSSES)}")
+            raise ValueError("data.proportions: the images of an encoder would not follow; use encoder.kind none")
+        if not self.objective.reconstruction_weights:
+            raise ValueError(
+                "objective: an encoder needs a reconstruction; set one of mean_bce_weight, sum_bce_weight, l2_weight "
+                "and soft_iou_weight"
+            )
         if self.generator.latent_prior != "normal":
             raise ValueError(
-                "generator.latent_prior: an encoder's KL pulls to N(0, 1); use normal, or encoder.kind none"
+                "generator.latent_prior: the KL divergence of an encoder pulls to N(0, 1); use normal, "
+                "or encoder.kind none"
             )
-
-
-def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> VoxelShape:
-    """The objects of a data set, with classes if the networks are told them. Raises ValueError without any to tell."""
-    if config.data.class_conditional and not classes:
-        raise ValueError(f"data.class_conditional: {config.data.path} has no classes")
-    return VoxelShape(side=side, classes=classes if config.data.class_conditional else ())
-
-
-def picture_spec(encoder: VoxelEncoderConfig) -> PictureSpec | None:
-    """The pictures that an encoder takes; None without an encoder."""
-    return None if encoder.kind == "none" else PictureSpec(size=encoder.size, mask=encoder.mask)
-
-
-def build_generator(config: VoxelConfig, shape: VoxelShape) -> HubModel:
-    """The generator to train: with an encoder of pictures, or from noise alone."""
-    if config.encoder.kind == "none":
-        return VoxelGenerator(config.generator, shape)
-    return ImageToVoxels(config.encoder, config.generator, shape)
-
-
-def build_discriminator(config: VoxelConfig, shape: VoxelShape) -> VoxelDiscriminator:
-    """The discriminator to train."""
-    return VoxelDiscriminator(config.discriminator, shape)

@@ -1,9 +1,7 @@
-"""The game over objects, and reconstruction and KL divergence for an encoder of pictures."""
+"""VoxelObjective: the losses of both players of a voxel GAN, and of its image encoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,18 +9,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
-from gancore.losses import (
-    GanLossName,
-    PenaltyConfig,
-    add_instance_noise,
-    clip_weights_,
-    kl_to_standard_normal,
-    linear_decay,
-    make_gan_loss,
-)
-from gancore.training.protocols import StepContext
-from voxgan.augment import VoxelAugment
+from gancore.adversarial import AccuracyGate, AdversarialGame
+from gancore.losses import kl_to_standard_normal
+from gancore.rng import SampleRandom
+from gancore.training.protocols import StepContext, Update
+from voxgan.augment import apply_transforms, sample_transforms
+from voxgan.config import VoxelObjectiveConfig
 from voxgan.data.dataset import ObjectBatch
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import Posterior
@@ -34,146 +26,82 @@ Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " batch"]
 Volumes = Float[Tensor, "batch x y z"]
 GeneratedVolumes = Float[Tensor, "batch samples x y z"]
-RECONSTRUCTION_LOSSES = ("mean_bce", "sum_bce", "norm", "soft_iou")
 
 
-@dataclass(frozen=True, kw_only=True)
 class VoxelObjective:
-    """The game over objects, and for an encoder of pictures KL and reconstruction; the defaults are the modern preset.
+    """Adversarial loss over objects from the prior, and for an image encoder reconstruction and KL divergence."""
 
-    Weights of the reconstruction name its reduction: one and the same number means 30 000 times more for a sum over
-    32^3 voxels than for a mean.
-    """
+    def __init__(self, config: VoxelObjectiveConfig):
+        self.config, self.game = config, AdversarialGame(config)
+        self.gate = AccuracyGate(config.discriminator_accuracy_gate)
+        self.state: nn.Module = self.gate
 
-    loss: GanLossName = "relativistic"
-    """Adversarial pair."""
+    def discriminator_update(self, generator: VoxelModel, discriminator: VoxelDiscriminator) -> Update:
+        return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
 
-    adversarial_weight: float = 1.0
-    """Weight of the game in the generator's loss; 0 leaves a plain variational autoencoder."""
+    def generator_updates(self, generator: VoxelModel, discriminator: VoxelDiscriminator) -> list[Update]:
+        """One joint update, or in the three-step order of 3D-VAE-GAN the encoder's before the generator's."""
+        making = partial(self.generator_terms, generator, discriminator)
+        if self.config.update_order == "joint":
+            return [Update("generator", generator, making)]
+        assert isinstance(generator, ImageToVoxels)
+        encoding = partial(self.encoder_terms, generator)
+        return [Update("encoder", generator.encoder, encoding), Update("generator", generator.generator, making)]
 
-    adversarial_start: float = 0.0
-    """Share of the training before the game begins; until then the discriminator rests."""
+    def constrain_discriminator(self, discriminator: nn.Module) -> None:
+        """Clips the discriminator's weights, if configured, and lets the last batch decide about the next update."""
+        self.game.constrain_discriminator(discriminator)
+        self.gate.finish_batch()
 
-    label_smoothing: float = 0.0
-    """How far below 1 the target for real objects lies, for pairs that have targets."""
-
-    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.02, r2=0.02, lazy_every=4))
-    """Gradient penalties of the discriminator; strong ones make it blind to a missing voxel, and legs come apart."""
-
-    clip_weights: float = 0.0
-    """Bound of the discriminator's weights after each update, for the first Wasserstein GAN; 0 for none."""
-
-    discriminator_accuracy_gate: float = 1.0
-    """The discriminator rests while it tells more than this share of the batch before apart; 0.8 in the paper."""
-
-    update_order: Literal["joint", "three-step"] = "joint"
-    """Move encoder and generator together, or the encoder before the generator as in the paper."""
-
-    kl_weight: float = 1e-4
-    """Weight of the KL divergence from the prior, in nats summed over the latent."""
-
-    kl_warmup: float = 0.2
-    """Share of the training over which that weight rises linearly from 0."""
-
-    mean_bce_weight: float = 1.0
-    """Weight of the cross-entropy, a mean over voxels."""
-
-    sum_bce_weight: float = 0.0
-    """Weight of the cross-entropy, a sum over voxels."""
-
-    l2_weight: float = 0.0
-    """Weight of the Euclidean norm of the difference of probabilities over all voxels, as in the paper."""
-
-    soft_iou_weight: float = 0.0
-    """Weight of 1 - IoU of the probabilities, which heeds small objects as much as large ones."""
-
-    view_subset: Literal["all", "random"] = "random"
-    """Of several views the encoder fuses all, or a random number of them at each step."""
-
-    label_dropout: float = 0.2
-    """Share of objects whose class the generator is not told, so that it learns to do without."""
-
-    augment: VoxelAugment = field(default_factory=VoxelAugment)
-    """Differentiable augmentation of all that the discriminator sees."""
-
-    instance_noise: float = 0.0
-    """Standard deviation of noise on all that the discriminator sees, fading to 0 over the training."""
-
-    def __post_init__(self) -> None:
-        make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
-
-    @property
-    def generator_parts(self) -> tuple[str, ...]:
-        """In the paper's order the encoder moves by itself, then the generator."""
-        return ("encoder", "generator") if self.update_order == "three-step" else ()
-
-    # ------------------------------------------------------------------------------------------------- the players
+    # -------------------------------------------------------------------------------------------------- the players
 
     def discriminator_terms(
-        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, turn: StepContext
+        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss on objects from the prior and the penalties due; none while the gate is shut."""
-        if not self.adversarial_weight or turn.progress < self.adversarial_start:
+        """The adversarial loss on objects from the prior and the penalties due; none while the gate is closed."""
+        if not self.game.is_active(context.progress):
             return {}
         with torch.no_grad():
-            fake, labels = self._sample_from_prior(generator, batch, turn)
-        real, fake = self._augment_both(batch.occupancy, fake, turn)
-        rests = bool(discriminator.accuracy > self.discriminator_accuracy_gate)
+            fake, labels = self._sample_from_prior(generator, batch, context)
+        real, fake = self._perturb(batch.occupancy, fake, context)
+        rests = self.gate.is_closed()
         with torch.set_grad_enabled(not rests):
             scores = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
         real_scores, fake_scores = scores.chunk(2)
-        if self.discriminator_accuracy_gate < 1:
-            self._update_accuracy(discriminator, real_scores, fake_scores, turn)
+        self.gate.measure(real_scores, fake_scores, mean_over_processes=context.mean_over_processes)
         if rests:
             return {}
-        pair = make_gan_loss(self.loss, label_smoothing=self.label_smoothing)
-        critic = partial(discriminator, labels=labels)
-        due = self.penalties.compute_terms(critic, real, fake=fake, step=turn.step, rng=turn.rng)
-        return {"adversarial": pair.discriminator_loss(real_scores, fake_scores), **due}
+        score = partial(discriminator, labels=labels)
+        penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
+        return {"adversarial": self.game.discriminator_loss(real_scores, fake_scores), **penalties}
 
-    def encoder_terms(
-        self,
-        generator: ImageToVoxels,
-        discriminator: VoxelDiscriminator,  # noqa: ARG002 - all turns have one signature
-        batch: ObjectBatch,
-        turn: StepContext,
-    ) -> Mapping[str, Tensor]:
-        """Reconstruction and KL, by which the encoder moves while the generator stands (the paper's second step)."""
-        posterior = self._posterior(generator, batch, turn)
-        return self._reconstruction(generator, posterior, batch, turn) | self._kl_term(posterior, turn)
+    def encoder_terms(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Mapping[str, Tensor]:
+        """Reconstruction and KL divergence, by which the encoder moves while the generator stands still."""
+        posterior = self._posterior(generator, batch, context)
+        return self._reconstruction(generator, posterior, batch, context) | self._kl_term(posterior, context)
 
     def generator_terms(
-        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, turn: StepContext
+        self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss, and with an encoder reconstruction and, where both move together, KL."""
+        """The adversarial loss, and with an encoder reconstruction and, in the joint order, KL divergence."""
         terms: dict[str, Tensor] = {}
         if isinstance(generator, ImageToVoxels):
-            posterior = self._posterior(generator, batch, turn)
-            terms |= self._reconstruction(generator, posterior, batch, turn)
-            if self.update_order == "joint":
-                terms |= self._kl_term(posterior, turn)
-        if not self.adversarial_weight or turn.progress < self.adversarial_start:
+            posterior = self._posterior(generator, batch, context)
+            terms |= self._reconstruction(generator, posterior, batch, context)
+            if self.config.update_order == "joint":
+                terms |= self._kl_term(posterior, context)
+        if not self.game.is_active(context.progress):
             return terms
-        made, labels = self._sample_from_prior(generator, batch, turn)
-        real, fake = self._augment_both(batch.occupancy, made, turn)
-        pair = make_gan_loss(self.loss)
-        with torch.no_grad():
-            real_scores = discriminator(real, labels) if pair.uses_real else None
-        return terms | {
-            "adversarial": self.adversarial_weight * pair.generator_loss(real_scores, discriminator(fake, labels))
-        }
+        fake, labels = self._sample_from_prior(generator, batch, context)
+        real, fake = self._perturb(batch.occupancy, fake, context)
+        real_scores = None
+        if self.game.generator_uses_real:
+            with torch.no_grad():
+                real_scores = discriminator(real, labels)
+        loss = self.game.generator_loss(real_scores, discriminator(fake, labels), progress=context.progress)
+        return terms | {"adversarial": loss}
 
-    def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """Clips the discriminator's weights if so asked, and lets the batch just judged gate the next update."""
-        if self.clip_weights:
-            clip_weights_(discriminator, self.clip_weights)
-        assert isinstance(discriminator, VoxelDiscriminator)
-        right, count = discriminator.measured
-        if count:
-            discriminator.accuracy.copy_(right / count)
-            discriminator.measured.zero_()
-
-    # ---------------------------------------------------------------------------------------------------- looked at
+    # -------------------------------------------------------------------------------------------------- diagnostics
 
     def real_outputs(self, batch: ObjectBatch) -> Volumes:
         """The objects themselves."""
@@ -195,72 +123,62 @@ class VoxelObjective:
         del draws
         return discriminator(outputs, None if discriminator.projection is None else batch.labels)
 
-    # --------------------------------------------------------------------------------------------------- the terms
+    # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _posterior(self, generator: ImageToVoxels, batch: ObjectBatch, turn: StepContext) -> Posterior:
-        """What the encoder makes of the views it is given; at least one, which ones is random."""
+    def _posterior(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Posterior:
+        """The encoder's posterior of the views; with view_subset random, of at least one and a random number of them."""
         count = batch.views.shape[1]
         seen = None
-        if count > 1 and self.view_subset == "random":
-            needed = 1 + (turn.rng.uniform(len(batch), 1) * count).long()
+        if count > 1 and self.config.view_subset == "random":
+            needed = 1 + (context.rng.uniform(len(batch), 1) * count).long()
             seen = torch.arange(count, device=needed.device) < needed
         return generator.encoder(batch.views, seen)
 
     def _reconstruction(
-        self, generator: ImageToVoxels, posterior: Posterior, batch: ObjectBatch, turn: StepContext
+        self, generator: ImageToVoxels, posterior: Posterior, batch: ObjectBatch, context: StepContext
     ) -> dict[str, Tensor]:
-        latent = posterior.sample(turn.rng.normal(*posterior.mean.shape))
-        logits = generator.generator(latent, self._labels(generator.generator, batch, turn))
-        weights = {name: getattr(self, name) for name in RECONSTRUCTION_LOSSES if getattr(self, name)}
+        latent = posterior.sample(context.rng.normal(*posterior.mean.shape))
+        logits = generator.generator(latent, self._labels(generator.generator, batch, context))
         return {
-            name: weight * reconstruction_loss(logits, batch.occupancy, by=name) for name, weight in weights.items()
+            name: weight * reconstruction_loss(logits, batch.occupancy, by=name)
+            for name, weight in self.config.reconstruction_weights.items()
         }
 
-    def _kl_term(self, posterior: Posterior, turn: StepContext) -> dict[str, Tensor]:
-        risen = min(turn.progress / self.kl_warmup, 1.0) if self.kl_warmup else 1.0
-        return {"kl": self.kl_weight * risen * kl_to_standard_normal(*posterior)} if self.kl_weight else {}
+    def _kl_term(self, posterior: Posterior, context: StepContext) -> dict[str, Tensor]:
+        config = self.config
+        risen = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
+        return {"kl": config.kl_weight * risen * kl_to_standard_normal(*posterior)} if config.kl_weight else {}
 
     def _sample_from_prior(
-        self, generator: VoxelModel, batch: ObjectBatch, turn: StepContext
+        self, generator: VoxelModel, batch: ObjectBatch, context: StepContext
     ) -> tuple[Tensor, Tensor | None]:
-        """Probabilities of generated objects, and the labels that both they and the real ones are judged by."""
+        """Probabilities of generated objects, and the labels for which both they and the real ones are scored."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
-        labels = self._labels(network, batch, turn)
-        return network(network.sample_latents(turn.rng, len(batch)), labels).sigmoid(), labels
+        labels = self._labels(network, batch, context)
+        return network(network.sample_latents(context.rng, len(batch)), labels).sigmoid(), labels
 
-    def _labels(self, generator: VoxelGenerator, batch: ObjectBatch, turn: StepContext) -> Tensor | None:
-        """The classes, of which some are not told; None for a model without classes."""
+    def _labels(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Tensor | None:
+        """The class labels, some of them replaced by "unknown"; None for a model without classes."""
         if generator.embedding is None:
             return None
-        untold = turn.rng.uniform(len(batch)) < self.label_dropout
-        return batch.labels.masked_fill(untold, len(generator.shape.classes))
+        hidden = context.rng.uniform(len(batch)) < self.config.label_dropout
+        return batch.labels.masked_fill(hidden, len(generator.shape.classes))
 
-    def _augment_both(self, real: Tensor, fake: Tensor, turn: StepContext) -> tuple[Tensor, Tensor]:
-        """Real and generated objects as the discriminator gets them, changed alike."""
-        placing = self.augment.sample_transforms(turn.rng, len(real))
-        std = linear_decay(self.instance_noise, turn.progress)
-        real, fake = (
-            add_instance_noise(self.augment.apply(solids, placing), turn.rng, std=std) for solids in (real, fake)
-        )
-        return real, fake
-
-    def _update_accuracy(
-        self, discriminator: VoxelDiscriminator, real: Tensor, fake: Tensor, turn: StepContext
-    ) -> None:
-        """Adds how many of the batch the discriminator tells apart to what it will be gated by."""
-        with torch.no_grad():
-            right = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
-            discriminator.measured += torch.stack([turn.mean_over_processes(right), torch.ones_like(right)])
+    def _perturb(self, real: Tensor, fake: Tensor, context: StepContext) -> tuple[Tensor, Tensor]:
+        """Real and generated objects as the discriminator sees them."""
+        transforms = sample_transforms(self.config.augment, context.rng, len(real))
+        augment = partial(apply_transforms, self.config.augment, transforms=transforms)
+        return self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
 
 
 def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:
-    """How far probabilities are from the occupancy, a mean over the batch; one of RECONSTRUCTIONS."""
+    """Reconstruction loss of the probabilities, averaged over the batch: mean_bce, sum_bce, l2 or soft_iou."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot sum 32^3 voxels
     if by in ("mean_bce", "sum_bce"):
         entropy = F.binary_cross_entropy_with_logits(logits, occupancy, reduction="none")
         return entropy.mean() if by == "mean_bce" else entropy.sum((1, 2, 3)).mean()
     probabilities = logits.sigmoid()
-    if by == "norm":
+    if by == "l2":
         return (probabilities - occupancy).flatten(1).norm(dim=1).mean()
     assert by == "soft_iou"
     both = (probabilities * occupancy).sum((1, 2, 3))

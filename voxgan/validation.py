@@ -10,8 +10,9 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.data import Sample, SampleRandom
+from gancore.data import Sample
 from gancore.report import make_contact_sheet, save_png
+from gancore.rng import SampleRandom
 from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
 from voxgan.mesh.surface import extract_surface
 from voxgan.metrics.occupancy import iou_at, mean_pairwise_distance, pairwise_iou

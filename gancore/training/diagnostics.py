@@ -9,8 +9,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.data import Sample, SampleRandom, derive_seed
+from gancore.data import Sample
 from gancore.metrics.distances import density_coverage
+from gancore.rng import SampleRandom, derive_seed
 
 MAX_ITEMS = 32
 """Items that are looked at, of those that training sees and of those held out."""

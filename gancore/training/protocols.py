@@ -1,4 +1,4 @@
-"""What a trainer plays: a game of two players, its turns and batches, and who looks on."""
+"""Protocols between the trainer and what it trains: batches, updates, objectives, previews and evaluators."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,60 +8,68 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
+from gancore.rng import SampleRandom
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """Where training stands, and the random numbers of one player's turn."""
+    """Where training stands, and the random numbers of one update."""
 
     step: int
     progress: float
-    """Share of the training that is done, in [0, 1]."""
+    """Fraction of the training that is done, in [0, 1]."""
     rng: SampleRandom
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
-    """Averages a number over the processes; all of them must ask."""
+    """Averages a number over the processes; every process must call it."""
 
 
 @runtime_checkable
 class Batch(Protocol):
-    """What the objective is played on."""
+    """A batch of training data."""
 
     def __len__(self) -> int: ...
 
     def to(self, device: torch.device) -> "Batch": ...
 
 
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step of a player: which module moves, and by which loss."""
+
+    name: str
+    """Prefix of the terms in the log."""
+    module: nn.Module
+    """The player's network, or the part of it that moves while the rest stands still."""
+    terms: Callable[[Any, StepContext], Mapping[str, Tensor]]
+    """The weighted terms of a batch by name, whose sum is minimised; without terms the module does not move."""
+
+
 @runtime_checkable
 class Objective(Protocol):
-    """A game: the weighted terms of both players by name, whose sum is what each minimises."""
+    """A two-player game: the updates of both players."""
 
-    @property
-    def generator_parts(self) -> Sequence[str]:
-        """Parts of the generator that move one after the other, each by its `<part>_terms`; none if it moves whole."""
+    state: nn.Module
+    """Buffers of the objective that a resumed run must restore, such as a running accuracy."""
 
-    def discriminator_terms(
-        self, generator: nn.Module, discriminator: nn.Module, batch: Any, step_context: StepContext
-    ) -> Mapping[str, Tensor]: ...
+    def discriminator_update(self, generator: Any, discriminator: Any) -> Update: ...
 
-    def generator_terms(
-        self, generator: nn.Module, discriminator: nn.Module, batch: Any, step_context: StepContext
-    ) -> Mapping[str, Tensor]: ...
+    def generator_updates(self, generator: Any, discriminator: Any) -> Sequence[Update]:
+        """One update of the whole generator, or several of its parts that follow one another on the same batch."""
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """What is done to the discriminator's weights after each of its updates, such as clipping them."""
+        """Called after each discriminator update, e.g. to clip its weights."""
 
 
 PreviewCallback = Callable[[Any, int, Path], None]
-"""Shows what the averaged generator does: (generator, step, folder); runs in the main process alone."""
+"""Draws samples of the EMA generator: (generator, step, folder); called in the main process only."""
 
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Measures the averaged generator on what it has not seen; runs in the main process alone."""
+    """Scores the EMA generator on held-out data; called in the main process only."""
 
     @property
     def best_metric(self) -> str:
-        """By which score the best average is kept, such as "lowest held_out/mse"."""
+        """The score that decides which EMA weights are kept, e.g. "lowest held_out/mse"."""
 
     def __call__(self, generator: Any) -> Mapping[str, float]: ...

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gancore.report import JsonLinesTracker, TensorBoardTracker, TrackerGroup
@@ -39,11 +39,11 @@ class BestTracker:
 class RunLog:
     """Keeps stats.jsonl, alarms.jsonl, events and curves.png of a run; knows from them what was before a restart."""
 
-    def __init__(self, run: Path, *, step: int, best_tracker: BestTracker | None = None, tensorboard: bool = False):
+    def __init__(self, run: Path, *, step: int, best_tracker: BestTracker | None = None, trackers: Sequence[str] = ()):
         """Goes on after this step; what is there of later ones is dropped."""
         self.run, self.best_tracker = run, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
-        self.trackers = TrackerGroup([self.stats, *([TensorBoardTracker(run)] if tensorboard else [])])
+        self.trackers = TrackerGroup([self.stats, *([TensorBoardTracker(run)] if trackers else [])])
         self.alarm_monitor = AlarmMonitor()
         for tracker in (self.trackers, self.alarms):
             tracker.truncate_after(step)

@@ -1,14 +1,18 @@
-"""The training loop of a two-player game: update, average, log, show, checkpoint, resume. It knows no domain."""
+"""The training loop of a two-player game: update, average, log, preview, evaluate, checkpoint, resume.
+
+It is independent of the kind of data.
+"""
 
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -20,21 +24,31 @@ from torch.utils.data import DataLoader
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.data import EndlessBatches, SampleRandom, derive_seed
+from gancore.data import EndlessBatches
 from gancore.hub import HubModel
 from gancore.parsing import save_config
+from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
-from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext
+from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.run_log import BestTracker, RunLog
 from gancore.training.signals import catch_stop_signals, ignore_stop_signals
 
-Player = Literal["discriminator", "generator"]
-PLAYERS: tuple[Player, ...] = get_args(Player)
+
+@dataclass(frozen=True)
+class Player:
+    """A network and its optimizer."""
+
+    number: int
+    """Distinguishes the random numbers of the two players."""
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    lr: float
+    """Peak learning rate."""
 
 
 class Trainer:
-    """Two players, one loop. All that must resume derives from the step: data order, random numbers, learning rate."""
+    """Trains two players. Everything that must resume derives from the step: data order, random numbers, schedules."""
 
     def __init__(
         self,
@@ -52,28 +66,38 @@ class Trainer:
         evaluator: Evaluator | None = None,
         accelerator: Accelerator,
     ):
-        """Items of `held_out` show how healthy the game is. Raises ValueError if the batch cannot be shared evenly."""
+        """`held_out` items serve the diagnostics. Raises ValueError if the batch cannot be split evenly."""
         self.run, self.config, self.objective, self.accelerator = run, config, objective, accelerator
         self.dataset, self.collate, self.workers, self.held_out = dataset, collate, workers, held_out
         self.preview, self.evaluator = preview, evaluator
         parts = accelerator.num_processes * config.gradient_accumulation_steps
         if config.batch % parts:
             raise ValueError(
-                f"train.batch ({config.batch}) must be a multiple of processes x train.gradient_accumulation_steps ({parts})"
+                f"train.batch ({config.batch}) must be a multiple of "
+                f"processes x train.gradient_accumulation_steps ({parts})"
             )
         self.micro_batch = config.batch // parts
         self.generator: HubModel = self._place(generator)
         self.discriminator = self._place(discriminator)
+        self.objective.state.to(accelerator.device)
         self.ema = AveragedModel(self.generator, avg_fn=self._ema_update, use_buffers=False)
         self.ema_generator = cast(HubModel, self.ema.module.eval())
-        betas = (config.beta1, config.beta2)
-        self.optimizers = {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.discriminator_lr, betas),
-            "generator": torch.optim.Adam(self.generator.parameters(), config.generator_lr, betas),
-        }
+        adam = partial(torch.optim.Adam, betas=(config.beta1, config.beta2))
+        self.discriminator_player = Player(
+            0,
+            self.discriminator,
+            adam(self.discriminator.parameters(), config.discriminator_lr),
+            config.discriminator_lr,
+        )
+        self.generator_player = Player(
+            1, self.generator, adam(self.generator.parameters(), config.generator_lr), config.generator_lr
+        )
         self.step = 0
+        self.progress = 0.0
+        self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def _place(self, module: Any) -> Any:
+        """The module on the device in train mode, with the weights of the main process."""
         module = module.to(self.accelerator.device).train()
         for tensor in (*module.parameters(), *module.buffers()):
             self._broadcast(tensor.data)
@@ -86,157 +110,146 @@ class Trainer:
             module.compile()
         return module
 
-    def _broadcast(self, tensor: Tensor) -> None:
-        if self.accelerator.num_processes > 1:
-            torch.distributed.broadcast(tensor, 0)
-
     def _ema_update(self, average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
         if self.step < self.config.ema_start:
             return now
         decay = min(self.config.ema_decay, (1 + float(count)) / (10 + float(count)))
         return torch.lerp(now, average, decay)
 
-    # ---------------------------------------------------------------------------------------------- the loop
+    # ---------------------------------------------------------------------------------------------------- the loop
 
     def train(self) -> bool:
-        """Trains to the last step, from the newest checkpoint if there is one; False if it was stopped before.
+        """Trains to the end, resuming from the newest checkpoint if there is one; False if interrupted before.
 
-        Raises ValueError if the checkpoint is of another architecture or a loss is no longer finite.
+        Raises ValueError if the checkpoint belongs to another architecture or a loss is not finite.
         """
         self.run.mkdir(parents=True, exist_ok=True)
         self.resume()
-        config, first, begun = self.config, self.step, time.monotonic()
+        self.started = time.monotonic()
+        config, first_step = self.config, self.step
         batches = iter(self._create_loader())
-        bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True, mininterval=1.0)
-        seen: defaultdict[str, list[float]] = defaultdict(list)
-        with catch_stop_signals() as stop, bar, self._open_run_log() as record:
-            while not self._is_finished():
-                for name, value in self.play_step(batches).items():
-                    seen[name].append(value)
+        recent: defaultdict[str, list[float]] = defaultdict(list)
+        bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
+        with catch_stop_signals() as stop, bar, self._open_run_log() as log:
+            while not self.is_finished:
+                lr_factor = config.lr_factor(self.step, self.progress)
+                for name, value in self.train_step(batches).items():
+                    recent[name].append(value)
                 self.step += 1
-                numbers = self._observe_step(record)
-                if self._is_due(config.log_every):
-                    shown = {name: fmean(values) for name, values in seen.items()}
-                    seen.clear()
-                    speed = config.batch * (self.step - first) / (time.monotonic() - begun)
-                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | _format_terms(shown))
-                    numbers |= shown | {"lr_factor": config.lr_factor(self.step - 1), "speed": speed}
-                bar.update()
-                if record and numbers:
-                    record.log(self.step, numbers)
-                late = config.max_minutes and time.monotonic() - begun > 60 * config.max_minutes
-                if self._any(bool(stop or late)):
-                    break
-                if self._is_due(config.checkpoint_every) and not self._is_finished():
-                    self.save(record)
-            if self.step > first:
-                self.save(record, last=True)
-        return self._is_finished()
+                self.progress = self._measure_progress()
 
-    def play_step(self, batches: Iterator[Batch]) -> dict[str, float]:
-        """One step's terms: the discriminator's updates, each on new batches, then the generator's on the last."""
+                numbers = self._observe(log)
+                if self._is_due(config.log_every):
+                    means = {name: fmean(values) for name, values in recent.items()}
+                    recent.clear()
+                    speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
+                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | _format_terms(means))
+                    numbers |= means | {"lr_factor": lr_factor, "speed": speed}
+                bar.update()
+                if log and numbers:
+                    log.log(self.step, numbers)
+
+                if self._any_process(bool(stop)):
+                    break
+                if self._is_due(config.checkpoint_every) and not self.is_finished:
+                    self.save(log)
+            if self.step > first_step:
+                self.save(log, last=True)
+        return self.is_finished
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step or the time limit is reached."""
+        return self.progress >= 1
+
+    def _measure_progress(self) -> float:
+        """Fraction of the training that is done, by steps or by the time limit, whichever ends first."""
+        done = self.step / self.config.steps
+        if self.config.max_minutes is None:
+            return done
+        elapsed = torch.tensor(self.elapsed_seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
+        self._broadcast(elapsed)  # processes must agree on the schedules and on the last step
+        return max(done, min(float(elapsed), 1.0))
+
+    def elapsed_seconds(self) -> float:
+        """Training time, including that of the sessions before a resume."""
+        return self.earlier_seconds + time.monotonic() - self.started
+
+    def train_step(self, batches: Iterator[Batch]) -> dict[str, float]:
+        """One step: the discriminator's updates, each on a new batch, then the generator's on the last batch.
+
+        Returns the terms of all updates by name.
+        """
         torch.manual_seed(derive_seed(self.config.seed, 3, self.step, self.accelerator.process_index))
         terms: dict[str, float] = {}
         for number in range(self.config.discriminator_steps):
-            parts = [next(batches).to(self.accelerator.device) for _ in range(self.config.gradient_accumulation_steps)]
-            terms |= self._update("discriminator", parts, number)
+            micro_batches = [
+                next(batches).to(self.accelerator.device) for _ in range(self.config.gradient_accumulation_steps)
+            ]
+            update = self.objective.discriminator_update(self.generator, self.discriminator)
+            terms |= self.apply_update(update, self.discriminator_player, micro_batches, number=number)
             self.objective.constrain_discriminator(self.discriminator)
-        for part in self.objective.generator_parts or ("",):
-            terms |= self._update("generator", parts, 0, only=part)
+        for update in self.objective.generator_updates(self.generator, self.discriminator):
+            terms |= self.apply_update(update, self.generator_player, micro_batches)
         self.ema.update_parameters(self.generator)
         return terms
 
-    def _update(self, player: Player, parts: Sequence[Batch], number: int, only: str = "") -> dict[str, float]:
-        """One player's update on a batch in parts; its terms by name, averaged over parts and processes.
+    def apply_update(
+        self, update: Update, player: Player, micro_batches: Sequence[Batch], *, number: int = 0
+    ) -> dict[str, float]:
+        """One optimizer step; returns its terms, averaged over micro-batches and processes.
 
-        A player without terms rests. `only` names the part of the player that moves while the rest of it stands.
+        `number` counts the discriminator's updates within a step. Raises ValueError if a term is not finite.
         """
-        moving, optimizer = getattr(self, player), self.optimizers[player]
-        moving = getattr(moving, only) if only else moving
-        terms_of = getattr(self.objective, f"{only or player}_terms")
-        for other in PLAYERS:
-            getattr(self, other).requires_grad_(False)
-        moving.requires_grad_(True)
-        optimizer.zero_grad()
+        for network in (self.generator, self.discriminator):
+            network.requires_grad_(False)
+        update.module.requires_grad_(True)
+        player.optimizer.zero_grad()
+
         total: dict[str, Tensor] = {}
-        for part, batch in enumerate(parts):
+        for part, batch in enumerate(micro_batches):
             # Spectral norm is computed once for all uses of a weight, the recomputation of checkpoints included.
             with parametrize.cached():
                 with self.accelerator.autocast():
-                    terms = terms_of(
-                        self.generator, self.discriminator, batch, self._step_context(player, number, part)
-                    )
+                    terms = update.terms(batch, self._step_context(player, number, part))
                 if not terms:
                     return {}
-                loss = torch.stack([term.float() for term in terms.values()]).sum() / len(parts)
+                loss = torch.stack([term.float() for term in terms.values()]).sum() / len(micro_batches)
                 loss.backward()
             for name, term in terms.items():
-                name = f"{only or player}/{name}"
-                total[name] = total.get(name, 0) + term.detach() / len(parts)
-        self._average_gradients(moving)
-        norm = self._clip_gradients(moving)
-        means = self._mean_terms(total | {f"gradient/{only or player}": norm})
-        self._check_finite(means, moving)
-        for group in optimizer.param_groups:
-            group["lr"] = getattr(self.config, f"{player}_lr") * self.config.lr_factor(self.step)
-        optimizer.step()
+                name = f"{update.name}/{name}"
+                total[name] = total.get(name, 0) + term.detach() / len(micro_batches)
+
+        self._average_gradients(update.module)
+        norm = nn.utils.get_total_norm([p.grad for p in update.module.parameters() if p.grad is not None])
+        if self.config.max_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(update.module.parameters(), self.config.max_grad_norm, norm)
+
+        means = self._mean_over_processes(total | {f"gradient/{update.name}": norm})
+        for name, value in means.items():
+            if not math.isfinite(value):
+                where = f" in {find_non_finite(update.module, gradients=True)}" if name.startswith("gradient/") else ""
+                raise ValueError(f"step {self.step}: {name} is {value}{where}; the last checkpoint is untouched")
+
+        for group in player.optimizer.param_groups:
+            group["lr"] = player.lr * self.config.lr_factor(self.step, self.progress)
+        player.optimizer.step()
         return means
 
     def _step_context(self, player: Player, number: int, part: int) -> StepContext:
         first = (part * self.accelerator.num_processes + self.accelerator.process_index) * self.micro_batch
-        seed = derive_seed(self.config.seed, 4, self.step, PLAYERS.index(player), number)
-        draws = SampleRandom(seed, first_sample=first, total_samples=self.config.batch, device=self.accelerator.device)
-        return StepContext(self.step, self.step / self.config.steps, draws, self._mean_over_processes)
-
-    def _mean_over_processes(self, number: Tensor) -> Tensor:
-        return self.accelerator.reduce(number, reduction="mean")
-
-    def _check_finite(self, means: Mapping[str, float], moving: nn.Module) -> None:
-        for name, value in means.items():
-            if not math.isfinite(value):
-                where = f" in {find_non_finite(moving, gradients=True)}" if name.startswith("gradient/") else ""
-                raise ValueError(f"step {self.step}: {name} is {value}{where}; the last checkpoint is untouched")
-
-    def _clip_gradients(self, network: nn.Module) -> Tensor:
-        """The norm of the network's gradient, which is scaled down to its limit if there is one."""
-        norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
-        if self.config.max_grad_norm:
-            nn.utils.clip_grads_with_norm_(network.parameters(), self.config.max_grad_norm, norm)
-        return norm
-
-    def _average_gradients(self, network: nn.Module) -> None:
-        """Averages the gradients over the processes in one exchange.
-
-        Plain and enough for a game: unlike DistributedDataParallel it does not mind several passes, second derivatives,
-        recomputation or parameters that one turn leaves out.
-        """
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
-        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
-        sizes = [gradient.numel() for gradient in gradients]
-        for parameter, gradient in zip(network.parameters(), flat.split(sizes), strict=True):
-            parameter.grad = gradient.view_as(parameter)
-
-    def _mean_terms(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """The terms averaged over the processes."""
-        values = torch.stack([term.float() for term in terms.values()])
-        values = self.accelerator.reduce(values, reduction="mean")
-        return dict(zip(terms, values.tolist(), strict=True))
-
-    def _any(self, flag: bool) -> bool:
-        """Whether any process says so: all stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return flag
-        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device)).item())
+        seed = derive_seed(self.config.seed, 4, self.step, player.number, number)
+        rng = SampleRandom(seed, first_sample=first, total_samples=self.config.batch, device=self.accelerator.device)
+        mean_over_processes = partial(self.accelerator.reduce, reduction="mean")
+        return StepContext(self.step, self.progress, rng, mean_over_processes)
 
     def _create_loader(self) -> DataLoader:
-        parts = self.config.discriminator_steps * self.config.gradient_accumulation_steps
+        batches_per_step = self.config.discriminator_steps * self.config.gradient_accumulation_steps
         order = EndlessBatches(
             len(self.dataset),
             batch_size=self.micro_batch,
             seed=self.config.seed,
-            first_batch=self.step * parts,
+            first_batch=self.step * batches_per_step,
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
         )
@@ -249,122 +262,157 @@ class Trainer:
             worker_init_fn=ignore_stop_signals,
         )
 
-    # --------------------------------------------------------------------------------- what a run leaves behind
+    # --------------------------------------------------------------------------------------------- several processes
+
+    def _broadcast(self, tensor: Tensor) -> None:
+        """Overwrites the tensor with that of the main process."""
+        if self.accelerator.num_processes > 1:
+            torch.distributed.broadcast(tensor, 0)
+
+    def _average_gradients(self, network: nn.Module) -> None:
+        """Averages the gradients over the processes in one exchange.
+
+        Unlike DistributedDataParallel it allows several passes, second derivatives, recomputation and parameters that
+        an update leaves out.
+        """
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
+        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
+        sizes = [gradient.numel() for gradient in gradients]
+        for parameter, gradient in zip(network.parameters(), flat.split(sizes), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+    def _mean_over_processes(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        values = torch.stack([term.float() for term in terms.values()])
+        values = self.accelerator.reduce(values, reduction="mean")
+        return dict(zip(terms, values.tolist(), strict=True))
+
+    def _any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any process, so that all stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device)).item())
+
+    # ------------------------------------------------------------------------------------ what a run writes and reads
 
     @contextmanager
     def _open_run_log(self) -> Iterator[RunLog | None]:
-        """What the run says of itself goes there; None in processes other than the main one."""
+        """The log of the run; None in processes other than the main one."""
         if not self.accelerator.is_main_process:
             yield None
             return
         best = BestTracker(self.config.best_metric or self.evaluator.best_metric) if self.evaluator else None
-        record = RunLog(self.run, step=self.step, best_tracker=best, tensorboard=self.config.tensorboard)
+        log = RunLog(self.run, step=self.step, best_tracker=best, trackers=self.config.trackers)
         try:
-            yield record
+            yield log
         finally:
-            record.close()
+            log.close()
 
     def _is_due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
 
-    def _is_finished(self) -> bool:
-        return self.step >= self.config.steps
-
-    def _observe_step(self, record: RunLog | None) -> dict[str, float]:
-        """What is measured at this step by the main process; the others wait for it."""
-        observe, show = self._is_due(self.config.health_every), self._is_due(self.config.preview_every)
-        evaluate = self._is_due(self.config.evaluate_every) or bool(self.config.evaluate_every and self._is_finished())
-        if not (observe or show or evaluate):
+    def _observe(self, log: RunLog | None) -> dict[str, float]:
+        """Diagnostics, evaluation and preview that are due, in the main process; the others wait for it."""
+        config = self.config
+        diagnose, preview = self._is_due(config.health_every), self._is_due(config.preview_every)
+        evaluate = self._is_due(config.evaluate_every) or bool(config.evaluate_every and self.is_finished)
+        if not (diagnose or preview or evaluate):
             return {}
         numbers: dict[str, float] = {}
-        if record:
+        if log:
             with torch.no_grad():
-                numbers |= self._diagnose() if observe else {}
-                numbers |= self._evaluate(record) if evaluate else {}
-                if show and self.preview is not None:
+                if diagnose and isinstance(self.objective, Diagnosable) and self.discriminator_player.optimizer.state:
+                    numbers |= self._diagnose(self.objective)
+                if evaluate and self.evaluator is not None and log.best_tracker is not None:
+                    scores = self.evaluator(self.ema_generator)
+                    if log.best_tracker.update_if_better(scores):
+                        self.ema_generator.save_pretrained(self.run / "best")
+                    numbers |= scores
+                if preview and self.preview is not None:
                     self.preview(self.ema_generator, self.step, self.run / "samples")
         self.accelerator.wait_for_everyone()
         return numbers
 
-    def _diagnose(self) -> dict[str, float]:
-        """What a few items show of both players, once the discriminator has begun to play."""
-        if not isinstance(self.objective, Diagnosable) or not self.optimizers["discriminator"].state:
-            return {}
-        some = partial(sample_batches, collate=self.collate, device=self.accelerator.device)
+    def _diagnose(self, objective: Diagnosable) -> dict[str, float]:
+        """Diagnostics of both players on a few training and held-out items."""
+        seeds = [derive_seed(self.config.seed, purpose, self.step) for purpose in (5, 6, 7)]
+        some_batches = partial(sample_batches, collate=self.collate, device=self.accelerator.device)
         with self.accelerator.autocast():
             return diagnose_players(
-                self.objective,
+                objective,
                 self.generator,
                 self.discriminator,
-                training_batches=some(self.dataset, derive_seed(self.config.seed, 5, self.step)),
-                held_out_batches=None
-                if self.held_out is None
-                else some(self.held_out, derive_seed(self.config.seed, 6, self.step)),
-                rng=SampleRandom(derive_seed(self.config.seed, 7, self.step), device=self.accelerator.device),
+                training_batches=some_batches(self.dataset, seeds[0]),
+                held_out_batches=None if self.held_out is None else some_batches(self.held_out, seeds[1]),
+                rng=SampleRandom(seeds[2], device=self.accelerator.device),
             )
 
-    def _evaluate(self, record: RunLog) -> Mapping[str, float]:
-        """The scores of the averaged generator, which is kept if they are the best so far."""
-        if self.evaluator is None or record.best_tracker is None:
-            return {}
-        scores = self.evaluator(self.ema_generator)
-        if record.best_tracker.update_if_better(scores):
-            self.ema_generator.save_pretrained(self.run / "best")
-        return scores
+    def save(self, log: RunLog | None = None, *, last: bool = False) -> None:
+        """Writes a checkpoint, the EMA generator, and the curves of the log.
 
-    def save(self, record: RunLog | None = None, *, last: bool = False) -> None:
-        """Writes a checkpoint to resume from, and the averaged generator to use; and the curves of a record.
-
-        Raises ValueError, and writes nothing, if a number in it is not finite.
+        Raises ValueError, and writes nothing, if a weight is not finite.
         """
-        self._check_state()
-        if self.accelerator.is_main_process:
-            # In this order a kill in between is made good: the run resumes from before and writes both again.
-            self.ema_generator.save_pretrained(self.run / "generator")
-            checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
-        if record and self.config.curves:
-            record.draw_curves(last=last)
-        self.accelerator.wait_for_everyone()
-
-    def _check_state(self) -> None:
         for name, network in {"generator": self.generator, "discriminator": self.discriminator}.items():
             if where := find_non_finite(network):
                 raise ValueError(
                     f"step {self.step}: {where} of the {name} is not finite; the last checkpoint is untouched"
                 )
+        if self.accelerator.is_main_process:
+            # In this order a kill in between does no harm: the run resumes from before and writes both again.
+            self.ema_generator.save_pretrained(self.run / "generator")
+            checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
+        if log and self.config.curves:
+            log.draw_curves(last=last)
+        self.accelerator.wait_for_everyone()
 
     def resume(self) -> bool:
-        """Whether there was a whole checkpoint to go on from. Raises ValueError if it is of another architecture."""
+        """Loads the newest whole checkpoint; False if there is none. Raises ValueError for another architecture."""
         path = checkpoint.find_latest(self.run)
         if path is None:
             return False
         self.step, state = checkpoint.load(path)
-        modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.ema}
-        for name, module in modules.items():
+        self.earlier_seconds, self.started = state["seconds"], time.monotonic()
+        for name, module in self._modules().items():
             checkpoint.load_into(module, state[name], f"the {name} of {path}")
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        self.generator_player.optimizer.load_state_dict(state["optimizers"]["generator"])
+        self.discriminator_player.optimizer.load_state_dict(state["optimizers"]["discriminator"])
+        self.progress = self._measure_progress()
         return True
 
-    def _state(self) -> dict[str, Any]:
+    def _modules(self) -> dict[str, nn.Module]:
         return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.ema.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema,
+            "objective": self.objective.state,
         }
+
+    def _state(self) -> dict[str, Any]:
+        optimizers = {
+            "generator": self.generator_player.optimizer.state_dict(),
+            "discriminator": self.discriminator_player.optimizer.state_dict(),
+        }
+        modules = {name: module.state_dict() for name, module in self._modules().items()}
+        return {**modules, "optimizers": optimizers, "seconds": self.elapsed_seconds()}
 
 
 def train_run(trainer: Trainer, settings: Any) -> str:
-    """Trains or goes on training, the settings beside it as config.json; says in a line how far it came.
+    """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
 
     Raises ValueError as `Trainer.train` does.
     """
-    trainer.resume()  # what does not fit is refused before anything of the earlier run is overwritten
+    trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
     if trainer.accelerator.is_main_process:
         save_config(settings, trainer.run / "config.json")
-    finished = trainer.train()
-    return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {trainer.config.steps}: {trainer.run}"
+    finished, steps = trainer.train(), trainer.config.steps
+    if finished and trainer.step < steps:
+        return (
+            f"trained {trainer.step} of {steps} steps: the time limit (train.max_minutes "
+            f"{trainer.config.max_minutes:g}) is reached and the learning rates are at their end; "
+            f"{steps - trainer.step} steps were cut off: {trainer.run}"
+        )
+    return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {steps}: {trainer.run}"
 
 
 def _format_terms(terms: Mapping[str, float]) -> dict[str, str]:

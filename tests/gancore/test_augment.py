@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gancore.augment import AugmentConfig, AugmentParameters
-from gancore.data import SampleRandom
+from gancore.augment import AugmentParameters
+from gancore.config import AugmentConfig
+from gancore.rng import SampleRandom
 
 ALL = AugmentConfig(probability=1.0, cutout=0.3, flip=True)
 GEOMETRY = AugmentConfig(probability=1.0, brightness=0.0, contrast=0.0, saturation=0.0, translation=0.3, flip=True)

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import EndlessBatches, Sample, SampleRandom, derive_seed, evenly_spaced, is_held_out
+from gancore.data import EndlessBatches, Sample, evenly_spaced, is_held_out
+from gancore.rng import SampleRandom, derive_seed
 
 seeds = st.integers(0, 2**62)
 
@@ -106,7 +107,7 @@ def test_drawing_leaves_the_global_generator_alone():
 @given(of=st.integers(1, 12), k=st.integers(1, 12), seed=seeds)
 def test_chosen_numbers_are_distinct_and_in_range(of, k, seed):
     if k > of:
-        with pytest.raises(ValueError, match=f"cannot choose {k} distinct frames out of {of}"):
+        with pytest.raises(ValueError, match=f"cannot choose {k} distinct numbers out of {of}"):
             SampleRandom(seed).choice(3, k, of)
         return
     for chosen in SampleRandom(seed).choice(3, k, of).tolist():

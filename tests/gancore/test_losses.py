@@ -7,12 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
+from gancore.config import SMOOTHABLE_LOSSES, GanLossName, PenaltyConfig
 from gancore.losses import (
     GAN_LOSSES,
-    SMOOTHABLE_LOSSES,
-    GanLossName,
-    PenaltyConfig,
     add_instance_noise,
     clip_weights_,
     finite_difference_penalty,
@@ -23,6 +20,7 @@ from gancore.losses import (
     wgan_gradient_penalty,
     zero_centred_gradient_penalty,
 )
+from gancore.rng import SampleRandom
 
 REAL, FAKE = [1.3, -0.2, 0.4, 2.5], [-0.7, 0.9, 0.1, -3.0]
 

@@ -3,14 +3,17 @@
 import json
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from gancore.config import TrainConfig
 from gancore.hub import HubModel
 from gancore.training.launch import create_accelerator
-from gancore.training.trainer import TrainConfig, Trainer
+from gancore.training.protocols import Update
+from gancore.training.trainer import Trainer
 
 SIZE = 50
 """Items of the data set."""
@@ -90,11 +93,17 @@ class Game:
     """A player, a step, and what its second term is then."""
     begins: int = 0
     """Steps before which the discriminator has no terms."""
-    parts: tuple = ()
-    """Parts of the generator that move one by one."""
+    state: nn.Module = field(default_factory=nn.Module)
+
+    def discriminator_update(self, generator, discriminator):
+        terms = partial(self.discriminator_terms, generator, discriminator)
+        return Update("discriminator", discriminator, terms)
+
+    def generator_updates(self, generator, discriminator):
+        return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
     def _terms(self, player, generator, discriminator, batch, turn):
-        noise = turn.draws.normal(len(batch), batch.values.shape[1]).to(batch.values)
+        noise = turn.rng.normal(len(batch), batch.values.shape[1]).to(batch.values)
         real, fake = discriminator(batch.values + 0.1 * noise), discriminator(generator(noise))
         weights = {"discriminator": discriminator.score.weight, "generator": generator.weight}
         trained = [name for name, weight in weights.items() if weight.requires_grad]
@@ -115,7 +124,7 @@ class Game:
             self.at[turn.step]()
         return self._terms("generator", generator, discriminator, batch, turn)
 
-    def constrain(self, discriminator):
+    def constrain_discriminator(self, discriminator):
         self.constrained += 1
         if self.bound < math.inf:
             for parameter in discriminator.parameters():
@@ -129,7 +138,7 @@ def settings(**options) -> TrainConfig:
         "log_every": 1,
         "preview_every": 0,
         "checkpoint_every": 2,
-        "warmup": 0,
+        "warmup_steps": 0,
         "curves": False,
         "cpu": True,
     }
@@ -166,7 +175,7 @@ def play(of: Trainer, steps: int) -> list[dict[str, float]]:
     """The terms of some steps without log or checkpoint."""
     stream, terms = batches(of), []
     for _ in range(steps):
-        terms.append(of.play_step(stream))
+        terms.append(of.train_step(stream))
         of.step += 1
     return terms
 

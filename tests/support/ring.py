@@ -8,10 +8,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from gancore.config import TrainConfig
+from gancore.config import PenaltyConfig, TrainConfig
 from gancore.hub import HubModel
-from gancore.losses import PenaltyConfig, make_gan_loss
+from gancore.losses import compute_penalties, make_gan_loss
 from gancore.training.launch import create_accelerator
+from gancore.training.protocols import Update
 from gancore.training.trainer import Trainer
 
 MODES = 8
@@ -89,46 +90,53 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class RingGame:
-    pair: str = "non-saturating"
+    loss: str = "non-saturating"
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.2, r2=0.2))
     adversarial: float = 1.0
     reconstruction: float = 0.0
-    parts: tuple = ()
+    state: nn.Module = field(default_factory=nn.Module)
+
+    def discriminator_update(self, generator, discriminator):
+        terms = partial(self.discriminator_terms, generator, discriminator)
+        return Update("discriminator", discriminator, terms)
+
+    def generator_updates(self, generator, discriminator):
+        return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
     def discriminator_terms(self, generator, discriminator, batch, turn):
         with torch.no_grad():
-            fake = self.made(generator, batch, turn.draws, samples=1)[:, 0]
+            fake = self.generate_outputs(generator, batch, turn.rng, samples=1)[:, 0]
         critic = partial(discriminator, batch.context)
-        loss = make_gan_loss(self.pair).discriminator_loss(critic(batch.points), critic(fake))
-        due = self.penalties.compute_terms(critic, batch.points, fake=fake, step=turn.step, rng=turn.draws)
+        loss = make_gan_loss(self.loss).discriminator_loss(critic(batch.points), critic(fake))
+        due = compute_penalties(self.penalties, critic, batch.points, fake=fake, step=turn.step, rng=turn.rng)
         return {"adversarial": loss, **due}
 
     def generator_terms(self, generator, discriminator, batch, turn):
-        fake = self.made(generator, batch, turn.draws, samples=1)[:, 0]
+        fake = self.generate_outputs(generator, batch, turn.rng, samples=1)[:, 0]
         real, scores = (discriminator(batch.context, points) for points in (batch.points, fake))
-        terms = {"adversarial": self.adversarial * make_gan_loss(self.pair).generator_loss(real, scores)}
+        terms = {"adversarial": self.adversarial * make_gan_loss(self.loss).generator_loss(real, scores)}
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (fake - batch.points).square().mean()
         return terms
 
-    def constrain(self, discriminator):
+    def constrain_discriminator(self, discriminator):
         pass
 
-    def true(self, batch):
+    def real_outputs(self, batch):
         return batch.points
 
-    def made(self, generator, batch, draws, *, samples):
+    def generate_outputs(self, generator, batch, draws, *, samples):
         latent = rearrange(draws.normal(len(batch), samples, generator.size.latent), "b n z -> (b n) z")
         return rearrange(generator(batch.context.repeat_interleave(samples, 0), latent), "(b n) c -> b n c", n=samples)
 
-    def judged(self, discriminator, batch, outputs, draws):  # noqa: ARG002 - all games have one signature
+    def score_outputs(self, discriminator, batch, outputs, draws):  # noqa: ARG002 - all games have one signature
         return discriminator(batch.context, outputs)
 
 
 def trainer(run: Path, game: RingGame | None = None, *, width: int = 32, data=None, **options) -> Trainer:
     """A training of `data` that takes a second or so."""
     quick = {
-        **{"steps": 400, "batch": 32, "generator_lr": 2e-3, "discriminator_lr": 2e-3, "warmup": 0, "cpu": True},
+        **{"steps": 400, "batch": 32, "generator_lr": 2e-3, "discriminator_lr": 2e-3, "warmup_steps": 0, "cpu": True},
         **{"log_every": 4, "health_every": 20, "preview_every": 0, "curves": False},
     }
     config = TrainConfig(**quick | options)

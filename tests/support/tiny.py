@@ -8,17 +8,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.data import Sample, SampleRandom
+from gancore.config import TrainConfig
+from gancore.data import Sample
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.parsing import parse_config
+from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
-from gancore.training.trainer import TrainConfig, Trainer
-from vidgan.config import VideoConfig, build_discriminator, build_generator
-from vidgan.data.dataset import ClipBatch, VideoDataConfig, collate
+from gancore.training.trainer import Trainer
+from vidgan.config import (
+    ClipShape,
+    VideoConfig,
+    VideoDataConfig,
+    VideoDiscriminatorConfig,
+    VideoGeneratorConfig,
+    build_discriminator,
+    build_generator,
+)
+from vidgan.data.dataset import ClipBatch, collate
 from vidgan.files.video import to_uint8
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
-from vidgan.networks.discriminators import VideoDiscriminator, VideoDiscriminatorConfig
+from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.validation import VideoEvaluation, VideoPreview
 

@@ -9,8 +9,7 @@ from support.tiny import preset, small_discriminator, small_generator
 
 from gancore.benchmark import format_throughput_table
 from vidgan.benchmark import decode_window, format_reading_time, measure_reading_time, measure_throughput
-from vidgan.config import VideoConfig
-from vidgan.data.dataset import VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.files.video import write_clip
 from vidgan.objective import VideoObjective
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.tiny import synthesiser
 
-from gancore.data import SampleRandom
+from gancore.rng import SampleRandom
 from vidgan.files.video import read_clip
 from vidgan.generate import GenerateConfig, generate, truncated_normal, write_samples
 

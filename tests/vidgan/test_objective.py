@@ -11,9 +11,9 @@ from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, synt
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gancore.augment import AugmentConfig
-from gancore.data import SampleRandom
-from gancore.losses import GAN_LOSSES, PenaltyConfig
+from gancore.config import AugmentConfig, PenaltyConfig
+from gancore.losses import GAN_LOSSES
+from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
 from vidgan.data.dataset import ClipBatch
 from vidgan.networks.generator import FramePredictor

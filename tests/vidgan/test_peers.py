@@ -28,14 +28,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from gancore.data import SampleRandom, derive_seed
+from gancore.config import PenaltyConfig
 from gancore.layers import ConditionalNorm, TimestepBatchNorm
-from gancore.losses import PenaltyConfig
 from gancore.parsing import parse_config
-from vidgan.config import VideoConfig, build_clip_shape, build_generator
-from vidgan.data.dataset import ClipBatch, VideoDataConfig, open_dataset
+from gancore.rng import SampleRandom, derive_seed
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape, build_generator
+from vidgan.data.dataset import ClipBatch, open_dataset
 from vidgan.files.video import to_float, to_uint8
-from vidgan.networks.config import ClipShape
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.recurrent import ConvGRU
 from vidgan.objective import VideoObjective, sample_futures

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gancore.data import SampleRandom
+from gancore.rng import SampleRandom
 from voxgan.augment import VoxelAugment
 
 BOX = torch.zeros(1, 16, 16, 16)

@@ -7,8 +7,7 @@ import pytest
 from support.toys import ENCODER, GENERATOR, JUDGE, SIDE
 
 from gancore.benchmark import format_throughput_table
-from gancore.config import TrainConfig
-from gancore.losses import PenaltyConfig
+from gancore.config import PenaltyConfig, TrainConfig
 from voxgan.benchmark import (
     benchmark_meshes,
     measure_throughput,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.toys import batch, generator, image_to_voxels, judge, turn
 
-from gancore.data import SampleRandom
-from gancore.losses import PenaltyConfig
+from gancore.config import PenaltyConfig
+from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
 from voxgan.augment import VoxelAugment
 from voxgan.objective import RECONSTRUCTION_LOSSES, VoxelObjective, reconstruction_loss

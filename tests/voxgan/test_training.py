@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.toys import packed, settings, trainer, turn
 
-from gancore.losses import PenaltyConfig
+from gancore.config import PenaltyConfig
 from gancore.parsing import parse_config
 from voxgan.config import VoxelConfig
 from voxgan.networks.image_to_voxels import ImageToVoxels, load_model

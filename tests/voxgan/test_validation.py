@@ -7,8 +7,9 @@ from PIL import Image
 from support.toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 
 from gancore.data import Sample
-from voxgan.config import picture_spec
-from voxgan.data.dataset import VoxelDataConfig, VoxelDataset
+from voxgan.build import picture_spec
+from voxgan.config import VoxelDataConfig
+from voxgan.data.dataset import VoxelDataset
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.rendering.raycast import Camera
 from voxgan.validation import VoxelPreview, VoxelValidation, render_tile

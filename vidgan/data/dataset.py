@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
+from vidgan.config import VideoDataConfig
 from vidgan.data.cache import open_cached, open_video_files
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
@@ -65,91 +66,6 @@ class ClipBatch:
         if frames.dtype == torch.uint8:
             frames = to_float(frames)
         return ClipBatch(frames, self.labels.to(device, non_blocking=True), self.context_frames)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoDataConfig:
-    """Which clips to train on, and how they are cut from their videos."""
-
-    path: str = "moving-mnist"
-    """"moving-mnist" for moving digits made on the fly, or a folder or file of videos, frames or arrays."""
-
-    layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
-    """How the videos lie in the source; "auto" recognises all but strips (pictures with the frames side by side)."""
-
-    height: int = 64
-    """Height of a frame in pixels."""
-
-    width: int = 64
-    """Width of a frame in pixels."""
-
-    channels: int = 3
-    """3 for RGB, 1 for luminance, any other number for arrays that have as many channels."""
-
-    clip_frames: int = 20
-    """Length of a clip in frames, context included."""
-
-    context_frames: int = 10
-    """How many of the frames are the past that is given; 0 for synthesis without a past."""
-
-    stride: int = 1
-    """Frames of the video from one frame of the clip to the next."""
-
-    crop: Literal["centre", "random"] = "centre"
-    """Where training clips are cut out of larger frames; held-out clips are always cut at the centre."""
-
-    resize: int = 0
-    """Shorter side in pixels before the crop; 0 resizes until the frame just covers height x width."""
-
-    flip: bool = False
-    """Mirror half of the training clips left to right."""
-
-    class_conditional: bool = False
-    """Take the name of the folder around each video as its class."""
-
-    holdout_fraction: float = 0.1
-    """Share that is never trained on, where the layout has no split of its own; 1 to measure on all of the source."""
-
-    holdout_prefixes: tuple[str, ...] = ()
-    """Hold out exactly the files whose names begin with one of these, in place of a share."""
-
-    split_by: Literal["name", "time"] = "name"
-    """"name" holds out whole videos, "time" the end of every video, for few and long ones."""
-
-    holdout_file: str = ""
-    """A text file that names the held-out videos, one a line, in place of a share."""
-
-    cache: str = ""
-    """Folder for videos decoded once into memory-mapped files; empty decodes every time."""
-
-    digits: int = 2
-    """How many digits move in a moving-mnist clip."""
-
-    workers: int = 0
-    """Processes that read clips beside the training process."""
-
-    def __post_init__(self) -> None:
-        for key in ("height", "width", "channels", "frames", "stride", "digits"):
-            require(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}")
-        for key in ("workers", "resize"):
-            require(getattr(self, key) >= 0, f"{key} must not be negative, not {getattr(self, key)}")
-        limits = f"[0, frames) = [0, {self.clip_frames})"
-        require(0 <= self.context_frames < self.clip_frames, f"context must lie in {limits}, not {self.context_frames}")
-        require(0 <= self.holdout_fraction <= 1, f"held_out must lie in [0, 1], not {self.holdout_fraction}")
-        require(not (self.holdout_file and self.holdout_prefixes), "split_file and held_out_names exclude each other")
-        require(
-            self.split_by == "name" or not (self.holdout_file or self.holdout_prefixes),
-            "split=time holds out the end of every video, so it takes neither split_file nor held_out_names",
-        )
-        require(
-            not (self.class_conditional and self.path == "moving-mnist"),
-            "labels is on, but moving-mnist has no classes",
-        )
-
-
-def require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
 
 
 @runtime_checkable
@@ -226,9 +142,9 @@ class VideoClipDataset:
                 train=self.train,
                 fraction=config.holdout_fraction,
                 prefixes=config.holdout_prefixes,
-                holdout_file=config.holdout_file,
+                holdout_file=str(config.holdout_file or ""),
             )
-        films = open_video_files([video.path for video in videos if is_video_file(video)], config.cache)
+        films = open_video_files([video.path for video in videos if is_video_file(video)], str(config.cache or ""))
         stretches = []
         for video in videos:
             try:
@@ -274,7 +190,7 @@ class VideoClipDataset:
             convert_channels(frames, config.channels),
             config.height,
             config.width,
-            resize=config.resize,
+            resize=config.resize or 0,
             crop=config.crop if self.train else "centre",
             seed=int(random.integers(2**62)),
         )
@@ -289,9 +205,9 @@ class VideoClipDataset:
         return open_cached(
             stretch.reader,
             stretch.video.path,
-            folder=config.cache,
+            folder=str(config.cache),
             prepare=lambda frames: resize_to_cover(
-                convert_channels(frames, config.channels), config.height, config.width, resize=config.resize
+                convert_channels(frames, config.channels), config.height, config.width, resize=config.resize or 0
             ),
             prepare_key=f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}",
         )

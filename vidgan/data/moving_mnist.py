@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from gancore.data import Sample, derive_seed
+from gancore.data import Sample
+from gancore.rng import derive_seed
 
 TRAIN_DIGITS = 4000
 STEP_LENGTH = 0.1

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 
 from gancore.parsing import to_dict
-from vidgan.data.dataset import VideoDataConfig, open_dataset
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.methods import EvaluationSet, FileMethod, Method, ModelMethod, load_model, spaced_indices
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
 from vidgan.evaluation.published import BenchmarkName
@@ -145,9 +146,9 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
             f"data.height and data.width are {data.height} and {data.width}, and {config.model} makes clips of "
             f"{model.shape.height}x{model.shape.width}"
         )
-    if not predicts and model.shape.num_classes not in (0, len(dataset.classes)):
+    if not predicts and len(model.shape.classes) not in (0, len(dataset.classes)):
         raise ValueError(
-            f"{config.model} makes clips of {model.shape.num_classes} classes, and {data.path} has "
+            f"{config.model} makes clips of {len(model.shape.classes)} classes, and {data.path} has "
             f"{len(dataset.classes)}: give --data.class_conditional and the data that it was trained on"
         )
     indices = spaced_indices(len(dataset), min(config.clips, config.max_clips or config.clips))

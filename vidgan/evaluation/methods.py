@@ -10,8 +10,9 @@ from accelerate.utils import tqdm
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.data import Sample, SampleRandom, derive_seed
+from gancore.data import Sample
 from gancore.hub import HubModel
+from gancore.rng import SampleRandom, derive_seed
 from vidgan.data.dataset import ClipBatch, collate
 from vidgan.evaluation.predictions import PredictionFiles
 from vidgan.files.video import to_float, to_uint8

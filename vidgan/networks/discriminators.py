@@ -1,8 +1,7 @@
 """Discriminators of clips: of single frames (spatial), of movement (temporal), and both as one player (DVD-GAN)."""
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +9,6 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
 from gancore.layers import (
     Activation,
     ResidualBlock,
@@ -20,52 +18,10 @@ from gancore.layers import (
     spectral_norm_,
     zero_init_residual_,
 )
+from gancore.rng import SampleRandom
+from vidgan.config import VideoDiscriminatorConfig
 
 Frames = Float[Tensor, "batch time channels height width"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoDiscriminatorConfig:
-    """Both discriminators; the defaults are the modern preset."""
-
-    base_channels: int = 16
-    """Base width; every block's width is a multiple of it."""
-
-    channel_multipliers: tuple[int, ...] = (2, 4, 6)
-    """Width after each block; every block halves the map."""
-
-    variant: Literal["trivd", "dvd"] = "trivd"
-    """What each sees: pooled frames and a crop of the clip (TriVD, DGMR), or full frames and the pooled clip (DVD)."""
-
-    spatial_frames: int = 4
-    """How many frames of the clip, drawn without replacement among those not given, are judged one by one."""
-
-    downsample: int = 2
-    """By how much frames or clips are pooled, and sides of crops are shorter."""
-
-    patch_size: int = 2
-    """Space-to-depth at the rim."""
-
-    activation: Literal["leaky", "relu"] = "leaky"
-    """Non-linearity of the blocks."""
-
-    attention_after: int = 0
-    """Block after which maps attend to themselves, after a 3-D block over time too, 1 being the first; 0 for none."""
-
-    dropout: float = 0.0
-    """Share of features that are dropped in every block while training."""
-
-    spectral_norm: bool = False
-    """Spectral norm on every weight (paper)."""
-
-    zero_init_residual: bool = True
-    """Residual blocks start as their shortcut."""
-
-    def __post_init__(self) -> None:
-        if self.spatial_frames < 1:
-            raise ValueError(f"frames must be at least 1, got {self.spatial_frames}")
-        if self.spectral_norm and self.zero_init_residual:
-            raise ValueError("zero_last: a zero weight has no spectral norm; set one of the two to false")
 
 
 class ClipSelection(NamedTuple):
@@ -120,8 +76,9 @@ class ProjectionDiscriminator(nn.Module):
         )
         self.last = ResidualBlock(widths[-1], widths[-1], activation=self.activation)
         self.attention_after = config.attention_after
-        dims = 3 if config.attention_after <= blocks_3d else 2
-        self.attention = SelfAttention(widths[config.attention_after], dims=dims) if config.attention_after else None
+        self.attention: SelfAttention | None = None
+        if (after := config.attention_after) is not None:
+            self.attention = SelfAttention(widths[after], dims=3 if after <= blocks_3d else 2)
         # No bias: a relativistic game cannot see one, and rounding would make it drift.
         self.score = nn.Linear(widths[-1], 1, bias=False)
         self.project = nn.Embedding(classes, widths[-1]) if classes else None
@@ -156,8 +113,6 @@ class VideoDiscriminator(nn.Module):
         super().__init__()
         if len(config.channel_multipliers) < 3:
             raise ValueError("discriminator.channel_multipliers: at least three blocks are needed, two of them 3-D")
-        if not 0 <= config.attention_after <= len(config.channel_multipliers):
-            raise ValueError(f"discriminator.attention_after: there are {len(config.channel_multipliers)} blocks")
         self.config = config
         self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
         self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=2)

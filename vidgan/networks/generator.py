@@ -13,7 +13,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gancore.data import SampleRandom, derive_seed
 from gancore.hub import HubModel
 from gancore.layers import (
     ConditionalNorm,
@@ -24,8 +23,9 @@ from gancore.layers import (
     orthogonal_init_,
     zero_init_residual_,
 )
+from gancore.rng import SampleRandom, derive_seed
+from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.files.video import to_float, to_uint8
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.correlation import correlation_volume
 from vidgan.networks.outputs import FramesOutput, MotionOutput
 from vidgan.networks.recurrent import TSRU, build_recurrent_unit
@@ -257,9 +257,9 @@ class VideoGenerator(HubModel):
         if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
         self.config, self.shape = config, shape
-        self.embedding = nn.Embedding(shape.num_classes, config.embedding_dim) if shape.num_classes else None
+        self.embedding = nn.Embedding(len(shape.classes), config.embedding_dim) if len(shape.classes) else None
         self.decoder = Decoder(
-            config, shape, condition=config.latent_dim + (config.embedding_dim if shape.num_classes else 0)
+            config, shape, condition=config.latent_dim + (config.embedding_dim if len(shape.classes) else 0)
         )
         initialise_weights_(self, config)
 
@@ -272,7 +272,7 @@ class VideoGenerator(HubModel):
     ) -> Float[Tensor, "batch steps channels height width"]:
         """Clips in [-1, 1] for latents N(0, I). Raises ValueError if classes are needed and not given."""
         if self.embedding is not None and labels is None:
-            raise ValueError(f"this model makes clips of {self.shape.num_classes} classes: give labels")
+            raise ValueError(f"this model makes clips of {len(self.shape.classes)} classes: give labels")
         condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
         height, width = (
             -(-side // self.config.spatial_stride) * self.config.spatial_stride for side in self.frame_size

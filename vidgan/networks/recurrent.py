@@ -9,8 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
-StateActivation = Literal["relu", "tanh"]
+from vidgan.config import RecurrentUnitName, StateActivation
 
 
 def identity_grid(like: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "1 2 height width"]:

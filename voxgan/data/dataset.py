@@ -1,7 +1,7 @@
 """Objects to train on: pictures, voxels and a class, and the random changes of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,71 +12,13 @@ from torch.nn.functional import interpolate
 
 from gancore.data import Sample
 from gancore.splits import Split, held_out_split
+from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.packed import PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
 from voxgan.files.images import encode_views, frame_object
 
 VIEW_CACHE_BYTES = 2**29
 """Memory for framed views, which every epoch reads again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewAugmentConfig:
-    """Random changes of objects and their pictures that keep both consistent; in training alone."""
-
-    mirror: bool = True
-    """Mirror half of the objects left to right, pictures and voxels alike."""
-
-    crop_jitter: float = 0.06
-    """Largest change of the picture's window, as a share of it: moved by so much, and as much larger or smaller."""
-
-    colour_jitter: float = 0.4
-    """Largest relative change of brightness, contrast and each channel's share."""
-
-    greyscale_probability: float = 0.1
-    """Share of pictures that lose their colour."""
-
-    background_probability: float = 1.0
-    """Share of pictures shown over random colours and gradients, if the encoder does not see the mask."""
-
-    def __post_init__(self) -> None:
-        for name in ("crop_jitter", "colour_jitter", "greyscale_probability", "background_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelDataConfig:
-    """Which objects, and how they are shown."""
-
-    path: str = "furniture"
-    """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
-
-    classes: tuple[str, ...] = ()
-    """Only objects of these classes; all if there are none."""
-
-    class_conditional: bool = False
-    """Tell the networks each object's class."""
-
-    views: int = 1
-    """Views of an object a sample has, for the encoder to fuse; how many of them it sees is random."""
-
-    augment: ViewAugmentConfig = field(default_factory=ViewAugmentConfig)
-    """Random changes in training."""
-
-    proportions: float = 0.0
-    """Change each object's proportions in training, by factors of exp(-this) to exp(this); without an encoder only."""
-
-    workers: int = 0
-    """Processes that read data; 0 reads in the main one."""
-
-    def __post_init__(self) -> None:
-        if self.views < 1:
-            raise ValueError(f"views must be at least 1, got {self.views}")
-        if not 0 <= self.proportions <= 1:
-            raise ValueError(f"proportions must lie in [0, 1], got {self.proportions}")
-        if self.workers < 0:
-            raise ValueError(f"workers must be at least 0, got {self.workers}")
 
 
 @dataclass(frozen=True, kw_only=True)

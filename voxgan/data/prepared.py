@@ -12,7 +12,8 @@ from jaxtyping import Bool, UInt8
 from skimage.measure import marching_cubes
 
 from gancore.atomic import atomic_write
-from gancore.data import derive_seed, evenly_spaced
+from gancore.data import evenly_spaced
+from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
 from voxgan.files.images import frame_object, read_image, read_mask, segment_object

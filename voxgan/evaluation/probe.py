@@ -18,10 +18,10 @@ from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
 from gancore.parsing import from_dict
+from voxgan.config import VoxelDiscriminatorConfig, VoxelShape
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import load_occupancies
-from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.generator import VoxelShape
+from voxgan.networks.discriminator import VoxelDiscriminator
 
 POOLED_SIDE = 2
 """Side that every map is pooled to: by 8, 4 and 2 from the 16, 8 and 4 voxels of the paper."""

@@ -12,7 +12,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from gancore.data import derive_seed
+from gancore.rng import derive_seed
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation import baselines
 from voxgan.evaluation.baselines import (

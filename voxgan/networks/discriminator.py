@@ -1,34 +1,12 @@
 """VoxelDiscriminator: the player who tells generated objects from real ones (3D-GAN, Wu et al. 2016)."""
 
-from dataclasses import dataclass
-
-import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancore.layers import leaky_relu, spectral_norm_
-from voxgan.networks.generator import BASE_SIDE, NormName, VoxelShape, build_norm, channel_widths
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelDiscriminatorConfig:
-    """The player who judges objects; the defaults are the modern preset."""
-
-    base_channels: int = 16
-    """Width at half the side; it doubles with every halving of the map."""
-
-    max_channels: int = 256
-    """Width at which that stops."""
-
-    norm: NormName = "none"
-    """Norm of hidden maps; batch as in the paper does not go with gradient penalties."""
-
-    spectral_norm: bool = False
-    """Divide the largest singular value out of every weight."""
-
-    dropout: float = 0.0
-    """Share of the last features that is hidden in training."""
+from voxgan.config import VoxelDiscriminatorConfig, VoxelShape
+from voxgan.networks.generator import BASE_SIDE, build_norm, channel_widths
 
 
 class VoxelDiscriminator(nn.Module):
@@ -49,11 +27,6 @@ class VoxelDiscriminator(nn.Module):
             nn.init.zeros_(self.projection.weight)
         if config.spectral_norm:
             spectral_norm_(self)
-        self.accuracy: Tensor
-        self.measured: Tensor
-        # How well the last batch was told apart, which gates the next update; kept here to survive a restart.
-        self.register_buffer("accuracy", torch.zeros(()))
-        self.register_buffer("measured", torch.zeros(2))
 
     def forward(
         self, occupancy: Float[Tensor, "batch x y z"], labels: Int[Tensor, " batch"] | None = None

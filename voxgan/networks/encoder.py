@@ -1,8 +1,7 @@
 """ImageEncoder: views of an object in, the Gaussian posterior of its latent out (3D-VAE-GAN, Wu et al. 2016)."""
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -10,46 +9,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gancore.layers import ResidualBlock, leaky_relu
+from voxgan.config import VoxelEncoderConfig
 
 Views = Float[Tensor, "batch views channels height width"]
 INITIAL_PRECISION = 8.0
 """Precision of a view's factor at the start: with much more noise than signal the generator would learn nothing."""
 PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
 """Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelEncoderConfig:
-    """Who reads pictures; the defaults are the modern preset."""
-
-    kind: Literal["small", "paper", "none"] = "small"
-    """A residual network, the paper's five convolutions, or none: then objects come from noise alone."""
-
-    size: int = 64
-    """Side of the pictures in pixels."""
-
-    mask: bool = True
-    """See the object's outline as a fourth channel; without it, only the picture over a background."""
-
-    base_channels: int = 32
-    """Width of the small network's first map; it doubles with every halving of the map."""
-
-    max_channels: int = 256
-    """Width at which that stops."""
-
-    dropout: float = 0.0
-    """Share of the last features that is hidden in training."""
-
-    def __post_init__(self) -> None:
-        if self.kind == "paper" and self.size != 256:
-            raise ValueError(f"size of the paper's encoder is 256, got {self.size}")
-        if self.size < 16 or self.size & (self.size - 1):
-            raise ValueError(f"size must be 16, 32, 64, 128 or so, got {self.size}")
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of a picture."""
-        return 4 if self.mask else 3
 
 
 class Posterior(NamedTuple):

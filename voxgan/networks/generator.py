@@ -1,16 +1,14 @@
 """VoxelGenerator: noise in, an object out (3D-GAN, Wu et al. 2016)."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gancore.data import SampleRandom
 from gancore.hub import HubModel
+from gancore.rng import SampleRandom
+from voxgan.config import NormName, VoxelGeneratorConfig, VoxelShape
 
 BASE_SIDE = 4
 """Side of the map that a generator starts from and a discriminator ends at."""
@@ -18,69 +16,9 @@ BASE_SIDE = 4
 COMPONENT_STD = 0.5
 """Standard deviation of each Gaussian of a mixture; its means start where they make that of the whole 1."""
 
-NormName = Literal["batch", "group", "none"]
 Latent = Float[Tensor, "batch latent"]
 Labels = Int[Tensor, " batch"]
 Logits = Float[Tensor, "batch x y z"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelShape:
-    """What the objects are."""
-
-    side: int = 32
-    """Voxels along each side of the cube."""
-
-    classes: tuple[str, ...] = ()
-    """Names of the classes in the order of their labels; none for a model without classes."""
-
-    def __post_init__(self) -> None:
-        if self.side not in (8, 16, 32, 64, 128, 256):
-            raise ValueError(f"side must be 8, 16, 32, 64, 128 or 256, got {self.side}")
-
-    def class_index(self, name: str) -> int:
-        """The label of a class. Raises ValueError naming the classes there are."""
-        if name not in self.classes:
-            known = f"there are {', '.join(self.classes)}" if self.classes else "the model has no classes"
-            raise ValueError(f"no class is called {name!r}; {known}")
-        return self.classes.index(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelGeneratorConfig:
-    """The player who makes objects; the defaults are the modern preset."""
-
-    latent_dim: int = 128
-    """Numbers an object is made of."""
-
-    latent_prior: Literal["normal", "uniform", "mixture"] = "normal"
-    """Where they are drawn from: N(0, 1); U[0, 1] as in the 3D-GAN paper; or Gaussians around means that are learned
-    (DeLiGAN, Gurumurthy et al. 2017), for few objects of many kinds."""
-
-    mixture_components: int = 32
-    """Gaussians in the mixture."""
-
-    base_channels: int = 32
-    """Width at half the side; it doubles with every halving of the map."""
-
-    max_channels: int = 256
-    """Width at which that stops."""
-
-    norm: NormName = "group"
-    """Norm of hidden maps: batch as in the paper, group norm, which knows no batch, or none."""
-
-    embedding_dim: int = 32
-    """Numbers a class is embedded in, joined to the latent; of a model with classes only."""
-
-    symmetric: bool = False
-    """Make every object its own mirror image, left to right, as most furniture is."""
-
-    output_bias: bool = True
-    """An offset of the logits, by which most of space starts empty; the paper's models have none."""
-
-    def __post_init__(self) -> None:
-        if self.mixture_components < 1:
-            raise ValueError(f"components must be at least 1, got {self.mixture_components}")
 
 
 def channel_widths(side: int, *, channels: int, most: int) -> list[int]:

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gancore.data import SampleRandom
 from gancore.hub import HubModel
+from gancore.rng import SampleRandom
+from voxgan.config import VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
 from voxgan.files.images import ImageInput, cut_out_object, encode_views, frame_object
-from voxgan.networks.encoder import ImageEncoder, Posterior, Views, VoxelEncoderConfig
-from voxgan.networks.generator import Labels, Latent, Logits, VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.encoder import ImageEncoder, Posterior, Views
+from voxgan.networks.generator import Labels, Latent, Logits, VoxelGenerator
 
 
 class ImageToVoxels(HubModel):

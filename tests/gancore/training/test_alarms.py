@@ -12,8 +12,9 @@ from support.game import Game
 from support.game import trainer as plain_trainer
 from support.ring import Ring, RingGame, collate, trainer
 
-from gancore.data import Sample, SampleRandom
-from gancore.losses import PenaltyConfig
+from gancore.config import PenaltyConfig
+from gancore.data import Sample
+from gancore.rng import SampleRandom
 from gancore.training.alarms import REMEDIES, SUSTAINED_LINES, AlarmMonitor, count_swings, find_non_finite
 from gancore.training.diagnostics import (
     ITEMS_PER_BATCH,

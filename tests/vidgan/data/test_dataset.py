@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from gancore.data import EndlessBatches, Sample
-from vidgan.data.dataset import ClipBatch, VideoClipDataset, VideoDataConfig, collate, open_dataset
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import ClipBatch, VideoClipDataset, collate, open_dataset
 from vidgan.files.video import write_clip
 
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from gancore.data import Sample
-from vidgan.data.dataset import VideoClipDataset, VideoDataConfig, open_dataset
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import VideoClipDataset, open_dataset
 from vidgan.data.layouts import find_videos
 
 

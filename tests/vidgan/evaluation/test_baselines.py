@@ -5,7 +5,8 @@ import torch
 from support.tiny import clips
 
 from gancore.data import Sample
-from vidgan.data.dataset import VideoDataConfig, open_dataset
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.baselines import (
     extrapolate_flow,
     extrapolate_linearly,

@@ -14,7 +14,8 @@ from gancore.data import Sample
 from gancore.features.network import FeatureNetwork
 from gancore.metrics.distances import Moments, compute_fidelity, frechet_distance
 from vidgan import metrics
-from vidgan.data.dataset import VideoDataConfig, open_dataset
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.clip_sets import BoxMeans
 from vidgan.evaluation.fvd import open_network
 from vidgan.files.video import read_clip, resize_and_crop, to_float, to_uint8

@@ -10,7 +10,8 @@ from support.tiny import SHAPE, batch_of, clips, predictor
 
 from gancore.parsing import parse_config
 from gancore.reporting.provenance import write_json
-from vidgan.data.dataset import ClipBatch, VideoDataConfig
+from vidgan.config import VideoDataConfig
+from vidgan.data.dataset import ClipBatch
 from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate
 from vidgan.evaluation.measure import select_frame_metrics
 from vidgan.evaluation.report import format_summary

@@ -9,7 +9,7 @@ import torch
 from support.tiny import SHAPE, clips, predictor
 
 from gancore.data import Sample
-from vidgan.data.dataset import VideoDataConfig
+from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate
 from vidgan.evaluation.predictions import NUMBERED_NAME, open_ground_truth, open_predictions, pair_by_name
 from vidgan.files.video import read_clip, to_uint8, write_clip

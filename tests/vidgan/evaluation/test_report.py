@@ -10,7 +10,7 @@ import pytest
 from support.browser import faults
 from support.tiny import SHAPE, clips, predictor, synthesiser
 
-from vidgan.data.dataset import VideoDataConfig
+from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
 from vidgan.evaluation.examples import CONTEXT_COLOUR, GENERATED_COLOUR, add_border, write_preference_pairs
 from vidgan.evaluation.methods import EvaluationSet

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.tiny import SHAPE, clips, synthesiser
 
-from vidgan.data.dataset import VideoDataConfig
+from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
 from vidgan.evaluation.synthesis import RunningDiversity, open_training_set
 from vidgan.files.video import to_uint8, write_clip

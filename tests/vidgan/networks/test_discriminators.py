@@ -9,10 +9,11 @@ from einops import rearrange
 from support.tiny import clips, discriminator, small_discriminator, stirred
 from torch.nn.utils import parametrize
 
-from gancore.data import SampleRandom
 from gancore.layers import iter_weight_layers
 from gancore.losses import zero_centred_gradient_penalty
-from vidgan.networks.discriminators import ClipSelection, VideoDiscriminator, VideoDiscriminatorConfig
+from gancore.rng import SampleRandom
+from vidgan.config import VideoDiscriminatorConfig
+from vidgan.networks.discriminators import ClipSelection, VideoDiscriminator
 
 PRESETS = ("modern", "paper", "trivd")
 

@@ -9,8 +9,7 @@ from support.tiny import SHAPE, clips, predictor, preset, small_generator, stirr
 from torch.nn.utils import parametrize
 
 from gancore.layers import iter_weight_layers
-from vidgan.config import build_clip_shape, build_generator
-from vidgan.networks.config import ClipShape, VideoGeneratorConfig
+from vidgan.config import ClipShape, VideoGeneratorConfig, build_clip_shape, build_generator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 
 PRESETS = ("modern", "sprites", "paper", "trivd")

@@ -7,8 +7,8 @@ import torch
 from support.tiny import SHAPE, batch_of, discriminator, predictor, small_generator, turn
 
 from gancore.layers import orthogonal_init_
-from vidgan.config import VideoConfig
-from vidgan.data.dataset import ClipBatch, VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.data.dataset import ClipBatch
 from vidgan.networks.generator import FramePredictor
 from vidgan.networks.sprite_output import TrajectoryNetwork, composite_sprites
 from vidgan.objective import VideoObjective, sample_with_trajectory_error

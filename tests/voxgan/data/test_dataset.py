@@ -9,10 +9,9 @@ import torch
 from support.toys import SIDE, boxes, packed, picture
 
 from gancore.data import Sample
+from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.dataset import (
     PictureSpec,
-    ViewAugmentConfig,
-    VoxelDataConfig,
     VoxelDataset,
     augment_view,
     collate,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from support.toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
 
+from voxgan.config import VoxelShape
 from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, write_packed_dataset
 from voxgan.evaluation import generation, surfaces
 from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
@@ -15,7 +16,7 @@ from voxgan.evaluation.media import extract_whole_surface
 from voxgan.evaluation.reconstruction import Prediction, ViewSelection, model_iou
 from voxgan.evaluation.report import format_summary
 from voxgan.mesh.config import SurfaceConfig
-from voxgan.networks.generator import VoxelGenerator, VoxelShape
+from voxgan.networks.generator import VoxelGenerator
 
 VIEWS = (1, 2)
 

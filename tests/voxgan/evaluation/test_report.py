@@ -11,6 +11,7 @@ from support.toys import JUDGE, SIDE, boxes, image_to_voxels, packed, settings, 
 
 from gancore.parsing import save_config
 from gancore.reporting.preference import read_ratings
+from voxgan.config import VoxelShape
 from voxgan.data.packed import PackedDataset, PackedObject, write_packed_dataset
 from voxgan.evaluation import examples as cases
 from voxgan.evaluation import media as showcase
@@ -20,7 +21,6 @@ from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
 from voxgan.evaluation.report import format_summary, write_report
 from voxgan.files.voxels import write_occupancy
 from voxgan.networks.discriminator import VoxelDiscriminator
-from voxgan.networks.generator import VoxelShape
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from support.toys import GENERATOR, SIDE, batch, generator, image_to_voxels, judge
 
-from gancore.data import SampleRandom
-from voxgan.networks.discriminator import VoxelDiscriminator, VoxelDiscriminatorConfig
-from voxgan.networks.encoder import ImageEncoder, VoxelEncoderConfig, product_of_experts
-from voxgan.networks.generator import COMPONENT_STD, VoxelGenerator, VoxelGeneratorConfig, VoxelShape
+from gancore.rng import SampleRandom
+from voxgan.config import VoxelDiscriminatorConfig, VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.networks.encoder import ImageEncoder, product_of_experts
+from voxgan.networks.generator import COMPONENT_STD, VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
 
 CLASSES = ("chair", "table")

@@ -1,0 +1,115 @@
+"""AdversarialGame: the part of a GAN objective that does not depend on what is generated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gancore.config import AdversarialConfig
+from gancore.losses import (
+    ScoreFunction,
+    add_instance_noise,
+    clip_weights_,
+    compute_penalties,
+    linear_decay,
+    make_gan_loss,
+)
+from gancore.rng import SampleRandom
+
+Scores = Float[Tensor, " batch"]
+Scalar = Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class AdversarialGame:
+    """Adversarial loss of both players with its schedule, gradient penalties, instance noise and weight clipping."""
+
+    config: AdversarialConfig
+
+    def is_active(self, progress: float) -> bool:
+        """Whether the players compete at this fraction of the training."""
+        return bool(self.config.adversarial_weight) and progress >= self.config.adversarial_start
+
+    def weight_at(self, progress: float) -> float:
+        """Weight of the generator's adversarial loss: a linear ramp from adversarial_start on."""
+        ramp = self.config.adversarial_ramp
+        risen = min((progress - self.config.adversarial_start) / ramp, 1.0) if ramp else 1.0
+        return risen * self.config.adversarial_weight
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return make_gan_loss(self.config.loss, label_smoothing=self.config.label_smoothing).discriminator_loss(
+            real, fake
+        )
+
+    def generator_loss(self, real: Scores | None, fake: Scores, *, progress: float) -> Scalar:
+        """The weighted loss; `real` may be None unless `generator_uses_real`."""
+        return self.weight_at(progress) * make_gan_loss(self.config.loss).generator_loss(real, fake)
+
+    @property
+    def generator_uses_real(self) -> bool:
+        """Whether the generator's loss needs the scores of real samples."""
+        return make_gan_loss(self.config.loss).uses_real
+
+    def penalties(
+        self, score_function: ScoreFunction, real: Tensor, *, fake: Tensor, step: int, rng: SampleRandom
+    ) -> dict[str, Scalar]:
+        """The weighted gradient penalties that are due at this step, by name."""
+        return compute_penalties(self.config.penalties, score_function, real, fake=fake, step=step, rng=rng)
+
+    def perturb(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        *,
+        augment: Callable[[Tensor], Tensor],
+        progress: float,
+        rng: SampleRandom,
+    ) -> tuple[Tensor, Tensor]:
+        """Real and generated samples as the discriminator sees them: augmented alike, then with instance noise."""
+        std = linear_decay(self.config.instance_noise, progress)
+        add_noise = partial(add_instance_noise, std=std)
+        noisy_real = add_noise(augment(real), rng)
+        return noisy_real, add_noise(augment(fake), rng)
+
+    def constrain_discriminator(self, discriminator: nn.Module) -> None:
+        """Clips the discriminator's weights, if configured (first Wasserstein GAN)."""
+        if self.config.clip_weights is not None:
+            clip_weights_(discriminator, self.config.clip_weights)
+
+
+class AccuracyGate(nn.Module):
+    """Lets the discriminator rest while its accuracy on the previous batch exceeds a threshold (3D-GAN, section 3.2).
+
+    Its buffers are saved with the run, so that a resumed training rests at the same steps.
+    """
+
+    def __init__(self, threshold: float | None):
+        super().__init__()
+        self.threshold = threshold
+        self.accuracy: Tensor
+        self.measured: Tensor
+        self.register_buffer("accuracy", torch.zeros(()))
+        self.register_buffer("measured", torch.zeros(2))
+
+    def is_closed(self) -> bool:
+        """Whether the discriminator must rest."""
+        return self.threshold is not None and bool(self.accuracy > self.threshold)
+
+    @torch.no_grad()
+    def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
+        """Adds the accuracy on a micro-batch, given the logits of its real and generated samples."""
+        if self.threshold is None:
+            return
+        accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+        self.measured += torch.stack([mean_over_processes(accuracy), torch.ones_like(accuracy)])
+
+    @torch.no_grad()
+    def finish_batch(self) -> None:
+        """Makes the accuracy measured since the last call the one that decides."""
+        correct, count = self.measured
+        if count:
+            self.accuracy.copy_(correct / count)
+            self.measured.zero_()

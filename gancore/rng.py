@@ -1,0 +1,51 @@
+"""Random numbers that depend on the seed and the step alone."""
+
+import hashlib
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def derive_seed(*numbers: int) -> int:
+    """A well-mixed 63-bit seed from any integers; the same on every machine."""
+    digest = hashlib.blake2b(b",".join(b"%d" % number for number in numbers), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class SampleRandom:
+    """Random numbers for a batch that do not depend on how it is split over processes and micro-batches.
+
+    Numbers are drawn from one seed for all `total_samples` of the global batch, and each part of the batch keeps its
+    own, starting at `first_sample`.
+    """
+
+    def __init__(
+        self, seed: int, *, first_sample: int = 0, total_samples: int | None = None, device: torch.device | str = "cpu"
+    ):
+        self.torch_generator = torch.Generator().manual_seed(seed)
+        self.first_sample, self.total_samples, self.device = first_sample, total_samples, device
+
+    def _local_share(self, numbers: Tensor, batch: int) -> Tensor:
+        return numbers[self.first_sample : self.first_sample + batch].to(self.device)
+
+    def normal(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
+        """N(0, 1) numbers of shape (batch, *shape)."""
+        return self._local_share(
+            torch.randn(self.total_samples or batch, *shape, generator=self.torch_generator), batch
+        )
+
+    def uniform(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
+        """U[0, 1) numbers of shape (batch, *shape)."""
+        return self._local_share(torch.rand(self.total_samples or batch, *shape, generator=self.torch_generator), batch)
+
+    def choice(self, batch: int, k: int, of: int) -> Int[Tensor, "batch k"]:
+        """k distinct numbers below `of` for each sample, in random order. Raises ValueError if k > of."""
+        if k > of:
+            raise ValueError(f"cannot choose {k} distinct numbers out of {of}")
+        return self.uniform(batch, of).argsort(1)[:, :k]
+
+    def balanced(self, batch: int, of: int) -> Int[Tensor, " batch"]:
+        """A number below `of` for each sample, in random order; none comes twice before each has come once."""
+        order = torch.randperm(of, generator=self.torch_generator)
+        return self._local_share(order.repeat(-(-(self.total_samples or batch) // of)), batch)
