@@ -21,8 +21,8 @@ ORDER = {
     "report media splits parsing keys errors config atomic",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",
-    "voxgan": "benchmark evaluation export build validation objective augment data networks rendering files mesh "
-    "metrics commands config",
+    "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "
+    "mesh metrics config",
     "vidvox": "__main__ cli commands model_card train models results kinds recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""

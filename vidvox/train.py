@@ -44,12 +44,13 @@ def train_voxels(config: VoxelConfig) -> None:
 
     `config.data.path` is a prepared data set.
     """
-    from voxgan.build import build_trainer
+    from voxgan.build import build_trainer, picture_spec
     from voxgan.data.dataset import VoxelDataset, open_held_out
 
     def build(accelerator: Accelerator) -> Trainer:
-        dataset = VoxelDataset(config.data, config.encoder, split="train")
-        held_out = open_held_out(config.data, config.encoder)
+        pictures = picture_spec(config.encoder)
+        dataset = VoxelDataset(config.data, pictures, split="train")
+        held_out = open_held_out(config.data, pictures)
         return build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
 
     _train(config, build)
