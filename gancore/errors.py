@@ -56,10 +56,6 @@ def program_name() -> str:
     return path.parent.name if path.name == "__main__.py" else path.name
 
 
-class UnreadableError(ValueError):
-    """A file that cannot be read; the message is one line that names it."""
-
-
 @contextmanager
 def as_unreadable(path: Path, kind: str) -> Iterator[None]:
     """Turns whatever is raised while a file is read into an UnreadableError of one line that names it.

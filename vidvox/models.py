@@ -20,7 +20,7 @@ from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.predict import fit_to_model, read_past_and_future, select_device
 from vidvox.kinds import require_kind
 from vidvox.results import Clips, Future, ObjectMesh
-from voxgan.commands import SurfaceConfig
+from voxgan.mesh.config import SurfaceConfig
 from voxgan.files.images import ImageInput, cut_out_object
 from voxgan.mesh.surface import extract_surface
 from voxgan.networks.generator import VoxelGenerator
