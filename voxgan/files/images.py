@@ -26,6 +26,7 @@ OPAQUE = 250
 """Alpha from which a pixel counts as opaque."""
 
 Rgba = UInt8[np.ndarray, "height width 4"]
+"""Pixels with straight alpha."""
 ImageInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 """A file, a Pillow image, or uint8 pixels (height width) with 1, 3 or 4 channels or none."""
 

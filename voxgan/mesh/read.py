@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from trimesh.resolvers import FilePathResolver
 from trimesh.visual import TextureVisuals
 
-from gancore.errors import as_unreadable
+from gancore.errors import UnreadableError, as_unreadable
 from voxgan.mesh.config import MAX_FACES
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
 from voxgan.mesh.winding import remove_duplicate_faces
@@ -22,18 +22,21 @@ MAX_BYTES = 2**27
 """Larger files are refused before they are read."""
 TARGET_FACES = 200_000
 """Meshes with more faces are decimated to this many: far finer than any voxels and views here."""
+NO_FACES = "it holds no faces: it may be cut short, or something else under that name"
+"""Reason for refusing a file without a mesh."""
 
 
 def load_mesh(path: Path, *, max_faces: int = MAX_FACES) -> TexturedMesh:
     """All parts of the file as one mesh, in the file's axes and units, with one colour per face and its textures.
 
     A mesh of more than TARGET_FACES faces is decimated and keeps its face colours only. Raises FileNotFoundError, or
-    UnreadableError if the file holds no mesh with an extent in space, or one of `max_faces` faces or more.
+    UnreadableError if the file has another ending, cannot be read, or holds no mesh with an extent in space, or one of
+    `max_faces` faces or more.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     if path.suffix.lower() not in MESH_SUFFIXES:
-        raise ValueError(f"{path} is not a mesh file: its name should end in one of {' '.join(MESH_SUFFIXES)}")
+        raise UnreadableError(f"{path} is not a mesh file: its name should end in one of {' '.join(MESH_SUFFIXES)}")
     with as_unreadable(path, "a mesh"):
         check_file_size(path)
         loaded = join_scene(read_scene(path), max_faces=max_faces)
@@ -59,9 +62,9 @@ def read_scene(path: Path) -> trimesh.Scene:
         return trimesh.load_scene(
             text, file_type=path.suffix[1:].lower(), resolver=LenientResolver(str(path)), process=False
         )
-    except Exception as error:
-        if "charset_normalizer" in str(error):  # which trimesh asks for after failing to read the file in any way
-            raise ValueError("it is cut short, or something else under that name") from error
+    except ModuleNotFoundError as error:
+        if error.name == "charset_normalizer":  # with it trimesh would guess an encoding, and find no mesh either
+            raise ValueError(NO_FACES) from error
         raise
 
 
@@ -86,7 +89,7 @@ def join_scene(scene: trimesh.Scene, *, max_faces: int) -> TexturedMesh:
             transforms.append(transform)
     count = sum(len(part.faces) for part in parts)
     if not count:
-        raise ValueError("it holds no faces")
+        raise ValueError(NO_FACES)
     if count >= max_faces:
         raise ValueError(f"it holds {count:,} faces; decimate it below {max_faces:,}, or raise max_faces")
     vertices = [trimesh.transform_points(part.vertices, matrix) for part, matrix in zip(parts, transforms, strict=True)]

@@ -210,14 +210,14 @@ def remove_small_components(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.
 def ensure_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """Proves that the surface is closed and encloses a positive volume, also once written to a format without indices.
 
-    Raises ValueError otherwise.
+    Returns it with coincident vertices separated. Raises ValueError if it is not closed.
     """
     whole = to_manifold(mesh)
     if whole.status() != manifold3d.Error.NoError:
         raise ValueError(f"the surface is not closed: {whole.status().name}")
     mesh = separate_coincident_vertices(to_trimesh(whole))
-    glued = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # merged as a reader of STL does it
-    if not (mesh.is_watertight and glued.is_watertight and glued.is_winding_consistent and mesh.volume > 0):
+    merged = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # as a reader of STL merges vertices
+    if not (mesh.is_watertight and merged.is_watertight and merged.is_winding_consistent and mesh.volume > 0):
         raise ValueError(f"the surface does not enclose a volume ({len(mesh.faces)} faces)")
     return mesh
 
@@ -227,8 +227,8 @@ def separate_coincident_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
     A manifold has two vertices where two of its sheets touch; a format without indices would merge them.
     """
-    _, place, count = np.unique(mesh.vertices.astype(np.float32), axis=0, return_inverse=True, return_counts=True)
-    touching = count[place] > 1
+    _, position, count = np.unique(mesh.vertices.astype(np.float32), axis=0, return_inverse=True, return_counts=True)
+    touching = count[position] > 1
     if touching.any():
         towards = trimesh.smoothing.laplacian_calculation(mesh) @ mesh.vertices - mesh.vertices
         mesh.vertices[touching] += 0.02 * towards[touching]

@@ -94,7 +94,7 @@ def barycentric_pattern(along: int, rows: int) -> Float[np.ndarray, "points 3"]:
     """Barycentric points in rows parallel to the first side of a triangle."""
     across, up = np.meshgrid(np.linspace(0, 1, along + 1), np.linspace(0, 1, rows + 1)[:-1])
     flat = np.stack([(1 - up) * (1 - across), (1 - up) * across, up], -1).reshape(-1, 3)
-    # drawn inwards a little, or the edges of a box that fits the grid would lie in the voxels beside it
+    # drawn inwards a little, or the edges of a box that fits the grid would lie in the voxels next to it
     return np.concatenate([flat, [[0, 0, 1]]]) * 0.999 + 0.001 / 3
 
 

@@ -42,8 +42,8 @@ def remove_duplicate_faces(
     Modellers give a wall two opposite faces so that it is seen from both sides; their winding numbers would cancel.
     """
     longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
-    first, place = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
-    vertices, faces = np.asarray(vertices[first], np.float64), place[faces].astype(np.int64)
+    first, position = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
+    vertices, faces = np.asarray(vertices[first], np.float64), position[faces].astype(np.int64)
     corners = np.sort(faces, axis=1)
     real = np.flatnonzero((corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2]))
     kept, _ = trimesh.grouping.unique_rows(corners[real])

@@ -86,9 +86,8 @@ class Scene:
         self.vertices = mesh.vertices[np.unique(mesh.faces)]
         corners = mesh.vertices[mesh.faces]
         self.corners = corners.astype(np.float32)
-        self.face_normals = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])).astype(
-            np.float32
-        )
+        face_normals = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+        self.face_normals = face_normals.astype(np.float32)
         self.normals = smooth_normals(corners).astype(np.float32)
         self.colours = corner_colours(mesh)[..., :3].astype(np.float32)
         self.textures = textures
@@ -139,7 +138,9 @@ class Scene:
         pixels = projection.project_points(points)
         return (met > distance - 4 * RAY_OFFSET) & ((pixels >= 0) & (pixels < projection.side)).all(1)
 
-    def cast_rays(self, origins: np.ndarray, directions: np.ndarray) -> dict[str, np.ndarray]:
+    def cast_rays(
+        self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
+    ) -> dict[str, np.ndarray]:
         """Embree's arrays about the nearest hit of each ray: `primID` (-1 for none), `u`, `v`, `tfar` and others."""
         return self.embree.run(
             np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
@@ -162,7 +163,9 @@ class Scene:
         linear = (colours / 255) ** GAMMA
         return Hits(ray, points, towards_eye * face_normals, towards_eye * unit_vectors(normals), linear)
 
-    def shade(self, hits: Hits, part: np.ndarray, light: Light, camera: Camera) -> Float[np.ndarray, " hits"]:
+    def shade(
+        self, hits: Hits, part: Int[np.ndarray, " hits"], light: Light, camera: Camera
+    ) -> Float[np.ndarray, " hits"]:
         """The light that reaches each hit, about 1 on a surface that faces an open sky or the lamp.
 
         `part` selects a quarter of the directions for each hit: together the hits of one pixel cover them all.
@@ -177,7 +180,12 @@ class Scene:
         return light.ambient * sky + (1 - light.ambient) * 1.4 * key
 
     def unoccluded(
-        self, hits: Hits, directions: np.ndarray, part: np.ndarray, *, radius: float
+        self,
+        hits: Hits,
+        directions: Float[np.ndarray, "directions 3"],
+        part: Int[np.ndarray, " hits"],
+        *,
+        radius: float,
     ) -> Bool[np.ndarray, "hits directions"]:
         """Whether each hit faces each of its directions and nothing within the radius blocks it."""
         free = (hits.face_normals @ directions.T > 0) & direction_subset(part, directions)
@@ -188,7 +196,9 @@ class Scene:
         return free
 
 
-def direction_subset(part: Int[np.ndarray, " hits"], directions: np.ndarray) -> Bool[np.ndarray, "hits directions"]:
+def direction_subset(
+    part: Int[np.ndarray, " hits"], directions: Float[np.ndarray, "directions 3"]
+) -> Bool[np.ndarray, "hits directions"]:
     """Which directions each hit tests: every fourth one, starting at its part; all of them for a part below 0."""
     return (part[:, None] < 0) | (np.arange(len(directions)) % 4 == part[:, None] % 4)
 
@@ -234,7 +244,7 @@ def smooth_normals(corners: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray,
 def coincident_corners(position: Int[np.ndarray, " corners"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Ordered pairs of corners at the same position, in batches: those at one distance when sorted by position.
 
-    At most 32 neighbours in that order are paired with a corner: the centre of a fan has thousands.
+    A corner is paired with at most 32 others on either side in that order: the centre of a fan has thousands.
     """
     order = np.argsort(position, kind="stable")
     ordered = position[order]
