@@ -1,4 +1,4 @@
-"""Layers keep their formulas and start where they should; a sample never sees its neighbours, nor a frame another."""
+"""Layers keep their formulas and start where they should."""
 
 import pytest
 import torch
@@ -7,10 +7,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gancore.layers import (
-    ConditionalNorm,
     ResidualBlock,
     SelfAttention,
-    TimestepBatchNorm,
+    build_group_norm,
     conv_nd,
     downsample2x,
     fold_spectral_norm,
@@ -36,13 +35,24 @@ def odd_map(channels, dims, **options):
     return torch.randn(2, channels, *(5, 6, 7)[-dims:], **options)
 
 
+class Modulation(nn.Module):
+    """A group norm whose output is scaled by a linear map of a condition."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm, self.gain = build_group_norm(channels, affine=False), nn.Linear(6, channels, bias=False)
+
+    def forward(self, x, condition):
+        return self.norm(x) * (1 + self.gain(condition)[:, :, None, None])
+
+
 class EveryLayer(nn.Module):
     """A network with every kind of layer that has a weight, conditioned on a class, from frames to scores."""
 
     def __init__(self):
         super().__init__()
         self.embedding = nn.Embedding(5, 6)
-        self.in_space = ResidualBlock(3, 8, make_norm=lambda channels: ConditionalNorm(channels, 6))
+        self.in_space = ResidualBlock(3, 8, make_norm=Modulation)
         self.attention = SelfAttention(8)
         self.in_time = ResidualBlock(8, 8, dims=3, resample="down")
         self.score = nn.Linear(8, 1)
@@ -117,106 +127,23 @@ def test_a_block_with_a_zero_last_layer_starts_as_its_shortcut(dims, resample):
 
 
 def test_no_bias_stands_where_a_norm_or_a_relativistic_game_would_cancel_it():
-    normed = ResidualBlock(8, 8, make_norm=lambda channels: ConditionalNorm(channels, 2))
+    normed = ResidualBlock(8, 8, make_norm=build_group_norm)
     plain = ResidualBlock(8, 8)
     assert normed.conv1.bias is None
     assert normed.conv2.bias is None
     assert plain.conv2.bias is None
 
 
-# --------------------------------------------------------------------------------------------------------- norms
+def test_a_block_hands_its_further_inputs_to_both_norms():
+    block, x, condition = ResidualBlock(3, 4, make_norm=Modulation), odd_map(3, 2), torch.randn(2, 6)
+    y = block.conv1(torch.relu(block.norm1(x, condition)))
+    expected = block.conv2(torch.relu(block.norm2(y, condition))) + block.shortcut(x)
+    assert torch.equal(block(x, condition), expected)
 
 
-def test_timestep_batch_norm_is_batch_norm_of_each_timestep_in_training_and_after_it():
-    ours, theirs = TimestepBatchNorm(4, 3), [nn.BatchNorm2d(4, affine=False) for _ in range(3)]
-    for _ in range(5):
-        clips = torch.randn(6, 3, 4, 5, 5) * 3 + 1
-        expected = torch.stack([norm(clips[:, t]) for t, norm in enumerate(theirs)], 1)
-        torch.testing.assert_close(ours(clips.flatten(0, 1), 6), expected.flatten(0, 1))
-    for norm in (ours, *theirs):
-        norm.eval()
-    expected = torch.stack([norm(clips[:, t]) for t, norm in enumerate(theirs)], 1)
-    torch.testing.assert_close(ours(clips.flatten(0, 1), 6), expected.flatten(0, 1))
-
-
-def test_a_frame_tells_the_others_nothing_through_timestep_batch_norm():
-    norm, other_norm = TimestepBatchNorm(4, 3), TimestepBatchNorm(4, 3)
-    clips = torch.randn(6, 3, 4, 5, 5)
-    changed = clips.clone()
-    changed[:, 1] += 5 * torch.randn_like(changed[:, 1])
-    before, after = (n(c.flatten(0, 1), 6).unflatten(0, (6, 3)) for n, c in ((norm, clips), (other_norm, changed)))
-    same = [torch.equal(before[:, t], after[:, t]) for t in range(3)]
-    assert same == [True, False, True]
-    assert [torch.equal(norm.mean[t], other_norm.mean[t]) for t in range(3)] == same
-    assert [torch.equal(norm.variance[t], other_norm.variance[t]) for t in range(3)] == same
-
-
-def trained_timestep_norm():
-    norm = TimestepBatchNorm(4, 3)
-    for _ in range(3):
-        norm(torch.randn(18, 4, 5, 5) * 3 + 1, 6)
-    return norm.eval()
-
-
-def test_timestep_batch_norm_after_training_knows_no_batch_and_learns_nothing():
-    norm, clips = trained_timestep_norm(), torch.randn(2, 3, 4, 5, 5)
-    before = {name: value.clone() for name, value in norm.state_dict().items()}
-    together = norm(clips.flatten(0, 1), 2)
-    torch.testing.assert_close(torch.cat([norm(clip, 1) for clip in clips]), together)
-    assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
-
-
-def test_timesteps_past_the_last_one_trained_use_its_statistics():
-    norm, frame = trained_timestep_norm(), torch.randn(1, 4, 5, 5)
-    long = norm(frame.repeat(5, 1, 1, 1), 1)
-    assert torch.equal(long[3], long[2])
-    assert torch.equal(norm(frame, 1, start=40)[0], long[2])
-    assert not torch.equal(long[1], long[2])
-
-
-def test_a_clip_may_be_normalised_in_segments():
-    norm, clips = trained_timestep_norm(), torch.randn(2, 3, 4, 5, 5)
-    head, tail = norm(clips[:, :1].flatten(0, 1), 2), norm(clips[:, 1:].flatten(0, 1), 2, start=1)
-    in_segments = torch.cat([head.unflatten(0, (2, 1)), tail.unflatten(0, (2, 2))], 1)
-    torch.testing.assert_close(in_segments.flatten(0, 1), norm(clips.flatten(0, 1), 2))
-
-
-@pytest.mark.parametrize("spectral", [False, True])
-def test_a_conditional_norm_starts_with_gains_near_one_and_offsets_near_zero_that_are_not_correlated(spectral):
-    norm = orthogonal_init_(ConditionalNorm(64, 120))
-    norm = spectral_norm_(norm) if spectral else norm
-    x, condition = torch.randn(32, 64, 4, 4), torch.randn(32, 120)
-    normalised, plus, minus = norm.norm(x), norm(x, condition), norm(-x, condition)
-    gain, offset = ((plus - minus) / (2 * normalised))[:, :, 0, 0].flatten(), ((plus + minus) / 2)[:, :, 0, 0].flatten()
-    assert abs(gain.mean() - 1) < 0.05
-    assert abs(offset.mean()) < 0.05
-    assert 0.01 < gain.std() < 0.3
-    assert 0.01 < offset.std() < 0.3
-    assert abs(torch.corrcoef(torch.stack([gain, offset]))[0, 1]) < 0.1
-
-
-@pytest.mark.parametrize("timesteps", [None, 3])
-def test_a_conditional_norm_with_gain_one_and_offset_zero_is_the_plain_norm(timesteps):
-    norm = ConditionalNorm(8, 5, timesteps=timesteps, groups=2)
-    nn.init.zeros_(norm.affine.weight)
-    clips = torch.randn(4, 3, 8, 5, 5)
-    expected = [nn.BatchNorm2d(8)(clips[:, t]) if timesteps else nn.GroupNorm(2, 8)(clips[:, t]) for t in range(3)]
-    torch.testing.assert_close(norm(clips.flatten(0, 1), torch.randn(4, 5)), torch.stack(expected, 1).flatten(0, 1))
-
-
-def test_every_frame_is_modulated_by_its_own_clip():
-    norm, clips, conditions = ConditionalNorm(8, 5), torch.randn(4, 3, 8, 5, 5), torch.randn(4, 5)
-    together = norm(clips.flatten(0, 1), conditions).unflatten(0, (4, 3))
-    alone = torch.stack([norm(clip, condition[None]) for clip, condition in zip(clips, conditions, strict=True)])
-    torch.testing.assert_close(together, alone)
-
-
-def test_the_batch_free_norm_keeps_samples_apart_to_the_bit():
-    norm, clips, conditions = ConditionalNorm(8, 5), torch.randn(4, 3, 8, 5, 5), torch.randn(4, 5)
-    before = norm(clips.flatten(0, 1), conditions).unflatten(0, (4, 3))
-    clips[2], conditions[2] = torch.randn(3, 8, 5, 5), torch.randn(5)
-    after = norm(clips.flatten(0, 1), conditions).unflatten(0, (4, 3))
-    assert [torch.equal(x, y) for x, y in zip(before, after, strict=True)] == [True, True, False, True]
+@pytest.mark.parametrize(("channels", "groups"), [(16, 8), (12, 6), (7, 7), (11, 1)])
+def test_a_group_norm_has_as_many_groups_as_divide_its_channels(channels, groups):
+    assert build_group_norm(channels).num_groups == groups
 
 
 # ----------------------------------------------------------------------------------------------------- attention

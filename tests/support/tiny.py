@@ -28,6 +28,7 @@ from vidgan.data.dataset import ClipBatch, collate
 from vidgan.frames import to_uint8
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation, VideoPreview
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -35,7 +36,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @cache
 def preset(name: str) -> VideoConfig:
-    """The defaults for "modern", with rigid layers for "sprites", and what configs/video says for "paper"."""
+    """The defaults for "modern", the same with sprites for "sprites", else a recipe of configs/video."""
     if name == "sprites":
         return replace(VideoConfig(), generator=VideoGeneratorConfig(output="sprites"))
     return (
@@ -45,7 +46,7 @@ def preset(name: str) -> VideoConfig:
     )
 
 
-def small_generator(name: str, *, segment: int = 0) -> VideoGeneratorConfig:
+def small_generator(name: str, *, segment: int | None = None) -> VideoGeneratorConfig:
     """The preset with few and narrow levels: a stride of 4, or of 8 in the modern preset."""
     return replace(
         preset(name).generator,
@@ -53,7 +54,7 @@ def small_generator(name: str, *, segment: int = 0) -> VideoGeneratorConfig:
         channel_multipliers=(4, 3, 2),
         latent_dim=6,
         embedding_dim=5,
-        attention_after=0,
+        attention_after=None,
         segment_steps=segment,
     )
 
@@ -77,7 +78,7 @@ def stirred(module: Any, strength: float = 0.2) -> Any:
     return module.eval()
 
 
-def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int = 0) -> FramePredictor:
+def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int | None = None) -> FramePredictor:
     """A small predictor of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = small_generator(name, segment=segment)
@@ -85,11 +86,11 @@ def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int = 0) -> Frame
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
-def synthesiser(name: str, *, classes: int = 3, segment: int = 0) -> VideoGenerator:
+def synthesiser(name: str, *, classes: tuple[str, ...] = ("a", "b", "c"), segment: int | None = None) -> VideoGenerator:
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
-    model = VideoGenerator(config, replace(SHAPE, context_frames=0, num_classes=classes))
+    model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=classes))
     return stirred(spectral_norm_(model) if config.spectral_norm else model)
 
 
@@ -151,7 +152,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
     train = TrainConfig(
         steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
     )
-    classes = 0 if data.context_frames else 2
+    classes = () if data.context_frames else Patterns.classes
     shown = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
     )
@@ -160,7 +161,7 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         train,
         generator=build_generator(config, classes=classes),
         discriminator=build_discriminator(config, classes=classes),
-        objective=config.objective,
+        objective=VideoObjective(config.objective),
         dataset=shown,
         collate=partial(collate, context_frames=data.context_frames),
         preview=VideoPreview(dataset=shown, context_frames=data.context_frames),

@@ -1,6 +1,6 @@
-"""Defects found in other packages for the same task, each with the test that would fail here if we shared it.
+"""Defects found in other packages for the same task, each with a test that would fail here if we shared it.
 
-They are those of a public DVD-GAN, of a public DGMR, and of a toolkit for video prediction; see each section.
+The packages are a public DVD-GAN, a public DGMR and a toolkit for video prediction, one per section.
 """
 
 import subprocess
@@ -29,13 +29,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from gancore.config import PenaltyConfig
-from gancore.layers import ConditionalNorm, TimestepBatchNorm
 from gancore.parsing import parse_config
 from gancore.rng import SampleRandom, derive_seed
-from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, build_clip_shape, build_generator
+from vidgan.build import build_generator
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch, open_dataset
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.networks.norms import ConditionalNorm, TimestepBatchNorm
 from vidgan.networks.recurrent import ConvGRU
 from vidgan.objective import VideoObjective, sample_futures
 from vidgan.validation import VideoEvaluation
@@ -46,7 +47,7 @@ Z = 6
 
 @pytest.fixture(autouse=True)
 def _another_accelerator():
-    """Accelerate keeps one state a process; these tests want one of another precision."""
+    """Accelerate keeps one state per process; these tests need states of different precisions."""
     torch.manual_seed(0)
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
@@ -60,12 +61,12 @@ def _another_accelerator():
 @pytest.mark.parametrize("name", PRESETS)
 def test_conditions_are_never_mixed_between_the_clips_of_a_batch(name):
     """There, features were flattened sample by sample and conditions frame by frame."""
-    made = synthesiser(name)
+    generator = synthesiser(name)
     latent, labels = torch.randn(3, Z), torch.tensor([0, 1, 2])
-    before = made(latent, labels)
+    before = generator(latent, labels)
     changed, other = latent.clone(), labels.clone()
     changed[0], other[0] = -latent[0], 2
-    for after in (made(changed, labels), made(latent, other)):
+    for after in (generator(changed, labels), generator(latent, other)):
         assert torch.equal(before[1:], after[1:])
         assert not torch.equal(before[0], after[0])
     model, past = predictor(name), clips(3)[:, :2]
@@ -116,7 +117,7 @@ def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_i
         assert all(parametrize.is_parametrized(gate, "weight") for gate in units[0].gates.values())
         assert {gate.kernel_size for gate in units[0].gates.values()} == {(3, 3)}
     with torch.device("meta"):
-        shape = replace(build_clip_shape(config.data), context_frames=0, clip_frames=24, num_classes=1)
+        shape = ClipShape(channels=config.data.channels, context_frames=0, clip_frames=24, classes=("all",))
         model = VideoGenerator(replace(config.generator, base_channels=32), shape)
     assert sum(parameter.numel() for parameter in model.parameters()) == 20_939_229
 
@@ -130,7 +131,7 @@ def test_the_penalty_that_is_configured_is_in_the_loss():
         PenaltyConfig(r1=1.0),
         PenaltyConfig(r2=1.0),
     ):
-        objective = VideoObjective(loss="wasserstein", penalties=penalties)
+        objective = VideoObjective(VideoObjectiveConfig(loss="wasserstein", penalties=penalties))
         model, judge = predictor("modern").requires_grad_(False), discriminator("modern")
         sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
         losses.append(torch.cat([parameter.grad.flatten() for parameter in judge.parameters()]))
@@ -146,20 +147,20 @@ def test_settings_have_one_source_of_defaults_which_the_optimizers_obey(tmp_path
     trainer.config = replace(
         trainer.config, generator_lr=3e-4, discriminator_lr=7e-4, warmup_steps=0, discriminator_steps=2
     )
-    turns = []
-    update = trainer._update
-    trainer._update = lambda player, parts, number, **which: (
-        turns.append((player, number)) or update(player, parts, number, **which)
+    updates = []
+    apply_update = trainer.apply_update
+    trainer.apply_update = lambda update, player, batches, *, number=0: (
+        updates.append((update.name, number)) or apply_update(update, player, batches, number=number)
     )
-    trainer.play_step(iter(trainer._create_loader()))
-    assert turns == [("discriminator", 0), ("discriminator", 1), ("generator", 0)]
-    rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in trainer.optimizers.items()}
-    assert rates == pytest.approx({"generator": 3e-4, "discriminator": 7e-4})
+    trainer.train_step(iter(trainer._create_loader()))
+    assert updates == [("discriminator", 0), ("discriminator", 1), ("generator", 0)]
+    players = trainer.generator_player, trainer.discriminator_player
+    assert [player.optimizer.param_groups[0]["lr"] for player in players] == pytest.approx([3e-4, 7e-4])
 
 
-def test_more_frames_to_judge_than_a_clip_has_are_refused_before_any_data_is_read():
+def test_more_frames_to_score_than_a_clip_has_are_refused_before_any_data_is_read():
     """There, the default of 64 frames exceeded the clip's 24."""
-    with pytest.raises(ValueError, match=r"discriminator\.frames is 64, but only 24 frames"):
+    with pytest.raises(ValueError, match=r"discriminator\.spatial_frames is 64, but a clip has only 24 frames"):
         replace(
             preset("modern"),
             data=VideoDataConfig(clip_frames=24, context_frames=0),
@@ -167,8 +168,8 @@ def test_more_frames_to_judge_than_a_clip_has_are_refused_before_any_data_is_rea
             discriminator=replace(preset("modern").discriminator, spatial_frames=64),
             objective=replace(preset("modern").objective, reconstruction_weight=0.0),
         )
-    with pytest.raises(ValueError, match=r"discriminator\.frames is 6"):
-        discriminator("paper", clip_frames=6).draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
+    with pytest.raises(ValueError, match=r"discriminator\.spatial_frames is 6"):
+        discriminator("paper", frames=6).draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
 
 
 @torch.no_grad()
@@ -201,14 +202,14 @@ def test_training_and_sampling_run_on_a_cpu_at_any_size_and_length(name, data, t
     assert trainer.train()
     assert any(not torch.equal(a, b) for a, b in zip(start, trainer.generator.parameters(), strict=True))
     assert (tmp_path / "samples" / "step-00000002.mp4").is_file()
-    if data.context:
+    if data.context_frames:
         model = FramePredictor.from_pretrained(tmp_path / "generator")
-        past = trainer.dataset.clips[0, : data.context]
+        past = trainer.dataset.clips[0, : data.context_frames]
         assert model.predict(past, 9, samples=2).shape == (2, 9, data.channels, data.height, data.width)
     else:
         model = VideoGenerator.from_pretrained(tmp_path / "generator")
-        made = model(torch.randn(2, Z), torch.tensor([0, 1]), steps=6)
-        assert made.shape == (2, 6, data.channels, data.height, data.width)
+        generated = model(torch.randn(2, Z), torch.tensor([0, 1]), steps=6)
+        assert generated.shape == (2, 6, data.channels, data.height, data.width)
 
 
 def test_a_data_set_that_raises_stops_the_training_with_its_own_error(tmp_path):
@@ -225,16 +226,16 @@ def test_a_data_set_that_raises_stops_the_training_with_its_own_error(tmp_path):
 @pytest.mark.parametrize(("distance", "cost"), [("l1", 20 * 0.01), ("l2", 20 * 0.01**2)])
 def test_the_regulariser_of_a_constant_error_does_not_grow_with_the_clip(distance, cost, frames, height, width):
     """There, a missing pair of parentheses gave 64,442,052 instead of at most 0.24."""
-    model = predictor("modern", replace(build_clip_shape(VideoDataConfig()), channels=1, context_frames=2))
+    model = predictor("modern", ClipShape(channels=1, context_frames=2, clip_frames=20))
     past, steps = torch.rand(1, 2, 1, height, width), frames - 2
-    objective = VideoObjective(
+    config = VideoObjectiveConfig(
         reconstruction_weight=20.0, reconstruction_distance=distance, reconstruction_samples=1, adversarial_weight=0.0
     )
     with torch.no_grad():
         latent = SampleRandom(0).normal(1, 1, Z)[:, 0]
         true = model(past, latent, steps=steps) - 0.01
     batch = ClipBatch(torch.cat([past, true], 1), torch.zeros(1, dtype=torch.long), 2)
-    terms = objective.generator_terms(model, discriminator("modern"), batch, turn())
+    terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, turn())
     assert terms["reconstruction"].item() == pytest.approx(cost, rel=1e-3)
 
 
@@ -245,10 +246,10 @@ def test_the_regulariser_weighs_dark_and_bright_pixels_alike_and_never_beyond_it
         batch = ClipBatch(torch.full((1, 5, 1, 16, 16), value), torch.zeros(1, dtype=torch.long), 2)
         with torch.no_grad():
             error = (model(batch.past, SampleRandom(0).normal(1, 1, Z)[:, 0], steps=3) - batch.future).abs().mean()
-        objective = VideoObjective(
+        config = VideoObjectiveConfig(
             reconstruction_weight=3.0, reconstruction_distance="l1", reconstruction_samples=1, adversarial_weight=0.0
         )
-        terms = objective.generator_terms(model, discriminator("modern"), batch, turn())
+        terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, turn())
         costs.append((terms["reconstruction"] / error).item())
     assert costs == pytest.approx([3.0, 3.0, 3.0], rel=1e-4)
 
@@ -280,7 +281,8 @@ def switches():
         torch.get_default_device(), torch.initial_seed(),
     )
 before = switches()
-from vidgan.config import VideoConfig, build_discriminator, build_generator
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import VideoConfig
 import vidgan.evaluation.evaluate, vidgan.predict, vidgan.validation, gancore.training.trainer
 build_generator(VideoConfig()), build_discriminator(VideoConfig())
 assert switches() == before, (before, switches())
@@ -305,8 +307,8 @@ def test_any_channels_context_latent_and_size_work_together(name):
             channels=channels, height=height, width=width, context_frames=context, clip_frames=context + 2
         )
         past = clips(2, frames=context, channels=channels, height=height, width=width)
-        made = FramePredictor(config, shape).eval()(past, torch.randn(2, latent), steps=2)
-        assert made.shape == (2, 2, channels, height, width)
+        future = FramePredictor(config, shape).eval()(past, torch.randn(2, latent), steps=2)
+        assert future.shape == (2, 2, channels, height, width)
     with pytest.raises(ValueError, match="1 channels, got 3"):
         predictor(name)(clips(1, channels=3)[:, :2], torch.randn(1, Z), steps=1)
 
@@ -315,15 +317,15 @@ def test_discriminators_crop_draw_without_replacement_and_have_no_batch_norm():
     """There, the clip was pooled instead of cropped, frames were drawn with replacement, from the context too, and the
     same for all samples, and batch norm tied the samples together."""
     judge = discriminator("trivd", frames=3)
-    glimpse = judge.draw_selection(SampleRandom(0), 100, clip_frames=10, context_frames=4)
-    assert all(len(set(chosen)) == 3 and min(chosen) >= 4 for chosen in glimpse.frame_indices.tolist())
-    assert len({tuple(chosen) for chosen in glimpse.frame_indices.tolist()}) > 50
+    selection = judge.draw_selection(SampleRandom(0), 100, clip_frames=10, context_frames=4)
+    assert all(len(set(chosen)) == 3 and min(chosen) >= 4 for chosen in selection.frame_indices.tolist())
+    assert len({tuple(chosen) for chosen in selection.frame_indices.tolist()}) > 50
     shown = torch.rand(1, 10, 1, 16, 16)
-    crop = judge.select_inputs(shown.expand(100, -1, -1, -1, -1), glimpse).temporal
+    crop = judge.select_inputs(shown.expand(100, -1, -1, -1, -1), selection).temporal
     assert crop.shape[-2:] == (8, 8)
     assert torch.isin(crop, shown).all(), "pixels are taken as they are, not averaged"
     moving = repeat(torch.rand(100, 1, 1, 16, 16), "b 1 c h w -> b t c h w", t=10)
-    still = judge.select_inputs(moving, glimpse).temporal
+    still = judge.select_inputs(moving, selection).temporal
     assert torch.equal(still, still[:, :1].expand_as(still)), "the crop stands still"
     assert len({tuple(place[0, 0, 0].tolist()) for place in still}) > 90
     for name in PRESETS:
@@ -343,17 +345,17 @@ def test_validation_changes_nothing_and_measures_the_forecast(name):
         assert {f"held_out/{metric}/mean", f"held_out/{metric}/copy_last"} <= set(measured)
 
 
-@pytest.mark.parametrize("pair", ["hinge", "relativistic"])
+@pytest.mark.parametrize("loss", ["hinge", "relativistic"])
 @pytest.mark.parametrize("name", PRESETS)
-def test_scores_are_split_between_real_and_fake_clips_and_the_generator_hears_the_discriminator(name, pair):
+def test_scores_are_split_between_real_and_fake_clips_and_the_generator_sees_the_discriminator(name, loss):
     """There, scores were split along the wrong axis, and the generator's loss went without the discriminator."""
     judge, real, fake = discriminator(name), clips(3, seed=1), clips(3, seed=2)
-    glimpse = judge.draw_selection(SampleRandom(0), 3, clip_frames=5, context_frames=2)
-    together = judge(torch.cat([real, fake]), glimpse.duplicate())
-    for both, reals, fakes in zip(together, judge(real, glimpse), judge(fake, glimpse), strict=True):
+    selection = judge.draw_selection(SampleRandom(0), 3, clip_frames=5, context_frames=2)
+    together = judge(torch.cat([real, fake]), selection.duplicate())
+    for both, reals, fakes in zip(together, judge(real, selection), judge(fake, selection), strict=True):
         assert both.shape == (6,)
         torch.testing.assert_close(both, torch.cat([reals, fakes]), rtol=1e-4, atol=1e-5)
-    objective, model = VideoObjective(loss=pair, reconstruction_weight=0.0), predictor(name)
+    objective, model = VideoObjective(VideoObjectiveConfig(loss=loss)), predictor(name)
     sum(objective.generator_terms(model, judge, batch_of(3), turn()).values()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
 
@@ -364,9 +366,9 @@ def test_what_a_loaded_model_gives_lies_in_the_documented_range_as_it_is(name, t
     stirred(predictor(name), 1.0).save_pretrained(tmp_path)
     model, past = FramePredictor.from_pretrained(tmp_path), clips(1)[:, :2]
     with torch.no_grad():
-        made = model(to_float(to_uint8(past)), SampleRandom(0).normal(1, Z), steps=3)
-    assert made.abs().max() <= 1 + 1e-6
-    assert made.std() > 0.01
+        future = model(to_float(to_uint8(past)), SampleRandom(0).normal(1, Z), steps=3)
+    assert future.abs().max() <= 1 + 1e-6
+    assert future.std() > 0.01
     given = model.predict(to_uint8(past)[0], 3, seed=4)
     with torch.no_grad():
         latent = SampleRandom(derive_seed(4, 0)).normal(1, Z)
@@ -387,7 +389,7 @@ def test_mixed_precision_is_active_when_it_is_asked_for_and_only_then(precision,
     for network in (trainer.generator, trainer.discriminator):
         convolution = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
         convolution.register_forward_hook(lambda *call: seen.add(call[-1].dtype))
-    trainer.play_step(iter(trainer._create_loader()))
+    trainer.train_step(iter(trainer._create_loader()))
     assert dtype in seen
     assert dtype == torch.bfloat16 or seen == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in trainer.generator.parameters())

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from skimage.registration import optical_flow_ilk
 from torch import Tensor
 
-from vidgan.networks.recurrent import warp
+from vidgan.networks.warp import warp
 
 FLOW_RADIUS = 3
 """Of the window, in pixels, over which movement is taken to be constant."""

@@ -1,4 +1,7 @@
-"""Discriminators of clips: of single frames (spatial), of movement (temporal), and both as one player (DVD-GAN)."""
+"""The discriminators of DVD-GAN and TrIVD-GAN: a spatial one of single frames, a temporal one of clips, and the pair.
+
+Letters in einops patterns: b batch, t timestep, k selected frame, c channel, h and w rows and columns.
+"""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,20 +28,20 @@ Frames = Float[Tensor, "batch time channels height width"]
 
 
 class ClipSelection(NamedTuple):
-    """What the discriminators look at in each clip: numbers of frames, and corners of a crop as shares of the play."""
+    """What the discriminators look at in each clip of a batch."""
 
     frame_indices: Int[Tensor, "batch k"]
+    """Frames for the spatial discriminator."""
     crop_corner: Float[Tensor, "batch 2"]
+    """(y, x) of the corner of a crop, as fractions in [0, 1) of the range of possible corners."""
 
     def duplicate(self) -> "ClipSelection":
-        """The same for a batch of real clips and the fakes that follow them."""
-        return ClipSelection(
-            torch.cat([self.frame_indices, self.frame_indices]), torch.cat([self.crop_corner, self.crop_corner])
-        )
+        """The selection for a batch of real clips followed by the fakes of the same selection."""
+        return ClipSelection(self.frame_indices.repeat(2, 1), self.crop_corner.repeat(2, 1))
 
 
 class DiscriminatorInputs(NamedTuple):
-    """What each discriminator sees."""
+    """The frames that each discriminator gets to see."""
 
     spatial: Frames
     temporal: Frames
@@ -54,7 +57,7 @@ class DiscriminatorScores(NamedTuple):
 class ProjectionDiscriminator(nn.Module):
     """Residual blocks, 3-D ones first, over frames or a clip, then the sum over space and time of a linear score.
 
-    Class conditioning by projection (Miyato and Koyama 2018). With no 3-D blocks every frame is judged alone.
+    Classes condition it by projection (Miyato, Koyama 2018). Without 3-D blocks, every frame is scored alone.
     """
 
     def __init__(self, config: VideoDiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
@@ -79,20 +82,20 @@ class ProjectionDiscriminator(nn.Module):
         self.attention: SelfAttention | None = None
         if (after := config.attention_after) is not None:
             self.attention = SelfAttention(widths[after], dims=3 if after <= blocks_3d else 2)
-        # No bias: a relativistic game cannot see one, and rounding would make it drift.
+        # No bias: it would cancel in a relativistic loss, and rounding errors would make it drift.
         self.score = nn.Linear(widths[-1], 1, bias=False)
-        self.project = nn.Embedding(classes, widths[-1]) if classes else None
+        self.projection = nn.Embedding(classes, widths[-1]) if classes else None
 
     def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Float[Tensor, " batch"]:
-        """One logit a clip."""
+        """One logit a clip; rows and columns that do not fill a patch are cut off."""
         batch, time = clips.shape[:2]
         height, width = (side // self.patch_size * self.patch_size for side in clips.shape[-2:])
         x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")
-        x = F.pixel_unshuffle(x, self.patch_size)
+        x = F.pixel_unshuffle(x, self.patch_size)  # (b t) c*patch^2 h/patch w/patch
         if self.blocks_3d:
             x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
         for number, block in enumerate(self.blocks):
-            if number == self.blocks_3d > 0:
+            if self.blocks_3d and number == self.blocks_3d:  # the first 2-D block after the 3-D ones
                 time = x.shape[2]
                 x = rearrange(x, "b c t h w -> (b t) c h w")
             x = block(x)
@@ -100,13 +103,13 @@ class ProjectionDiscriminator(nn.Module):
                 x = self.attention(x)
         features = reduce(self.activation(self.last(x)), "(b t) c h w -> (b t) c", "sum", b=batch)
         scores = self.score(features)[:, 0]
-        if self.project is not None and labels is not None:
-            scores = scores + (self.project(repeat(labels, "b -> (b t)", t=time)) * features).sum(1)
+        if self.projection is not None and labels is not None:
+            scores = scores + (self.projection(repeat(labels, "b -> (b t)", t=time)) * features).sum(1)
         return reduce(scores, "(b t) -> b", "sum", b=batch)
 
 
 class VideoDiscriminator(nn.Module):
-    """Both discriminators as one player: `spatial` judges some frames one by one, `temporal` the movement."""
+    """Both discriminators as one player: `spatial` scores some frames one by one, `temporal` the motion of the clip."""
 
     def __init__(self, config: VideoDiscriminatorConfig, *, channels: int, classes: int = 0):
         """Raises ValueError if there are too few blocks for the 3-D ones."""
@@ -122,27 +125,27 @@ class VideoDiscriminator(nn.Module):
         if config.spectral_norm:
             spectral_norm_(self)
 
-    def draw_selection(
-        self, draws: SampleRandom, batch: int, *, clip_frames: int, context_frames: int
-    ) -> ClipSelection:
-        """What to look at in `batch` clips of `frames` frames, the first `context` of which were given.
+    def draw_selection(self, rng: SampleRandom, batch: int, *, clip_frames: int, context_frames: int) -> ClipSelection:
+        """Draws frames and crops for `batch` clips of `clip_frames`; the first `context_frames` are never drawn.
 
-        Raises ValueError if fewer frames are left than are to be judged.
+        Raises ValueError if `spatial_frames` exceeds the number of the other frames.
         """
-        k = self.config.spatial_frames
-        if k > clip_frames - context_frames:
+        count, generated = self.config.spatial_frames, clip_frames - context_frames
+        if count > generated:
             raise ValueError(
-                f"discriminator.spatial_frames is {k}, but a clip has only {clip_frames - context_frames} frames to judge"
+                f"discriminator.spatial_frames is {count}, but a clip has only {generated} frames after its context"
             )
-        chosen = context_frames + draws.choice(batch, k, clip_frames - context_frames)
-        return ClipSelection(chosen, draws.uniform(batch, 2))
+        return ClipSelection(context_frames + rng.choice(batch, count, generated), rng.uniform(batch, 2))
 
     def select_inputs(self, clips: Frames, selection: ClipSelection) -> DiscriminatorInputs:
-        """What `spatial` and what `temporal` sees of the clips."""
-        chosen = repeat(
-            selection.frame_indices, "b k -> b k c h w", c=clips.shape[2], h=clips.shape[3], w=clips.shape[4]
-        )
-        frames = clips.gather(1, chosen)
+        """The inputs of both discriminators, with d = `downsample`.
+
+        "dvd": k full frames, and the whole clip pooled by d. "trivd": k frames pooled by d, and a crop of the whole
+        clip at full resolution, 1/d as high and wide.
+        """
+        _, _, channels, height, width = clips.shape
+        indices = repeat(selection.frame_indices, "b k -> b k c h w", c=channels, h=height, w=width)
+        frames = clips.gather(1, indices)  # b k c h w
         if self.config.variant == "dvd":
             return DiscriminatorInputs(frames, self._pool(clips))
         return DiscriminatorInputs(self._pool(frames), self._crop(clips, selection.crop_corner))
@@ -161,11 +164,11 @@ class VideoDiscriminator(nn.Module):
         )
 
     def _crop(self, clips: Tensor, corner: Tensor) -> Tensor:
-        """One crop a clip, the same in all its frames; its sides divide by the patch."""
+        """One crop a clip, at the same place in all its frames, whose sides are multiples of the patch size."""
         unit = self.config.patch_size * self.config.downsample
         height, width = (max(side // unit, 1) * self.config.patch_size for side in clips.shape[-2:])
-        play = torch.tensor([clips.shape[-2] - height + 1, clips.shape[-1] - width + 1])
-        corners = (corner.cpu() * play).long().tolist()
+        corners_possible = torch.tensor([clips.shape[-2] - height + 1, clips.shape[-1] - width + 1])
+        corners = (corner.cpu() * corners_possible).long().tolist()
         return torch.stack(
             [clip[..., y : y + height, x : x + width] for clip, (y, x) in zip(clips, corners, strict=True)]
         )

@@ -1,100 +1,174 @@
-"""From a generator's last maps to frames: made all anew, or as moved copies of the last seen frame."""
+"""The last stage of a decoder, from feature maps to frames: the protocol of all outputs, and the two simple ones.
 
-from collections.abc import Callable
+Letters in einops patterns: b batch, t timestep, k motion layer, c channel, h and w rows and columns, n several of these
+joined.
+"""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, repeat
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.layers import ConditionalNorm
-from vidgan.networks.recurrent import warp
+from vidgan.networks.norms import MakeNorm
+from vidgan.networks.warp import warp
+
+TANH_GAIN = 1.05
+"""Factor of the tanh of new content before it is clamped to [-1, 1]: black and white are reached, not approached."""
+NEW_CONTENT_LOGIT = -4.0
+"""Initial logit of the mask of new content: next to none is shown before training."""
+
+Memory = tuple[Tensor, ...]
+"""The tensors that an output carries from one segment of timesteps to the next."""
 
 
-class FramesOutput(nn.Module):
-    """Frames made all anew: norm, ReLU, 3x3 convolution, tanh."""
+class GeneratorOutput(NamedTuple):
+    """Generated frames in [-1, 1] and, if they are made of sprites, the sprites and their paths."""
 
-    def __init__(self, width: int, channels: int, *, patch_size: int, norms: Callable[[int], ConditionalNorm]):
+    frames: Float[Tensor, "batch steps channels height width"]
+    sprite_masks: Float[Tensor, "batch layers height width"] | None = None
+    """How much, in [0, 1), each pixel of the last past frame counts in locating each sprite."""
+    trajectories: Float[Tensor, "batch layers steps 2"] | None = None
+    """(x, y), in pixels, of each sprite in each generated frame, relative to its place in the last past frame."""
+
+
+class FrameOutput(nn.Module):
+    """The last stage of a decoder: from its largest feature maps to frames, one segment of timesteps after another.
+
+    A decoder calls `begin` once, `step` for every segment in order, and `finish` once. Whatever a segment hands on to
+    the next goes through the memory, so that a segment depends on its arguments alone and can be recomputed.
+    """
+
+    def reset_parameters(self) -> None:
+        """Sets the weights that should not start orthogonal; does nothing by default."""
+
+    def map_steps(self, steps: int) -> int:
+        """Timesteps of feature maps needed for `steps` frames: one for each frame by default."""
+        return steps
+
+    def begin(self, past: Float[Tensor, "pasts time channels height width"] | None, *, batch: int) -> Memory:
+        """The memory before the first segment of `batch` futures; those of one past are adjacent."""
+        raise NotImplementedError
+
+    def step(
+        self,
+        maps: Float[Tensor, "batch steps width rows columns"],
+        memory: Memory,
+        condition: Float[Tensor, "batch size"],
+        start: int,
+    ) -> tuple[Float[Tensor, "batch steps ..."], Memory]:
+        """(What a segment from timestep `start` on yields, the memory after it)."""
+        raise NotImplementedError
+
+    def finish(
+        self,
+        results: Float[Tensor, "batch map_steps ..."],
+        memory: Memory,
+        condition: Float[Tensor, "batch size"],
+        steps: int,
+    ) -> GeneratorOutput:
+        """The output, from the results of all segments joined over time; by default these are the frames."""
+        del memory, condition, steps
+        return GeneratorOutput(results)
+
+
+class FramesOutput(FrameOutput):
+    """Frames generated from scratch: norm, ReLU, 3x3 convolution, tanh (DVD-GAN)."""
+
+    def __init__(self, width: int, channels: int, *, patch_size: int, make_norm: MakeNorm):
         super().__init__()
-        self.norm = norms(width)
+        self.norm = make_norm(width)
         self.conv = nn.Conv2d(width, channels * patch_size**2, 3, padding=1)
         self.patch_size = patch_size
 
-    def initial_memory(self, last: Tensor | None) -> list[Tensor]:
+    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
         """Nothing is carried from frame to frame."""
-        del last
-        return []
+        del past, batch
+        return ()
 
-    def forward(
-        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """(Frames in [-1, 1], what the next segment needs)."""
-        x = rearrange(features, "b t c h w -> (b t) c h w")
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+        """(Frames in [-1, 1], the empty memory)."""
+        x = rearrange(maps, "b t c h w -> (b t) c h w")
         x = self.conv(torch.relu(self.norm(x, condition, start)))
         frames = torch.tanh(F.pixel_shuffle(x, self.patch_size))
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(features)), carried
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(maps)), memory
 
 
-class MotionOutput(nn.Module):
-    """Frames as moved copies of the last seen frame, blended with new content where it shows nothing.
+class MotionOutput(FrameOutput):
+    """Frames as warped copies of the last past frame I, blended with new content where it shows nothing of use.
 
-    Every layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each frame is
-    looked up once in the last seen one and does not blur by repeated interpolation. Masks over the layers and the new
-    content sum to one at every pixel. Untrained, it repeats the last frame.
+    Every motion layer k has a flow that is composed over time, F_t(p) = f_t(p) + F_{t-1}(p + f_t(p)), so that each
+    frame is looked up once in I and does not blur by repeated interpolation:
+
+        frame_t(p) = sum_k m_k(p) I(p + F_{k,t}(p)) + m_new(p) content(p),    sum_k m_k + m_new = 1
+
+    Untrained, it repeats the last past frame.
     """
 
-    def __init__(
-        self, width: int, channels: int, *, patch_size: int, motion_layers: int, norms: Callable[[int], ConditionalNorm]
-    ):
+    def __init__(self, width: int, channels: int, *, patch_size: int, motion_layers: int, make_norm: MakeNorm):
         super().__init__()
         self.patch_size, self.motion_layers = patch_size, motion_layers
-        self.norm = norms(width)
+        self.norm = make_norm(width)
         self.flow = nn.Conv2d(width, 2 * motion_layers, 3, padding=1)
-        self.paint = nn.Conv2d(width, (motion_layers + 1 + channels) * patch_size**2, 3, padding=1)
+        self.blend = build_blend_conv(width, channels, motion_layers=motion_layers, patch_size=patch_size)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Start as the last frame repeated: no motion, and next to no new content."""
+        """Starts as the last past frame repeated: hardly any motion, and next to no new content."""
         self.flow.weight.mul_(0.01)
-        self.paint.weight.mul_(0.1)
-        assert self.paint.bias is not None
-        self.paint.bias[self.motion_layers * self.patch_size**2 : (self.motion_layers + 1) * self.patch_size**2] = -4.0
+        suppress_new_content_(self.blend, motion_layers=self.motion_layers, patch_size=self.patch_size)
 
-    def initial_memory(self, last: Tensor | None) -> list[Tensor]:
-        """(The last seen frame, a composed flow of zero for every layer)."""
-        assert last is not None
-        batch, _, height, width = last.shape
-        return [
-            last,
-            last.new_zeros(batch * self.motion_layers, 2, height // self.patch_size, width // self.patch_size),
-        ]
+    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
+        """(The last past frame, a composed flow of zero for every layer). Raises ValueError if there is no past."""
+        if past is None:
+            raise ValueError("the motion output needs past frames")
+        last = past[:, -1].repeat_interleave(batch // len(past), 0)
+        rows, columns = (side // self.patch_size for side in last.shape[-2:])
+        return last, last.new_zeros(batch * self.motion_layers, 2, rows, columns)
 
-    def forward(
-        self, features: Tensor, carried: list[Tensor], condition: Tensor, start: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """(Frames in [-1, 1], what the next segment needs)."""
-        last, composed = carried
-        batch, steps = features.shape[:2]
-        x = torch.relu(self.norm(rearrange(features, "b t c h w -> (b t) c h w"), condition, start))
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+        """(Frames in [-1, 1], the last past frame and the composed flow after the segment)."""
+        last, composed = memory  # b c h w; (b k) 2 rows columns
+        batch, steps = maps.shape[:2]
+        x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         flows = rearrange(self.flow(x), "(b t) (k two) h w -> t (b k) two h w", t=steps, two=2)
         flows_so_far = []
         for flow in flows:
             composed = flow + warp(composed, flow)
             flows_so_far.append(composed)
-        moved = self._warp_last_frame(last, torch.stack(flows_so_far))
-        painted = F.pixel_shuffle(self.paint(x), self.patch_size)
-        masks = painted[:, : self.motion_layers + 1].softmax(1)
-        # Slightly more than tanh, clamped: so that black and white are reached, not approached.
-        content = (1.05 * torch.tanh(painted[:, None, self.motion_layers + 1 :])).clamp(-1, 1)
-        layers = torch.cat([moved, content], 1)
-        frames = torch.einsum("fkhw,fkchw->fchw", masks, layers)
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), [last, composed]
+        warped = self._warp_last_frame(last, torch.stack(flows_so_far))  # (b t) k c h w
+        blend = F.pixel_shuffle(self.blend(x), self.patch_size)  # (b t) k+1+c h w
+        masks = blend[:, : self.motion_layers + 1].softmax(1)
+        content = saturating_tanh(blend[:, None, self.motion_layers + 1 :])
+        layers = torch.cat([warped, content], 1)  # (b t) k+1 c h w
+        frames = torch.einsum("nkhw,nkchw->nchw", masks, layers)
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), (last, composed)
 
-    def _warp_last_frame(self, last: Tensor, composed: Tensor) -> Tensor:
-        """The last frame moved by every timestep's and layer's flow: (batch time) layer channel height width."""
-        steps, flows = composed.shape[:2]
-        flow = rearrange(composed, "t f two h w -> (t f) two h w")
-        full = self.patch_size * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
-        repeated = last[:, None].expand(-1, self.motion_layers, -1, -1, -1).reshape(flows, *last.shape[1:])
-        repeated = repeated[None].expand(steps, -1, -1, -1, -1).reshape(-1, *last.shape[1:])
-        return rearrange(warp(repeated, full), "(t b k) c h w -> (b t) k c h w", t=steps, k=self.motion_layers)
+    def _warp_last_frame(
+        self, last: Float[Tensor, "batch channels height width"], composed: Float[Tensor, "steps flows 2 rows columns"]
+    ) -> Float[Tensor, "frames layers channels height width"]:
+        """The last frame warped by the flow of every timestep and layer, frames being (batch steps)."""
+        flow = rearrange(composed, "t n two h w -> (t n) two h w")
+        flow = self.patch_size * F.interpolate(flow, size=last.shape[-2:], mode="bilinear", align_corners=False)
+        copies = repeat(last, "b c h w -> (t b k) c h w", t=len(composed), k=self.motion_layers)
+        return rearrange(warp(copies, flow), "(t b k) c h w -> (b t) k c h w", t=len(composed), k=self.motion_layers)
+
+
+def build_blend_conv(width: int, channels: int, *, motion_layers: int, patch_size: int) -> nn.Conv2d:
+    """A convolution to a logit for each layer, one for new content, and the new content, at every pixel of a patch."""
+    return nn.Conv2d(width, (motion_layers + 1 + channels) * patch_size**2, 3, padding=1)
+
+
+@torch.no_grad()
+def suppress_new_content_(blend: nn.Conv2d, *, motion_layers: int, patch_size: int) -> None:
+    """Makes a blend convolution start with little variation and next to no new content."""
+    blend.weight.mul_(0.1)
+    assert blend.bias is not None
+    blend.bias[motion_layers * patch_size**2 : (motion_layers + 1) * patch_size**2] = NEW_CONTENT_LOGIT
+
+
+def saturating_tanh(x: Tensor) -> Tensor:
+    """A tanh stretched a little and clamped to [-1, 1], so that it reaches both ends."""
+    return (TANH_GAIN * torch.tanh(x)).clamp(-1, 1)

@@ -1,6 +1,8 @@
-"""From a generator's first maps to frames: pieces of the last seen frame that move rigidly over a still background."""
+"""Frames made of sprites: pieces of the last past frame that move rigidly over a still background (docs/sprites.md).
 
-from collections.abc import Callable
+Letters in einops patterns: b batch, k sprite, t timestep, c channel, h and w rows and columns, two (x, y).
+"""
+
 from typing import NamedTuple
 
 import torch
@@ -9,32 +11,36 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.layers import ConditionalNorm
-from vidgan.networks.recurrent import identity_grid, warp
+from vidgan.networks.norms import MakeNorm
+from vidgan.networks.outputs import (
+    FrameOutput,
+    GeneratorOutput,
+    Memory,
+    build_blend_conv,
+    saturating_tanh,
+    suppress_new_content_,
+)
 from vidgan.networks.sprites import find_sprites
+from vidgan.networks.warp import identity_grid, warp
 
 HIDDEN_WIDTH = 256
-"""Width of the network that moves the layers on."""
+"""Width of the hidden layers of the network that extrapolates trajectories."""
+VELOCITY_STEPS = 3
+"""Displacements between frames whose mean is the velocity of a sprite."""
 VELOCITY_SCALE = 20.0
-"""What movement between frames is multiplied by, to be about as large as places in [-1, 1]."""
+"""Factor of displacements as inputs of a network: they become about as large as positions in [-1, 1]."""
+MASK_MARGIN = 1e-3
+"""Margin to which masks are clamped from 0 and 1 before their logit is taken."""
+MIN_PIXEL_WEIGHT = 1e-4
+"""Weight of every pixel in a sprite's centre of mass, so that an invisible sprite has a centre too."""
 
 
-class GeneratorOutput(NamedTuple):
-    """Made frames in [-1, 1] and, if they are made of layers, what is known of them."""
+class SpriteOutput(FrameOutput):
+    """Sprites cut out of the last past frame, each translated as a whole along a trajectory of its own.
 
-    frames: Float[Tensor, "batch steps channels height width"]
-    sprite_masks: Float[Tensor, "batch layers height width"] | None = None
-    """How much each pixel of the last seen frame tells of where each layer is."""
-    trajectories: Float[Tensor, "batch layers steps 2"] | None = None
-    """(x, y), in pixels, of each layer in each made frame from where it is in the last seen one."""
-
-
-class SpriteOutput(nn.Module):
-    """Layers cut out of the last seen frame, each moved as a whole by a path of its own.
-
-    Which pixels belong together and where they were is measured (`rigid_layers`); how opaque they are, what they
-    uncover and where they go is learned. Every frame is looked up once in the last seen one: what moves stays sharp and
-    keeps its shape. Untrained, all goes on as it moved lately.
+    Which pixels belong together and where they were is measured (sprites.find_sprites); how opaque they are, what they
+    uncover and where they go is learned. Every frame is looked up once in the last past one, so what moves stays sharp
+    and keeps its shape. Untrained, everything goes on as it moved lately. The equations are in docs/sprites.md.
     """
 
     def __init__(
@@ -46,102 +52,137 @@ class SpriteOutput(nn.Module):
         motion_layers: int,
         context_frames: int,
         condition: int,
-        norms: Callable[[int], ConditionalNorm],
+        make_norm: MakeNorm,
     ):
         super().__init__()
         self.patch_size, self.motion_layers, self.context_frames = patch_size, motion_layers, context_frames
-        self.norm = norms(width)
+        self.norm = make_norm(width)
         self.mix = nn.Conv2d(width + channels * patch_size**2 + motion_layers + 1, width, 3, padding=1)
-        self.paint = nn.Conv2d(width, (motion_layers + 1 + channels) * patch_size**2, 3, padding=1)
-        self.paths = TrajectoryNetwork(context_frames=context_frames, features=width, condition=condition)
+        self.blend = build_blend_conv(width, channels, motion_layers=motion_layers, patch_size=patch_size)
+        self.trajectories = TrajectoryNetwork(context_frames=context_frames, features=width, condition=condition)
 
-    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Start as the measured layers, on their way as before."""
-        self.paint.weight.mul_(0.1)
-        assert self.paint.bias is not None
-        self.paint.bias[self.motion_layers * self.patch_size**2 : (self.motion_layers + 1) * self.patch_size**2] = -4.0
-        self.paths.reset_parameters()
+        """Starts as the measured sprites, which go on as they moved."""
+        suppress_new_content_(self.blend, motion_layers=self.motion_layers, patch_size=self.patch_size)
+        self.trajectories.reset_parameters()
 
-    def forward(
-        self,
-        features: Float[Tensor, "many maps rows columns"],
-        past: Float[Tensor, "batch time channels height width"],
-        condition: Float[Tensor, "many condition"],
-        steps: int,
-    ) -> GeneratorOutput:
-        """Futures of the past, which is given once for all the features and conditions that follow from it."""
+    def map_steps(self, steps: int) -> int:
+        """One: the maps of the first timestep describe the sprites, whatever the number of frames."""
+        del steps
+        return 1
+
+    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
+        """The measured sprites of every future: see SpriteMemory. Raises ValueError if there is no past."""
+        if past is None:
+            raise ValueError("the sprites output needs past frames")
         past = past[:, -self.context_frames :]
-        samples = len(condition) // len(past)
-        found = find_sprites(past, self.motion_layers, scale=self.patch_size)
-        owners, places, shapes = (part.repeat_interleave(samples, 0) for part in found)
-        last, usual = (frame.repeat_interleave(samples, 0) for frame in (past[:, -1], past.median(1).values))
-        x = torch.relu(self.norm(features, condition))
-        x = torch.cat([x, F.pixel_unshuffle(last, self.patch_size), F.avg_pool2d(owners, self.patch_size)], 1)
-        x = torch.relu(self.mix(x))
-        opacity, content, gate = self._opacity_content_gate(x, shapes)
-        ground = torch.lerp(usual, content, gate)
-        weight = opacity * (last - ground).abs().mean(1, keepdim=True) + 1e-4
+        sprites = find_sprites(past, self.motion_layers, scale=self.patch_size)
+        measured = past[:, -1], past.median(1).values, *sprites
+        return SpriteMemory(*(part.repeat_interleave(batch // len(past), 0) for part in measured))
+
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+        """(Features of the last past frame, batch 1 width rows columns, from which `finish` reads; the same memory)."""
+        last, _, assignment, *_ = memory
+        x = torch.relu(self.norm(maps[:, 0], condition, start))
+        x = torch.cat([x, F.pixel_unshuffle(last, self.patch_size), F.avg_pool2d(assignment, self.patch_size)], 1)
+        return torch.relu(self.mix(x))[:, None], memory
+
+    def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
+        """`steps` frames composed of the sprites, with their masks and trajectories."""
+        last, median, _, offsets, masks = memory
+        x = results[:, 0]  # b width rows columns
+        blend = F.pixel_shuffle(self.blend(x), self.patch_size).float()  # b k+1+c h w
+        opacity, gate, content = blend.split([self.motion_layers, 1, blend.shape[1] - self.motion_layers - 1], 1)
+        opacity = torch.sigmoid(opacity + torch.logit(masks, MASK_MARGIN))
+        background = torch.lerp(median, saturating_tanh(content), torch.sigmoid(gate))
+        weight = opacity * (last - background).abs().mean(1, keepdim=True) + MIN_PIXEL_WEIGHT  # b k h w
         weight = weight / weight.sum((2, 3), keepdim=True)
-        paths = self._trajectories(weight, places, x, condition, steps)
-        return GeneratorOutput(composite_sprites(last, opacity, ground, paths), shapes, paths)
+        trajectories = self._extrapolate(weight, offsets, x, condition, steps)
+        return GeneratorOutput(composite_sprites(last, opacity, background, trajectories), masks, trajectories)
 
-    def _opacity_content_gate(self, x: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(How opaque the layers are, new content of the ground, how much of it is shown)."""
-        painted = F.pixel_shuffle(self.paint(x), self.patch_size).float()
-        opacity, gate, content = painted.split([self.motion_layers, 1, painted.shape[1] - self.motion_layers - 1], 1)
-        # Slightly more than tanh, clamped: so that black and white are reached, not approached.
-        content = (1.05 * torch.tanh(content)).clamp(-1, 1)
-        return torch.sigmoid(opacity + torch.logit(shapes, 1e-3)), content, torch.sigmoid(gate)
-
-    def _trajectories(self, weight: Tensor, places: Tensor, x: Tensor, condition: Tensor, steps: int) -> Tensor:
-        """The layers' paths in pixels, from their weights in the last frame and their places in those before."""
+    def _extrapolate(
+        self,
+        weight: Float[Tensor, "batch layers height width"],
+        offsets: Float[Tensor, "batch layers time 2"],
+        x: Float[Tensor, "batch width rows columns"],
+        condition: Float[Tensor, "batch condition"],
+        steps: int,
+    ) -> Float[Tensor, "batch layers steps 2"]:
+        """Future offsets of the sprites in pixels, from past ones and from features averaged by pixel weight."""
         height, width = weight.shape[-2:]
-        about = torch.einsum("bkhw,bchw->bkc", F.avg_pool2d(weight, self.patch_size) * self.patch_size**2, x.float())
+        patch_weight = F.avg_pool2d(weight, self.patch_size) * self.patch_size**2
+        features = torch.einsum("bkhw,bchw->bkc", patch_weight, x.float())
         # Not einsum, which mixed precision would compute in bf16.
-        centre = (weight[:, :, None] * identity_grid(weight)).sum((-2, -1))
-        extent = centre.new_tensor([width - 1, height - 1]).clamp(min=1) / 2
-        places = (centre[:, :, None] + places) / extent - 1
-        return (self.paths(places, about, condition, steps) - places[:, :, -1:]) * extent
+        centre = (weight[:, :, None] * identity_grid(weight)).sum((-2, -1))  # b k 2
+        half_size = centre.new_tensor([width - 1, height - 1]).clamp(min=1) / 2
+        positions = (centre[:, :, None] + offsets) / half_size - 1  # b k t 2, in [-1, 1] inside the frame
+        return (self.trajectories(positions, features, condition, steps) - positions[:, :, -1:]) * half_size
+
+
+class SpriteMemory(NamedTuple):
+    """The measurements that SpriteOutput keeps of the past, repeated for every future."""
+
+    last: Float[Tensor, "batch channels height width"]
+    """The last past frame."""
+    median: Float[Tensor, "batch channels height width"]
+    """The median of the past frames: the background as far as it has been seen."""
+    assignment: Float[Tensor, "batch layers_and_background height width"]
+    """sprites.SpriteLayers.assignment: the share of the background and of each sprite in each pixel."""
+    offsets: Float[Tensor, "batch layers time 2"]
+    """sprites.SpriteLayers.offsets: (x, y), in pixels, of each sprite in each past frame, relative to the last."""
+    masks: Float[Tensor, "batch layers height width"]
+    """sprites.SpriteLayers.sprite_masks: how much each pixel counts in locating each sprite."""
 
 
 class TrajectoryNetwork(nn.Module):
-    """Where layers go: on as they moved lately, corrected step by step by a network that sees where they were."""
+    """Extrapolates positions: on at the recent velocity, corrected at every step by a small network.
+
+        x_{t+1} = x_t + v_t + g(A [features; condition] + B [x_t; s v_t; s Δx])
+
+    Δx are the displacements between the last `context_frames` positions, v_t the mean of the last VELOCITY_STEPS of
+    them, s is VELOCITY_SCALE and g a perceptron with one hidden layer.
+    """
 
     def __init__(self, *, context_frames: int, features: int, condition: int):
         super().__init__()
         self.context_frames = context_frames
-        self.about = nn.Linear(features + condition, HIDDEN_WIDTH)
-        self.seen = nn.Linear(2 * (context_frames + 1), HIDDEN_WIDTH, bias=False)
-        self.step = nn.Sequential(
+        self.appearance = nn.Linear(features + condition, HIDDEN_WIDTH)
+        self.motion = nn.Linear(2 * (context_frames + 1), HIDDEN_WIDTH, bias=False)
+        self.correction = nn.Sequential(
             nn.ReLU(), nn.Linear(HIDDEN_WIDTH, HIDDEN_WIDTH), nn.ReLU(), nn.Linear(HIDDEN_WIDTH, 2)
         )
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Start with no correction, and listening to places more than to what they are places of."""
-        self.about.weight.mul_(0.1)
-        nn.init.zeros_(self.step[-1].get_parameter("weight"))
+        """Starts without a correction, and with positions weighing more than appearance."""
+        self.appearance.weight.mul_(0.1)
+        nn.init.zeros_(self.correction[-1].get_parameter("weight"))
 
     def forward(
         self,
-        places: Float[Tensor, "batch layers time 2"],
+        positions: Float[Tensor, "batch layers time 2"],
         features: Float[Tensor, "batch layers features"],
         condition: Float[Tensor, "batch condition"],
         steps: int,
     ) -> Float[Tensor, "batch layers steps 2"]:
-        """Places after the last one, in units in which a frame is [-1, 1] wide and high."""
-        missing = self.context_frames - places.shape[2]
-        places = torch.cat([places[:, :, :1].expand(-1, -1, missing, -1), places], 2)
-        about = self.about(torch.cat([features, repeat(condition, "b c -> b k c", k=places.shape[1])], -1))
+        """The `steps` positions after the last one, in coordinates in which the frame is [-1, 1] wide and high.
+
+        Fewer positions than `context_frames` are preceded by copies of the first.
+        """
+        missing = self.context_frames - positions.shape[2]
+        positions = torch.cat([positions[:, :, :1].expand(-1, -1, missing, -1), positions], 2)
+        condition = repeat(condition, "b c -> b k c", k=positions.shape[1])
+        appearance = self.appearance(torch.cat([features, condition], -1))  # b k hidden
         for _ in range(steps):
-            window = places[:, :, -self.context_frames :]
-            moves = window.diff(dim=2)
-            lately = moves[:, :, -3:].mean(2) if self.context_frames > 1 else torch.zeros_like(window[:, :, 0])
-            inputs = torch.cat([window[:, :, -1], VELOCITY_SCALE * lately, VELOCITY_SCALE * moves.flatten(2)], -1)
-            following = window[:, :, -1] + lately + self.step(about + self.seen(inputs))
-            places = torch.cat([places, following[:, :, None]], 2)
-        return places[:, :, -steps:]
+            recent = positions[:, :, -self.context_frames :]
+            moves = recent.diff(dim=2)  # b k context_frames-1 2
+            velocity = (
+                moves[:, :, -VELOCITY_STEPS:].mean(2) if self.context_frames > 1 else torch.zeros_like(recent[:, :, 0])
+            )
+            inputs = torch.cat([recent[:, :, -1], VELOCITY_SCALE * velocity, VELOCITY_SCALE * moves.flatten(2)], -1)
+            following = recent[:, :, -1] + velocity + self.correction(appearance + self.motion(inputs))
+            positions = torch.cat([positions, following[:, :, None]], 2)
+        return positions[:, :, -steps:]
 
 
 def composite_sprites(
@@ -150,14 +191,21 @@ def composite_sprites(
     background: Float[Tensor, "batch channels height width"],
     trajectories: Float[Tensor, "batch layers steps 2"],
 ) -> Float[Tensor, "batch steps channels height width"]:
-    """The last frame's layers, moved by (x, y) pixels, over the ground; where several are opaque, their mean."""
+    """The sprites of the last frame, translated by (x, y) pixels, over the background.
+
+    With a_k and I_k the translated opacity and frame, and v = prod_k (1 - a_k) what is visible of the background B:
+
+        frame = (v B + sum_k a_k I_k) / (v + sum_k a_k)
+
+    so that where several sprites are opaque, their mean is seen.
+    """
     batch, layers, steps = trajectories.shape[:3]
     height, width = last.shape[-2:]
-    piece = torch.cat([repeat(last, "b c h w -> b k c h w", k=layers), opacity[:, :, None]], 2)
-    piece = repeat(piece, "b k c h w -> (b k t) c h w", t=steps)
-    piece = warp(piece, repeat(-trajectories, "b k t two -> (b k t) two h w", h=height, w=width))
-    piece = rearrange(piece, "(b k t) c h w -> b t k c h w", b=batch, k=layers)
-    colour, opacity = piece[:, :, :, :-1], piece[:, :, :, -1:]
-    clear = (1 - opacity).prod(2)
-    shown = background[:, None] * clear + (opacity * colour).sum(2)
-    return shown / (clear + opacity.sum(2))
+    sprites = torch.cat([repeat(last, "b c h w -> b k c h w", k=layers), opacity[:, :, None]], 2)  # b k c+1 h w
+    sprites = repeat(sprites, "b k c h w -> (b k t) c h w", t=steps)
+    sprites = warp(sprites, repeat(-trajectories, "b k t two -> (b k t) two h w", h=height, w=width))
+    sprites = rearrange(sprites, "(b k t) c h w -> b t k c h w", b=batch, k=layers)
+    colour, opacity = sprites[:, :, :, :-1], sprites[:, :, :, -1:]
+    visible = (1 - opacity).prod(2)  # b t 1 h w
+    blended = background[:, None] * visible + (opacity * colour).sum(2)
+    return blended / (visible + opacity.sum(2))

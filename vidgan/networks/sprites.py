@@ -1,4 +1,11 @@
-"""Which pixels of the last frame move as one, and where they were before: measured rather than learned."""
+"""Sprites of a clip: which pixels of its last frame move together, and where they were, measured rather than learned.
+
+The method is flexible sprites (Jojic, Frey 2001), unrolled for a few rounds; docs/sprites.md derives it. Throughout,
+I_t is frame t of T + 1, so that I_T is the last. Sprites only translate.
+
+Letters in einops patterns: b clip of the batch, k sprite or background, t frame, c channel, h and w rows and columns,
+two (x, y).
+"""
 
 import math
 from typing import NamedTuple
@@ -9,22 +16,26 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from vidgan.networks.recurrent import identity_grid, warp
+from vidgan.networks.warp import identity_grid, warp
 
 REFINEMENT_ROUNDS = 4
-"""Turns of finding where layers were, then which pixels fit them."""
+"""Rounds of tracking the sprites, then assigning pixels to them."""
 INITIAL_ANGLES = (0.0, math.pi / 2)
-"""Directions of the first guess, from that in which movement is spread most; the one that ends best is taken."""
+"""Angles, from the direction in which change is spread widest, of the first guesses; the best outcome is kept."""
+BAND_SHARPNESS = 4.0
+"""Factor of squared distances from the centre line of a band, in standard deviations, in a first guess."""
+MIN_CHANGE = 1e-6
+"""Squared change added to every pixel, so that a clip without change has a first guess too."""
 MATCHING_TEMPERATURE = 2.0
-"""Squared difference, summed over a layer, that makes a place e times less likely, for values in [-1, 1]."""
+"""Matching cost, a squared difference summed over the pixels of a sprite, that makes an offset e times less likely."""
 INERTIA_STD = 2.0
-"""Standard deviation, in pixels, of where a layer was from where steady movement would have had it."""
+"""Standard deviation, in pixels, of a sprite's offset from the one that its velocity leads to."""
 REFINEMENT_STD = 2.0
-"""Standard deviation, in pixels, of a place found roughly."""
+"""Standard deviation, in pixels, of an offset found at low resolution."""
 ASSIGNMENT_TEMPERATURE = 0.02
-"""Mean squared difference that makes a pixel e times less likely to be of a layer."""
+"""Residual, a mean squared difference, that makes a pixel e times less likely to belong to a sprite."""
 SALIENCE_MIDPOINT = 0.1
-"""Mean squared difference from a clip's median frame at which a pixel of a layer counts by half."""
+"""Mean squared difference from the median frame at which the salience of a pixel is 1/2."""
 
 Frames = Float[Tensor, "batch time channels height width"]
 LayerMasks = Float[Tensor, "batch layers height width"]
@@ -33,36 +44,41 @@ CostVolume = Float[Tensor, "batch layers before rows columns"]
 
 
 class SpriteLayers(NamedTuple):
-    """Layers of a clip; the first is still."""
+    """The sprites of a clip, and its background."""
 
-    assignment: LayerMasks
-    """Share of each layer in each pixel of the last frame; they sum to one."""
+    assignment: Float[Tensor, "batch layers_and_background height width"]
+    """Share of the background, which comes first, and of each sprite in each pixel of the last frame; they sum to 1."""
     offsets: Offsets
-    """(x, y), in pixels, of each layer in each frame from where it is in the last."""
+    """(x, y), in pixels, of each sprite in each frame, relative to its place in the last."""
     sprite_masks: LayerMasks
-    """How much each pixel of the last frame tells of where each moving layer is."""
+    """How much, in [0, 1), each pixel of the last frame counts in locating each sprite: assignment times salience."""
 
 
 @torch.no_grad()
-def find_sprites(frames: Frames, moving: int, *, scale: int = 2) -> SpriteLayers:
-    """A still layer and `moving` others that each move as a whole: flexible sprites (Jojic, Frey 2001), unrolled.
+def find_sprites(frames: Frames, count: int, *, scale: int = 2) -> SpriteLayers:
+    """Divides the last frame into a still background and `count` sprites, and tracks these through all frames.
 
-    They are found at 1/scale of the resolution, into which the sides must divide.
+    The division is found at 1/`scale` of the resolution; height and width must be multiples of it. Values are in
+    [-1, 1].
     """
     coarse = downscale_frames(frames.float(), scale)
-    found, misfits = zip(
-        *(_refine_assignment(coarse, initial_assignment(coarse, moving, turn)) for turn in INITIAL_ANGLES), strict=True
+    candidates, residuals = zip(
+        *(_refine_assignment(coarse, initial_assignment(coarse, count, angle)) for angle in INITIAL_ANGLES),
+        strict=True,
     )
-    best = torch.stack(misfits).argmin(0)
-    owners = torch.stack(found)[best, torch.arange(len(best), device=best.device)]
-    owners = F.interpolate(owners, scale_factor=scale, mode="bilinear", align_corners=False)
-    shapes = compute_salience(frames) * owners[:, 1:]
-    return SpriteLayers(owners, measure_offsets(frames, shapes, scale=scale), shapes)
+    best = torch.stack(residuals).argmin(0)
+    assignment = torch.stack(candidates)[best, torch.arange(len(best), device=best.device)]
+    assignment = F.interpolate(assignment, scale_factor=scale, mode="bilinear", align_corners=False)
+    masks = compute_salience(frames) * assignment[:, 1:]
+    return SpriteLayers(assignment, measure_offsets(frames, masks, scale=scale), masks)
 
 
 @torch.no_grad()
 def measure_offsets(frames: Frames, masks: LayerMasks, *, scale: int = 2) -> Offsets:
-    """(x, y), in pixels, from where each shape is in the last frame to where it was in each: roughly, then exactly."""
+    """(x, y), in pixels, from the place of each sprite in the last frame to its place in each frame.
+
+    Sprites are tracked at 1/`scale` of the resolution first; the offsets are then refined at full resolution.
+    """
     rough = track_offsets(cost_volume(downscale_frames(frames.float(), scale), F.avg_pool2d(masks, scale)))
     return refine_offsets(cost_volume(frames.float(), masks), scale * rough)
 
@@ -74,103 +90,130 @@ def measure_trajectories(
     *,
     scale: int = 2,
 ) -> Float[Tensor, "batch layers steps 2"]:
-    """(x, y), in pixels, from where each shape is in the last frame to where it is in those after."""
+    """(x, y), in pixels, from the place of each sprite in the last past frame to its place in each future frame."""
     return measure_offsets(torch.cat([last, future], 1).flip(1), masks, scale=scale).flip(2)[:, :, 1:]
 
 
 def downscale_frames(frames: Frames, scale: int) -> Float[Tensor, "batch time channels rows columns"]:
-    """The frames at 1/scale of their size."""
+    """Frames at 1/`scale` of their size, by average pooling."""
     return F.avg_pool2d(frames.flatten(0, 1), scale).unflatten(0, frames.shape[:2])
 
 
-def _refine_assignment(frames: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
-    """(Owners from a first guess, how badly the layers then explain each clip)."""
+def _refine_assignment(frames: Frames, assignment: LayerMasks) -> tuple[LayerMasks, Float[Tensor, " batch"]]:
+    """(The assignment after all rounds from a first guess, its residual summed over the pixels of each clip)."""
     for _ in range(REFINEMENT_ROUNDS):
-        moved = track_offsets(cost_volume(frames, compute_salience(frames) * owners[:, 1:]))
-        apart = warp_residual(frames, torch.cat([torch.zeros_like(moved[:, :1]), moved], 1))
-        owners = (-apart / ASSIGNMENT_TEMPERATURE).softmax(1)
-    return owners, (owners * apart).sum((1, 2, 3))
+        offsets = track_offsets(cost_volume(frames, compute_salience(frames) * assignment[:, 1:]))
+        offsets = torch.cat([torch.zeros_like(offsets[:, :1]), offsets], 1)  # the background stays where it is
+        residual = warp_residual(frames, offsets)
+        assignment = (-residual / ASSIGNMENT_TEMPERATURE).softmax(1)
+    return assignment, (assignment * residual).sum((1, 2, 3))
 
 
-def initial_assignment(frames: Frames, moving: int, angle: float) -> LayerMasks:
-    """A first guess: what changed lately cut into parallel bands, across its widest spread turned by an angle."""
-    energy = (frames[:, -1] - frames[:, max(frames.shape[1] - 2, 0)]).square().mean(1) + 1e-6
-    weight = (energy / energy.sum((1, 2), keepdim=True))[:, None]
-    grid = identity_grid(frames[:, -1])
+def initial_assignment(
+    frames: Frames, count: int, angle: float
+) -> Float[Tensor, "batch layers_and_background height width"]:
+    """A first guess: what changed lately is cut into `count` parallel bands; the background has none of it.
+
+    The bands follow each other along the direction in which the change between the last two frames is spread widest,
+    turned by `angle` (radians).
+    """
+    change = (frames[:, -1] - frames[:, max(frames.shape[1] - 2, 0)]).square().mean(1) + MIN_CHANGE
+    weight = (change / change.sum((1, 2), keepdim=True))[:, None]  # b 1 h w
+    grid = identity_grid(frames[:, -1])  # 1 2 h w
     # Not einsum, which mixed precision would compute in bf16.
-    centred = grid - (weight * grid).sum((2, 3), keepdim=True)
-    spread = (weight[:, None] * centred[:, :, None] * centred[:, None]).sum((3, 4))
-    x, y = torch.linalg.eigh(spread).eigenvectors[:, :, -1, None, None].unbind(1)
+    centred = grid - (weight * grid).sum((2, 3), keepdim=True)  # b 2 h w
+    covariance = (weight[:, None] * centred[:, :, None] * centred[:, None]).sum((3, 4))  # b 2 2
+    x, y = torch.linalg.eigh(covariance).eigenvectors[:, :, -1, None, None].unbind(1)
     cos, sin = math.cos(angle), math.sin(angle)
-    along = (cos * x - sin * y) * centred[:, 0] + (sin * x + cos * y) * centred[:, 1]
+    along = (cos * x - sin * y) * centred[:, 0] + (sin * x + cos * y) * centred[:, 1]  # b h w
     along = along / (weight[:, 0] * along**2).sum((1, 2), keepdim=True).sqrt()
-    bands = torch.linspace(-1, 1, moving, device=frames.device) if moving > 1 else along.new_zeros(1)
-    owners = (-4 * (along[:, None] - bands[:, None, None]) ** 2).softmax(1)
-    return F.pad(owners, (0, 0, 0, 0, 1, 0))
+    bands = torch.linspace(-1, 1, count, device=frames.device) if count > 1 else along.new_zeros(1)
+    sprites = (-BAND_SHARPNESS * (along[:, None] - bands[:, None, None]) ** 2).softmax(1)
+    return F.pad(sprites, (0, 0, 0, 0, 1, 0))
 
 
 def compute_salience(frames: Frames) -> Float[Tensor, "batch 1 height width"]:
-    """How far, in [0, 1), each pixel of the last frame is from what it shows mostly."""
-    apart = (frames[:, -1] - frames.median(1).values).square().mean(1, keepdim=True)
-    return apart / (apart + SALIENCE_MIDPOINT)
+    """How far each pixel of the last frame is from the median frame: e / (e + SALIENCE_MIDPOINT), in [0, 1).
+
+    e is the squared difference, averaged over the channels.
+    """
+    error = (frames[:, -1] - frames.median(1).values).square().mean(1, keepdim=True)
+    return error / (error + SALIENCE_MIDPOINT)
 
 
 def cost_volume(frames: Frames, masks: LayerMasks) -> CostVolume:
-    """Squared difference, summed over each mask, of the last frame and each one before it moved by every offset.
+    """Matching cost of every sprite at every offset d in every frame t before the last.
 
-    Offsets go from -height to height - 1 and from -width to width - 1; outside a frame lies its darkest value, -1.
+        C_kt(d) = sum_p m_k(p) |I_T(p) - I_t(p + d)|^2
+                = sum_p m_k(p) |I_T(p)|^2 + sum_p m_k(p) |I_t(p + d)|^2 - 2 sum_p m_k(p) I_T(p) . I_t(p + d)
+
+    The last two sums are cross-correlations, computed by FFT. Offsets go from -height to height - 1 along the rows and
+    from -width to width - 1 along the columns. Outside a frame lies the darkest value, -1.
     """
     height, width = frames.shape[-2:]
     size = (2 * height, 2 * width)
     if frames.shape[1] == 1:
         return frames.new_zeros(*masks.shape[:2], 0, *size)
-    shown = frames + 1
-    last, before = shown[:, -1:], shown[:, :-1]
-    seen, squared, mask, masked = (
-        torch.fft.rfft2(part, s=size) for part in (before, (before**2).sum(2), masks, masks[:, :, None] * last)
+    shifted = frames + 1  # the zeros with which the FFT pads are then the darkest value
+    last, before = shifted[:, -1:], shifted[:, :-1]  # b 1 c h w; b t c h w
+    masked_last = masks[:, :, None] * last  # b k c h w
+    before_ft, squared_ft, mask_ft, masked_last_ft = (
+        torch.fft.rfft2(part, s=size) for part in (before, (before**2).sum(2), masks, masked_last)
     )
-    cross = torch.einsum("btchw,bkchw->bkthw", seen, masked.conj())
-    apart = torch.fft.irfft2(squared[:, None] * mask[:, :, None].conj() - 2 * cross, s=size)
-    own = reduce(masks[:, :, None] * last**2, "b k c h w -> b k 1 1 1", "sum")
-    return torch.fft.fftshift(apart + own, (-2, -1))
+    cross = torch.einsum("btchw,bkchw->bkthw", before_ft, masked_last_ft.conj())
+    correlations = torch.fft.irfft2(squared_ft[:, None] * mask_ft[:, :, None].conj() - 2 * cross, s=size)  # b k t h w
+    constant = reduce(masks[:, :, None] * last**2, "b k c h w -> b k 1 1 1", "sum")
+    return torch.fft.fftshift(correlations + constant, (-2, -1))
 
 
-def track_offsets(apart: CostVolume) -> Offsets:
-    """Where layers were, back in time from the last frame: the mean place by likeness and by inertia."""
-    place = apart.new_zeros(*apart.shape[:2], 2)
-    velocity, found = place, [place]
-    for step in reversed(range(apart.shape[2])):
-        moved = expected_offset(apart[:, :, step], place + velocity, INERTIA_STD) - place
-        velocity = (velocity + moved) / 2 if len(found) > 1 else moved
-        place = place + moved
-        found.append(place)
-    return torch.stack(found[::-1], 2)
+def track_offsets(cost: CostVolume) -> Offsets:
+    """Tracks the sprites back in time from the last frame, whose offset of zero comes last in the result.
+
+    In every frame the offset is the expected one, given the matching cost and, as prior, the offset that the velocity
+    leads to. The velocity starts at zero and is, after the first displacement, half its old value and half the new
+    displacement.
+    """
+    offset = cost.new_zeros(*cost.shape[:2], 2)
+    velocity, offsets = offset, [offset]
+    for step in reversed(range(cost.shape[2])):
+        moved = expected_offset(cost[:, :, step], offset + velocity, INERTIA_STD) - offset
+        velocity = (velocity + moved) / 2 if len(offsets) > 1 else moved
+        offset = offset + moved
+        offsets.append(offset)
+    return torch.stack(offsets[::-1], 2)
 
 
-def refine_offsets(apart: CostVolume, rough: Offsets) -> Offsets:
-    """The mean place by likeness, near a rough one."""
-    return torch.cat([expected_offset(apart, rough[:, :, :-1], REFINEMENT_STD), rough[:, :, -1:]], 2)
+def refine_offsets(cost: CostVolume, rough: Offsets) -> Offsets:
+    """The expected offsets, given the matching cost and rough offsets as prior; the last frame keeps its own."""
+    return torch.cat([expected_offset(cost, rough[:, :, :-1], REFINEMENT_STD), rough[:, :, -1:]], 2)
 
 
 def expected_offset(
-    apart: Float[Tensor, "*layer rows columns"], expected: Float[Tensor, "*layer 2"], deviation: float
+    cost: Float[Tensor, "*layer rows columns"], prior_mean: Float[Tensor, "*layer 2"], prior_std: float
 ) -> Float[Tensor, "*layer 2"]:
-    """The mean (x, y) by likeness and by nearness to an expected place."""
-    rows, columns = (torch.arange(-(n // 2), n - n // 2, device=apart.device) for n in apart.shape[-2:])
-    x, y = expected.split(1, -1)
-    distance = (columns - x).square()[..., None, :] + (rows - y).square()[..., None]
-    likely = (-apart / MATCHING_TEMPERATURE - distance / (2 * deviation**2)).flatten(-2).softmax(-1).view_as(apart)
-    return torch.stack([(likely.sum(-2) * columns).sum(-1), (likely.sum(-1) * rows).sum(-1)], -1)
+    """The mean (x, y) of the offset d under p(d) ~ exp(-cost(d) / T) N(d; prior_mean, prior_std^2).
+
+    T is MATCHING_TEMPERATURE; the offset of zero lies at rows // 2, columns // 2.
+    """
+    rows, columns = (torch.arange(-(n // 2), n - n // 2, device=cost.device) for n in cost.shape[-2:])
+    x, y = prior_mean.split(1, -1)
+    distance = (columns - x).square()[..., None, :] + (rows - y).square()[..., None]  # *layer rows columns
+    log_probability = -cost / MATCHING_TEMPERATURE - distance / (2 * prior_std**2)
+    probability = log_probability.flatten(-2).softmax(-1).view_as(cost)
+    return torch.stack([(probability.sum(-2) * columns).sum(-1), (probability.sum(-1) * rows).sum(-1)], -1)
 
 
-def warp_residual(frames: Frames, places: Offsets) -> LayerMasks:
-    """Mean squared difference, around each pixel of the last frame, from where it was if it moved with each layer."""
-    batch, layers, time = places.shape[:3]
+def warp_residual(frames: Frames, offsets: Offsets) -> LayerMasks:
+    """How badly each pixel of the last frame moves with each layer: a mean squared difference.
+
+    r_k(p) = mean over frames t and channels of (I_t(p + o_kt) - I_T(p))^2, averaged over 3x3 pixels
+    """
+    batch, layers, time = offsets.shape[:3]
     height, width = frames.shape[-2:]
     if time == 1:
         return frames.new_zeros(batch, layers, height, width)
-    flows = repeat(places[:, :, :-1], "b k t two -> (b k t) two h w", h=height, w=width)
-    moved = warp(repeat(frames[:, :-1], "b t c h w -> (b k t) c h w", k=layers), flows)
-    moved = rearrange(moved, "(b k t) c h w -> b k t c h w", b=batch, k=layers)
-    apart = reduce((moved - frames[:, None, -1:]) ** 2, "b k t c h w -> b k h w", "mean")
-    return F.avg_pool2d(apart, 3, stride=1, padding=1, count_include_pad=False)
+    flows = repeat(offsets[:, :, :-1], "b k t two -> (b k t) two h w", h=height, w=width)
+    warped = warp(repeat(frames[:, :-1], "b t c h w -> (b k t) c h w", k=layers), flows)
+    warped = rearrange(warped, "(b k t) c h w -> b k t c h w", b=batch, k=layers)
+    squared = reduce((warped - frames[:, None, -1:]) ** 2, "b k t c h w -> b k h w", "mean")
+    return F.avg_pool2d(squared, 3, stride=1, padding=1, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""ImageEncoder: views of an object in, the Gaussian posterior of its latent out (3D-VAE-GAN, Wu et al. 2016)."""
+"""ImageEncoder: from views of an object to the Gaussian posterior of its latent (3D-VAE-GAN, Wu et al. 2016)."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gancore.layers import ResidualBlock, leaky_relu
+from gancore.layers import ResidualBlock, build_group_norm, leaky_relu
 from voxgan.config import VoxelEncoderConfig
 
 Views = Float[Tensor, "batch views channels height width"]
 INITIAL_PRECISION = 8.0
-"""Precision of a view's factor at the start: with much more noise than signal the generator would learn nothing."""
+"""Precision of a view's Gaussian factor at the start: with more noise than signal the generator would learn nothing."""
 PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
 """Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
 
 
 class Posterior(NamedTuple):
-    """N(mean, exp(log_variance)) of each object's latent."""
+    """The posterior N(mean, exp(log_variance)) of the latent of each object."""
 
     mean: Float[Tensor, "batch latent"]
     log_variance: Float[Tensor, "batch latent"]
 
     def sample(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """Draws from the posterior, given N(0, 1) noise."""
+        """One latent of each object from the posterior, given noise from N(0, I)."""
         return self.mean + (self.log_variance / 2).exp() * noise
 
 
@@ -33,21 +33,24 @@ def product_of_experts(
     evidence: Float[Tensor, "batch views latent"],
     precision: Float[Tensor, "batch views latent"],
     *,
-    seen: Bool[Tensor, "batch views"] | None = None,
+    view_mask: Bool[Tensor, "batch views"] | None = None,
 ) -> Posterior:
-    """The product of the prior N(0, I) and one Gaussian factor a view, given by precision and precision * mean.
+    """The normalised product of the prior N(0, I) and a Gaussian factor for each view (Wu, Goodman 2018, equation 3).
 
-    Each view adds precision, in any order, and one view alone gives the single-view posterior (Wu and Goodman 2018,
-    equation 3). Views that are not `seen` count for nothing.
+    A factor is given by its precision and its evidence, which is precision * mean:
+
+        mean = sum_v evidence_v / (1 + sum_v precision_v),    variance = 1 / (1 + sum_v precision_v)
+
+    So the order of views does not matter, and every view adds precision. Views whose mask is False are left out.
     """
-    if seen is not None:
-        evidence, precision = evidence * seen[..., None], precision * seen[..., None]
+    if view_mask is not None:
+        evidence, precision = evidence * view_mask[..., None], precision * view_mask[..., None]
     total = 1 + precision.sum(1)
     return Posterior(evidence.sum(1) / total, -total.log())
 
 
 class PaperTrunk(nn.Sequential):
-    """The five convolutions of the paper, with batch norm and rectifiers, down to 400 features."""
+    """The paper's five convolutions, with batch norm and ReLU, from 256 x 256 pixels to 400 features."""
 
     out_features = PAPER_LAYERS[-1][0]
 
@@ -60,18 +63,8 @@ class PaperTrunk(nn.Sequential):
         super().__init__(*layers, nn.Flatten())
 
 
-class UnconditionalGroupNorm(nn.GroupNorm):
-    """Group norm for residual blocks, whose norms may be told a condition; this one has none."""
-
-    def __init__(self, channels: int):
-        super().__init__(max(groups for groups in range(1, 9) if channels % groups == 0), channels)
-
-    def forward(self, x: Tensor, condition: None = None, start: int = 0) -> Tensor:  # noqa: ARG002
-        return super().forward(x)
-
-
 class SmallTrunk(nn.Module):
-    """Residual blocks with group norm that halve the picture down to 4 pixels."""
+    """Residual blocks with group norm that halve the image down to 4 x 4 positions."""
 
     def __init__(self, config: VoxelEncoderConfig):
         super().__init__()
@@ -79,19 +72,20 @@ class SmallTrunk(nn.Module):
         widths = [min(config.base_channels * 2**level, config.max_channels) for level in range(halvings)]
         self.first = nn.Conv2d(config.in_channels, widths[0], 4, stride=2, padding=1)
         blocks = (
-            ResidualBlock(a, b, resample="down", make_norm=UnconditionalGroupNorm, activation=leaky_relu)
-            for a, b in pairwise(widths)
+            ResidualBlock(before, after, resample="down", make_norm=build_group_norm, activation=leaky_relu)
+            for before, after in pairwise(widths)
         )
         self.blocks = nn.Sequential(*blocks)
-        self.norm = UnconditionalGroupNorm(widths[-1])
+        self.norm = build_group_norm(widths[-1])
         self.out_features = widths[-1] * 16
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
+        """Features of each image."""
         return leaky_relu(self.norm(self.blocks(self.first(x)))).flatten(1)
 
 
 class ImageEncoder(nn.Module):
-    """From each view a Gaussian factor of the latent, and from all of them the posterior."""
+    """Computes a Gaussian factor of the latent from each view, and the posterior from the factors of all views."""
 
     def __init__(self, config: VoxelEncoderConfig, latent: int):
         super().__init__()
@@ -101,11 +95,13 @@ class ImageEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.trunk.out_features, 2 * latent)
 
-    def forward(self, views: Views, seen: Bool[Tensor, "batch views"] | None = None) -> Posterior:
-        """The posterior given all views, or those that are `seen`; pictures in [-1, 1], the mask as fourth channel."""
-        count = views.shape[1]
-        features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))
-        numbers = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=count)
-        mean, precision = numbers.chunk(2, 2)
+    def forward(self, views: Views, view_mask: Bool[Tensor, "batch views"] | None = None) -> Posterior:
+        """The posterior given all views, or those whose mask is True.
+
+        Colours are in [-1, 1]; the fourth channel, if the encoder is given it, is the mask of the object.
+        """
+        features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))  # (b v) features
+        factors = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=views.shape[1])
+        mean, precision = factors.chunk(2, 2)  # b v latent
         precision = F.softplus(precision + INITIAL_PRECISION)
-        return product_of_experts(mean * precision, precision, seen=seen)
+        return product_of_experts(mean * precision, precision, view_mask=view_mask)

@@ -1,4 +1,6 @@
-"""VoxelGenerator: noise in, an object out (3D-GAN, Wu et al. 2016)."""
+"""VoxelGenerator: from noise to the occupancy of an object (3D-GAN, Wu et al. 2016)."""
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -7,37 +9,38 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancore.hub import HubModel
+from gancore.layers import build_group_norm
 from gancore.rng import SampleRandom
 from voxgan.config import NormName, VoxelGeneratorConfig, VoxelShape
 
 BASE_SIDE = 4
-"""Side of the map that a generator starts from and a discriminator ends at."""
+"""Side, in voxels, of the map that a generator starts from and a discriminator ends at."""
 
 COMPONENT_STD = 0.5
-"""Standard deviation of each Gaussian of a mixture; its means start where they make that of the whole 1."""
+"""Standard deviation of each Gaussian of a mixture; the means are initialised so that the mixture as a whole has 1."""
 
 Latent = Float[Tensor, "batch latent"]
 Labels = Int[Tensor, " batch"]
 Logits = Float[Tensor, "batch x y z"]
 
 
-def channel_widths(side: int, *, channels: int, most: int) -> list[int]:
-    """Widths of the maps with sides 4, 8, ... side / 2."""
-    maps = [BASE_SIDE * 2**level for level in range((side // BASE_SIDE).bit_length() - 1)]
-    return [min(channels * side // (2 * size), most) for size in maps]
+def channel_widths(side: int, *, base_channels: int, max_channels: int) -> list[int]:
+    """Channels of the maps with sides 4, 8, ... side / 2: `base_channels` in the last, doubling towards the first."""
+    map_sides = [BASE_SIDE * 2**level for level in range((side // BASE_SIDE).bit_length() - 1)]
+    return [min(base_channels * side // (2 * map_side), max_channels) for map_side in map_sides]
 
 
 def build_norm(kind: NormName, channels: int) -> nn.Module:
-    """A norm over 3-D maps, with gain and offset."""
+    """A norm of 3-D maps, with gain and offset, or the identity."""
     if kind == "group":
-        return nn.GroupNorm(max(g for g in range(1, 9) if channels % g == 0), channels)
+        return build_group_norm(channels)
     return nn.BatchNorm3d(channels) if kind == "batch" else nn.Identity()
 
 
 class VoxelGenerator(HubModel):
-    """Transposed convolutions from a latent to the logits of an object's occupancy, doubling the map from 4 voxels on.
+    """Transposed convolutions from a latent to the logits of an object's occupancy, doubling a map of side 4 each time.
 
-    With classes, every class has an embedding, and there is one more for objects whose class is not told.
+    With classes, every class has an embedding, and there is one more for an unknown class.
     """
 
     def __init__(self, config: VoxelGeneratorConfig, shape: VoxelShape):
@@ -45,13 +48,15 @@ class VoxelGenerator(HubModel):
         self.config, self.shape = config, shape
         classes = len(shape.classes)
         self.embedding = nn.Embedding(classes + 1, config.embedding_dim) if classes else None
-        channels = channel_widths(shape.side, channels=config.base_channels, most=config.max_channels)
+        widths = channel_widths(shape.side, base_channels=config.base_channels, max_channels=config.max_channels)
         self.first = nn.Linear(
-            config.latent_dim + (config.embedding_dim if classes else 0), channels[0] * BASE_SIDE**3, bias=False
+            config.latent_dim + (config.embedding_dim if classes else 0), widths[0] * BASE_SIDE**3, bias=False
         )
-        self.norms = nn.ModuleList(build_norm(config.norm, width) for width in channels)
-        pairs = zip(channels, [*channels[1:], 1], strict=True)
-        self.ups = nn.ModuleList(nn.ConvTranspose3d(a, b, 4, stride=2, padding=1, bias=False) for a, b in pairs)
+        self.norms = nn.ModuleList(build_norm(config.norm, width) for width in widths)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose3d(before, after, 4, stride=2, padding=1, bias=False)
+            for before, after in pairwise([*widths, 1])
+        )
         self.offset = nn.Parameter(torch.tensor(-2.0)) if config.output_bias else None
         self.means: nn.Parameter | None = None
         if config.latent_prior == "mixture":
@@ -60,44 +65,45 @@ class VoxelGenerator(HubModel):
             )
 
     def forward(self, latent: Latent, labels: Labels | None = None) -> Logits:
-        """Logits of the occupancy, y up; a label equal to the number of classes, or none, leaves the class open."""
+        """Logits of the occupancy, y up; no label, or the label len(classes), stands for an unknown class."""
         if self.embedding is not None:
             unknown = torch.full((len(latent),), len(self.shape.classes), device=latent.device)
             latent = torch.cat([latent, self.embedding(unknown if labels is None else labels)], 1)
         x = rearrange(self.first(latent), "b (c x y z) -> b c x y z", x=BASE_SIDE, y=BASE_SIDE, z=BASE_SIDE)
+        # batch width side side side, from side 4 on
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up(F.relu(norm(x)))
         x = x.squeeze(1)
         if self.config.symmetric:
-            x = (x + x.flip(1)) / 2
+            x = (x + x.flip(1)) / 2  # x runs from left to right
         return x if self.offset is None else x + self.offset
 
-    def sample_latents(self, draws: SampleRandom, batch: int) -> Latent:
-        """Latents from the prior, with a gradient to the means of a mixture."""
+    def sample_latents(self, rng: SampleRandom, batch: int) -> Latent:
+        """`batch` latents from the prior, with a gradient to the means of a mixture."""
         shape = batch, self.config.latent_dim
         if self.means is not None:
-            return self.means[draws.balanced(batch, len(self.means))] + COMPONENT_STD * draws.normal(*shape)
-        return draws.normal(*shape) if self.config.latent_prior == "normal" else draws.uniform(*shape)
+            return self.means[rng.balanced(batch, len(self.means))] + COMPONENT_STD * rng.normal(*shape)
+        return rng.normal(*shape) if self.config.latent_prior == "normal" else rng.uniform(*shape)
 
     @torch.no_grad()
     def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> Float[Tensor, "count x y z"]:
-        """Probabilities of objects from noise, on the CPU; object n is the same however many are asked for.
+        """Occupancy probabilities of `count` objects from noise, on the CPU; object n does not depend on `count`.
 
-        Raises ValueError if there is no such class.
+        Raises ValueError for an unknown class.
         """
         latent = torch.cat([self.latent_from_seed(seed + number) for number in range(count)])
         return self.decode(latent, label=label)
 
     @torch.no_grad()
     def latent_from_seed(self, seed: int) -> Latent:
-        """The one latent of a seed."""
+        """The latent that a seed determines, as a batch of one."""
         return self.sample_latents(SampleRandom(seed, device=self.first.weight.device), 1)
 
     @torch.no_grad()
     def decode(self, latent: Latent, *, label: str | None = None) -> Float[Tensor, "batch x y z"]:
-        """Probabilities of the objects of these latents, on the CPU, one at a time to bound the memory.
+        """Occupancy probabilities of the objects of these latents, on the CPU, one at a time to bound the memory.
 
-        Raises ValueError if there is no such class.
+        Raises ValueError for an unknown class.
         """
         device = self.first.weight.device
         labels = None if label is None else torch.tensor([self.shape.class_index(label)], device=device)

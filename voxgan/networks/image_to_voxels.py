@@ -1,4 +1,4 @@
-"""ImageToVoxels: pictures of an object in, the object out (3D-VAE-GAN); and how a trained model is found."""
+"""ImageToVoxels: from images of an object to its occupancy (3D-VAE-GAN); and loading either voxel model."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from voxgan.networks.generator import Labels, Latent, Logits, VoxelGenerator
 
 
 class ImageToVoxels(HubModel):
-    """A variational encoder of one or several pictures and the generator it shares its latent with."""
+    """A variational encoder of one or several images, and a generator from its latent (Wu et al. 2016)."""
 
     def __init__(self, encoder: VoxelEncoderConfig, generator: VoxelGeneratorConfig, shape: VoxelShape):
         super().__init__(encoder, generator, shape)
@@ -25,42 +25,46 @@ class ImageToVoxels(HubModel):
         self.generator = VoxelGenerator(generator, shape)
 
     def forward(
-        self, views: Views, labels: Labels | None = None, seen: Bool[Tensor, "batch views"] | None = None
+        self, views: Views, labels: Labels | None = None, view_mask: Bool[Tensor, "batch views"] | None = None
     ) -> Logits:
-        """Logits of the object at the posterior's mean."""
-        return self.generator(self.encoder(views, seen).mean, labels)
+        """Logits of each object at the mean of its posterior; views whose mask is False are left out."""
+        return self.generator(self.encoder(views, view_mask).mean, labels)
 
     @torch.no_grad()
-    def encode(self, pictures: Sequence[ImageInput], *, masks: Sequence[ImageInput] | None = None) -> Posterior:
-        """The posterior of the one object that all pictures show, as a batch of one on the CPU.
+    def encode(self, images: Sequence[ImageInput], *, masks: Sequence[ImageInput] | None = None) -> Posterior:
+        """The posterior of the one object that all images show, as a batch of one on the CPU.
 
-        Raises ValueError if a picture cannot be read or shows no object.
+        Raises ValueError if an image cannot be read or shows no object.
         """
-        if not pictures:
-            raise ValueError("at least one picture is needed")
+        if not images:
+            raise ValueError("at least one image is needed")
         config = self.encoder.config
-        given: Sequence[ImageInput | None] = masks or [None] * len(pictures)
-        if len(given) != len(pictures):
-            raise ValueError(f"{len(given)} masks for {len(pictures)} pictures")
-        objects = [frame_object(cut_out_object(*pair), config.size) for pair in zip(pictures, given, strict=True)]
+        image_masks: Sequence[ImageInput | None] = masks or [None] * len(images)
+        if len(image_masks) != len(images):
+            raise ValueError(f"{len(image_masks)} masks for {len(images)} images")
+        objects = [
+            frame_object(cut_out_object(image, mask), config.size)
+            for image, mask in zip(images, image_masks, strict=True)
+        ]
         views = encode_views(objects, mask=config.mask).to(self.encoder.head.weight.device)
         return Posterior(*(part.cpu() for part in self.encoder(views[None])))
 
     def reconstruct(
         self,
-        pictures: Sequence[ImageInput],
+        images: Sequence[ImageInput],
         *,
         masks: Sequence[ImageInput] | None = None,
-        samples: int = 0,
+        samples: int | None = None,
         seed: int = 0,
         label: str | None = None,
     ) -> Float[Tensor, "samples x y z"]:
-        """Probabilities of the one object that all pictures show: at the posterior's mean, or of `samples` draws.
+        """Occupancy probabilities of the one object that all images show.
 
-        Pictures are files, Pillow images or uint8 arrays; see pictures.segmented for how the object is cut out. Raises
-        ValueError if a picture cannot be read or shows no object, or there is no such class.
+        They are those of `samples` latents drawn from the posterior or, if that is not given, of its mean.
+        Images are files, Pillow images or uint8 arrays; files.images.cut_out_object says how the object is cut out.
+        Raises ValueError if an image cannot be read or shows no object, or the class is unknown.
         """
-        posterior = self.encode(pictures, masks=masks)
+        posterior = self.encode(images, masks=masks)
         latent = posterior.mean
         if samples:
             noise = torch.cat([SampleRandom(seed + number).normal(1, latent.shape[1]) for number in range(samples)])
@@ -69,9 +73,9 @@ class ImageToVoxels(HubModel):
 
 
 def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelGenerator:
-    """The model of a folder or a Hub repository, whichever of the two it is, in eval mode on the CPU.
+    """Loads an ImageToVoxels or a VoxelGenerator from a folder or a Hub repository, in eval mode on the CPU.
 
-    Raises ValueError if it is neither.
+    Raises ValueError if there is no such model, or it is of another class.
     """
     kinds: dict[str, type[ImageToVoxels] | type[VoxelGenerator]] = {
         kind.__name__: kind for kind in (ImageToVoxels, VoxelGenerator)
@@ -83,7 +87,7 @@ def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelG
 
 
 def interpolate_latents(first: Latent, last: Latent, *, count: int) -> Float[Tensor, "count latent"]:
-    """Latents along the great circle from one to the other (spherical interpolation), both ends included."""
+    """`count` latents along the great circle between two (spherical interpolation), both ends included."""
     a, b = (vector / vector.norm() for vector in (first[0], last[0]))
     angle = torch.acos((a @ b).clamp(-1, 1))
     along = torch.linspace(0, 1, count)[:, None]

@@ -1,4 +1,4 @@
-"""Frames made of layers: what is cut out keeps its shape and goes where its path leads."""
+"""Frames made of sprites: each keeps its shape and follows its trajectory."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import torch
 from support.tiny import SHAPE, batch_of, discriminator, predictor, small_generator, turn
 
 from gancore.layers import orthogonal_init_
-from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig, VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
 from vidgan.networks.generator import FramePredictor
 from vidgan.networks.sprite_output import TrajectoryNetwork, composite_sprites
@@ -23,24 +23,24 @@ def moving_picture(frames: int) -> torch.Tensor:
     return clip
 
 
-def layered_predictor() -> FramePredictor:
-    """A small untrained predictor of four frames from five, with one layer."""
+def sprite_predictor() -> FramePredictor:
+    """A small untrained predictor of four frames from five, with one sprite."""
     torch.manual_seed(0)
     config = replace(small_generator("sprites"), motion_layers=1)
     return FramePredictor(config, replace(SHAPE, width=32, context_frames=5, clip_frames=9)).eval()
 
 
-def test_a_layer_is_the_last_frame_moved_whole_over_the_ground():
-    last, ground = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+def test_a_sprite_is_a_piece_of_the_last_frame_moved_as_a_whole_over_the_background():
+    last, background = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
     opacity = torch.zeros(1, 1, 8, 8)
     opacity[..., 2:4, 2:4] = 1
-    made = composite_sprites(last, opacity, ground, torch.tensor([[[[3.0, 1.0], [0.0, 0.0]]]]))[0]
+    made = composite_sprites(last, opacity, background, torch.tensor([[[[3.0, 1.0], [0.0, 0.0]]]]))[0]
     torch.testing.assert_close(made[0, 0, 3:5, 5:7], last[0, 0, 2:4, 2:4])
-    torch.testing.assert_close(made[0, 0, :3], ground[0, 0, :3])
+    torch.testing.assert_close(made[0, 0, :3], background[0, 0, :3])
     torch.testing.assert_close(made[1, 0, 2:4, 2:4], last[0, 0, 2:4, 2:4])
 
 
-def test_where_two_layers_are_opaque_their_mean_is_seen():
+def test_where_two_sprites_are_opaque_their_mean_is_seen():
     last, opacity = torch.zeros(1, 1, 4, 8), torch.zeros(1, 2, 4, 8)
     last[..., :4], opacity[:, 0, :, :4], opacity[:, 1, :, 4:] = 1, 1, 1
     made = composite_sprites(last, opacity, -torch.ones(1, 1, 4, 8), torch.tensor([[[[2.0, 0.0]], [[-2.0, 0.0]]]]))[
@@ -50,47 +50,48 @@ def test_where_two_layers_are_opaque_their_mean_is_seen():
 
 
 @torch.no_grad()
-def test_untrained_layers_go_on_as_they_moved():
+def test_untrained_sprites_go_on_as_they_moved():
     clip = moving_picture(9)
-    made = layered_predictor().predict_output(clip[:, :5], torch.randn(1, 6), steps=4)
+    made = sprite_predictor().predict_output(clip[:, :5], torch.randn(1, 6), steps=4)
     assert made.trajectories is not None
-    true = torch.tensor([[2.0 * (time + 1), 0.0] for time in range(4)])
-    torch.testing.assert_close(made.trajectories[0, 0], true, rtol=0, atol=0.1)
+    expected = torch.tensor([[2.0 * (time + 1), 0.0] for time in range(4)])
+    torch.testing.assert_close(made.trajectories[0, 0], expected, rtol=0, atol=0.1)
     assert (made.frames - clip[:, 5:]).abs().mean() < 0.7 * (clip[:, 4:5] - clip[:, 5:]).abs().mean()
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("context", "velocity"), [(1, 0.0), (3, 0.1)])
-def test_paths_of_steady_movement_are_straight_before_training(context, velocity):
-    paths = orthogonal_init_(TrajectoryNetwork(context_frames=context, features=2, condition=2))
-    paths.reset()
-    places = torch.tensor([[-0.2, 0.0], [-0.1, 0.1], [0.0, 0.2]])[None, None]
-    made = paths(places[:, :, -context:], torch.randn(1, 1, 2), torch.randn(1, 2), 2)[0, 0]
-    torch.testing.assert_close(made - places[0, 0, -1], velocity * torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+def test_trajectories_of_steady_movement_are_straight_before_training(context, velocity):
+    network = orthogonal_init_(TrajectoryNetwork(context_frames=context, features=2, condition=2))
+    network.reset_parameters()
+    positions = torch.tensor([[-0.2, 0.0], [-0.1, 0.1], [0.0, 0.2]])[None, None]
+    trajectory = network(positions[:, :, -context:], torch.randn(1, 1, 2), torch.randn(1, 2), 2)[0, 0]
+    torch.testing.assert_close(trajectory - positions[0, 0, -1], velocity * torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
 
 
-def test_the_pull_on_paths_is_their_distance_and_reaches_their_network():
+def test_the_trajectory_error_is_a_distance_and_its_gradient_reaches_the_network():
     clip = moving_picture(9)
-    clip[:, 5:] = clip[:, 4:5]  # it stops, and the untrained layer goes 2, 4, 6 and 8 pixels too far
-    model = layered_predictor()
+    clip[:, 5:] = clip[:, 4:5]  # it stops, and the untrained sprite goes 2, 4, 6 and 8 pixels too far
+    model = sprite_predictor()
     batch = ClipBatch(clip, torch.zeros(1, dtype=torch.long), 5)
-    futures, apart = sample_with_trajectory_error(model, batch, turn().rng, samples=3)
+    futures, error = sample_with_trajectory_error(model, batch, turn().rng, samples=3)
     assert futures.shape == (1, 3, 4, 1, 16, 32)
-    torch.testing.assert_close(apart * 16, torch.tensor(5.0), rtol=0, atol=0.2)
-    apart.backward()
-    gradient = model.decoder.output.paths.step[-1].weight.grad
+    torch.testing.assert_close(error * 16, torch.tensor(5.0), rtol=0, atol=0.2)
+    error.backward()
+    gradient = model.decoder.output.trajectories.correction[-1].weight.grad
     assert gradient is not None
     assert gradient.abs().max() > 0
 
 
-def test_the_generators_turn_names_the_pull_on_paths():
-    objective = VideoObjective(
+def test_the_generators_losses_name_the_trajectory_error():
+    config = VideoObjectiveConfig(
         trajectory_weight=2.0, reconstruction_weight=1.0, reconstruction_samples=2, adversarial_weight=0.0
     )
+    objective = VideoObjective(config)
     terms = objective.generator_terms(predictor("sprites"), discriminator("modern"), batch_of(2), turn())
-    assert set(terms) == {"paths", "reconstruction"}
+    assert set(terms) == {"trajectory", "reconstruction"}
 
 
-def test_paths_are_pulled_only_where_there_are_layers():
-    with pytest.raises(ValueError, match=r"objective\.paths: only with generator\.output layers"):
-        VideoConfig(objective=VideoObjective(trajectory_weight=1.0), data=VideoDataConfig(context_frames=5))
+def test_only_sprites_have_a_trajectory_error():
+    with pytest.raises(ValueError, match=r"objective\.trajectory_weight: only generator\.output sprites"):
+        VideoConfig(objective=VideoObjectiveConfig(trajectory_weight=1.0), data=VideoDataConfig(context_frames=5))

@@ -21,7 +21,7 @@ def parameters(module: torch.nn.Module) -> int:
 
 
 def test_the_networks_of_the_paper_have_the_sizes_of_the_paper():
-    paper = {"channels": 64, "most_channels": 512, "norm": "batch"}
+    paper = {"base_channels": 64, "max_channels": 512, "norm": "batch"}
     with torch.device("meta"):
         made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, output_bias=False, **paper), VoxelShape(side=64))
         judging = VoxelDiscriminator(VoxelDiscriminatorConfig(**paper), VoxelShape(side=64))
@@ -33,9 +33,9 @@ def test_the_networks_of_the_paper_have_the_sizes_of_the_paper():
 
 
 @pytest.mark.parametrize("side", [16, 32, 64, 128])
-def test_objects_of_every_size_come_from_one_constructor_and_are_judged_by_another(side):
+def test_objects_of_every_size_are_generated_and_scored(side):
     shape = VoxelShape(side=side)
-    thin = {"channels": 1, "most_channels": 4}
+    thin = {"base_channels": 1, "max_channels": 4}
     made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=3, **thin), shape)(torch.randn(1, 3))
     assert made.shape == (1, side, side, side)
     assert VoxelDiscriminator(VoxelDiscriminatorConfig(**thin), shape)(made).shape == (1,)
@@ -93,11 +93,11 @@ def test_the_order_of_views_does_not_matter_and_each_one_sharpens_the_posterior(
     assert (widths[0] < 0).all()
 
 
-def test_views_that_are_not_seen_do_not_count():
+def test_views_that_are_masked_out_do_not_count():
     encoder = image_to_voxels().encoder
     views = batch(2, views=3).views
-    seen = torch.tensor([[True, False, False], [True, True, False]])
-    posterior = encoder(views, seen)
+    view_mask = torch.tensor([[True, False, False], [True, True, False]])
+    posterior = encoder(views, view_mask)
     assert torch.allclose(posterior.mean[0], encoder(views[:1, :1]).mean[0], atol=1e-6)
     assert torch.allclose(posterior.mean[1], encoder(views[1:, :2]).mean[0], atol=1e-6)
 
@@ -110,15 +110,15 @@ def test_an_object_does_not_depend_on_what_else_is_in_the_batch():
     assert torch.allclose(alone[0], together[2], atol=1e-5)
 
 
-def test_classes_make_a_difference_and_an_open_class_is_one_of_its_own():
-    made, judging = generator(CLASSES), judge(CLASSES)
+def test_classes_make_a_difference_and_the_unknown_class_has_an_embedding_of_its_own():
+    model, scoring = generator(CLASSES), judge(CLASSES)
     torch.nn.init.normal_(judging.projection.weight)
     latent = torch.randn(1, GENERATOR.latent_dim)
     labels = [None, *(torch.tensor([label]) for label in (0, 1, 2))]
-    untold, chair, table, also_untold = (made(latent, label) for label in labels)
-    assert torch.equal(untold, also_untold)
+    unknown, chair, table, also_unknown = (made(latent, label) for label in labels)
+    assert torch.equal(unknown, also_unknown)
     assert not torch.allclose(chair, table)
-    assert not torch.allclose(chair, untold)
+    assert not torch.allclose(chair, unknown)
     scores = [judging(chair.sigmoid(), label) for label in labels[1:3]]
     assert not torch.allclose(*scores)
 
@@ -136,7 +136,7 @@ def test_the_paper_prior_is_uniform_and_the_modern_one_normal():
     assert (drawn.mean().item(), drawn.std().item()) == pytest.approx((0, 1), abs=0.03)
 
 
-def test_a_mixture_is_as_wide_as_one_gaussian_and_draws_gather_around_its_means():
+def test_a_mixture_is_as_wide_as_one_gaussian_and_its_samples_gather_around_the_means():
     config = VoxelGeneratorConfig(latent_dim=8, latent_prior="mixture", mixture_components=5, base_channels=1)
     made = VoxelGenerator(config, VoxelShape(side=8))
     drawn = made.sample_latents(SampleRandom(0), 500)
@@ -161,7 +161,7 @@ def test_running_statistics_move_in_training_and_eval_comes_close_to_it():
     assert (network.eval().generator(latent) - trained).abs().mean() < 0.05 * trained.std()
 
 
-def test_a_sample_is_the_same_however_many_are_asked_for_and_differs_by_seed_and_class():
+def test_a_sample_does_not_depend_on_the_number_of_samples_and_differs_by_seed_and_class():
     made = generator(CLASSES)
     three = made.sample(3, seed=5, label="table")
     assert three.shape == (3, SIDE, SIDE, SIDE)
@@ -171,15 +171,15 @@ def test_a_sample_is_the_same_however_many_are_asked_for_and_differs_by_seed_and
     assert not torch.equal(made.sample(1, seed=5, label="chair")[0], three[0])
 
 
-def test_a_class_that_is_not_there_is_named_beside_those_that_are():
-    with pytest.raises(ValueError, match="no class is called 'boat'; there are chair, table"):
+def test_the_message_about_an_unknown_class_lists_the_known_ones():
+    with pytest.raises(ValueError, match="unknown class 'boat'; choose from chair, table"):
         generator(CLASSES).sample(1, label="boat")
     with pytest.raises(ValueError, match="the model has no classes"):
         generator().sample(1, label="boat")
 
 
 @pytest.mark.parametrize("make", [image_to_voxels, generator])
-def test_either_model_is_found_again_by_what_it_is(tmp_path, make):
+def test_either_model_is_loaded_as_its_own_class(tmp_path, make):
     model = make(CLASSES)
     model.save_pretrained(tmp_path)
     found = load_model(tmp_path)
@@ -188,7 +188,7 @@ def test_either_model_is_found_again_by_what_it_is(tmp_path, make):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), found.parameters(), strict=True))
 
 
-def test_a_model_of_another_kind_is_refused(tmp_path):
+def test_a_model_of_another_class_is_refused(tmp_path):
     generator().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="holds a VoxelGenerator, not the ImageToVoxels"):
         ImageToVoxels.from_pretrained(tmp_path)
@@ -212,10 +212,10 @@ def test_an_impossible_side_is_refused(side):
         VoxelShape(side=side)
 
 
-def test_impossible_pictures_are_refused():
-    with pytest.raises(ValueError, match="size of the paper's encoder is 256"):
+def test_impossible_image_sizes_are_refused():
+    with pytest.raises(ValueError, match="size must be 256 for the paper's encoder"):
         VoxelEncoderConfig(kind="paper")
-    with pytest.raises(ValueError, match="size must be 16, 32"):
+    with pytest.raises(ValueError, match="size must be a power of two"):
         VoxelEncoderConfig(size=100)
 
 

@@ -1,0 +1,166 @@
+"""The decoder of both video generators: recurrent units at every resolution, from a latent to frames (DVD-GAN).
+
+Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns of a map.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gancore.layers import ResidualBlock, SelfAttention, orthogonal_init_, zero_init_residual_
+from vidgan.config import ClipShape, VideoGeneratorConfig
+from vidgan.networks.norms import ConditionalNorm, MakeNorm
+from vidgan.networks.outputs import FrameOutput, FramesOutput, GeneratorOutput, Memory, MotionOutput
+from vidgan.networks.recomputation import run_with_recomputation
+from vidgan.networks.recurrent import TSRU, build_recurrent_unit
+from vidgan.networks.sprite_output import SpriteOutput
+
+
+class DecoderLevel(nn.Module):
+    """A recurrent unit, residual blocks of which the last doubles the resolution, and possibly self-attention."""
+
+    def __init__(
+        self, config: VideoGeneratorConfig, inputs: int, outputs: int, *, attention: bool, make_norm: MakeNorm
+    ):
+        super().__init__()
+        self.unit = build_recurrent_unit(config.recurrent_unit, inputs, inputs, activation=config.state_activation)
+        keep = [ResidualBlock(inputs, inputs, make_norm=make_norm) for _ in range(config.blocks_per_level - 1)]
+        self.blocks = nn.ModuleList([*keep, ResidualBlock(inputs, outputs, make_norm=make_norm, resample="up")])
+        self.attention = SelfAttention(outputs) if attention else None
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time inputs height width"],
+        state: Float[Tensor, "batch inputs height width"] | None,
+        condition: Float[Tensor, "batch size"],
+        *,
+        start: int,
+        steps: int,
+    ) -> tuple[Float[Tensor, "batch steps outputs 2*height 2*width"], Float[Tensor, "batch inputs height width"]]:
+        """(Maps of `steps` timesteps from `start` on, the last state); one input (time = 1) serves all steps."""
+        states = self.unit(x, state, steps)  # b t inputs h w
+        y = rearrange(states, "b t c h w -> (b t) c h w")
+        for block in self.blocks:
+            y = block(y, condition, start)
+        if self.attention is not None:
+            y = self.attention(y)
+        return rearrange(y, "(b t) c h w -> b t c h w", t=steps), states[:, -1]
+
+
+class Decoder(nn.Module):
+    """From a condition (latent and class) and the initial states of the recurrent units to frames."""
+
+    def __init__(self, config: VideoGeneratorConfig, shape: ClipShape, *, condition: int):
+        """`condition` is the number of channels of the condition."""
+        super().__init__()
+        self.config = config
+        timesteps = shape.clip_frames - shape.context_frames if config.norm == "batch" else None
+        make_norm = partial(ConditionalNorm, condition=condition, timesteps=timesteps)
+        widths = config.widths
+        self.start_size = (1, 1)
+        if config.latent_init == "map":
+            self.start_size = (
+                -(-shape.height // config.spatial_stride),
+                -(-shape.width // config.spatial_stride),
+            )
+        self.start = nn.Linear(condition, widths[0] * self.start_size[0] * self.start_size[1])
+        self.levels = nn.ModuleList(
+            DecoderLevel(config, inputs, outputs, attention=level == config.attention_after, make_norm=make_norm)
+            for level, (inputs, outputs) in enumerate(pairwise(widths), 1)
+        )
+        self.output = build_output(config, shape, condition=condition, make_norm=make_norm)
+
+    def forward(
+        self,
+        condition: Float[Tensor, "batch size"],
+        *,
+        steps: int,
+        height: int,
+        width: int,
+        states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
+        past: Float[Tensor, "pasts time channels height width"] | None = None,
+    ) -> GeneratorOutput:
+        """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
+
+        `states` are the initial ones, smallest map first (None: zero). `past` are the frames seen, once for all the
+        conditions that follow from them, which are adjacent.
+
+        The frames are made in segments of `segment_steps`. If gradients are wanted, the activations of a segment are
+        recomputed in the backward pass, so that memory does not grow with the length of the clip.
+        """
+        x = self._start_map(condition, height, width)  # b widths[0] rows columns
+        carried: Sequence[Tensor | None] = [None] * len(self.levels) if states is None else states
+        memory = self.output.begin(past, batch=len(x))
+        map_steps = self.output.map_steps(steps)
+        segment = self.config.segment_steps or map_steps
+        recompute = torch.is_grad_enabled() and segment < map_steps
+        results = []
+        for start in range(0, map_steps, segment):
+            inputs = x, condition, carried, memory, start, min(segment, map_steps - start)
+            if recompute:
+                result, carried, memory = run_with_recomputation(self, self._run_segment, *inputs)
+            else:
+                result, carried, memory = self._run_segment(*inputs)
+            results.append(result)
+        return self.output.finish(torch.cat(results, 1), memory, condition, steps)
+
+    def _start_map(self, condition: Tensor, height: int, width: int) -> Tensor:
+        """The smallest map: one vector everywhere, or a map resized to the size that the frames need."""
+        x = self.start(condition).view(len(condition), -1, *self.start_size)
+        size = (height // self.config.spatial_stride, width // self.config.spatial_stride)
+        if x.shape[-2:] == size:
+            return x
+        return F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
+
+    def _run_segment(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        states: Sequence[Tensor | None],
+        memory: Memory,
+        start: int,
+        steps: int,
+    ) -> tuple[Tensor, Sequence[Tensor], Memory]:
+        """(What the output makes of `steps` timesteps from `start` on, the states and the memory after them)."""
+        maps, states_after = x[:, None], []
+        for level, state in zip(self.levels, states, strict=True):
+            maps, last_state = level(maps, state, condition, start=start, steps=steps)
+            states_after.append(last_state)
+        result, memory = self.output.step(maps, memory, condition, start)
+        return result, states_after, memory
+
+
+def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: int, make_norm: MakeNorm) -> FrameOutput:
+    """The output that the configuration asks for."""
+    width, channels, patch, layers = config.widths[-1], shape.channels, config.patch_size, config.motion_layers
+    if config.output == "frames":
+        return FramesOutput(width, channels, patch_size=patch, make_norm=make_norm)
+    if config.output == "motion":
+        return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
+    return SpriteOutput(
+        width,
+        channels,
+        patch_size=patch,
+        motion_layers=layers,
+        context_frames=shape.context_frames,
+        condition=condition,
+        make_norm=make_norm,
+    )
+
+
+def initialise_weights_(generator: nn.Module, config: VideoGeneratorConfig) -> None:
+    """Orthogonal weights; then outputs and, unless under spectral norm, the flows of TSRU start at rest."""
+    orthogonal_init_(generator)
+    if config.zero_init_residual:
+        zero_init_residual_(generator)
+    for module in generator.modules():
+        if isinstance(module, FrameOutput):
+            module.reset_parameters()
+        elif isinstance(module, TSRU) and not config.spectral_norm:
+            nn.init.zeros_(module.gates["flow"].get_parameter("weight"))

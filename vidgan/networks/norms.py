@@ -1,0 +1,95 @@
+"""Norms of video generators: conditional on the latent; batch norm with statistics of each timestep (DVD-GAN)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gancore.layers import build_group_norm
+
+
+class TimestepBatchNorm(nn.Module):
+    """Batch norm without gain and offset, with separate statistics for every timestep (DVD-GAN).
+
+    Frames must not pass information to each other through the statistics, so nothing is averaged over time. Timesteps
+    past the last one trained use the running statistics of that one.
+    """
+
+    def __init__(self, channels: int, timesteps: int, *, momentum: float = 0.1, epsilon: float = 1e-5):
+        super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer("mean", torch.zeros(timesteps, channels))
+        self.register_buffer("variance", torch.ones(timesteps, channels))
+
+    def forward(
+        self, x: Float[Tensor, "frames channels height width"], batch: int, start: int = 0
+    ) -> Float[Tensor, "frames channels height width"]:
+        """Normalises the frames of `batch` clips, (batch time) along the first axis, from timestep `start` on."""
+        timesteps = torch.arange(start, start + len(x) // batch, device=x.device).clamp(max=len(self.mean) - 1)
+        mean, variance = self.mean[timesteps].flatten(), self.variance[timesteps].flatten()
+        by_time = rearrange(x, "(b t) c h w -> b (t c) h w", b=batch)
+        y = F.batch_norm(by_time, mean, variance, training=self.training, momentum=self.momentum, eps=self.epsilon)
+        if self.training:
+            with torch.no_grad():
+                self.mean[timesteps], self.variance[timesteps] = (
+                    rearrange(new, "(t c) -> t c", t=len(timesteps)).to(self.mean.dtype) for new in (mean, variance)
+                )
+        return rearrange(y, "b (t c) h w -> (b t) c h w", t=len(timesteps))
+
+
+class ConditionalNorm(nn.Module):
+    """A norm whose gain and offset are linear in a condition: the latent, joined with the class embedding if any.
+
+        y = (1 + s_0 A c) norm(x) + s_1 B c
+
+    The learned strengths s start at 0.1, so that the layer begins close to the plain norm, whether or not the linear
+    map [A; B] is under spectral norm.
+    """
+
+    def __init__(self, channels: int, condition: int, *, timesteps: int | None = None, groups: int = 8):
+        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm."""
+        super().__init__()
+        group_norm = build_group_norm(channels, max_groups=groups, affine=False)
+        self.norm = TimestepBatchNorm(channels, timesteps) if timesteps else group_norm
+        self.affine = nn.Linear(condition, 2 * channels, bias=False)
+        self.strength = nn.Parameter(torch.full((2,), 0.1))
+
+    def forward(
+        self,
+        x: Float[Tensor, "frames channels height width"],
+        condition: Float[Tensor, "batch size"],
+        start: int = 0,
+    ) -> Float[Tensor, "frames channels height width"]:
+        """Normalises and modulates the frames of `batch` clips, (batch time) on axis 0, from timestep `start` on."""
+        batch = len(condition)
+        x = self.norm(x, batch, start) if isinstance(self.norm, TimestepBatchNorm) else self.norm(x)
+        gain, offset = rearrange(self.affine(condition), "b (two c) -> two b c 1 1", two=2)
+        gain, offset = 1 + self.strength[0] * gain, self.strength[1] * offset
+        frames = len(x) // batch
+        return torch.addcmul(
+            repeat(offset, "b c 1 1 -> (b t) c 1 1", t=frames), x, repeat(gain, "b c 1 1 -> (b t) c 1 1", t=frames)
+        )
+
+
+MakeNorm = Callable[[int], ConditionalNorm]
+"""Builds the norm of a layer with the given number of channels."""
+
+
+@contextmanager
+def freeze_batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Keeps the running statistics of the batch norms in a module as they are."""
+    norms = [norm for norm in module.modules() if isinstance(norm, TimestepBatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

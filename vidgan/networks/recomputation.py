@@ -1,0 +1,31 @@
+"""Gradient checkpointing of a part of a network: its activations are computed again in the backward pass."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from gancore.layers import iter_weight_layers
+from vidgan.networks.norms import freeze_batch_statistics
+
+Result = TypeVar("Result")
+
+
+def run_with_recomputation(network: nn.Module, function: Callable[..., Result], *inputs: Any) -> Result:
+    """Returns `function(*inputs)`, of which only inputs and result are kept until the gradient is computed.
+
+    The function may use the weights of `network`. Its second run updates no running statistics of batch norms.
+    """
+    # parametrize.cached() keeps a spectrally normalised weight from its first use on. It must be cached before the
+    # first run already, or the second run, which finds it cached, would save fewer tensors than the first.
+    for layer in iter_weight_layers(network):
+        layer.weight  # noqa: B018
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Those of the first and of the second run."""
+        return nullcontext(), freeze_batch_statistics(network)
+
+    result: Result = checkpoint(function, *inputs, use_reentrant=False, context_fn=contexts)
+    return result

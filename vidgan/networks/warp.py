@@ -1,0 +1,31 @@
+"""Backward warping: a map resampled at positions that a flow displaces."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+
+def identity_grid(like: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "1 2 height width"]:
+    """The (x, y) position of every pixel centre of a map, in pixels."""
+    height, width = like.shape[-2:]
+    rows = torch.arange(height, device=like.device, dtype=like.dtype)
+    columns = torch.arange(width, device=like.device, dtype=like.dtype)
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None]
+
+
+def warp(
+    x: Float[Tensor, "batch channels height width"], flow: Float[Tensor, "batch 2 height width"]
+) -> Float[Tensor, "batch channels height width"]:
+    """Backward warp y(p) = x(p + flow(p)), bilinear, with repeated edges; the flow is (x, y) in pixels.
+
+    Positions are computed in float32 at least: under mixed precision 60.3 would round to 60.25 or worse.
+    """
+    height, width = x.shape[-2:]
+    flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
+    position = identity_grid(flow) + flow
+    scale = position.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+    grid = rearrange(position, "b two h w -> b h w two") * scale - 1
+    warped = F.grid_sample(x.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return warped.to(x.dtype)
