@@ -47,6 +47,8 @@ def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
     """
     try:
         config = json.loads(path.read_text())
+        if "model" not in config and "train" in config:
+            raise ValueError("training writes it with its first checkpoint")
         return str(config.pop("model")), config
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error

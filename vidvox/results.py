@@ -162,5 +162,7 @@ def _write_labelled(
 def _format_video(path: Path, *, caption: str) -> str:
     """An HTML figure that plays an MP4, which is part of it."""
     content = b64encode(path.read_bytes()).decode("ascii")
-    video = f'<video src="data:video/mp4;base64,{content}" autoplay loop muted controls playsinline></video>'
+    style = "min-width: 20em; image-rendering: pixelated"  # frames may be as small as 32 pixels
+    source = f"data:video/mp4;base64,{content}"
+    video = f'<video src="{source}" style="{style}" autoplay loop muted controls playsinline></video>'
     return f"<figure>{video}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     )
     if prog and not config.images:
         raise ValueError("IMAGES is required: pictures of an object; for objects from noise there is vidvox generate")
+    require_kind(config.model, *(["ImageToVoxels"] if config.images else ["ImageToVoxels", "VoxelGenerator"]))
     for path in (*config.images, *config.masks):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
-    require_kind(config.model, *(["ImageToVoxels"] if config.images else ["ImageToVoxels", "VoxelGenerator"]))
     export(config)
 
 

@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             vidvox predict frames/ -m user/name -o future.gif --steps 20 --size 128x128
         """,
     )
+    require_kind(config.model, "FramePredictor")
     if not config.clip.exists():
         raise FileNotFoundError(f"no such file or folder: {config.clip}")
-    require_kind(config.model, "FramePredictor")
 
     from vidgan.predict import format_comparison, predict, write_prediction
 

@@ -23,7 +23,8 @@ class PushConfig:
     """Name on the Hub, user/name; created if it does not exist."""
 
     report: Path | None = None
-    """report.json of an evaluation, whose numbers the card shows; if not given, that of report/ in the run folder."""
+    """report.json of an evaluation, whose numbers the card shows; if not given, that of report/ in the run folder,
+    where `vidvox evaluate RUN -o RUN/report` writes it."""
 
     licence: str | None = None
     """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
@@ -51,7 +52,6 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         prog=prog,
         positional=["model", "repo"],
         examples="""
-            vidvox evaluate runs/mine -o runs/mine/report
             vidvox push runs/mine user/name --licence mit --data "Two hours of street scenes, CC BY 4.0."
             vidvox push runs/mine user/name -o preview      (uploads nothing)
         """,
