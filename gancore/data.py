@@ -55,3 +55,9 @@ class EndlessBatches(Sampler[list[Sample]]):
                 samples.append(Sample(int(order[count % self.size]), derive_seed(self.seed, 2, count)))
             yield samples
             number += 1
+
+
+def evenly_spaced(total: int, *, count: int | None) -> list[int]:
+    """Up to `count` of the indices 0 to total - 1, evenly spaced from 0 on; all of them if `count` is None."""
+    count = total if count is None else min(count, total)
+    return [number * total // count for number in range(count)]

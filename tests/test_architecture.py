@@ -16,8 +16,8 @@ MAY_IMPORT = {
     "tools": {"gancore", "vidgan", "voxgan"},
 }
 ORDER = {
-    "gancore": "benchmark training hub checkpoint features reporting metrics adversarial losses augment layers data rng "
-    "report media parsing keys errors config atomic",
+    "gancore": "benchmark training evaluation hub checkpoint features reporting metrics adversarial losses augment "
+    "layers data rng splits report media parsing keys errors config atomic",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",
     "voxgan": "benchmark evaluation export build validation objective augment data networks rendering files mesh "

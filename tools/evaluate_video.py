@@ -1,29 +1,29 @@
 """Measure a model or another tool's clips: python tools/evaluate_video.py --model runs/NAME/generator --out FOLDER."""
 
-import sys
-from pathlib import Path
-
-from gancore.parsing import parse_config, report_user_errors
-from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate, open_trials
-from vidgan.evaluation.examples import write_preference_pairs
-from vidgan.evaluation.report import format_summary, write_report
+from gancore.errors import report_user_errors
+from gancore.parsing import parse_config
+from vidgan.commands import EvaluateConfig
+from vidgan.evaluation.evaluate import evaluate
+from vidgan.evaluation.media import write_preference_pairs
+from vidgan.evaluation.page import write_report
+from vidgan.evaluation.sources import open_evaluation_set, read_run_defaults
+from vidgan.evaluation.summary import format_summary
 
 
 @report_user_errors
 def main() -> None:
-    with behind_run_settings(sys.argv[1:]) as flags:
-        config = parse_config(EvaluateConfig, flags)
-    for folder in (config.out, config.rating_page and Path(config.rating_page).parent):
+    config = parse_config(EvaluateConfig, defaults=read_run_defaults)
+    for folder in (config.out, config.rating_page and config.rating_page.parent):
         if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
-    trials = open_trials(config)
-    report = evaluate(config, trials)
+            folder.mkdir(parents=True, exist_ok=True)  # better now than after minutes of work
+    evaluation_set = open_evaluation_set(config)
+    report = evaluate(config, evaluation_set)
     if config.out:
-        write_report(report, trials, config)  # before anything is printed, which a closed pipe would cut short
+        write_report(report, evaluation_set, config, config.out)  # before printing, which a closed pipe would cut short
     print(format_summary(report))
     if config.rating_page:
-        key = write_preference_pairs(trials, config)
-        print(f"\n{config.rating_page} asks people; its key, which they are not to see, is {key}")
+        key = write_preference_pairs(evaluation_set, config)
+        print(f"\n{config.rating_page} asks people to choose; {key}, which they must not see, tells which is which")
 
 
 if __name__ == "__main__":

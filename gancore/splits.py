@@ -1,0 +1,100 @@
+"""Splits of a data set, train, val and test: from folder names, from lists of names, or from a hash of each name."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+Split = Literal["train", "val", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validate": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""What folders, list files and columns of tables call each split."""
+
+
+def split_from_names(names: Iterable[str]) -> Split | None:
+    """The split that the first of these names stands for, None if no name does; for the parts of a path."""
+    return next((SPLIT_NAMES[name] for name in names if name in SPLIT_NAMES), None)
+
+
+def split_of_unlisted(listed: Iterable[Split | None]) -> Split | None:
+    """The split of items that no list names, given the splits of those listed: train unless there is a list for it.
+
+    None means that they are left out.
+    """
+    return None if "train" in listed else "train"
+
+
+def held_out_split(splits: Iterable[Split | None]) -> Split | None:
+    """The split to measure on during training: val if any item is in it, else test, or None without either."""
+    present = set(splits)
+    return next((split for split in ("val", "test") if split in present), None)
+
+
+# ------------------------------------------------------------------------------------------------------------- by hash
+
+
+def is_held_out(name: str, fraction: float) -> bool:
+    """Whether a hash of the name falls into this fraction of all hashes.
+
+    The answer depends on the name alone: it stays the same when other items come or go, and an item held out at one
+    fraction is held out at every larger one. To keep items together in one split, hash the name of their group.
+    """
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") < fraction * 2**64
+
+
+def split_by_hash(name: str, *, test: float, val: float = 0.0) -> Split:
+    """The split of an item by a hash of its name, where `test` and `val` are fractions of all items."""
+    return "test" if is_held_out(name, test) else "val" if is_held_out(name, test + val) else "train"
+
+
+# ------------------------------------------------------------------------------------------------------------ by lists
+
+
+def parse_splits(content: Any) -> dict[str, Split]:
+    """The split of each name, from the content of a JSON file in one of three forms.
+
+    {"train": [names], "test": [names]}, {name: split}, or, as for the 3D-R2N2 set, a list of classes, each with such
+    lists of names and a taxonomy_id that precedes its names as <taxonomy_id>/<name>. Raises ValueError for anything
+    else.
+    """
+    try:
+        return dict(_iterate_splits(content))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError('not a list of splits; expected {"train": ["name", ...], "test": [...]}') from error
+
+
+def _iterate_splits(content: Any) -> Iterator[tuple[str, Split]]:
+    if isinstance(content, list):
+        for group in content:
+            for split in SPLITS:
+                yield from ((f"{group['taxonomy_id']}/{name}", split) for name in group.get(split, ()))
+        return
+    for key, value in content.items():
+        if isinstance(value, str):
+            yield key, SPLIT_NAMES[value]
+        else:
+            yield from ((name, SPLIT_NAMES[key]) for name in value)
+
+
+def read_name_list(path: Path) -> set[str]:
+    """The names in a text file, one a line, each also without a number that follows it after a space (UCF-101)."""
+    lines = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
+    return lines | {re.sub(r"\s+\d+$", "", line) for line in lines}
+
+
+def is_listed(name: str, listed: set[str]) -> bool:
+    """Whether a list names the file, by its path or its file name, each with or without the suffix."""
+    path = PurePosixPath(name)
+    return not listed.isdisjoint({name, path.with_suffix("").as_posix(), path.name, path.stem})
