@@ -1,9 +1,10 @@
-"""A user's mistake becomes one line on standard error instead of a traceback."""
+"""Errors that a user can mend: one line on standard error instead of a traceback, files that cannot be read."""
 
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -45,3 +46,22 @@ def program_name() -> str:
     """Return the name by which the running program was called; `python -m vidvox` is vidvox."""
     path = Path(sys.argv[0])
     return path.parent.name if path.name == "__main__.py" else path.name
+
+
+class UnreadableError(ValueError):
+    """A file that cannot be read; the message is one line that names it."""
+
+
+@contextmanager
+def as_unreadable(path: Path, kind: str) -> Iterator[None]:
+    """Turns whatever is raised while a file is read into an UnreadableError of one line that names it.
+
+    `kind` completes "cannot read PATH as ...", for example "a mesh". FileNotFoundError and UnreadableError pass.
+    """
+    try:
+        yield
+    except (FileNotFoundError, UnreadableError):
+        raise
+    except Exception as error:  # libraries raise errors of a dozen kinds for broken files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnreadableError(f"cannot read {path} as {kind}: {reason}") from error

@@ -17,11 +17,11 @@ MAY_IMPORT = {
 }
 ORDER = {
     "gancore": "benchmark training evaluation hub checkpoint features reporting metrics adversarial losses augment "
-    "layers data rng splits report media parsing keys errors config atomic",
+    "layers data rng report media splits parsing keys errors config atomic",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",
-    "voxgan": "benchmark evaluation export build validation objective augment data networks rendering files mesh "
-    "metrics commands config",
+    "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "
+    "mesh metrics config",
 }
 """Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))

@@ -5,7 +5,7 @@ import torch
 from gancore.parsing import parse_config, report_user_errors
 from gancore.training.launch import create_accelerator, end_processes
 from gancore.training.trainer import train_run
-from voxgan.build import build_trainer
+from voxgan.build import build_trainer, picture_spec
 from voxgan.config import VoxelConfig
 from voxgan.data.dataset import VoxelDataset, open_held_out
 
@@ -15,8 +15,9 @@ def main() -> None:
     config = parse_config(VoxelConfig)
     accelerator = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
-    dataset = VoxelDataset(config.data, config.encoder, split="train")
-    trainer = build_trainer(config, accelerator, dataset=dataset, held_out=open_held_out(config.data, config.encoder))
+    pictures = picture_spec(config.encoder)
+    dataset = VoxelDataset(config.data, pictures, split="train")
+    trainer = build_trainer(config, accelerator, dataset=dataset, held_out=open_held_out(config.data, pictures))
     accelerator.print(train_run(trainer, config))
     end_processes(accelerator)
 

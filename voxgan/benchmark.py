@@ -28,7 +28,8 @@ from gancore.training.trainer import Trainer
 from voxgan.build import build_discriminator, build_generator
 from voxgan.config import VoxelConfig, VoxelShape
 from voxgan.data.dataset import ObjectBatch, collate
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.mesh.write import save_mesh
 from voxgan.networks.generator import VoxelGenerator

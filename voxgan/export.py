@@ -13,7 +13,8 @@ from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
 from voxgan.files.images import count_megapixels, cut_out_object
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.write import find_format, save_mesh
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model

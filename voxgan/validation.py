@@ -20,7 +20,7 @@ from voxgan.metrics.sets import coverage, minimum_matching_distance
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.objective import VoxelModel
 from voxgan.rendering.camera import Camera
-from voxgan.rendering.raycast import composite_over, render_view
+from voxgan.rendering.raycast import Scene, composite_over
 
 SEED = 0
 NUM_HELD_OUT, NUM_GENERATED = 6, 16
@@ -124,7 +124,7 @@ def comparison_rows(
 def render_tile(probabilities: np.ndarray, camera: Camera) -> UInt8[Tensor, "3 tile tile"]:
     """The object as it is seen; blank paper where there is none."""
     try:
-        pixels = composite_over(render_view(extract_surface(probabilities), camera, side=TILE_SIDE), BACKGROUND)
+        pixels = composite_over(Scene(extract_surface(probabilities)).render(camera, side=TILE_SIDE), BACKGROUND)
     except ValueError:
         pixels = np.full((TILE_SIDE, TILE_SIDE, 3), 255, np.uint8)
     return rearrange(torch.from_numpy(pixels), "h w c -> c h w")

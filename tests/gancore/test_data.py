@@ -1,11 +1,11 @@
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import EndlessBatches, Sample, is_held_out
+from gancore.data import EndlessBatches, Sample, evenly_spaced, is_held_out
 from gancore.rng import SampleRandom, derive_seed
 
 seeds = st.integers(0, 2**62)
@@ -154,3 +154,13 @@ def test_a_larger_share_holds_out_all_that_a_smaller_one_does(name, low, high):
 
 def test_who_is_held_out_is_the_same_on_every_machine():
     assert [name for name in "abcdefghij" if is_held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]
+
+
+@given(total=st.integers(0, 200), count=st.integers(0, 250))
+def test_evenly_spaced_indices_start_at_0_and_lie_equally_far_apart_but_for_rounding(total, count):
+    indices = evenly_spaced(total, count=count)
+    assert len(indices) == min(count, total)
+    assert indices[:1] == [0] * bool(indices)
+    steps = {later - earlier for earlier, later in pairwise([*indices, total])} if indices else set()
+    assert not steps or (min(steps) >= 1 and max(steps) - min(steps) <= 1)
+    assert evenly_spaced(total, count=None) == list(range(total))

@@ -13,6 +13,7 @@ from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
+from voxgan.build import build_discriminator, build_generator, build_shape, picture_spec
 from voxgan.config import (
     VoxelConfig,
     VoxelDataConfig,
@@ -20,15 +21,13 @@ from voxgan.config import (
     VoxelEncoderConfig,
     VoxelGeneratorConfig,
     VoxelShape,
-    build_discriminator,
-    build_generator,
-    build_shape,
 )
 from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
 from voxgan.data.packed import PackedObject, encode_webp, write_packed_dataset
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.objective import VoxelObjective
 
 SIDE = 8
 ENCODER = VoxelEncoderConfig(size=16, base_channels=4, max_channels=8)
@@ -119,7 +118,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
         **train,
     }
     return VoxelConfig(
-        run=str(run),
+        run=run,
         data=VoxelDataConfig(path=str(source), views=2),
         encoder=ENCODER,
         generator=GENERATOR,
@@ -130,7 +129,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
 
 def trainer(config: VoxelConfig) -> Trainer:
     """What tools/train_voxels.py trains with, but for the preview."""
-    dataset = VoxelDataset(config.data, config.encoder, split="train")
+    dataset = VoxelDataset(config.data, picture_spec(config.encoder), split="train")
     shape = build_shape(config, side=dataset.side, classes=dataset.classes)
     torch.manual_seed(config.train.seed)
     return Trainer(
@@ -138,7 +137,7 @@ def trainer(config: VoxelConfig) -> Trainer:
         config.train,
         generator=build_generator(config, shape),
         discriminator=build_discriminator(config, shape),
-        objective=config.objective,
+        objective=VoxelObjective(config.objective),
         dataset=dataset,
         collate=collate,
         accelerator=create_accelerator(config.train),

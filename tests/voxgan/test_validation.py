@@ -7,6 +7,7 @@ from PIL import Image
 from support.toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 
 from gancore.data import Sample
+from voxgan.build import picture_spec
 from voxgan.config import VoxelDataConfig
 from voxgan.data.dataset import VoxelDataset
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -17,7 +18,7 @@ from voxgan.validation import VoxelPreview, VoxelValidation, render_tile
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory):
     source = packed(tmp_path_factory.mktemp("boxes"), count=16)
-    return VoxelDataset(VoxelDataConfig(path=str(source), views=2), ENCODER, split="val")
+    return VoxelDataset(VoxelDataConfig(path=str(source), views=2), picture_spec(ENCODER), split="val")
 
 
 @pytest.mark.parametrize("make", [image_to_voxels, generator])

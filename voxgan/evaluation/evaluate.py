@@ -14,7 +14,8 @@ from gancore.parsing import to_dict
 from gancore.reporting.page import Media
 from gancore.reporting.preference import PreferencePair
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
-from voxgan.data.packed import PackedDataset, Split, open_packed_dataset
+from gancore.splits import Split
+from voxgan.data.packed import PackedDataset, open_packed_dataset
 from voxgan.evaluation import examples as cases
 from voxgan.evaluation import generation, probe, surfaces
 from voxgan.evaluation import set_fidelity as likeness

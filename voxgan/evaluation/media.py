@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from gancore.reporting.page import encode_webp_uri
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
 

@@ -21,7 +21,8 @@ from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.evaluation.reconstruction import Prediction
 from voxgan.files.voxels import VOXEL_SUFFIXES, read_occupancy
 from voxgan.mesh.axes import Axis, reorient, upright_rotation
-from voxgan.mesh.voxelise import MESH_SUFFIXES, load_mesh, normalise_mesh, voxelise
+from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
+from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.metrics.occupancy import iou_at
 
 OUTER_SIDE = 3
@@ -69,7 +70,7 @@ def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Pre
 
     Raises ValueError or OSError naming the file that cannot be read, or has another number of voxels a side.
     """
-    mesh = frame.align(load_mesh(source.mesh), str(source.mesh)) if source.mesh else None
+    mesh = frame.align(load_mesh(source.mesh).mesh, str(source.mesh)) if source.mesh else None
     mesh = mesh and trimesh.Trimesh(mesh.vertices, mesh.faces)  # in one colour, its vertices merged
     if source.occupancy is None:
         assert mesh is not None

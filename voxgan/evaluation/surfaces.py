@@ -12,7 +12,8 @@ from accelerate.utils import tqdm
 
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.reconstruction import Method, Prediction
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.metrics import surface as metrics
 from voxgan.metrics.occupancy import ikea_average_precision
 

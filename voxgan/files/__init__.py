@@ -1,1 +1,1 @@
-"""Voxel grids and images: reading and writing."""
+"""Files of voxels and images: reading and writing."""

@@ -1,12 +1,11 @@
-"""Arrays in npy, npz, mat and HDF5 files: names and shapes first, then one object of one of them.
+"""Arrays in npy, npz, mat and HDF5 files: lists their names and shapes, then reads one object of one of them.
 
-What a header promises is held against what is read at most, and against the file, before memory is taken for it.
+The sizes that a header declares are checked against the limits and against the file before memory is taken for them.
 """
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,34 +14,32 @@ import h5py
 import numpy as np
 from jaxtyping import Float
 
+from gancore.errors import UnreadableError
 from voxgan.files.binvox import MAX_VOXELS
 from voxgan.files.matlab import read_mat
 from voxgan.mesh.axes import Axis, parse_axis
 
 MAX_BYTES = 2**30
-"""Compressed files that unpack to more are refused."""
+"""Compressed files that unpack to more bytes than this are refused."""
 MAX_OBJECTS = 10**6
-"""Files of more are refused."""
+"""Files with more objects than this are refused."""
 USUAL_KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
-"""Names that data sets and programs give their occupancies, the likeliest first."""
-
-
-class UnreadableError(ValueError):
-    """A file that cannot be read as voxels; the message names it."""
+"""Names that data sets and programs give their occupancy arrays, the most likely first."""
 
 
 @dataclass(frozen=True)
 class ArrayEntry:
-    """An array that lies in a file, not read yet."""
+    """An array in a file that has not been read yet."""
 
     shape: tuple[int, ...]
     read: Callable[[tuple[int | slice, ...]], np.ndarray]
+    """Reads the part that an index selects."""
     up: Axis | None = None
-    """The up axis, where the file states it."""
+    """The up axis, if the file states it."""
 
     @property
     def axes(self) -> str:
-        """What its axes are: objects `n`, a single channel `1`, and `xyz`; empty if it holds no voxels."""
+        """One letter per axis: `n` for objects, `1` for a single channel, and `xyz`; empty if not of voxels."""
         if len(self.shape) == 4:
             return "xyz1" if self.shape[3] == 1 < self.shape[0] else "nxyz"
         if len(self.shape) == 5:
@@ -51,62 +48,56 @@ class ArrayEntry:
 
     @property
     def num_objects(self) -> int:
+        """The number of objects along the first axis, or 1."""
         return self.shape[0] if self.axes.startswith("n") else 1
 
     def read_object(self, number: int) -> np.ndarray:
-        """The values of one object's voxels, as stored."""
-        where: dict[str, int | slice] = {"n": number, "1": 0}
-        return np.asarray(self.read(tuple(where.get(axis, slice(None)) for axis in self.axes)))
-
-
-@contextmanager
-def as_unreadable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while the file is read becomes one line that names it."""
-    try:
-        yield
-    except (FileNotFoundError, UnreadableError):
-        raise
-    except Exception as error:  # broken files make the libraries raise errors of a dozen kinds
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"cannot read {path} as voxels: {reason}") from error
+        """The values of one object's voxels as they are stored."""
+        index: dict[str, int | slice] = {"n": number, "1": 0}
+        return np.asarray(self.read(tuple(index.get(axis, slice(None)) for axis in self.axes)))
 
 
 def list_arrays(path: Path) -> dict[str, ArrayEntry]:
-    """The arrays of the file that may hold voxels, by name; the one of an npy file is called "".
+    """The arrays of the file that may hold voxels, by name; the name in an npy file is "".
 
-    Raises UnreadableError if there are none, or one is larger than is read.
+    Raises UnreadableError if there are none, or one exceeds the limits.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise UnreadableError(f"{path} is no file of voxels: its name should end in .binvox {' '.join(READERS)}")
+        raise UnreadableError(f"{path} is not a file of voxels: its name should end in .binvox {' '.join(READERS)}")
     arrays = {name: array for name, array in reader(path).items() if array.axes and min(array.shape) > 0}
     if not arrays:
-        raise UnreadableError(f"{path} holds no array of three axes, or of more with one channel")
+        raise UnreadableError(f"{path} holds no array of voxels: none has three axes, or more with one channel")
     for array in arrays.values():
         voxels = math.prod(array.shape) // array.num_objects
         if voxels > MAX_VOXELS or array.num_objects > MAX_OBJECTS:
-            promised = f"{array.num_objects:,} objects of {voxels:,} voxels"
-            raise UnreadableError(f"{path} promises {promised}; {MAX_OBJECTS:,} of {MAX_VOXELS:,} are read at most")
+            declared = f"{array.num_objects:,} objects of {voxels:,} voxels"
+            raise UnreadableError(f"{path} declares {declared}; at most {MAX_OBJECTS:,} of {MAX_VOXELS:,} are read")
     return arrays
 
 
 def default_key(arrays: dict[str, ArrayEntry], path: Path) -> str:
-    """The array that holds the voxels where nobody says which: the only one, or the one of a usual name."""
+    """The name of the array to read if none is given: the only one, or the only one with the likeliest usual name.
+
+    Raises UnreadableError if there is none.
+    """
     if len(arrays) == 1:
         return next(iter(arrays))
     for key in USUAL_KEYS:
         named = [name for name in arrays if name.rpartition("/")[2] == key]
         if len(named) == 1:
             return named[0]
-    raise UnreadableError(f"{path} holds several arrays; say which by a key: {' '.join(sorted(arrays)[:20])}")
+    raise UnreadableError(f"{path} holds several arrays; choose one by its key: {' '.join(sorted(arrays)[:20])}")
 
 
 def list_npy(path: Path) -> dict[str, ArrayEntry]:
+    """The array of an npy file, mapped rather than read."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     return {"": ArrayEntry(array.shape, array.__getitem__)}
 
 
 def list_npz(path: Path) -> dict[str, ArrayEntry]:
+    """The arrays of an npz file; packed bits are listed under `packed` with the shape of their voxels."""
     with zipfile.ZipFile(path) as archive:
         shapes = {name.removesuffix(".npy"): declared_shape(archive, name, path) for name in archive.namelist()}
     arrays = {name: ArrayEntry(shape, partial(read_part, path, name)) for name, shape in shapes.items()}
@@ -114,64 +105,69 @@ def list_npz(path: Path) -> dict[str, ArrayEntry]:
         return arrays
     shape = tuple(int(length) for length in read_member(path, "shape"))
     if len(shape) != 3 or min(shape) < 1 or shapes["packed"] != (-(-math.prod(shape) // 8),):
-        raise UnreadableError(f"{path} promises voxels of shape {shape} in bits of shape {shapes['packed']}")
+        raise UnreadableError(f"{path} declares voxels of shape {shape} in bits of shape {shapes['packed']}")
     up = parse_axis(str(read_member(path, "up"))) if "up" in shapes else None
-    return arrays | {"packed": ArrayEntry(shape, lambda where: unpack_bits(path, shape)[where], up)}
 
+    def read_packed(index: tuple[int | slice, ...]) -> np.ndarray:
+        bits = np.unpackbits(read_member(path, "packed"), count=math.prod(shape))
+        return bits.reshape(shape).astype(np.bool_)[index]
 
-def unpack_bits(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    return np.unpackbits(read_member(path, "packed"), count=math.prod(shape)).reshape(shape).astype(np.bool_)
+    return arrays | {"packed": ArrayEntry(shape, read_packed, up)}
 
 
 def declared_shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
-    """The shape that a member's header states. Raises UnreadableError if the member is larger than is read."""
+    """The shape in a member's header. Raises UnreadableError if it declares more bytes than are read or stored."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = read(file)
-    size = math.prod(shape) * kind.itemsize
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    size = math.prod(shape) * dtype.itemsize
     if size > min(MAX_BYTES, archive.getinfo(name).file_size):
-        raise UnreadableError(f"{path} promises {size:,} bytes in {name}, more than it holds or than are read")
+        raise UnreadableError(f"{path} declares {size:,} bytes in {name}, more than it holds or than are read")
     return shape
 
 
-def read_part(path: Path, name: str, where: tuple[int | slice, ...]) -> np.ndarray:
-    return read_member(path, name)[where]
+def read_part(path: Path, name: str, index: tuple[int | slice, ...]) -> np.ndarray:
+    """The indexed part of an array in an npz file."""
+    return read_member(path, name)[index]
 
 
 def read_member(path: Path, name: str) -> np.ndarray:
+    """An array of an npz file; the last one is cached until the file changes."""
     return load_member(path, path.stat().st_mtime_ns, name)
 
 
 @lru_cache(maxsize=1)  # an array has to be unpacked whole, which would be slow for each of its objects
-def load_member(path: Path, _changed: int, name: str) -> np.ndarray:
+def load_member(path: Path, _modified_ns: int, name: str) -> np.ndarray:
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[name]
 
 
 def list_hdf5(path: Path, *, matlab: bool = False) -> dict[str, ArrayEntry]:
-    """Datasets by their path in the file; MATLAB stores its axes in reverse."""
+    """The data sets of an HDF5 file by their path in it; MATLAB stores the axes in reverse."""
     arrays = {}
 
-    def note(name: str, item: h5py.Dataset | h5py.Group) -> None:
+    def add_dataset(name: str, item: h5py.Dataset | h5py.Group) -> None:
         if isinstance(item, h5py.Dataset) and item.shape:
-            if math.prod(item.chunks or ()) * item.dtype.itemsize > MAX_BYTES:  # unpacked whole, however little is read
+            if math.prod(item.chunks or ()) * item.dtype.itemsize > MAX_BYTES:  # a chunk is unpacked whole
                 raise UnreadableError(
                     f"{path} stores {name} in chunks of more than the {MAX_BYTES:,} bytes that are read"
                 )
             arrays[name] = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
 
     with h5py.File(path) as file:
-        file.visititems(note)
+        file.visititems(add_dataset)
     return arrays
 
 
-def read_dataset(path: Path, name: str, matlab: bool, where: tuple[int | slice, ...]) -> np.ndarray:
+def read_dataset(path: Path, name: str, matlab: bool, index: tuple[int | slice, ...]) -> np.ndarray:
+    """The indexed part of a data set, in MATLAB's order of axes if it was stored by MATLAB."""
     with h5py.File(path) as file:
-        return file[name][where[::-1]].T if matlab else file[name][where]
+        return file[name][index[::-1]].T if matlab else file[name][index]
 
 
 def list_mat(path: Path) -> dict[str, ArrayEntry]:
+    """The numeric arrays of a MATLAB file of version 5 or 7.3."""
     if h5py.is_hdf5(path):
         return list_hdf5(path, matlab=True)
     arrays = load_mat(path, path.stat().st_mtime_ns)
@@ -179,17 +175,18 @@ def list_mat(path: Path) -> dict[str, ArrayEntry]:
 
 
 @lru_cache(maxsize=1)
-def load_mat(path: Path, _changed: int) -> dict[str, np.ndarray]:
-    return read_mat(path, most=MAX_BYTES)
+def load_mat(path: Path, _modified_ns: int) -> dict[str, np.ndarray]:
+    return read_mat(path, max_bytes=MAX_BYTES)
 
 
 READERS = {".npy": list_npy, ".npz": list_npz, ".mat": list_mat, ".h5": list_hdf5, ".hdf5": list_hdf5}
+"""Functions that list the arrays of a file, by file ending."""
 
 
 def to_probabilities(values: np.ndarray, path: Path) -> Float[np.ndarray, "x y z"]:
-    """Booleans and integers as 1 where above zero, floats as they are; float32.
+    """Converts booleans and integers to 1 where above zero and else 0, and leaves floats as they are; float32.
 
-    Raises UnreadableError if floats lie outside [0, 1], or the values are no numbers.
+    Raises UnreadableError if floats lie outside [0, 1], or the values are not real numbers.
     """
     if values.dtype == np.bool_ or np.issubdtype(values.dtype, np.integer):
         return (values > 0).astype(np.float32)

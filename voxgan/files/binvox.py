@@ -1,4 +1,4 @@
-"""The binvox format, versions 1 and 2: run-length coded cubes of voxels with the place where they stand."""
+"""Reads and writes the binvox format, versions 1 and 2: run-length coded voxels with their position and scale."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +9,21 @@ from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 
 from gancore.atomic import atomic_write
+from gancore.errors import UnreadableError, as_unreadable
 
 MAX_VOXELS = 512**3
-"""Larger grids are refused."""
+"""Grids with more voxels are refused."""
 LONGEST_RUN = 255
+"""Voxels in the longest run that a byte can count."""
 
 
 @dataclass(frozen=True)
 class Binvox:
-    """Voxels in the axes of the mesh that they were made of."""
+    """Voxels in the axes of the mesh that was voxelised."""
 
     occupancy: Bool[np.ndarray, "x y z"]
     translate: tuple[float, float, float] = (-0.5, -0.5, -0.5)
-    """The corner of the grid, in the units of the mesh."""
+    """The lowest corner of the grid, in the units of the mesh."""
     scale: float = 1.0
     """Length of the grid's longest side, in the units of the mesh."""
 
@@ -32,63 +34,65 @@ class Binvox:
 
 
 def read_binvox(path: Path) -> Binvox:
-    """The voxels of a file of version 1 (0 or 1) or 2 (occupied from 1 to 255).
+    """The voxels of a file of version 1 (values 0 and 1) or 2 (occupied from 1 to 255).
 
-    Raises FileNotFoundError, or ValueError if the file is not binvox, is cut short or promises more than it can hold.
+    Raises FileNotFoundError, or UnreadableError if the file is not binvox, is cut short or declares more voxels than it
+    can hold.
     """
-    with path.open("rb") as file:
+    with as_unreadable(path, "voxels"), path.open("rb") as file:
         header = read_header(file, path)
-        shape, left = header.shape, path.stat().st_size - file.tell()
-        voxels = shape[0] * shape[1] * shape[2]
+        x, y, z = header.shape
+        voxels, remaining = x * y * z, path.stat().st_size - file.tell()
         if voxels > MAX_VOXELS:
-            raise ValueError(f"{path} promises {voxels:,} voxels, more than the {MAX_VOXELS:,} that are read")
-        if not 2 * voxels / LONGEST_RUN <= left <= 2 * voxels:
-            raise ValueError(f"{path} promises {voxels:,} voxels, which {left:,} bytes of data cannot be")
-        runs = np.frombuffer(file.read(left), np.uint8)
-    occupied = decode_runs(runs, voxels, path).reshape(shape[0], shape[2], shape[1])  # y runs fastest, then z, then x
+            raise UnreadableError(f"{path} declares {voxels:,} voxels, more than the {MAX_VOXELS:,} that are read")
+        if not 2 * voxels / LONGEST_RUN <= remaining <= 2 * voxels:
+            raise UnreadableError(f"{path} declares {voxels:,} voxels, which {remaining:,} bytes of data cannot hold")
+        runs = np.frombuffer(file.read(remaining), np.uint8)
+    occupied = decode_runs(runs, voxels, path).reshape(x, z, y)  # y varies fastest, then z, then x
     return Binvox(rearrange(occupied, "x z y -> x y z"), header.translate, header.scale)
 
 
 @dataclass(frozen=True)
 class BinvoxHeader:
+    """The header of a binvox file; see Binvox."""
+
     shape: tuple[int, int, int]
     translate: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
 
 
 def read_header(file: BinaryIO, path: Path) -> BinvoxHeader:
-    """What stands before the data. Raises ValueError if that is not the header of a binvox file."""
+    """Reads the header that precedes the data. Raises UnreadableError if it is not that of a binvox file."""
     words = file.readline(100).split()
     if words[:1] != [b"#binvox"]:
-        raise ValueError(f"{path} is no binvox file: its first line is not '#binvox 1' or '#binvox 2'")
+        raise UnreadableError(f"{path} is not a binvox file: its first line is not '#binvox 1' or '#binvox 2'")
     if words[1:] not in ([b"1"], [b"2"]):
-        raise ValueError(f"{path} is of binvox version {b' '.join(words[1:])!r}; versions 1 and 2 are read")
+        raise UnreadableError(f"{path} is of binvox version {b' '.join(words[1:])!r}; versions 1 and 2 are read")
     fields: dict[bytes, list[bytes]] = {}
     for _ in range(32):
         name, *values = file.readline(1000).split() or [b""]
         if name == b"data":
-            return parse_header(fields, path)
+            break
         fields[name] = values
-    raise ValueError(f"the header of {path} has no line 'data'")
-
-
-def parse_header(fields: dict[bytes, list[bytes]], path: Path) -> BinvoxHeader:
+    else:
+        raise UnreadableError(f"the header of {path} has no line 'data'")
     try:
         x, y, z = (int(word) for word in fields[b"dim"])
         a, b, c = (float(word) for word in fields.get(b"translate", [b"0"] * 3))
         (scale,) = (float(word) for word in fields.get(b"scale", [b"1"]))
     except (KeyError, ValueError):
-        raise ValueError(f"the header of {path} does not give dim, translate and scale as numbers") from None
+        raise UnreadableError(f"the header of {path} does not give dim, translate and scale as numbers") from None
     if min(x, y, z) < 1 or not np.isfinite([a, b, c, scale]).all() or scale <= 0:
-        raise ValueError(f"the header of {path} gives dim {x} {y} {z}, translate {a} {b} {c}, scale {scale}")
+        raise UnreadableError(f"the header of {path} gives dim {x} {y} {z}, translate {a} {b} {c}, scale {scale}")
     return BinvoxHeader((x, y, z), (a, b, c), scale)
 
 
 def decode_runs(runs: UInt8[np.ndarray, " bytes"], voxels: int, path: Path) -> Bool[np.ndarray, " voxels"]:
+    """The voxels of pairs of a value and a count. Raises UnreadableError if they are not `voxels` in number."""
     values, counts = runs[0 : runs.size // 2 * 2 : 2], runs[1::2]
     if runs.size % 2 or (held := int(counts.sum(dtype=np.int64))) != voxels:
         detail = "half a run" if runs.size % 2 else f"{held:,}"
-        raise ValueError(f"{path} promises {voxels:,} voxels and holds {detail}")
+        raise UnreadableError(f"{path} declares {voxels:,} voxels and holds {detail}")
     return np.repeat(values > 0, counts)
 
 
@@ -100,7 +104,7 @@ def write_binvox(
     scale: float = 1.0,
     version: Literal[1, 2] = 1,
 ) -> None:
-    """Writes what `read_binvox` reads: the grid's corner at `translate`, its longest side `scale` long."""
+    """Writes what `read_binvox` reads: the grid's lowest corner at `translate`, its longest side `scale` long."""
     sides = " ".join(map(str, occupancy.shape))
     corner = " ".join(f"{number:.9g}" for number in translate)
     header = f"#binvox {version}\ndim {sides}\ntranslate {corner}\nscale {scale:.9g}\ndata\n"
@@ -109,7 +113,7 @@ def write_binvox(
 
 
 def encode_runs(voxels: Bool[np.ndarray, " voxels"]) -> UInt8[np.ndarray, "runs 2"]:
-    """Pairs of a value and how often it comes, 255 times at most."""
+    """Pairs of a value and its count, at most 255."""
     starts = np.flatnonzero(np.diff(voxels, prepend=~voxels[:1]))
     lengths = np.diff(starts, append=voxels.size)
     pieces = -(-lengths // LONGEST_RUN)

@@ -1,6 +1,6 @@
-"""Occupancy grids: reading and writing them, their size, how alike two are.
+"""Reads and writes occupancy grids, crops and resizes them.
 
-Everywhere in voxgan an occupancy is indexed (x, y, z), with y up and the front looking to +z, and fills the unit cube
+Everywhere in voxgan an occupancy is indexed (x, y, z), with y up and the front facing +z, and fills the unit cube
 around the origin: the centre of voxel i lies at (i + 0.5) / N - 0.5 on each axis.
 """
 
@@ -12,22 +12,10 @@ import scipy.io
 from jaxtyping import Bool, Float
 
 from gancore.atomic import atomic_write
-from voxgan.files.arrays import READERS, UnreadableError, as_unreadable, default_key, list_arrays, to_probabilities
-from voxgan.files.binvox import Binvox, read_binvox, write_binvox
-from voxgan.mesh.axes import Axis, reorient
-
-__all__ = [
-    "Axis",
-    "Binvox",
-    "crop_to_content",
-    "object_keys",
-    "read_binvox",
-    "read_occupancy",
-    "reorient",
-    "resize_occupancy",
-    "write_binvox",
-    "write_occupancy",
-]
+from gancore.errors import UnreadableError, as_unreadable
+from voxgan.files.arrays import READERS, default_key, list_arrays, to_probabilities
+from voxgan.files.binvox import read_binvox, write_binvox
+from voxgan.mesh.axes import reorient
 
 VOXEL_SUFFIXES = (".binvox", *READERS)
 """Endings of the files that are read."""
@@ -37,17 +25,17 @@ def read_occupancy(path: Path, *, key: str | None = None) -> Float[np.ndarray, "
     """The probabilities in a binvox, npy, npz, mat (version 5 or 7.3) or HDF5 file, float32 in [0, 1].
 
     `key` names the array, the object in it, or both: "voxels", "#3", "voxels#3"; objects lie along the first axis.
-    Without it the file must hold one object, in its only array of three to five axes or in the only one of a usual name
-    (voxels, voxel, instance, Volume, data, occupancy). An axis of channels has to be 1 long. Booleans and integers are
-    occupied where above zero, other numbers have to lie in [0, 1]. The axes are the file's own, except in an npz that
-    states which is up. Raises FileNotFoundError, or ValueError before much memory is taken.
+    Without a key the file must hold one object, in its only array of three to five axes or in the only one with a usual
+    name (voxels, voxel, instance, Volume, data, occupancy). An axis of channels must have length 1. Booleans and
+    integers are occupied where above zero, other numbers must lie in [0, 1]. The axes are the file's own, except in an
+    npz that states which is up. Raises FileNotFoundError, or UnreadableError before much memory is taken.
     """
     if path.suffix.lower() == ".binvox" and not key:
         return read_binvox(path).occupancy.astype(np.float32)
-    with as_unreadable(path):
+    with as_unreadable(path, "voxels"):
         keys = object_keys(path, key=key)
         if len(keys) > 1:
-            raise UnreadableError(f"{path} holds {len(keys)} objects; say which by a key from {keys[0]} to {keys[-1]}")
+            raise UnreadableError(f"{path} holds {len(keys)} objects; choose one by a key from {keys[0]} to {keys[-1]}")
         name, number = split_key(keys[0])
         array = list_arrays(path)[name]
         occupancy = to_probabilities(array.read_object(number or 0), path)
@@ -55,50 +43,54 @@ def read_occupancy(path: Path, *, key: str | None = None) -> Float[np.ndarray, "
 
 
 def object_keys(path: Path, *, key: str | None = None) -> tuple[str, ...]:
-    """The key of every object in the file, or of those that `key` speaks of.
+    """The key of every object in the file, or of those that `key` selects.
 
-    Raises FileNotFoundError, or ValueError if it cannot be read, holds several arrays of unknown names or no such key.
+    Raises FileNotFoundError, or UnreadableError if the file cannot be read, holds several arrays none of which has a
+    usual name, or has no such key.
     """
     if path.suffix.lower() == ".binvox" and not key:
         return ("",)
-    with as_unreadable(path):
+    with as_unreadable(path, "voxels"):
         arrays = list_arrays(path)
         name, number = split_key(key or "")
         name = name or default_key(arrays, path)
         if name not in arrays or (number or 0) >= arrays[name].num_objects:
-            raise UnreadableError(f"{path} holds no voxels of key {key}; it has {' '.join(sorted(arrays)[:20])}")
+            raise UnreadableError(f"{path} holds no voxels with the key {key}; it has {' '.join(sorted(arrays)[:20])}")
         if number is not None or arrays[name].num_objects == 1:
             return (key or name,)
         return tuple(f"{name}#{number}" for number in range(arrays[name].num_objects))
 
 
 def split_key(key: str) -> tuple[str, int | None]:
+    """The name of the array and the number of the object in a key such as "voxels#3"."""
     match = re.fullmatch(r"(.*?)(?:#(\d{1,9}))?", key)
     assert match
     return match[1], int(match[2]) if match[2] else None
 
 
 def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.ndarray, "x y z"]) -> None:
-    """Writes the voxels to a binvox, npy, npz or mat file that `read_occupancy` reads back as they are.
+    """Writes the voxels to a binvox, npy, npz or mat file, from which `read_occupancy` reads the same values.
 
-    An npz of voxels that are 0 or 1 holds them as `packed` bits (np.packbits) with their `shape` and `up` axis; a mat
-    has them as `voxels`. Raises ValueError for another ending, and for probabilities in a binvox.
+    Voxels that are all 0 or 1 are stored in an npz as `packed` bits (np.packbits) with their `shape` and `up` axis; in
+    a mat file they are named `voxels`. Raises ValueError for another ending, and for probabilities in a binvox.
     """
     binary = occupancy == 1 if np.isin(occupancy, (0, 1)).all() else None
-    ending = path.suffix.lower()
-    if ending == ".binvox":
+    suffix = path.suffix.lower()
+    if suffix == ".binvox":
         if binary is None:
-            raise ValueError(f"{path}: a binvox file holds no probabilities; threshold them, or write npy, npz or mat")
+            raise ValueError(
+                f"{path}: a binvox file cannot hold probabilities; threshold them, or write npy, npz or mat"
+            )
         write_binvox(path, binary)
         return
     with atomic_write(path) as partial:
-        if ending == ".npy":
+        if suffix == ".npy":
             np.save(partial, occupancy)
-        elif ending == ".npz" and binary is not None:
+        elif suffix == ".npz" and binary is not None:
             np.savez_compressed(partial, packed=np.packbits(binary), shape=occupancy.shape, up="y")
-        elif ending == ".npz":
+        elif suffix == ".npz":
             np.savez_compressed(partial, occupancy=occupancy)
-        elif ending == ".mat":
+        elif suffix == ".mat":
             scipy.io.savemat(partial, {"voxels": occupancy}, do_compression=True)
         else:
             raise ValueError(f"cannot write voxels to {path}: its name should end in .binvox .npy .npz or .mat")
@@ -107,36 +99,29 @@ def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.
 def crop_to_content(
     occupancy: Bool[np.ndarray, "_ _ _"] | Float[np.ndarray, "_ _ _"],
 ) -> Bool[np.ndarray, "x y z"]:
-    """The smallest box of voxels around the occupied ones (those above a half).
-
-    Raises ValueError if none is.
-    """
+    """The smallest box that holds all occupied voxels (those above 0.5). Raises ValueError if there are none."""
     occupied = occupancy > 0.5
     if not occupied.any():
         raise ValueError("no voxel is occupied")
-    sides = (np.flatnonzero(occupied.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
-    return occupied[tuple(slice(side[0], side[-1] + 1) for side in sides)]
+    filled = (np.flatnonzero(occupied.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
+    return occupied[tuple(slice(indices[0], indices[-1] + 1) for indices in filled)]
 
 
 def resize_occupancy(
     occupancy: Bool[np.ndarray, "_ _ _"] | Float[np.ndarray, "_ _ _"], side: int
 ) -> Bool[np.ndarray, "{side} {side} {side}"]:
-    """The occupied voxels (those above a half) in a cube of another size.
+    """The occupied voxels (those above 0.5) in a cube of `side` voxels a side.
 
-    A grid that is no cube stands in the middle of one. A coarser voxel is occupied if any of those whose centres lie in
-    it is, so that thin parts survive; a finer one is what is at its centre.
+    A grid that is not a cube is first centred in one. A coarser voxel is occupied if any voxel whose centre lies in it
+    is, so that thin parts survive; a finer voxel equals the one at its centre.
     """
-    occupied = pad_to_cube(occupancy > 0.5)
-    length = len(occupied)
-    for along in range(3):
-        if side < length:  # the first voxel whose centre lies in each coarser one, in whole numbers
+    length = max(occupancy.shape)
+    margins = [((length - each) // 2, (length - each + 1) // 2) for each in occupancy.shape]
+    occupied = np.pad(occupancy > 0.5, margins)
+    for axis in range(3):
+        if side < length:  # the first voxel whose centre lies in each coarser one, in integers
             firsts = -((side - 2 * np.arange(side) * length) // (2 * side))
-            occupied = np.logical_or.reduceat(occupied, firsts, axis=along)
+            occupied = np.logical_or.reduceat(occupied, firsts, axis=axis)
         else:
-            occupied = occupied.take((2 * np.arange(side) + 1) * length // (2 * side), axis=along)
+            occupied = occupied.take((2 * np.arange(side) + 1) * length // (2 * side), axis=axis)
     return occupied
-
-
-def pad_to_cube(occupied: Bool[np.ndarray, "_ _ _"]) -> Bool[np.ndarray, "side side side"]:
-    side = max(occupied.shape)
-    return np.pad(occupied, [((side - length) // 2, (side - length + 1) // 2) for length in occupied.shape])

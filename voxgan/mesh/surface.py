@@ -1,6 +1,5 @@
-"""From probabilities on a grid to one clean, closed surface."""
+"""Extracts one clean, closed surface from probabilities on a grid."""
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import fast_simplification
@@ -12,109 +11,81 @@ from scipy import ndimage
 from skimage.graph import MCP
 from skimage.measure import marching_cubes
 
+from voxgan.mesh.config import SurfaceConfig
+
 PADDING = 1
-"""Empty voxels around the grid, so that what touches its border is closed."""
+"""Empty voxels around the grid, so that the surface of an object that touches its border is closed."""
 MIN_MARGIN = 1e-3
-"""No value is nearer to the threshold: a vertex on a grid point would make triangles without area."""
+"""Least distance of a value from the threshold: a vertex on a grid point would make triangles without area."""
 KEPT_MARGIN = 0.05
-"""Share of what a voxel is above the threshold that smoothing leaves it: enough to stay, too little to be a stair."""
+"""Fraction of its margin over the threshold that smoothing must leave a voxel: it stays inside, no stair remains."""
 JOINT_LEVEL = 0.2
-"""How far above the threshold, on the way to 1, lies what joins voxels that touch at an edge."""
-RESTORE_ROUNDS = 10
-"""Rounds of averaging what Taubin smoothing has taken: over about three voxels."""
+"""Level of the voxels that join two touching at an edge, as a fraction of the way from the threshold to 1."""
 BRIDGE_LEVEL = 0.5
-"""How far above the threshold, on the way to 1, lies what bridges the gap between two parts."""
+"""Level of the voxels that bridge the gap between two parts, as a fraction of the way from the threshold to 1."""
+RESTORE_ROUNDS = 10
+"""Rounds of averaging, over about three voxels, of the thickness that Taubin smoothing took and that is restored."""
 EDGE_NEIGHBOURS, CORNER_NEIGHBOURS = (ndimage.generate_binary_structure(3, meeting) for meeting in (2, 3))
-"""Which voxels are neighbours: those that share a face or an edge, or also those that share a corner."""
+"""Neighbourhoods of a voxel: those that share a face or an edge with it, or also those that share a corner."""
 SPECK_VOXELS = 0.05
-"""Voxels that a part fills at most to be left out: what touches the object at a corner alone can be next to nothing."""
+"""Volume, in voxels, up to which a separate part is dropped: what touches the object only at a corner can be tiny."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurfaceConfig:
-    """How a surface is made of probabilities."""
-
-    threshold: float = 0.5
-    """Probability at which the surface lies."""
-
-    smooth_sigma: float = 0.8
-    """Standard deviation in voxels of the Gaussian that takes the stairs out of the probabilities; 0 for none."""
-
-    min_component_share: float = 1.0
-    """Parts of at least this share of the largest part's voxels are kept: 1 for the largest alone, 0 for all."""
-
-    bridge: float = 3.0
-    """Parts at most this many voxels apart are joined, where the object is most probable; 0 joins none."""
-
-    taubin_iterations: int = 20
-    """Iterations of Taubin smoothing, which rounds edges and keeps the volume; 0 for none."""
-
-    target_faces: int = 0
-    """Most triangles; 0 for as many as there are."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
-        if not 0 <= self.min_component_share <= 1:
-            raise ValueError(f"components must lie in [0, 1], got {self.min_component_share}")
-        for name in ("smooth", "bridge", "taubin"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
-        if self.target_faces < 0 or 0 < self.target_faces < 4:
-            raise ValueError(f"faces must be at least 4, or 0 for no limit, got {self.target_faces}")
-
-
-def extract_surface(
-    probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig = SurfaceConfig()
-) -> trimesh.Trimesh:
+def extract_surface(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig | None = None) -> trimesh.Trimesh:
     """The closed surface with outward faces and positive volume, in the unit cube around the origin.
 
-    The centre of voxel i lies at (i + 0.5) / N - 0.5; a grid that is no cube is centred, N its longest side. Raises
-    ValueError if there is nothing above the threshold, or no closed surface within the face budget.
+    Probabilities lie in [0, 1]. The centre of voxel i lies at (i + 0.5) / N - 0.5, N being the longest side; a grid
+    that is not a cube is centred. Raises ValueError if nothing lies above the threshold, or no closed surface keeps to
+    `target_faces`.
     """
+    surface = surface or SurfaceConfig()
     field = build_field(probabilities, surface)
     vertices, faces, _, _ = marching_cubes(field, surface.threshold, gradient_direction="ascent")
     sides = np.array(probabilities.shape)
     mesh = trimesh.Trimesh((vertices - PADDING + 0.5 - sides / 2) / sides.max(), faces, process=False)
     mesh.vertices = np.clip(taubin_smooth(mesh, surface.taubin_iterations), -0.5, 0.5)
     mesh = remove_small_components(ensure_closed(mesh), volume=SPECK_VOXELS / sides.max() ** 3)
-    return decimate_surface(mesh, surface.target_faces) if 0 < surface.target_faces < len(mesh.faces) else mesh
+    if surface.target_faces is None or len(mesh.faces) <= surface.target_faces:
+        return mesh
+    return decimate_surface(mesh, surface.target_faces)
 
 
 def build_field(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:
-    """The padded field whose only surface at the threshold is the outside of the parts to keep.
+    """The padded field whose only surface at the threshold is the outside of the parts that are kept.
 
     Values on both sides of that surface stay soft: it lies between voxels where the probabilities put it. Raises
-    ValueError if there is no such part.
+    ValueError if nothing lies above the threshold, or the values are not probabilities.
     """
     level = surface.threshold
-    least, most = (float(bound) for bound in (probabilities.min(initial=1), probabilities.max(initial=0)))
-    if not (least >= 0 and most <= 1):  # so written, NaN is refused too
-        raise ValueError(f"probabilities must lie in [0, 1]; these reach from {least:.3g} to {most:.3g}")
+    lowest, highest = float(probabilities.min(initial=1)), float(probabilities.max(initial=0))
+    if not (lowest >= 0 and highest <= 1):  # written so that NaN is refused too
+        raise ValueError(f"probabilities must lie in [0, 1]; these reach from {lowest:.3g} to {highest:.3g}")
     field = bridge_gaps(probabilities.astype(np.float32), surface)
-    # Past the border lies what puts the surface of a full voxel on the cube's face, whatever the threshold.
+    # this value beyond the border puts the surface of a full voxel on the cube's face, whatever the threshold
     field = smooth_field(np.pad(field, PADDING, constant_values=2 * level - 1), surface)
     field[np.abs(field - level) < MIN_MARGIN] = level - MIN_MARGIN
     inside = field > level
     if not inside.any():
-        raise ValueError(f"there is no surface: the highest probability is {most:.3g}, the threshold {level:g}")
+        raise ValueError(f"there is no surface: the highest probability is {highest:.3g}, the threshold {level:g}")
     kept = select_large_components(inside, surface)
     field[inside & ~kept] = min(level - MIN_MARGIN, 0.0)
-    field[enclosed_voids(kept)] = 1.0
+    spaces, _ = ndimage.label(~kept)
+    field[~kept & (spaces != spaces[0, 0, 0])] = 1.0  # cavities, which cannot be reached from the corner
     return field
 
 
 def bridge_gaps(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field with parts within reach of each other joined, each by the most probable of all ways to the largest.
+    """The field with parts that are close to each other joined, each along the most probable path to the largest.
 
-    A leg that hangs in the air a voxel below its seat is part of the chair, and what is printed is one piece.
+    A leg that hangs in the air a voxel below its seat is part of the chair, and an object that is printed should be one
+    piece. Parts are close if gaps of at most `surface.bridge` voxels lead from one to the other.
     """
     inside = field > surface.threshold
     if not surface.bridge or ndimage.label(inside, EDGE_NEIGHBOURS)[1] < 2:
         return field
-    field, spaces = field.copy(), dilated_components(inside, surface)
-    for space, where in enumerate(ndimage.find_objects(spaces), 1):
-        part = inside[where] & (spaces[where] == space)
+    field, labels = field.copy(), dilated_components(inside, surface)
+    for label, where in enumerate(ndimage.find_objects(labels), 1):
+        part = inside[where] & (labels[where] == label)
         struts = shortest_paths(part, np.where(inside[where] & ~part, 0, field[where]))
         field[where][struts & ~inside[where]] = surface.threshold + BRIDGE_LEVEL * (1 - surface.threshold)
     return field
@@ -123,28 +94,28 @@ def bridge_gaps(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Fl
 def shortest_paths(
     inside: Bool[np.ndarray, "x y z"], probabilities: Float[np.ndarray, "x y z"]
 ) -> Bool[np.ndarray, "x y z"]:
-    """The voxels on the most probable ways, from face to face, from each part to the largest."""
+    """The voxels on the most probable path, through voxel faces, from each part to the largest."""
     parts, count = ndimage.label(inside, EDGE_NEIGHBOURS)
     if count < 2:
         return np.zeros_like(inside)
-    ways = MCP(np.where(inside, 1e-3, 0.1 - np.log(probabilities.clip(1e-3, 1))), fully_connected=False)
-    costs, _ = ways.find_costs(np.argwhere(parts == np.bincount(parts[inside]).argmax()))
-    found = np.zeros_like(inside)
+    graph = MCP(np.where(inside, 1e-3, 0.1 - np.log(probabilities.clip(1e-3, 1))), fully_connected=False)
+    costs, _ = graph.find_costs(np.argwhere(parts == np.bincount(parts[inside]).argmax()))
+    paths = np.zeros_like(inside)
     for end in ndimage.minimum_position(costs, parts, range(1, count + 1)):
-        found[tuple(np.transpose(ways.traceback(end)))] = True
-    return found
+        paths[tuple(np.transpose(graph.traceback(end)))] = True
+    return paths
 
 
 def dilated_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Int[np.ndarray, "x y z"]:
-    """Numbers, from 1, of the spaces within half a bridge of the parts: those of parts that count as one are joined."""
-    spaces, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, CORNER_NEIGHBOURS)
-    return spaces
+    """Labels, from 1, of the components after dilation by half a bridge: parts that may be bridged share a label."""
+    labels, _ = ndimage.label(ndimage.distance_transform_edt(~inside) <= surface.bridge / 2, CORNER_NEIGHBOURS)
+    return labels
 
 
 def smooth_field(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field after a Gaussian that takes nothing below the threshold, nor anything of a part as thin as a leg.
+    """The field after a Gaussian that takes no voxel below the threshold and leaves parts as thin as a leg unchanged.
 
-    What touches at an edge alone, as the voxels of a slanting leg do, is joined.
+    Voxels that touch only at an edge, as those of a slanting leg do, are joined.
     """
     if not surface.smooth_sigma:
         return field
@@ -157,42 +128,36 @@ def smooth_field(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> F
 
 
 def diagonal_contacts(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
-    """The empty voxels beside each edge at which two voxels touch that have no neighbour in common."""
-    found = np.zeros_like(inside)
+    """The empty voxels at each edge where two filled voxels touch that have no common face neighbour there."""
+    joints = np.zeros_like(inside)
     for plane in combinations(range(3), 2):
-        field, joint = (np.moveaxis(array, plane, (0, 1)) for array in (inside, found))
+        field, joint = (np.moveaxis(array, plane, (0, 1)) for array in (inside, joints))
         a, b, c, d = field[:-1, :-1], field[1:, :-1], field[:-1, 1:], field[1:, 1:]
         falling, rising = a & d & ~b & ~c, b & c & ~a & ~d
         joint[1:, :-1] |= falling
         joint[:-1, 1:] |= falling
         joint[:-1, :-1] |= rising
         joint[1:, 1:] |= rising
-    return found
+    return joints
 
 
 def select_large_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
-    """The voxels of the parts that are large enough beside the largest, across gaps that may be bridged."""
+    """The voxels of the parts that are large enough compared with the largest; parts across short gaps count as one."""
     if ndimage.label(inside, CORNER_NEIGHBOURS)[1] == 1:
         return inside
-    parts = dilated_components(inside, surface)
-    sizes = np.bincount(parts[inside])
+    labels = dilated_components(inside, surface)
+    sizes = np.bincount(labels[inside])
     large = sizes >= surface.min_component_share * sizes.max()
-    if surface.min_component_share == 1:  # of equal ones the first
+    if surface.min_component_share == 1:  # the first of several equal ones
         large = np.arange(len(sizes)) == sizes.argmax()
-    return inside & large[parts]
-
-
-def enclosed_voids(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
-    """The empty voxels that cannot be reached from the corner."""
-    spaces, _ = ndimage.label(~inside)
-    return ~inside & (spaces != spaces[0, 0, 0])
+    return inside & large[labels]
 
 
 def taubin_smooth(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertices 3"]:
-    """The vertices after Taubin smoothing, which keeps the volume of the whole; here thin parts keep theirs as well.
+    """The vertices after Taubin smoothing, which preserves the total volume; here thin parts keep theirs as well.
 
     A tube of four vertices around is a wave too short for Taubin and would become a needle: what the surface around a
-    vertex has lost on average along its normals is given back.
+    vertex has lost on average along its normals is restored.
     """
     smooth = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     trimesh.smoothing.filter_taubin(smooth, lamb=0.5, nu=0.53, iterations=iterations)
@@ -204,7 +169,7 @@ def taubin_smooth(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "
 
 
 def decimate_surface(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """The same shape, with all its parts, of at most so many triangles. Raises ValueError if it takes more."""
+    """The same shape, with all its parts, in at most `faces` triangles. Raises ValueError if it takes more."""
     points, triangles = fast_simplification.simplify(mesh.vertices.astype(np.float32), mesh.faces, target_count=faces)
     small = trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False)
     try:
@@ -214,7 +179,10 @@ def decimate_surface(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
 
 
 def merge_edges(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """As decimated, by merging edges up to the smallest sufficient of growing lengths: coarser, and never torn."""
+    """Decimates by merging edges, up to the smallest length that suffices: coarser, but never torn.
+
+    Raises ValueError if no length leads to at most `faces` triangles.
+    """
     whole = to_manifold(mesh)
     for tolerance in np.geomspace(1e-4, 0.3, 24):
         small = whole.simplify(tolerance)
@@ -224,15 +192,15 @@ def merge_edges(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
 
 
 def check_budget(small: trimesh.Trimesh, mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """The small mesh after proof that it keeps to the budget and has lost no part. Raises ValueError otherwise."""
+    """Proves that the decimated mesh keeps to the budget and has lost no part. Raises ValueError otherwise."""
     small = remove_small_components(small, volume=0.0)
     if len(small.faces) > faces or small.body_count < mesh.body_count:
-        raise ValueError(f"faces: no closed surface of this shape has as few as {faces}")
+        raise ValueError(f"target_faces: no closed surface of this shape has as few as {faces} faces")
     return ensure_closed(small)
 
 
 def remove_small_components(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.Trimesh:
-    """The mesh without its separate parts of at most that volume, but for the largest."""
+    """The mesh without separate parts of at most that volume; the largest always stays."""
     parts = to_manifold(mesh).decompose()
     largest = max((part.volume() for part in parts), default=0)
     large = [part for part in parts if part.volume() > volume or part.volume() == largest]
@@ -240,24 +208,24 @@ def remove_small_components(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.
 
 
 def ensure_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The same surface after proof that it is closed and encloses a positive volume, in formats without indices too.
+    """Proves that the surface is closed and encloses a positive volume, also once written to a format without indices.
 
-    Raises ValueError if it is no such surface.
+    Raises ValueError otherwise.
     """
     whole = to_manifold(mesh)
     if whole.status() != manifold3d.Error.NoError:
         raise ValueError(f"the surface is not closed: {whole.status().name}")
     mesh = separate_coincident_vertices(to_trimesh(whole))
-    glued = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # as who reads an STL file glues it
+    glued = trimesh.Trimesh(mesh.vertices.astype(np.float32), mesh.faces)  # merged as a reader of STL does it
     if not (mesh.is_watertight and glued.is_watertight and glued.is_winding_consistent and mesh.volume > 0):
         raise ValueError(f"the surface does not enclose a volume ({len(mesh.faces)} faces)")
     return mesh
 
 
 def separate_coincident_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh with vertices that lie in one place drawn a little towards their own neighbours.
+    """Moves vertices that lie in the same place a little towards their own neighbours.
 
-    A manifold has two vertices where two of its sheets touch; a format without indices would make them one.
+    A manifold has two vertices where two of its sheets touch; a format without indices would merge them.
     """
     _, place, count = np.unique(mesh.vertices.astype(np.float32), axis=0, return_inverse=True, return_counts=True)
     touching = count[place] > 1
@@ -268,11 +236,11 @@ def separate_coincident_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
 
 def to_manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
-    """The surface as manifold3d keeps it."""
+    """The mesh as a manifold of manifold3d."""
     return manifold3d.Manifold(manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)))
 
 
-def to_trimesh(solid_mesh: manifold3d.Manifold) -> trimesh.Trimesh:
-    """The vertices and faces of a manifold."""
-    parts = solid_mesh.to_mesh()
-    return trimesh.Trimesh(parts.vert_properties[:, :3], parts.tri_verts, process=False)
+def to_trimesh(manifold: manifold3d.Manifold) -> trimesh.Trimesh:
+    """The manifold as a mesh."""
+    buffers = manifold.to_mesh()
+    return trimesh.Trimesh(buffers.vert_properties[:, :3], buffers.tri_verts, process=False)

@@ -1,4 +1,4 @@
-"""What is inside a mesh, however broken: its faces turned outward, and how often they wind around a point."""
+"""Winding numbers: what is inside a mesh, even a broken one, once its faces are turned outward."""
 
 import igl
 import numpy as np
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 
 def orient_outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Vertices and faces without twins, every connected part turned outward as far as it has an outside.
+    """Vertices and faces without duplicates, every connected part turned outward as far as it has an outside.
 
     A part's volume about its own centre says what outward is. A sheet, and a part as open as a bowl, which may well be
     the inner wall of something, keep the side that most of their area showed.
@@ -30,15 +30,16 @@ def orient_outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3
 
 
 def sum_by_part(vectors: Float[np.ndarray, "faces 3"], part: Int[np.ndarray, " faces"]) -> Float[np.ndarray, "parts 3"]:
+    """The sum of the vectors of the faces of each part."""
     return np.stack([np.bincount(part, component) for component in vectors.T], 1)
 
 
 def remove_duplicate_faces(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
-) -> tuple[Float[np.ndarray, "places 3"], Int[np.ndarray, "kept 3"]]:
-    """The mesh without doubled vertices, empty faces and doubled faces.
+) -> tuple[Float[np.ndarray, "distinct 3"], Int[np.ndarray, "kept 3"]]:
+    """The mesh without duplicate vertices, degenerate faces and duplicate faces.
 
-    Modellers give a wall two faces of opposite sides to have it seen from both; their winding numbers would cancel.
+    Modellers give a wall two opposite faces so that it is seen from both sides; their winding numbers would cancel.
     """
     longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
     first, place = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
@@ -50,7 +51,13 @@ def remove_duplicate_faces(
 
 
 def winding_numbers(
-    vertices: np.ndarray, faces: np.ndarray, where: Int[np.ndarray, "voxels 3"], side: int
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    voxels: Int[np.ndarray, "voxels 3"],
+    side: int,
 ) -> Float[np.ndarray, " voxels"]:
-    """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of those voxels."""
-    return igl.fast_winding_number(vertices, faces, (where + 0.5) / side - 0.5)
+    """The fast winding number (Barill et al. 2018, doi 10.1145/3197517.3201337) at the centres of these voxels.
+
+    `voxels` are indices into a grid of `side` voxels a side that fills the unit cube around the origin.
+    """
+    return igl.fast_winding_number(vertices, faces, (voxels + 0.5) / side - 0.5)

@@ -1,4 +1,4 @@
-"""Meshes out to the files that viewers and printers read, each in its own axes and unit."""
+"""Writes meshes to the files that viewers and printers read, each format in its own axes and unit."""
 
 import re
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from gancore.atomic import atomic_write
 from voxgan.mesh.materials import WARM_GREY
 
 Z_UP_ROTATION = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""Turns y up and the front to +z into z up and the front to -y."""
+"""Rotates from y up and the front facing +z to z up and the front facing -y."""
 
 
 def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None = None) -> None:
-    """Writes the mesh by the path's ending, whole or not at all; missing folders are made.
+    """Writes the mesh in the format of the path's ending, atomically; missing folders are created.
 
-    .glb, .obj and .ply have y up and count in metres, .stl and .3mf z up in millimetres, the unit cube being one metre
-    wide; with a size the object's longest side is that many millimetres. GLB (with its normals and a material), OBJ and
-    PLY keep vertex colours; STL and 3MF know none. Raises ValueError for another ending, a mesh that is not closed, no
-    size, or a path that cannot be written.
+    .glb, .obj and .ply have y up and count in metres, .stl and .3mf have z up and count in millimetres; the unit cube
+    is one metre wide, or the object's longest side `size_mm` millimetres if given. GLB (with normals and a material),
+    OBJ and PLY keep vertex colours; STL and 3MF have none. Raises ValueError for another ending, a mesh that is not
+    closed, a size that is not positive and finite, or a path that cannot be written.
     """
     path = Path(path)
     kind = find_format(path)
@@ -45,7 +45,7 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None 
 
 @dataclass(frozen=True)
 class MeshFormat:
-    """What a kind of file takes for granted, and how it is made."""
+    """The conventions of a file format, and the function that encodes a mesh in it."""
 
     up: Literal["y", "z"]
     unit: Literal["metres", "millimetres"]
@@ -53,14 +53,14 @@ class MeshFormat:
 
 
 def find_format(path: Path) -> MeshFormat:
-    """The format of the path's ending. Raises ValueError if there is none."""
+    """The format that belongs to the path's ending. Raises ValueError if there is none."""
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"cannot write {path}: the ending must be one of {' '.join(FORMATS)}")
     return FORMATS[path.suffix.lower()]
 
 
 def convert_to_format(mesh: trimesh.Trimesh, kind: MeshFormat, *, size_mm: float | None) -> trimesh.Trimesh:
-    """A copy in the axes and the unit of the format."""
+    """A copy in the axes and the unit of the format, its longest side `size_mm` millimetres if given."""
     vertices = np.asarray(mesh.vertices)
     metres = 1.0 if size_mm is None else size_mm / 1000 / np.ptp(vertices, axis=0).max()
     vertices = vertices * metres * (1000 if kind.unit == "millimetres" else 1)
@@ -71,13 +71,13 @@ def convert_to_format(mesh: trimesh.Trimesh, kind: MeshFormat, *, size_mm: float
 
 
 def vertex_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "vertices 4"] | None:
-    """The colours of the vertices if they have any of their own."""
+    """The RGBA of the vertices, None if the mesh has no colours."""
     visual = mesh.visual
     return np.asarray(visual.vertex_colors) if isinstance(visual, ColorVisuals) and visual.kind else None
 
 
 def encode_glb(mesh: trimesh.Trimesh) -> bytes:
-    """With a rough material that is no metal; colours are linear, as glTF takes them."""
+    """The mesh as GLB, with a rough, non-metallic material and linear colours, as glTF requires."""
     colours = vertex_colours(mesh)
     if colours is not None:
         mesh.vertex_attributes["_COLOR_0"] = (srgb_to_linear(colours) * 65535).round().astype(np.uint16)
@@ -89,7 +89,7 @@ def encode_glb(mesh: trimesh.Trimesh) -> bytes:
 
 
 def rename_colour_attribute(tree: dict[str, Any]) -> None:
-    """Makes the attribute of 16-bit colours the vertex colours; of trimesh's own 8 bits, dark colours need more."""
+    """Makes the attribute of 16-bit colours the vertex colours: trimesh's own have 8 bits, too few for dark colours."""
     attributes = tree["meshes"][0]["primitives"][0]["attributes"]
     if "_COLOR_0" in attributes:
         attributes["COLOR_0"] = attributes.pop("_COLOR_0")
@@ -97,34 +97,36 @@ def rename_colour_attribute(tree: dict[str, Any]) -> None:
 
 
 def srgb_to_linear(colours: np.ndarray) -> Float[np.ndarray, "*batch 4"]:
-    """Colours of a picture (sRGB, 0 to 255) as shares of light; alpha as it is (IEC 61966-2-1)."""
-    shares = np.asarray(colours, np.float64) / 255
-    light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-    light[..., 3] = shares[..., 3]
-    return light
+    """Converts RGBA in sRGB, 0 to 255, to linear light in [0, 1] (IEC 61966-2-1); alpha is only scaled."""
+    srgb = np.asarray(colours, np.float64) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    linear[..., 3] = srgb[..., 3]
+    return linear
 
 
 def encode_obj(mesh: trimesh.Trimesh) -> bytes:
-    text = export_mesh(mesh, None, "obj", include_normals=True, header=axes_comment(mesh))
-    return text.encode()
+    """The mesh as OBJ, with normals and a comment about its axes."""
+    return export_mesh(mesh, None, "obj", include_normals=True, header=axes_comment(mesh)).encode()
 
 
 def encode_ply(mesh: trimesh.Trimesh) -> bytes:
+    """The mesh as binary PLY, with normals and a comment about its axes."""
     content = export_mesh(mesh, None, "ply", vertex_normal=True)
     return re.sub(rb"comment .*", b"comment " + axes_comment(mesh).encode(), content, count=1)
 
 
 def encode_stl(mesh: trimesh.Trimesh) -> bytes:
-    """Binary, its 80 bytes of header put to use."""
+    """The mesh as binary STL, with a comment about its axes in the header of 80 bytes."""
     return axes_comment(mesh).encode().ljust(80) + export_mesh(mesh, None, "stl")[80:]
 
 
 def encode_3mf(mesh: trimesh.Trimesh) -> bytes:
+    """The mesh as 3MF."""
     return export_mesh(mesh, None, "3mf")
 
 
 def axes_comment(mesh: trimesh.Trimesh) -> str:
-    """What a reader has to know."""
+    """One line that states which way is up and the unit."""
     return f"{mesh.metadata['up']} is up, unit: {mesh.metadata['unit']}"
 
 
@@ -135,3 +137,4 @@ FORMATS = {
     ".stl": MeshFormat("z", "millimetres", encode_stl),
     ".3mf": MeshFormat("z", "millimetres", encode_3mf),
 }
+"""The formats that are written, by file ending."""

@@ -1,4 +1,4 @@
-"""Where a picture is taken from, and which pixel a point of the object falls on."""
+"""Cameras around an object, and their perspective projection: which pixel a point of the object falls on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ import numpy as np
 from jaxtyping import Float
 
 CAMERA_DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
-"""From the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
+"""Distance from the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
 
 Window = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
-"""The lowest and highest (right, up) of what is to be seen, on the plane at distance 1 from the eye."""
+"""The lowest and highest (right, up) of what is to be shown, on the plane at distance 1 from the eye."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks at the origin from DISTANCE away, upright."""
+    """An upright camera that looks at the origin from CAMERA_DISTANCE away."""
 
     azimuth: float = 30.0
-    """Degrees about the upright axis: 0 stands before the object's front, in +z, and 90 in +x."""
+    """Degrees about the upright axis: at 0 the camera stands in front of the object, in +z, at 90 in +x."""
     elevation: float = 20.0
-    """Degrees above the horizon, within -90 and 90."""
+    """Degrees above the horizon, in [-90, 90]."""
 
     def axes(self) -> Float[np.ndarray, "3 3"]:
-        """Rows: what is right, up and towards the eye in the picture."""
+        """Unit vectors, as rows, that point right, up and towards the eye in the image."""
         azimuth, elevation = np.radians(self.azimuth), np.radians(self.elevation)
         right = np.array([np.cos(azimuth), 0, -np.sin(azimuth)])
         back = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
@@ -32,32 +32,34 @@ class Camera:
 
 @dataclass(frozen=True)
 class Projection:
-    """A camera with a square picture; pixel (i, j) is centred at (i + 0.5, j + 0.5), right and down."""
+    """A camera with a square image; pixel (i, j) is centred at (i + 0.5, j + 0.5), right and down."""
 
     camera: Camera
     side: int
+    """Pixels along each side of the image."""
     centre: Float[np.ndarray, "2"]
-    """(right, up) of the picture's centre on the plane at distance 1 from the eye."""
+    """(right, up) of the image's centre on the plane at distance 1 from the eye."""
     focal: float
-    """Pixels to the unit of that plane."""
+    """Pixels per unit of that plane."""
 
     def project_points(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 2"]:
-        """Where the points appear, right and down; also of those outside the picture."""
+        """Pixel coordinates (right, down) of the points, including those outside the image."""
         return (project_to_plane(points, self.camera) - self.centre) * (self.focal, -self.focal) + self.side / 2
 
     def depths(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
-        """How far in front of the eye the points are, along the line of sight."""
+        """Distances of the points from the eye along the line of sight."""
         return CAMERA_DISTANCE - points @ self.camera.axes()[2]
 
     def eye(self) -> Float[np.ndarray, "3"]:
+        """The position of the eye."""
         return CAMERA_DISTANCE * self.camera.axes()[2]
 
     def rays(self, *, supersample: int = 1) -> tuple[Float[np.ndarray, "rays 3"], Float[np.ndarray, "rays 3"]]:
-        """Origins and unit directions, row by row, through each pixel or through the centres of its parts."""
-        at = ((np.arange(self.side * supersample) + 0.5) / supersample - self.side / 2) / self.focal
+        """Origins and unit directions, row by row, of rays through supersample x supersample points of each pixel."""
+        offsets = ((np.arange(self.side * supersample) + 0.5) / supersample - self.side / 2) / self.focal
         right, up, back = self.camera.axes()
-        across = (at + self.centre[0])[:, None] * right - back
-        directions = ((self.centre[1] - at)[:, None, None] * up + across).reshape(-1, 3).astype(np.float32)
+        across = (offsets + self.centre[0])[:, None] * right - back
+        directions = ((self.centre[1] - offsets)[:, None, None] * up + across).reshape(-1, 3).astype(np.float32)
         directions /= np.sqrt(np.einsum("rc,rc->r", directions, directions))[:, None]
         return np.broadcast_to(self.eye().astype(np.float32), directions.shape), directions
 
@@ -65,12 +67,12 @@ class Projection:
 def fit_vertices(
     vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06
 ) -> Projection:
-    """The camera's picture with the vertices centred, their longer side filling all but a margin on either side."""
+    """The projection that centres the vertices; their longer side fills all but a fraction `margin` at either end."""
     return fit_windows([view_window(vertices, camera)], camera, side=side, margin=margin)
 
 
 def fit_windows(windows: Iterable[Window], camera: Camera, *, side: int, margin: float = 0.06) -> Projection:
-    """The camera's picture that holds all those windows."""
+    """The projection that holds all the windows, with a margin as in `fit_vertices`."""
     lows, highs = zip(*windows, strict=True)
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     focal = side * (1 - 2 * margin) / max((high - low).max(), 1e-9)
@@ -78,11 +80,14 @@ def fit_windows(windows: Iterable[Window], camera: Camera, *, side: int, margin:
 
 
 def view_window(vertices: Float[np.ndarray, "vertices 3"], camera: Camera) -> Window:
-    """What the vertices span. Raises ValueError if they come near the eye, as a mesh does that was not normalised."""
+    """The window that the vertices span.
+
+    Raises ValueError if they come near the eye, as those of a mesh do that was not normalised.
+    """
     if not len(vertices) or np.linalg.norm(vertices, axis=1).max() > CAMERA_DISTANCE / 2:
-        raise ValueError("a mesh has to be normalised into the unit cube to be looked at")
-    seen = project_to_plane(vertices, camera)
-    return seen.min(0), seen.max(0)
+        raise ValueError("a mesh must be normalised into the unit cube to be rendered")
+    points = project_to_plane(vertices, camera)
+    return points.min(0), points.max(0)
 
 
 def project_to_plane(points: Float[np.ndarray, "points 3"], camera: Camera) -> Float[np.ndarray, "points 2"]:

@@ -15,7 +15,7 @@ from voxgan.evaluation.evaluate import EvaluateConfig, evaluate, select_objects,
 from voxgan.evaluation.media import extract_whole_surface
 from voxgan.evaluation.reconstruction import Prediction, ViewSelection, model_iou
 from voxgan.evaluation.report import format_summary
-from voxgan.mesh.surface import SurfaceConfig
+from voxgan.mesh.config import SurfaceConfig
 from voxgan.networks.generator import VoxelGenerator
 
 VIEWS = (1, 2)

@@ -28,7 +28,7 @@ from voxgan.evaluation.predictions import (
 from voxgan.evaluation.reconstruction import Prediction
 from voxgan.evaluation.set_fidelity import voxel_fidelity
 from voxgan.files.voxels import write_occupancy
-from voxgan.mesh.surface import SurfaceConfig
+from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.write import save_mesh
 from voxgan.metrics.occupancy import average_precision, ikea_average_precision, iou
 

@@ -11,7 +11,8 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial.distance import cdist
 from support.toys import boxes
 
-from voxgan.mesh.surface import SurfaceConfig, extract_surface
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
 from voxgan.metrics.occupancy import (
     average_precision,
     ikea_average_precision,

@@ -1,0 +1,44 @@
+"""Settings of meshes and surfaces; imports nothing heavy, so that a command can read its flags quickly."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+"""A direction along an axis of an object."""
+
+MAX_FACES = 1_000_000
+"""Meshes of this many faces or more are refused unless a higher limit is set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceConfig:
+    """How a closed surface is extracted from probabilities."""
+
+    threshold: float = 0.5
+    """Probability at which the surface lies, between 0 and 1."""
+
+    smooth_sigma: float = 0.8
+    """Standard deviation in voxels of the Gaussian that removes staircases from the probabilities; 0 for none."""
+
+    min_component_share: float = 1.0
+    """Parts with at least this fraction of the largest part's voxels are kept: 1 keeps the largest alone, 0 all."""
+
+    bridge: float = 3.0
+    """Parts at most this many voxels apart are joined along the most probable path; 0 joins none."""
+
+    taubin_iterations: int = 20
+    """Iterations of Taubin smoothing, which rounds edges and preserves the volume; 0 for none."""
+
+    target_faces: int | None = None
+    """Maximum number of triangles, at least 4; no limit if not given."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
+        if not 0 <= self.min_component_share <= 1:
+            raise ValueError(f"min_component_share must lie in [0, 1], got {self.min_component_share}")
+        for name in ("smooth_sigma", "bridge", "taubin_iterations"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
+        if self.target_faces is not None and self.target_faces < 4:
+            raise ValueError(f"target_faces must be at least 4, got {self.target_faces}")
