@@ -4,13 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import torch
-import trimesh
 from einops import rearrange
 from jaxtyping import Float, UInt8
+from PIL.Image import Image
 from torch import Tensor
 
 from vidgan.files.arrays import convert_to_uint8
@@ -175,12 +176,13 @@ class ObjectReconstructor:
                 the object is left.
         """
         pictures = _to_list(images)
-        cut_outs = None if masks is None else _to_list(masks)
-        occupancy = self.network.reconstruct(pictures, masks=cut_outs, label=label)[0].numpy()
+        given = None if masks is None else _to_list(masks)
+        occupancy = self.network.reconstruct(pictures, masks=given, label=label)[0].numpy()
         result = _extract(occupancy, surface)
         if not colours:
             return result
-        views = [cut_out_object(*pair) for pair in zip(pictures, cut_outs or [None] * len(pictures), strict=True)]
+        pairs = zip(pictures, given or repeat(None, len(pictures)), strict=True)
+        views = [cut_out_object(*pair) for pair in pairs]
         posed = [(view, estimate_camera(result.mesh, view)) for view in views]
         return ObjectMesh(project_colours(result.mesh, posed), occupancy)
 
@@ -217,9 +219,10 @@ def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel he
 
 
 def _to_list(pictures: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
-    return list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    if isinstance(pictures, str | os.PathLike | np.ndarray | Image):
+        return [pictures]
+    return list(pictures)
 
 
 def _extract(occupancy: Float[np.ndarray, "x y z"], surface: SurfaceConfig | None) -> ObjectMesh:
-    mesh: trimesh.Trimesh = extract_surface(occupancy, surface or SurfaceConfig())
-    return ObjectMesh(mesh, occupancy)
+    return ObjectMesh(extract_surface(occupancy, surface or SurfaceConfig()), occupancy)

@@ -20,7 +20,7 @@ from vidgan.evaluation.report import ExampleClips, Neighbour, NeighbourReport, V
 from vidgan.evaluation.scores import method_prefix
 from vidgan.evaluation.synthesis import open_training_set
 from vidgan.files.grid import tile_clips
-from vidgan.files.video import convert_channels
+from vidgan.frames import convert_channels
 from vidgan.validation import to_displayable
 
 PAGE_FRAME_RATE = 8

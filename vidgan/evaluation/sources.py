@@ -1,18 +1,20 @@
 """Opens the clips and models that an evaluation's settings name, and checks that they fit each other."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from gancore.data import evenly_spaced
-from gancore.parsing import to_dict
+from gancore.model_files import find_model
+from gancore.parsing import from_dict, to_dict
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, ModelMethod, load_model
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
-from vidgan.generate import read_run_config
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel
 from vidgan.predict import select_device
@@ -29,6 +31,22 @@ def read_run_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     run = read_run_config(str(given.get("model") or ""))
     return {"data": to_dict(run.data)} if run else {}
+
+
+def read_run_config(model: str) -> VideoConfig | None:
+    """Return the settings of the run that a model was trained in; None unless its folder lies in that of a run.
+
+    Raises ValueError if there is no such model, or the settings cannot be read.
+    """
+    if not model:
+        return None
+    path = Path(find_model(model)).parent / "config.json"
+    if not (Path(model).is_dir() and path.is_file()):
+        return None
+    try:
+        return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the settings of a video run: {error}") from error
 
 
 def open_evaluation_set(config: EvaluateConfig) -> EvaluationSet:

@@ -69,10 +69,10 @@ def open_video(path: str | Path, *, channels: int = 3) -> VideoReader:
     suffix = path.suffix.lower()
     if path.is_dir():
         names = sorted((entry.name for entry in path.iterdir()), key=natural_sort_key)
-        videos = [name for name in names if Path(name).suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
-        if videos and not any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
-            more = f" and {len(videos) - 3} more" if len(videos) > 3 else ""
-            raise ValueError(f"{path} is a folder of videos ({', '.join(videos[:3])}{more}): name one of them")
+        several = [name for name in names if Path(name).suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
+        if several and not any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+            more = f" and {len(several) - 3} more" if len(several) > 3 else ""
+            raise ValueError(f"{path} is a folder of videos ({', '.join(several[:3])}{more}): name one of them")
         return open_image_sequence(str(path))
     if suffix == ".zip":
         return open_image_sequence(str(path))

@@ -77,11 +77,12 @@ def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> Non
     _create_folders(config.out, config.rating_page)
 
     from voxgan.evaluation.evaluate import evaluate
-    from voxgan.evaluation.report import format_summary, write_report
+    from voxgan.evaluation.page import write_report
+    from voxgan.evaluation.summary import format_summary
 
-    measured = evaluate(config)
-    written = write_report(measured, config)  # before anything is printed, which a closed pipe would cut short
-    print(format_summary(measured.report))
+    result = evaluate(config)
+    written = write_report(result, config)  # before anything is printed, which a closed pipe would cut short
+    print(format_summary(result.report))
     for path in written:
         print(path)
 
