@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gancore.evaluation.config import EvaluationConfig, require_at_least
 from voxgan.mesh.config import MAX_FACES, Axis, SurfaceConfig
 
 # ----------------------------------------------------------------------------------------------------- prepare
@@ -150,3 +151,74 @@ class ExportConfig(SurfaceConfig):
             raise ValueError(f"masks: {len(self.images)} pictures need as many masks, got {len(self.masks)}")
         if self.interpolate and (len(self.interpolate) != 2 or self.count < 2):
             raise ValueError("interpolate takes two seeds, as in 3,7, and a count of at least 2 objects")
+
+
+# ---------------------------------------------------------------------------------------------------- evaluate
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(EvaluationConfig):
+    """Measure a voxel model, or the objects of another tool, on objects held out from training."""
+
+    predictions: Path | None = None
+    """Folder of another tool's meshes or voxels, measured instead of a model; each is named like its object of the
+    data set."""
+
+    up: Axis = "y"
+    """Axis of the predictions that points up."""
+
+    front: Axis | None = None
+    """Axis of the predictions that their front faces; if not given, z, or what becomes z by the shortest turn
+    upright."""
+
+    normalise: Literal["as_is", "box"] = "as_is"
+    """Predicted meshes as they are in the unit cube around the origin; or centred, their longest side scaled to 1."""
+
+    on_missing: Literal["stop", "empty"] = "stop"
+    """What to do if an object has no readable prediction: stop, or score it as an empty prediction."""
+
+    data: str = "furniture"
+    """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
+
+    classes: tuple[str, ...] = ()
+    """Use objects of these classes only, for training objects too; all classes if empty."""
+
+    views: tuple[int, ...] = (1, 3, 5)
+    """Numbers of pictures to reconstruct from."""
+
+    view_draws: int = 4
+    """Random choices of pictures of each object, over which its scores are averaged."""
+
+    class_conditional: bool = False
+    """Give a model with classes the class of each object to reconstruct."""
+
+    surfaces: bool = False
+    """Also compare surfaces (Chamfer distance, F-score, normals, mesh quality) and compute average precision; takes
+    far longer."""
+
+    generated_objects: int = 500
+    """Objects generated from noise, which are compared with as many real ones; 0 generates none."""
+
+    renders_per_object: int = 2
+    """Renders of each object by which an image network compares generated and real objects; 0 for none."""
+
+    probe_run: Path | None = None
+    """Folder of a run (runs/NAME) whose discriminator's features are classified by a linear SVM; none if not given."""
+
+    batch: int = 8
+    """Objects per batch, which bounds the memory needed; the scores do not depend on it."""
+
+    baseline_model: str | None = None
+    """Another model, whose objects the rating page shows in place of the real ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.model) == bool(self.predictions):
+            raise ValueError("give either a model or a folder of predictions to measure")
+        if self.unpaired and not (self.predictions and self.generated_objects):
+            raise ValueError("unpaired is for predictions, and needs generated_objects above 0")
+        if not self.views or min(self.views) < 1:
+            raise ValueError(f"views must be one or more numbers from 1 on, got {self.views}")
+        require_at_least(self, view_draws=1, generated_objects=0, renders_per_object=0)
+        if self.baseline_model and not (self.rating_page and self.model):
+            raise ValueError("baseline_model is shown on the rating page next to a model: give model and rating_page")

@@ -1,4 +1,4 @@
-"""A report is written as JSON with the version of its schema, and read back; verdicts say who is better and by how much."""
+"""A report is JSON with a schema version that reads back; verdicts say who is better and by how much."""
 
 import json
 from dataclasses import dataclass
