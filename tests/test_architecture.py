@@ -23,7 +23,7 @@ ORDER = {
     "commands config",
     "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "
     "mesh metrics config",
-    "vidvox": "__main__ cli commands model_card train models results kinds recipes",
+    "vidvox": "__main__ cli commands model_card train models results settings kinds recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))

@@ -1,15 +1,20 @@
 """The model card: README.md of a published model, written from what its run folder and its report say."""
 
 import json
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import vidvox
+from gancore.evaluation.report import read_report_json
 from gancore.keys import describe_value
 from gancore.model_files import locate_model_file, read_model_config
+from gancore.parsing import to_dict
+from vidgan.config import VideoConfig
 from vidvox.kinds import HALVES
+from vidvox.settings import iter_values
+from voxgan.config import VoxelConfig
 
 SUMMARIES = {
     "FramePredictor": "Predicts how a video continues: a few frames in, different futures out.",
@@ -65,9 +70,9 @@ def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None
         f"## Use\n\n```bash\npip install vidvox\n{COMMANDS[kind].format(repo=card.repo)}\n```\n\n"
         f'```python\nimport vidvox\n\nmodel = vidvox.load("{card.repo}")\n{PYTHON[kind]}\n```',
         f"## Training data\n\n{_describe_data(card, run)}",
-        f"## Training\n\n{_describe_training(model.parent, run)}",
+        f"## Training\n\n{_describe_training(model.parent, run, kind)}",
         f"## Metrics\n\n{_describe_metrics(report, kind)}",
-        f"## Architecture\n\n`{kind}` of vidvox {vidvox.__version__}:\n\n{_format_settings(networks)}",
+        f"## Architecture\n\n`{kind}`, built from:\n\n```json\n{json.dumps(networks, indent=2)}\n```",
         f"## Licence\n\n{card.licence or 'Not stated.'}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -94,60 +99,63 @@ def _read_run(folder: Path) -> dict[str, Any] | None:
 def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:
     parts = [card.data] if card.data else []
     if run:
-        settings = dict(run["data"])
-        settings["path"] = Path(settings["path"]).name  # where it lay on one machine helps nobody
-        settings.pop("cache", None)
-        parts.append(_format_settings({"data": settings}))
+        path = Path(str(run["data"]["path"])).name  # where it lay on one machine helps nobody
+        parts.append(f"Data set: `{path}`; see the settings below for its layout, sizes and what was held out.")
     return "\n\n".join(parts) or "Not stated."
 
 
-def _describe_training(folder: Path, run: dict[str, Any] | None) -> str:
+def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> str:
     if not run:
         return "Not stated."
-    step = None
+    step: int | None = None
     if (folder / "stats.jsonl").is_file():
         lines = (folder / "stats.jsonl").read_text(encoding="utf-8").splitlines()
         step = json.loads(lines[-1])["step"] if lines else None
-    trained = f"{step} of {run['train']['steps']} steps, batch {run['train']['batch']}, seed {run['train']['seed']}."
-    return f"{trained}\n\n{_format_settings({name: run[name] for name in ('objective', 'train')})}"
+    train = run["train"]
+    trained = (
+        f"{step or 'An unknown number'} of {train['steps']} steps of batch {train['batch']}, seed {train['seed']}."
+    )
+    defaults = dict(iter_values(to_dict(VideoConfig() if HALVES[kind] == "video" else VoxelConfig())))
+    changed = {
+        name: value
+        for name, value in iter_values(run)
+        if defaults.get(name) != value and name not in ("run", "data.path", "data.cache", "train.cpu")
+    }
+    if not changed:
+        return trained
+    rows = [f"| {name} | {describe_value(value)} |" for name, value in changed.items()]
+    table = "\n".join(["| setting | value |", "|---|---|", *rows])
+    return f"{trained} Settings that differ from the defaults of vidvox {vidvox.__version__}:\n\n{table}"
 
 
 def _describe_metrics(report: Path | None, kind: str) -> str:
     if report is None:
         return "Not evaluated yet."
-    content = json.loads(report.read_text(encoding="utf-8"))
-    provenance = content.get("provenance", {})
-    software = ", ".join(f"{name} {version}" for name, version in provenance.get("software", {}).items() if version)
+    read_report = _read_video_report if HALVES[kind] == "video" else _read_voxel_report
+    sentences, summary, provenance = read_report(report)
+    verdict = "\n".join(f"- {sentence}" for sentence in sentences)
+    software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
     return (
-        f"```text\n{_summarise(report, kind)}\n```\n\n"
-        f"Measured with seed {provenance.get('seed')} on {provenance.get('device')}, by {software}. SHA-256 of the data "
-        f"measured: `{provenance.get('data')}`."
+        f"{verdict}\n\n```text\n{summary}\n```\n\nMeasured with seed {provenance['seed']} on {provenance['device']} by "
+        f"{software}. SHA-256 of the data measured: `{provenance['data']}`."
     )
 
 
-def _summarise(report: Path, kind: str) -> str:
-    """The table that the evaluation printed."""
-    from gancore.evaluation.report import read_report_json
+def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the tables and the provenance of an evaluation of clips."""
+    from vidgan.evaluation.page import build_verdict
+    from vidgan.evaluation.report import VideoReport
+    from vidgan.evaluation.summary import format_summary
 
-    if HALVES[kind] == "video":
-        from vidgan.evaluation.summary import format_summary as format_video
+    report = read_report_json(VideoReport, path)
+    return build_verdict(report).paragraphs, format_summary(report), report.provenance
 
-        from vidgan.evaluation.report import VideoReport
 
-        return format_video(read_report_json(VideoReport, report))
-    from voxgan.evaluation.summary import format_summary as format_voxels
-
+def _read_voxel_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the tables and the provenance of an evaluation of objects."""
+    from voxgan.evaluation.page import build_verdict
     from voxgan.evaluation.report import VoxelReport
+    from voxgan.evaluation.summary import format_summary
 
-    return format_voxels(read_report_json(VoxelReport, report))
-
-
-def _format_settings(settings: dict[str, Any]) -> str:
-    """A table of nested settings by section; lists of names are cut short."""
-    rows = []
-    for section, values in settings.items():
-        for name, value in values.items():
-            text = describe_value(tuple(value) if isinstance(value, list) else value)
-            shown = re.sub(r"(.{100}).+", r"\1...", text.replace("|", "\\|"))
-            rows.append(f"| {section}.{name} | {shown} |")
-    return "\n".join(["| setting | value |", "|---|---|", *rows])
+    report = read_report_json(VoxelReport, path)
+    return build_verdict(report).paragraphs, format_summary(report), report.provenance

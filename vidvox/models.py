@@ -21,8 +21,8 @@ from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.predict import fit_to_model, read_past_and_future, select_device
 from vidvox.kinds import require_kind
 from vidvox.results import Clips, Future, ObjectMesh
-from voxgan.mesh.config import SurfaceConfig
 from voxgan.files.images import ImageInput, cut_out_object
+from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels

@@ -4,8 +4,7 @@ Each half is imported only where it is trained.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +15,7 @@ from gancore.parsing import to_dict
 from gancore.training.launch import create_accelerator, end_processes
 from gancore.training.trainer import Trainer, train_run
 from vidgan.config import VideoConfig
+from vidvox.settings import iter_values
 from voxgan.config import VoxelConfig
 
 
@@ -71,10 +71,10 @@ def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfi
     """What differs between the run folder and the settings, and what to do about it."""
     written = config.run / "config.json"
     try:
-        before = dict(_iter_values(json.loads(written.read_text(encoding="utf-8"))))
+        before = dict(iter_values(json.loads(written.read_text(encoding="utf-8"))))
     except (OSError, ValueError):
         return str(error)
-    now = dict(_iter_values(to_dict(config)))
+    now = dict(iter_values(to_dict(config)))
     changes = [
         f"{name} was {describe_value(before[name])} and is {describe_value(value)}"
         for name, value in now.items()
@@ -89,12 +89,3 @@ def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfi
         f"{str(error).partition(' (')[0]}: {', '.join(changes[:3])}{more}; "
         f"choose another --run to start anew, or add --config {written} to go on with its settings"
     )
-
-
-def _iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested settings by dotted key."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _iter_values(value, f"{section}{name}.")
-        else:
-            yield f"{section}{name}", tuple(value) if isinstance(value, list) else value

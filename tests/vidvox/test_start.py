@@ -1,4 +1,4 @@
-"""Help, a typo and a missing model are answered before anything large is imported, at the cost of a few bare Pythons."""
+"""Help, a typo and a missing model are answered before anything large is imported."""
 
 import os
 import subprocess

@@ -41,12 +41,11 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         require_kind(config.model, "FramePredictor", "VideoGenerator")
     _create_folders(config.out, config.rating_page)
 
+    from vidgan.evaluation.evaluate import evaluate
     from vidgan.evaluation.media import write_preference_pairs
     from vidgan.evaluation.page import write_report
     from vidgan.evaluation.sources import open_evaluation_set
     from vidgan.evaluation.summary import format_summary
-
-    from vidgan.evaluation.evaluate import evaluate
 
     evaluation_set = open_evaluation_set(config)
     report = evaluate(config, evaluation_set)
