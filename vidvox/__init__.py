@@ -11,10 +11,12 @@ Importing this module is cheap: torch is loaded by `load`.
 import os
 from typing import TYPE_CHECKING
 
+from voxgan.mesh.config import SurfaceConfig
+
 if TYPE_CHECKING:
     from vidvox.models import ClipGenerator, ObjectGenerator, ObjectReconstructor, VideoPredictor
 
-__all__ = ["__version__", "load"]
+__all__ = ["SurfaceConfig", "__version__", "load"]
 
 __version__ = "0.1.0"
 

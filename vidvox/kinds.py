@@ -31,8 +31,9 @@ def require_kind(model: str, *classes: str) -> str:
         ValueError: There is no such model, or it is of another class; the message names the command for it.
     """
     found = read_model_class(model)
+    article = "an" if found[0] in "AEIOU" else "a"
     if found not in HALVES:
-        raise ValueError(f"{model} holds a {found}, which vidvox does not know; it knows {', '.join(HALVES)}")
+        raise ValueError(f"{model} holds {article} {found}; vidvox knows {', '.join(HALVES)}")
     if classes and found not in classes:
-        raise ValueError(f"{model} holds a {found}, not the {' or '.join(classes)} that is needed; it {USES[found]}")
+        raise ValueError(f"{model} holds {article} {found}, not the {' or '.join(classes)} needed; it {USES[found]}")
     return found

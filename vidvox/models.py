@@ -137,7 +137,7 @@ class ObjectGenerator:
             count: Number of objects.
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
-            surface: How a surface is extracted from the voxels; by default as `vidvox generate` does.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
 
         Raises:
             ValueError: The model does not have the class, or an object is empty.
@@ -169,7 +169,7 @@ class ObjectReconstructor:
                 cut out by the colour of the picture's border.
             label: Name of the class of the object, for models with classes.
             colours: Project the pictures onto the mesh.
-            surface: How a surface is extracted from the voxels; by default as `vidvox mesh` does.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
 
         Raises:
             ValueError: A picture cannot be read or shows no object, the model does not have the class, or nothing of
