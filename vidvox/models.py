@@ -103,7 +103,7 @@ class ClipGenerator:
         label: str | None = None,
         steps: int | None = None,
         truncation: float | None = None,
-        rate: float = 10.0,
+        rate: float | int = 10.0,
     ) -> Clips:
         """Generate clips.
 

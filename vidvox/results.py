@@ -119,7 +119,7 @@ class ObjectMesh:
         """The vertices of each triangle, counter-clockwise seen from outside."""
         return np.asarray(self.mesh.faces)
 
-    def save(self, path: str | Path, *, size_mm: float | None = None) -> Path:
+    def save(self, path: str | Path, *, size_mm: float | int | None = None) -> Path:
         """Write the mesh in the format that the suffix names, or a preview of it.
 
         Args:
@@ -136,7 +136,7 @@ class ObjectMesh:
         if Path(path).suffix.lower() in PREVIEW_SUFFIXES:
             write_turntable(path, render_turntable(self.mesh))
         else:
-            save_mesh(self.mesh, path, size_mm=size_mm)
+            save_mesh(self.mesh, path, size_mm=None if size_mm is None else float(size_mm))
         return Path(path)
 
     def __repr__(self) -> str:
