@@ -1,4 +1,4 @@
-"""How fast video models train and predict, and how fast clips are read, on the machine at hand."""
+"""Speed of training, prediction and reading of clips on this machine."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -33,14 +33,14 @@ from vidgan.objective import VideoModel, VideoObjective, sample_futures
 
 
 def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
-    """The cost of an average training step and of one prediction a clip, on noise in place of clips.
+    """Measures an average training step, and a batch of one prediction per clip, on random pixels.
 
-    Prediction comes first, so that its peak memory is without discriminators and optimisers.
+    Prediction comes first, so that its peak memory excludes discriminators and optimisers.
     """
-    processes = create_accelerator(config.train)
-    rate = measure_matmul_rate(processes.device)
+    accelerator = create_accelerator(config.train)
+    rate = measure_matmul_rate(accelerator.device)
     generator, discriminator = build_generator(config), build_discriminator(config)
-    prediction = measure_prediction_cost(generator, make_noise_batch(config).to(processes.device), repeats=repeats)
+    prediction = measure_prediction_cost(generator, make_noise_batch(config).to(accelerator.device), repeats=repeats)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
             Path(folder),
@@ -50,7 +50,7 @@ def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
             objective=VideoObjective(config.objective),
             dataset=(),
             collate=partial(collate, context_frames=config.data.context_frames),
-            accelerator=processes,
+            accelerator=accelerator,
         )
         training = measure_training_cost(
             trainer, make_noise_batch(config), every=config.objective.penalties.lazy_every, repeats=repeats
@@ -61,7 +61,7 @@ def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
 
 
 def make_noise_batch(config: VideoConfig) -> ClipBatch:
-    """A batch of the shape described."""
+    """A batch of random pixels, of the size of one micro-batch."""
     data, count = config.data, config.train.batch // config.train.gradient_accumulation_steps
     frames = torch.randint(256, (count, data.clip_frames, data.channels, data.height, data.width), dtype=torch.uint8)
     return ClipBatch(frames, torch.zeros(count, dtype=torch.long), data.context_frames)
@@ -69,17 +69,17 @@ def make_noise_batch(config: VideoConfig) -> ClipBatch:
 
 @torch.inference_mode()
 def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats: int) -> Cost:
-    """The cost of one future for each clip of the batch, spectral norm folded in."""
-    lean = cast(VideoModel, fold_spectral_norm(generator).to(batch.frames.device))
-    draws = SampleRandom(0, device=batch.frames.device)
+    """Measures the prediction of one future for each clip of the batch, with spectral norm folded into the weights."""
+    folded = cast(VideoModel, fold_spectral_norm(generator).to(batch.frames.device))
+    rng = SampleRandom(0, device=batch.frames.device)
     return measure_cost(
-        lambda: sample_futures(lean, batch, draws, samples=1), repeats=repeats, device=batch.frames.device
+        lambda: sample_futures(folded, batch, rng, samples=1), repeats=repeats, device=batch.frames.device
     )
 
 
 @dataclass(frozen=True)
 class ReadingTime:
-    """Seconds to read all windows of a film as clips, and to decode them without more."""
+    """Seconds to read all windows of a video as clips, and to decode them and do nothing else."""
 
     clips: int
     dataset_seconds: float
@@ -87,11 +87,11 @@ class ReadingTime:
 
 
 def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> ReadingTime:
-    """How long the data path takes for one film, window by window in random order."""
+    """Times the data set and bare decoding on one video, window by window in random order."""
     dataset = open_dataset(data, train=False)
-    footage = open_video(video)
+    reader = open_video(video)
     span = (data.clip_frames - 1) * data.stride + 1
-    starts = list(range(0, footage.frames - span + 1, span))
+    starts = list(range(0, reader.frames - span + 1, span))
     assert len(dataset) == len(starts), "held-out clips lie end to end"
     order = Random(0).sample(range(len(starts)), len(starts))
 
@@ -111,7 +111,7 @@ def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> 
 
 
 def decode_window(video: str, start: int, count: int) -> int:
-    """How many of the frames from `start` on could be decoded with PyAV alone, beginning at the key frame before."""
+    """Decodes a window with PyAV alone, from the key frame before it; returns the number of frames that it got."""
     with av.open(video) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
@@ -120,18 +120,18 @@ def decode_window(video: str, start: int, count: int) -> int:
         assert unit
         first = (stream.start_time or 0) + round(start / rate / unit)
         container.seek(first, stream=stream)
-        kept = 0
+        decoded = 0
         for frame in container.decode(stream):
             if frame.pts is not None and frame.pts >= first:
                 frame.to_ndarray(format="rgb24")
-                kept += 1
-            if kept == count:
+                decoded += 1
+            if decoded == count:
                 break
-    return kept
+    return decoded
 
 
 def format_reading_time(reading: ReadingTime, title: str) -> str:
-    """A table of how fast clips are read."""
+    """A table of clips per second, and of their fraction of the speed of bare decoding."""
     rows = {
         name: [f"{reading.clips / taken:.1f}", f"{reading.decoding_seconds / taken:.0%}"]
         for name, taken in {

@@ -49,7 +49,7 @@ def resize_and_crop(
 ) -> Frames:
     """Resizes with the aspect ratio kept, then crops to height x width, every frame at the same place.
 
-    Bilinear with antialiasing. The shorter side becomes `resize` pixels, or if not given just long enough to cover the crop.
+    Bilinear with antialiasing. The shorter side becomes `resize` pixels, by default just enough to cover the crop.
     `seed` places a random crop.
     """
     frames = resize_to_cover(frames, height, width, resize=resize)

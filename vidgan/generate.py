@@ -97,7 +97,7 @@ def select_classes(label: str | None, classes: Sequence[str]) -> list[int]:
     )
 
 
-def write_samples(clips: GeneratedClips, path: str | Path, *, rate: float) -> None:
+def write_samples(clips: GeneratedClips, path: str | Path, *, rate: float | int) -> None:
     """Writes the clips by the path's suffix: a nearly square grid, or a row of frames each for .png.
 
     .mp4, .gif and .png are labelled, arrays and folders of frames are not. Raises ValueError as write_clip does.

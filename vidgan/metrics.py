@@ -1,4 +1,4 @@
-"""Scores of forecasts, one number a clip and lead time; clips are floats in [-1, 1] and scored on a range of one."""
+"""Scores of forecasts for every clip and lead time; clips are floats in [-1, 1], scored as if they lay in [0, 1]."""
 
 import numpy as np
 import torch
@@ -13,26 +13,26 @@ SampleTensor = Float[Tensor, "batch samples time channels height width"]
 PerFrame = Float[Tensor, "batch time"]
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of each scale of MS-SSIM, the finest first."""
+"""Weights of the scales of MS-SSIM, the finest first."""
 MS_SSIM_WINDOW = 11
 """Side of the Gaussian window of MS-SSIM; its standard deviation is 1.5."""
 C1, C2 = 0.01**2, 0.03**2
-"""Constants of structural similarity for a range of one."""
+"""Stabilising constants of structural similarity, for frames in [0, 1]."""
 
 
 def mse_per_frame(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Squared error summed over the pixels and channels of a frame of range [0, 1] (the convention of OpenSTL)."""
+    """Squared error of each frame, summed over pixels and channels, for frames in [0, 1] (as in OpenSTL)."""
     return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum")
 
 
 def psnr(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Peak signal-to-noise ratio in dB of each frame, at most 100; an error of 0.1 of the range is 20 dB."""
+    """Peak signal-to-noise ratio of each frame in dB, at most 100; an error of 0.1 in [0, 1] is 20 dB."""
     error = reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "mean")
     return -10 * error.clamp(min=1e-10).log10()
 
 
 def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Structural similarity (Wang et al. 2004), scikit-image's with 7x7 windows, of frames of range [0, 1]."""
+    """Structural similarity of each frame (Wang et al. 2004), by scikit-image in 7x7 windows, for frames in [0, 1]."""
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
     scores = [
         [structural_similarity(x, y, data_range=1.0, channel_axis=-1) for x, y in zip(*pair, strict=True)]
@@ -42,10 +42,11 @@ def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 
 def ms_ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), as many of its five scales as fit the frames.
+    """Multi-scale structural similarity of each frame (Wang, Simoncelli, Bovik 2003), mean over channels.
 
-    Gaussian windows of 11x11 lie wholly inside; the weights of the scales used sum to one; negative factors count as 0.
-    Raises ValueError for frames smaller than a window.
+    Uses as many of the five scales as the frames are large enough for, with their weights normalised to a sum of one.
+    Gaussian windows of 11x11 lie wholly inside the frame; negative factors count as 0. Raises ValueError for frames
+    smaller than a window.
     """
     steps, channels = predicted.shape[1], predicted.shape[2]
     a, b = (rearrange((clip.double() + 1) / 2, "b t c h w -> (b t c) 1 h w") for clip in (predicted, true))
@@ -61,7 +62,7 @@ def ms_ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 
 def count_ms_ssim_scales(height: int, width: int) -> int:
-    """How many scales of MS-SSIM a frame is large enough for, five at most. Raises ValueError if none."""
+    """Number of scales of MS-SSIM that a frame is large enough for, at most five. Raises ValueError for none."""
     fitting = [scale for scale in range(len(MS_SSIM_WEIGHTS)) if min(height, width) >> scale >= MS_SSIM_WINDOW]
     if not fitting:
         raise ValueError(f"ms_ssim needs frames of at least {MS_SSIM_WINDOW}x{MS_SSIM_WINDOW}, not {height}x{width}")
@@ -69,9 +70,9 @@ def count_ms_ssim_scales(height: int, width: int) -> int:
 
 
 def _ssim_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps of the similarity of luminance, and of contrast and structure."""
-    places = torch.arange(MS_SSIM_WINDOW, dtype=a.dtype, device=a.device) - MS_SSIM_WINDOW // 2
-    window = torch.softmax(-(places**2) / (2 * 1.5**2), 0)
+    """Similarity maps (batch, 1, height, width) of luminance, and of contrast and structure."""
+    offsets = torch.arange(MS_SSIM_WINDOW, dtype=a.dtype, device=a.device) - MS_SSIM_WINDOW // 2
+    window = torch.softmax(-(offsets**2) / (2 * 1.5**2), 0)
     moments = torch.cat([a, b, a * a, b * b, a * b], 1)
     kernel = window.expand(5, 1, 1, MS_SSIM_WINDOW)
     moments = F.conv2d(F.conv2d(moments, kernel, groups=5), kernel.mT, groups=5)
@@ -82,7 +83,7 @@ def _ssim_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sharpness(clip: ClipTensor) -> PerFrame:
-    """Mean magnitude of the image gradient of each frame, on a range of one a pixel."""
+    """Mean magnitude of the image gradient of each frame, per pixel, for frames in [0, 1]."""
     clip = clip / 2
     down = (clip[..., 1:, :-1] - clip[..., :-1, :-1]) ** 2
     right = (clip[..., :-1, 1:] - clip[..., :-1, :-1]) ** 2
@@ -90,7 +91,7 @@ def sharpness(clip: ClipTensor) -> PerFrame:
 
 
 def motion(clip: ClipTensor) -> Float[Tensor, "batch steps"]:
-    """Mean absolute difference of each frame from the one before it, on a range of one."""
+    """Mean absolute difference between consecutive frames, for frames in [0, 1]."""
     return reduce((clip.diff(dim=1) / 2).abs(), "b t c h w -> b t", "mean")
 
 
@@ -98,25 +99,25 @@ def motion(clip: ClipTensor) -> Float[Tensor, "batch steps"]:
 
 
 def variance(samples: SampleTensor) -> PerFrame:
-    """Unbiased variance of the samples of one past, mean over pixels, on a range of one."""
+    """Unbiased variance over the samples of each past, mean over pixels, for frames in [0, 1]."""
     return reduce((samples / 2).var(1, unbiased=True), "b t c h w -> b t", "mean")
 
 
 def diversity(samples: SampleTensor) -> PerFrame:
-    """Root mean squared difference between two samples of one past, on a range of one; 0 if all are equal."""
+    """Root mean squared difference between two samples of one past, for frames in [0, 1]; 0 if all are equal."""
     return (2 * variance(samples)).sqrt()
 
 
 def crps(samples: SampleTensor, true: ClipTensor) -> PerFrame:
-    """Continuous ranked probability score of each pixel, mean over a frame, on a range of one; lower is better.
+    """Continuous ranked probability score, mean over the pixels of each frame, for frames in [0, 1]; lower is better.
 
-    The fair version, whose expectation does not depend on the number of samples (Ferro 2014); the mean absolute error
-    if there is only one.
+    The fair version, whose expectation does not depend on the number of samples (Ferro 2014). With one sample it is
+    the mean absolute error.
     """
     error = (samples - true[:, None]).abs().mean(1)
     count = samples.shape[1]
     if count > 1:
-        # The sum of |a - b| over all pairs, from sorted numbers: no pair is ever formed.
+        # The sum of |a - b| over all pairs of samples, computed from their order without forming the pairs.
         ranks = 2 * torch.arange(count, device=samples.device) - (count - 1)
         apart = torch.einsum("n,bn...->b...", ranks.to(samples.dtype), samples.sort(1).values)
         error = error - apart / (count * (count - 1))
@@ -124,16 +125,16 @@ def crps(samples: SampleTensor, true: ClipTensor) -> PerFrame:
 
 
 def spread_skill(variance: Tensor, squared_error: Tensor, *, samples: int) -> Tensor:
-    """Spread of the samples over the error of their mean, 1 if they are as uncertain as they should be.
+    """Spread of the samples divided by the error of their mean: 1 if well calibrated, less if overconfident.
 
-    Both are means over clips before the root is taken; the spread is corrected for the number of samples (Fortin et
-    al. 2014).
+    `variance` and `squared_error` are means over clips, taken before the root; the spread is corrected for the number
+    of samples (Fortin et al. 2014).
     """
     return ((1 + 1 / samples) * variance / squared_error).sqrt()
 
 
 def select_best_sample(scores: Float[Tensor, "batch samples time"], *, higher_is_better: bool) -> PerFrame:
-    """The scores of each clip's best sample, the one that is best in the mean over its frames."""
+    """The scores of the best sample of each clip, the one with the best mean over its frames."""
     means = scores.mean(2)
     best = means.argmax(1) if higher_is_better else means.argmin(1)
     return scores[torch.arange(len(scores), device=scores.device), best]

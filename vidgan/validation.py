@@ -65,7 +65,7 @@ class VideoEvaluation:
 
     @property
     def best_metric(self) -> str:
-        """The score that decides which weights are best: CRPS for forecasts, the distance of the sets without a past."""
+        """The score that decides which weights are best: CRPS of forecasts, or the distance of the sets."""
         return f"lowest held_out/{'crps/samples' if self.context_frames else 'distance'}"
 
     @torch.no_grad()

@@ -7,13 +7,12 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
-from gancore.reporting.page import Media, render_image, write_html
-from gancore.reporting.preference_page import PREFERENCE_BODY, PREFERENCE_SCRIPT, PREFERENCE_STYLE
+from gancore.reporting.document import write_document
+from gancore.reporting.page import Media
 from gancore.reporting.provenance import write_json
 from gancore.reporting.tables import format_table
 
@@ -47,12 +46,18 @@ def write_rating_page(path: str | Path, pairs: Sequence[PreferencePair], *, ques
     path = Path(path)
     key = path.with_suffix(".key.json")
     write_json({"page": number, "question": question, "pairs": [_key_entry(*pair) for pair in shuffled]}, key)
-    write_html(
+    blind = []
+    for pair in shuffled:
+        left, right = _left_and_right(*pair)
+        blind.append([Media("The one on the left", left.data_uri), Media("The one on the right", right.data_uri)])
+    write_document(
         path,
+        "preference.html.j2",
         title=question,
-        body=_render_body(shuffled, question),
-        style=PREFERENCE_STYLE,
-        script=PREFERENCE_SCRIPT.replace("PAGE", number),
+        styles=("page.css", "preference.css"),
+        scripts=("preference.js",),
+        page=number,
+        pairs=blind,
     )
     return key
 
@@ -79,19 +84,6 @@ def _left_and_right(pair: PreferencePair, swapped: bool) -> tuple[Media, Media]:
 def _key_entry(pair: PreferencePair, swapped: bool) -> dict[str, str]:
     left, right = _left_and_right(pair, swapped)
     return {"name": pair.name, "left": left.caption, "right": right.caption}
-
-
-def _render_body(shuffled: Sequence[tuple[PreferencePair, bool]], question: str) -> str:
-    pairs = "".join(
-        f'<section class="pair" hidden>{"".join(map(_render_choice, CHOICES, "12", _left_and_right(*pair)))}</section>'
-        for pair in shuffled
-    )
-    return PREFERENCE_BODY.format(question=escape(question), count=len(shuffled), pairs=pairs)
-
-
-def _render_choice(side: str, key: str, shown: Media) -> str:
-    alike = Media(f"The one on the {side}", shown.data_uri)
-    return f'<button data-choice="{side}">{render_image(alike)}<kbd>{key}</kbd></button>'
 
 
 @dataclass(frozen=True)

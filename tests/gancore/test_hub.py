@@ -1,6 +1,8 @@
 """A model that was saved is the same model when it is loaded, and anything else is refused by name."""
 
 import json
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gancore import hub
-from gancore.hub import HubModel
+from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
 
 
@@ -66,7 +68,7 @@ def _no_network(monkeypatch):
 def test_a_saved_model_is_the_same_when_loaded(saved):
     loaded = Model.from_pretrained(saved)
     assert not loaded.training
-    assert loaded.parts == (Shape(sides=(3, 1)), Depth(layers=3))
+    assert loaded.configs == (Shape(sides=(3, 1)), Depth(layers=3))
     assert torch.equal(loaded(x()), model().eval()(x()))
     assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
 
@@ -89,7 +91,7 @@ def test_a_saved_model_is_readable_settings_and_weights_without_pickle(saved):
 
 def test_saving_again_replaces_the_model(saved):
     Model(Shape(width=2), Depth(layers=1)).save_pretrained(saved)
-    assert Model.from_pretrained(saved).parts == (Shape(width=2), Depth(layers=1))
+    assert Model.from_pretrained(saved).configs == (Shape(width=2), Depth(layers=1))
     assert len(list(saved.iterdir())) == 2
 
 
@@ -120,6 +122,33 @@ def test_what_is_neither_a_folder_nor_a_repository_is_refused(name):
         Model.from_pretrained(name)
 
 
+def test_a_run_folder_stands_for_the_best_model_in_it_and_other_names_for_themselves(tmp_path):
+    assert find_model("somebody/model") == "somebody/model"
+    with pytest.raises(ValueError, match="holds no model"):
+        find_model(tmp_path)
+    model().save_pretrained(tmp_path / "generator")
+    assert find_model(tmp_path) == str(tmp_path / "generator")
+    model().save_pretrained(tmp_path / "best")
+    assert find_model(str(tmp_path)) == str(tmp_path / "best")
+    assert find_model(tmp_path / "generator") == str(tmp_path / "generator")
+
+
+def test_without_a_network_a_name_on_the_hub_is_asked_for_once(monkeypatch):
+    attempts = []
+
+    def refuse(*_, **__):
+        attempts.append(1)
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="neither a folder with a model nor a Hub repository in reach"):
+        Model.from_pretrained("nobody/has-this")
+    assert time.monotonic() - start < 5
+    assert len(attempts) <= 2
+
+
 def test_a_model_of_another_kind_is_refused(saved):
     with pytest.raises(ValueError, match="generator holds a Model, not the Other that is needed"):
         Other.from_pretrained(saved)
@@ -142,7 +171,7 @@ def test_weights_that_were_cut_short_are_refused(saved):
 def test_the_order_of_settings_in_the_file_does_not_matter(saved):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(dict(reversed(config.items()))))
-    assert Model.from_pretrained(saved).parts == (Shape(sides=(3, 1)), Depth(layers=3))
+    assert Model.from_pretrained(saved).configs == (Shape(sides=(3, 1)), Depth(layers=3))
 
 
 def rewrite(saved: Path, **changes) -> None:

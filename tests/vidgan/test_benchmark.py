@@ -9,14 +9,13 @@ from support.tiny import preset, small_discriminator, small_generator
 
 from gancore.benchmark import format_throughput_table
 from vidgan.benchmark import decode_window, format_reading_time, measure_reading_time, measure_throughput
-from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.config import VideoConfig, VideoDataConfig, VideoObjectiveConfig
 from vidgan.files.video import write_clip
-from vidgan.objective import VideoObjective
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """The path of a film of 20 frames."""
+    """The path of a video of 20 frames."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     write_clip(path, torch.randint(256, (20, 3, 32, 48), dtype=torch.uint8), rate=Fraction(30000, 1001))
     return str(path)
@@ -51,7 +50,8 @@ def test_training_costs_more_than_prediction(name):
 def test_a_rare_penalty_counts_at_its_share():
     data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
     objectives = [
-        replace(VideoObjective(), penalties=replace(VideoObjective().penalties, lazy_every=n)) for n in (1, 4, 400)
+        replace(VideoObjectiveConfig(), penalties=replace(VideoObjectiveConfig().penalties, lazy_every=n))
+        for n in (1, 4, 400)
     ]
     always, sometimes, hardly = (
         measure_throughput(

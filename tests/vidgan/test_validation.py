@@ -8,10 +8,18 @@ from support.tiny import SHAPE, predictor, small_generator, synthesiser
 
 from vidgan.data.dataset import ClipBatch, collate
 from vidgan.data.moving_mnist import MovingMNIST
+from vidgan.files.captions import BORDER, LINE_HEIGHT
 from vidgan.files.video import read_clip
 from vidgan.frames import to_float
 from vidgan.networks.generator import FramePredictor
-from vidgan.validation import VideoEvaluation, VideoPreview, build_sheet_rows, score_forecasts, select_spaced_samples
+from vidgan.validation import (
+    VideoEvaluation,
+    VideoPreview,
+    label_columns,
+    label_rows,
+    score_forecasts,
+    select_spaced_samples,
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +48,8 @@ def test_a_preview_writes_a_sheet_and_a_clip_named_after_the_step(digits, tmp_pa
     VideoPreview(dataset=digits, context_frames=2)(predictor("modern"), 12, tmp_path / "samples")
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["step-00000012.mp4", "step-00000012.png"]
     clip = read_clip(tmp_path / "samples" / "step-00000012.mp4")
-    assert clip.frames.shape == (3, 3, 16, 4 * 16)
+    assert clip.frames.shape[:2] == (5, 3)
+    assert clip.frames.shape[2] == 2 * (2 * LINE_HEIGHT + 16 + 2 * BORDER) + 2
     assert float(clip.rate) == pytest.approx(8)
     assert np.asarray(Image.open(tmp_path / "samples" / "step-00000012.png")).std() > 0
 
@@ -68,12 +77,21 @@ def test_a_perfect_forecast_has_perfect_scores_and_beats_the_last_frame(digits):
 
 def test_rows_of_a_sheet_show_futures_under_their_own_timesteps(digits):
     batch = some(digits)
-    made = batch.future[:, None].expand(-1, 2, -1, -1, -1, -1)
-    rows, labels = build_sheet_rows(batch, made, predicted=True)
-    assert labels == ["true", "sample 1", "sample 2"] * 3
-    assert torch.equal(rows[0][2:], rows[1][2:])
-    assert not rows[1][:2].any()
-    torch.testing.assert_close(to_float(rows[3]), batch.frames[1], rtol=0, atol=0.01)
+    samples = batch.future[:, None].expand(-1, 2, -1, -1, -1, -1)
+    rows = label_rows(batch, samples)
+    assert [row.label for row in rows] == ["ground truth", "sample 1", "sample 2"] * 3
+    assert [row.generated_from for row in rows] == [5, 2, 2] * 3
+    assert torch.equal(rows[0].frames[2:], rows[1].frames[2:])
+    assert not rows[1].frames[:2].any()
+    torch.testing.assert_close(to_float(rows[3].frames), batch.frames[1], rtol=0, atol=0.01)
+
+
+def test_a_film_plays_the_ground_truths_above_a_sample_of_each_after_its_past(digits):
+    batch = some(digits)
+    columns = label_columns(batch, batch.future[:, None].expand(-1, 2, -1, -1, -1, -1))
+    assert [column.label for column in columns] == ["ground truth"] * 3 + ["sample 1", "sample 2", "sample 3"]
+    for truth, sample in zip(columns[:3], columns[3:], strict=True):
+        assert torch.equal(truth.frames, sample.frames)
 
 
 def test_clips_are_scored_alike_however_many_at_once(digits, monkeypatch):
@@ -82,7 +100,7 @@ def test_clips_are_scored_alike_however_many_at_once(digits, monkeypatch):
     def still(_, batch, *__, **___):
         return batch.past[:, None, -1:].expand(-1, 1, 3, -1, -1, -1)
 
-    monkeypatch.setattr("vidgan.validation.imagine", still)
+    monkeypatch.setattr("vidgan.validation.sample_futures", still)
     whole = evaluation(model)
     monkeypatch.setattr("vidgan.validation.EVALUATION_BATCH", 2)
     assert evaluation(model) == pytest.approx(whole)
@@ -102,5 +120,5 @@ def test_an_evaluation_has_as_many_clips_as_there_are_if_there_are_few():
         def __len__(self) -> int:
             return 2
 
-    few = Two(train=False, height=16, width=16, frames=5)
+    few = Two(train=False, height=16, width=16, clip_frames=5)
     assert [sample.index for sample in select_spaced_samples(few, 9)] == [0, 1]

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gancore.report import make_contact_sheet
+from gancore.reporting.contact_sheet import make_contact_sheet
 from vidgan.files.grid import tile_clips
 from vidgan.frames import Frames
 
@@ -23,7 +23,8 @@ SHEET_GAP = 2
 """Pixels between the frames of a sheet."""
 LINE_HEIGHT = 13
 """Height in pixels of a line of text."""
-LEGEND = "grey border: from a video; orange border: generated"
+LEGEND = "grey border: real frames; orange border: generated or predicted"
+"""The last line of a sheet, unless all its frames were generated."""
 
 RGBImage = UInt8[Tensor, "3 _height _width"]
 RGBClip = UInt8[Tensor, "time 3 _height _width"]
@@ -36,7 +37,7 @@ class LabelledClip:
     label: str
     frames: UInt8[Tensor, "time channel height width"]
     generated_from: int = 0
-    """Number of the first generated frame, counted from 0; that of all frames if none is generated."""
+    """Number of the first generated or predicted frame, counted from 0; the number of frames if all are real."""
 
 
 def make_sheet(clips: Sequence[LabelledClip], *, context_frames: int = 0) -> RGBImage:
@@ -55,16 +56,14 @@ def make_sheet(clips: Sequence[LabelledClip], *, context_frames: int = 0) -> RGB
     every = ceil(max(map(text_width, numbers)) / pitch)  # numbers that overlap are left out
     header = [(left + column * pitch, text, TEXT_COLOUR) for column, text in enumerate(numbers) if column % every == 0]
     words = [(left, "past"), (left + context_frames * pitch, "future")] if context_frames else [(left, "frame")]
-    width = max(sheet.shape[2], text_width(LEGEND), *(start + text_width(word) for start, word in words))
-    return torch.cat(
-        [
-            draw_line([(start, word, TEXT_COLOUR) for start, word in words], width),
-            draw_line(header, width),
-            F.pad(sheet, (0, width - sheet.shape[2], 0, 0), value=255),
-            draw_line([(0, LEGEND, TEXT_COLOUR)], width),
-        ],
-        1,
-    )
+    legend = LEGEND if any(clip.generated_from for clip in clips) else ""
+    width = max(sheet.shape[2], text_width(legend), *(start + text_width(word) for start, word in words))
+    lines = [
+        draw_line([(start, word, TEXT_COLOUR) for start, word in words], width),
+        draw_line(header, width),
+        F.pad(sheet, (0, width - sheet.shape[2], 0, 0), value=255),
+    ]
+    return torch.cat([*lines, draw_line([(0, legend, TEXT_COLOUR)], width)] if legend else lines, 1)
 
 
 def make_film(clips: Sequence[LabelledClip], *, context_frames: int = 0, columns: int | None = None) -> RGBClip:

@@ -76,7 +76,7 @@ def test_nothing_in_the_page_says_which_is_which(page):
 
 
 def test_the_key_says_which_is_which(page, pairs):
-    media = {pair.name: {pair.a.caption: pair.a.media, pair.b.caption: pair.b.media} for pair in pairs}
+    media = {pair.name: {side.caption: side.data_uri for side in (pair.a, pair.b)} for pair in pairs}
     solutions = key_of(page)["pairs"]
     assert sorted(pair["name"] for pair in solutions) == sorted(media)
     for (left, right), pair in zip(shown(page), solutions, strict=True):

@@ -24,7 +24,14 @@ def counting(path: Path, frames: int = 40, size: int = 16) -> Path:
 
 
 def config(source: Path, **options) -> VideoDataConfig:
-    defaults = {"frames": 4, "context": 2, "height": 16, "width": 16, "channels": 1, "held_out": 0.0}
+    defaults = {
+        "clip_frames": 4,
+        "context_frames": 2,
+        "height": 16,
+        "width": 16,
+        "channels": 1,
+        "holdout_fraction": 0.0,
+    }
     return VideoDataConfig(path=str(source), **defaults | options)
 
 
@@ -65,7 +72,9 @@ def test_training_windows_cover_the_whole_video_and_no_more(tmp_path):
 
 
 def test_held_out_windows_lie_end_to_end_whatever_the_seed(tmp_path):
-    chosen = config(counting(tmp_path / "a.npy", frames=22, size=18), held_out=1.0, crop="random", resize=18, flip=True)
+    chosen = config(
+        counting(tmp_path / "a.npy", frames=22, size=18), holdout_fraction=1.0, crop="random", resize=18, flip=True
+    )
     data = open_dataset(chosen, train=False)
     clips = [data[Sample(index, 0)][0] for index in range(len(data))]
     assert [int(clip[0, 0, 0, 0]) for clip in clips] == [3, 7, 11, 15, 19]  # the crop begins at column 1, 3 bright
@@ -80,7 +89,7 @@ def test_half_of_the_training_clips_are_mirrored(tmp_path):
 
 def test_a_split_by_time_trains_on_no_frame_that_is_held_out(tmp_path):
     source = counting(tmp_path / "a.npy", frames=40)
-    chosen = config(source, split="time", held_out=0.25)
+    chosen = config(source, split_by="time", holdout_fraction=0.25)
     train, test = (open_dataset(chosen, train=train) for train in (True, False))
     trained = first_frames(train, [Sample(index, seed) for index in range(len(train)) for seed in range(50)])
     assert max(trained) + 3 < 30
@@ -137,7 +146,7 @@ def cut_off(path: Path) -> Path:
 def test_a_film_that_breaks_on_decoding_is_replaced_the_same_at_every_reading_and_named_once(tmp_path, caplog, cached):
     cut_off(tmp_path / "videos" / "a.mp4")
     counting(tmp_path / "videos" / "b.npy", frames=8)
-    chosen = config(tmp_path / "videos", cache=str(tmp_path / "cache") if cached else "")
+    chosen = config(tmp_path / "videos", cache=tmp_path / "cache" if cached else None)
     data = open_dataset(chosen, train=True)
     assert len(data) == 9
     broken = Sample(6, seed=5)
@@ -151,14 +160,14 @@ def test_a_film_that_breaks_on_decoding_is_replaced_the_same_at_every_reading_an
 
 
 def test_when_no_film_can_be_decoded_the_item_says_so(tmp_path):
-    data = open_dataset(config(cut_off(tmp_path / "a.mp4"), frames=30, context=1), train=True)
+    data = open_dataset(config(cut_off(tmp_path / "a.mp4"), clip_frames=30, context_frames=1), train=True)
     with pytest.raises(ValueError, match=r"not one clip in .*a\.mp4 can be decoded"):
         data[Sample(0, 0)]
 
 
 def test_an_item_that_fails_for_another_reason_raises_its_own_error(tmp_path):
     write_clip(tmp_path / "a.mp4", torch.zeros(8, 3, 16, 16, dtype=torch.uint8), rate=10)
-    data = open_dataset(config(tmp_path, cache=str(tmp_path / "cache")), train=True)
+    data = open_dataset(config(tmp_path, cache=tmp_path / "cache"), train=True)
     (tmp_path / "cache" / "probes.json").unlink()
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file where the cache was")
@@ -179,14 +188,14 @@ def test_a_cache_changes_nothing_but_the_time(tmp_path):
     options = {"crop": "random", "resize": 20, "flip": True, "channels": 3}
     plain = open_dataset(config(films(tmp_path / "films"), **options), train=True)
     for _ in range(2):
-        cached = open_dataset(config(tmp_path / "films", cache=str(tmp_path / "cache"), **options), train=True)
+        cached = open_dataset(config(tmp_path / "films", cache=tmp_path / "cache", **options), train=True)
         for index in range(len(plain)):
             assert torch.equal(cached[Sample(index, 7)][0], plain[Sample(index, 7)][0])
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
 
 
 def test_a_film_that_changed_is_decoded_anew(tmp_path):
-    chosen = config(films(tmp_path / "films"), cache=str(tmp_path / "cache"), channels=3)
+    chosen = config(films(tmp_path / "films"), cache=tmp_path / "cache", channels=3)
     before = open_dataset(chosen, train=True)[Sample(0, 7)][0]
     write_clip(tmp_path / "films" / "0.mp4", torch.zeros(12, 3, 40, 30, dtype=torch.uint8), rate=10)
     after = open_dataset(chosen, train=True)[Sample(0, 7)][0]
@@ -195,7 +204,7 @@ def test_a_film_that_changed_is_decoded_anew(tmp_path):
 
 
 def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp_path):
-    chosen = config(films(tmp_path / "films"), cache=str(tmp_path / "cache"), channels=3)
+    chosen = config(films(tmp_path / "films"), cache=tmp_path / "cache", channels=3)
     data = open_dataset(chosen, train=True)
     batches = {}
     for workers in (2, 0):
@@ -216,19 +225,44 @@ def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"context": 4}, r"context must lie in \[0, frames\) = \[0, 4\), not 4"),
-        ({"context": -1}, "context must lie in"),
-        ({"stride": 0}, "stride must be at least 1, not 0"),
-        ({"workers": -1}, "workers must not be negative, not -1"),
-        ({"held_out": 1.5}, r"held_out must lie in \[0, 1\], not 1.5"),
-        ({"split": "time", "held_out_names": ("a",)}, "split=time"),
-        ({"split_file": "a.txt", "held_out_names": ("a",)}, "split_file and held_out_names exclude each other"),
-        ({"source": "moving-mnist", "labels": True}, "labels is on, but moving-mnist has no classes"),
+        ({"context_frames": 4}, r"context_frames must lie in \[0, clip_frames\) = \[0, 4\), got 4"),
+        ({"context_frames": -1}, "context_frames must lie in"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"workers": -1}, "workers must not be negative, got -1"),
+        ({"holdout_fraction": 1.5}, r"holdout_fraction must lie in \[0, 1\], got 1.5"),
+        ({"split_by": "time", "holdout_prefixes": ("a",)}, "split_by=time"),
+        (
+            {"holdout_file": Path("a.txt"), "holdout_prefixes": ("a",)},
+            "holdout_prefixes and holdout_file exclude each other",
+        ),
+        ({"path": "moving-mnist", "class_conditional": True}, "class_conditional: moving-mnist has no classes"),
     ],
 )
 def test_an_impossible_combination_is_refused_by_name(options, complaint):
     with pytest.raises(ValueError, match=complaint):
-        VideoDataConfig(**{"frames": 4, "context": 2} | options)
+        VideoDataConfig(**{"clip_frames": 4, "context_frames": 2} | options)
+
+
+def test_a_single_video_is_split_by_time_with_at_least_one_clip_held_out(tmp_path):
+    source = counting(tmp_path / "a.npy", frames=20)
+    for path in (source, tmp_path):
+        train, test = (open_dataset(config(path, holdout_fraction=0.1), train=train) for train in (True, False))
+        trained = first_frames(train, [Sample(index, seed) for index in range(len(train)) for seed in range(50)])
+        assert max(trained) + 3 < 16
+        assert first_frames(test, [Sample(index, 0) for index in range(len(test))]) == [16]
+
+
+def test_a_single_video_that_is_wholly_held_out_or_trained_on_stays_whole(tmp_path):
+    source = counting(tmp_path / "a.npy", frames=20)
+    assert len(open_dataset(config(source, holdout_fraction=1.0), train=False)) == 5
+    assert len(open_dataset(config(source, holdout_fraction=0.0), train=True)) == 5
+
+
+def test_an_empty_part_says_what_would_fill_it(tmp_path):
+    for name in "ab":
+        counting(tmp_path / f"{name}.npy")
+    with pytest.raises(ValueError, match=r"no held-out clip.*2 videos found.*holdout_fraction or split_by=time"):
+        open_dataset(config(tmp_path, holdout_fraction=0.01), train=False)
 
 
 def test_moving_digits_are_a_source_like_any_other():

@@ -44,7 +44,7 @@ def parts(root: Path, layout: str = "auto", **options) -> tuple[list[str], list[
         context_frames=2,
         height=16,
         width=16,
-        **{"labels": True} | options,
+        **{"class_conditional": True} | options,
     )
     sides = []
     for train in (True, False):
@@ -86,7 +86,7 @@ def test_ucf101_follows_its_lists_inside_or_beside_the_videos(tmp_path):
 def test_ucf101_without_lists_keeps_groups_together(tmp_path):
     for name in UCF:
         film(tmp_path / name)
-    train, test, _ = parts(tmp_path, held_out=0.5)
+    train, test, _ = parts(tmp_path, holdout_fraction=0.5)
     assert sorted(train + test) == sorted(UCF)
     group = {name: name.rsplit("_c", 1)[0] for name in UCF}
     assert {group[name] for name in train}.isdisjoint(group[name] for name in test)
@@ -96,7 +96,7 @@ def test_another_list_of_ucf101_is_chosen_by_the_split_file(tmp_path):
     for name in UCF:
         film(tmp_path / name)
     (tmp_path / "testlist02.txt").write_text("".join(f"{name} 2\n" for name in UCF if "_g02_" in name))
-    _, test, _ = parts(tmp_path, split_file=str(tmp_path / "testlist02.txt"))
+    _, test, _ = parts(tmp_path, holdout_file=tmp_path / "testlist02.txt")
     assert test == [name for name in UCF if "_g02_" in name]
 
 
@@ -147,7 +147,7 @@ def test_bair_reads_the_main_camera_and_its_own_split(tmp_path):
     for part, number in (("train", 0), ("train", 1), ("test", 0)):
         for camera in ("image_aux1", "image_main"):
             pictures(tmp_path / "softmotion30_44k" / part / "traj_0_to_255" / str(number) / camera)
-    train, test, _ = parts(tmp_path, labels=False)
+    train, test, _ = parts(tmp_path, class_conditional=False)
     assert train == [f"softmotion30_44k/train/traj_0_to_255/{number}/image_aux1" for number in (0, 1)]
     assert test == ["softmotion30_44k/test/traj_0_to_255/0/image_aux1"]
 
@@ -161,7 +161,7 @@ def test_bair_as_arrays_reads_its_own_split(tmp_path, ending):
         else:
             with h5py.File(tmp_path / f"{part}.h5", "w") as file:
                 file["images"] = videos
-    train, test, _ = parts(tmp_path, layout="bair", labels=False)
+    train, test, _ = parts(tmp_path, layout="bair", class_conditional=False)
     assert (len(train), len(test)) == (3, 2)
 
 
@@ -173,7 +173,7 @@ def test_class_folders_hold_films_frames_zips_and_arrays_alike(tmp_path):
     with zipfile.ZipFile(tmp_path / "run" / "d.zip", "w") as archive:
         for file in sorted((tmp_path / "jump" / "b").iterdir()):
             archive.write(file, file.name)
-    train, test, classes = parts(tmp_path, held_out_names=("c",))
+    train, test, classes = parts(tmp_path, holdout_prefixes=("c",))
     assert train == ["jump/b", "run/a.mp4", "run/d.zip"]
     assert test == ["jump/c.npy"]
     assert classes == ("jump", "run")
@@ -183,11 +183,11 @@ def test_folders_and_lists_called_train_and_test_are_the_split(tmp_path):
     for name in ("train/a.mp4", "train/b.mp4", "test/c.mp4"):
         film(tmp_path / "folders" / name)
         film(tmp_path / "lists" / Path(name).name)
-    assert parts(tmp_path / "folders", labels=False)[:2] == (["train/a.mp4", "train/b.mp4"], ["test/c.mp4"])
+    assert parts(tmp_path / "folders", class_conditional=False)[:2] == (["train/a.mp4", "train/b.mp4"], ["test/c.mp4"])
     (tmp_path / "lists" / "test.txt").write_text("b\n\n")
-    assert parts(tmp_path / "lists", labels=False)[:2] == (["a.mp4", "c.mp4"], ["b.mp4"])
+    assert parts(tmp_path / "lists", class_conditional=False)[:2] == (["a.mp4", "c.mp4"], ["b.mp4"])
     (tmp_path / "lists" / "train.txt").write_text("c.mp4\n")
-    assert parts(tmp_path / "lists", labels=False)[:2] == (["c.mp4"], ["b.mp4"])
+    assert parts(tmp_path / "lists", class_conditional=False)[:2] == (["c.mp4"], ["b.mp4"])
 
 
 def test_a_split_file_names_the_held_out_videos(tmp_path):
@@ -195,12 +195,15 @@ def test_a_split_file_names_the_held_out_videos(tmp_path):
         film(tmp_path / "videos" / name)
     chosen = tmp_path / "held.txt"
     chosen.write_text("c d.mp4\n")
-    assert parts(tmp_path / "videos", labels=False, split_file=str(chosen))[:2] == (["a.mp4", "b.mp4"], ["c d.mp4"])
+    assert parts(tmp_path / "videos", class_conditional=False, holdout_file=chosen)[:2] == (
+        ["a.mp4", "b.mp4"],
+        ["c d.mp4"],
+    )
     chosen.write_text("e.mp4\n")
     with pytest.raises(ValueError, match=r"held\.txt names none of the 3 videos"):
-        parts(tmp_path / "videos", labels=False, split_file=str(chosen))
-    with pytest.raises(FileNotFoundError, match=r"no such split_file: .*missing\.txt"):
-        parts(tmp_path / "videos", labels=False, split_file=str(tmp_path / "missing.txt"))
+        parts(tmp_path / "videos", class_conditional=False, holdout_file=chosen)
+    with pytest.raises(FileNotFoundError, match=r"no such holdout_file: .*missing\.txt"):
+        parts(tmp_path / "videos", class_conditional=False, holdout_file=tmp_path / "missing.txt")
 
 
 def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
@@ -211,7 +214,7 @@ def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
             frames[..., 0] = (torch.arange(6) * 40)[:, None, None]
             strip = frames.transpose(0, 1).reshape(16, 96, 4).numpy()
             Image.fromarray(strip).save(tmp_path / label / f"person{person}_{label}.png")
-    train, test, classes = parts(tmp_path, layout="strips", held_out_names=("person2",))
+    train, test, classes = parts(tmp_path, layout="strips", holdout_prefixes=("person2",))
     assert test == ["bend/person2_bend.png", "wave/person2_wave.png"]
     assert len(train) == 4
     assert classes == ("bend", "wave")
@@ -221,7 +224,7 @@ def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
     clip, _ = open_dataset(config, train=False)[Sample(0, 0)]
     assert clip[:, 0, 0, 0].tolist() == [0, 40, 80, 120, 160, 200]
     with pytest.raises(ValueError, match="no file name begins with person7 or nobody"):
-        parts(tmp_path, layout="strips", held_out_names=("person7", "nobody"))
+        parts(tmp_path, layout="strips", holdout_prefixes=("person7", "nobody"))
 
 
 def test_mnist_test_seq_has_time_first_and_is_never_trained_on(tmp_path):
@@ -237,7 +240,7 @@ def test_mnist_test_seq_has_time_first_and_is_never_trained_on(tmp_path):
 
 def test_a_stack_of_arrays_is_split_video_by_video(tmp_path):
     np.save(tmp_path / "stack.npy", np.zeros((40, 6, 16, 16), np.uint8))
-    train, test, _ = parts(tmp_path / "stack.npy", labels=False, held_out=0.4)
+    train, test, _ = parts(tmp_path / "stack.npy", class_conditional=False, holdout_fraction=0.4)
     assert len(train) + len(test) == 40
     assert set(train).isdisjoint(test)
     assert 6 < len(test) < 26
@@ -246,20 +249,20 @@ def test_a_stack_of_arrays_is_split_video_by_video(tmp_path):
 def test_the_split_by_hash_does_not_change_when_videos_come_and_go(tmp_path):
     for number in range(12):
         film(tmp_path / f"{number}.mp4")
-    _, before, _ = parts(tmp_path, labels=False, held_out=0.5)
+    _, before, _ = parts(tmp_path, class_conditional=False, holdout_fraction=0.5)
     gone = before.pop()
     (tmp_path / gone).unlink()
     film(tmp_path / "new.mp4")
-    _, after, _ = parts(tmp_path, labels=False, held_out=0.5)
+    _, after, _ = parts(tmp_path, class_conditional=False, holdout_fraction=0.5)
     assert [name for name in after if name != "new.mp4"] == before
 
 
 def test_a_folder_without_videos_is_said_in_one_line(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
-    with pytest.raises(ValueError, match=r"^no video, array, zip or picture in [^\n]*$"):
+    with pytest.raises(ValueError, match=r"^no video, array, zip or image in [^\n]*$"):
         find_videos(str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         find_videos(str(tmp_path / "missing"))
     film(tmp_path / "a.mp4")
-    with pytest.raises(ValueError, match=r"labels is on, but no class is known for a\.mp4"):
+    with pytest.raises(ValueError, match=r"class_conditional is on, but no class is known for a\.mp4"):
         parts(tmp_path)

@@ -40,12 +40,6 @@ def test_a_strip_has_a_row_for_each_clip(tmp_path):
     assert pixels[-1, -1] == 40
 
 
-def test_labels_stand_before_the_rows_of_a_strip(tmp_path):
-    write_grid(tmp_path / "new" / "labelled.png", shades(2), rate=5, labels=["true", "predicted"])
-    with Image.open(tmp_path / "new" / "labelled.png") as image:
-        assert image.width > 3 * (6 + 2)
-
-
 def test_an_array_has_an_axis_for_clips_only_if_there_are_several(tmp_path):
     write_grid(tmp_path / "one.npy", shades(1, channels=5), rate=5)
     write_grid(tmp_path / "two.npy", shades(2, channels=5), rate=5)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vidgan.files.readers import UnreadableError, open_video_file
+from gancore.errors import UnreadableError
+from vidgan.files.readers import open_video_file
 from vidgan.files.video import open_video, read_clip, write_clip
 
 
@@ -166,9 +167,9 @@ def test_bad_input_ends_in_one_line_that_names_it(tmp_path):
 
 def test_a_window_past_the_end_is_refused(tmp_path):
     path = film(tmp_path / "a.mp4", ramp(10))
-    with pytest.raises(ValueError, match=r"a\.mp4 has 10 frames: 4 from number 0 on at stride 4 cannot be had"):
+    with pytest.raises(ValueError, match=r"a\.mp4 has 10 frames, too few to read 4 from number 0 on at stride 4"):
         read_clip(path, frames=4, stride=4)
-    with pytest.raises(ValueError, match="cannot be had"):
+    with pytest.raises(ValueError, match="too few to read"):
         read_clip(path, start=10)
 
 
@@ -234,7 +235,10 @@ def test_arrays_of_floats_lie_between_zero_and_one(tmp_path):
     clip = read_clip(save(tmp_path / "a.npy", frames)).frames
     np.testing.assert_array_equal(clip[:, 0], np.round(frames.astype(np.float32) * 255))
     assert read_clip(save(tmp_path / "b.npy", frames > 0.5)).frames.unique().tolist() == [0, 255]
-    with pytest.raises(UnreadableError, match=r"outside \[0, 1\]"):
+    values = (
+        r"c\.npy holds floats from -.*, outside \[0, 1\]; expected uint8 in \[0, 255\] or floats in \[0, 1\]; scale"
+    )
+    with pytest.raises(UnreadableError, match=values):
         read_clip(save(tmp_path / "c.npy", frames * 2 - 1))
     with pytest.raises(UnreadableError, match="type int64"):
         read_clip(save(tmp_path / "d.npy", frames.astype(np.int64)))
@@ -244,10 +248,19 @@ def test_arrays_of_floats_lie_between_zero_and_one(tmp_path):
 
 def test_a_stack_of_videos_is_not_one_clip(tmp_path):
     path = save(tmp_path / "many.npy", np.zeros((9, 5, 8, 8), np.uint8))
-    with pytest.raises(ValueError, match=r"many\.npy holds 9 videos, where one is wanted"):
+    with pytest.raises(ValueError, match=r"many\.npy holds 9 videos, but only one can be read here"):
         read_clip(path)
 
 
 def test_opening_a_folder_of_frames_reads_no_picture(tmp_path):
     (tmp_path / "0.png").write_text("broken, but not looked at yet")
     assert open_video(tmp_path).frames == 1
+
+
+def test_a_folder_of_videos_is_named_as_such_with_some_of_its_videos(tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.MP4").write_text("not looked at")
+    with pytest.raises(
+        ValueError, match=r"is a folder of videos \(0\.MP4, 1\.MP4, 2\.MP4 and 2 more\): name one of them"
+    ):
+        open_video(tmp_path)
