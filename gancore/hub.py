@@ -100,3 +100,18 @@ def _locate_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
         return Path(hf_hub_download(str(folder_or_repo), name))
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise ValueError(f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach") from error
+
+
+def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
+    """The folder of the model that is meant: of a run folder its best/ if there is one, else its generator/.
+
+    A folder that holds a model itself, and the name of a Hub repository, are returned as they are. Raises ValueError
+    for a folder that holds no model.
+    """
+    folder = Path(folder_or_repo)
+    if not folder.is_dir():
+        return str(folder_or_repo)
+    for candidate in (folder, folder / "best", folder / "generator"):
+        if (candidate / "model.safetensors").is_file():
+            return str(candidate)
+    raise ValueError(f"{folder} holds no model: neither model.safetensors nor, as a run folder, best/ or generator/")

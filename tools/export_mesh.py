@@ -1,7 +1,8 @@
 """Turn pictures into meshes: python tools/export_mesh.py chair.png --model runs/NAME/generator --out chair.glb."""
 
 from gancore.parsing import parse_config, report_user_errors
-from voxgan.export import ExportConfig, describe_export, export_meshes
+from voxgan.commands import ExportConfig
+from voxgan.export import describe_export, export_meshes
 
 
 @report_user_errors

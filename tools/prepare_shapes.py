@@ -1,7 +1,8 @@
 """Prepare a data set of objects: python tools/prepare_shapes.py FOLDER --out DATASET."""
 
 from gancore.parsing import parse_config, report_user_errors
-from voxgan.data.prepare import PrepareConfig, prepare_dataset
+from voxgan.commands import PrepareConfig
+from voxgan.data.prepare import prepare_dataset
 
 
 @report_user_errors
