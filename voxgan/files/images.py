@@ -111,6 +111,8 @@ def _differs_from_border(pixels: Float[np.ndarray, "height width 3"]) -> Bool[np
     if distance.max() < 8:
         return np.zeros(distance.shape, bool)
     regions, count = ndimage.label(distance > threshold_otsu(distance))
+    if not count:  # half the border has one colour and half another, both as far from their median
+        return np.zeros(distance.shape, bool)
     sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     return ndimage.binary_fill_holes(regions == 1 + sizes.argmax())
 

@@ -23,7 +23,7 @@ def texture(roughness: float, side: int = 256) -> np.ndarray:
 
 
 def stripes() -> np.ndarray:
-    return np.tile(np.repeat(np.uint8([20, 220]), 10), (200, 10))[..., None].repeat(3, 2)
+    return np.tile(np.repeat(np.uint8([20, 220]), (14, 10)), (200, 10))[..., None].repeat(3, 2)
 
 
 PHOTOGRAPHS = {name: getattr(skimage.data, name) for name in ("astronaut", "coffee", "chelsea", "grass", "rocket")}
@@ -67,3 +67,9 @@ def test_an_object_may_cast_a_shadow_and_be_cut_by_the_border():
     cut_out = cut_out_object(pixels.astype(np.uint8))[..., 3] > 0
     assert cut_out[40:, 30:80].all()
     assert cut_out.mean() < 0.5
+
+
+def test_a_border_of_two_colours_in_equal_parts_shows_no_object():
+    pixels = np.tile(np.repeat(np.uint8([20, 220]), 10), (200, 10))[..., None].repeat(3, 2)
+    with pytest.raises(ValueError, match="shows no object"):
+        cut_out_object(pixels)
