@@ -119,7 +119,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
 
 def group_pictures(images: Sequence[Path], masks: Sequence[Path], *, together: bool) -> list[tuple[Picture, ...]]:
     """The pictures of each object: all of one object, or one of each; `masks` is empty or has one for each image."""
-    pictures = tuple(map(Picture, images, masks or [None] * len(images)))
+    pictures = tuple(map(Picture, images, masks)) if masks else tuple(map(Picture, images))
     return [pictures] if together else [(picture,) for picture in pictures]
 
 
