@@ -17,9 +17,9 @@ from torch import Tensor
 from vidgan.files.captions import LabelledClip, make_film, make_sheet
 from vidgan.files.grid import write_grid
 from vidgan.files.video import write_clip
+from voxgan.export import write_preview
 from voxgan.mesh.write import save_mesh
 from voxgan.rendering.raycast import render_turntable
-from voxgan.rendering.turntable import write_turntable
 
 LABELLED_SUFFIXES = (".mp4", ".gif", ".png")
 """Files that people look at; arrays and folders of frames never carry labels."""
@@ -134,7 +134,7 @@ class ObjectMesh:
             ValueError: There is no such format, or the file cannot be written.
         """
         if Path(path).suffix.lower() in PREVIEW_SUFFIXES:
-            write_turntable(path, render_turntable(self.mesh))
+            write_preview(path, render_turntable(self.mesh))
         else:
             save_mesh(self.mesh, path, size_mm=None if size_mm is None else float(size_mm))
         return Path(path)

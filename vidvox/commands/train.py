@@ -145,7 +145,7 @@ def _prepare(config: VoxelConfig) -> Path:
 def _start_processes(count: int, prog: str, argv: Sequence[str]) -> NoReturn:
     """Replace this process by accelerate's launcher of `count` processes, each with the same command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or processes on a CPU would fight for its cores
-    settled = "--num_machines 1 --mixed_precision no --dynamo_backend no --main_process_port 0".split()
+    settled = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     # --multi_gpu also starts processes on a CPU, where --cpu would start a single one.
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", f"--num_processes={count}", *settled]
     command = ["-m", "vidvox", *prog.split()[1:], *argv, "--processes=1"]
