@@ -13,7 +13,7 @@ from gancore.model_files import locate_model_file, read_model_config
 from gancore.parsing import to_dict
 from vidgan.config import VideoConfig
 from vidvox.kinds import HALVES
-from vidvox.settings import iter_values
+from vidvox.settings import iter_values, read_run_settings
 from voxgan.config import VoxelConfig
 
 SUMMARIES = {
@@ -63,7 +63,7 @@ def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None
         ValueError: The folder holds no model, or the report cannot be read.
     """
     kind, networks = read_model_config(locate_model_file(model, "config.json"))
-    run = _read_run(model.parent)
+    run = read_run_settings(model.parent)
     sections = [
         _format_front_matter(card, kind),
         f"# {card.repo.rpartition('/')[2]}\n\n{SUMMARIES[kind]}",
@@ -85,15 +85,6 @@ def _format_front_matter(card: ModelCard, kind: str) -> str:
     if card.licence:
         lines.append(f"license: {card.licence}")
     return "\n".join(["---", *lines, "---"])
-
-
-def _read_run(folder: Path) -> dict[str, Any] | None:
-    """The settings of a run folder; None if it is not one."""
-    try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return settings if isinstance(settings, dict) and "train" in settings else None
 
 
 def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:

@@ -3,7 +3,6 @@
 Each half is imported only where it is trained.
 """
 
-import json
 from collections.abc import Callable
 
 import torch
@@ -15,7 +14,7 @@ from gancore.parsing import to_dict
 from gancore.training.launch import create_accelerator, end_processes
 from gancore.training.trainer import Trainer, train_run
 from vidgan.config import VideoConfig
-from vidvox.settings import iter_values
+from vidvox.settings import iter_values, read_run_settings
 from voxgan.config import VoxelConfig
 
 
@@ -69,11 +68,10 @@ def _train(config: VideoConfig | VoxelConfig, build: Callable[[Accelerator], Tra
 
 def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfig) -> str:
     """What differs between the run folder and the settings, and what to do about it."""
-    written = config.run / "config.json"
-    try:
-        before = dict(iter_values(json.loads(written.read_text(encoding="utf-8"))))
-    except (OSError, ValueError):
+    settings = read_run_settings(config.run)
+    if settings is None:
         return str(error)
+    before = dict(iter_values(settings))
     now = dict(iter_values(to_dict(config)))
     changes = [
         f"{name} was {describe_value(before[name])} and is {describe_value(value)}"
@@ -87,5 +85,5 @@ def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfi
     more = f", and {len(changes) - 3} more differ" if len(changes) > 3 else ""
     return (
         f"{str(error).partition(' (')[0]}: {', '.join(changes[:3])}{more}; "
-        f"choose another --run to start anew, or add --config {written} to go on with its settings"
+        f"choose another --run to start anew, or add --config {config.run / 'config.json'} to go on with its settings"
     )

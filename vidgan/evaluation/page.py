@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gancore.evaluation.report import Curve, write_report_json
-from gancore.reporting.page import Definitions, LineChart, Section, Table, Text, write_page
+from gancore.reporting.charts import LineChart
+from gancore.reporting.page import Definitions, Section, Table, Text, write_page
 from vidgan.commands import EvaluateConfig
 from vidgan.evaluation.baselines import BASELINES
 from vidgan.evaluation.media import build_galleries

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gancore.model_files import find_model
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
 from vidvox.commands.halves import choose_half
 from vidvox.kinds import require_kind
+from vidvox.settings import read_run_settings
 from voxgan.commands import EvaluateConfig as VoxelEvaluateConfig
 
-SHARED_KEYS = ("out", "predictions", "samples", "split", "max_items", "rating_page", "seed", "cpu")
+SHARED_KEYS = ("out", "predictions", "split", "max_items", "rating_page", "seed", "cpu")
 """Keys that both halves have and their help shows."""
 
 
@@ -30,12 +32,12 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         argv,
         prog=prog,
         positional=["model"],
-        main=[*SHARED_KEYS, "ground_truth", "context_frames", "networks", "save_clips"],
+        main=[*SHARED_KEYS, "samples", "ground_truth", "context_frames", "networks", "save_clips"],
         examples="""
             vidvox evaluate runs/mine -o report --rating_page report/rate.html
             vidvox evaluate video --predictions THEIRS --ground_truth TRUTH --context_frames 5 -o theirs
         """,
-        defaults=_read_run_defaults,
+        defaults=_read_video_defaults,
     )
     if config.model:
         require_kind(config.model, "FramePredictor", "VideoGenerator")
@@ -65,11 +67,12 @@ def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> Non
         argv,
         prog=prog,
         positional=["model"],
-        main=[*SHARED_KEYS, "data", "views", "surfaces"],
+        main=[*SHARED_KEYS, "data", "views", "surfaces", "generated_objects"],
         examples="""
-            vidvox evaluate runs/shapes --data DATASET -o report
+            vidvox evaluate runs/shapes -o report
             vidvox evaluate voxels --predictions MESHES --data DATASET -o theirs
         """,
+        defaults=_read_voxel_defaults,
     )
     if config.model:
         require_kind(config.model, "ImageToVoxels", "VoxelGenerator")
@@ -86,11 +89,17 @@ def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> Non
         print(path)
 
 
-def _read_run_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_video_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data that the model was trained on, from the config.json of its run."""
     from vidgan.evaluation.sources import read_run_defaults
 
     return read_run_defaults(given)
+
+
+def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data set that the model was trained on, from the config.json of its run."""
+    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
+    return {"data": run["data"]["path"]} if run and "encoder" in run else {}
 
 
 def _create_folders(out: Path | None, page: Path | None) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from gancore.evaluation.published import PublishedTable
 from gancore.evaluation.report import write_report_json
-from gancore.reporting.page import BestDirection, Definitions, Gallery, LineChart, Section, Table, Text, write_page
+from gancore.reporting.charts import LineChart
+from gancore.reporting.page import BestDirection, Definitions, Gallery, Section, Table, Text, write_page
 from gancore.reporting.preference import write_rating_page
 from voxgan.commands import EvaluateConfig
 from voxgan.evaluation.evaluate import EvaluationResult
