@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from gancore.atomic import sync_to_disk
+from gancore.errors import ArchitectureError
 
 FORMAT_VERSION = 2
 
@@ -66,7 +67,7 @@ def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, 
 
 
 def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
-    """Fills every parameter and buffer of `module`. Raises ValueError if `name` holds another architecture."""
+    """Fills every parameter and buffer of `module`. Raises ArchitectureError if `name` holds another architecture."""
     own = module.state_dict()
     shapes = [
         f"{key} is {_format_shape(state[key])} and should be {_format_shape(own[key])}"
@@ -75,7 +76,7 @@ def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
     ]
     lists = {"missing": own.keys() - state.keys(), "unexpected": state.keys() - own.keys(), "of another shape": shapes}
     if complaints := [f"{kind}: {_list_first(keys)}" for kind, keys in lists.items() if keys]:
-        raise ValueError(f"{name} is of another architecture ({'; '.join(complaints)})")
+        raise ArchitectureError(f"{name} is of another architecture ({'; '.join(complaints)})")
     module.load_state_dict(state)
 
 

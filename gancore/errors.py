@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line on standard error instead of a traceback, files that cannot be read."""
+"""Errors that users can mend: their types, and one line on standard error instead of a traceback."""
 
 import functools
 import os
@@ -10,6 +10,14 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+class UnreadableError(ValueError):
+    """A file whose content cannot be read; the message names the file and the reason."""
+
+
+class ArchitectureError(ValueError):
+    """Weights that belong to a network of another architecture; the message names the first that differ."""
 
 
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -46,10 +54,6 @@ def program_name() -> str:
     """Return the name by which the running program was called; `python -m vidvox` is vidvox."""
     path = Path(sys.argv[0])
     return path.parent.name if path.name == "__main__.py" else path.name
-
-
-class UnreadableError(ValueError):
-    """A file that cannot be read; the message is one line that names it."""
 
 
 @contextmanager

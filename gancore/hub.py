@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import torch
-from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub import HfApi
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -16,10 +15,8 @@ from torch import nn
 from gancore.atomic import atomic_write
 from gancore.checkpoint import load_into
 from gancore.layers import fold_spectral_norm
+from gancore.model_files import find_model, locate_model_file, read_model_class, read_model_config
 from gancore.parsing import from_dict, to_dict
-
-HUB_TIMEOUT = 5
-"""Seconds to wait for an answer from the Hub before only models downloaded earlier are considered."""
 
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")
@@ -46,14 +43,13 @@ class HubModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
-        """The model of a folder, or of a Hub repository, in eval mode on the CPU.
+        """The model of a folder, a run folder or a Hub repository, in eval mode on the CPU.
 
         Raises ValueError if there is no such model, or it is another kind of model or of another architecture.
         """
-        config_path, weights_path = (
-            _locate_file(folder_or_repo, name) for name in ("config.json", "model.safetensors")
-        )
-        kind, config = _read_config(config_path)
+        found = find_model(folder_or_repo)
+        config_path, weights_path = (locate_model_file(found, name) for name in ("config.json", "model.safetensors"))
+        kind, config = read_model_config(config_path)
         try:
             weights = load_file(weights_path)
         except (ValueError, TypeError, SafetensorError) as error:
@@ -72,7 +68,7 @@ class HubModel(nn.Module):
     @staticmethod
     def class_name(folder_or_repo: str | os.PathLike[str]) -> str:
         """The class name of the model of a folder or a Hub repository. Raises ValueError if there is no such model."""
-        return _read_config(_locate_file(folder_or_repo, "config.json"))[0]
+        return read_model_class(folder_or_repo)
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, which is made if it is not there."""
@@ -81,51 +77,3 @@ class HubModel(nn.Module):
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             api.upload_folder(repo_id=repo, folder_path=folder)
-
-
-def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    """The kind of a model and the dataclasses it is built from, as its config.json tells them."""
-    try:
-        config = json.loads(path.read_text())
-        return str(config.pop("model")), config
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
-
-
-def _locate_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
-    """The file of a local folder, or its copy fetched from the Hub."""
-    folder = Path(folder_or_repo)
-    if folder.is_dir():
-        if not (folder / name).is_file():
-            raise ValueError(f"{folder} holds no model: {name} is missing")
-        return folder / name
-    try:
-        return Path(hf_hub_download(str(folder_or_repo), name, local_files_only=not _hub_answers(folder_or_repo, name)))
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
-        raise ValueError(f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach") from error
-
-
-def _hub_answers(repo: str | os.PathLike[str], name: str) -> bool:
-    """Whether the Hub can be reached, asked once: hf_hub_download itself would retry for half a minute."""
-    try:
-        get_hf_file_metadata(hf_hub_url(str(repo), name), timeout=HUB_TIMEOUT)
-    except (HFValidationError, HfHubHTTPError):  # an answer too, which hf_hub_download repeats
-        return True
-    except Exception:  # the errors of the HTTP library, which is another one from version to version
-        return False
-    return True
-
-
-def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
-    """The folder of the model that is meant: of a run folder its best/ if there is one, else its generator/.
-
-    A folder that holds a model itself, and the name of a Hub repository, are returned as they are. Raises ValueError
-    for a folder that holds no model.
-    """
-    folder = Path(folder_or_repo)
-    if not folder.is_dir():
-        return str(folder_or_repo)
-    for candidate in (folder, folder / "best", folder / "generator"):
-        if (candidate / "model.safetensors").is_file():
-            return str(candidate)
-    raise ValueError(f"{folder} holds no model: neither model.safetensors nor, as a run folder, best/ or generator/")

@@ -53,7 +53,7 @@ def parse_config(
         main: Keys that `--help` shows besides the positional and the required ones; if empty, it shows every key.
         short: Short options and the keys they stand for; those whose key `config_class` lacks are ignored.
         examples: Command lines shown at the end of the help.
-        recipes: Files that `--config` finds by name.
+        recipes: Files that `--config` finds by name; the help leaves out names with a slash.
         defaults: A function from what flags and files gave, by dotted key, to a nested mapping of values that take the
             place of the dataclass's defaults.
     """
@@ -133,11 +133,13 @@ def _help_parser(
             groups.get(key.section, options).add_argument(*spellings, help=_explain(key), **value)
             usage += [f"--{key.name} {key.placeholder}"] * key.is_required
     parser.usage = " ".join([*usage, "[options]"])
-    names = f", or the name of a recipe ({', '.join(sorted(recipes))})" if recipes else ""
-    note = f"YAML or JSON file of settings{names}; may be repeated: later files win over earlier ones, flags over files"
-    options.add_argument("--config", metavar="FILE", help=note)
+    if any(key not in arguments for key in flags.values()):
+        short = sorted(name for name in recipes if "/" not in name)
+        names = f", or the name of a recipe ({', '.join(short)})" if short else ""
+        note = f"YAML or JSON file of settings{names}; may be repeated: later files win over earlier ones, flags over "
+        options.add_argument("--config", metavar="FILE", help=note + "files")
+        options.add_argument("--help-all", action="store_true", help="show every key there is and exit")
     options.add_argument("-h", "--help", action="store_true", help="show this help and exit")
-    options.add_argument("--help-all", action="store_true", help="show every key there is and exit")
     return parser
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 from support.browser import Browser, find, started
-from support.calling import Said, called
+from support.calling import Said, called, called_vidvox
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # no test depends on how busy the machine is
 
-install_import_hook(["gancore", "vidgan", "voxgan"], "beartype.beartype")
+install_import_hook(["gancore", "vidgan", "voxgan", "vidvox"], "beartype.beartype")
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,19 @@ def use(capsys, monkeypatch, tmp_path):
     def run(tool: str, *flags: object) -> Said:
         capsys.readouterr()
         code = called(tool, *flags)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run_vidvox(capsys, monkeypatch, tmp_path):
+    """Runs a command line of vidvox in a fresh folder but in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Said:
+        capsys.readouterr()
+        code = called_vidvox(*words)
         return Said(code, *capsys.readouterr())
 
     return run

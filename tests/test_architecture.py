@@ -8,20 +8,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = [name for name in ("gancore", "vidgan", "voxgan") if (ROOT / name).is_dir()]
+PACKAGES = [name for name in ("gancore", "vidgan", "voxgan", "vidvox") if (ROOT / name).is_dir()]
 MAY_IMPORT = {
     "gancore": {"gancore"},
     "vidgan": {"gancore", "vidgan"},
     "voxgan": {"gancore", "voxgan"},
-    "tools": {"gancore", "vidgan", "voxgan"},
+    "vidvox": {"gancore", "vidgan", "voxgan", "vidvox"},
+    "tools": {"gancore", "vidgan", "voxgan", "vidvox"},
 }
 ORDER = {
-    "gancore": "benchmark training hub checkpoint features reporting metrics adversarial losses augment layers data rng "
-    "report media splits parsing keys errors config atomic",
+    "gancore": "benchmark training evaluation hub checkpoint features reporting metrics adversarial losses augment "
+    "layers data rng media model_files splits parsing keys errors config atomic",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",
-    "voxgan": "benchmark evaluation export build validation objective augment data networks rendering files mesh "
-    "metrics commands config",
+    "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "
+    "mesh metrics config",
+    "vidvox": "__main__ cli commands model_card train models results settings kinds recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))
@@ -78,7 +80,7 @@ def test_the_sources_are_found():
 @pytest.mark.parametrize("source", SOURCES, ids=named)
 def test_imports_go_from_tools_to_halves_to_core_to_libraries(source):
     folder = source.relative_to(ROOT).parts[0]
-    forbidden = {"gancore", "vidgan", "voxgan", "tools", "tests", "."} - MAY_IMPORT.get(folder, set(PACKAGES))
+    forbidden = {"gancore", "vidgan", "voxgan", "vidvox", "tools", "tests", "."} - MAY_IMPORT.get(folder, set(PACKAGES))
     assert not imported(source) & forbidden
 
 

@@ -1,14 +1,6 @@
 """Prepare a data set of objects: python tools/prepare_shapes.py FOLDER --out DATASET."""
 
-from gancore.parsing import parse_config, report_user_errors
-from voxgan.data.prepare import PrepareConfig, prepare_dataset
-
-
-@report_user_errors
-def main() -> None:
-    config = parse_config(PrepareConfig, positional=["folder"])
-    print(f"{prepare_dataset(config)}: {config.out}")
-
+from vidvox.commands.prepare import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gancore.hub import find_model
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import LabelledClip, make_film, make_sheet
@@ -28,22 +27,45 @@ class GeneratedClips:
     labels: tuple[str, ...]
 
 
-@torch.inference_mode()
 def generate(config: GenerateConfig) -> GeneratedClips:
     """Loads the model and generates clips of the class asked for, or of all classes in turn.
 
     Raises ValueError if the model cannot be read or does not have the class.
     """
-    model = VideoGenerator.from_pretrained(find_model(config.model)).to(select_device(cpu=config.cpu))
+    model = VideoGenerator.from_pretrained(config.model).to(select_device(cpu=config.cpu))
+    return generate_clips(
+        model,
+        count=config.count,
+        steps=config.steps,
+        label=config.label,
+        truncation=config.truncation,
+        seed=config.seed,
+    )
+
+
+@torch.inference_mode()
+def generate_clips(
+    model: VideoGenerator,
+    *,
+    count: int,
+    steps: int | None = None,
+    label: str | None = None,
+    truncation: float | None = None,
+    seed: int = 0,
+) -> GeneratedClips:
+    """Generates `count` clips of the class named by the label, or of all classes in turn; see GenerateConfig.
+
+    Clip n is the same whatever the count. Raises ValueError if the model does not have the class.
+    """
     device = next(model.parameters()).device
-    classes = select_classes(config.label, model.shape.classes)
+    classes = select_classes(label, model.shape.classes)
     clips, labels = [], []
-    for number in range(config.count):
-        draws = SampleRandom(derive_seed(config.seed, number), device=device)
-        latent = truncated_normal(draws, model.config.latent_dim, limit=config.truncation)
+    for number in range(count):
+        draws = SampleRandom(derive_seed(seed, number), device=device)
+        latent = truncated_normal(draws, model.config.latent_dim, limit=truncation)
         chosen = classes[number % len(classes)] if classes else None
-        label = None if chosen is None else torch.tensor([chosen], device=device)
-        clips.append(to_uint8(model(latent, label, steps=config.steps)[0]).cpu())
+        class_label = None if chosen is None else torch.tensor([chosen], device=device)
+        clips.append(to_uint8(model(latent, class_label, steps=steps)[0]).cpu())
         labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
     return GeneratedClips(torch.stack(clips), tuple(labels))
 

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.hub import find_model
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig
@@ -38,7 +37,7 @@ def predict(config: PredictConfig) -> Prediction:
     Raises FileNotFoundError or ValueError if the clip or the model cannot be read, or the clip is too short or has
     channels that cannot be converted to the model's.
     """
-    model = FramePredictor.from_pretrained(find_model(config.model)).to(select_device(cpu=config.cpu))
+    model = FramePredictor.from_pretrained(config.model).to(select_device(cpu=config.cpu))
     steps = config.steps or model.shape.clip_frames - model.shape.context_frames
     past, future, rate = read_past_and_future(
         config.clip,

@@ -1,4 +1,4 @@
-"""How fast voxel models train, and objects become data and data become meshes, on the machine at hand."""
+"""Speed of voxel training, of preparing meshes and of making them, on this machine."""
 
 from collections.abc import Callable
 from functools import partial
@@ -39,7 +39,7 @@ from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene
 
 VIEW_SIDE = 128
-"""Pixels along a rendered view."""
+"""Width and height of a rendered view in pixels."""
 
 
 def measure_throughput(config: VoxelConfig, *, side: int, repeats: int) -> Throughput:
@@ -69,7 +69,7 @@ def measure_throughput(config: VoxelConfig, *, side: int, repeats: int) -> Throu
 
 
 def noise_batch(config: VoxelConfig, *, side: int) -> ObjectBatch:
-    """A batch of the shape described."""
+    """A batch of noise in the shapes that the settings describe."""
     count, encoder = config.train.batch // config.train.gradient_accumulation_steps, config.encoder
     views = 0 if encoder.kind == "none" else config.data.views
     return ObjectBatch(
@@ -81,7 +81,7 @@ def noise_batch(config: VoxelConfig, *, side: int) -> ObjectBatch:
 
 @torch.inference_mode()
 def generation_cost(generator: ImageToVoxels | VoxelGenerator, batch: ObjectBatch, *, repeats: int) -> Cost:
-    """The cost of one object for each of the batch. It comes before training, whose memory would hide its own."""
+    """The cost of making a batch of objects; measured before training, whose peak memory would hide it."""
     device = next(generator.parameters()).device
     if isinstance(generator, ImageToVoxels):
         work = partial(generator.eval(), batch.views.to(device))
@@ -94,7 +94,7 @@ def generation_cost(generator: ImageToVoxels | VoxelGenerator, batch: ObjectBatc
 
 
 def benchmark_meshes() -> dict[str, trimesh.Trimesh]:
-    """A table of five boxes and a fine torus, normalised."""
+    """The normalised meshes that are timed: a table of five boxes and a fine torus."""
     top = trimesh.creation.box([1, 0.05, 0.7])
     legs = [
         trimesh.creation.box([0.05, 0.6, 0.05]).apply_translation([x, -0.3, z])
@@ -109,7 +109,7 @@ def benchmark_meshes() -> dict[str, trimesh.Trimesh]:
 
 
 def report_preparation(*, sides: tuple[int, ...], repeats: int) -> str:
-    """A table of milliseconds to voxelise and to render a mesh, beside the libraries underneath."""
+    """A table of milliseconds to voxelise and to render a mesh, compared with the libraries underneath."""
     rows = {}
     for name, mesh in benchmark_meshes().items():
         scene = Scene(mesh)
@@ -125,13 +125,13 @@ def report_preparation(*, sides: tuple[int, ...], repeats: int) -> str:
 
 
 def libigl_winding_numbers(mesh: trimesh.Trimesh, side: int) -> Float[np.ndarray, " voxels"]:
-    """What libigl alone says of the voxels' centres."""
+    """Winding numbers of the voxel centres by libigl alone."""
     centres = (np.indices((side,) * 3).reshape(3, -1).T + 0.5) / side - 0.5
     return igl.fast_winding_number(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.int64), centres)
 
 
 def cast_rays(scene: Scene, *, count: int) -> None:
-    """Casts so many rays in parallel, the surface's distances alone asked for."""
+    """Casts about `count` parallel rays with Embree alone, for their distances."""
     side = int(count**0.5)
     at = np.linspace(-0.5, 0.5, side, dtype=np.float32)
     origins = np.stack([*map(np.ravel, np.meshgrid(at, at)), np.full(side**2, 2, np.float32)], 1)
@@ -140,7 +140,7 @@ def cast_rays(scene: Scene, *, count: int) -> None:
 
 
 def report_meshing(*, sides: tuple[int, ...], repeats: int) -> str:
-    """A table of milliseconds from the probabilities of a torus to a GLB file, beside bare marching cubes."""
+    """A table of milliseconds from probabilities to a GLB file, compared with bare marching cubes."""
     rows: dict[str, list[float | int | str]] = {}
     with TemporaryDirectory() as folder:
         for side in sides:
@@ -157,7 +157,7 @@ def report_meshing(*, sides: tuple[int, ...], repeats: int) -> str:
 
 
 def write_glb(probabilities: Float[np.ndarray, "x y z"], path: Path) -> None:
-    """Writes the surface of the probabilities."""
+    """Extracts the surface and writes it."""
     save_mesh(extract_surface(probabilities, SurfaceConfig()), path)
 
 
@@ -169,6 +169,6 @@ def soft_torus(side: int) -> Float[np.ndarray, "side side side"]:
 
 
 def time_milliseconds(work: Callable[[], object], repeats: int) -> float:
-    """The median time of the work after a first try."""
+    """The median time of the work in milliseconds, after one untimed call."""
     work()
     return 1000 * measure_seconds(work, repeats=repeats, device=torch.device("cpu"))

@@ -5,8 +5,8 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from gancore.training.trainer import Trainer
-from voxgan.config import VoxelConfig, VoxelShape
-from voxgan.data.dataset import VoxelDataset, collate
+from voxgan.config import VoxelConfig, VoxelEncoderConfig, VoxelShape
+from voxgan.data.dataset import PictureSpec, VoxelDataset, collate
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -22,6 +22,11 @@ def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> 
     if config.data.class_conditional and not classes:
         raise ValueError(f"data.class_conditional: {config.data.path} has no classes")
     return VoxelShape(side=side, classes=classes if config.data.class_conditional else ())
+
+
+def picture_spec(encoder: VoxelEncoderConfig) -> PictureSpec | None:
+    """The pictures that an encoder takes; None without an encoder."""
+    return None if encoder.kind == "none" else PictureSpec(size=encoder.size, mask=encoder.mask)
 
 
 def build_generator(config: VoxelConfig, shape: VoxelShape) -> ImageToVoxels | VoxelGenerator:

@@ -1,4 +1,4 @@
-"""Calls a tool as its file is run, in this process."""
+"""Calls a tool as its file is run, or the command vidvox, in this process."""
 
 import runpy
 import sys
@@ -29,4 +29,16 @@ def called(tool: str, *flags: object) -> int:
             runpy.run_path(path, run_name="__main__")
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
+
+
+def called_vidvox(*words: object) -> int:
+    """The exit code of a command line of vidvox."""
+    from vidvox.cli import main  # not before signatures are checked
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        main([*map(str, words)])
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
     return 0

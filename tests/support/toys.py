@@ -13,7 +13,7 @@ from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
-from voxgan.build import build_discriminator, build_generator, build_shape
+from voxgan.build import build_discriminator, build_generator, build_shape, picture_spec
 from voxgan.config import (
     VoxelConfig,
     VoxelDataConfig,
@@ -129,7 +129,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
 
 def trainer(config: VoxelConfig) -> Trainer:
     """What tools/train_voxels.py trains with, but for the preview."""
-    dataset = VoxelDataset(config.data, config.encoder, split="train")
+    dataset = VoxelDataset(config.data, picture_spec(config.encoder), split="train")
     shape = build_shape(config, side=dataset.side, classes=dataset.classes)
     torch.manual_seed(config.train.seed)
     return Trainer(

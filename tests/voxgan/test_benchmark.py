@@ -16,9 +16,8 @@ from voxgan.benchmark import (
     report_preparation,
     soft_torus,
 )
-from voxgan.config import VoxelConfig
+from voxgan.config import VoxelConfig, VoxelObjectiveConfig
 from voxgan.mesh.surface import extract_surface
-from voxgan.objective import VoxelObjective
 
 CONFIG = VoxelConfig(encoder=ENCODER, generator=GENERATOR, discriminator=JUDGE, train=TrainConfig(batch=2, cpu=True))
 
@@ -46,7 +45,7 @@ def test_training_costs_more_than_making_objects(kind):
 def test_a_rare_penalty_counts_at_its_share():
     costs = {}
     for every in (1, 4, 400):
-        objective = VoxelObjective(penalties=PenaltyConfig(r1=1.0, r2=1.0, lazy_every=every))
+        objective = VoxelObjectiveConfig(penalties=PenaltyConfig(r1=1.0, r2=1.0, lazy_every=every))
         costs[every] = measure_throughput(
             replace(CONFIG, objective=objective), side=SIDE, repeats=1
         ).training_cost.flops
@@ -73,7 +72,7 @@ def test_the_torus_that_is_meshed_is_one():
     assert mesh.volume == pytest.approx(2 * np.pi**2 * 0.33 * 0.13**2, rel=0.05)
 
 
-def test_each_cost_stands_beside_that_of_the_bare_library():
+def test_each_cost_is_compared_with_the_bare_library():
     lines = report_preparation(sides=(8,), repeats=1).splitlines()
     assert "bare winding numbers 8^3" in lines[0]
     assert [line.partition(",")[0] for line in lines[1:]] == ["table", "torus"]

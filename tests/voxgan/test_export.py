@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import trimesh
 from PIL import Image
 from support.toys import generator, image_to_voxels
 
-from voxgan.export import ExportConfig, export_meshes
+from voxgan.commands import ExportConfig
+from voxgan.export import export_meshes
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "export_mesh.py"
@@ -59,7 +61,9 @@ def read(path: str | Path) -> trimesh.Trimesh:
 
 @pytest.mark.parametrize("ending", ["glb", "obj", "ply", "stl", "3mf"])
 def test_a_picture_becomes_a_closed_object(use, models, chair, ending):
-    said = use(chair, "--model", models / "pictures", f"--out=new/chair.{ending}", "--size-mm=80", "--faces", 300)
+    said = use(
+        chair, "--model", models / "pictures", f"--out=new/chair.{ending}", "--size-mm=80", "--target-faces", 300
+    )
     assert (said.code, said.err) == (0, "")
     assert re.fullmatch(rf"new/chair\.{ending}: \d+ faces, \S+ x \S+ x \S+ mm \(width, height, depth\)\n", said.out)
     mesh = read(f"new/chair.{ending}")
@@ -69,16 +73,16 @@ def test_a_picture_becomes_a_closed_object(use, models, chair, ending):
 
 
 def test_the_object_has_the_colour_of_the_picture_unless_it_is_to_be_plain(use, models, chair):
-    for name, flags in {"red": [], "plain": ["--plain"]}.items():
+    for name, flags in {"red": [], "plain": ["--skip-colours"]}.items():
         assert use(chair, "--model", models / "pictures", f"--out={name}.ply", *flags).code == 0
     colours = np.asarray(read("red.ply").visual.vertex_colors)
     assert colours.mean(0) == pytest.approx([200, 40, 20, 255], abs=12)
-    assert read("plain.ply").visual.class_name is None
+    assert read("plain.ply").visual.kind is None
 
 
 def test_an_opaque_picture_is_cut_out_by_its_border_or_by_a_mask(use, models, chair):
     wall, mask = chair.with_name("wall.jpg"), chair.with_name("mask.png")
-    for name, flags in {"rule": [wall], "mask": [wall, f"--mask={mask}"]}.items():
+    for name, flags in {"rule": [wall], "mask": [wall, f"--masks={mask}"]}.items():
         assert use(*flags, "--model", models / "pictures", f"--out={name}.ply").code == 0
         assert np.asarray(read(f"{name}.ply").visual.vertex_colors)[:, 1].mean() < 80
 
@@ -87,7 +91,7 @@ def test_pictures_together_are_one_object_and_each_one_of_its_own(use, models, c
     flags = [chair, chair.with_name("wall.jpg"), "--model", models / "pictures", "--out=a.stl"]
     assert use(*flags).code == 0
     assert [path.name for path in Path().glob("*.stl")] == ["a.stl"]
-    said = use(*flags, "--views=each")
+    said = use(*flags, "--grouping=each")
     assert said.code == 0
     assert sorted(path.name for path in Path().glob("a-*.stl")) == ["a-1.stl", "a-2.stl"]
     assert said.out.count("\n") == 2
@@ -95,7 +99,11 @@ def test_pictures_together_are_one_object_and_each_one_of_its_own(use, models, c
 
 def test_samples_differ_and_come_back_with_their_seed(use, models, chair):
     flags = [chair, "--model", models / "pictures", "--class=lamp"]
-    for out, extra in {"a.stl": ["--samples=2"], "b.stl": ["--samples=2", "--seed=0"], "c.stl": []}.items():
+    for out, extra in {
+        "a.stl": ["--posterior-samples=2"],
+        "b.stl": ["--posterior-samples=2", "--seed=0"],
+        "c.stl": [],
+    }.items():
         assert use(*flags, f"--out={out}", *extra).code == 0
     contents = [Path(name).read_bytes() for name in ("a-1.stl", "a-2.stl", "c.stl")]
     assert len(set(contents)) == 3
@@ -120,7 +128,9 @@ def test_objects_are_made_from_noise_and_object_n_stays_the_same(use, models, mo
 
 def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
     flags = ["--model", models / "noise"]
-    assert use(*flags, "--between=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
+    assert (
+        use(*flags, "--interpolate=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
+    )
     for name, seed in {"b-01": 3, "b-10": 9}.items():
         assert use(*flags, f"--seed={seed}", "--out=end.stl").code == 0
         assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
@@ -130,11 +140,9 @@ def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
 
 def test_a_preview_turns_the_object_in_its_colours(models, chair, tmp_path):
     preview = tmp_path / "new" / "turn.png"
-    out = str(tmp_path / "chair.glb")
+    out = tmp_path / "chair.glb"
     export_meshes(
-        ExportConfig(
-            images=(str(chair),), model=str(models / "pictures"), out=out, preview=str(preview), preview_size=48
-        )
+        ExportConfig(images=(chair,), model=str(models / "pictures"), out=out, preview=preview, preview_size=48)
     )
     with Image.open(preview) as sheet:
         pixels = np.asarray(sheet, int)
@@ -145,8 +153,8 @@ def test_a_preview_turns_the_object_in_its_colours(models, chair, tmp_path):
 
 def test_a_picture_that_fails_among_several_is_named_and_the_rest_goes_on(models, chair, tmp_path, caplog):
     Image.new("RGBA", (1, 1)).save(tmp_path / "dot.png")
-    images = (str(chair), str(tmp_path / "dot.png"), str(chair))
-    out = str(tmp_path / "a.stl")
+    images = (chair, tmp_path / "dot.png", chair)
+    out = tmp_path / "a.stl"
     made = export_meshes(ExportConfig(images=images, model=str(models / "pictures"), out=out, grouping="each"))
     assert [each.path.name for each in made] == ["a-1.stl", "a-3.stl"]
     (warning,) = caplog.messages
@@ -157,13 +165,32 @@ def test_a_twenty_megapixel_picture_is_refused_unless_it_is_let_in_and_reduced(u
     with Image.open(chair) as image:
         image.resize((4000, 5000), Image.Resampling.NEAREST).save("large.png", compress_level=1)
     flags = ["large.png", "--model", models / "pictures", "--out=large.ply"]
-    for said in (use(*flags), use(chair, "--mask=large.png", *flags[1:])):
+    for said in (use(*flags), use(chair, "--masks=large.png", *flags[1:])):
         assert said.code == 2
         refusal = r"export_mesh.py: error: large.png has 20.0 megapixels; 20 or more are refused: .*\n"
         assert re.fullmatch(refusal, said.err)
     assert not Path("large.ply").exists()
     assert use(*flags, "--max-megapixels=21").code == 0
     assert read("large.ply").is_volume
+
+
+def test_a_run_folder_is_enough_and_its_best_model_is_taken(use, models, tmp_path):
+    run = tmp_path / "run"
+    copytree(models / "noise", run / "generator")
+    (run / "config.json").write_text("{}")
+    assert use("--model", models / "noise", "--out=noise.stl").code == 0
+    assert use("--model", run, "--out=run.stl").code == 0
+    assert Path("run.stl").read_bytes() == Path("noise.stl").read_bytes()
+    copytree(models / "empty", run / "best")
+    assert "no surface" in use("--model", run).err
+
+
+def test_suffixes_may_be_in_capitals(use, models):
+    said = use("--model", models / "noise", "--out=A.GLB", "--preview=A.GIF", "--preview-size=32")
+    assert (said.code, said.err) == (0, "")
+    assert read("A.GLB").is_volume
+    with Image.open("A.GIF") as film:
+        assert (film.format, film.n_frames > 8) == ("GIF", True)
 
 
 def test_help_lists_every_setting_with_what_it_means(use):
@@ -183,7 +210,10 @@ def bad(tmp_path, chair, models):
     Image.new("RGBA", (1, 1), (9, 9, 9, 255)).save(tmp_path / "dot.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
     Image.new("RGB", (64, 64), (9, 9, 9)).save(tmp_path / "flat.png")
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.jpg", quality=90)
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "run").mkdir()
     (tmp_path / "cut.png").write_bytes(chair.read_bytes()[:60])
     return {"bad": tmp_path, "chair": chair, "models": models}
 
@@ -194,31 +224,33 @@ MISTAKES = {
     "one pixel": (["{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
     "all transparent": (["{bad}/clear.png", *PICTURE[1:]], r"clear\.png.*no object"),
     "all of one colour": (["{bad}/flat.png", *PICTURE[1:]], r"flat\.png.*no object"),
+    "no background": (["{bad}/noise.jpg", *PICTURE[1:]], r"noise\.jpg: .*cannot be told from the background.*--masks"),
     "a text as a picture": (["{bad}/text.png", *PICTURE[1:]], r"text\.png as an image"),
     "half a picture": (["{bad}/cut.png", *PICTURE[1:]], r"cut\.png as an image"),
     "no such picture": (["{bad}/none.png", *PICTURE[1:]], r"none\.png.*[Nn]o such"),
     "one bad of two": (["{chair}", "{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
-    "no such mask": ([*PICTURE, "--mask={bad}/none.png"], r"none\.png.*[Nn]o such"),
-    "an empty mask": ([*PICTURE, "--mask={bad}/flat.png"], r"chair\.png.*no object"),
-    "too few masks": (["{chair}", *PICTURE, "--mask={chair}"], "mask: 2 pictures need as many masks, got 1"),
+    "no such mask": ([*PICTURE, "--masks={bad}/none.png"], r"none\.png.*[Nn]o such"),
+    "an empty mask": ([*PICTURE, "--masks={bad}/flat.png"], r"chair\.png.*no object"),
+    "too few masks": (["{chair}", *PICTURE, "--masks={chair}"], "masks: 2 pictures need as many masks, got 1"),
     "an unknown class": ([*PICTURE, "--class=sofa"], "sofa.*stool, lamp"),
-    "a class of each": (["{chair}", *PICTURE, "--views=each", "--class=sofa"], "sofa.*stool, lamp"),
+    "a class of each": (["{chair}", *PICTURE, "--grouping=each", "--class=sofa"], "sofa.*stool, lamp"),
     "a class without classes": ([*NOISE, "--class=sofa"], "sofa.*no classes"),
     "a picture for noise": (["{chair}", *NOISE], "makes objects from noise alone"),
     "no model": (["{chair}"], "model is required"),
     "no such model": ([*PICTURE, "--model={bad}/none"], "none is neither a folder with a model nor a Hub repository"),
+    "a run without a model": ([*PICTURE, "--model={bad}/run"], r"run holds no model: .* best/ or generator/"),
     "an unknown ending": ([*PICTURE, "--out=o.fbx"], r"cannot write o\.fbx: the ending must be one of \.glb"),
     "a preview's ending": ([*PICTURE, "--preview=o.avi"], r"cannot write o\.avi: the ending must be one of \.mp4"),
     "below a file": ([*PICTURE, "--out={bad}/text.png/o.glb"], r"cannot write .*text\.png/o\.glb"),
     "nothing to see": (["--model={models}/empty", "--out=o.glb"], r"no surface: the highest probability is \S+e-\d+"),
     "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
-    "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be at least 0, got -3"),
-    "a size that is no number": ([*PICTURE, "--size-mm=nan"], "size_mm should be float, not nan"),
-    "one seed": ([*NOISE, "--between=3", "--count=4"], "between takes two seeds"),
-    "between nothing": ([*NOISE, "--between=3,4"], "a count of at least 2"),
+    "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be above 0, got -3"),
+    "a size that is no number": ([*PICTURE, "--size-mm=nan"], r"size_mm should be float \| null, not nan"),
+    "one seed": ([*NOISE, "--interpolate=3", "--count=4"], "interpolate takes two seeds"),
+    "between nothing": ([*NOISE, "--interpolate=3,4"], "a count of at least 2"),
     "no preview": ([*PICTURE, "--preview-size=0"], "preview_size must be at least 1, got 0"),
-    "pictures by count": ([*PICTURE, "--count=4"], "count and between are for objects from noise"),
-    "noise by samples": ([*NOISE, "--samples=4"], "samples and mask are for objects in pictures"),
+    "pictures by count": ([*PICTURE, "--count=4"], "count and interpolate are for objects from noise"),
+    "noise by samples": ([*NOISE, "--posterior-samples=4"], "posterior_samples and masks are for objects in pictures"),
     "a typo": ([*PICTURE, "--sise-mm=3"], "unknown key --sise_mm; did you mean --size_mm"),
 }
 

@@ -7,17 +7,25 @@ from PIL import Image
 from support.toys import ENCODER, GENERATOR, generator, image_to_voxels, packed
 
 from gancore.data import Sample
+from voxgan.build import picture_spec
 from voxgan.config import VoxelDataConfig
 from voxgan.data.dataset import VoxelDataset
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.rendering.raycast import Camera
-from voxgan.validation import VoxelPreview, VoxelValidation, render_tile
+from voxgan.validation import (
+    CAPTION_HEIGHT,
+    TILE_SIDE,
+    VoxelPreview,
+    VoxelValidation,
+    comparison_captions,
+    render_tile,
+)
 
 
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory):
     source = packed(tmp_path_factory.mktemp("boxes"), count=16)
-    return VoxelDataset(VoxelDataConfig(path=str(source), views=2), ENCODER, split="val")
+    return VoxelDataset(VoxelDataConfig(path=str(source), views=2), picture_spec(ENCODER), split="val")
 
 
 @pytest.mark.parametrize("make", [image_to_voxels, generator])
@@ -47,6 +55,18 @@ def test_reconstructions_are_scored_by_the_number_of_views(held_out):
     assert scores["held_out/iou@0.5/2_views"] == 1
     assert scores["held_out/iou@0.5/1_views"] == 0
     assert 0 <= scores["generated/distance"] <= 1
+
+
+def test_the_columns_of_a_sheet_are_captioned(held_out, tmp_path):
+    assert comparison_captions(1)[:3] == ["given view", "ground truth\nfrom 30°", "reconstruction\nfrom 30°"]
+    assert len(comparison_captions(2)) == 6
+    VoxelPreview(dataset=held_out)(image_to_voxels(), 3, tmp_path)
+    pixels = np.asarray(Image.open(tmp_path / "step-00000003.png"))
+    rows = 2 + 3  # of two held-out objects, and of 16 samples in rows of six
+    assert pixels.shape == (2 * CAPTION_HEIGHT + rows * (TILE_SIDE + 2) + 2 * 2, 6 * (TILE_SIDE + 2) + 2, 3)
+    for column in range(6):
+        left = 2 + column * (TILE_SIDE + 2)
+        assert (pixels[:CAPTION_HEIGHT, left : left + TILE_SIDE] < 100).any()
 
 
 def test_a_sheet_shows_pictures_and_objects_and_paper_where_there_is_none(held_out, tmp_path):

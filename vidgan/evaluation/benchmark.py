@@ -20,7 +20,7 @@ from gancore.metrics import distances as fidelity
 from gancore.metrics import neighbours
 from vidgan import metrics
 from vidgan.evaluation import baselines
-from vidgan.evaluation.fvd import open_network
+from vidgan.evaluation.networks import open_network
 
 CLIPS, FRAMES, SIDE, SAMPLES = 2, 16, 64, 4
 """Clips of FRAMES frames, and futures of each where a metric takes several."""

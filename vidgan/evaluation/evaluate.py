@@ -1,114 +1,135 @@
-"""How good clips are: a model's or another tool's, beside the true ones and beside forecasts that need no model."""
+"""Measures clips of a model or of another tool against the true ones, and against baselines that need no model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
+from vidgan.commands import EvaluateConfig
 from vidgan.data.dataset import ClipBatch
 from vidgan.evaluation import baselines
-from vidgan.evaluation.clip_sets import ClipSets, open_networks
-from vidgan.evaluation.config import EvaluateConfig, open_evaluation_set, prepend_run_settings
+from vidgan.evaluation.clip_sets import TRUE_SET, ClipSets
 from vidgan.evaluation.measure import FrameMetric, select_frame_metrics
 from vidgan.evaluation.methods import EvaluationSet, to_cpu_uint8
+from vidgan.evaluation.networks import open_networks
 from vidgan.evaluation.predictions import write_clip_pair
-from vidgan.evaluation.scores import CONVENTIONS, ForecastScores, method_prefix
-from vidgan.evaluation.synthesis import SynthesisScores
+from vidgan.evaluation.report import ClipProtocol, PredictionReport, SynthesisReport, VideoReport
+from vidgan.evaluation.scores import CONVENTIONS, ForecastScorer, method_prefix
+from vidgan.evaluation.sources import open_evaluation_set
+from vidgan.evaluation.synthesis import SynthesisScorer
 from vidgan.objective import Futures
-
-__all__ = ["EvaluateConfig", "evaluate", "open_evaluation_set", "prepend_run_settings"]
 
 
 @torch.inference_mode()
-def evaluate(config: EvaluateConfig, trials: EvaluationSet | None = None) -> dict[str, Any]:
-    """The report: protocol, scores by metric and forecast and lead time, sets of clips compared, and what all hangs on.
+def evaluate(config: EvaluateConfig, evaluation_set: EvaluationSet | None = None) -> VideoReport:
+    """Measure a model or the clips of another tool.
 
-    Raises ValueError or OSError if clips, model or weights cannot be read or do not fit each other.
+    Args:
+        config: What to measure.
+        evaluation_set: The clips and methods; opened as the settings say if None.
+
+    Raises:
+        ValueError, OSError: Clips, model or weights cannot be read or do not fit each other.
     """
-    trials = trials or open_evaluation_set(config)
-    frames, channels, height, width = trials.clip_shape
-    judged = frames if config.fvd_with_context else frames - trials.context_frames
-    networks = open_networks(config.networks, frames=judged, channels=channels, device=trials.device)
+    evaluation_set = evaluation_set or open_evaluation_set(config)
+    frames, channels, height, width = evaluation_set.clip_shape
+    seen = frames if config.fvd_with_context else frames - evaluation_set.context_frames
+    networks = open_networks(config.networks, frames=seen, channels=channels, device=evaluation_set.device)
     sets = ClipSets(
         networks.set_networks,
-        context_frames=trials.context_frames,
+        context_frames=evaluation_set.context_frames,
         with_context=config.fvd_with_context,
-        split="as given" if config.ground_truth else config.split,
-        cache=Path(config.feature_cache) if config.feature_cache else None,
+        split=name_split(config),
+        cache=config.feature_cache,
     )
-    measured = select_frame_metrics(height, width, networks.frame_networks)
-    study = ForecastScores(measured) if trials.paired else SynthesisScores(config)
-    fingerprint = measure_clips(trials, config, study, sets)
-    return {
-        "protocol": describe_protocol(config, trials, measured),
-        **study.report(trials, sets),
-        "sets": sets.report("true", seed=config.seed),
-        "lacking": networks.unavailable,
-        "provenance": collect_provenance(seed=config.seed, data=fingerprint, device=trials.device),
-    }
+    frame_metrics = select_frame_metrics(height, width, networks.frame_networks)
+    scorer = ForecastScorer(frame_metrics) if evaluation_set.paired else SynthesisScorer(config)
+    fingerprint = measure_clips(evaluation_set, config, scorer, sets)
+    scores = scorer.report(evaluation_set, sets)
+    return VideoReport(
+        protocol=describe_protocol(config, evaluation_set, frame_metrics),
+        prediction=scores if isinstance(scores, PredictionReport) else None,
+        synthesis=scores if isinstance(scores, SynthesisReport) else None,
+        sets=sets.report(seed=config.seed),
+        unavailable=networks.unavailable,
+        provenance=collect_provenance(seed=config.seed, data=fingerprint, device=evaluation_set.device),
+    )
 
 
 def measure_clips(
-    trials: EvaluationSet, config: EvaluateConfig, study: ForecastScores | SynthesisScores, sets: ClipSets
+    evaluation_set: EvaluationSet, config: EvaluateConfig, scorer: ForecastScorer | SynthesisScorer, sets: ClipSets
 ) -> str:
-    """Everything that needs the clips, in one pass over them, and their fingerprint."""
+    """Score all clips, add them to the sets and save them in one pass; return the fingerprint of the true ones."""
     folder, fingerprint = make_empty_folder(config.save_clips), DataFingerprint()
-    for batch, made in trials.iterate_batches(config.batch):
+    for batch, futures_by_method in evaluation_set.iterate_batches(config.batch):
         true = to_cpu_uint8(batch.frames)
-        study.add(batch, made)
-        sets.add("true", true)
-        for name, clips in collect_clip_sets(batch, made, samples=config.fvd_samples).items():
+        scorer.add(batch, futures_by_method)
+        sets.add(TRUE_SET, true)
+        for name, clips in collect_clip_sets(batch, futures_by_method, samples=config.fvd_samples).items():
             sets.add(name, to_cpu_uint8(clips))
         if folder:
-            for number, futures in enumerate(to_cpu_uint8(next(iter(made.values())))):
+            for number, futures in enumerate(to_cpu_uint8(next(iter(futures_by_method.values())))):
                 write_clip_pair(folder, fingerprint.count + number, true[number], futures)
         fingerprint.add(true)
     return fingerprint.hexdigest()
 
 
-def collect_clip_sets(batch: ClipBatch, made: Mapping[str, Futures], *, samples: int) -> dict[str, torch.Tensor]:
-    """Whole clips of every set that is compared with the true one, by the set's name."""
+def collect_clip_sets(
+    batch: ClipBatch, futures_by_method: Mapping[str, Futures], *, samples: int
+) -> dict[str, torch.Tensor]:
+    """Return the whole clips, past included, of every set that is compared with the true one, by the set's name.
+
+    Each method gives its first `samples` futures of each past.
+    """
     past = batch.past
     found = {}
-    for entrant, futures in made.items():
+    for method, futures in futures_by_method.items():
         some = futures[:, :samples]
         pasts = past.repeat_interleave(some.shape[1], 0)
-        found[f"{method_prefix(entrant, made)}samples"] = torch.cat([pasts, some.flatten(0, 1)], 1)
+        found[f"{method_prefix(method, futures_by_method)}samples"] = torch.cat([pasts, some.flatten(0, 1)], 1)
     if batch.context_frames:
         found["last frame repeated"] = torch.cat([past, baselines.repeat_last_frame(past, batch.future.shape[1])], 1)
     return found
 
 
-def make_empty_folder(path: str) -> Path | None:
-    """The folder, made; none without a path. Raises ValueError if there is something in it."""
-    if not path:
+def make_empty_folder(folder: Path | None) -> Path | None:
+    """Make the folder if one is given. Raises ValueError if there is something in it."""
+    if folder is None:
         return None
-    folder = Path(path)
     if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"save: {folder} is not empty, and clips of two evaluations are not to be mixed")
+        raise ValueError(f"save_clips: {folder} is not empty, and clips of two evaluations must not be mixed")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def describe_protocol(config: EvaluateConfig, trials: EvaluationSet, measured: Sequence[FrameMetric]) -> dict[str, Any]:
-    """All that must be known to compare the scores with others."""
-    frames, channels, height, width = trials.clip_shape
-    named = {"model": config.model, "predictions": config.predictions, "truth": config.ground_truth}
-    return {
-        "task": "prediction" if trials.paired else "synthesis",
-        **{name: path for name, path in named.items() if path},
-        **({} if config.ground_truth else {"data": to_dict(config.data), "split": config.split}),
-        "context": trials.context_frames,
-        "future": frames - trials.context_frames,
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "clips": len(trials),
-        "clips_there_are": len(trials.ground_truth),
-        "samples": {name: entrant.samples for name, entrant in trials.methods.items()},
-        "seed": config.seed,
-        "conventions": CONVENTIONS | {each.name: each.convention for each in measured} if trials.paired else {},
-    }
+def name_split(config: EvaluateConfig) -> str:
+    """Return the part of the data that is measured; "as given" for clips from files."""
+    return "as given" if config.ground_truth else config.split
+
+
+def describe_protocol(
+    config: EvaluateConfig, evaluation_set: EvaluationSet, frame_metrics: Sequence[FrameMetric]
+) -> ClipProtocol:
+    """Collect all that must be known to compare the scores with others."""
+    frames, channels, height, width = evaluation_set.clip_shape
+    conventions = CONVENTIONS | {metric.name: metric.convention for metric in frame_metrics}
+    return ClipProtocol(
+        task="prediction" if evaluation_set.paired else "synthesis",
+        model=config.model,
+        predictions=str(config.predictions) if config.predictions else None,
+        ground_truth=str(config.ground_truth) if config.ground_truth else None,
+        data=None if config.ground_truth else to_dict(config.data),
+        split=name_split(config),
+        context_frames=evaluation_set.context_frames,
+        future_frames=frames - evaluation_set.context_frames,
+        height=height,
+        width=width,
+        channels=channels,
+        clips=len(evaluation_set),
+        clips_available=len(evaluation_set.ground_truth),
+        samples={name: method.samples for name, method in evaluation_set.methods.items()},
+        seed=config.seed,
+        conventions=conventions if evaluation_set.paired else {},
+    )

@@ -1,46 +1,22 @@
-"""The Frechet video distance, and its like on other networks, over streams of clips; each number with its protocol."""
+"""The Frechet video distance, and the same distance on other networks, over streams of clips."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-import torch
 from accelerate.utils import tqdm
 from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
-from gancore.features.efficientnet import EfficientNet
-from gancore.features.i3d import I3D
-from gancore.features.inception import load_inception
 from gancore.features.network import FeatureNetwork, FeatureRows, compute_features
-from gancore.features.transnet import TransNet
 from gancore.metrics.distances import Moments, frechet_distance
 
 Clips = UInt8[Tensor, "_batch _time _channels _height _width"]
 
 
-FEATURE_NETWORKS: dict[str, Callable[[str | Path], nn.Module]] = {
-    "i3d": I3D,
-    "transnet": TransNet,
-    "efficientnet": EfficientNet,
-    "inception": load_inception,
-}
-
-
-def open_network(name: str, *, file: str | Path = "", device: str | torch.device = "cpu") -> FeatureNetwork:
-    """The network of that name on the device, of the weights given or those of the cache.
-
-    Raises FileNotFoundError that says how to get them, or ValueError for another name or other weights.
-    """
-    if name not in FEATURE_NETWORKS:
-        raise ValueError(f"no network is called {name!r}: there are {', '.join(FEATURE_NETWORKS)}")
-    return cast(FeatureNetwork, FEATURE_NETWORKS[name](file).to(device))
-
-
 @dataclass(frozen=True)
 class DistanceScore:
-    """A number with the name its field knows it by and all that it depends on."""
+    """A distance with its usual name and everything it depends on."""
 
     name: str
     value: float
@@ -48,7 +24,7 @@ class DistanceScore:
 
 
 class ClipSet:
-    """What a Frechet distance needs to know of a set of clips that come batch by batch, in any order."""
+    """The statistics of a set of clips that a Frechet distance needs; clips come batch by batch, in any order."""
 
     def __init__(self, network: FeatureNetwork, *, cache: Path | None = None):
         self.network, self.cache = network, cache
@@ -58,21 +34,21 @@ class ClipSet:
 
     @classmethod
     def from_batches(cls, network: FeatureNetwork, batches: Iterable[Clips], *, cache: Path | None = None) -> "ClipSet":
-        """The set of all clips of a stream."""
+        """Collect the clips of a stream of batches."""
         clips = cls(network, cache=cache)
         for batch in tqdm(batches, desc=network.name, unit="batch", leave=False):
             clips.add(batch)
         return clips
 
     def add(self, clips: Clips) -> FeatureRows:
-        """The features of these clips, which are of the set from now on.
+        """Add clips to the set and return their features.
 
-        Raises ValueError if they are too short for the network, or not of the shape of those before them.
+        Raises ValueError if they are too short for the network, or of another shape than the clips before them.
         """
         shape = tuple(clips.shape[1:])
         if shape != (self.shape or shape):
             raise ValueError(
-                f"clips of one shape are needed, not of {_format_shape(self.shape)} and of {_format_shape(shape)}"
+                f"all clips must have one shape, not {_format_shape(self.shape)} and {_format_shape(shape)}"
             )
         (rows,) = compute_features(self.network, [clips], cache=self.cache)
         self.moments.add(rows)
@@ -81,32 +57,45 @@ class ClipSet:
         return rows
 
 
-def frechet_video_distance(real: ClipSet, made: ClipSet, *, context: str, split: str = "") -> DistanceScore:
-    """FVD if the network is its I3D, else the same distance under the network's name.
+def frechet_video_distance(
+    real: ClipSet, generated: ClipSet, *, context: str, split: str | None = None
+) -> DistanceScore:
+    """Compute FVD if the network is its I3D, else the same distance under the network's name.
 
-    `context` and `split` say for the record whether given frames are part of the clips, and where the real clips come
-    from. Raises ValueError if the two sets differ in the network or the shape of their clips, or one has no two clips.
+    Args:
+        real: The true clips.
+        generated: The clips that are compared with them.
+        context: For the protocol, whether past frames are part of the clips.
+        split: For the protocol, the part of the data that the true clips come from.
+
+    Raises:
+        ValueError: The sets differ in network or shape of clips, or one has fewer than two clips.
     """
-    _check_comparable(real, made)
+    _check_comparable(real, generated)
     return DistanceScore(
-        real.network.distance_name, frechet_distance(real.moments, made.moments), _protocol(real, made, context, split)
+        real.network.distance_name,
+        frechet_distance(real.moments, generated.moments),
+        _protocol(real, generated, context, split),
     )
 
 
-def _check_comparable(real: ClipSet, made: ClipSet) -> None:
+def _check_comparable(real: ClipSet, generated: ClipSet) -> None:
     name = real.network.distance_name
-    if real.network.weights_sha256 != made.network.weights_sha256:
-        raise ValueError(f"{name} needs one network for both sets, not {real.network.name} and {made.network.name}")
-    for kind, clips in (("real", real), ("made", made)):
+    if real.network.weights_sha256 != generated.network.weights_sha256:
+        raise ValueError(
+            f"{name} needs one network for both sets, not {real.network.name} and {generated.network.name}"
+        )
+    for kind, clips in (("real", real), ("generated", generated)):
         if clips.clips < 2:
             raise ValueError(f"{name} needs at least two {kind} clips, not {clips.clips}")
-    if real.shape != made.shape:
+    if real.shape != generated.shape:
         raise ValueError(
-            f"{name} needs clips of one shape: real are {_format_shape(real.shape)}, made are {_format_shape(made.shape)}"
+            f"{name} needs clips of one shape: real are {_format_shape(real.shape)}, "
+            f"generated are {_format_shape(generated.shape)}"
         )
 
 
-def _protocol(real: ClipSet, made: ClipSet, context: str, split: str) -> dict[str, str | int]:
+def _protocol(real: ClipSet, generated: ClipSet, context: str, split: str | None) -> dict[str, str | int]:
     frames, channels, height, width = real.shape
     return {
         "network": real.network.name,
@@ -116,9 +105,9 @@ def _protocol(real: ClipSet, made: ClipSet, context: str, split: str) -> dict[st
         "colour": "grey, as three equal channels" if channels == 1 else "RGB",
         "preparation": real.network.preprocessing,
         "context": context,
-        "split": split or "not told",
+        "split": split or "not given",
         "real_clips": real.clips,
-        "made_clips": made.clips,
+        "generated_clips": generated.clips,
         "covariance": "divided by N - 1",
     }
 

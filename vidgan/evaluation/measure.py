@@ -1,9 +1,9 @@
-"""Scores of a forecast beside the truth, those that need a network included."""
+"""Metrics that compare a forecast with the true future, frame by frame."""
 
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -17,40 +17,39 @@ from vidgan.metrics import PerFrame
 
 @runtime_checkable
 class PerceptualMetric(Protocol):
-    """A network with an opinion of how different two frames look."""
+    """A network that computes a perceptual distance between frames."""
 
     perceptual_name: str
-    """What its difference is called."""
+    """Name of the distance."""
 
     def perceptual_distance(
         self, a: UInt8[Tensor, "_batch _time 3 _height _width"], b: UInt8[Tensor, "_batch _time 3 _height _width"]
     ) -> Float[Tensor, "_batch _time"]:
-        """Of each two frames; 0 if they are equal."""
+        """Compute the distance of each pair of frames; 0 if they are equal."""
 
 
 @dataclass(frozen=True)
 class FrameMetric:
-    """A score of a forecast beside the truth."""
+    """A metric that compares a forecast with the true future, frame by frame."""
 
     name: str
     title: str
     score: Callable[[Tensor, Tensor], PerFrame]
     higher_is_better: bool = False
-    """Whether more is better."""
 
     @property
-    def best(self) -> str:
-        """Which number is."""
+    def best(self) -> Literal["lowest", "highest"]:
+        """Which number is best."""
         return "highest" if self.higher_is_better else "lowest"
 
     @property
     def convention(self) -> str:
-        """The first line of what the function says of itself."""
+        """The first line of the docstring of the function."""
         return (inspect.getdoc(self.score) or self.title).partition("\n")[0]
 
 
 def select_frame_metrics(height: int, width: int, networks: Sequence[PerceptualMetric] = ()) -> list[FrameMetric]:
-    """Those that fit the frames, and those that the networks offer."""
+    """Return the metrics that frames of this size allow, and those of the networks."""
     found = [
         FrameMetric("mse_per_frame", "MSE summed per frame", metrics.mse_per_frame),
         FrameMetric("psnr", "PSNR (dB)", metrics.psnr, higher_is_better=True),
@@ -63,7 +62,7 @@ def select_frame_metrics(height: int, width: int, networks: Sequence[PerceptualM
 
 
 def make_perceptual_metric(network: PerceptualMetric) -> FrameMetric:
-    """How different frames look to the network."""
+    """Return the perceptual distance of the network as a metric."""
 
     def score(predicted: Tensor, true: Tensor) -> PerFrame:
         return network.perceptual_distance(to_rgb(to_cpu_uint8(predicted)), to_rgb(to_cpu_uint8(true)))

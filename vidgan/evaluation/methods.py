@@ -1,4 +1,4 @@
-"""What an evaluation measures: true clips, and what a model or the files of another tool make of them."""
+"""The methods under evaluation, and the true clips that they are measured on."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.data import Sample
+from gancore.evaluation.methods import Method
 from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.data.dataset import ClipBatch, collate
@@ -20,68 +21,70 @@ from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import Futures, VideoModel, sample_futures
 
 MODEL_CLASSES: dict[str, type[FramePredictor] | type[VideoGenerator]] = {
-    kind.__name__: kind for kind in (FramePredictor, VideoGenerator)
+    model_class.__name__: model_class for model_class in (FramePredictor, VideoGenerator)
 }
 
 
 def load_model(folder_or_repo: str) -> VideoModel:
-    """The model of a folder or a Hub repository, predictor or not, in eval mode on the CPU.
+    """Load a FramePredictor or VideoGenerator from a folder or a Hub repository, in eval mode on the CPU.
 
     Raises ValueError if it is neither.
     """
-    kind = HubModel.class_name(folder_or_repo)
-    if kind not in MODEL_CLASSES:
-        raise ValueError(f"{folder_or_repo} holds a {kind}, not one of {', '.join(MODEL_CLASSES)}")
-    return MODEL_CLASSES[kind].from_pretrained(folder_or_repo)
+    name = HubModel.class_name(folder_or_repo)
+    if name not in MODEL_CLASSES:
+        raise ValueError(f"{folder_or_repo} holds a {name}, not one of {', '.join(MODEL_CLASSES)}")
+    return MODEL_CLASSES[name].from_pretrained(folder_or_repo)
 
 
 @runtime_checkable
-class Method(Protocol):
-    """One whose clips are measured."""
+class ClipMethod(Method, Protocol):
+    """A method that predicts the future of clips, or generates whole clips from noise."""
 
     @property
     def samples(self) -> int:
-        """Clips for each true one."""
+        """Futures for each true clip."""
 
-    def __call__(self, batch: ClipBatch, numbers: range) -> Futures:
-        """What it makes of the true clips of these numbers, in bytes that have become floats again."""
+    def predict(self, batch: ClipBatch, numbers: range) -> Futures:
+        """Predict the futures of the true clips of these numbers: values that a byte can hold, scaled to [-1, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMethod:
-    """A trained model; what it makes of a clip depends neither on the others nor on how they are batched."""
+    """A trained model; what it predicts for a clip does not depend on the other clips or on the batch size."""
 
     model: VideoModel
     samples: int
     seed: int
     total_clips: int
+    name: str = "model"
 
-    def __call__(self, batch: ClipBatch, numbers: range) -> Futures:
-        place = next(self.model.parameters()).device
-        draws = SampleRandom(self.seed, first_sample=numbers.start, total_samples=self.total_clips, device=place)
+    def predict(self, batch: ClipBatch, numbers: range) -> Futures:
+        device = next(self.model.parameters()).device
+        random = SampleRandom(self.seed, first_sample=numbers.start, total_samples=self.total_clips, device=device)
         # Rounded as in a file, so that a model is measured as its written predictions would be.
-        return to_float(to_uint8(sample_futures(self.model, batch, draws, samples=self.samples)))
+        return to_float(to_uint8(sample_futures(self.model, batch, random, samples=self.samples)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileMethod:
-    """Predictions that lie in files."""
+    """Predictions of another tool, read from files."""
 
     predictions: PredictionFiles
     indices: tuple[int, ...]
+    name: str = "predictions"
 
     @property
     def samples(self) -> int:
         return len(self.predictions.readers[0])
 
-    def __call__(self, batch: ClipBatch, numbers: range) -> Futures:
+    def predict(self, batch: ClipBatch, numbers: range) -> Futures:
         futures = torch.stack([self.predictions[self.indices[number]] for number in numbers])
         return to_float(futures.to(batch.frames.device))
 
 
 @runtime_checkable
 class GroundTruth(Protocol):
-    """Clips in bytes with the number of their class."""
+    """True clips, uint8, each with the index of its class."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -94,52 +97,47 @@ class GroundTruth(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
-    """True clips of a data set or of files, and those who predict them."""
+    """True clips of a data set or of files, and the methods that are measured on them."""
 
     ground_truth: GroundTruth
     indices: tuple[int, ...]
-    """Of those that are measured."""
+    """Which of the true clips are measured."""
     context_frames: int
-    methods: Mapping[str, Method]
+    methods: Mapping[str, ClipMethod]
+    """By name."""
     seed: int
     device: torch.device
     paired: bool = True
-    """Whether what is made of a true clip is to be that clip; if not, as a set it is to be like the true ones."""
+    """Whether each output is compared with its own true clip; if not, the outputs are compared with them as a set."""
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def clip_name(self, number: int) -> str:
-        """What the clip is called."""
+        """Return the name of a clip: that of its file, or "clip" and its index in the data set."""
         names = getattr(self.ground_truth, "names", None)
         return names[self.indices[number]] if names else f"clip {self.indices[number]}"
 
     @cached_property
     def clip_shape(self) -> torch.Size:
-        """Of a clip: time, channels, height, width."""
+        """Shape of each clip: time, channels, height, width."""
         return self._load_item(0)[0].shape
 
     def _load_item(self, number: int) -> tuple[Tensor, int]:
         return self.ground_truth[Sample(self.indices[number], derive_seed(self.seed, number))]
 
     def iterate_batches(self, size: int) -> Iterator[tuple[ClipBatch, dict[str, Futures]]]:
-        """All of them, so many at a time, behind a progress bar."""
+        """Yield all clips and what each method predicted for them, `size` at a time, behind a progress bar."""
         for first in tqdm(range(0, len(self), size), unit="batch", leave=False):
             yield self.load_batch(range(first, min(first + size, len(self))))
 
     def load_batch(self, numbers: range) -> tuple[ClipBatch, dict[str, Futures]]:
-        """The true clips of these numbers, and what each entrant makes of them."""
+        """Read the true clips of these numbers, and predict their futures by each method."""
         items = [self._load_item(number) for number in numbers]
         batch = collate(items, self.context_frames).to(self.device)
-        return batch, {name: entrant(batch, numbers) for name, entrant in self.methods.items()}
-
-
-def spaced_indices(total: int, limit: int) -> tuple[int, ...]:
-    """At most so many numbers below the total, evenly spaced; all of them if that is 0."""
-    count = min(limit or total, total)
-    return tuple(number * total // count for number in range(count))
+        return batch, {name: method.predict(batch, numbers) for name, method in self.methods.items()}
 
 
 def to_cpu_uint8(clips: Tensor) -> UInt8[Tensor, "*shape"]:
-    """Clips in [-1, 1] as bytes on the CPU."""
+    """Convert clips in [-1, 1] to bytes on the CPU."""
     return to_uint8(clips).cpu()

@@ -1,7 +1,5 @@
-"""Clips that another tool predicted, read from its files and paired with the true ones by name."""
+"""Clips of another tool, read from its files and paired with the true ones by name."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +9,17 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.data import Sample
+from gancore.evaluation.pairing import list_names, pair_by_name
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos
 from vidgan.files.arrays import ARRAY_SUFFIXES
 from vidgan.files.readers import DEFAULT_RATE, VIDEO_SUFFIXES, VideoReader
 from vidgan.files.video import open_video, write_clip
 from vidgan.frames import Frames, convert_channels
 
-NUMBERED_NAME = re.compile(r"(.+)[-/#](\d+)")
-"""The name of one sample of several: NAME-0, NAME/0, or one of an array that holds them all."""
-
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """Clips of one folder, all of `frames` frames and of one size, read when asked for."""
+    """True clips of a file or folder, all `clip_frames` long and of one size, read when asked for."""
 
     names: tuple[str, ...]
     readers: tuple[VideoReader, ...]
@@ -36,7 +32,7 @@ class ClipFiles:
         return len(self.names)
 
     def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
-        """(Frames, label 0). Raises ValueError if the clip cannot be read or is of another size than the first one."""
+        """Return (frames, label 0). Raises ValueError if it cannot be read or its size is not the first clip's."""
         frames = self._read_frames(sample.index)
         if frames.shape != self.shape:
             raise ValueError(
@@ -47,49 +43,55 @@ class ClipFiles:
 
     @cached_property
     def shape(self) -> torch.Size:
-        """Of every clip."""
+        """Shape of every clip: time, channels, height, width."""
         return self._read_frames(0).shape
 
     def as_predictions(self) -> "PredictionFiles":
-        """The clips as if each had been made beside itself."""
-        return PredictionFiles(self, tuple((footage,) for footage in self.readers), context_frames=0)
+        """Return the clips as predictions, one for each; for clips that were generated from noise."""
+        return PredictionFiles(self, tuple((reader,) for reader in self.readers), context_frames=0)
 
     def _read_frames(self, index: int) -> Frames:
         return read_frames(self.readers[index], self.clip_frames, channels=self.channels)
 
 
 def read_frames(reader: VideoReader, frames: int, *, channels: int, start: int = 0) -> Frames:
-    """So many frames of a clip, in grey or in colour as is asked for."""
+    """Read `frames` frames of a clip from `start` on, in grey (1 channel) or colour (3)."""
     return convert_channels(reader.read(start, frames), channels).contiguous()
 
 
 def format_shape(shape: torch.Size) -> str:
-    """A clip's shape, as one says it."""
+    """Describe the shape of a clip: "16 frames of 64x64 in 3 channels"."""
     return f"{shape[0]} frames of {format_size(shape)} in {shape[1]} channel{'s' * (shape[1] > 1)}"
 
 
 def format_size(shape: torch.Size) -> str:
-    """Height and width, as one says them."""
+    """Describe height and width: "64x48"."""
     return f"{shape[-2]}x{shape[-1]}"
 
 
-def open_ground_truth(source: str, *, context_frames: int = 0, channels: int = 0, clip_frames: int = 0) -> ClipFiles:
-    """The clips of a file or folder, to be compared with; the channels are those of the files unless given.
+def open_ground_truth(source: Path, *, context_frames: int = 0, channels: int | None = None) -> ClipFiles:
+    """Open the true clips of a file or folder.
 
-    They are of `frames` frames, or as long as they are if that is 0. Raises FileNotFoundError or ValueError if there
-    are none, or they differ in length, or nothing is left of them after the context.
+    Args:
+        source: A video, an array of clips, or a folder of either.
+        context_frames: Past frames at the start of every clip.
+        channels: 1 to read the clips in grey, 3 in colour; as the files are if None.
+
+    Raises:
+        FileNotFoundError, ValueError: There are no clips, they differ in length or in channels, or they are no longer
+            than the context.
     """
     found = open_videos(source, channels=channels)
     names = tuple(found)
-    lengths = {name: footage.frames for name, footage in found.items()}
-    length = clip_frames or lengths[names[0]]
-    for name in names:
-        if lengths[name] != length if not clip_frames else lengths[name] < clip_frames:
-            wanted = f"{clip_frames} are needed" if clip_frames else f"{names[0]} has {length}: cut them to one length"
-            raise ValueError(f"{source}: {name} has {lengths[name]} frames, and {wanted}")
+    length = found[names[0]].frames
+    for name, reader in found.items():
+        if reader.frames != length:
+            raise ValueError(
+                f"{source}: {name} has {reader.frames} frames, and {names[0]} has {length}: cut them to one length"
+            )
     if context_frames >= length:
-        raise ValueError(f"context is {context_frames}, but the clips of {source} have {length} frames")
-    kinds = {footage.channels for footage in found.values()}
+        raise ValueError(f"context_frames is {context_frames}, but the clips of {source} have {length} frames")
+    kinds = {reader.channels for reader in found.values()}
     if not channels and len(kinds) > 1:
         raise ValueError(f"{source} has clips of {' and '.join(map(str, sorted(kinds)))} channels: give --channels")
     return ClipFiles(names, tuple(found.values()), length, channels or min(kinds))
@@ -97,93 +99,77 @@ def open_ground_truth(source: str, *, context_frames: int = 0, channels: int = 0
 
 @dataclass(frozen=True)
 class PredictionFiles:
-    """The futures of each true clip, in the order of these, as files hold them."""
+    """Predicted futures of each true clip, in the order of the true clips, read when asked for."""
 
     ground_truth: ClipFiles
     readers: tuple[tuple[VideoReader, ...], ...]
     context_frames: int
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "samples steps channels height width"]:
-        """The futures of a clip. Raises ValueError if one cannot be read or is of another size than the true one."""
+        """Read the futures of a clip. Raises ValueError if one cannot be read or its size is not the true clip's."""
         steps = self.ground_truth.clip_frames - self.context_frames
         futures = []
-        for footage in self.readers[index]:
-            frames = read_frames(footage, steps, channels=self.ground_truth.channels, start=footage.frames - steps)
+        for reader in self.readers[index]:
+            frames = read_frames(reader, steps, channels=self.ground_truth.channels, start=reader.frames - steps)
             if frames.shape[1:] != self.ground_truth.shape[1:]:
                 raise ValueError(
-                    f"the prediction of {self.ground_truth.names[index]} has frames of {format_size(frames.shape)}, and the true "
-                    f"clip of {format_size(self.ground_truth.shape)}: predict at the size of the true clips"
+                    f"the prediction of {self.ground_truth.names[index]} has frames of {format_size(frames.shape)}, "
+                    f"and the true clip of {format_size(self.ground_truth.shape)}: predict at the true clips' size"
                 )
             futures.append(frames)
         return torch.stack(futures)
 
 
-def open_predictions(source: str, true: ClipFiles, *, context_frames: int) -> PredictionFiles:
-    """The predictions of a file or folder for each true clip: NAME, or NAME-0, NAME-1, ..., or NAME/0, NAME/1, ...
+def open_predictions(source: Path, true: ClipFiles, *, context_frames: int) -> PredictionFiles:
+    """Open the predictions for each true clip X: files X, or X-0, X-1, ..., or X/0, X/1, ... for several samples.
 
-    They hold the frames after the context, or the context as well. Raises ValueError if a clip has no prediction or a
-    prediction no clip, or numbers of frames or samples do not fit.
+    Args:
+        source: A file or folder of predictions, which hold the frames after the context, or the context as well.
+        true: The true clips.
+        context_frames: Past frames at the start of every true clip.
+
+    Raises:
+        ValueError: A clip has no prediction or a prediction no clip, or numbers of frames or samples do not fit.
     """
     found = open_videos(source, channels=true.channels)
-    names = pair_by_name(list(found), true.names, source)
-    counts = {name: len(names[name]) for name in true.names}
-    first = true.names[0]
-    for name, count in counts.items():
-        if count != counts[first]:
-            raise ValueError(f"{source} has {count} predictions of {name}, and {counts[first]} of {first}")
-    steps = true.clip_frames - context_frames
-    for name, footage in found.items():
-        if footage.frames not in (steps, true.clip_frames):
-            least = f"{steps}, or {true.clip_frames} with the context" if context_frames else f"{steps}"
-            raise ValueError(f"{source}: {name} has {footage.frames} frames, and its true clip needs {least}")
-    return PredictionFiles(
-        true, tuple(tuple(found[each] for each in names[name]) for name in true.names), context_frames
-    )
-
-
-def pair_by_name(predictions: Sequence[str], true: Sequence[str], source: str) -> dict[str, list[str]]:
-    """The names of the predictions of each true clip, samples in the order of their numbers."""
-    if len(predictions) == len(true) == 1:
-        return {true[0]: list(predictions)}
-    known = set(true)
-    found: dict[str, list[tuple[int, str]]] = {name: [] for name in true}
-    strangers = []
-    for name in predictions:
-        numbered = NUMBERED_NAME.fullmatch(name)
-        if name in known:
-            found[name].append((-1, name))
-        elif numbered and numbered[1] in known:
-            found[numbered[1]].append((int(numbered[2]), name))
-        else:
-            strangers.append(name)
-    lacking = [name for name, samples in found.items() if not samples]
-    if lacking or strangers:
-        complaints = [
-            f"{len(names)} {what}: {abbreviate_names(names)}"
-            for what, names in (
-                ("true clips have no prediction", lacking),
-                ("predictions have no true clip", strangers),
-            )
-            if names
-        ]
+    pairing = pair_by_name(list(found), true.names, numbered_samples=True)
+    mismatches = {
+        "true clips have no prediction": pairing.missing,
+        "predictions have no true clip": pairing.unmatched,
+    }
+    complaints = [f"{len(names)} {what}: {list_names(names)}" for what, names in mismatches.items() if names]
+    if complaints:
         raise ValueError(f"{source} does not go with the true clips; {'; '.join(complaints)} (files pair by name)")
-    return {name: [sample for _, sample in sorted(samples)] for name, samples in found.items()}
+    first = true.names[0]
+    for name, files in pairing.files.items():
+        if len(files) != len(pairing.files[first]):
+            raise ValueError(
+                f"{source} has {len(files)} predictions of {name}, and {len(pairing.files[first])} of {first}"
+            )
+    steps = true.clip_frames - context_frames
+    for name, reader in found.items():
+        if reader.frames not in (steps, true.clip_frames):
+            needed = f"{steps}, or {true.clip_frames} with the context" if context_frames else f"{steps}"
+            raise ValueError(f"{source}: {name} has {reader.frames} frames, and its true clip needs {needed}")
+    readers = tuple(tuple(found[file] for file in pairing.files[name]) for name in true.names)
+    return PredictionFiles(true, readers, context_frames)
 
 
-def open_videos(source: str, *, channels: int) -> dict[str, VideoReader]:
-    """The videos of a file or folder by their names without endings, those inside an array by its name and a number.
+def open_videos(source: Path, *, channels: int | None) -> dict[str, VideoReader]:
+    """Open the videos of a file or folder, by their names without endings; clip 3 of the array X is called X#3.
 
     Raises FileNotFoundError or ValueError if there are none, or one cannot be opened.
     """
-    videos, unreadable = expand_array_files(find_videos(source, "folder"), channels or 3)
+    videos, unreadable = expand_array_files(find_videos(str(source), "folder"), channels or 3)
     if unreadable:
         raise ValueError(unreadable[0])
-    root = Path(source)
-    return {clip_name_of(video, alone=root.is_file()): video.array_video or open_video(video.path) for video in videos}
+    return {
+        clip_name_of(video, alone=source.is_file()): video.array_video or open_video(video.path) for video in videos
+    }
 
 
 def clip_name_of(video: VideoEntry, *, alone: bool) -> str:
-    """The video's name without the ending; of a file that was given alone only what stands behind a #."""
+    """Return the video's name without its ending; for clips of an array that is the whole source, the number alone."""
     stem, mark, number = video.name.partition("#") if video.array_video else (video.name, "", "")
     path = Path(stem)
     if path.suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip"):
@@ -191,16 +177,10 @@ def clip_name_of(video: VideoEntry, *, alone: bool) -> str:
     return ("" if alone and mark else stem) + mark + number
 
 
-def abbreviate_names(names: Sequence[str], count: int = 3) -> str:
-    """The first of the names, and how many more there are."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
-
-
 def write_clip_pair(
     folder: Path, number: int, true: Frames, futures: UInt8[Tensor, "samples steps channels height width"]
 ) -> None:
-    """Writes a true clip and its futures losslessly below truth/ and predictions/, named so that they are paired."""
+    """Write a true clip and its futures losslessly below truth/ and predictions/, named so that they can be paired."""
     write_clip(folder / "truth" / f"{number:05d}.npy", true, rate=DEFAULT_RATE)
     for sample, future in enumerate(futures):
         name = f"{number:05d}-{sample}" if len(futures) > 1 else f"{number:05d}"

@@ -1,9 +1,10 @@
-"""Figures that others have published, by benchmark and protocol, to stand beside what is measured here."""
+"""Results that others have published, by benchmark and task, to be shown next to what is measured here."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-BenchmarkName = Literal["", "moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
+from gancore.evaluation.published import PublishedTable
+from vidgan.commands import BenchmarkName
 
 LAYOUT_BENCHMARKS: dict[str, BenchmarkName] = {
     "kth": "kth",
@@ -11,25 +12,46 @@ LAYOUT_BENCHMARKS: dict[str, BenchmarkName] = {
     "kinetics600": "kinetics-600",
     "ucf101": "ucf-101",
 }
-"""The benchmarks that layouts of data sets are of."""
+"""The benchmark that a layout of a data set belongs to."""
 
 
-@dataclass(frozen=True)
-class PublishedScores:
-    """What methods score on a benchmark by one protocol."""
+@dataclass(frozen=True, kw_only=True)
+class PublishedClipTable(PublishedTable):
+    """Published results of one task on a benchmark."""
 
     benchmark: BenchmarkName
     context_frames: int
     future_frames: int
     """Frames predicted, or of a whole clip if there is no context."""
     height: int
-    protocol: str
-    columns: tuple[str, ...]
-    methods: dict[str, tuple[float | int | None, ...]]
+    """Height of a frame in pixels."""
 
 
-PUBLISHED_SCORES = (
-    PublishedScores(
+def _table(
+    benchmark: BenchmarkName,
+    context_frames: int,
+    future_frames: int,
+    height: int,
+    protocol: str,
+    columns: tuple[str, ...],
+    rows: Mapping[str, Sequence[float | int | None]],
+) -> PublishedClipTable:
+    """A table whose protocol begins with its source, up to a semicolon."""
+    source, _, rest = protocol.partition("; ")
+    return PublishedClipTable(
+        title=source,
+        note=f"{rest[:1].upper()}{rest[1:]}." if rest else "",
+        columns=columns,
+        rows=rows,
+        benchmark=benchmark,
+        context_frames=context_frames,
+        future_frames=future_frames,
+        height=height,
+    )
+
+
+PUBLISHED_TABLES = (
+    _table(
         "moving-mnist", 10, 10, 64,
         "OpenSTL, 200 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
@@ -39,7 +61,7 @@ PUBLISHED_SCORES = (
             "SimVP-gSTA": (26.69, 0.9402), "TAU": (24.60, 0.9454),
         },
     ),
-    PublishedScores(
+    _table(
         "moving-mnist", 10, 10, 64,
         "OpenSTL, 2000 epochs; its fixed test file of 10,000 clips, MSE summed over a frame of range one",
         ("mse_per_frame", "ssim"),
@@ -49,7 +71,7 @@ PUBLISHED_SCORES = (
             "SimVP-gSTA": (15.05, 0.9675), "TAU": (15.69, 0.9661),
         },
     ),
-    PublishedScores(
+    _table(
         "kth", 10, 20, 128,
         "OpenSTL; MSE summed over a frame of range one",
         ("mse_per_frame", "ssim", "psnr", "lpips"),
@@ -59,7 +81,7 @@ PUBLISHED_SCORES = (
             "TAU": (45.32, 0.9086, 27.10, None), "DMVFN": (None, None, None, 0.1284),
         },
     ),
-    PublishedScores(
+    _table(
         "kth", 10, 30, 64,
         "10 frames to 30; best of 100 samples, FVD with the context in",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -68,7 +90,7 @@ PUBLISHED_SCORES = (
             "SVG-LP": (377, None, None, None), "SV2P": (636, None, None, None),
         },
     ),
-    PublishedScores(
+    _table(
         "kth", 10, 40, 64,
         "10 frames to 40; the protocol of Grid-keypoints",
         ("fvd", "ssim", "psnr", "lpips"),
@@ -77,7 +99,7 @@ PUBLISHED_SCORES = (
             "SVG-LP": (157.9, None, None, None), "SAVP": (183.7, None, None, None),
         },
     ),
-    PublishedScores(
+    _table(
         "bair", 1, 15, 64,
         "1 frame to 15; FVD on all 16 frames, 256 test clips, main camera",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -91,7 +113,7 @@ PUBLISHED_SCORES = (
             "LVT": (125.8, None, None, None),
         },
     ),
-    PublishedScores(
+    _table(
         "bair", 2, 14, 64,
         "2 frames to 14; 256 test clips, main camera",
         ("fvd", "psnr", "ssim"),
@@ -100,7 +122,7 @@ PUBLISHED_SCORES = (
             "CDNA": (296.5, None, None), "SVG-FP": (315.5, None, None),
         },
     ),
-    PublishedScores(
+    _table(
         "bair", 2, 28, 64,
         "2 frames to 28; 256 test clips, main camera, PSNR, SSIM and LPIPS of the best of 100 samples",
         ("fvd", "psnr", "ssim", "lpips"),
@@ -110,7 +132,7 @@ PUBLISHED_SCORES = (
             "SLAMP": (245, None, None, None), "SVG": (255, 18.95, 0.806, 0.0609),
         },
     ),
-    PublishedScores(
+    _table(
         "kinetics-600", 5, 11, 64,
         "5 frames to 11; FVD on all 16 frames, test clips of DVD-GAN-FP and TrIVD-GAN-FP said to be drawn with "
         "replacement",
@@ -122,7 +144,7 @@ PUBLISHED_SCORES = (
             "MAGVIT-v2": (4.3,), "W.A.L.T-L": (3.3,),
         },
     ),
-    PublishedScores(
+    _table(
         "ucf-101", 0, 16, 128,
         "16 frames; as each paper has it (resolution, classes and whether test clips were trained on differ); the "
         "inception score is that of a C3D network, which is not the one measured here",
@@ -138,18 +160,18 @@ PUBLISHED_SCORES = (
 )  # fmt: skip
 
 
-def find_published_scores(
-    benchmark: BenchmarkName, *, context_frames: int, future_frames: int, height: int
-) -> list[PublishedScores]:
-    """Those of the same task on the same benchmark at the same size; none if no such are known."""
+def find_published_tables(
+    benchmark: BenchmarkName | None, *, context_frames: int, future_frames: int, height: int
+) -> list[PublishedClipTable]:
+    """Return the tables of the same task on the same benchmark at the same size; none if there are none."""
     task = (benchmark, context_frames, future_frames, height)
     return [
-        each
-        for each in PUBLISHED_SCORES
-        if (each.benchmark, each.context_frames, each.future_frames, each.height) == task
+        table
+        for table in PUBLISHED_TABLES
+        if (table.benchmark, table.context_frames, table.future_frames, table.height) == task
     ]
 
 
-def infer_benchmark(source: str, layout: str) -> BenchmarkName:
-    """The benchmark that a data set is by its name or layout; empty if it is none that is known."""
-    return "moving-mnist" if source == "moving-mnist" else LAYOUT_BENCHMARKS.get(layout, "")
+def infer_benchmark(source: str, layout: str) -> BenchmarkName | None:
+    """Return the benchmark that a data set is, by its name or layout; None if it is not a known one."""
+    return "moving-mnist" if source == "moving-mnist" else LAYOUT_BENCHMARKS.get(layout)

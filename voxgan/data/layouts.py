@@ -1,4 +1,4 @@
-"""Folders of objects as users have them, and what in them is an object, of which class, in which part."""
+"""Data sets of objects as they lie on disk: which files belong to an object, its class and its split."""
 
 import os
 import re
@@ -9,45 +9,40 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from voxgan.data.shapenet import SYNSETS, existing_file, find_r2n2, find_shapenet
-from voxgan.data.sources import (
-    SPLIT_NAMES,
-    Layout,
-    Source,
-    SourceImage,
-    apply_split_file,
-    assign_split,
-    log,
-    read_json,
-    strip_suffix,
-)
+from gancore.splits import SPLIT_NAMES, split_from_names
+from voxgan.data.shapenet import existing_file, find_r2n2, find_shapenet
+from voxgan.data.sources import Layout, Source, SourceImage, apply_split_file, log, read_json, strip_suffix
+from voxgan.data.sweethome3d import find_furniture, find_sweethome3d
 from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
 from voxgan.mesh.axes import camera_angles
 from voxgan.mesh.read import MESH_SUFFIXES
 
-__all__ = ["SYNSETS", "Layout", "Source", "SourceImage", "assign_split", "find_objects"]
-
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 WRAPPER_FOLDERS = {"models", "meshes", "objects", "shapes", "volumetric_data"}
-"""Folders around the classes that are none themselves."""
+"""Folders that may surround the class folders and are not classes themselves."""
 
 MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(train|test)/(?P=label)_\d+\.off")
-MODELNET_VOXELS = re.compile(r"(.*/)?(?P<label>\w+)/30/(?P<part>train|test)/(?P<model>\w+)_(?P<turn>\d+)\.mat")
+MODELNET_VOXELS = re.compile(r"(.*/)?(?P<label>\w+)/30/(?P<split>train|test)/(?P<model>\w+)_(?P<rotation>\d+)\.mat")
 IKEA = re.compile(r"IKEA_(?P<label>[a-z]+)_")
 
 
 def find_objects(folder: Path) -> Layout:
     """The objects of a folder in the order of their ids.
 
-    Known are ShapeNetCore 1 and 2, the 3D-R2N2 set and that of Occupancy Networks, ModelNet as meshes or voxels, Pix3D,
-    IKEA models and the IKEA set of 3D-GAN; any other folder may hold meshes and voxels in folders by class or without,
-    also below train, val and test, with pictures as <name>.png beside them or images/<name>/*.png. A splits.json in the
-    folder says which objects belong to which part. Raises FileNotFoundError, or ValueError if nothing is found.
+    Recognised are ShapeNetCore 1 and 2, the data sets of 3D-R2N2 and Occupancy Networks, ModelNet as meshes or voxels,
+    Pix3D, the IKEA models and the IKEA data set of 3D-GAN, and catalogues of Sweet Home 3D. Any other folder may hold
+    meshes and voxels, with or without class folders, also below folders train, val and test, with pictures next to them
+    (<name>.png) or in images/<name>/*.png. A splits.json in the folder lists the objects of each split. A single file
+    of a mesh or of voxels is a data set too; an object that is alone in it is trained on.
+
+    Raises FileNotFoundError without such a path, ValueError if it holds no object.
     """
+    if folder.is_file():
+        return Layout("file", tuple(find_in_file(folder)))
     if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder: {folder}")
-    for name, layout in LAYOUTS.items():
-        if sources := layout(folder):
+        raise FileNotFoundError(f"no such file or folder: {folder}")
+    for name, find in LAYOUTS.items():
+        if sources := find(folder):
             sources = sorted(sources, key=lambda source: source.id)
             for path in (folder / "splits.json", folder / "ShapeNet.json"):
                 if path.is_file():
@@ -57,22 +52,36 @@ def find_objects(folder: Path) -> Layout:
     raise ValueError(f"no meshes ({' '.join(MESH_SUFFIXES)}) and no voxels ({' '.join(VOXEL_SUFFIXES)}) in {folder}")
 
 
+def find_in_file(path: Path) -> Sequence[Source]:
+    """The objects of one file: a mesh, one or several voxel grids, or a furniture catalogue."""
+    suffix = path.suffix.lower()
+    if suffix == ".sh3f":
+        return find_furniture([path])
+    if suffix not in (*MESH_SUFFIXES, *VOXEL_SUFFIXES):
+        raise ValueError(
+            f"{path} is not a mesh ({' '.join(MESH_SUFFIXES)}), not voxels ({' '.join(VOXEL_SUFFIXES)}), and not a "
+            "furniture package (.deb .sh3f); give a folder of such files"
+        )
+    sources = build_sources(path.parent, PurePosixPath(path.stem), [path])
+    return sources if len(sources) > 1 else [replace(sources[0], split="train")]
+
+
 def find_pix3d(root: Path) -> list[Source]:
-    """The models of pix3d.json, with those of their pictures that show them whole."""
+    """The models of pix3d.json, with their pictures unless truncated or occluded."""
     if not (root / "pix3d.json").is_file():
         return []
     records = defaultdict(list)
     try:
         for record in read_json(root / "pix3d.json"):
             records[record["model"]].append(record)
-        sources = [build_pix3d_source(root, shown) for shown in records.values()]
+        sources = [build_pix3d_source(root, each) for each in records.values()]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{root / 'pix3d.json'} is no list of Pix3D records: {error!r}") from error
+        raise ValueError(f"{root / 'pix3d.json'} is not a list of Pix3D records: {error!r}") from error
     return [source for source in sources if source.mesh or source.occupancy]
 
 
 def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
-    """Its mesh is y up with the front to -z, its voxels z up with the front to y; x is leftward in both."""
+    """The model of these records; its mesh is y up facing -z, its voxels z up facing y, both with x to the left."""
     whole = [record for record in records if not (record.get("truncated") or record.get("occluded"))]
     return Source(
         id=strip_suffix(records[0]["model"]).removeprefix("model/"),
@@ -89,6 +98,7 @@ def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
 
 
 def build_pix3d_image(root: Path, record: dict) -> SourceImage:
+    """The picture of a record, with its mask, its box and the angles of its camera."""
     azimuth = elevation = None
     if record.get("cam_position"):
         azimuth, elevation = camera_angles(np.array(record["cam_position"], float), up="y", front="-z")
@@ -104,7 +114,7 @@ def build_pix3d_image(root: Path, record: dict) -> SourceImage:
 
 
 def find_ikea_3dgan(root: Path) -> list[Source]:
-    """The IKEA set of 3D-GAN: model/*.mat, and line i of list/<class>.txt naming the model in picture i of <class>/."""
+    """The IKEA data set of 3D-GAN: voxels in model/*.mat; line i of list/<class>.txt names the model in <class>/i."""
     lists = sorted((root / "list").glob("*.txt"))
     paths = [path for name in ("model", "models") for path in sorted((root / name).glob("*.mat"))]
     if not lists or not paths:
@@ -136,27 +146,27 @@ def find_ikea_3dgan(root: Path) -> list[Source]:
 
 
 def find_modelnet_voxels(root: Path) -> list[Source]:
-    """<class>/30/<part>/<model>_<turn>.mat of 3D ShapeNets, each model in the first of its turns about the z axis."""
+    """Voxels <class>/30/<split>/<model>_<rotation>.mat of 3D ShapeNets, each model in its first rotation about z."""
     first: dict[tuple[str, str], tuple[int, Source]] = {}
     for path in list_files(root, (".mat",)):
         if match := MODELNET_VOXELS.fullmatch(path.relative_to(root.parent).as_posix()):
-            label, turn = match["label"], int(match["turn"])
+            label, rotation = match["label"], int(match["rotation"])
             source = Source(
                 id=f"{label}/{match['model']}",
                 label=label,
-                split=SPLIT_NAMES[match["part"]],
+                split=SPLIT_NAMES[match["split"]],
                 occupancy=path,
                 key="instance",
                 voxel_up="z",
             )
             known = first.get((label, match["model"]))
-            if known is None or turn < known[0]:
-                first[label, match["model"]] = turn, source
+            if known is None or rotation < known[0]:
+                first[label, match["model"]] = rotation, source
     return [source for _, source in first.values()]
 
 
 def find_modelnet(root: Path) -> list[Source]:
-    """ModelNet10 and ModelNet40, <class>/<part>/<class>_<number>.off; z up."""
+    """ModelNet10 and ModelNet40, meshes <class>/<split>/<class>_<number>.off; z up."""
     names = [path.relative_to(root.parent).as_posix() for path in list_files(root, MESH_SUFFIXES)]
     if not names or not all(map(MODELNET.fullmatch, names)):
         return []
@@ -180,27 +190,27 @@ def find_ikea(root: Path) -> list[Source]:
 
 
 def find_plain_folder(root: Path) -> list[Source]:
-    """Meshes and voxels below any folders; files of one name with other endings are one object."""
-    found: dict[PurePosixPath, list[Path]] = defaultdict(list)
+    """Meshes and voxels in any folders; files that differ in nothing but their suffix belong to one object."""
+    files: dict[PurePosixPath, list[Path]] = defaultdict(list)
     for path in list_files(root, (*MESH_SUFFIXES, *VOXEL_SUFFIXES)):
-        found[PurePosixPath(path.relative_to(root).with_suffix("").as_posix())].append(path)
-    same = len(found) > 1 and len({name.name for name in found}) == 1
-    by_folder = same and all(name.parent.name for name in found)  # <object>/model.obj, again and again
+        files[PurePosixPath(path.relative_to(root).with_suffix("").as_posix())].append(path)
+    one_name = len(files) > 1 and len({name.name for name in files}) == 1
+    by_folder = one_name and all(name.parent.name for name in files)  # <object>/model.obj for every object
     return [
         source
-        for name, paths in found.items()
+        for name, paths in files.items()
         for source in build_sources(root, name.parent if by_folder else name, paths)
     ]
 
 
 def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
-    """The object of these files, or the many that one file of voxels holds."""
+    """The object of these files, or the objects of a file of several voxel grids."""
     meshes, voxels = rank_by_suffix(paths, MESH_SUFFIXES), rank_by_suffix(paths, VOXEL_SUFFIXES)
     classes = [part for part in name.parts[:-1] if part not in SPLIT_NAMES and part not in WRAPPER_FOLDERS]
     source = Source(
         id=name.as_posix(),
         label=classes[0] if classes else "",
-        split=next((SPLIT_NAMES[part] for part in name.parts[:-1] if part in SPLIT_NAMES), ""),
+        split=split_from_names(name.parts[:-1]),
         mesh=meshes[0] if meshes else None,
         occupancy=voxels[0] if voxels else None,
         images=tuple(map(SourceImage, find_images(root, name, (meshes or voxels)[0]))),
@@ -211,30 +221,31 @@ def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> lis
     return [replace(source, id=f"{name}#{number}", key=key) for number, key in enumerate(keys)]
 
 
-def rank_by_suffix(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
-    """Those with one of these endings, in the order of the endings."""
-    fitting = [path for path in paths if path.suffix.lower() in endings]
-    return sorted(fitting, key=lambda path: endings.index(path.suffix.lower()))
+def rank_by_suffix(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files with one of these suffixes, in the order of the suffixes."""
+    fitting = [path for path in paths if path.suffix.lower() in suffixes]
+    return sorted(fitting, key=lambda path: suffixes.index(path.suffix.lower()))
 
 
 def occupancy_keys(path: Path) -> Sequence[str | None]:
+    """The key of each voxel grid in the file; None where there is no need for one."""
     try:
         return [key or None for key in object_keys(path)]
-    except ValueError:  # whoever reads the object will be told why it cannot be read
+    except ValueError:  # the reason is reported when the object is read
         return [None]
 
 
 def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
-    """images/<id>/*, images/<name>/*, or the picture beside the mesh unless that is its texture."""
+    """The pictures images/<id>/* or images/<name>/*, else the one next to the mesh unless it is the mesh's texture."""
     for folder in (root / "images" / name, root / "images" / name.name):
         if pictures := list_files(folder, IMAGE_SUFFIXES):
             return pictures
-    beside = (path.with_suffix(ending) for ending in IMAGE_SUFFIXES)
-    return [picture for picture in beside if picture.is_file() and not is_texture(picture, path)]
+    candidates = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+    return [picture for picture in candidates if picture.is_file() and not is_texture(picture, path)]
 
 
 def is_texture(picture: Path, mesh: Path) -> bool:
-    """Whether the mesh's file, or the material file beside it, speaks of the picture."""
+    """Whether the mesh's file, or its material file, mentions the picture."""
     for path in (mesh.with_suffix(".mtl"), mesh):
         if path.suffix.lower() in (".mtl", ".dae", ".gltf") and path.is_file():
             with path.open("rb") as file:
@@ -243,16 +254,17 @@ def is_texture(picture: Path, mesh: Path) -> bool:
     return False
 
 
-def list_files(root: Path, endings: Iterable[str]) -> list[Path]:
-    """The files below the root that end so, hidden ones left out, in order."""
-    found = []
+def list_files(root: Path, suffixes: Iterable[str]) -> list[Path]:
+    """The files below the root with one of these suffixes, sorted, without hidden ones."""
+    paths = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in endings)
+        paths += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in suffixes)
 
 
 LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
+    "sweethome3d": find_sweethome3d,
     "pix3d": find_pix3d,
     "r2n2": find_r2n2,
     "ikea-3dgan": find_ikea_3dgan,
@@ -262,4 +274,4 @@ LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
     "ikea": find_ikea,
     "folder": find_plain_folder,
 }
-"""What a folder may be, the most particular first; the first that finds objects is taken."""
+"""The layouts to try on a folder, from specific to general; the first that finds objects is used."""

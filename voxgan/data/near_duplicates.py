@@ -1,4 +1,4 @@
-"""Objects that are nearly the same, so that none of them is trained on while the other is held out."""
+"""Near-duplicates among objects, so that no held-out object has one in the training split."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,33 +6,34 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 BLOCKS_PER_SIDE = 4
+"""Blocks along each side whose voxel counts rule out most pairs before a comparison voxel by voxel."""
 
 
 def find_near_duplicates(
     bits: UInt8[np.ndarray, "objects bytes"], *, side: int, overlap: float = 0.95
 ) -> Iterator[tuple[int, int, float]]:
-    """Every pair of objects whose IoU is above `overlap`, as they are or one mirrored left to right, with the IoU.
+    """Every pair of objects whose IoU is above `overlap`, as they are or with one mirrored left to right, and the IoU.
 
-    `bits` are packed voxels. Only objects of like volume and like outline are compared voxel by voxel.
+    `bits` are voxels packed by numpy.packbits. A bound on the IoU from voxel counts of blocks rules out most pairs.
     """
     mirrored = np.stack([mirror_voxels(row, side) for row in bits])
-    volumes, outlines = count_voxels(bits), block_counts(bits, side)
-    images = block_counts(mirrored, side)
+    volumes, blocks = count_voxels(bits), block_counts(bits, side)
+    mirrored_blocks = block_counts(mirrored, side)
     order = np.argsort(volumes, kind="stable")
     for rank, here in enumerate(order):
         last = np.searchsorted(volumes[order], volumes[here] / overlap, side="right")
         larger = order[rank + 1 : last]
-        for candidates, forms in ((bits, outlines), (mirrored, images)):
-            # A block's counts differ by no more than its voxels do: what is beyond this bound cannot be a twin.
-            apart = np.abs(forms[larger] - outlines[here]).sum(1)
-            near = larger[apart <= (1 - overlap) * (volumes[larger] + volumes[here])]
-            for there, same in zip(near, packed_iou(bits[here], candidates[near]), strict=True):
-                if same > overlap:
-                    yield int(here), int(there), float(same)
+        for candidates, counts in ((bits, blocks), (mirrored, mirrored_blocks)):
+            # Counts of a block differ by no more than its voxels do: beyond this bound the IoU is below `overlap`.
+            difference = np.abs(counts[larger] - blocks[here]).sum(1)
+            near = larger[difference <= (1 - overlap) * (volumes[larger] + volumes[here])]
+            for there, iou in zip(near, packed_iou(bits[here], candidates[near]), strict=True):
+                if iou > overlap:
+                    yield int(here), int(there), float(iou)
 
 
 def group_duplicates(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[int]:
-    """For each object the lowest number among those that pairs join it to."""
+    """For each of `count` objects the lowest number in its group; pairs (one, other, IoU) join their groups."""
     first = list(range(count))
 
     def root(index: int) -> int:
@@ -49,24 +50,28 @@ def group_duplicates(count: int, pairs: Iterable[tuple[int, int, float]]) -> lis
 def packed_iou(
     one: UInt8[np.ndarray, " bytes"], many: UInt8[np.ndarray, "objects bytes"]
 ) -> Float[np.ndarray, " objects"]:
+    """IoU of one object with each of many, all packed; 1 where both are empty."""
     union = count_voxels(many | one)
     return np.divide(count_voxels(many & one), union, out=np.ones(len(many)), where=union > 0)
 
 
 def count_voxels(bits: UInt8[np.ndarray, "objects bytes"]) -> Int[np.ndarray, " objects"]:
+    """Filled voxels of each object."""
     return np.bitwise_count(bits).sum(1, dtype=np.int64)
 
 
 def unpack_voxels(bits: UInt8[np.ndarray, " bytes"], side: int) -> Bool[np.ndarray, "x y z"]:
+    """The voxels of a packed object."""
     return np.unpackbits(bits, count=side**3).view(np.bool_).reshape(side, side, side)
 
 
 def mirror_voxels(bits: UInt8[np.ndarray, " bytes"], side: int) -> UInt8[np.ndarray, " bytes"]:
+    """The packed object mirrored left to right."""
     return np.packbits(unpack_voxels(bits, side)[::-1])
 
 
 def block_counts(bits: UInt8[np.ndarray, "objects bytes"], side: int) -> Int[np.ndarray, "objects blocks"]:
-    """How many voxels are filled in each of a few blocks."""
+    """Filled voxels in each of up to BLOCKS_PER_SIDE^3 blocks of each object."""
     edges = np.linspace(0, side, min(BLOCKS_PER_SIDE, side), endpoint=False).astype(int)
     rows = []
     for row in bits:

@@ -1,4 +1,4 @@
-"""Other proportions for an object: legs, seat and back longer, wider or thicker than they are."""
+"""Random proportions of an object: legs, seat and back become longer, wider or thicker."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -7,15 +7,15 @@ Voxels = Bool[np.ndarray, "x y z"]
 SliceThickness = Float[np.ndarray, " slices"]
 
 KNOTS = 4
-"""Places along an axis, of x along half of it, between which the stretch changes linearly."""
+"""Points along an axis (of x along one half) between which the stretch changes linearly."""
 
 
 def stretch_proportions(occupancy: Voxels, random: np.random.Generator, *, strength: float) -> Voxels:
-    """The object stretched along each axis, by amounts that change along it, and as symmetric left to right as before.
+    """The object stretched along each axis by a random factor that changes along it; symmetric objects stay symmetric.
 
-    Whole slices are repeated or merged, so that whatever hangs together still does, however thin it is. Each axis and
-    each knot on it has a factor whose logarithm is U(-strength, strength); then the object is scaled to the longest
-    side that it had, and stands in the middle of the cube.
+    Whole slices are repeated or merged, so that connected parts stay connected however thin they are. Each axis and
+    each knot on it has a factor whose logarithm is U(-strength, strength). The object keeps its longest side, and is
+    centred in the cube.
     """
     if not occupancy.any():
         return occupancy
@@ -30,13 +30,13 @@ def stretch_proportions(occupancy: Voxels, random: np.random.Generator, *, stren
 
 
 def filled_range(occupancy: Voxels, axis: int) -> tuple[int, int]:
-    """The first slice with something in it, and the one after the last."""
+    """The first slice along the axis that is not empty, and the one after the last."""
     filled = np.flatnonzero(occupancy.any(tuple({0, 1, 2} - {axis})))
     return int(filled[0]), int(filled[-1]) + 1
 
 
 def sample_thickness(random: np.random.Generator, count: int, *, strength: float, mirrored: bool) -> SliceThickness:
-    """How thick each of the slices becomes, in voxels."""
+    """The new thickness of each of `count` slices, in voxels before scaling; symmetric if `mirrored`."""
     whole, *knots = np.exp(random.uniform(-strength, strength, 1 + KNOTS))
     if mirrored:
         knots = [*knots, *knots[::-1]]
@@ -46,16 +46,16 @@ def sample_thickness(random: np.random.Generator, count: int, *, strength: float
 def restack_slices(
     slices: Bool[np.ndarray, "slices a b"], thickness: SliceThickness, *, side: int
 ) -> Bool[np.ndarray, "side a b"]:
-    """The slices one upon the other, as thick as they should be but for rounding, in the middle of so many voxels.
+    """The slices stacked at their new thickness, rounded to voxels and centred among `side` voxels.
 
-    As many are added or taken on the left as on the right: an odd number of slices stays odd.
+    The parity of their number is kept, so that the stack can be centred exactly.
     """
     ends = np.concatenate([[0.0], thickness.cumsum()])
     count = len(slices)
     total = min(max(count + 2 * round((ends[-1] - count) / 2), 1), side - (side - count) % 2)
     bounds = np.round(ends * total / ends[-1]).astype(int) + (side - total) // 2
-    made = np.zeros((side, *slices.shape[1:]), bool)
-    for one, start, stop in zip(slices, bounds, bounds[1:], strict=False):
+    stacked = np.zeros((side, *slices.shape[1:]), bool)
+    for slice_, start, stop in zip(slices, bounds, bounds[1:], strict=False):
         start = min(start, (side + total) // 2 - 1)
-        made[start : max(stop, start + 1)] |= one
-    return made
+        stacked[start : max(stop, start + 1)] |= slice_
+    return stacked

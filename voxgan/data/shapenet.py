@@ -1,4 +1,4 @@
-"""ShapeNetCore and the sets made of it, which share folders by WordNet synset and then by model."""
+"""ShapeNetCore and the data sets derived from it, in folders by WordNet synset and then by model."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgan.data.sources import SPLIT_NAMES, Source, SourceImage
+from gancore.splits import SPLIT_NAMES, Split
+from voxgan.data.sources import Source, SourceImage
 from voxgan.mesh.axes import camera_angles
 
 SYNSETS = dict(
@@ -71,7 +72,7 @@ SYNSETS = dict(
     04554684 washer
     """.strip().splitlines()
 )
-"""Class names by synset; a synset that is not here is its own name."""
+"""Class names by synset; the class of any other synset is the synset itself."""
 
 
 def iterate_models(root: Path) -> Iterator[Path]:
@@ -81,6 +82,7 @@ def iterate_models(root: Path) -> Iterator[Path]:
 
 
 def is_synset(path: Path) -> bool:
+    """Whether the path is a folder named by the eight digits of a synset."""
     return len(path.name) == 8 and path.name.isdecimal() and path.is_dir()
 
 
@@ -98,7 +100,7 @@ def find_r2n2(root: Path) -> list[Source]:
 
 
 def find_shapenet(root: Path) -> list[Source]:
-    """ShapeNetCore version 1 or 2, or the set of Occupancy Networks, with what they tell about parts, if anything."""
+    """ShapeNetCore version 1 or 2, or the data set of Occupancy Networks, with the splits they list, if any."""
     sources = [
         build_version2_source(path) if (path / "models").is_dir() else build_version1_source(path)
         for path in iterate_models(root)
@@ -107,7 +109,7 @@ def find_shapenet(root: Path) -> list[Source]:
 
 
 def build_version1_source(folder: Path) -> Source:
-    """<synset>/<model>/model.obj, or the voxels and pictures made of it; y up, the front to +x."""
+    """The model <synset>/<model>/model.obj, or voxels and pictures computed from it; y up, facing +x."""
     pictures = sorted((folder / "img_choy2016").glob("*.jpg"))
     return replace(
         build_named_source(folder),
@@ -120,7 +122,7 @@ def build_version1_source(folder: Path) -> Source:
 
 
 def build_version2_source(folder: Path) -> Source:
-    """<synset>/<model>/models/model_normalized.obj and its solid voxels; y up, the front to -z."""
+    """The model <synset>/<model>/models/model_normalized.obj and its solid voxels; y up, facing -z."""
     return replace(
         build_named_source(folder),
         mesh=existing_file(folder / "models" / "model_normalized.obj"),
@@ -140,10 +142,10 @@ def existing_file(path: Path) -> Path | None:
 
 
 def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
-    """The pictures of a model, with the angles of their cameras where there is one line of them for each picture."""
-    paths, places = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
+    """The pictures of a model, with their cameras' angles if the metadata have one line for each picture."""
+    paths, metadata = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
     try:
-        lines = [line.split() for line in places.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in metadata.read_text(encoding="utf-8").splitlines() if line.strip()]
         angles = [r2n2_camera_angles(float(azimuth), float(elevation)) for azimuth, elevation, *_ in lines]
     except (FileNotFoundError, ValueError):
         angles = []
@@ -153,21 +155,21 @@ def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
 
 
 def r2n2_camera_angles(azimuth: float, elevation: float) -> tuple[float, float]:
-    """Our azimuth and elevation of a 3D-R2N2 camera, which starts on the mesh's x axis and turns towards its z axis."""
-    around, above = np.radians((azimuth, elevation))
-    eye = np.array([np.cos(around) * np.cos(above), np.sin(above), np.sin(around) * np.cos(above)])
+    """Our azimuth and elevation of a 3D-R2N2 camera, whose own azimuth runs from the mesh's x axis to its z axis."""
+    theta, phi = np.radians((azimuth, elevation))
+    eye = np.array([np.cos(theta) * np.cos(phi), np.sin(phi), np.sin(theta) * np.cos(phi)])
     return camera_angles(eye, up="y", front="x")
 
 
 def assign_listed_splits(root: Path, sources: Sequence[Source]) -> list[Source]:
-    """The objects in the parts of all.csv, or of the lists train.lst, val.lst and test.lst in the synsets' folders."""
-    parts = {}
+    """The objects with the splits of all.csv, or of the lists train.lst, val.lst and test.lst in the synset folders."""
+    splits: dict[str, Split | None] = {}
     for path in root.glob("*.lst" if is_synset(root) else "*/*.lst"):
         for model in path.read_text(encoding="utf-8", errors="replace").split():
-            parts[f"{path.parent.name}/{model}"] = SPLIT_NAMES.get(path.stem, "")
+            splits[f"{path.parent.name}/{model}"] = SPLIT_NAMES.get(path.stem)
     if (root / "all.csv").is_file():
         with (root / "all.csv").open(newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
                 model = f"{(row.get('synsetId') or '').zfill(8)}/{row.get('modelId')}"
-                parts[model] = SPLIT_NAMES.get(row.get("split") or "", "")
-    return [replace(source, split=parts.get(source.id, "")) for source in sources]
+                splits[model] = SPLIT_NAMES.get(row.get("split") or "")
+    return [replace(source, split=splits.get(source.id)) for source in sources]

@@ -1,28 +1,25 @@
-"""An object as a data set has it on disk, and which part of the data it belongs to."""
+"""An object as it lies on disk: its mesh, voxels and pictures, its class and its split."""
 
+import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
-from gancore.data import is_held_out
+from gancore.splits import Split, parse_splits, split_by_hash, split_of_unlisted
 from voxgan.files.voxels import VOXEL_SUFFIXES
-from voxgan.mesh.axes import Axis
-from voxgan.mesh.read import MESH_SUFFIXES
+from voxgan.mesh.config import MAX_FACES, Axis
+from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
+from voxgan.mesh.voxelise import normalise_mesh
 
-DeclaredSplit = Literal["train", "val", "test", ""]
+TEST_FRACTION, VAL_FRACTION = 0.2, 0.05
+"""Fractions of the objects held out where a data set declares no splits."""
 
-SPLIT_NAMES: dict[str, DeclaredSplit] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-SPLIT_NAMES |= {"val": "val", "valid": "val", "validation": "val"}
-"""Names of folders, and of parts in lists."""
-
-TEST_SHARE, VAL_SHARE = 0.2, 0.05
-"""Shares of the objects that a data set without parts of its own holds out."""
-
-MAX_BYTES = 2**28
-"""Lists and catalogues that are longer are refused."""
+MAX_JSON_BYTES = 2**28
+"""Longer JSON files are refused."""
 
 log = logging.getLogger(__name__)
 
@@ -36,74 +33,94 @@ class SourceImage:
     azimuth: float | None = None
     """Degrees in [0, 360) around the upright object, 0 in front of it; None if unknown."""
     elevation: float | None = None
+    """Degrees above the horizon; None if unknown."""
     box: tuple[int, int, int, int] | None = None
     """Left, top, right and bottom of the object in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An object: a mesh, voxels or both, and pictures if there are any."""
+    """An object on disk: a mesh, voxels or both, and pictures if there are any."""
 
     id: str
-    """Unique in its data set, the same wherever that lies."""
+    """Unique in its data set, and the same wherever the data set lies."""
     label: str = ""
-    split: DeclaredSplit = ""
-    """What the data set itself says; empty where it says nothing."""
+    """Its class; empty in a data set without classes."""
+    split: Split | None = None
+    """The split that the data set declares; None if it declares none."""
     mesh: Path | None = None
     occupancy: Path | None = None
+    """File of voxels."""
     key: str | None = None
-    """Which object of the occupancy's file."""
+    """Name of the object inside a file of several voxel grids."""
     images: tuple[SourceImage, ...] = ()
     up: Axis = "y"
     """Axis of the mesh that points up."""
     front: Axis | None = None
-    """Axis of the mesh that its front looks along; None if unknown."""
+    """Axis of the mesh that its front faces; None if unknown."""
     voxel_up: Axis = "y"
     voxel_front: Axis | None = None
+    creator: str = ""
+    licence: str = ""
+
+    def load_mesh(
+        self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
+    ) -> TexturedMesh | None:
+        """The mesh upright in the unit cube, its front to +z; None for an object of voxels alone.
+
+        `up` and `front` override what the layout says of the mesh's axes. Raises ValueError or OSError if the mesh
+        cannot be read or has `max_faces` faces or more.
+        """
+        if self.mesh is None:
+            return None
+        loaded = load_mesh(self.mesh, max_faces=max_faces)
+        return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up or self.up, front=front or self.front))
+
+    def content_digest(self) -> bytes:
+        """A 16-byte digest of the content of all files of the object and of how they are read."""
+        digest = hashlib.blake2b(digest_size=16)
+        materials = self.mesh.with_suffix(".mtl") if self.mesh else None
+        pictures = [path for picture in self.images for path in (picture.path, picture.mask)]
+        for path in (self.mesh, materials, self.occupancy, *pictures):
+            if path is not None and path.is_file():
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "blake2b").digest())
+        digest.update(repr((self.key, self.up, self.front, self.voxel_up, self.voxel_front)).encode())
+        return digest.digest()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The objects of a folder."""
+    """The objects of a folder, and the name of the layout in which they were found."""
 
     name: str
     sources: tuple[Source, ...]
 
 
-def assign_split(source: Source) -> Literal["train", "val", "test"]:
-    """The part that the data set gives, else one by a hash that never changes when other objects come or go."""
-    name = f"{source.label}/{source.id}"
-    if source.split:
-        return source.split
-    return "test" if is_held_out(name, TEST_SHARE) else "val" if is_held_out(name, TEST_SHARE + VAL_SHARE) else "train"
-
-
-def read_json(path: Path) -> Any:
-    """What the file holds. Raises ValueError if that is not JSON, or more than is read."""
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} holds more than the {MAX_BYTES:,} bytes that are read")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"cannot read {path} as JSON: {error}") from error
+def assign_split(source: Source) -> Split:
+    """The split that the data set declares, else one by a hash of the class and id."""
+    return source.split or split_by_hash(f"{source.label}/{source.id}", test=TEST_FRACTION, val=VAL_FRACTION)
 
 
 def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
-    """The objects that the list names, in the parts that it gives; with no train part, all others are that.
+    """The objects in the splits that a JSON file lists (see `parse_splits`).
 
-    The list is {"train": [names], ...}, {name: part} or, as for the 3D-R2N2 set, a list of classes that each have such
-    lists and a taxonomy_id. A name is an object's id or the last part of it, with or without the ending of a file.
-    Raises ValueError if the file is none of these, or names no object.
+    A listed name is an object's id or the last part of it, with or without the suffix of a file. Objects that are not
+    listed are left out, or trained on if the file lists none for training. Raises ValueError if the file is not a list
+    of splits, or names none of the objects.
     """
+    content = read_json(path)
     try:
-        parts = dict(parse_splits(read_json(path)))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no list of parts such as {{'train': ['name', ...], 'test': [...]}}") from error
-    found = [(source, parts.get(source.id) or parts.get(PurePosixPath(source.id).name)) for source in sources]
-    if not any(part for _, part in found):
+        listed = {strip_suffix(name): split for name, split in parse_splits(content).items()}
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from error
+    splits = [listed.get(source.id) or listed.get(PurePosixPath(source.id).name) for source in sources]
+    if not any(splits):
         raise ValueError(f"{path} names none of the {len(sources)} objects")
-    rest: DeclaredSplit = "" if "train" in parts.values() else "train"
-    kept = tuple(replace(source, split=part or rest) for source, part in found if part or rest)
+    rest = split_of_unlisted(listed.values())
+    kept = tuple(
+        replace(source, split=split or rest) for source, split in zip(sources, splits, strict=True) if split or rest
+    )
     if len(kept) < len(sources):
         log.warning(
             "%s does not name %d of %d objects; they are left out", path, len(sources) - len(kept), len(sources)
@@ -111,21 +128,17 @@ def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...
     return kept
 
 
-def parse_splits(content: Any) -> Iterator[tuple[str, DeclaredSplit]]:
-    """Names and their parts."""
-    if isinstance(content, list):
-        for group in content:
-            below = f"{group['taxonomy_id']}/"
-            yield from ((below + name, part) for part in ("train", "val", "test") for name in group.get(part, ()))
-        return
-    for key, value in content.items():
-        if isinstance(value, str):
-            yield strip_suffix(key), SPLIT_NAMES[value]
-        else:
-            yield from ((strip_suffix(name), SPLIT_NAMES[key]) for name in value)
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises ValueError if it is not JSON or too long."""
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError(f"{path} is longer than the {MAX_JSON_BYTES:,} bytes that are read")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"cannot read {path} as JSON: {error}") from error
 
 
 def strip_suffix(name: str) -> str:
-    """The name without the ending of a mesh or of voxels."""
+    """The name without the suffix of a mesh or voxel file."""
     path = PurePosixPath(name)
     return path.with_suffix("").as_posix() if path.suffix.lower() in (*MESH_SUFFIXES, *VOXEL_SUFFIXES) else name

@@ -1,18 +1,27 @@
-"""The furniture of Sweet Home 3D, as the Debian package sweethome3d-furniture 1.8 holds it.
+"""The furniture of Sweet Home 3D, as distributed in the Debian package sweethome3d-furniture 1.8.
 
-Its catalogues (*.sh3f) are zips of OBJ models and of one list of their names, sizes, turns and creators.
+Its catalogues (*.sh3f) are zip files of OBJ models and a list of their names, sizes, rotations and creators.
 """
 
+import hashlib
 import io
 import re
 import tarfile
+import tempfile
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import trimesh
 from jaxtyping import Float
+
+from voxgan.data.sources import Source
+from voxgan.mesh.config import MAX_FACES, Axis
+from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import load_mesh
+from voxgan.mesh.voxelise import normalise_mesh
 
 CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
 LICENCES = {
@@ -23,7 +32,6 @@ LICENCES = {
     "scopia": "CC-BY-3.0",
 }
 
-# What a model shows, by the words of its name; the first rule that fits decides.
 CLASS_RULES = (
     ("other", r"tennis|football|fan|seesaw|swing|abdominal|living room$|washing|island"),
     ("person", r"(fe)?male|boy|girl"),
@@ -40,8 +48,8 @@ CLASS_RULES = (
     ),
     ("plant", r"pine|beech|cypress|maple|poplar|blossom"),
 )
+"""A class, and a pattern for the words in the names of its models; the first rule that matches decides."""
 
-# Kept apart for a final measurement: neither trained on nor tuned on.
 RESERVED = frozenset(
     f"{catalogue}/{stem}"
     for catalogue, stems in {
@@ -55,94 +63,103 @@ RESERVED = frozenset(
     }.items()
     for stem in stems.split()
 )
+"""Models kept for a final measurement, neither trained on nor tuned on."""
+
+
+FRONT_ANGLES = {"blendswap-cc-0/forkLift": 90, "blendswap-cc-0/motorbike": 270, "scopia/saloon_lamp": 90}
+"""Degrees about the vertical axis by which models that do not face +z are turned."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FurnitureModel:
-    """One model of a catalogue."""
+class FurnitureModel(Source):
+    """A model of a catalogue; its id is scopia/armchair2 for the file armchair2.obj of the catalogue scopia."""
 
-    id: str
-    """Name of its catalogue and of its file, such as scopia/armchair2."""
-    name: str
-    category: str
-    creator: str
     catalogue: Path
-    """The .sh3f file it lies in."""
+    """The .sh3f file."""
     model: str
-    """Path of the OBJ file in there."""
+    """Path of the OBJ file inside the catalogue."""
     rotation: tuple[float, ...]
-    """The rotation that stands it upright, nine numbers row by row."""
+    """The rotation matrix that stands the model upright, nine numbers row by row."""
     size_cm: tuple[float, float, float]
-    """Width (x), height (y) and depth (z) in centimetres once it stands upright."""
+    """Width (x), height (y) and depth (z) of the upright model in centimetres."""
 
-    @property
-    def label(self) -> str:
-        return classify_model(self.name, category=self.category)
+    def load_mesh(
+        self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
+    ) -> TexturedMesh:
+        """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
 
-    @property
-    def licence(self) -> str:
-        return LICENCES.get(self.id.partition("/")[0], "")
+        Raises ValueError if the mesh cannot be read or has `max_faces` faces or more.
+        """
+        del up, front
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                loaded = load_mesh(self.unpack(Path(folder)), max_faces=max_faces)
+                return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
+            except ValueError as error:  # its message names a file that exists only inside this block
+                raise ValueError(str(error).replace(f"{folder}/", "")) from error
 
-    def content_key(self) -> bytes:
-        """What tells this model from a changed one: the checksums of its files, its turn and its size."""
+    def content_digest(self) -> bytes:
+        """A 16-byte digest of the checksums of the model's files and of its rotation, size and front."""
         with zipfile.ZipFile(self.catalogue) as archive:
             checksums = [(entry.filename, entry.CRC) for entry in self._entries(archive)]
-        return repr((sorted(checksums), self.rotation, self.size_cm, FRONT_ANGLES.get(self.id))).encode()
+        content = repr((sorted(checksums), self.rotation, self.size_cm, FRONT_ANGLES.get(self.id))).encode()
+        return hashlib.blake2b(content, digest_size=16).digest()
 
     def unpack(self, folder: Path) -> Path:
-        """The OBJ file, put below the folder together with its materials and textures."""
+        """Extracts the OBJ file with its materials and textures into the folder, and returns its path."""
         with zipfile.ZipFile(self.catalogue) as archive:
             for entry in self._entries(archive):
                 archive.extract(entry, folder)
         return folder / self.model
 
     def _entries(self, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-        around = str(PurePosixPath(self.model).parent) + "/"
-        return [entry for entry in archive.infolist() if entry.filename.startswith(around)]
+        folder = str(PurePosixPath(self.model).parent) + "/"
+        return [entry for entry in archive.infolist() if entry.filename.startswith(folder)]
 
-    def upright(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-        """The mesh turned upright with its front to +z, as wide, high and deep as the catalogue says."""
+    def stand_upright(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+        """The mesh turned upright with its front to +z, scaled to the catalogue's width, height and depth in cm."""
         mesh = mesh.copy()
         mesh.apply_transform(affine_matrix(np.reshape(self.rotation, (3, 3))))
         extents = np.where(mesh.extents > 0, mesh.extents, 1.0)
         mesh.apply_transform(affine_matrix(np.diag(np.asarray(self.size_cm) / extents)))
-        mesh.apply_transform(
-            trimesh.transformations.rotation_matrix(np.radians(FRONT_ANGLES.get(self.id, 0)), (0, 1, 0))
-        )
+        angle = np.radians(FRONT_ANGLES.get(self.id, 0))
+        mesh.apply_transform(trimesh.transformations.rotation_matrix(angle, (0, 1, 0)))
         return mesh
 
 
-# Degrees by which models that look another way than +z are turned about the upward axis.
-FRONT_ANGLES = {"blendswap-cc-0/forkLift": 90, "blendswap-cc-0/motorbike": 270, "scopia/saloon_lamp": 90}
+def find_sweethome3d(root: Path) -> list[FurnitureModel]:
+    """The models of the catalogues (.sh3f) in a folder; none if it has no catalogue."""
+    return find_furniture(sorted(root.glob("*.sh3f")))
 
 
-def find_furniture(catalogues: list[Path]) -> list[FurnitureModel]:
-    """Every model of the catalogues that is not reserved, in the order of their names."""
-    found = [item for path in catalogues for item in read_catalogue(path) if item.id not in RESERVED]
-    return sorted(found, key=lambda item: item.id)
+def find_furniture(catalogues: Sequence[Path]) -> list[FurnitureModel]:
+    """The models of the catalogues, sorted by id, without the reserved ones."""
+    models = [model for path in catalogues for model in read_catalogue(path) if model.id not in RESERVED]
+    return sorted(models, key=lambda model: model.id)
 
 
 def read_catalogue(path: Path) -> list[FurnitureModel]:
-    """The models that a .sh3f file lists. Raises ValueError where it is none."""
+    """The models that a .sh3f file lists. Raises ValueError if it is not a furniture catalogue."""
     try:
         with zipfile.ZipFile(path) as archive:
             text = archive.read(CATALOGUE_FILE).decode("latin-1")
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} is no furniture catalogue: {error}") from error
+        raise ValueError(f"{path} is not a furniture catalogue: {error}") from error
     entries: dict[str, dict[str, str]] = {}
     for key, number, value in re.findall(r"^(\w+)#(\d+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE):
         entries.setdefault(number, {})[key] = value
     return [parse_entry(path, entry) for entry in entries.values() if "model" in entry]
 
 
-def parse_entry(catalogue: Path, entry: dict[str, str]) -> FurnitureModel:
+def parse_entry(catalogue: Path, entry: Mapping[str, str]) -> FurnitureModel:
+    """The model that these properties of a catalogue describe."""
     model = PurePosixPath(entry["model"].lstrip("/"))
     width, depth, height = (float(entry[key]) for key in ("width", "depth", "height"))
     return FurnitureModel(
         id=f"{model.parts[0]}/{model.stem}",
-        name=entry["name"],
-        category=entry.get("category", ""),
+        label=classify_model(entry["name"], category=entry.get("category", "")),
         creator=entry.get("creator", ""),
+        licence=LICENCES.get(model.parts[0], ""),
         catalogue=catalogue,
         model=str(model),
         rotation=tuple(map(float, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())),
@@ -151,7 +168,7 @@ def parse_entry(catalogue: Path, entry: dict[str, str]) -> FurnitureModel:
 
 
 def classify_model(name: str, *, category: str = "") -> str:
-    """Chair, table, sofa, lamp, cabinet, bed, person, door, plant, vehicle or other."""
+    """The class: chair, table, sofa, lamp, cabinet, bed, person, door, plant, vehicle or other."""
     name = name.lower()
     if category == "Vehicles":
         return "other" if re.search("stroller|skateboard", name) else "vehicle"
@@ -164,7 +181,10 @@ def classify_model(name: str, *, category: str = "") -> str:
 
 
 def unpack_package(package: Path, folder: Path) -> list[Path]:
-    """The catalogues of the Debian package, put into the folder. Raises ValueError where it holds none."""
+    """Extracts the catalogues of the Debian package into the folder, and returns their paths.
+
+    Raises ValueError if the file is not a Debian package with catalogues.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(read_data_archive(package)), mode="r:*") as archive:
@@ -173,18 +193,18 @@ def unpack_package(package: Path, folder: Path) -> list[Path]:
                     entry.name = PurePosixPath(entry.name).name
                     archive.extract(entry, folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{package} is no Debian package that can be read: {error}") from error
-    found = sorted(folder.glob("*.sh3f"))
-    if not found:
+        raise ValueError(f"{package} is not a readable Debian package: {error}") from error
+    catalogues = sorted(folder.glob("*.sh3f"))
+    if not catalogues:
         raise ValueError(f"{package} holds no furniture catalogue (.sh3f)")
-    return found
+    return catalogues
 
 
 def read_data_archive(package: Path) -> bytes:
-    """The data.tar of a Debian package, which is an `ar` archive of three files."""
+    """The data.tar inside a Debian package, which is an `ar` archive of three files. Raises ValueError without it."""
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
-            raise ValueError(f"{package} is no Debian package")
+            raise ValueError(f"{package} is not a Debian package")
         while (header := file.read(60)).endswith(b"`\n") and header[48:58].strip().isdigit():
             size = min(int(header[48:58]), package.stat().st_size)
             if header.startswith(b"data.tar"):
@@ -194,6 +214,7 @@ def read_data_archive(package: Path) -> bytes:
 
 
 def affine_matrix(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4 4"]:
+    """The linear map as a homogeneous transform."""
     transform = np.eye(4)
     transform[:3, :3] = matrix
     return transform

@@ -1,6 +1,7 @@
-"""How objects made from noise lie among real ones that training never saw, beside training objects in their place."""
+"""Scores of objects generated from noise, as a set, against as many real ones and against training objects."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,67 +9,144 @@ import trimesh
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gancore.data import evenly_spaced
 from gancore.metrics.distances import count_modes
+from voxgan.commands import EvaluateConfig
 from voxgan.data.packed import PackedDataset
+from voxgan.evaluation import set_fidelity
 from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, oracle_iou
 from voxgan.evaluation.media import extract_whole_surface
+from voxgan.evaluation.predictions import coordinate_frame, read_unpaired
+from voxgan.evaluation.report import GenerationReport, Scores
+from voxgan.evaluation.selection import select_objects
 from voxgan.metrics import surface as metrics
 from voxgan.metrics.occupancy import mean_pairwise_distance, pairwise_iou
 from voxgan.metrics.sets import occupancy_divergence, pairwise_chamfer, set_metrics
 from voxgan.networks.generator import VoxelGenerator
 
 THRESHOLD = 0.5
+"""Probability above which a generated voxel is filled."""
 POINTS = 512
-"""Points of each surface, by which sets of surfaces are compared."""
+"""Points on each surface by which sets of surfaces are compared."""
+REAL_SET, TRAINING_SET = "real objects", "training objects"
+"""Names of the sets that generated objects are compared with."""
 
 Objects = Bool[Tensor, "objects x y z"]
+Meshes = Sequence[trimesh.Trimesh | None]
 
 CONVENTIONS = {
     "iou_cov, iou_mmd, iou_1nna": "Coverage, minimum matching distance and 1-NN accuracy by 1 - IoU of voxels.",
     "cd_cov, cd_mmd, cd_1nna": f"The same by cd_l2_sum of {POINTS} points of each surface.",
-    "jsd": "Jensen-Shannon divergence in bits of where matter lies, voxel by voxel.",
-    "distance": "Mean 1 - IoU over pairs of made objects; near 0 if all are the same.",
-    "nearest_training": "Mean IoU of each made object with the training object most like it; 1 if all are copies.",
+    "jsd": "Jensen-Shannon divergence, in bits, of the occupancies by voxel.",
+    "distance": "Mean 1 - IoU over pairs of generated objects; near 0 if all are the same.",
+    "nearest_training": "Mean IoU of each generated object with the training object most like it; 1 for copies.",
     "classes_hit, classes_kl": "Classes of the training objects most like each, and KL in nats of how often each class "
     "comes from uniform.",
-    "empty": "Share of made objects without a voxel; such ones have no surface and are left out of cd_*.",
-    "training objects": "As many random training objects in place of made ones: as good as it gets without learning.",
+    "empty": "Share of generated objects without a voxel; they have no surface and are left out of cd_*.",
+    TRAINING_SET: "As many random training objects in place of generated ones: a reference that needs no model.",
 }
 
 
-def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Objects:
-    """An object from noise for each label, voxels above THRESHOLD; of that class if the model knows classes.
+class GeneratedObjects(NamedTuple):
+    """Objects from noise, and as many real ones to compare them with."""
 
-    Raises ValueError if the model does not know a class.
+    name: str
+    """What the report calls them."""
+    objects: Objects
+    meshes: Meshes
+    """Their surfaces as they were given; None for those that are to be extracted from the voxels."""
+    real: list[int]
+    """Indices of the real objects."""
+
+
+def open_generated(generator: VoxelGenerator | None, packed: PackedDataset, config: EvaluateConfig) -> GeneratedObjects:
+    """Generate an object for each real one, of its class; without a generator, read the unpaired predictions.
+
+    Raises ValueError if the generator was not trained on a class, or the predictions cannot be read.
     """
-    told = labels if generator.shape.classes else [None] * len(labels)
+    count = min(config.max_items or config.generated_objects, config.generated_objects)
+    real = select_objects(packed, config.split, count=count)
+    if generator:
+        objects = generate_objects(generator, [packed.objects[index].label for index in real], seed=config.seed)
+        return GeneratedObjects("model", objects, [None] * len(real), real)
+    assert config.predictions is not None
+    files = read_unpaired(config.predictions, packed.side, frame=coordinate_frame(config), count=len(real))
+    return GeneratedObjects(
+        "predictions",
+        torch.stack([predicted.probabilities > THRESHOLD for predicted in files]),
+        [predicted.mesh for predicted in files],
+        [real[place] for place in evenly_spaced(len(real), count=len(files))],
+    )
+
+
+def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Objects:
+    """Generate an object from noise for each label: voxels above THRESHOLD; of that class if the model knows classes.
+
+    Raises ValueError if the model was not trained on one of the classes.
+    """
+    classes = labels if generator.shape.classes else [None] * len(labels)
     seeds = range(seed, seed + len(labels))
     return torch.cat(
-        [generator.sample(1, seed=n, label=label) > THRESHOLD for n, label in zip(seeds, told, strict=True)]
+        [generator.sample(1, seed=n, label=label) > THRESHOLD for n, label in zip(seeds, classes, strict=True)]
+    )
+
+
+def evaluate_generation(generated: GeneratedObjects, packed: PackedDataset, config: EvaluateConfig) -> GenerationReport:
+    """Score generated objects, and as many training objects in their place, against the real ones."""
+    train, count = select_objects(packed, "train"), len(generated.real)
+    sets = {generated.name: generated.objects, **training_reference(packed, train, count, seed=config.seed)}
+    return GenerationReport(
+        objects=count,
+        threshold=THRESHOLD,
+        conventions={**CONVENTIONS, **set_fidelity.CONVENTIONS},
+        scores=score_sets(
+            generated.objects,
+            packed,
+            train,
+            generated.real,
+            name=generated.name,
+            seed=config.seed,
+            meshes=generated.meshes if config.surfaces else None,
+        ),
+        fidelity=set_fidelity.measure_fidelity(
+            sets,
+            load_occupancies(packed, generated.real),
+            packed,
+            train=train,
+            renders=config.renders_per_object,
+            seed=config.seed,
+        ),
     )
 
 
 def score_sets(
-    ours: Objects,
+    generated: Objects,
     packed: PackedDataset,
     train: Sequence[int],
     real: Sequence[int],
     *,
     name: str = "model",
     seed: int,
-    meshes: Sequence[trimesh.Trimesh | None] | None = None,
-) -> dict[str, dict[str, float]]:
-    """The scores of as many made objects as there are real ones, by that name, and of training objects in their place.
+    meshes: Meshes | None = None,
+) -> Scores:
+    """Score generated objects as a set against as many real ones, and training objects in their place.
 
-    With meshes, which may be None for those that are still to be made of the voxels, surfaces are compared too.
+    Args:
+        generated: Voxels of the generated objects.
+        packed: The data set.
+        train: Indices of the training objects.
+        real: Indices of the real objects.
+        name: What the scores call the generated objects.
+        seed: Of the choice of training objects and of points on surfaces.
+        meshes: If given, surfaces are compared too: these, or for None those of the voxels.
     """
     truth = load_occupancies(packed, real)
-    sets = {name: ours, **training_reference(packed, train, len(real), seed=seed)}
-    scores = {whose: voxel_scores(objects, truth) for whose, objects in sets.items()}
-    scores["real objects"] = {"distance": mean_pairwise_distance(truth)}
-    for whose, objects in {name: ours, "real objects": truth}.items():
+    sets = {name: generated, **training_reference(packed, train, len(real), seed=seed)}
+    scores: Scores = {whose: {**voxel_scores(objects, truth)} for whose, objects in sets.items()}
+    scores[REAL_SET] = {"distance": mean_pairwise_distance(truth)}
+    for whose, objects in {name: generated, REAL_SET: truth}.items():
         scores[whose]["nearest_training"] = float(oracle_iou(packed, train, objects).mean())
-    for whose, objects in {**sets, "real objects": truth}.items():
+    for whose, objects in {**sets, REAL_SET: truth}.items():
         scores[whose] |= class_coverage(objects, packed, train)
     if meshes is not None:
         points = sample_surfaces(truth, seed=seed)
@@ -79,19 +157,19 @@ def score_sets(
 
 
 def training_reference(packed: PackedDataset, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
-    """So many random training objects, under the name that scores have them by."""
-    strangers = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
-    return {"training objects": load_occupancies(packed, strangers)}
+    """Return `count` random training objects under their name in the scores."""
+    drawn = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
+    return {TRAINING_SET: load_occupancies(packed, drawn)}
 
 
 def nearest_training_objects(packed: PackedDataset, train: Sequence[int], objects: Objects) -> list[int]:
-    """The number of the training object that is most like each, by IoU."""
+    """Return the index of the training object with the highest IoU with each object."""
     chunks = [pairwise_iou(objects, chunk) for _, chunk in iterate_chunks(packed, train)]
     return [train[place] for place in torch.cat(chunks, 1).argmax(1).tolist()]
 
 
 def class_coverage(objects: Objects, packed: PackedDataset, train: Sequence[int]) -> dict[str, float]:
-    """How many classes of training objects are hit, and how unevenly; nothing where there are no classes."""
+    """Count the classes of the nearest training objects, and their KL from uniform; nothing without classes."""
     known = sorted({packed.objects[index].label for index in train} - {""})
     labels = [packed.objects[index].label for index in nearest_training_objects(packed, train, objects)]
     if not known or "" in labels:
@@ -100,32 +178,33 @@ def class_coverage(objects: Objects, packed: PackedDataset, train: Sequence[int]
     return {"classes_hit": float(modes.hit_count), "classes_kl": modes.kl_from_uniform}
 
 
-def voxel_scores(ours: Objects, real: Objects) -> dict[str, float]:
-    """What is told by voxels alone."""
-    pairs = (1 - pairwise_iou(a, b) for a, b in ((ours, ours), (ours, real), (real, real)))
+def voxel_scores(generated: Objects, real: Objects) -> dict[str, float]:
+    """Compare two sets of objects by their voxels."""
+    pairs = (1 - pairwise_iou(a, b) for a, b in ((generated, generated), (generated, real), (real, real)))
     return {
         **{f"iou_{name}": score for name, score in set_metrics(*pairs).items()},
-        "jsd": occupancy_divergence(ours, real),
-        "distance": mean_pairwise_distance(ours),
-        "empty": float((~ours.any(3).any(2).any(1)).double().mean()),
+        "jsd": occupancy_divergence(generated, real),
+        "distance": mean_pairwise_distance(generated),
+        "empty": float((~generated.any(3).any(2).any(1)).double().mean()),
     }
 
 
-def surface_scores(ours: Float[Tensor, "ours points 3"], real: Float[Tensor, "real points 3"]) -> dict[str, float]:
-    """What is told by points of the surfaces; of as many objects of either set as the smaller one has."""
-    count = min(len(ours), len(real))
+def surface_scores(
+    generated: Float[Tensor, "generated points 3"], real: Float[Tensor, "real points 3"]
+) -> dict[str, float]:
+    """Compare two sets of objects by points on their surfaces; equally many objects of either set."""
+    count = min(len(generated), len(real))
     if not count:
         return {}
     pairs = (
-        pairwise_chamfer(a, b) for a, b in ((ours[:count],) * 2, (ours[:count], real[:count]), (real[:count],) * 2)
+        pairwise_chamfer(a, b)
+        for a, b in ((generated[:count],) * 2, (generated[:count], real[:count]), (real[:count],) * 2)
     )
     return {f"cd_{name}": score for name, score in set_metrics(*pairs).items()}
 
 
-def sample_surfaces(
-    objects: Objects, *, seed: int, meshes: Sequence[trimesh.Trimesh | None] = ()
-) -> Float[Tensor, "surfaces points 3"]:
-    """Points of the surface of each object that has one: of the mesh that was given, or of the voxels."""
+def sample_surfaces(objects: Objects, *, seed: int, meshes: Meshes = ()) -> Float[Tensor, "surfaces points 3"]:
+    """Sample points on the surface of each object that has one: of its mesh if given, else of its voxels."""
     given = [*meshes] or [None] * len(objects)
     surfaces = [mesh or extract_whole_surface(voxels.float()) for voxels, mesh in zip(objects, given, strict=True)]
     found = [metrics.sample_surface(mesh, POINTS, seed=seed).points for mesh in surfaces if mesh]

@@ -1,4 +1,4 @@
-"""Objects turning side by side, to be looked at in a report or judged by people."""
+"""Animations of turning objects, side by side, for reports and for preference studies."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
 
 SIDE = 128
-"""Pixels of a picture or of an object that turns."""
+"""Width and height in pixels of a picture or a turning object."""
 FRAMES, FRAME_RATE = 24, 8
-"""Of a turn, and how many of them are shown a second."""
+"""Frames of a turn, and frames per second."""
 BACKGROUND = (255, 255, 255)
 
 StillImage = UInt8[Tensor, "_high _wide 3"]
@@ -27,7 +27,7 @@ Animation = UInt8[Tensor, "time 3 _high _wide"]
 
 
 def extract_whole_surface(probabilities: Float[Tensor, "x y z"], *, threshold: float = 0.5) -> trimesh.Trimesh | None:
-    """The whole surface; None where nothing is above the threshold."""
+    """Extract the surface with all its parts; None if nothing is above the threshold."""
     if not (probabilities > threshold).any():
         return None
     return extract_surface(
@@ -36,14 +36,14 @@ def extract_whole_surface(probabilities: Float[Tensor, "x y z"], *, threshold: f
 
 
 def render_still(scene: Scene | None, camera: Camera) -> StillImage:
-    """The object as the camera sees it; blank paper where there is none."""
+    """Render the object as the camera sees it; white without an object."""
     if scene is None:
         return torch.full((SIDE, SIDE, 3), BACKGROUND[0], dtype=torch.uint8)
     return torch.from_numpy(composite_over(scene.render(camera, side=SIDE), BACKGROUND))
 
 
 def animate_turntable(mesh: trimesh.Trimesh | None) -> Animation:
-    """The object turning once; blank paper where there is none."""
+    """Turn the object once; white frames without an object."""
     if mesh is None or not len(mesh.faces):
         return rearrange(render_still(None, Camera()), "h w c -> 1 c h w").repeat(FRAMES, 1, 1, 1)
     frames = render_turntable(mesh, side=SIDE, frames=FRAMES, background=BACKGROUND)
@@ -51,11 +51,11 @@ def animate_turntable(mesh: trimesh.Trimesh | None) -> Animation:
 
 
 def animate_still(picture: UInt8[np.ndarray, "height width 4"]) -> Animation:
-    """A picture that does not move, as large as what turns beside it."""
+    """Repeat a picture for as many frames as a turn has, at the same size."""
     shown = ImageOps.pad(Image.fromarray(composite_over(picture, BACKGROUND)), (SIDE, SIDE), color=BACKGROUND)
     return rearrange(torch.from_numpy(np.array(shown)), "h w c -> 1 c h w").repeat(FRAMES, 1, 1, 1)
 
 
 def join_side_by_side(films: Sequence[Animation]) -> str:
-    """All of them side by side, as the data URI of one animation."""
+    """Join animations side by side into one, as a data URI."""
     return encode_webp_uri(torch.cat(list(films), 3), rate=FRAME_RATE)

@@ -1,10 +1,9 @@
-"""Objects that another tool made, read from its files into the frame and the voxels that they are scored in."""
+"""Objects of another tool, read from its files into the axes and the voxels in which they are scored."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,11 +13,14 @@ from accelerate.utils import tqdm
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gancore.data import evenly_spaced
+from gancore.evaluation.pairing import list_names, pair_by_name
+from voxgan.commands import EvaluateConfig
 from voxgan.data.layouts import find_plain_folder
 from voxgan.data.packed import PackedDataset
 from voxgan.data.sources import Source
 from voxgan.evaluation.baselines import THRESHOLDS
-from voxgan.evaluation.reconstruction import Prediction
+from voxgan.evaluation.methods import Prediction
 from voxgan.files.voxels import VOXEL_SUFFIXES, read_occupancy
 from voxgan.mesh.axes import Axis, reorient, upright_rotation
 from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
@@ -26,9 +28,9 @@ from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.metrics.occupancy import iou_at
 
 OUTER_SIDE = 3
-"""Side of the cube that a mesh may reach into, beside the unit cube of the true objects."""
+"""Side of the cube that a mesh may reach into; true objects lie in the unit cube."""
 THRESHOLD = 0.5
-"""Above it a predicted voxel counts as filled where nothing better was chosen."""
+"""Probability above which a predicted voxel counts as filled if no threshold could be chosen."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class CoordinateFrame:
     normalise: Literal["as_is", "box"] = "as_is"
 
     def align(self, mesh: trimesh.Trimesh, name: str) -> trimesh.Trimesh:
-        """The mesh as the true objects stand. Raises ValueError if it lies outside of where they are."""
+        """Turn the mesh as the true objects stand. Raises ValueError if it reaches far outside of where they are."""
         if self.normalise == "box":
             return normalise_mesh(mesh, up=self.up, front=self.front)
         moved = mesh.copy()
@@ -51,13 +53,18 @@ class CoordinateFrame:
         if reach > OUTER_SIDE / 2:
             raise ValueError(
                 f"{name} reaches {reach:.3g} from the origin, and true objects stand within 0.5: "
-                "give --fit box to centre and scale every object"
+                "give --normalise box to centre and scale every object"
             )
         return moved
 
 
+def coordinate_frame(config: EvaluateConfig) -> CoordinateFrame:
+    """Return how the predictions of an evaluation stand in space."""
+    return CoordinateFrame(up=config.up, front=config.front, normalise=config.normalise)
+
+
 def voxelise_unit_cube(mesh: trimesh.Trimesh, side: int) -> Bool[np.ndarray, "side side side"]:
-    """The voxels of the unit cube that the mesh fills; what sticks out of the cube is cut off."""
+    """Voxelise the mesh in the unit cube around the origin; what sticks out of the cube is cut off."""
     if np.abs(mesh.vertices[mesh.faces]).max() <= 0.5:
         return voxelise(mesh, side)
     smaller = trimesh.Trimesh(mesh.vertices / OUTER_SIDE, mesh.faces, process=False)
@@ -66,9 +73,9 @@ def voxelise_unit_cube(mesh: trimesh.Trimesh, side: int) -> Bool[np.ndarray, "si
 
 
 def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Prediction:
-    """The object of a file of voxels, of a mesh, or of both.
+    """Read an object from a file of voxels, a mesh, or both.
 
-    Raises ValueError or OSError naming the file that cannot be read, or has another number of voxels a side.
+    Raises ValueError or OSError that names the file if it cannot be read or has another number of voxels per side.
     """
     mesh = frame.align(load_mesh(source.mesh).mesh, str(source.mesh)) if source.mesh else None
     mesh = mesh and trimesh.Trimesh(mesh.vertices, mesh.faces)  # in one colour, its vertices merged
@@ -86,26 +93,29 @@ def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Pre
 
 
 class SideMismatchError(ValueError):
-    """Voxels that cannot be compared, however much a user is ready to forgive."""
+    """Voxels of another side cannot be compared, whatever `on_missing` says."""
 
 
-def find_predictions(folder: str | Path) -> list[Source]:
-    """The objects of all files below a folder, in the order of their names. Raises ValueError if there are none."""
-    if not Path(folder).is_dir():
+def find_predictions(folder: Path) -> list[Source]:
+    """Find the objects of all files below a folder, in the order of their names.
+
+    Raises FileNotFoundError if there is no such folder, ValueError if it holds no objects.
+    """
+    if not folder.is_dir():
         raise FileNotFoundError(f"no such folder of predictions: {folder}")
-    sources = sorted(find_plain_folder(Path(folder)), key=lambda source: source.id)
+    sources = sorted(find_plain_folder(folder), key=lambda source: source.id)
     if not sources:
         raise ValueError(
-            f"{folder} holds no predictions: no meshes ({' '.join(MESH_SUFFIXES)}), no voxels ({' '.join(VOXEL_SUFFIXES)})"
+            f"{folder} holds no predictions: no meshes ({' '.join(MESH_SUFFIXES)}), "
+            f"no voxels ({' '.join(VOXEL_SUFFIXES)})"
         )
     return sources
 
 
-def read_unpaired(folder: str | Path, side: int, *, frame: CoordinateFrame, most: int) -> list[Prediction]:
-    """At most so many of the folder's objects, evenly spaced."""
+def read_unpaired(folder: Path, side: int, *, frame: CoordinateFrame, count: int) -> list[Prediction]:
+    """Read at most `count` of the folder's objects, evenly spaced."""
     sources = find_predictions(folder)
-    count = min(most, len(sources))
-    chosen = [sources[number * len(sources) // count] for number in range(count)]
+    chosen = [sources[number] for number in evenly_spaced(len(sources), count=count)]
     return [read_prediction(source, side, frame=frame) for source in tqdm(chosen, unit="object", leave=False)]
 
 
@@ -114,91 +124,95 @@ def read_unpaired(folder: str | Path, side: int, *, frame: CoordinateFrame, most
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionFolder:
-    """The files of a folder, each the reconstruction of the object of its name."""
+    """A method whose reconstructions are files, each named like its object."""
 
-    folder: str
+    folder: Path
     packed: PackedDataset
     sources: Mapping[int, Source]
-    """By the number of the object."""
+    """By the index of the object."""
     unmatched: tuple[str, ...]
     """Names of files that belong to no object."""
     frame: CoordinateFrame
     on_missing: Literal["stop", "empty"]
+    name: str = "predictions"
 
     def covers(self, indices: Sequence[int]) -> bool:
-        """Whether all of these objects were predicted."""
+        """Return whether all of these objects were predicted."""
         return all(index in self.sources for index in indices)
 
     def check_missing(self, indices: Sequence[int]) -> list[str]:
-        """The names of those objects that were not predicted. Raises ValueError if there are any and none may be."""
-        lacking = [self.packed.objects[index].id for index in indices if index not in self.sources]
-        if len(lacking) == len(indices) or (lacking and self.on_missing == "stop"):
+        """Return the ids of objects without a prediction. Raises ValueError if there are any and none may be."""
+        missing = [self.packed.objects[index].id for index in indices if index not in self.sources]
+        if len(missing) == len(indices) or (missing and self.on_missing == "stop"):
             files = (
-                f"; its files {shorten_names(self.unmatched)} are no object of the data set" if self.unmatched else ""
+                f"; its files {list_names(self.unmatched)} are not objects of the data set" if self.unmatched else ""
             )
             raise ValueError(
-                f"{self.folder} lacks {len(lacking)} of {len(indices)} objects: {shorten_names(lacking)}{files}; a file is named "
-                "like its object, and --missing empty scores what is missing as nothing"
+                f"{self.folder} lacks {len(missing)} of {len(indices)} objects: {list_names(missing)}{files}; a file "
+                "is named like its object, and --on_missing empty scores missing objects as empty"
             )
-        return lacking
+        return missing
 
     def predict(self, index: int) -> dict[str, Prediction]:
-        """What was predicted of an object; nothing at all if that cannot be read and may be missing."""
+        """Read the prediction of an object; an empty one if it is not there or unreadable and may be missing."""
         side = self.packed.side
         if index in self.sources:
             try:
-                return {"predictions": read_prediction(self.sources[index], side, frame=self.frame)}
+                return {self.name: read_prediction(self.sources[index], side, frame=self.frame)}
             except SideMismatchError:
                 raise
             except (ValueError, OSError) as error:
                 if self.on_missing == "stop":
                     raise
-                log.warning("scored as nothing: %s", error)
-        return {"predictions": Prediction(torch.zeros(side, side, side))}
+                log.warning("scored as empty: %s", error)
+        return {self.name: Prediction(torch.zeros(side, side, side))}
 
     def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
-        """IoU of each object at each of THRESHOLDS."""
+        """Compute the IoU of each object at each of THRESHOLDS."""
         scores = []
         for index in tqdm(indices, unit="object", leave=False):
             truth = torch.from_numpy(self.packed.occupancy(index))[None]
-            likely = self.predict(index)["predictions"].probabilities[None]
-            scores.append(iou_at(likely, truth, THRESHOLDS))
-        return {"predictions": torch.cat(scores)}
+            predicted = self.predict(index)[self.name].probabilities[None]
+            scores.append(iou_at(predicted, truth, THRESHOLDS))
+        return {self.name: torch.cat(scores)}
 
 
 def match_predictions(
-    folder: str | Path, packed: PackedDataset, *, frame: CoordinateFrame, missing: Literal["stop", "empty"] = "stop"
+    folder: Path, packed: PackedDataset, *, frame: CoordinateFrame, on_missing: Literal["stop", "empty"] = "stop"
 ) -> PredictionFolder:
-    """The predictions of a folder with their objects: by the whole id, or the last part of it where that is enough.
+    """Match the files of a folder with objects: by the whole id, or by its last part where that is unique.
 
-    Raises ValueError if a name could be several objects, or several files are one object.
+    Args:
+        folder: Meshes or voxels.
+        packed: The data set.
+        frame: How the predicted objects stand in space.
+        on_missing: Whether an object without a readable prediction is an error or counts as empty.
+
+    Raises:
+        ValueError: A name could be several objects, or several files are named like one object.
     """
-    whole = {item.id: index for index, item in enumerate(packed.objects)}
-    last = defaultdict(list)
-    for index, item in enumerate(packed.objects):
-        last[PurePosixPath(item.id).name].append(index)
-    sources: dict[int, Source] = {}
-    others = []
-    for source in find_predictions(folder):
-        fitting = [whole[source.id]] if source.id in whole else last[PurePosixPath(source.id).name]
-        if len(fitting) > 1:
-            both = shorten_names([packed.objects[index].id for index in fitting])
-            raise ValueError(f"{folder}: {source.id} could be any of {both}; name files by the whole id")
-        if not fitting:
-            others.append(source.id)
-            continue
-        if fitting[0] in sources:
-            both = shorten_names([sources[fitting[0]].id, source.id])
-            raise ValueError(f"{folder}: {both} are both named like {packed.objects[fitting[0]].id}")
-        sources[fitting[0]] = replace(source, label=packed.objects[fitting[0]].label)
-    if sources and others:
-        log.warning("%s: %d files are no object of the data set: %s", folder, len(others), shorten_names(others))
+    sources = {source.id: source for source in find_predictions(folder)}
+    ids = {item.id: index for index, item in enumerate(packed.objects)}
+    try:
+        pairing = pair_by_name(list(sources), list(ids), last_part=True)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    matched = {
+        ids[name]: replace(sources[file], label=packed.objects[ids[name]].label)
+        for name, (file,) in pairing.files.items()
+    }
+    if matched and pairing.unmatched:
+        log.warning(
+            "%s: %d files are not objects of the data set: %s",
+            folder,
+            len(pairing.unmatched),
+            list_names(pairing.unmatched),
+        )
     return PredictionFolder(
-        folder=str(folder), packed=packed, sources=sources, unmatched=tuple(others), frame=frame, on_missing=missing
+        folder=folder,
+        packed=packed,
+        sources=matched,
+        unmatched=pairing.unmatched,
+        frame=frame,
+        on_missing=on_missing,
     )
-
-
-def shorten_names(names: Sequence[str], count: int = 3) -> str:
-    """The first of the names, and how many more there are."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more

@@ -1,21 +1,10 @@
-"""Figures that others published, and whether what was measured follows the protocol that they were measured by."""
+"""Published results, shown when the measured objects are those that they were measured on."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from gancore.evaluation.published import PublishedTable
 from voxgan.data.packed import PackedDataset
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedTable:
-    """A published table, a row a method."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Mapping[str, Sequence[float]]
-    note: str
-
 
 R2N2 = {
     "airplane": (810, 0.513, 0.549, 0.561),
@@ -32,7 +21,7 @@ R2N2 = {
     "telephone": (211, 0.661, 0.732, 0.754),
     "watercraft": (389, 0.513, 0.596, 0.610),
 }
-"""Objects to test on, and the IoU of 3D-R2N2 from 1, 3 and 5 views, by class."""
+"""By class: number of test objects, and the IoU of 3D-R2N2 from 1, 3 and 5 views."""
 
 IKEA = ("bed", "bookcase", "chair", "desk", "sofa", "table")
 IKEA_PRECISION = {
@@ -45,11 +34,11 @@ IKEA_PRECISION = {
 }
 
 MODELNET = {10: (908, 0.910), 40: (2468, 0.833)}
-"""Objects to test on, and the accuracy by 3D-GAN's discriminator, by the number of classes."""
+"""By number of classes: number of test objects, and the accuracy by 3D-GAN's discriminator."""
 
 
 def published_reconstructions(packed: PackedDataset, tested: Sequence[int]) -> list[PublishedTable]:
-    """Tables of reconstruction that these objects can be compared with."""
+    """Return tables of reconstruction results on objects like the tested ones."""
     labels = Counter(packed.objects[index].label for index in tested)
     found = []
     if packed.side == 32 and labels == {name: row[0] for name, row in R2N2.items()}:
@@ -65,7 +54,7 @@ def published_reconstructions(packed: PackedDataset, tested: Sequence[int]) -> l
 
 
 def r2n2_table() -> PublishedTable:
-    """IoU of 3D-R2N2 by class, with the class mean that is quoted and the sample mean that it hides."""
+    """Return the IoU of 3D-R2N2 by class, with the class mean, which is usually quoted, and the sample mean."""
     total = sum(row[0] for row in R2N2.values())
     rows = {}
     for place, views in enumerate((1, 3, 5), 1):
@@ -76,13 +65,13 @@ def r2n2_table() -> PublishedTable:
         title="ShapeNet, 13 classes",
         columns=("class mean", "sample mean", *R2N2),
         rows=rows,
-        note=f"IoU at 32^3 and threshold 0.4 on the {total:,} test objects of Choy et al. 2016, who saw its own "
+        note=f"IoU at 32^3 and threshold 0.4 on the {total:,} test objects of Choy et al. 2016, from their own "
         "renderings; compare with @0.4.",
     )
 
 
 def published_classifications(packed: PackedDataset, tested: Sequence[int]) -> list[PublishedTable]:
-    """Tables of classification by a discriminator's features that these objects can be compared with."""
+    """Return tables of classification by a discriminator's features on objects like the tested ones."""
     count, accuracy = MODELNET.get(len({packed.objects[index].label for index in tested}), (0, 0.0))
     if len(tested) != count:
         return []

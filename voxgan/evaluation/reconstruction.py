@@ -1,181 +1,210 @@
-"""IoU of objects reconstructed from drawn pictures, by a model and by its rivals."""
+"""IoU of reconstructed objects by a method and by the baselines; nothing is chosen on the objects that are scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import trimesh
 from accelerate.utils import tqdm
-from einops import rearrange, reduce
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gancore.rng import derive_seed
+from gancore.splits import Split
+from voxgan.commands import EvaluateConfig
 from voxgan.data.packed import PackedDataset
-from voxgan.evaluation import baselines
+from voxgan.evaluation import baselines, surfaces
 from voxgan.evaluation.baselines import (
+    PICTURE_DISTANCES,
     THRESHOLDS,
     PictureDistance,
     ViewGallery,
-    frame_or_blank,
+    build_gallery,
     load_occupancies,
-    picture_features,
 )
-from voxgan.files.images import encode_views
-from voxgan.metrics.occupancy import iou, iou_at
-from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.evaluation.methods import ModelMethod, ReconstructionMethod
+from voxgan.evaluation.predictions import THRESHOLD, PredictionFolder
+from voxgan.evaluation.report import ORACLE, BaselineChoice, IoUReport, ReconstructionReport
+from voxgan.evaluation.selection import MAX_VALIDATION, select_objects
+from voxgan.evaluation.views import ViewSelection, format_view_count
+from voxgan.metrics.occupancy import iou
 
+FIXED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+"""Thresholds at which IoU is reported besides the chosen one."""
 QUERIES_PER_BATCH = 64
 """Objects whose pictures are looked up at once."""
+CONVENTIONS = {
+    "iou": "Intersection over union of voxels: for each object a mean over the draws, then a mean over objects.",
+    "sample_mean, class_mean": "Mean over all objects; mean over classes of the mean over their objects.",
+    "chosen": "At the threshold that is best on the validation objects; baselines have binary voxels.",
+    "mean shape of its class": "Mean occupancy of the class's training objects, cut where it fits these best.",
+    "nearest picture": "The training object with the picture nearest to the one shown; of several, by summed distance.",
+    "random object of its class": "A training object of the class.",
+    "predictions": "The objects of the folder's files, meshes voxelised as the data set's are; one that is missing or "
+    "unreadable counts as empty.",
+    ORACLE: "The training object with the highest IoU with the true one, which no retrieval can exceed: a bound that "
+    "has seen the ground truth.",
+}
 
 
-@dataclass(frozen=True)
-class ViewSelection:
-    """Which pictures of the objects are shown, each object in several draws whose scores are averaged."""
+class Reconstruction(NamedTuple):
+    """The report on a method's reconstructions, and what is needed to show them."""
 
-    packed: PackedDataset
-    views: tuple[int, ...]
-    """Numbers of pictures to reconstruct from."""
-    view_draws: int
-    seed: int
-
-    def view_numbers(self, index: int) -> Int[np.ndarray, "draws views"]:
-        """Pictures in order: 3 views include the 1 view; none comes twice among first ones while there are others."""
-        total, most = len(self.packed.objects[index].cameras), max(self.views)
-        random = np.random.default_rng(derive_seed(self.seed, index))
-        rounds = [random.permutation(total) for _ in range(-(-self.view_draws * most // total))]
-        return np.concatenate(rounds)[: self.view_draws * most].reshape(most, self.view_draws).T
-
-    def load_views(self, index: int) -> list[UInt8[np.ndarray, "height width 4"]]:
-        """The pictures of all draws, one draw after the other."""
-        return [self.packed.read_view(index, int(number)) for number in self.view_numbers(index).ravel()]
-
-    def encoder_inputs(self, index: int, model: ImageToVoxels) -> Float[Tensor, "draws views channels height width"]:
-        """The pictures as the model's encoder takes them."""
-        encoder = model.encoder.config
-        pictures = [frame_or_blank(picture, encoder.size) for picture in self.load_views(index)]
-        return rearrange(encode_views(pictures, mask=encoder.mask), "(d v) c h w -> d v c h w", d=self.view_draws)
-
-    def query_features(self, index: int) -> UInt8[np.ndarray, "draws views 2 height width"]:
-        """The pictures as they are looked up."""
-        small = np.stack([picture_features(picture) for picture in self.load_views(index)])
-        return rearrange(small, "(d v) c h w -> d v c h w", d=self.view_draws)
+    report: ReconstructionReport
+    indices: list[int]
+    """The objects that were scored."""
+    scores: Float[Tensor, " objects"]
+    """Their IoU by the method's first variant, at the chosen threshold."""
 
 
-class Prediction(NamedTuple):
-    """An object to be scored."""
+def evaluate_reconstruction(
+    method: ReconstructionMethod, selection: ViewSelection, config: EvaluateConfig
+) -> Reconstruction:
+    """Score the method and the baselines by threshold and class.
 
-    probabilities: Float[Tensor, "x y z"]
-    mesh: trimesh.Trimesh | None = None
-    """Its surface as it was given; None where that is still to be made of the probabilities."""
-
-
-@runtime_checkable
-class Method(Protocol):
-    """Who reconstructs the objects of a data set, in one or several ways that are scored apart."""
-
-    def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
-        """IoU of each object at each of THRESHOLDS, by the name of the way."""
-
-    def predict(self, index: int) -> dict[str, Prediction]:
-        """The reconstructions of an object, by the name of the way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelMethod:
-    """A model that sees pictures, more in every way; of several draws of them `made` takes the first."""
-
-    model: ImageToVoxels
-    selection: ViewSelection
-    batch: int
-    """Objects at a time."""
-    class_conditional: bool = False
-    """Whether the model is told the classes."""
-
-    def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
-        scores = model_iou(self.model, self.selection, indices, batch=self.batch, labels=self.class_conditional)
-        return {f"model, {format_view_count(count)}": row for count, row in scores.items()}
-
-    @torch.inference_mode()
-    def predict(self, index: int) -> dict[str, Prediction]:
-        device = next(self.model.parameters()).device
-        shown = self.selection.encoder_inputs(index, self.model)[:1].to(device)
-        told = class_labels(self.model, self.selection.packed, [index]).to(device) if self.class_conditional else None
-        return {
-            f"model, {format_view_count(count)}": Prediction(self.model(shown[:, :count], told).sigmoid()[0].cpu())
-            for count in self.selection.views
-        }
-
-
-def format_view_count(views: int) -> str:
-    return f"{views} view" + ("s" if views > 1 else "")
-
-
-def model_iou(
-    model: ImageToVoxels, trials: ViewSelection, indices: Sequence[int], *, batch: int, labels: bool = False
-) -> dict[int, Float[Tensor, "objects thresholds"]]:
-    """IoU by number of views and threshold, a mean over the draws. The model is told the classes if it is to know them.
-
-    Raises ValueError if it does not know one.
+    Raises ValueError if there are no objects to score, or predictions are missing and none may be.
     """
-    device = next(model.parameters()).device
-    scores: dict[int, list[Tensor]] = {count: [] for count in trials.views}
-    for first in tqdm(range(0, len(indices), batch), unit="batch", leave=False):
-        chunk = indices[first : first + batch]
-        shown = torch.cat([trials.encoder_inputs(index, model) for index in chunk]).to(device)
-        truth = load_occupancies(trials.packed, chunk).repeat_interleave(trials.view_draws, 0).to(device)
-        told = (
-            class_labels(model, trials.packed, chunk).repeat_interleave(trials.view_draws).to(device)
-            if labels
-            else None
-        )
-        for count in trials.views:
-            at = iou_at(model(shown[:, :count], told).sigmoid(), truth, THRESHOLDS)
-            scores[count].append(reduce(at, "(o d) t -> o t", "mean", d=trials.view_draws).cpu())
-    return {count: torch.cat(parts) for count, parts in scores.items()}
+    packed, pictures = selection.packed, isinstance(method, ModelMethod)
+    test = select_objects(packed, config.split, count=config.max_items, pictures=pictures)
+    missing = method.check_missing(test) if isinstance(method, PredictionFolder) else []
+    threshold, chosen_on = choose_threshold(method, packed, pictures=pictures)
+    by_variant = method.iou(test)
+    choice, by_baseline = score_baselines(selection, test, pictures=pictures)
+    labels = [packed.objects[index].label for index in test]
+    report = ReconstructionReport(
+        objects=len(test),
+        names=[packed.objects[index].id for index in test],
+        missing=missing,
+        threshold=threshold,
+        threshold_chosen_on=chosen_on,
+        baseline_choice=choice,
+        conventions=CONVENTIONS,
+        iou={name: summarise_iou(labels, row, threshold) for name, row in {**by_variant, **by_baseline}.items()},
+        iou_by_threshold={name: mean_by_threshold(row) for name, row in by_variant.items()},
+        surfaces=surfaces.score_surfaces(method, packed, test, threshold=threshold) if config.surfaces else None,
+    )
+    return Reconstruction(report, test, next(iter(by_variant.values()))[:, THRESHOLDS.index(threshold)])
 
 
-def class_labels(model: ImageToVoxels, packed: PackedDataset, indices: Sequence[int]) -> Int[Tensor, " objects"]:
-    """The classes of the objects. Raises ValueError if the model does not know one."""
-    return torch.tensor([model.shape.class_index(packed.objects[index].label) for index in indices])
+def choose_threshold(method: ReconstructionMethod, packed: PackedDataset, *, pictures: bool) -> tuple[float, str]:
+    """Choose the threshold with the best mean IoU on validation objects, or on training objects if there are none.
+
+    Returns the threshold, and a description of the objects it was chosen on.
+    """
+    split: Split = "val" if select_objects(packed, "val", pictures=pictures) else "train"
+    chosen = select_objects(packed, split, count=MAX_VALIDATION, pictures=pictures)
+    if isinstance(method, PredictionFolder) and not (split == "val" and method.covers(chosen)):
+        return THRESHOLD, "nothing: the validation objects were not all predicted"
+    name, scores = next(iter(method.iou(chosen).items()))
+    threshold = THRESHOLDS[int(scores.mean(0).argmax())]
+    return threshold, f"{len(chosen)} objects of {split}, {name.removeprefix(f'{method.name}, ')}, by sample mean IoU"
+
+
+def mean_by_threshold(scores: Float[Tensor, "objects thresholds"]) -> dict[str, float | int]:
+    """Return the mean over objects at each of THRESHOLDS."""
+    return dict(zip((f"{value:g}" for value in THRESHOLDS), scores.mean(0).tolist(), strict=True))
+
+
+def summarise_iou(labels: Sequence[str], scores: Float[Tensor, "objects thresholds"], threshold: float) -> IoUReport:
+    """Summarise IoU over objects and classes at each threshold, and by class and object at the chosen one.
+
+    Args:
+        labels: The class of each object.
+        scores: At each of THRESHOLDS, or in a single column for binary voxels.
+        threshold: The chosen one.
+    """
+    places = {f"{value:g}": THRESHOLDS.index(value) for value in FIXED_THRESHOLDS} if scores.shape[1] > 1 else {}
+    chosen = scores[:, THRESHOLDS.index(threshold) if places else 0]
+    at = {**{name: scores[:, place] for name, place in places.items()}, "chosen": chosen}
+    return IoUReport(
+        sample_mean={name: float(values.mean()) for name, values in at.items()},
+        class_mean={name: mean(list(mean_by_class(labels, values).values())) for name, values in at.items()},
+        classes=mean_by_class(labels, chosen),
+        objects=[round(value, 4) for value in chosen.tolist()],
+    )
+
+
+def mean_by_class(labels: Sequence[str], values: Float[Tensor, " objects"]) -> dict[str, float | int]:
+    """Return the mean over the objects of each class."""
+    return {
+        label: mean([value for value, own in zip(values.tolist(), labels, strict=True) if own == label])
+        for label in sorted(set(labels))
+    }
+
+
+def mean(numbers: Sequence[float | int]) -> float:
+    """Return the arithmetic mean."""
+    return sum(numbers) / len(numbers)
+
+
+# ------------------------------------------------------------------------------------------------------------ baselines
+
+
+def score_baselines(
+    selection: ViewSelection, test: Sequence[int], *, pictures: bool
+) -> tuple[BaselineChoice, dict[str, Float[Tensor, "objects 1"]]]:
+    """Compute the IoU of the baselines and the oracle, and choose how the nearest picture is found.
+
+    Args:
+        selection: The pictures shown.
+        test: The objects to score.
+        pictures: Whether only training objects with pictures are used.
+    """
+    packed = selection.packed
+    if not packed.indices("train"):
+        return BaselineChoice(training_objects=0), {}
+    train = select_objects(packed, "train", pictures=pictures)
+    rows = shape_baselines(selection, train, test)
+    with_pictures = [index for index in train if packed.objects[index].cameras]
+    if not with_pictures or not all(packed.objects[index].cameras for index in test):
+        return BaselineChoice(training_objects=len(train)), rows
+    split: Split = "val" if select_objects(packed, "val", pictures=True) else "train"
+    chosen = select_objects(packed, split, count=MAX_VALIDATION, pictures=True)
+    first, gallery = selection.views[0], build_gallery(packed, train)
+    fits = {each: retrieval_iou(selection, chosen, gallery, distance=each)[first] for each in PICTURE_DISTANCES}
+    distance = max(PICTURE_DISTANCES, key=lambda each: float(fits[each].mean()))
+    found = retrieval_iou(selection, test, gallery, distance=distance)
+    choice = BaselineChoice(
+        training_objects=len(train),
+        picture_distance=str(distance),
+        picture_distances={str(each): float(fit.mean()) for each, fit in fits.items()},
+    )
+    return choice, {**{f"nearest picture, {format_view_count(count)}": row for count, row in found.items()}, **rows}
 
 
 def shape_baselines(
-    trials: ViewSelection, train: Sequence[int], test: Sequence[int]
+    selection: ViewSelection, train: Sequence[int], test: Sequence[int]
 ) -> dict[str, Float[Tensor, "objects 1"]]:
-    """IoU of what is found without pictures."""
-    packed = trials.packed
-    means, random = baselines.mean_shapes(packed, train), np.random.default_rng(trials.seed)
-    rows: dict[str, list[Tensor]] = {"mean shape of its class": [], "random object of its class": [], "oracle": []}
+    """Compute the IoU of the baselines that see no pictures, and of the oracle."""
+    packed = selection.packed
+    means, random = baselines.mean_shapes(packed, train), np.random.default_rng(selection.seed)
+    rows: dict[str, list[Tensor]] = {"mean shape of its class": [], "random object of its class": [], ORACLE: []}
     for chunk, truth in baselines.iterate_chunks(packed, test):
         labels = [packed.objects[index].label for index in chunk]
-        mates = {label: baselines.same_class(packed, train, label) for label in set(labels)}
-        mean = torch.stack([means[label if label in means else ""] for label in labels])
-        strangers = [random.choice(mates[label], trials.view_draws) for label in labels]
-        rows["mean shape of its class"].append(iou(mean, truth))
-        rows["random object of its class"].append(mean_draw_iou(packed, np.stack(strangers), truth))
-        rows["oracle"].append(baselines.oracle_iou(packed, train, truth))
+        same_class = {label: baselines.same_class(packed, train, label) for label in set(labels)}
+        shapes = torch.stack([means[label if label in means else ""] for label in labels])
+        drawn = [random.choice(same_class[label], selection.view_draws) for label in labels]
+        rows["mean shape of its class"].append(iou(shapes, truth))
+        rows["random object of its class"].append(mean_draw_iou(packed, np.stack(drawn), truth))
+        rows[ORACLE].append(baselines.oracle_iou(packed, train, truth))
     return {name: torch.cat(parts)[:, None] for name, parts in rows.items()}
 
 
 def retrieval_iou(
-    trials: ViewSelection, indices: Sequence[int], searched: ViewGallery, *, distance: PictureDistance
+    selection: ViewSelection, indices: Sequence[int], gallery: ViewGallery, *, distance: PictureDistance
 ) -> dict[int, Float[Tensor, "objects 1"]]:
-    """IoU of the object whose pictures are nearest, by number of views, a mean over the draws."""
-    scores: dict[int, list[Tensor]] = {count: [] for count in trials.views}
+    """Compute the IoU of the training object whose pictures are nearest, by number of views, a mean over the draws."""
+    scores: dict[int, list[Tensor]] = {count: [] for count in selection.views}
     for first in tqdm(range(0, len(indices), QUERIES_PER_BATCH), unit="batch", leave=False):
         chunk = indices[first : first + QUERIES_PER_BATCH]
-        queries = np.stack([trials.query_features(index) for index in chunk])
-        found = baselines.nearest_objects(queries, searched, distance=distance, counts=trials.views)
+        queries = np.stack([selection.query_features(index) for index in chunk])
+        found = baselines.nearest_objects(queries, gallery, distance=distance, counts=selection.views)
         for count, objects in found.items():
-            scores[count].append(mean_draw_iou(trials.packed, objects, load_occupancies(trials.packed, chunk)))
+            scores[count].append(mean_draw_iou(selection.packed, objects, load_occupancies(selection.packed, chunk)))
     return {count: torch.cat(parts)[:, None] for count, parts in scores.items()}
 
 
 def mean_draw_iou(
     packed: PackedDataset, objects: Int[np.ndarray, "objects draws"], truth: Bool[Tensor, "objects x y z"]
 ) -> Float[Tensor, " objects"]:
-    """IoU of objects of the data set with the true ones, a mean over the draws."""
+    """Compute the IoU of objects of the data set with the true ones, a mean over the draws."""
     return torch.stack([iou(load_occupancies(packed, column), truth) for column in objects.T.tolist()]).mean(0)

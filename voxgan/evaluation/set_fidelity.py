@@ -1,4 +1,4 @@
-"""How alike sets of objects are by features: of coarse voxels without a network, and of renders by an image network."""
+"""Distances between sets of objects by features: of coarse voxels without a network, of renders by an image network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,20 +14,21 @@ from gancore.metrics.distances import MIN_SET_SAMPLES, compute_fidelity
 from gancore.metrics.neighbours import memorised_share
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import iterate_chunks
-from voxgan.evaluation.media import Scene, extract_whole_surface, render_still
+from voxgan.evaluation.media import extract_whole_surface, render_still
+from voxgan.evaluation.report import Scores
 from voxgan.rendering.camera import Camera
+from voxgan.rendering.raycast import Scene
 
 FEATURE_SIDE = 8
-"""Side of the voxels that stand for an object."""
+"""Side of the averaged voxels that serve as features of an object."""
 RENDER_BATCH = 16
-"""Renders seen by the network at a time."""
+"""Renders per batch of the network."""
 
 Objects = Bool[Tensor, "objects x y z"]
-Scores = dict[str, dict[str, float]]
 
 CONVENTIONS = {
     f"voxels at {FEATURE_SIDE}^3": f"Features are the occupancy averaged to {FEATURE_SIDE}^3 voxels: no network.",
-    "frechet_distance": "Grows as samples get fewer: compare it with that of the training objects beside it.",
+    "frechet_distance": "Grows as samples get fewer: compare it with that of the training objects.",
     "memorised": "Share of objects no further from a training object than that one's own nearest training neighbour.",
     "renders": "Features are of EfficientNet-Lite0 (not Inception: no FID) on shaded renders of surfaces of voxels, "
     "each a sample, from azimuths evenly around; every set is rendered alike.",
@@ -37,7 +38,16 @@ CONVENTIONS = {
 def measure_fidelity(
     sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], renders: int, seed: int
 ) -> dict[str, Scores]:
-    """The scores of each set beside the real one, by kind of features; none of sets too small for them."""
+    """Compare each set with the real one, by kind of features; nothing for sets that are too small.
+
+    Args:
+        sets: Voxels of the objects, by the name of the set.
+        real: The real objects.
+        packed: The data set.
+        train: Its training objects.
+        renders: Renders of each object that an image network compares; 0 for none.
+        seed: Of what the distances draw at random.
+    """
     if min(map(len, (real, *sets.values()))) < MIN_SET_SAMPLES:
         return {}
     found = {f"voxels at {FEATURE_SIDE}^3": voxel_fidelity(sets, real, packed, train=train, seed=seed)}
@@ -51,10 +61,12 @@ def measure_fidelity(
 def voxel_fidelity(
     sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], seed: int
 ) -> Scores:
-    """See likenesses; also how much of each set, and of the real one, is memorised."""
+    """Compare each set with the real one by coarse voxels, and measure how much of each is memorised."""
     known = torch.cat([voxel_features(chunk) for _, chunk in iterate_chunks(packed, train)])
     features = {name: voxel_features(objects) for name, objects in sets.items()}
-    scores = {name: compute_fidelity(voxel_features(real), rows, seed=seed) for name, rows in features.items()}
+    scores: Scores = {
+        name: {**compute_fidelity(voxel_features(real), rows, seed=seed)} for name, rows in features.items()
+    }
     if len(known) > 1:
         scores |= {"real objects": {}}
         for name, rows in {**features, "real objects": voxel_features(real)}.items():
@@ -63,12 +75,12 @@ def voxel_fidelity(
 
 
 def voxel_features(objects: Objects) -> Float[Tensor, "objects numbers"]:
-    """How full each coarse voxel is."""
+    """Average the occupancy over coarse voxels."""
     return adaptive_avg_pool3d(objects.float()[:, None], FEATURE_SIDE).flatten(1)
 
 
 def load_image_network() -> EfficientNet | None:
-    """The network, or None where its weights have not been fetched."""
+    """Load the image network; None if its weights have not been fetched."""
     try:
         return EfficientNet()
     except FileNotFoundError:
@@ -78,16 +90,16 @@ def load_image_network() -> EfficientNet | None:
 def render_fidelity(
     sets: Mapping[str, Objects], real: Objects, network: EfficientNet, *, renders: int, seed: int
 ) -> Scores:
-    """See likenesses."""
+    """Compare each set with the real one by the network's features of renders."""
     known = render_features(real, network, renders=renders)
     return {
-        name: compute_fidelity(known, render_features(objects, network, renders=renders), seed=seed)
+        name: {**compute_fidelity(known, render_features(objects, network, renders=renders), seed=seed)}
         for name, objects in sets.items()
     }
 
 
 def render_features(objects: Objects, network: EfficientNet, *, renders: int) -> Float[Tensor, "renders numbers"]:
-    """A row for each render of each object, some in memory at a time."""
+    """Compute a row of features for each render of each object; few renders are in memory at once."""
     waiting: list[Tensor] = []
     rows = []
     for picture in tqdm(render_objects(objects, renders), total=len(objects) * renders, unit="render", leave=False):
@@ -99,7 +111,7 @@ def render_features(objects: Objects, network: EfficientNet, *, renders: int) ->
 
 
 def render_objects(objects: Objects, renders: int) -> Iterator[UInt8[Tensor, "3 side side"]]:
-    """Each object from azimuths evenly around it, the first a little to the right of its front."""
+    """Render each object from evenly spaced azimuths, the first a little to the right of its front."""
     for voxels in objects:
         mesh = extract_whole_surface(voxels.float())
         scene = Scene(mesh) if mesh else None

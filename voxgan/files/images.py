@@ -17,6 +17,7 @@ from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from gancore.errors import UnreadableError, as_unreadable
+from voxgan.files.background import require_plain_background
 
 MAX_SIDE = 1024
 """Pixels along the longer side of an image, at most, after reading: more than any encoder uses."""
@@ -111,6 +112,8 @@ def _differs_from_border(pixels: Float[np.ndarray, "height width 3"]) -> Bool[np
     if distance.max() < 8:
         return np.zeros(distance.shape, bool)
     regions, count = ndimage.label(distance > threshold_otsu(distance))
+    if not count:  # half the border has one colour and half another, both as far from their median
+        return np.zeros(distance.shape, bool)
     sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     return ndimage.binary_fill_holes(regions == 1 + sizes.argmax())
 
@@ -148,11 +151,15 @@ def encode_views(
 def cut_out_object(image: ImageInput, mask: ImageInput | None = None) -> Rgba:
     """Reads an image and makes everything but the object transparent; see `segment_object`.
 
-    Raises FileNotFoundError, or ValueError naming the image if it cannot be read or shows no object.
+    Raises FileNotFoundError, or ValueError naming the image if it cannot be read, shows no object, or needs a mask
+    because the object cannot be told from the background.
     """
     pixels = read_image(image)
     try:
-        return segment_object(pixels, None if mask is None else read_mask(mask))
+        cut_out = segment_object(pixels, None if mask is None else read_mask(mask))
+        if mask is None and pixels[..., 3].min() >= OPAQUE:
+            require_plain_background(pixels[..., :3].astype(np.float32))
+        return cut_out
     except ValueError as error:
         name = image if isinstance(image, str | Path) else "the image"
         raise ValueError(f"{name}: {error}") from error

@@ -1,1 +1,1 @@
-"""How alike two objects, or two sets of objects, are."""
+"""Distances and similarities of two objects, and of two sets of objects."""

@@ -1,4 +1,4 @@
-"""How much occupancies overlap: intersection over union of pairs and of all with all, and average precision."""
+"""Metrics of occupancies: intersection over union (IoU) of pairs and of all with all, and average precision."""
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations, product
@@ -12,11 +12,11 @@ Occupancies = Bool[Tensor, "batch x y z"]
 Probabilities = Float[Tensor, "batch x y z"]
 
 SLAB_VOXELS = 2**15
-"""Voxels of each object that are multiplied at once."""
+"""Voxels of each object per matrix product, which bounds the memory."""
 
 
 def iou(ours: Occupancies, theirs: Occupancies) -> Float[Tensor, " batch"]:
-    """Intersection over union of each pair; 1 where both are empty."""
+    """IoU of each pair; 1 where both are empty."""
     both, either = (ours & theirs).sum((1, 2, 3)), (ours | theirs).sum((1, 2, 3))
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
@@ -24,25 +24,23 @@ def iou(ours: Occupancies, theirs: Occupancies) -> Float[Tensor, " batch"]:
 def iou_at(
     probabilities: Probabilities, occupancies: Occupancies, thresholds: Sequence[float]
 ) -> Float[Tensor, "batch thresholds"]:
-    """Intersection over union of each pair, voxels counting as occupied above each threshold."""
+    """IoU of each pair at each threshold above which a probability counts as occupied."""
     return torch.stack([iou(probabilities > threshold, occupancies) for threshold in thresholds], 1)
 
 
 def pairwise_iou(
     ours: Bool[Tensor, "ours x y z"], theirs: Bool[Tensor, "theirs x y z"]
 ) -> Float[Tensor, "ours theirs"]:
-    """Intersection over union of each of ours with each of theirs; 1 where both are empty."""
+    """IoU of each of ours with each of theirs; 1 where both are empty."""
     a, b = ours.flatten(1), theirs.flatten(1)
-    parts = zip(
-        a.split(SLAB_VOXELS, 1), b.split(SLAB_VOXELS, 1), strict=True
-    )  # a matrix product wants bytes to be floats
-    both = torch.stack([mine.float() @ other.float().T for mine, other in parts]).sum(0)
+    slabs = zip(a.split(SLAB_VOXELS, 1), b.split(SLAB_VOXELS, 1), strict=True)
+    both = torch.stack([mine.float() @ other.float().T for mine, other in slabs]).sum(0)
     either = a.sum(1)[:, None] + b.sum(1) - both
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
 def mean_pairwise_distance(occupancies: Occupancies) -> float:
-    """The mean of 1 - IoU over all pairs of different objects: 0 where all are the same, or there is but one."""
+    """The mean of 1 - IoU over all pairs of different objects; 0 if all are equal or there is only one."""
     count = len(occupancies)
     if count < 2:
         return 0.0
@@ -53,15 +51,15 @@ def mean_pairwise_distance(occupancies: Occupancies) -> float:
 # --------------------------------------------------------------------------------------------------- average precision
 
 IKEA_SIDE = 20
-"""Side of the grid that objects of the IKEA set are compared on."""
+"""Side of the grid on which objects of the IKEA data set are compared."""
 MAX_SHIFT = 2
-"""Voxels of it that alignment may move an object by, a tenth of the side."""
+"""Largest shift in voxels of the alignment, a tenth of that side."""
 
 
 def average_precision(
     scores: Float[Tensor, " voxels"], labels: Bool[Tensor, "*batch voxels"]
 ) -> Float[Tensor, "*batch"]:
-    """Area under precision over recall, with a step for each distinct score; 1 where there is nothing to find.
+    """Average precision, with a step for each distinct score; 1 where no label is true.
 
     As scikit-learn defines it: the sum over thresholds of the recall gained there times the precision there.
     """
@@ -75,47 +73,47 @@ def average_precision(
 
 
 def ikea_average_precision(probabilities: Float[Tensor, "x y z"], occupancy: Bool[Tensor, "x y z"]) -> dict[str, float]:
-    """AP on 20^3 voxels as the object stands, and the best over 48 signed permutations of axes and shifts up to 10 %.
+    """Average precision on 20^3 voxels: `ap` as the object stands, `ap_aligned` the best over poses and shifts.
 
-    Coarser voxels take the largest value in them. The search is that of 3D-VAE-GAN's IKEA protocol; it hides errors of
-    pose. What a shift moves over the border still counts.
+    Poses are the 48 signed permutations of the axes, shifts up to 10 % of the side along each. The search follows the
+    IKEA protocol of 3D-VAE-GAN; it hides errors of pose. A coarse voxel takes the largest value in it, and voxels that
+    a shift moves beyond the grid still count.
     """
     scores, truth = (F.pad(resample_grid(grid), [MAX_SHIFT] * 6) for grid in (probabilities, occupancy.float()))
-    above = descending_ranks(scores.flatten()).view(scores.shape)
-    everywhere, voxels = all_shifts(above), above.numel()
-    precisions = (
-        average_precision_from_ranks(everywhere[:, turned > 0.5], voxels) for turned in signed_permutations(truth)
-    )
+    ranks = descending_ranks(scores.flatten()).view(scores.shape)
+    shifted, voxels = all_shifts(ranks), ranks.numel()
+    precisions = (average_precision_from_ranks(shifted[:, pose > 0.5], voxels) for pose in signed_permutations(truth))
     best = max(float(each.max()) for each in precisions)
-    return {"ap": float(average_precision_from_ranks(above[truth > 0.5][None], voxels)), "ap_aligned": best}
+    return {"ap": float(average_precision_from_ranks(ranks[truth > 0.5][None], voxels)), "ap_aligned": best}
 
 
 def descending_ranks(scores: Float[Tensor, " voxels"]) -> Int64[Tensor, " voxels"]:
-    """How many voxels score as high as each, itself among them."""
+    """For each voxel, the number of voxels with at least its score, itself included."""
     return len(scores) - torch.searchsorted(scores.sort().values, scores)
 
 
-def average_precision_from_ranks(above: Int64[Tensor, "batch found"], voxels: int) -> Float[Tensor, " batch"]:
-    """Average precision by what `at_least` says of those voxels, of so many, that are to be found."""
-    hits = torch.zeros(len(above), voxels + 1, dtype=torch.int32)
-    hits.scatter_add_(1, above, torch.ones_like(above, dtype=torch.int32))
-    found = hits.cumsum(1, dtype=torch.int32).gather(1, above)
-    return (found / above.double()).mean(1) if above.shape[1] else torch.ones(len(above), dtype=torch.float64)
+def average_precision_from_ranks(ranks: Int64[Tensor, "batch positives"], voxels: int) -> Float[Tensor, " batch"]:
+    """Average precision from the `descending_ranks`, among `voxels` voxels, of those whose label is true."""
+    hits = torch.zeros(len(ranks), voxels + 1, dtype=torch.int32)
+    hits.scatter_add_(1, ranks, torch.ones_like(ranks, dtype=torch.int32))
+    true_positives = hits.cumsum(1, dtype=torch.int32).gather(1, ranks)
+    return (true_positives / ranks.double()).mean(1) if ranks.shape[1] else torch.ones(len(ranks), dtype=torch.float64)
 
 
 def resample_grid(grid: Float[Tensor, "x y z"]) -> Float[Tensor, "20 20 20"]:
+    """The grid on IKEA_SIDE^3 voxels: maxima of a finer grid, nearest voxels of a coarser one."""
     if grid.shape[0] > IKEA_SIDE:
         return F.adaptive_max_pool3d(grid[None], IKEA_SIDE)[0]
     return F.interpolate(grid[None, None], size=(IKEA_SIDE,) * 3)[0, 0]
 
 
 def signed_permutations(grid: Float[Tensor, "side side side"]) -> Iterator[Float[Tensor, "side side side"]]:
-    """The 48 signed permutations of its axes, mirrored ones among them."""
+    """The grid under the 48 signed permutations of its axes, reflections included."""
     for axes in permutations(range(3)):
         for flipped in product((False, True), repeat=3):
             yield grid.permute(axes).flip([axis for axis in range(3) if flipped[axis]])
 
 
 def all_shifts(grid: Int64[Tensor, "side side side"]) -> Int64[Tensor, "shifts side side side"]:
-    """The grid moved by up to SHIFT voxels along every axis, all around."""
+    """The grid rolled by every shift of up to MAX_SHIFT voxels along each axis."""
     return torch.stack([grid.roll(shift, (0, 1, 2)) for shift in product(range(-MAX_SHIFT, MAX_SHIFT + 1), repeat=3)])

@@ -1,4 +1,4 @@
-"""How a set of generated objects lies among real ones: COV, MMD, 1-NNA and JSD (Achlioptas et al. 2018; PointFlow)."""
+"""Metrics of a set of generated objects against real ones: COV, MMD, 1-NNA, JSD (Achlioptas et al. 2018; PointFlow)."""
 
 import torch
 from accelerate.utils import tqdm
@@ -7,55 +7,60 @@ from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
 CHUNK = 32
-"""Objects compared with one at once."""
+"""Objects that one object is compared with at a time."""
 CDIST_MODE = "donot_use_mm_for_euclid_dist"
-"""A matrix product would be faster, but find points that coincide some way apart."""
+"""Exact distances; those by a matrix product would be faster, but not 0 for points that coincide."""
 
 
-def coverage(distances: Float[Tensor, "made real"]) -> float:
-    """COV: the share of real objects that are the nearest one of some made object. 1 is best; noise may raise it."""
+def coverage(distances: Float[Tensor, "generated real"]) -> float:
+    """COV: the share of real objects that are nearest to some generated object. 1 is best; noise may raise it."""
     return distances.argmin(1).unique().numel() / distances.shape[1]
 
 
-def minimum_matching_distance(distances: Float[Tensor, "made real"]) -> float:
-    """MMD: the mean over real objects of the distance to the nearest made one; it hardly sees bad ones among good."""
+def minimum_matching_distance(distances: Float[Tensor, "generated real"]) -> float:
+    """MMD: the mean distance of real objects to the nearest generated one; a few bad objects hardly change it."""
     return float(distances.amin(0).mean())
 
 
 def one_nearest_neighbour_accuracy(
-    made: Float[Tensor, "made made"], between: Float[Tensor, "made real"], real: Float[Tensor, "real real"]
+    generated: Float[Tensor, "generated generated"],
+    between: Float[Tensor, "generated real"],
+    real: Float[Tensor, "real real"],
 ) -> float:
-    """1-NNA: how often an object's nearest other one is of its own set. 0.5 is best; 0 means copies, 1 nothing alike.
+    """1-NNA: how often the nearest neighbour of an object belongs to its own set. 0.5 is best; 0 means copies, 1 that
+    the sets are unlike. Neighbours at equal distance count in equal parts.
 
-    Of several nearest ones each counts its share. Raises ValueError if the sets are not of one size.
+    Takes the distances within both sets and `between` them. Raises ValueError if the sets differ in size.
     """
-    if len(made) != len(real):
-        raise ValueError(f"1-NNA compares sets of one size, not {len(made)} and {len(real)}")
-    distances = torch.cat([torch.cat([made, between], 1), torch.cat([between.T, real], 1)])
+    if len(generated) != len(real):
+        raise ValueError(f"1-NNA compares sets of the same size, not {len(generated)} and {len(real)}")
+    distances = torch.cat([torch.cat([generated, between], 1), torch.cat([between.T, real], 1)])
     distances = distances.clone().fill_diagonal_(torch.inf)
     closest = distances == distances.amin(1, keepdim=True)
-    own = torch.arange(2 * len(made)) < len(made)
+    own = torch.arange(2 * len(generated)) < len(generated)
     same = own[:, None] == own
     return float(((closest & same).sum(1) / closest.sum(1)).mean())
 
 
 def set_metrics(
-    made: Float[Tensor, "made made"], between: Float[Tensor, "made real"], real: Float[Tensor, "real real"]
+    generated: Float[Tensor, "generated generated"],
+    between: Float[Tensor, "generated real"],
+    real: Float[Tensor, "real real"],
 ) -> dict[str, float]:
-    """COV, MMD and 1-NNA by these distances."""
+    """COV, MMD and 1-NNA from the distances within both sets and between them."""
     return {
         "cov": coverage(between),
         "mmd": minimum_matching_distance(between),
-        "1nna": one_nearest_neighbour_accuracy(made, between, real),
+        "1nna": one_nearest_neighbour_accuracy(generated, between, real),
     }
 
 
-def occupancy_divergence(made: Bool[Tensor, "made x y z"], real: Bool[Tensor, "real x y z"]) -> float:
-    """JSD in bits of where in the cube matter lies, voxel by voxel: 0 is best; the mean shape alone scores well.
+def occupancy_divergence(generated: Bool[Tensor, "generated x y z"], real: Bool[Tensor, "real x y z"]) -> float:
+    """JSD in bits between the distributions of filled voxels over the cube: 0 is best, 1 if only one set is empty.
 
-    1, the worst, where one set has no matter at all.
+    Copies of the mean shape score well, too.
     """
-    ours, theirs = (objects.sum(0).flatten().double().numpy() for objects in (made, real))
+    ours, theirs = (objects.sum(0).flatten().double().numpy() for objects in (generated, real))
     if not (ours.any() and theirs.any()):
         return float(ours.any() or theirs.any())
     return float(jensenshannon(ours, theirs, base=2) ** 2)
@@ -64,7 +69,7 @@ def occupancy_divergence(made: Bool[Tensor, "made x y z"], real: Bool[Tensor, "r
 def pairwise_chamfer(
     ours: Float[Tensor, "ours points 3"], theirs: Float[Tensor, "theirs points 3"]
 ) -> Float[Tensor, "ours theirs"]:
-    """cd_l2_sum of every pair of point sets: the sum of both mean squared distances to the nearest point."""
+    """cd_l2_sum of every pair of point sets: the mean squared distance to the nearest point, summed over both ways."""
     rows = []
     for points in tqdm(ours, unit="object", leave=False):
         squared = [torch.cdist(points[None], some, compute_mode=CDIST_MODE) ** 2 for some in theirs.split(CHUNK)]

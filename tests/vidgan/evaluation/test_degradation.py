@@ -16,10 +16,8 @@ from gancore.metrics.distances import Moments, compute_fidelity, frechet_distanc
 from vidgan import metrics
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
-from vidgan.evaluation.clip_sets import BoxMeans
-from vidgan.evaluation.fvd import open_network
-from vidgan.files.video import read_clip
-from vidgan.frames import resize_and_crop, to_float, to_uint8
+from vidgan.evaluation.networks import BoxMeans, open_network
+from vidgan.files.video import read_clip, resize_and_crop, to_float, to_uint8
 
 FRAMES, SIDE = 10, 48
 

@@ -1,21 +1,24 @@
 """How good predictions are, frame by frame into the future."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from support.tiny import SHAPE, batch_of, clips, predictor
 
+from gancore.evaluation.report import SCHEMA, read_report_json, write_report_json
 from gancore.parsing import parse_config
-from gancore.reporting.provenance import write_json
+from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import ClipBatch
-from vidgan.evaluation.evaluate import EvaluateConfig, behind_run_settings, evaluate
+from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.measure import select_frame_metrics
-from vidgan.evaluation.report import format_summary
-from vidgan.evaluation.scores import RunningMeans, score_batch, summarise_scores
+from vidgan.evaluation.report import VideoReport
+from vidgan.evaluation.scores import ScoreTable, score_batch, summarise_scores
+from vidgan.evaluation.sources import read_run_defaults
+from vidgan.evaluation.summary import format_summary
 from vidgan.files.video import write_clip
 
 DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
@@ -31,7 +34,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(model):
-    return EvaluateConfig(model=str(model), data=DATA, samples=3, clips=7, batch=3, networks=("colours",))
+    return EvaluateConfig(model=str(model), data=DATA, samples=3, max_items=7, batch=3, networks=("colours",))
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +43,13 @@ def report(config):
 
 
 def scored(batch: ClipBatch, **futures: torch.Tensor) -> dict:
-    """The scores of entrants on a batch."""
+    """The scores of methods on a batch; curves by metric and forecast."""
     height, width = batch.frames.shape[-2:]
-    totals, measured = RunningMeans(), select_frame_metrics(height, width)
-    totals.add(score_batch(batch, futures, measured))
-    samples = {name: made.shape[1] for name, made in futures.items()}
-    return summarise_scores(totals, measured, samples=samples, pixels=batch.frames[0, 0].numel())
+    table, frame_metrics = ScoreTable(), select_frame_metrics(height, width)
+    table.add(score_batch(batch, futures, frame_metrics))
+    samples = {name: each.shape[1] for name, each in futures.items()}
+    summary = summarise_scores(table, frame_metrics, samples=samples, pixels=batch.frames[0, 0].numel())
+    return summary | summary["by_lead_time"]
 
 
 def repeated(future: torch.Tensor, samples: int = 2) -> torch.Tensor:
@@ -60,14 +64,14 @@ def test_a_perfect_prediction_has_perfect_scores():
         assert np.allclose(found["psnr"][name], 100)
         assert np.allclose(found["ssim"][name], 1)
         assert np.allclose(found["ms_ssim"][name], 1)
-        assert found["overall"]["psnr"][name] == {"mean": pytest.approx(100), "standard_error": pytest.approx(0)}
+        assert asdict(found["overall"]["psnr"][name]) == pytest.approx({"mean": 100, "standard_error": 0})
     assert np.allclose(found["crps"]["all samples"], 0)
     assert np.allclose(found["sharpness_ratio"]["single samples"], 1)
     assert np.allclose(found["motion_ratio"]["mean of samples"], 1)
     assert np.allclose(found["diversity"]["all samples"], 0)
 
 
-def test_rivals_without_a_model_are_scored_on_the_same_frames():
+def test_baselines_are_scored_on_the_same_frames():
     batch = batch_of(3)
     found = scored(batch, model=repeated(batch.future))
     true, last = (batch.future + 1) / 2, (batch.past[:, -1:] + 1) / 2
@@ -96,7 +100,7 @@ def test_samples_as_far_apart_as_their_mean_is_wrong_are_as_uncertain_as_they_sh
     assert found["spread_skill"]["all samples"] == [pytest.approx(1, abs=0.05)]
 
 
-def test_two_entrants_are_told_apart_by_name():
+def test_two_methods_are_distinguished_by_name():
     batch = batch_of(2)
     found = scored(batch, model=repeated(batch.future), predictions=torch.zeros_like(batch.future)[:, None])
     assert set(found["psnr"]) >= {"model, single samples", "predictions, prediction", "last frame repeated"}
@@ -112,42 +116,49 @@ def test_ratios_to_what_does_not_move_are_left_open():
 
 
 def test_the_report_names_its_protocol(report):
-    protocol = report["protocol"]
-    wanted = {"task": "prediction", "split": "held-out", "context": 2, "future": 3, "clips": 7, "seed": 0}
-    assert {name: protocol[name] for name in wanted} == wanted
-    assert protocol["samples"] == {"model": 3}
-    assert protocol["data"]["source"] == "moving-mnist"
-    assert "summed over the pixels" in protocol["conventions"]["mse_per_frame"]
-    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps"):
-        assert all(len(curve) == 3 for curve in report[metric].values())
-    assert {"software", "seed", "data"} <= set(report["provenance"])
+    protocol = report.protocol
+    assert (protocol.task, protocol.split, protocol.clips, protocol.seed) == ("prediction", "test", 7, 0)
+    assert (protocol.context_frames, protocol.future_frames) == (2, 3)
+    assert protocol.samples == {"model": 3}
+    assert protocol.data["path"] == "moving-mnist"
+    assert "summed over the pixels" in protocol.conventions["mse_per_frame"]
+    assert list(report.prediction.by_lead_time) == ["mse_per_frame", "psnr", "ssim", "ms_ssim", "crps"]
+    for curves in report.prediction.by_lead_time.values():
+        assert all(len(curve) == 3 for curve in curves.values())
+    assert {"software", "seed", "data"} <= set(report.provenance)
 
 
 def test_sets_of_whole_clips_are_compared_with_the_true_ones(report):
-    (network,) = report["sets"].values()
-    assert set(network["scores"]) == {"samples", "last frame repeated"}
-    assert network["scores"]["samples"]["frechet_distance"] > 0
-    assert {"kernel_distance", "precision", "recall", "coverage"} < set(network["scores"]["samples"])
-    protocol = network["protocol"]
-    assert (protocol["frames"], protocol["context"]) == (5, "in front of every future")
-    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 7)
+    (network,) = report.sets.values()
+    assert set(network.scores) == {"samples", "last frame repeated"}
+    assert network.scores["samples"]["frechet_distance"] > 0
+    assert {"kernel_distance", "precision", "recall", "coverage"} < set(network.scores["samples"])
+    assert (network.protocol["frames"], network.protocol["context"]) == (5, "in front of every future")
+    assert (network.protocol["real_clips"], network.protocol["generated_clips"]) == (7, 7)
 
 
-def test_what_is_judged_as_a_set_may_leave_out_the_past_and_take_in_more_samples(config):
-    found = evaluate(replace(config, with_past=False, judged=2))
-    protocol = found["sets"]["mean colours of 4x8x8 boxes"]["protocol"]
+def test_sets_may_leave_out_the_past_and_hold_more_samples(config):
+    found = evaluate(replace(config, fvd_with_context=False, fvd_samples=2))
+    protocol = found.sets["mean colours of 4x8x8 boxes"].protocol
     assert (protocol["frames"], protocol["context"]) == (3, "left out")
-    assert (protocol["real_clips"], protocol["made_clips"]) == (7, 14)
+    assert (protocol["real_clips"], protocol["generated_clips"]) == (7, 14)
+
+
+def all_curves(report: VideoReport) -> dict:
+    """The curves of all metrics and ratios but spread / error."""
+    found = report.prediction
+    ratios = {name: getattr(found, name) for name in ("sharpness_ratio", "motion_ratio", "diversity")}
+    return {**found.by_lead_time, **ratios}
 
 
 def test_scores_do_not_depend_on_how_many_clips_go_at_a_time(config, report):
     whole = evaluate(replace(config, batch=7))
-    for metric in ("mse_per_frame", "psnr", "ssim", "ms_ssim", "crps", "sharpness_ratio", "motion_ratio", "diversity"):
-        for name, curve in report[metric].items():
-            assert curve == pytest.approx(whole[metric][name], rel=1e-4), f"{metric} of {name}"
-    for name, network in report["sets"].items():
-        assert network["scores"]["samples"] == pytest.approx(whole["sets"][name]["scores"]["samples"], rel=1e-3)
-    assert whole["provenance"] == report["provenance"]
+    for metric, curves in all_curves(report).items():
+        for name, curve in curves.items():
+            assert curve == pytest.approx(all_curves(whole)[metric][name], rel=1e-4), f"{metric} of {name}"
+    for name, network in report.sets.items():
+        assert network.scores["samples"] == pytest.approx(whole.sets[name].scores["samples"], rel=1e-3)
+    assert whole.provenance == report.provenance
 
 
 def test_a_second_evaluation_gives_the_same(config, report):
@@ -157,33 +168,33 @@ def test_a_second_evaluation_gives_the_same(config, report):
 def test_all_held_out_clips_are_measured_where_there_are_fewer_than_asked_for(config, tmp_path):
     np.save(tmp_path / "videos.npy", np.random.default_rng(0).integers(0, 255, (2, 12, 16, 16), np.uint8))
     data = replace(DATA, path=str(tmp_path), holdout_fraction=1.0)
-    assert evaluate(replace(config, data=data, samples=1, clips=256))["protocol"]["clips"] == 4
-    assert evaluate(replace(config, data=data, samples=1, limit=2))["protocol"]["clips"] == 2
+    assert evaluate(replace(config, data=data, samples=1, max_items=256)).protocol.clips == 4
+    assert evaluate(replace(config, data=data, samples=1, max_items=2)).protocol.clips == 2
 
 
 def test_one_sample_is_a_prediction_without_diversity(config):
-    found = evaluate(replace(config, samples=1, clips=2))
-    assert found["diversity"] == found["spread_skill"] == {}
-    assert "prediction" in found["ssim"]
+    found = evaluate(replace(config, samples=1, max_items=2))
+    assert found.prediction.diversity == found.prediction.spread_skill == {}
+    assert "prediction" in found.prediction.by_lead_time["ssim"]
     assert "difference between samples" not in format_summary(found)
 
 
 def test_the_best_median_and_worst_clips_are_named(report):
-    chosen = [case for kind in ("best", "median", "worst") for case in report["cases"][kind]]
-    assert len({case["number"] for case in chosen}) == 6
-    scores = [case["ssim"] for case in chosen]
+    chosen = [clip for clips in report.prediction.examples.by_rank().values() for clip in clips]
+    assert len({clip.number for clip in chosen}) == 6
+    scores = [clip.score for clip in chosen]
     assert scores == sorted(scores, reverse=True)
-    assert chosen[0]["clip"].startswith("clip ")
+    assert chosen[0].clip.startswith("clip ")
 
 
 def test_a_report_is_json_that_reads_back(report, tmp_path):
-    write_json(report, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert report.schema == SCHEMA
+    assert read_report_json(VideoReport, write_report_json(report, tmp_path)) == report
 
 
 def test_the_summary_has_a_row_for_each_forecast_and_a_column_for_each_lead_time(report):
     lines = format_summary(report).splitlines()
-    assert lines[0] == "moving-mnist, held out: 7 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
+    assert lines[0] == "moving-mnist, test: 7 clips of 16x16, 2 -> 3 frames, 3 samples, seed 0"
     assert sum(line.startswith("optical flow") for line in lines) == 7
     heading = next(line for line in lines if line.startswith("SSIM"))
     assert heading.split() == ["SSIM", "1", "2", "3", "mean"]
@@ -193,29 +204,35 @@ def test_the_summary_has_a_row_for_each_forecast_and_a_column_for_each_lead_time
 
 
 def test_data_settings_come_from_the_run_below_files_and_flags(model, tmp_path):
-    (model.parent / "config.json").write_text('{"data": {"height": 48, "frames": 9, "context": 3}}')
-    (tmp_path / "more.yaml").write_text("data:\n  frames: 8\n  stride: 2\n")
-    given = ["--config", f"{tmp_path}/more.yaml", f"--model={model}", "--data.stride=3"]
-    with behind_run_settings(given) as flags:
-        data = parse_config(EvaluateConfig, flags).data
+    settings = '{"data": {"height": 48, "clip_frames": 9, "context_frames": 3}}'
+    (model.parent / "config.json").write_text(settings)
+    (tmp_path / "more.yaml").write_text("data:\n  clip_frames: 8\n  stride: 2\n")
+    flags = ["--config", f"{tmp_path}/more.yaml", f"--model={model}", "--data.stride=3"]
+    data = parse_config(EvaluateConfig, flags, defaults=read_run_defaults).data
     assert (data.height, data.context_frames, data.clip_frames, data.stride, data.width) == (48, 3, 8, 3, 64)
 
 
 def test_a_model_that_lies_in_no_run_leaves_the_data_to_the_flags(tmp_path):
-    with behind_run_settings(["--model", str(tmp_path), "--data.height", "32"]) as flags:
-        assert parse_config(EvaluateConfig, flags).data == VideoDataConfig(height=32)
+    flags = ["--model", str(tmp_path), "--data.height", "32"]
+    assert parse_config(EvaluateConfig, flags, defaults=read_run_defaults).data == VideoDataConfig(height=32)
 
 
 WRONG = {
-    "other channels": ({"data": replace(DATA, channels=3)}, r"data\.channels is 3, and .* knows 1"),
-    "no past": ({"data": replace(DATA, context_frames=0)}, r"data\.context is 0, and .* predicts: without a past"),
-    "an unknown network": ({"networks": ("vgg",)}, "networks: vgg is none of auto, none, colours, i3d"),
-    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and 5 are to be judged|fetch_weights.py i3d"),
+    "other channels": ({"data": replace(DATA, channels=3)}, r"data\.channels is 3, and .* was trained on 1"),
+    "no past": (
+        {"data": replace(DATA, context_frames=0)},
+        r"data\.context_frames is 0, and .* predicts: without a past",
+    ),
+    "an unknown network": (
+        {"networks": ("vgg",)},
+        "networks: unknown network vgg; choose from auto, none, colours, i3d",
+    ),
+    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and these have 5|fetch_weights.py i3d"),
     "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
     "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
-    "nothing to measure": ({"model": ""}, "model is required, or predictions with truth"),
-    "half of a pair": ({"truth": "clips"}, "predictions and truth go together"),
-    "a file to write into": ({"out": "report.json"}, "out is a folder"),
+    "nothing to measure": ({"model": None}, "model is required, or predictions with ground_truth"),
+    "half of a pair": ({"ground_truth": Path("clips")}, "predictions and ground_truth go together"),
+    "a file to write into": ({"out": Path("report.json")}, "out is a folder"),
 }
 
 
@@ -229,13 +246,13 @@ def test_what_does_not_fit_is_refused(config, mistake, tmp_path, monkeypatch):
 
 def test_by_default_the_report_says_how_to_get_what_it_lacks(config, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
-    found = evaluate(replace(config, networks=("auto",), samples=1, clips=2))
-    assert list(found["sets"]) == ["mean colours of 4x8x8 boxes"]
-    assert found["lacking"][0].startswith("FVD is not there: ")
-    assert found["lacking"][0] in format_summary(found)
+    found = evaluate(replace(config, networks=("auto",), samples=1, max_items=2))
+    assert list(found.sets) == ["mean colours of 4x8x8 boxes"]
+    assert found.unavailable[0].startswith("FVD is not available: ")
+    assert found.unavailable[0] in format_summary(found)
 
 
 def test_a_folder_that_holds_clips_is_not_saved_into(config, tmp_path):
     write_clip(tmp_path / "older.npy", torch.zeros(2, 1, 4, 4, dtype=torch.uint8), rate=1)
-    with pytest.raises(ValueError, match=r"save: .* is not empty"):
-        evaluate(replace(config, save=str(tmp_path)))
+    with pytest.raises(ValueError, match=r"save_clips: .* is not empty"):
+        evaluate(replace(config, save_clips=tmp_path))

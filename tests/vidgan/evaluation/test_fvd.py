@@ -11,7 +11,8 @@ from torchvision.transforms.functional import gaussian_blur
 from gancore.features.i3d import I3D
 from gancore.features.weights import find_weights
 from gancore.metrics.distances import Moments, frechet_distance
-from vidgan.evaluation.fvd import FEATURE_NETWORKS, ClipSet, frechet_video_distance, open_network
+from vidgan.evaluation.fvd import ClipSet, frechet_video_distance
+from vidgan.evaluation.networks import NETWORKS, open_network
 from vidgan.files.video import read_clip
 
 COUNT, FRAMES, SIDE = 8, 8, 64
@@ -74,7 +75,7 @@ def test_a_score_says_all_that_it_depends_on(transnet):
     assert score.name == "Frechet distance (TransNetV2)"
     assert score.protocol == {
         "network": "TransNetV2",
-        "weights_sha256": transnet.weights,
+        "weights_sha256": transnet.weights_sha256,
         "frames": 9,
         "size": "16x24",
         "colour": "grey, as three equal channels",
@@ -82,13 +83,14 @@ def test_a_score_says_all_that_it_depends_on(transnet):
         "context": "without",
         "split": "train + test",
         "real_clips": 5,
-        "made_clips": 3,
+        "generated_clips": 3,
         "covariance": "divided by N - 1",
     }
 
 
 def test_only_the_network_of_fvd_gives_an_fvd():
-    assert {name: getattr(kind, "distance_name", "FID") for name, kind in FEATURE_NETWORKS.items()} == {
+    networks = {name: spec.factory for name, spec in NETWORKS.items() if name not in ("colours", "lpips")}
+    assert {name: getattr(factory, "distance_name", "FID") for name, factory in networks.items()} == {
         "i3d": "FVD",
         "transnet": "Frechet distance (TransNetV2)",
         "efficientnet": "Frechet distance (EfficientNet-Lite0)",
@@ -100,25 +102,26 @@ def test_sets_that_cannot_be_compared_are_named(transnet, efficientnet):
     clips = clips_of_noise(2, 4)
     real = ClipSet.from_batches(transnet, [clips])
 
-    def against(made: ClipSet) -> str:
+    def against(generated: ClipSet) -> str:
         with pytest.raises(ValueError, match="needs") as said:
-            frechet_video_distance(real, made, context="")
+            frechet_video_distance(real, generated, context="")
         return str(said.value)
 
     name = "Frechet distance (TransNetV2) needs"
-    assert against(ClipSet.from_batches(transnet, [clips[:1]])) == f"{name} at least two made clips, not 1"
-    assert against(ClipSet(transnet)) == f"{name} at least two made clips, not 0"
+    assert against(ClipSet.from_batches(transnet, [clips[:1]])) == f"{name} at least two generated clips, not 1"
+    assert against(ClipSet(transnet)) == f"{name} at least two generated clips, not 0"
     assert against(
         ClipSet.from_batches(efficientnet, [clips])
     ) == f"{name} one network for both sets, not TransNetV2 and " + ("EfficientNet-Lite0")
     assert against(ClipSet.from_batches(transnet, [clips[:, :3]])) == (
-        f"{name} clips of one shape: real are 4 frames of 16x24 in 3 channels, made are 3 frames of 16x24 in 3 channels"
+        f"{name} clips of one shape: real are 4 frames of 16x24 in 3 channels, "
+        "generated are 3 frames of 16x24 in 3 channels"
     )
 
 
 def test_a_set_takes_clips_of_one_shape(transnet):
     clips = ClipSet.from_batches(transnet, [clips_of_noise(2, 4)])
-    with pytest.raises(ValueError, match="not of 4 frames of 16x24 in 3 channels and of 5 frames of 16x24 in 3 chan"):
+    with pytest.raises(ValueError, match="not 4 frames of 16x24 in 3 channels and 5 frames of 16x24 in 3 chan"):
         clips.add(clips_of_noise(2, 5))
     assert (clips.clips, clips.moments.count) == (2, 2)
 
@@ -137,7 +140,7 @@ def test_transnet_sees_what_the_network_of_its_weights_sees(transnet):
 
 def test_an_unknown_network_is_named():
     with pytest.raises(
-        ValueError, match="no network is called 'c3d': there are i3d, transnet, efficientnet, inception"
+        ValueError, match="unknown network 'c3d'; choose from colours, i3d, transnet, efficientnet, inception"
     ):
         open_network("c3d")
 

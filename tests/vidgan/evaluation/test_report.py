@@ -4,20 +4,24 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.browser import faults
 from support.tiny import SHAPE, clips, predictor, synthesiser
 
+from gancore.evaluation.report import read_report_json
+from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoDataConfig
-from vidgan.evaluation.evaluate import EvaluateConfig, evaluate, open_trials
-from vidgan.evaluation.examples import CONTEXT_COLOUR, GENERATED_COLOUR, add_border, write_preference_pairs
+from vidgan.evaluation.baselines import BASELINES
+from vidgan.evaluation.evaluate import evaluate
+from vidgan.evaluation.media import CONTEXT_COLOUR, GENERATED_COLOUR, add_border, write_preference_pairs
 from vidgan.evaluation.methods import EvaluationSet
-from vidgan.evaluation.published import PUBLISHED_SCORES, find_published_scores, infer_benchmark
-from vidgan.evaluation.report import build_sections, format_summary, write_report
-from vidgan.files.video import write_clip
-from vidgan.frames import to_uint8
+from vidgan.evaluation.page import build_sections, write_report
+from vidgan.evaluation.published import PUBLISHED_TABLES, find_published_tables, infer_benchmark
+from vidgan.evaluation.report import VideoReport
+from vidgan.evaluation.sources import open_evaluation_set
+from vidgan.evaluation.summary import format_summary
+from vidgan.files.video import to_uint8, write_clip
 
 DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
 
@@ -31,11 +35,11 @@ def prediction(tmp_path_factory):
         model=str(folder / "generator"),
         data=DATA,
         samples=2,
-        clips=7,
+        max_items=7,
         networks=("colours",),
         cpu=True,
-        out=str(folder / "report"),
-        rating_page=str(folder / "rate.html"),
+        out=folder / "report",
+        rating_page=folder / "rate.html",
         rating_pairs=3,
     )
 
@@ -50,28 +54,48 @@ def synthesis(tmp_path_factory):
     synthesiser("modern", classes=2).save_pretrained(folder / "generator")
     data = replace(DATA, path=str(folder / "videos"), context_frames=0, class_conditional=True, holdout_fraction=0.5)
     return EvaluateConfig(
-        model=str(folder / "generator"), data=data, networks=("colours",), cpu=True, out=str(folder / "report")
+        model=str(folder / "generator"), data=data, networks=("colours",), cpu=True, out=folder / "report"
     )
 
 
-def written(config: EvaluateConfig) -> tuple[dict[str, Any], EvaluationSet]:
+def written(config: EvaluateConfig) -> tuple[VideoReport, EvaluationSet]:
     """The report and the clips it is about, after the files were written."""
-    trials = open_trials(config)
-    report = evaluate(config, trials)
-    write_report(report, trials, config)
-    return report, trials
+    evaluation_set = open_evaluation_set(config)
+    report = evaluate(config, evaluation_set)
+    write_report(report, evaluation_set, config, config.out)
+    return report, evaluation_set
 
 
 def test_the_page_of_a_prediction_has_scores_curves_clips_and_all_they_depend_on(prediction):
-    report, trials = written(prediction)
-    titles = [section.title for section in build_sections(report, trials, prediction)]
+    report, evaluation_set = written(prediction)
+    titles = [section.title for section in build_sections(report, evaluation_set, prediction)]
+    assert titles[0] == "Verdict"
+    assert titles.index("Frame by frame") < titles.index("Scores") < titles.index("SSIM by lead time")
     for title in ("Scores", "SSIM by lead time", "Spread / error", "Frame by frame", "Protocol", "Software"):
         assert title in titles
     assert "Best, median and worst by single samples" in titles
     html = Path(prediction.out, "report.html").read_text()
     assert html.count("data:image/webp") == 6
     assert "optical flow" in html
-    assert json.loads(Path(prediction.out, "report.json").read_text()) == report
+    assert read_report_json(VideoReport, prediction.out) == report
+
+
+def test_the_verdict_compares_the_model_with_the_best_baseline_and_leaves_out_what_has_seen_the_truth(prediction):
+    report, _ = written(prediction)
+    first, *others = report.prediction.verdicts()
+    scores = {name: score.mean for name, score in report.prediction.overall["crps"].items()}
+    assert (first.metric, first.method, first.score) == ("CRPS", "all samples", scores["all samples"])
+    assert first.baseline_score == min(scores[name] for name in BASELINES)
+    assert {verdict.method for verdict in others} == {"single samples"}
+    assert f"By CRPS, all samples is {'better' if first.is_better else 'worse'} than the best baseline" in str(first)
+
+
+def test_a_sample_chosen_by_the_true_future_stands_apart_and_is_never_marked_as_best(prediction):
+    report, evaluation_set = written(prediction)
+    sections = {section.title: section for section in build_sections(report, evaluation_set, prediction)}
+    assert list(sections["Best of samples"].rows) == ["best of samples"]
+    assert not sections["Best of samples"].best
+    assert "best of samples" not in sections["Scores"].rows
 
 
 def test_a_second_page_is_the_same(prediction):
@@ -83,18 +107,18 @@ def test_a_second_page_is_the_same(prediction):
 
 
 def test_a_single_lead_time_is_a_table_in_place_of_curves(prediction):
-    config = replace(prediction, data=replace(DATA, clip_frames=3), samples=1, clips=2)
-    report, trials = written(config)
-    (section,) = (each for each in build_sections(report, trials, config) if each.title == "SSIM by lead time")
+    config = replace(prediction, data=replace(DATA, clip_frames=3), samples=1, max_items=2)
+    report, evaluation_set = written(config)
+    (section,) = (each for each in build_sections(report, evaluation_set, config) if each.title == "SSIM by lead time")
     assert type(section).__name__ == "Table"
 
 
 def test_the_page_of_clips_made_from_noise_has_neighbours_and_classes(synthesis):
-    report, trials = written(synthesis)
-    titles = [section.title for section in build_sections(report, trials, synthesis)]
-    for title in ("Looks", "Classes", "Memorised", "Made and true clips", "Nearest neighbours"):
+    report, evaluation_set = written(synthesis)
+    titles = [section.title for section in build_sections(report, evaluation_set, synthesis)]
+    for title in ("Looks", "Classes", "Memorised", "Generated and true clips", "Nearest neighbours"):
         assert title in titles
-    assert "made from noise" in format_summary(report)
+    assert "generated from noise" in format_summary(report)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1000, False), (400, True)])
@@ -108,15 +132,15 @@ def test_a_browser_shows_the_page_without_fault(browser, request, kind, width, d
 
 
 def test_a_page_of_blind_pairs_has_a_key_that_tells_made_from_true(prediction):
-    key = json.loads(Path(write_preference_pairs(open_trials(prediction), prediction)).read_text())
+    key = json.loads(write_preference_pairs(open_evaluation_set(prediction), prediction).read_text())
     assert len(key["pairs"]) == 3
     assert {frozenset((pair["left"], pair["right"])) for pair in key["pairs"]} == {frozenset(("model", "true"))}
-    text = re.sub(r"data:[^\"]*", "", Path(prediction.rate).read_text())
+    text = re.sub(r"data:[^\"]*", "", prediction.rating_page.read_text())
     assert "model" not in text
 
 
 def test_an_edge_tells_made_frames_from_given_ones():
-    shown = add_border(clips(1, frames=3)[0], made_from=2)
+    shown = add_border(clips(1, frames=3)[0], given_frames=2)
     assert shown.shape == (3, 3, 20, 20)
     assert [tuple(frame[:, 0, 0].tolist()) for frame in shown] == [CONTEXT_COLOUR, CONTEXT_COLOUR, GENERATED_COLOUR]
 
@@ -124,34 +148,36 @@ def test_an_edge_tells_made_frames_from_given_ones():
 # ---------------------------------------------------------------------------------------------------------- published
 
 
-def test_published_figures_stand_beside_the_same_task_alone(prediction):
-    same = {"context": 10, "future": 10, "height": 64}
-    found = find_published_scores("moving-mnist", **same)
-    assert [each.methods["PredRNN"] for each in found] == [(23.97, 0.9462), (26.43, 0.9411)]
-    assert find_published_scores("moving-mnist", **same | {"future": 20}) == []
-    assert find_published_scores("", **same) == []
+def test_published_results_are_shown_for_the_same_task_alone(prediction):
+    same = {"context_frames": 10, "future_frames": 10, "height": 64}
+    found = find_published_tables("moving-mnist", **same)
+    assert [each.rows["PredRNN"] for each in found] == [(23.97, 0.9462), (26.43, 0.9411)]
+    assert find_published_tables("moving-mnist", **same | {"future_frames": 20}) == []
+    assert find_published_tables(None, **same) == []
     config = replace(
-        prediction, data=replace(DATA, clip_frames=20, context_frames=10, height=64, width=64), clips=1, samples=1
+        prediction, data=replace(DATA, clip_frames=20, context_frames=10, height=64, width=64), max_items=1, samples=1
     )
-    report, trials = written(config)
+    report, evaluation_set = written(config)
     tables = [
-        each for each in build_sections(report, trials, config) if each.title.startswith("Published on moving-mnist")
+        each
+        for each in build_sections(report, evaluation_set, config)
+        if each.title.startswith("Published on moving-mnist")
     ]
     assert [each.title for each in tables] == [
         "Published on moving-mnist: OpenSTL, 200 epochs",
         "Published on moving-mnist: OpenSTL, 2000 epochs",
     ]
-    assert tables[0].rows["here: prediction"][1] == pytest.approx(report["overall"]["ssim"]["prediction"]["mean"])
+    assert tables[0].rows["here: prediction"][1] == pytest.approx(report.prediction.overall["ssim"]["prediction"].mean)
     assert tables[0].columns == ["MSE summed per frame", "SSIM"]
 
 
 def test_every_published_method_has_a_number_for_every_column_or_none():
-    for figures in PUBLISHED_SCORES:
-        assert all(len(row) == len(figures.columns) for row in figures.methods.values()), figures.protocol
-        assert all(any(cell is not None for cell in row) for row in figures.methods.values())
+    for table in PUBLISHED_TABLES:
+        assert all(len(row) == len(table.columns) for row in table.rows.values()), table.title
+        assert all(any(cell is not None for cell in row) for row in table.rows.values())
 
 
 def test_a_benchmark_is_known_by_its_source_or_layout():
     assert infer_benchmark("moving-mnist", "auto") == "moving-mnist"
     assert infer_benchmark("videos", "kth") == "kth"
-    assert infer_benchmark("videos", "auto") == ""
+    assert infer_benchmark("videos", "auto") is None

@@ -6,15 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.toys import ENCODER, SIDE, boxes, packed, picture
+from support.toys import SIDE, boxes, packed, picture
 
 from gancore.data import Sample
-from voxgan.config import ViewAugmentConfig, VoxelDataConfig, VoxelEncoderConfig
-from voxgan.data.dataset import VoxelDataset, augment_view, collate, open_held_out, sample_backgrounds
+from voxgan.config import ViewAugmentConfig, VoxelDataConfig
+from voxgan.data.dataset import (
+    PictureSpec,
+    VoxelDataset,
+    augment_view,
+    collate,
+    open_held_out,
+    sample_backgrounds,
+)
 from voxgan.data.packed import PackedObject, write_packed_dataset
 from voxgan.data.packed import encode_webp as packed_view
 from voxgan.files.images import frame_object
 
+PICTURES = PictureSpec(size=16, mask=True)
 STILL = ViewAugmentConfig(
     mirror=False, crop_jitter=0.0, colour_jitter=0.0, greyscale_probability=0.0, background_probability=0.0
 )
@@ -25,8 +33,8 @@ def source(tmp_path_factory):
     return str(packed(tmp_path_factory.mktemp("boxes"), count=16))
 
 
-def dataset(source, split="train", *, encoder=ENCODER, augment=STILL, **data):
-    return VoxelDataset(VoxelDataConfig(path=source, augment=augment, **data), encoder, split=split)
+def dataset(source, split="train", *, pictures=PICTURES, augment=STILL, **data):
+    return VoxelDataset(VoxelDataConfig(path=source, augment=augment, **data), pictures, split=split)
 
 
 def silhouette(occupancy: torch.Tensor) -> torch.Tensor:
@@ -73,12 +81,11 @@ def test_a_mirrored_object_is_seen_mirrored(source):
 
 
 def test_training_shows_other_proportions_and_held_out_objects_keep_theirs(source):
-    noise = VoxelEncoderConfig(kind="none")
-    plain, changing = (dataset(source, encoder=noise, proportions=strength) for strength in (0.0, 0.5))
+    plain, changing = (dataset(source, pictures=None, proportions=strength) for strength in (0.0, 0.5))
     shown = [changing[Sample(0, seed)][1] for seed in range(5)]
     assert len({voxels.numpy().tobytes() for voxels in [plain[Sample(0, 0)][1], *shown]}) > 3
     assert torch.equal(shown[2], changing[Sample(0, 2)][1])
-    unseen = dataset(source, "test", encoder=noise, proportions=0.5)
+    unseen = dataset(source, "test", pictures=None, proportions=0.5)
     assert torch.equal(unseen[Sample(0, 1)][1], dataset(source, "test")[Sample(0, 1)][1])
     with pytest.raises(ValueError, match=r"^proportions must lie in \[0, 1\], got 2"):
         VoxelDataConfig(proportions=2.0)
@@ -121,19 +128,19 @@ def test_a_part_without_objects_is_refused(tmp_path):
 
 def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_nothing(source, tmp_path):
     config = VoxelDataConfig(path=source)
-    assert open_held_out(config, ENCODER).indices == dataset(source, "val").indices
+    assert open_held_out(config, PICTURES).indices == dataset(source, "val").indices
     packed(tmp_path / "some", count=8)
     objects = json.loads((tmp_path / "some" / "dataset.json").read_text())
     objects["objects"][6]["split"] = "train"
     (tmp_path / "some" / "dataset.json").write_text(json.dumps(objects))
-    assert open_held_out(replace(config, path=str(tmp_path / "some")), ENCODER).indices == [7]
-    assert open_held_out(replace(config, path=str(packed(tmp_path / "few", count=3))), ENCODER) is None
+    assert open_held_out(replace(config, path=str(tmp_path / "some")), PICTURES).indices == [7]
+    assert open_held_out(replace(config, path=str(packed(tmp_path / "few", count=3))), PICTURES) is None
 
 
 def test_without_an_encoder_no_picture_is_read(tmp_path):
     blind = str(packed(tmp_path / "blind", views=0))
-    views, occupancy, _ = dataset(blind, encoder=replace(ENCODER, kind="none"))[Sample(0, 0)]
-    assert views.shape == (0, 4, 16, 16)
+    views, occupancy, _ = dataset(blind, pictures=None)[Sample(0, 0)]
+    assert len(views) == 0
     assert occupancy.shape == (SIDE, SIDE, SIDE)
     with pytest.raises(ValueError, match="no objects to train on"):
         dataset(blind)
@@ -166,21 +173,21 @@ def test_nothing_asked_nothing_changed():
 
 
 def test_backgrounds_are_smooth_different_and_optional():
-    fields = sample_backgrounds(3, 32, random=np.random.default_rng(0), share=1.0)
+    fields = sample_backgrounds(3, 32, random=np.random.default_rng(0), probability=1.0)
     assert fields.shape == (3, 3, 32, 32)
     assert fields.abs().max() <= 1
     assert fields.diff(dim=3).abs().max() < 0.2
     assert fields.std() > 0.2
-    assert not sample_backgrounds(3, 32, random=np.random.default_rng(0), share=0.0).any()
+    assert not sample_backgrounds(3, 32, random=np.random.default_rng(0), probability=0.0).any()
 
 
 def test_an_encoder_without_mask_sees_backgrounds_in_training(source):
-    blind = replace(ENCODER, mask=False)
-    views, _, _ = dataset(source, encoder=blind, augment=replace(STILL, background_probability=1.0))[Sample(0, 0)]
+    blind = replace(PICTURES, mask=False)
+    views, _, _ = dataset(source, pictures=blind, augment=replace(STILL, background_probability=1.0))[Sample(0, 0)]
     assert views.shape == (1, 3, 16, 16)
     assert views[0, :, 0, 0].any()
     assert views[0, :, 0].std() > 0
-    views, _, _ = dataset(source, "val", encoder=blind, augment=replace(STILL, background_probability=1.0))[
+    views, _, _ = dataset(source, "val", pictures=blind, augment=replace(STILL, background_probability=1.0))[
         Sample(0, 0)
     ]
     assert not views[0, :, 0, 0].any()

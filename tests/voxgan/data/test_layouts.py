@@ -11,7 +11,8 @@ import trimesh
 from PIL import Image
 from support.toys import iou
 
-from voxgan.data.layouts import Layout, Picture, Source, assign_split, find_objects
+from voxgan.data.layouts import find_objects
+from voxgan.data.sources import Layout, Source, SourceImage, assign_split
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy, write_occupancy
 from voxgan.mesh.axes import reorient
 from voxgan.mesh.read import load_mesh
@@ -96,7 +97,7 @@ def test_shapenet_2_gives_mesh_and_solid_voxels_and_the_split_of_all_csv(tmp_pat
     rows = [f"1,{CHAIR},,a,train", f"2,{CHAIR.lstrip('0')},,b,val", "3,09999999,,d,test"]
     text(tmp_path / "all.csv", "\n".join(["id,synsetId,subSynsetId,modelId,split", *rows]))
     found = by_id(find_objects(tmp_path))
-    assert [source.split for source in found.values()] == ["train", "val", "", "test"]
+    assert [source.split for source in found.values()] == ["train", "val", None, "test"]
     assert found["09999999/d"].label == "09999999"
     assert found["09999999/d"].occupancy is None
     stands_right(found[f"{CHAIR}/a"])
@@ -227,7 +228,7 @@ def test_pix3d_pictures_come_with_mask_box_and_camera_unless_something_hides_the
     pix3d(tmp_path)
     first, second, unknown, _ = find_objects(tmp_path).sources[0].images
     image, mask = tmp_path / "img" / "chair" / "0001.png", tmp_path / "mask" / "chair" / "0001.png"
-    assert first == Picture(image, mask, 0.0, 0.0, (1, 2, 8, 9))
+    assert first == SourceImage(image, mask, 0.0, 0.0, (1, 2, 8, 9))
     assert (second.azimuth, second.elevation) == pytest.approx((90, 45))  # the camera is on the right of the picture
     assert unknown.azimuth is None
 
@@ -240,9 +241,9 @@ def test_pix3d_needs_no_binvox_and_either_mesh_or_voxels_will_do(tmp_path: Path)
     stands_right(source)
 
 
-def test_a_catalogue_that_is_none_is_named(tmp_path: Path):
+def test_a_damaged_pix3d_json_is_named(tmp_path: Path):
     text(tmp_path / "pix3d.json", '[{"img": "a.png"}]')
-    with pytest.raises(ValueError, match=r"pix3d\.json is no list of Pix3D records: KeyError\('model'\)"):
+    with pytest.raises(ValueError, match=r"pix3d\.json is not a list of Pix3D records: KeyError\('model'\)"):
         find_objects(tmp_path)
     text(tmp_path / "pix3d.json", "[" * 100_000)
     with pytest.raises(ValueError, match=r"cannot read .*pix3d\.json as JSON"):
@@ -301,7 +302,7 @@ def test_folders_are_classes_and_train_val_and_test_are_parts_in_any_order(tmp_p
     assert {name: (source.label, source.split) for name, source in found.items()} == {
         "train/chair/a": ("chair", "train"),
         "chair/test/b": ("chair", "test"),
-        "meshes/sofa/c": ("sofa", ""),
+        "meshes/sofa/c": ("sofa", None),
     }
 
 
@@ -362,19 +363,32 @@ def test_a_splits_json_that_fits_nothing_is_named(tmp_path: Path, content: str):
         find_objects(tmp_path)
 
 
-def test_nothing_to_be_found_is_told(tmp_path: Path):
+def test_a_path_without_objects_is_named_with_what_is_wanted(tmp_path: Path):
     picture(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"no meshes \(\.obj .*\) and no voxels \(\.binvox"):
         find_objects(tmp_path)
-    for path in (tmp_path / "a.png", tmp_path / "gone"):
-        with pytest.raises(FileNotFoundError, match="no such folder"):
-            find_objects(path)
+    with pytest.raises(ValueError, match=r"a\.png is not a mesh \(\.obj .*\), not voxels .* give a folder"):
+        find_objects(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError, match=r"no such file or folder: .*gone"):
+        find_objects(tmp_path / "gone")
 
 
-# parts
+def test_a_single_file_is_a_data_set_too_and_one_object_alone_is_trained_on(tmp_path: Path):
+    mesh(tmp_path / "chair.STL")
+    mesh(tmp_path / "other.obj")
+    np.savez(tmp_path / "many.npz", np.stack([SHAPE, SHAPE]))
+    (chair,) = find_objects(tmp_path / "chair.STL").sources
+    assert (chair.id, chair.split, chair.mesh) == ("chair", "train", tmp_path / "chair.STL")
+    assert [(source.id, source.split) for source in find_objects(tmp_path / "many.npz").sources] == [
+        ("many#0", None),
+        ("many#1", None),
+    ]
 
 
-def test_a_given_part_is_kept_and_the_others_are_shared_out_by_class_for_good():
+# splits
+
+
+def test_a_declared_split_is_kept_and_the_other_objects_are_split_by_class_for_good():
     assert assign_split(Source(id="a", split="val")) == "val"
     for label in ("chair", "sofa"):
         parts = [assign_split(Source(id=str(number), label=label)) for number in range(2000)]

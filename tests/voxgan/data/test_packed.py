@@ -56,9 +56,20 @@ def test_compressed_voxels_take_the_place_of_others_and_back(folder):
         assert [path.name for path in folder.glob("occupancy*")] == [name]
 
 
-def test_the_parts_are_told_apart(folder):
+def test_objects_are_listed_by_split(folder):
     packed = PackedDataset(folder)
     assert (packed.indices("train"), packed.indices("val"), packed.indices("test")) == ([0, 2], [], [1])
+
+
+def test_only_some_classes_can_be_listed_and_stay_so_in_other_processes(folder):
+    lamps = PackedDataset(folder).of_classes(["lamp"])
+    assert lamps.indices("train") == [2]
+    assert lamps.objects == OBJECTS
+    assert pickle.loads(pickle.dumps(lamps)).indices("train") == [2]
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(lamps.indices, "train").result() == [2]
+    with pytest.raises(ValueError, match=r"has no sofa; there are chair, lamp"):
+        lamps.of_classes(["sofa", "lamp"])
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -114,7 +125,7 @@ def test_a_missing_file_is_named(folder, missing):
 @pytest.mark.parametrize("text", ["", "[]", '{"side": 5, "classes": [], "objects": [{"name": 1}]}'])
 def test_a_broken_description_is_one_clear_line(folder, text):
     (folder / "dataset.json").write_text(text)
-    with pytest.raises(ValueError, match="is no packed data set that can be read"):
+    with pytest.raises(ValueError, match="is not a readable packed data set"):
         open_packed_dataset(str(folder))
 
 

@@ -14,10 +14,12 @@ import pytest
 import trimesh
 from PIL import Image
 
+from voxgan.commands import PrepareConfig
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import open_packed_dataset
-from voxgan.data.prepare import Job, PrepareConfig, prepare_dataset, run_jobs
-from voxgan.data.sweethome3d import FurnitureModel
+from voxgan.data.prepare import Job, prepare_dataset, run_jobs
+from voxgan.data.prepared import Recipe
+from voxgan.data.sources import Source
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "prepare_shapes.py"
 SMALL = {"side": 8, "views": 2, "view_size": 16, "workers": 1}
@@ -37,7 +39,7 @@ def box(path: Path, extents: tuple[float, float, float] = (1, 2, 1)) -> Path:
 
 
 def config(folder: Path, **settings: object) -> PrepareConfig:
-    return PrepareConfig(folder=str(folder), out=str(folder.with_name("set")), **{**SMALL, **settings})
+    return PrepareConfig(folder=folder, out=folder.with_name("set"), **{**SMALL, **settings})
 
 
 def manifest(out: Path) -> dict[str, dict[str, str]]:
@@ -112,7 +114,12 @@ def test_every_view_shows_something_even_of_a_sheet(tmp_path):
     assert min(abs(elevation) for _, elevation in packed.objects[0].cameras) < 3
 
 
-def test_given_parts_are_honoured(tmp_path):
+def test_a_single_mesh_becomes_a_data_set_to_train_on(tmp_path, use):
+    said = use(box(tmp_path / "meshes" / "a.OBJ"), "--out", tmp_path / "set", *FLAGS)
+    assert (said.code, said.out) == (0, f"1 objects (1 train, 0 val, 0 test), 0 failed: {tmp_path / 'set'}\n")
+
+
+def test_declared_splits_are_kept(tmp_path):
     for part in ("train", "test"):
         for number in range(4):
             box(tmp_path / "meshes" / "box" / part / f"box_{part}{number}.off")
@@ -120,18 +127,18 @@ def test_given_parts_are_honoured(tmp_path):
     assert all(item.split in item.id for item in prepared.objects)
 
 
-def test_twins_go_to_the_same_part(tmp_path):
+def test_near_duplicates_go_to_the_same_split(tmp_path):
     for number in range(12):
         for name in ("a", "b"):
             box(tmp_path / "meshes" / f"{name}{number}.stl", (1 + number % 4, 1 + number // 4, 4))
 
-    def parts(**settings: object) -> list[tuple[str, str]]:
+    def splits(**settings: object) -> list[tuple[str, str]]:
         prepared = prepare_dataset(config(tmp_path / "meshes", views=0, **settings))
         split = {item.id: item.split for item in prepared.objects}
         return [(split[f"a{number}"], split[f"b{number}"]) for number in range(12)]
 
-    assert any(one != other for one, other in parts(twins=1.0)), "hashes alone separate some"
-    together = parts()
+    assert any(one != other for one, other in splits(duplicate_iou=1.0)), "hashes alone separate some"
+    together = splits()
     assert all(one == other for one, other in together)
     assert len(set(together)) > 1
 
@@ -204,8 +211,9 @@ def test_a_folder_without_objects_is_one_line(tmp_path, use):
     ("flag", "complaint"),
     [
         ("--side=1", "side must lie between 4 and 256"),
-        ("--twins=2", "twins must"),
+        ("--duplicate-iou=2", "duplicate_iou must"),
         ("--quality=101", "quality must"),
+        ("--workers=0", "workers must lie between 1"),
         ("--out=meshes/set", "out must not lie inside"),
     ],
 )
@@ -216,24 +224,21 @@ def test_settings_that_make_no_sense_are_one_line(tmp_path, use, monkeypatch, fl
     assert complaint in said.err
 
 
-class Deadly(FurnitureModel):
-    """Kills the process that looks at it."""
+class Deadly(Source):
+    """Kills the process that reads it."""
 
-    def content(self) -> bytes:
+    def content_digest(self) -> bytes:
         os.kill(os.getpid(), signal.SIGKILL)
         return b""
 
 
 def test_an_object_that_kills_its_process_costs_no_other(tmp_path):
     folder = tmp_path / "meshes"
-    settings = config(folder, views=0)
-    deadly = Deadly(
-        id="a/b", name="", category="", creator="", catalogue=folder, model="", rotation=(1.0,) * 9, size_cm=(1.0,) * 3
-    )
+    recipe = Recipe(side=8, views=0, view_size=16, up=None, front=None, quality=None, seed=0, max_faces=1000)
     for number in range(3):
         box(folder / f"{number}.stl", (1, 1, number + 1))
-    sources = [*find_objects(folder).sources, deadly]
-    outcomes = list(run_jobs([Job(source, settings.recipe, tmp_path) for source in sources], workers=2))
+    sources = [*find_objects(folder).sources, Deadly(id="a/b")]
+    outcomes = list(run_jobs([Job(source, recipe, tmp_path) for source in sources], workers=2))
     assert {outcome.source.id for outcome in outcomes if outcome.shape_path} == {"0", "1", "2"}
     (failed,) = (outcome for outcome in outcomes if not outcome.shape_path)
     assert "process died" in failed.reason
@@ -284,6 +289,6 @@ def test_several_processes_make_the_same_as_one(tmp_path):
     (tmp_path / "meshes" / "empty.obj").write_text("")
     made = []
     for workers in (1, 2):
-        prepare_dataset(config(tmp_path / "meshes", workers=workers, cache=str(tmp_path / f"cache{workers}")))
+        prepare_dataset(config(tmp_path / "meshes", workers=workers, cache=tmp_path / f"cache{workers}"))
         made.append({path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()})
     assert made[0] == made[1]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from voxgan.commands import PrepareConfig
 from voxgan.data.near_duplicates import find_near_duplicates
 from voxgan.data.packed import open_packed_dataset
-from voxgan.data.prepare import PrepareConfig, prepare_dataset
+from voxgan.data.prepare import prepare_dataset
 from voxgan.data.sweethome3d import (
     FRONT_ANGLES,
     LICENCES,
@@ -74,7 +75,7 @@ def test_a_model_stands_upright_as_large_as_its_catalogue_says(catalogue, tmp_pa
     chair = read_catalogue(catalogue)[0]
     assert (chair.id, chair.label, chair.creator) == ("scopia/lying", "chair", "Ada & Bob")
     assert chair.licence == "CC-BY-3.0"
-    mesh = chair.upright(trimesh.load(chair.unpack(tmp_path / "out")))
+    mesh = chair.stand_upright(trimesh.load(chair.unpack(tmp_path / "out")))
     np.testing.assert_allclose(mesh.extents, (50, 90, 60))
     upper = mesh.vertices[mesh.vertices[:, 1] > mesh.bounds[1, 1] - 1]
     assert np.allclose(upper[:, 2].max(), mesh.bounds[0, 2] + 15), "the rest is behind, at -z"
@@ -83,11 +84,11 @@ def test_a_model_stands_upright_as_large_as_its_catalogue_says(catalogue, tmp_pa
 def test_models_that_look_elsewhere_are_turned_to_the_front(catalogue):
     chair = read_catalogue(catalogue)[0]
     sideways = type(chair)(
-        **{**vars(chair), "id": "blendswap-cc-0/forkLift", "turn": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}
+        **{**vars(chair), "id": "blendswap-cc-0/forkLift", "rotation": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}
     )
     nose = trimesh.creation.box(bounds=((-4, 0, -1), (1, 1, 1)))
     assert FRONT_ANGLES[sideways.id] == 90
-    turned = sideways.upright(nose)
+    turned = sideways.stand_upright(nose)
     np.testing.assert_allclose(turned.bounds[1], (60 / 2, 90, 40), err_msg="-x has become +z")
 
 
@@ -110,7 +111,7 @@ def test_the_package_and_its_catalogues_give_the_same_data_set(catalogue, tmp_pa
     made = []
     for source in (package, catalogue.parent):
         out = tmp_path / "set"
-        prepare_dataset(PrepareConfig(folder=str(source), out=str(out), side=8, views=1, view_size=16, workers=1))
+        prepare_dataset(PrepareConfig(folder=source, out=out, side=8, views=1, view_size=16, workers=1))
         made.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert made[0] == made[1]
     packed = open_packed_dataset(str(tmp_path / "set"))
@@ -120,15 +121,15 @@ def test_the_package_and_its_catalogues_give_the_same_data_set(catalogue, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"!<arch>\n", b"hello, I am a package", b"!<arch>\ndata.tar  " + b"x" * 90])
-def test_what_is_no_package_is_said_so(tmp_path, content):
+def test_a_file_that_is_not_a_package_is_named(tmp_path, content):
     (tmp_path / "a.deb").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.deb"):
         unpack_package(tmp_path / "a.deb", tmp_path / "out")
 
 
-def test_what_is_no_catalogue_is_said_so(tmp_path):
+def test_a_file_that_is_not_a_catalogue_is_named(tmp_path):
     (tmp_path / "a.sh3f").write_bytes(b"PK?")
-    with pytest.raises(ValueError, match=r"a\.sh3f is no furniture catalogue"):
+    with pytest.raises(ValueError, match=r"a\.sh3f is not a furniture catalogue"):
         read_catalogue(tmp_path / "a.sh3f")
 
 
@@ -174,7 +175,7 @@ def test_the_embedded_set_is_whole_and_small(embedded):
     for index, item in enumerate(embedded.objects):
         occupancy = embedded.occupancy(index)
         assert np.ptp(np.argwhere(occupancy), axis=0).max() >= 30, f"{item.id} is as long as the cube"
-        picture = embedded.view(index, index % len(item.cameras))
+        picture = embedded.read_view(index, index % len(item.cameras))
         assert picture.shape == (64, 64, 4)
         assert 0 < (picture[..., 3] > 127).mean() < 1
 
@@ -188,7 +189,7 @@ def test_the_embedded_set_has_every_class_in_training_and_test(embedded):
     assert 0.15 < len(embedded.indices("test")) / len(embedded) < 0.25
 
 
-def test_nothing_reserved_and_no_twin_of_the_training_part_is_held_out(embedded):
+def test_nothing_reserved_and_no_near_duplicate_of_a_training_object_is_held_out(embedded):
     assert RESERVED.isdisjoint(item.id for item in embedded.objects)
     bits = np.stack([np.packbits(embedded.occupancy(index)) for index in range(len(embedded))])
     pairs = list(find_near_duplicates(bits, side=32))

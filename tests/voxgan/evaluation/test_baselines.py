@@ -1,4 +1,4 @@
-"""Rivals that need no model are as strong as they should be, and see nothing but training objects."""
+"""Baselines are as strong as they should be, and see nothing but training objects."""
 
 import numpy as np
 import pytest
@@ -128,7 +128,7 @@ def test_retrieval_is_as_by_hand_however_the_gallery_is_cut(packed, searched, di
     query = asked(packed, 5, 2)
     far = {}
     for n in (0, 1, 2, 4):
-        own = [picture_features(packed.view(n, view)) for view in range(len(OBJECTS[n].cameras))]
+        own = [picture_features(packed.read_view(n, view)) for view in range(len(OBJECTS[n].cameras))]
         far[n] = [min(slow(distance, shown, other) for other in own) for shown in query[0, 0]]
     expected = {count: min(far, key=lambda n: sum(far[n][:count])) for count in (1, 2)}
     for most in (1, 3, 2048):

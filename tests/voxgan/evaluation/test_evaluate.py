@@ -1,20 +1,28 @@
 """The report of a voxel model: what is scored, what is chosen where, and what it says of bad input."""
 
 import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from support.toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
 
+from gancore.evaluation.report import SCHEMA, read_report_json, write_report_json
+from voxgan.commands import EvaluateConfig
 from voxgan.config import VoxelShape
 from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, write_packed_dataset
 from voxgan.evaluation import generation, surfaces
 from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
-from voxgan.evaluation.evaluate import EvaluateConfig, evaluate, select_objects, summarise_scores
+from voxgan.evaluation.evaluate import evaluate
 from voxgan.evaluation.media import extract_whole_surface
-from voxgan.evaluation.reconstruction import Prediction, ViewSelection, model_iou
-from voxgan.evaluation.report import format_summary
+from voxgan.evaluation.methods import Prediction, model_iou
+from voxgan.evaluation.reconstruction import summarise_iou
+from voxgan.evaluation.report import VoxelReport
+from voxgan.evaluation.selection import select_objects
+from voxgan.evaluation.summary import format_summary
+from voxgan.evaluation.views import ViewSelection
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.networks.generator import VoxelGenerator
 
@@ -48,18 +56,27 @@ def trials(source):
     return ViewSelection(PackedDataset(source), VIEWS, view_draws=4, seed=0)
 
 
-def test_every_rival_stands_beside_the_model(report):
+def test_every_baseline_is_scored_with_the_model(report):
     expected = {f"{who}, {views}" for who in ("model", "nearest picture") for views in ("1 view", "2 views")}
     expected |= {"mean shape of its class", "random object of its class", "oracle"}
-    assert set(report["reconstruction"]["iou"]) == expected
-    scores = {name: row["sample_mean"]["chosen"] for name, row in report["reconstruction"]["iou"].items()}
+    assert set(report.reconstruction.iou) == expected
+    scores = {name: row.sample_mean["chosen"] for name, row in report.reconstruction.iou.items()}
     assert scores["oracle"] >= scores["nearest picture, 1 view"]
     assert scores["oracle"] >= scores["random object of its class"]
 
 
+def test_the_verdict_compares_with_baselines_that_see_as_many_pictures_and_never_with_the_oracle(report):
+    verdicts = report.reconstruction.verdicts()
+    assert [verdict.method for verdict in verdicts] == ["model, 1 view", "model, 2 views"]
+    for verdict, other in zip(verdicts, ("2 views", "1 view"), strict=True):
+        assert verdict.baseline != "oracle"
+        assert not verdict.baseline.endswith(other)
+        assert verdict.score == report.reconstruction.iou[verdict.method].sample_mean["chosen"]
+
+
 def test_threshold_and_distance_come_from_validation_alone(report, model, source, tmp_path):
-    found = report["reconstruction"]
-    assert found["chosen on"] == "2 objects of val, 1 view, by sample mean IoU"
+    found = report.reconstruction
+    assert found.threshold_chosen_on == "2 objects of val, 1 view, by sample mean IoU"
     whole = PackedDataset(source)
     # another test object changes nothing that was chosen
     contents = [
@@ -70,10 +87,10 @@ def test_threshold_and_distance_come_from_validation_alone(report, model, source
         for n, item in enumerate(whole.objects)
     ]
     write_packed_dataset(tmp_path / "other", whole.objects, contents=contents, side=8)
-    other = evaluate(settings(model, tmp_path / "other", samples=0)).report["reconstruction"]
-    assert other["iou"] != found["iou"]
-    for name in ("threshold", "distance", "distances"):
-        assert other[name] == found[name]
+    other = evaluate(settings(model, tmp_path / "other", generated_objects=0)).report.reconstruction
+    assert other.iou != found.iou
+    assert other.threshold == found.threshold
+    assert other.baseline_choice == found.baseline_choice
 
 
 def test_a_set_without_validation_objects_chooses_on_training_ones(model, tmp_path):
@@ -82,25 +99,26 @@ def test_a_set_without_validation_objects_chooses_on_training_ones(model, tmp_pa
     for item in described["objects"]:
         item["split"] = item["split"].replace("val", "train")
     (folder / "dataset.json").write_text(json.dumps(described))
-    found = evaluate(settings(model, folder, samples=0)).report["reconstruction"]
-    assert found["chosen on"] == "7 objects of train, 1 view, by sample mean IoU"
+    found = evaluate(settings(model, folder, generated_objects=0)).report.reconstruction
+    assert found.threshold_chosen_on == "7 objects of train, 1 view, by sample mean IoU"
 
 
-def test_class_mean_and_sample_mean_are_both_told():
+def test_class_mean_and_sample_mean_are_both_reported():
     scores = torch.zeros(3, len(THRESHOLDS))
     scores[:, THRESHOLDS.index(0.4)] = torch.tensor([0.6, 0.8, 0.1])
-    found = summarise_scores(["chair", "chair", "lamp"], scores, 0.4)
-    assert found["sample_mean"] == pytest.approx({"0.2": 0, "0.3": 0, "0.4": 0.5, "0.5": 0, "chosen": 0.5})
-    assert found["class_mean"]["chosen"] == pytest.approx(0.4)
-    assert found["classes"] == pytest.approx({"chair": 0.7, "lamp": 0.1})
-    assert found["objects"] == [0.6, 0.8, 0.1]
+    found = summarise_iou(["chair", "chair", "lamp"], scores, 0.4)
+    assert found.sample_mean == pytest.approx({"0.2": 0, "0.3": 0, "0.4": 0.5, "0.5": 0, "chosen": 0.5})
+    assert found.class_mean["chosen"] == pytest.approx(0.4)
+    assert found.classes == pytest.approx({"chair": 0.7, "lamp": 0.1})
+    assert found.objects == [0.6, 0.8, 0.1]
 
 
 def test_scores_do_not_depend_on_the_batch_and_a_second_call_gives_the_same(report, model, source):
-    again = evaluate(settings(model, source, batch=1, samples=0)).report["reconstruction"]
-    for name, row in report["reconstruction"]["iou"].items():
-        assert again["iou"][name] == {**row, "objects": again["iou"][name]["objects"]}
-    assert evaluate(settings(model, source, seed=1, samples=0)).report["reconstruction"]["iou"] != again["iou"]
+    again = evaluate(settings(model, source, batch=1, generated_objects=0)).report.reconstruction
+    for name, row in report.reconstruction.iou.items():
+        assert again.iou[name] == replace(row, objects=again.iou[name].objects)
+    other = evaluate(settings(model, source, seed=1, generated_objects=0)).report.reconstruction
+    assert other.iou != again.iou
 
 
 def test_single_views_of_an_object_are_all_different_while_there_are_others(source):
@@ -119,27 +137,27 @@ def test_the_model_is_scored_on_the_views_drawn(trials):
         by_hand = [
             float(((likely > 0.3) & truth).sum() / ((likely > 0.3) | truth).sum())
             for truth in load_occupancies(trials.packed, [7])
-            for likely in model(trials.encoded(7, model)).sigmoid()
+            for likely in model(trials.encoder_inputs(7, model)).sigmoid()
         ]
     assert found[2][0, THRESHOLDS.index(0.3)].item() == pytest.approx(np.mean(by_hand))
 
 
-def test_a_model_is_told_the_classes_only_if_so_asked(trials):
+def test_a_model_is_given_the_classes_only_if_asked_for(trials):
     model = image_to_voxels(("stool", "lamp"))
     with torch.no_grad():
         for parameter in model.generator.embedding.parameters():
             parameter.mul_(20)
-        told, untold = (model_iou(model, trials, [6, 7], batch=2, labels=labels) for labels in (True, False))
+        told, untold = (model_iou(model, trials, [6, 7], batch=2, class_conditional=labels) for labels in (True, False))
     assert not torch.equal(told[1], untold[1])
-    with pytest.raises(ValueError, match="no class is called 'stool'"):
-        model_iou(image_to_voxels(("bed",)), trials, [6], batch=1, labels=True)
+    with pytest.raises(ValueError, match="unknown class 'stool'"):
+        model_iou(image_to_voxels(("bed",)), trials, [6], batch=1, class_conditional=True)
 
 
-def test_surfaces_and_precision_are_told_by_number_of_views(report):
-    found = report["reconstruction"]["surfaces"]
-    assert set(found["scores"]) == {"model, 1 view", "model, 2 views"}
+def test_surfaces_and_precision_are_reported_by_number_of_views(report):
+    found = report.reconstruction.surfaces
+    assert set(found.scores) == {"model, 1 view", "model, 2 views"}
     named = {"ap", "ap_aligned", "f_score", "without_surface"}
-    for row in found["scores"].values():
+    for row in found.scores.values():
         assert named <= set(row)
         assert row["ap_aligned"] >= row["ap"]
 
@@ -165,24 +183,26 @@ def test_a_perfect_surface_scores_perfectly_and_none_at_all_nothing():
 # ------------------------------------------------------------------------------------------------------- generation
 
 
-def test_training_objects_stand_beside_the_made_ones(report):
-    found = report["generation"]
-    assert found["objects"] == 2
-    assert set(found["scores"]) == {"model", "training objects", "real objects"}
+def test_training_objects_are_scored_in_place_of_generated_ones(report):
+    found = report.generation
+    assert found.objects == 2
+    assert set(found.scores) == {"model", "training objects", "real objects"}
     for name in ("iou_cov", "iou_mmd", "iou_1nna", "jsd", "distance", "empty"):
-        assert 0 <= found["scores"]["model"][name] <= 1
-        assert 0 <= found["scores"]["training objects"][name] <= 1
+        assert 0 <= found.scores["model"][name] <= 1
+        assert 0 <= found.scores["training objects"][name] <= 1
 
 
 def test_a_model_from_noise_is_scored_without_pictures(tmp_path, source):
     generator().save_pretrained(tmp_path / "model")
-    found = evaluate(settings(tmp_path / "model", source, split="train", samples=6, renders=0)).report
-    assert "reconstruction" not in found
-    assert found["generation"]["objects"] == 6
+    found = evaluate(
+        settings(tmp_path / "model", source, split="train", generated_objects=6, renders_per_object=0)
+    ).report
+    assert found.reconstruction is None
+    assert found.generation.objects == 6
     assert "generation, 6 objects" in format_summary(found)
 
 
-def test_made_objects_are_of_the_classes_of_the_real_ones():
+def test_generated_objects_are_of_the_classes_of_the_real_ones():
     model = generator(("lamp", "stool"))
     with torch.no_grad():
         model.offset.fill_(0)
@@ -191,7 +211,7 @@ def test_made_objects_are_of_the_classes_of_the_real_ones():
     found = generation.generate_objects(model, ["lamp", "stool"], seed=3)
     assert torch.equal(found[0], model.sample(1, seed=3, label="lamp")[0] > 0.5)
     assert torch.equal(found[1], model.sample(1, seed=4, label="stool")[0] > 0.5)
-    with pytest.raises(ValueError, match="no class is called 'bed'"):
+    with pytest.raises(ValueError, match="unknown class 'bed'"):
         generation.generate_objects(model, ["bed"], seed=0)
 
 
@@ -239,33 +259,37 @@ def test_objects_without_a_voxel_are_counted_and_have_no_surface():
 
 def test_the_table_shows_what_the_report_says(report):
     text = format_summary(report)
-    row = report["reconstruction"]["iou"]["oracle"]
+    row = report.reconstruction.iou["oracle"]
     line = next(line for line in text.splitlines() if line.startswith("oracle"))
-    chosen, classes = row["sample_mean"]["chosen"], row["class_mean"]["chosen"]
+    chosen, classes = row.sample_mean["chosen"], row.class_mean["chosen"]
     assert line.split()[1:7] == ["-"] * 4 + [f"{chosen:.3f}", f"{classes:.3f}"]
     for words in ("@0.2", "chosen", "class mean", "lamp", "ap_aligned", "iou_1nna"):
         assert words in text
 
 
-def test_the_report_is_plain_json(report):
-    assert json.loads(json.dumps(report, allow_nan=False))
-    for conventions in (report["reconstruction"], report["generation"], report["reconstruction"]["surfaces"]):
-        assert conventions["conventions"]
-    assert report["provenance"]["data"].startswith("voxels of 2 objects of test, sha256 ")
+def test_the_report_is_plain_json_that_reads_back(report, tmp_path):
+    assert json.dumps(asdict(report), allow_nan=False)
+    assert report.schema == SCHEMA
+    assert read_report_json(VoxelReport, write_report_json(report, tmp_path)) == report
+    for part in (report.reconstruction, report.generation, report.reconstruction.surfaces):
+        assert part.conventions
+    assert report.provenance["data"].startswith("voxels of 2 objects of test, sha256 ")
 
 
 def test_only_the_classes_asked_for_are_looked_at(model, source):
-    found = evaluate(settings(model, source, classes=("lamp",), split="train", samples=0)).report["reconstruction"]
-    assert {name.partition("/")[0] for name in found["names"]} == {"lamp"}
-    assert found["objects"] == found["training objects"] == 6
+    found = evaluate(
+        settings(model, source, classes=("lamp",), split="train", generated_objects=0)
+    ).report.reconstruction
+    assert {name.partition("/")[0] for name in found.names} == {"lamp"}
+    assert found.objects == found.baseline_choice.training_objects == 6
     with pytest.raises(ValueError, match="has no bed; there are lamp, stool"):
         evaluate(settings(model, source, classes=("bed",)))
 
 
 def test_a_limit_spreads_over_the_split(source):
     whole = PackedDataset(source)
-    assert select_objects(whole, "train", most=3) == [0, 4, 10]
-    assert select_objects(whole, "test", most=9) == [7, 15]
+    assert select_objects(whole, "train", count=3) == [0, 4, 10]
+    assert select_objects(whole, "test", count=9) == [7, 15]
 
 
 @pytest.mark.parametrize(
@@ -273,11 +297,11 @@ def test_a_limit_spreads_over_the_split(source):
     [
         ({"views": ()}, "views must be"),
         ({"views": (0, 1)}, "views must be"),
-        ({"draws": 0}, "draws must be at least 1"),
-        ({"samples": -1}, "samples must be at least 0"),
-        ({"predictions": "y"}, "give either a model or a folder of predictions"),
+        ({"view_draws": 0}, "view_draws must be at least 1"),
+        ({"generated_objects": -1}, "generated_objects must be at least 0"),
+        ({"predictions": Path("y")}, "give either a model or a folder of predictions"),
         ({"unpaired": True}, "unpaired is for predictions"),
-        ({"rate": "folder"}, "rate is the name of a page"),
+        ({"rating_page": Path("folder")}, "rating_page is the name of a page"),
     ],
 )
 def test_impossible_settings_are_named(changes, said):
@@ -287,7 +311,7 @@ def test_impossible_settings_are_named(changes, said):
 
 def test_a_model_of_another_size_is_refused(tmp_path, source):
     VoxelGenerator(GENERATOR, VoxelShape(side=16)).save_pretrained(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"has objects of 8 voxels a side, and .* makes 16"):
+    with pytest.raises(ValueError, match=r"has objects of 8 voxels a side, and .* generates 16"):
         evaluate(settings(tmp_path / "model", source))
 
 
@@ -295,5 +319,5 @@ def test_a_split_without_pictures_is_refused(tmp_path, model):
     items = [PackedObject(id="a", cameras=((0.0, 0.0),)), PackedObject(id="b", split="test")]
     contents = [(boxes(0), [encode_webp(picture(boxes(0), from_side=False))]), (boxes(1), [])]
     write_packed_dataset(tmp_path / "set", items, contents=contents, side=8)
-    with pytest.raises(ValueError, match="no objects with pictures in its part test"):
+    with pytest.raises(ValueError, match="no objects with pictures in its split test"):
         evaluate(settings(model, tmp_path / "set"))

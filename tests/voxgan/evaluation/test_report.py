@@ -9,16 +9,19 @@ import torch
 from support.browser import faults
 from support.toys import JUDGE, SIDE, boxes, image_to_voxels, packed, settings, trainer
 
+from gancore.evaluation.report import read_report_json
 from gancore.parsing import save_config
 from gancore.reporting.preference import read_ratings
+from voxgan.commands import EvaluateConfig
 from voxgan.config import VoxelShape
 from voxgan.data.packed import PackedDataset, PackedObject, write_packed_dataset
-from voxgan.evaluation import examples as cases
 from voxgan.evaluation import media as showcase
 from voxgan.evaluation import probe, published
 from voxgan.evaluation.baselines import load_occupancies
-from voxgan.evaluation.evaluate import EvaluateConfig, evaluate
-from voxgan.evaluation.report import format_summary, write_report
+from voxgan.evaluation.evaluate import evaluate
+from voxgan.evaluation.page import build_sections, write_report
+from voxgan.evaluation.report import VoxelReport
+from voxgan.evaluation.summary import format_summary
 from voxgan.files.voxels import write_occupancy
 from voxgan.networks.discriminator import VoxelDiscriminator
 
@@ -61,12 +64,12 @@ def done(whole, run, tmp_path_factory):
         view_draws=1,
         split="train",
         max_objects=6,
-        samples=6,
+        generated_objects=6,
         renders_per_object=0,
         surfaces=True,
-        probe_run=str(run),
-        out=str(out / "report"),
-        rating_page=str(out / "rate.html"),
+        probe_run=run,
+        out=out / "report",
+        rating_page=out / "rate.html",
         cpu=True,
     )
     evaluation = evaluate(config)
@@ -76,7 +79,7 @@ def done(whole, run, tmp_path_factory):
 def test_all_that_was_asked_for_is_written(done):
     _, evaluation, files = done
     assert [path.name for path in files] == ["report.json", "report.html", "rate.html", "rate.key.json"]
-    assert json.loads(files[0].read_text()) == json.loads(json.dumps(evaluation.report))
+    assert read_report_json(VoxelReport, files[0]) == evaluation.report
     text = format_summary(evaluation.report)
     for words in ("IoU", "surfaces", "generation, 6 objects", "fidelity by voxels at 8^3", "classes of 6 objects"):
         assert words in text
@@ -89,8 +92,9 @@ def test_a_browser_shows_the_page_without_fault(browser, done, width):
         assert faults(shown) == []
         assert shown.value("document.documentElement.scrollWidth") == width
         headings = shown.value("[...document.querySelectorAll('h2')].map(each => each.textContent)")
-    expected = ["IoU", "IoU by class", "IoU by threshold", "Surfaces", "Objects from noise among real ones"]
-    expected += ["Fidelity by voxels at 8^3", "Classes told by the discriminator's features", "Best reconstructions"]
+    expected = ["Verdict", "Best reconstructions", "IoU", "IoU by class", "IoU by threshold", "Surfaces"]
+    expected += ["Objects from noise compared with real ones", "Fidelity by voxels at 8^3"]
+    expected += ["Classes predicted from the discriminator's features"]
     assert [name for name in headings if name in expected] == expected
 
 
@@ -110,33 +114,33 @@ def test_two_models_are_set_against_each_other(done, tmp_path):
     full = image_to_voxels()
     torch.nn.init.constant_(full.generator.offset, 9.0)
     full.save_pretrained(tmp_path / "other")
-    config = replace(done[0], out="", rate=str(tmp_path / "rate.html"), surfaces=False, probe="")
-    pairs = evaluate(replace(config, rival=str(tmp_path / "other"))).pairs
+    config = replace(done[0], out=None, rating_page=tmp_path / "rate.html", surfaces=False, probe_run=None)
+    pairs = evaluate(replace(config, baseline_model=str(tmp_path / "other"))).pairs
     assert {(pair.a.caption, pair.b.caption) for pair in pairs} == {(config.model, str(tmp_path / "other"))}
     assert [pair.a for pair in pairs] == [pair.a for pair in done[1].pairs]
     assert all(pair.a.data_uri != pair.b.data_uri for pair in pairs)
-    with pytest.raises(ValueError, match="rival is another model for the page"):
-        replace(config, rate="", rival=str(tmp_path / "other"))
+    with pytest.raises(ValueError, match="baseline_model is shown on the rating page"):
+        replace(config, rating_page=None, baseline_model=str(tmp_path / "other"))
 
 
 def test_without_pages_nothing_is_drawn(done):
-    config = replace(done[0], out="", rate="", surfaces=False, probe="")
+    config = replace(done[0], out=None, rating_page=None, surfaces=False, probe_run=None)
     evaluation = evaluate(config)
     assert (evaluation.galleries, evaluation.pairs, write_report(evaluation, config)) == ({}, [], [])
-    for name in ("iou", "threshold", "by threshold"):
-        assert evaluation.report["reconstruction"][name] == done[1].report["reconstruction"][name]
+    for name in ("iou", "threshold", "iou_by_threshold"):
+        assert getattr(evaluation.report.reconstruction, name) == getattr(done[1].report.reconstruction, name)
 
 
 def test_a_folder_of_new_objects_has_pages_too(whole, tmp_path):
     (tmp_path / "made").mkdir()
     config = EvaluateConfig(
-        predictions=str(tmp_path / "made"),
+        predictions=tmp_path / "made",
         unpaired=True,
         data=str(whole.folder),
         split="train",
         renders_per_object=0,
-        out=str(tmp_path / "report"),
-        rating_page=str(tmp_path / "rate.html"),
+        out=tmp_path / "report",
+        rating_page=tmp_path / "rate.html",
     )
     for number in range(3):
         write_occupancy(tmp_path / "made" / f"{number}.npy", boxes(number) if number else boxes(0) & False)
@@ -146,17 +150,11 @@ def test_a_folder_of_new_objects_has_pages_too(whole, tmp_path):
     assert all(path.is_file() for path in write_report(evaluation, config))
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 40])
-def test_best_median_and_worst_are_different_objects(count):
-    found = cases.select_extremes(torch.rand(count, generator=torch.Generator().manual_seed(count)))
-    places = [place for group in found.values() for place in group]
-    assert len(set(places)) == len(places) == min(count, 9 if count >= 9 else 3 * max(1, count // 3))
-    scores = torch.rand(40, generator=torch.Generator().manual_seed(40))
-    found = cases.select_extremes(scores)
-    order = scores.sort(descending=True).values
-    assert torch.equal(scores[found["Best"]], order[:3])
-    assert torch.equal(scores[found["Worst"]], order[-3:])
-    assert torch.equal(scores[found["Median"]], order[18:21])
+def test_the_oracle_has_seen_the_truth_so_it_stands_apart_and_is_never_marked_as_best(done):
+    sections = {section.title: section for section in build_sections(done[1])}
+    assert list(sections["Best retrieval"].rows) == ["oracle"]
+    assert not sections["Best retrieval"].best
+    assert "oracle" not in sections["IoU"].rows
 
 
 # ---------------------------------------------------------------------------------------------------- published figures
@@ -218,11 +216,11 @@ def test_the_probe_tells_apart_what_differs_and_a_rival_that_guesses_does_not(ru
     whole = PackedDataset(tmp_path)
     found = probe.probe_discriminator(run, whole, **parts(whole))
     for name in ("discriminator", "untrained discriminator", "voxels"):
-        assert found["scores"][name]["accuracy"] == 1
-        assert found["scores"][name]["C"] in probe.SVM_STRENGTHS
-    assert found["scores"]["most frequent class"] == {"accuracy": 0.5}
-    assert (found["classes"], found["objects"], found["training objects"]) == (2, 8, 20)
-    assert found["discriminator trained on"] == "set: all classes"
+        assert found.scores[name]["accuracy"] == 1
+        assert found.scores[name]["svm_c"] in probe.SVM_STRENGTHS
+    assert found.scores["most frequent class"] == {"accuracy": 0.5}
+    assert (found.classes, found.objects, found.training_objects) == (2, 8, 20)
+    assert found.discriminator_trained_on == "set: all classes"
     assert found == probe.probe_discriminator(run, whole, **parts(whole))
 
 
@@ -248,7 +246,7 @@ def test_what_was_trained_is_what_is_read(run, whole):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda run: (run / "config.json").unlink(), "is no folder of a run .*: it has no config.json"),
+        (lambda run: (run / "config.json").unlink(), "is not the folder of a run .*: it has no config.json"),
         (lambda run: (run / "config.json").write_text("[]"), "holds no settings of a voxel run"),
         (lambda run: (run / "checkpoint-00000004").rename(run / "gone"), "holds no checkpoint"),
     ],
@@ -268,5 +266,5 @@ def test_a_discriminator_of_another_side_is_refused(run):
 
 def test_objects_without_classes_cannot_be_told_apart(run, whole):
     lamps = [index for index in range(len(whole)) if whole.objects[index].label == "lamp"]
-    with pytest.raises(ValueError, match="has no two classes to be told apart"):
+    with pytest.raises(ValueError, match="has no two classes that the discriminator"):
         probe.probe_discriminator(run, whole, train=lamps, val=[], test=lamps)

@@ -1,0 +1,103 @@
+"""The files of a trained model, in a run folder, in a folder of its own or on the Hub; torch is not imported."""
+
+import json
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+HUB_TIMEOUT = 5
+"""Seconds to wait for an answer from the Hub before only models downloaded earlier are considered."""
+
+
+def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
+    """Return the folder of the model in a run folder: best/ if there is one, else generator/.
+
+    A folder with a model and the name of a model on the Hub (user/name) are returned as they are.
+
+    Raises:
+        ValueError: There is no such folder, it holds no model, or the name cannot be one on the Hub.
+    """
+    folder = Path(folder_or_repo)
+    for candidate in (folder, folder / "best", folder / "generator"):
+        if (candidate / "model.safetensors").is_file():
+            return str(candidate)
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; give the folder that it lies in")
+    if not folder.is_dir() and not _may_be_on_hub(str(folder_or_repo)):
+        raise ValueError(f"{_describe_absence(folder_or_repo)}{_suggest_neighbour(folder)}")
+    return str(folder_or_repo)
+
+
+def read_model_class(folder_or_repo: str | os.PathLike[str]) -> str:
+    """Return the name of the class of the model in a folder, a run folder or on the Hub, from its config.json.
+
+    Raises:
+        ValueError: There is no such model.
+    """
+    return read_model_config(locate_model_file(find_model(folder_or_repo), "config.json"))[0]
+
+
+def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the class name of a model and the settings of its constructor, by parameter, from its config.json.
+
+    Raises:
+        ValueError: The file does not describe a model.
+    """
+    try:
+        config = json.loads(path.read_text())
+        if "model" not in config and "train" in config:
+            raise ValueError("training writes it with its first checkpoint")
+        return str(config.pop("model")), config
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
+
+
+def locate_model_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
+    """Return the path of a file in a model's folder, or of its copy downloaded from the Hub.
+
+    Raises:
+        ValueError: There is no such file, or the Hub has no such model or cannot be reached.
+    """
+    folder = Path(folder_or_repo)
+    if folder.is_dir():
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no model: {name} is missing")
+        return folder / name
+    if not _may_be_on_hub(str(folder_or_repo)):
+        raise ValueError(f"{_describe_absence(folder_or_repo)}{_suggest_neighbour(folder)}")
+
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url  # most models are on this machine
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    repo, reached = str(folder_or_repo), True
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, name), timeout=HUB_TIMEOUT)
+    except (HFValidationError, HfHubHTTPError):  # an answer too, which hf_hub_download repeats
+        pass
+    except Exception:  # the errors of the HTTP library, which differs between versions
+        reached = False  # hf_hub_download would retry for half a minute
+    try:
+        return Path(hf_hub_download(repo, name, local_files_only=not reached))
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        raise ValueError(_describe_absence(folder_or_repo)) from error
+
+
+def _may_be_on_hub(name: str) -> bool:
+    """Whether this is a name like user/name, and not that of a folder which is missing beside others."""
+    return bool(re.fullmatch(r"\w[\w.-]*/[\w.-]+", name)) and not Path(name).parent.is_dir()
+
+
+def _describe_absence(folder_or_repo: str | os.PathLike[str]) -> str:
+    return f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach"
+
+
+def _suggest_neighbour(folder: Path) -> str:
+    """The folder of the most similar name beside one that is missing; empty if there is none."""
+    try:
+        names = [path.name for path in folder.parent.iterdir() if path.is_dir()]
+    except OSError:
+        return ""
+    near = get_close_matches(folder.name, names, n=1)
+    return f"; did you mean {folder.parent / near[0]}?" if near else ""

@@ -1,0 +1,161 @@
+"""Opens the clips and models that an evaluation's settings name, and checks that they fit each other."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gancore.data import evenly_spaced
+from gancore.model_files import find_model
+from gancore.parsing import from_dict, to_dict
+from vidgan.commands import EvaluateConfig
+from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.data.dataset import open_dataset
+from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, ModelMethod, load_model
+from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
+from vidgan.networks.generator import FramePredictor
+from vidgan.objective import VideoModel
+from vidgan.predict import select_device
+
+DEFAULT_CLIPS = 256
+"""Clips of a data set that are measured unless told otherwise."""
+
+
+def read_run_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return defaults of an EvaluateConfig: the data settings of the run that the model lies in, if it lies in one.
+
+    Args:
+        given: What flags and files set, by dotted key; only "model" is looked at.
+    """
+    run = read_run_config(str(given.get("model") or ""))
+    return {"data": to_dict(run.data)} if run else {}
+
+
+def read_run_config(model: str) -> VideoConfig | None:
+    """Return the settings of the run that a model was trained in; None unless its folder lies in that of a run.
+
+    Raises ValueError if there is no such model, or the settings cannot be read.
+    """
+    if not model:
+        return None
+    path = Path(find_model(model)).parent / "config.json"
+    if not (Path(model).is_dir() and path.is_file()):
+        return None
+    try:
+        return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the settings of a video run: {error}") from error
+
+
+def open_evaluation_set(config: EvaluateConfig) -> EvaluationSet:
+    """Open the true clips and the methods. Raises ValueError or OSError if they cannot be read or do not fit."""
+    return open_from_files(config) if config.ground_truth else open_from_data(config)
+
+
+def open_from_data(config: EvaluateConfig) -> EvaluationSet:
+    """Open a model, and clips of the data set that it was trained on or of another one."""
+    assert config.model is not None
+    device = select_device(cpu=config.cpu)
+    model = load_model(config.model).to(device)
+    check_compatible(model, config.data, name=config.model)
+    dataset = open_dataset(config.data, train=config.split == "train")
+    predicts = isinstance(model, FramePredictor)
+    if not predicts and len(model.shape.classes) not in (0, len(dataset.classes)):
+        raise ValueError(
+            f"{config.model} generates clips of {len(model.shape.classes)} classes, and {config.data.path} has "
+            f"{len(dataset.classes)}: give --data.class_conditional and the data that it was trained on"
+        )
+    indices = tuple(evenly_spaced(len(dataset), count=config.max_items or DEFAULT_CLIPS))
+    method = ModelMethod(
+        model=model, samples=config.samples if predicts else 1, seed=config.seed, total_clips=len(indices)
+    )
+    return EvaluationSet(
+        ground_truth=dataset,
+        indices=indices,
+        context_frames=config.data.context_frames,
+        methods={method.name: method},
+        seed=config.seed,
+        device=device,
+        paired=predicts,
+    )
+
+
+def check_compatible(model: VideoModel, data: VideoDataConfig, *, name: str) -> None:
+    """Raise ValueError if clips cut by these settings cannot be predicted, or be generated, by the model.
+
+    Args:
+        model: A predictor or a generator.
+        data: Settings of the clips that it will be measured on.
+        name: What messages call the model.
+    """
+    if model.shape.channels != data.channels:
+        raise ValueError(f"data.channels is {data.channels}, and {name} was trained on {model.shape.channels}")
+    if isinstance(model, FramePredictor):
+        if not data.context_frames:
+            raise ValueError(f"data.context_frames is 0, and {name} predicts: without a past it has nothing to go on")
+        return
+    if data.context_frames:
+        raise ValueError(f"data.context_frames is {data.context_frames}, and {name} generates whole clips: set it to 0")
+    if (model.shape.height, model.shape.width) != (data.height, data.width):
+        raise ValueError(
+            f"data.height and data.width are {data.height} and {data.width}, and {name} generates clips of "
+            f"{model.shape.height}x{model.shape.width}"
+        )
+
+
+def open_from_files(config: EvaluateConfig) -> EvaluationSet:
+    """Open the true clips and the clips of another tool, and a model as well if one is given."""
+    assert config.ground_truth is not None
+    assert config.predictions is not None
+    device = select_device(cpu=config.cpu)
+    true = open_ground_truth(config.ground_truth, context_frames=config.context_frames, channels=config.channels)
+    if config.unpaired:
+        return open_unpaired(config, true, device)
+    files = open_predictions(config.predictions, true, context_frames=config.context_frames)
+    indices = tuple(evenly_spaced(len(true), count=config.max_items))
+    methods: list[ClipMethod] = []
+    if config.model:
+        model = FramePredictor.from_pretrained(config.model).to(device)
+        if not config.context_frames:
+            raise ValueError("context_frames is 0: a model that predicts the clips of ground_truth needs a past")
+        if model.shape.channels != true.channels:
+            raise ValueError(
+                f"{config.ground_truth} is read in {true.channels} channels, and {config.model} was trained on "
+                f"{model.shape.channels}: give --channels"
+            )
+        methods.append(ModelMethod(model=model, samples=config.samples, seed=config.seed, total_clips=len(indices)))
+    methods.append(FileMethod(predictions=files, indices=indices))
+    return EvaluationSet(
+        ground_truth=true,
+        indices=indices,
+        context_frames=config.context_frames,
+        methods={method.name: method for method in methods},
+        seed=config.seed,
+        device=device,
+    )
+
+
+def open_unpaired(config: EvaluateConfig, true: ClipFiles, device: torch.device) -> EvaluationSet:
+    """Open equally many generated and true clips, evenly spaced over the larger set."""
+    assert config.predictions is not None
+    generated = open_ground_truth(config.predictions, channels=true.channels)
+    if generated.shape != true.shape:
+        raise ValueError(
+            f"{config.predictions} has clips of {format_shape(generated.shape)}, and {config.ground_truth} of "
+            f"{format_shape(true.shape)}: sets that are compared have clips of one shape"
+        )
+    count = min(len(generated), len(true), config.max_items or len(true))
+    method = FileMethod(
+        predictions=generated.as_predictions(), indices=tuple(evenly_spaced(len(generated), count=count))
+    )
+    return EvaluationSet(
+        ground_truth=true,
+        indices=tuple(evenly_spaced(len(true), count=count)),
+        context_frames=0,
+        methods={method.name: method},
+        seed=config.seed,
+        device=device,
+        paired=False,
+    )

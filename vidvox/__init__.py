@@ -1,0 +1,43 @@
+"""Video prediction and synthesis, and 3-D objects from pictures, with GANs.
+
+    >>> import vidvox
+    >>> model = vidvox.load("runs/mine")
+    >>> future = model.predict("clip.mp4", steps=10, samples=3, seed=0)
+    >>> future.save("future.mp4")
+
+Importing this module is cheap: torch is loaded by `load`.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from voxgan.mesh.config import SurfaceConfig
+
+if TYPE_CHECKING:
+    from vidvox.models import ClipGenerator, ObjectGenerator, ObjectReconstructor, VideoPredictor
+
+__all__ = ["SurfaceConfig", "__version__", "load"]
+
+__version__ = "0.1.0"
+
+
+def load(
+    folder_or_repo: str | os.PathLike[str], *, device: str | None = None
+) -> "VideoPredictor | ClipGenerator | ObjectReconstructor | ObjectGenerator":
+    """Load a trained model, ready to use.
+
+    Args:
+        folder_or_repo: A run folder (best/ is used if there is one, else generator/), a folder of a model, or the name
+            of one on the Hub.
+        device: Where it computes, such as "cuda" or "cpu"; if None, on the GPU if there is one.
+
+    Returns:
+        A `VideoPredictor` (`.predict`), `ClipGenerator` (`.generate`), `ObjectReconstructor` (`.mesh`, `.generate`) or
+        `ObjectGenerator` (`.generate`), by what was trained.
+
+    Raises:
+        ValueError: There is no such model, or it cannot be read.
+    """
+    from vidvox.models import load_model
+
+    return load_model(folder_or_repo, device=device)

@@ -1,0 +1,109 @@
+"""vidvox evaluate: how good a model is, or the files of another tool, against baselines."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gancore.model_files import find_model
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
+from vidvox.commands.halves import choose_half
+from vidvox.kinds import require_kind
+from vidvox.settings import read_run_settings
+from voxgan.commands import EvaluateConfig as VoxelEvaluateConfig
+
+SHARED_KEYS = ("out", "predictions", "split", "max_items", "rating_page", "seed", "cpu")
+"""Keys that both halves have and their help shows."""
+
+
+@report_user_errors
+def main(argv: Sequence[str], *, prog: str) -> None:
+    """Measure a model of either half."""
+    summary = "Measure a model, or files of another tool, on data that training never saw, against baselines."
+    half, words = choose_half(argv, prog=prog, summary=summary)
+    (evaluate_video if half == "video" else evaluate_voxels)(words, prog=prog)
+
+
+@report_user_errors
+def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Measure a model of clips, or clips of another tool; print a summary and write report and rating page."""
+    config = parse_config(
+        VideoEvaluateConfig,
+        argv,
+        prog=prog,
+        positional=["model"],
+        main=[*SHARED_KEYS, "samples", "ground_truth", "context_frames", "networks", "save_clips"],
+        examples="""
+            vidvox evaluate runs/mine -o report --rating_page report/rate.html
+            vidvox evaluate video --predictions THEIRS --ground_truth TRUTH --context_frames 5 -o theirs
+        """,
+        defaults=_read_video_defaults,
+    )
+    if config.model:
+        require_kind(config.model, "FramePredictor", "VideoGenerator")
+    _create_folders(config.out, config.rating_page)
+
+    from vidgan.evaluation.evaluate import evaluate
+    from vidgan.evaluation.media import write_preference_pairs
+    from vidgan.evaluation.page import write_report
+    from vidgan.evaluation.sources import open_evaluation_set
+    from vidgan.evaluation.summary import format_summary
+
+    evaluation_set = open_evaluation_set(config)
+    report = evaluate(config, evaluation_set)
+    if config.out:
+        write_report(report, evaluation_set, config, config.out)  # before printing, which a closed pipe would cut short
+    print(format_summary(report))
+    if config.rating_page:
+        key = write_preference_pairs(evaluation_set, config)
+        print(f"\n{config.rating_page} asks people to choose; {key}, which they must not see, tells which is which")
+
+
+@report_user_errors
+def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Measure a model of objects, or objects of another tool; print a summary and write report and rating page."""
+    config = parse_config(
+        VoxelEvaluateConfig,
+        argv,
+        prog=prog,
+        positional=["model"],
+        main=[*SHARED_KEYS, "data", "views", "surfaces", "generated_objects"],
+        examples="""
+            vidvox evaluate runs/shapes -o report
+            vidvox evaluate voxels --predictions MESHES --data DATASET -o theirs
+        """,
+        defaults=_read_voxel_defaults,
+    )
+    if config.model:
+        require_kind(config.model, "ImageToVoxels", "VoxelGenerator")
+    _create_folders(config.out, config.rating_page)
+
+    from voxgan.evaluation.evaluate import evaluate
+    from voxgan.evaluation.page import write_report
+    from voxgan.evaluation.summary import format_summary
+
+    result = evaluate(config)
+    written = write_report(result, config)  # before anything is printed, which a closed pipe would cut short
+    print(format_summary(result.report))
+    for path in written:
+        print(path)
+
+
+def _read_video_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data that the model was trained on, from the config.json of its run."""
+    from vidgan.evaluation.sources import read_run_defaults
+
+    return read_run_defaults(given)
+
+
+def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data set that the model was trained on, from the config.json of its run."""
+    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
+    return {"data": run["data"]["path"]} if run and "encoder" in run else {}
+
+
+def _create_folders(out: Path | None, page: Path | None) -> None:
+    """Create the folders that will be written to: a mistake shows now and not after minutes of work."""
+    for folder in (out, page and page.parent):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,45 @@
+"""vidvox fetch: the published weights that metrics need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.parsing import parse_config, report_user_errors
+
+
+@dataclass(frozen=True)
+class FetchConfig:
+    """Download published weights into $VIDVOX_CACHE/weights or the user's cache, once, and check their hashes."""
+
+    names: tuple[str, ...]
+    """Names: i3d (FVD), transnet, efficientnet, lpips and alexnet (LPIPS), inception (FID)."""
+
+    file: Path | None = None
+    """The file itself, where there is no network: it is checked and copied. For one name only."""
+
+    def __post_init__(self) -> None:
+        if self.file and len(self.names) > 1:
+            raise ValueError(f"file holds the weights of one name, not of {' and '.join(self.names)}")
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Fetch weights and print where they are, and under which licence they come."""
+    config = parse_config(
+        FetchConfig,
+        argv,
+        prog=prog,
+        positional=["names"],
+        examples="""
+            vidvox fetch i3d transnet efficientnet
+            vidvox fetch inception --file weights-inception-2015-12-05-6726825d.pth
+        """,
+    )
+    if config.file and not config.file.is_file():
+        raise FileNotFoundError(f"no such file: {config.file}")
+
+    from gancore.features.weights import fetch_weights, look_up_weights
+
+    licences = {name: look_up_weights(name).licence for name in config.names}  # a typo shows before anything is fetched
+    for name, licence in licences.items():
+        print(f"{name}: {fetch_weights(name, config.file or '')} ({licence})")

@@ -1,0 +1,64 @@
+"""vidvox generate: clips or objects from noise, by what the model was trained on."""
+
+from collections.abc import Sequence
+
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.commands import GenerateConfig
+from vidvox.commands import mesh
+from vidvox.commands.halves import choose_half
+from vidvox.kinds import require_kind
+from voxgan.commands import ExportConfig
+
+OBJECT_CLASSES = ("VoxelGenerator", "ImageToVoxels")
+
+
+@report_user_errors
+def main(argv: Sequence[str], *, prog: str) -> None:
+    """Generate clips or objects, whichever the model was trained on."""
+    summary = "Generate clips or objects from noise, whichever the model was trained on."
+    half, words = choose_half(argv, prog=prog, summary=summary, classes=["VideoGenerator", *OBJECT_CLASSES])
+    (generate_clips if half == "video" else generate_objects)(words, prog=prog)
+
+
+@report_user_errors
+def generate_clips(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Generate whole clips from noise and write them."""
+    config = parse_config(
+        GenerateConfig,
+        argv,
+        prog=prog,
+        positional=["model"],
+        main=["out", "count", "steps", "label", "truncation", "rate", "seed", "cpu"],
+        examples="""
+            vidvox generate -m runs/ucf -n 16
+            vidvox generate -m runs/ucf -n 4 --label Archery --truncation 0.8 -o archery.gif
+        """,
+    )
+    require_kind(config.model, "VideoGenerator")
+
+    from vidgan.generate import generate, write_samples
+
+    clips = generate(config)
+    write_samples(clips, config.out, rate=config.rate)
+    print(f"{len(clips.frames)} clips of {clips.frames.shape[1]} frames: {config.out}")
+
+
+@report_user_errors
+def generate_objects(argv: Sequence[str], *, prog: str) -> None:
+    """Generate objects from noise and write their meshes."""
+    config = parse_config(
+        ExportConfig,
+        argv,
+        prog=prog,
+        description="Generate objects from noise and write their meshes.",
+        positional=["model"],
+        main=[*mesh.MAIN_KEYS, "count", "interpolate", "class"],
+        examples="""
+            vidvox generate -m runs/chairs -n 4 --seed 1 -o objects/chair.glb
+            vidvox generate -m runs/chairs -n 16 --interpolate 3,7 -o way.glb --preview way.mp4
+        """,
+    )
+    if config.images:
+        raise ValueError("images: objects in pictures are made by vidvox mesh")
+    require_kind(config.model, *OBJECT_CLASSES)
+    mesh.export(config)

@@ -1,0 +1,44 @@
+"""Commands that both halves have: which of the two is meant, by its name or by the model."""
+
+from collections.abc import Sequence
+from typing import cast, get_args
+
+from vidvox.kinds import HALVES, require_kind
+from vidvox.recipes import Half
+
+
+def choose_half(argv: Sequence[str], *, prog: str, summary: str, classes: Sequence[str] = ()) -> tuple[Half, list[str]]:
+    """Return the half that a command line is about, and its words without the name of the half.
+
+    The first word names it, `video` or `voxels`, or else the model does: the first word, or that after -m or --model.
+    Without either, --help prints what the command does and exits.
+
+    Args:
+        argv: The words after the command.
+        prog: The command, for messages and help.
+        summary: What the command does, for the help.
+        classes: The classes of models that it takes; all if none is given.
+
+    Raises:
+        ValueError: Neither is given, or there is no such model, or it is of another class.
+    """
+    words = list(argv)
+    if words and words[0] in get_args(Half):
+        return cast(Half, words[0]), words[1:]
+    model = _find_model(words)
+    if model:
+        return HALVES[require_kind(model, *classes)], words
+    if {"-h", "--help", "--help-all"} & set(words):
+        print(f"usage: {prog} MODEL [options]\n       {prog} video | voxels [options]\n\n{summary}\n")
+        print(f"`{prog} video --help` and `{prog} voxels --help` show the settings of either half.")
+        raise SystemExit(0)
+    raise ValueError(f"--model is required, or the half of the project: {prog} video or {prog} voxels")
+
+
+def _find_model(words: Sequence[str]) -> str | None:
+    for number, word in enumerate(words):
+        if word in ("-m", "--model"):
+            return words[number + 1] if number + 1 < len(words) else None
+        if word.startswith("--model="):
+            return word.partition("=")[2]
+    return words[0] if words and not words[0].startswith("-") else None

@@ -1,0 +1,42 @@
+"""vidvox mesh: a mesh of the object in pictures."""
+
+from collections.abc import Sequence
+
+from gancore.parsing import parse_config, report_user_errors
+from vidvox.kinds import require_kind
+from voxgan.commands import ExportConfig
+
+MAIN_KEYS = ("out", "preview", "size_mm", "threshold", "seed", "cpu")
+"""Keys of ExportConfig that help shows for pictures as well as for noise."""
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Make meshes of the objects in pictures."""
+    config = parse_config(
+        ExportConfig,
+        argv,
+        prog=prog,
+        positional=["images"],
+        main=[*MAIN_KEYS, "grouping", "masks", "posterior_samples", "class"],
+        examples="""
+            vidvox mesh chair.png -m runs/shapes -o chair.glb --preview chair.mp4
+            vidvox mesh front.png side.png -m runs/shapes -o chair.stl --size_mm 80
+            vidvox mesh a.png b.png c.png --grouping each -m user/name -o objects/object.obj
+        """,
+    )
+    if prog and not config.images:
+        raise ValueError("IMAGES is required: pictures of an object; for objects from noise there is vidvox generate")
+    require_kind(config.model, *(["ImageToVoxels"] if config.images else ["ImageToVoxels", "VoxelGenerator"]))
+    for path in (*config.images, *config.masks):
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+    export(config)
+
+
+def export(config: ExportConfig) -> None:
+    """Write the meshes that the settings ask for, and print their files, faces and sizes."""
+    from voxgan.export import describe_export, export_meshes
+
+    for exported in export_meshes(config):
+        print(describe_export(exported, size_mm=config.size_mm))

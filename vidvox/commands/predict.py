@@ -1,0 +1,36 @@
+"""vidvox predict: how a video continues."""
+
+from collections.abc import Sequence
+
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.commands import PredictConfig
+from vidvox.kinds import require_kind
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Predict how a video continues, write it, and print how it compares where the truth is known."""
+    config = parse_config(
+        PredictConfig,
+        argv,
+        prog=prog,
+        positional=["clip"],
+        main=["out", "steps", "samples", "start", "stride", "size", "compare", "seed", "cpu"],
+        examples="""
+            vidvox predict clip.mp4 -m runs/mine -o future.mp4 --samples 3
+            vidvox predict clip.mp4 -m runs/mine -o check.png --compare
+            vidvox predict frames/ -m user/name -o future.gif --steps 20 --size 128x128
+        """,
+    )
+    require_kind(config.model, "FramePredictor")
+    if not config.clip.exists():
+        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+
+    from vidgan.predict import format_comparison, predict, write_prediction
+
+    prediction = predict(config)
+    write_prediction(prediction, config.out)
+    if config.compare:
+        print(format_comparison(prediction))
+    samples, steps = prediction.futures.shape[:2]
+    print(f"{steps} frames, {samples} {'future' if samples == 1 else 'futures'}: {config.out}")

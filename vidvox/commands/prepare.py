@@ -1,0 +1,29 @@
+"""vidvox prepare: a data set of objects from a folder of meshes, voxels and pictures."""
+
+from collections.abc import Sequence
+
+from gancore.parsing import parse_config, report_user_errors
+from voxgan.commands import PrepareConfig
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Prepare a data set and print how many objects are in each of its parts."""
+    config = parse_config(
+        PrepareConfig,
+        argv,
+        prog=prog,
+        positional=["folder"],
+        main=["out", "side", "views", "view_size", "up", "front", "max_faces", "duplicate_iou", "workers", "seed"],
+        examples="""
+            vidvox prepare MESHES -o DATASET
+            vidvox prepare ShapeNetCore.v2 -o shapenet --side 64 --view_size 256
+            vidvox prepare scans -o DATASET --up z --front -y
+        """,
+    )
+    if not config.folder.exists():
+        raise FileNotFoundError(f"no such file or folder: {config.folder}")
+
+    from voxgan.data.prepare import prepare_dataset
+
+    print(f"{prepare_dataset(config)}: {config.out}")

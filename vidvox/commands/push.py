@@ -1,0 +1,99 @@
+"""vidvox push: a model on the Hub, with a model card written from its run folder and its report."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.model_files import find_model
+from gancore.parsing import parse_config, report_user_errors
+from vidvox.kinds import require_kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """Publish a model on the Hub: config.json, model.safetensors and a model card, README.md."""
+
+    model: str
+    """Run folder, or folder of a model."""
+
+    repo: str
+    """Name on the Hub, user/name; created if it does not exist."""
+
+    report: Path | None = None
+    """report.json of an evaluation, whose numbers the card shows; if not given, that of report/ in the run folder,
+    where `vidvox evaluate RUN -o RUN/report` writes it."""
+
+    licence: str | None = None
+    """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
+
+    data: str | None = None
+    """What the model was trained on, and the licence of that, in a sentence for the card."""
+
+    private: bool = False
+    """Let nobody else see a repository that is created."""
+
+    out: Path | None = None
+    """Write the files that would be uploaded to this folder, and upload nothing."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", self.repo):
+            raise ValueError(f"repo should be user/name, not {self.repo}")
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Write the card and upload it with the model, or write both to a folder."""
+    config = parse_config(
+        PushConfig,
+        argv,
+        prog=prog,
+        positional=["model", "repo"],
+        examples="""
+            vidvox push runs/mine user/name --licence mit --data "Two hours of street scenes, CC BY 4.0."
+            vidvox push runs/mine user/name -o preview      (uploads nothing)
+        """,
+    )
+    require_kind(config.model)
+    model = Path(find_model(config.model))
+    if not model.is_dir():
+        raise ValueError(f"{config.model} is not a folder on this machine")
+    report = config.report or _find_report(model)
+    if report and not report.is_file():
+        raise FileNotFoundError(f"no such file: {report}")
+    if report is None:
+        print(f"no report: the card goes without numbers (vidvox evaluate {model} -o {model.parent / 'report'})")
+    if config.out:
+        _write_files(config, model, report, config.out)
+        print(f"{config.out / 'README.md'}; nothing was uploaded")
+        return
+
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write_files(config, model, report, Path(folder))
+        try:
+            url = HfApi().create_repo(config.repo, private=config.private, exist_ok=True)
+            HfApi().upload_folder(repo_id=config.repo, folder_path=folder)
+        except (HfHubHTTPError, OSError) as error:
+            raise ValueError(f"{config.repo} cannot be uploaded: {error} (log in with: hf auth login)") from error
+    print(url)
+
+
+def _find_report(model: Path) -> Path | None:
+    """The report in the run folder that the model lies in."""
+    places = [folder / "report" / "report.json" for folder in (model, model.parent)]
+    return next((path for path in places if path.is_file()), None)
+
+
+def _write_files(config: PushConfig, model: Path, report: Path | None, folder: Path) -> None:
+    from vidvox.model_card import ModelCard, write_model_card
+
+    card = ModelCard(repo=config.repo, licence=config.licence, data=config.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(write_model_card(card, model, report=report), encoding="utf-8")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(model / name, folder / name)

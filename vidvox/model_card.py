@@ -1,0 +1,152 @@
+"""The model card: README.md of a published model, written from what its run folder and its report say."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import vidvox
+from gancore.evaluation.report import read_report_json
+from gancore.keys import describe_value
+from gancore.model_files import locate_model_file, read_model_config
+from gancore.parsing import to_dict
+from vidgan.config import VideoConfig
+from vidvox.kinds import HALVES
+from vidvox.settings import iter_values, read_run_settings
+from voxgan.config import VoxelConfig
+
+SUMMARIES = {
+    "FramePredictor": "Predicts how a video continues: a few frames in, different futures out.",
+    "VideoGenerator": "Generates video clips from noise.",
+    "ImageToVoxels": "Makes a closed mesh of the object in one or several pictures.",
+    "VoxelGenerator": "Generates 3-D objects from noise.",
+}
+PIPELINES = {"FramePredictor": "video-to-video", "ImageToVoxels": "image-to-3d"}
+"""What the Hub calls the task; it has no name for the other two."""
+
+COMMANDS = {
+    "FramePredictor": "vidvox predict clip.mp4 -m {repo} -o future.mp4 --samples 3",
+    "VideoGenerator": "vidvox generate -m {repo} -n 16 -o samples.mp4",
+    "ImageToVoxels": "vidvox mesh chair.png -m {repo} -o chair.glb",
+    "VoxelGenerator": "vidvox generate -m {repo} -n 4 -o object.glb",
+}
+PYTHON = {
+    "FramePredictor": 'model.predict("clip.mp4", steps=10, samples=3).save("future.mp4")',
+    "VideoGenerator": 'model.generate(16, seed=0).save("samples.mp4")',
+    "ImageToVoxels": 'model.mesh("chair.png").save("chair.glb")',
+    "VoxelGenerator": 'model.generate(4, seed=0)[0].save("object.glb")',
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is told about a model, besides what its files say."""
+
+    repo: str
+    """Name on the Hub, user/name."""
+    licence: str | None = None
+    """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
+    data: str | None = None
+    """What it was trained on, and the licence of that, in a sentence."""
+
+
+def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None) -> str:
+    """Compose the model card in Markdown.
+
+    Args:
+        card: What is not in the files.
+        model: Folder of the model; if it lies in a run folder, the settings of the run are part of the card.
+        report: report.json of an evaluation of the model.
+
+    Raises:
+        ValueError: The folder holds no model, or the report cannot be read.
+    """
+    kind, networks = read_model_config(locate_model_file(model, "config.json"))
+    run = read_run_settings(model.parent)
+    sections = [
+        _format_front_matter(card, kind),
+        f"# {card.repo.rpartition('/')[2]}\n\n{SUMMARIES[kind]}",
+        f"## Use\n\n```bash\npip install vidvox\n{COMMANDS[kind].format(repo=card.repo)}\n```\n\n"
+        f'```python\nimport vidvox\n\nmodel = vidvox.load("{card.repo}")\n{PYTHON[kind]}\n```',
+        f"## Training data\n\n{_describe_data(card, run)}",
+        f"## Training\n\n{_describe_training(model.parent, run, kind)}",
+        f"## Metrics\n\n{_describe_metrics(report, kind)}",
+        f"## Architecture\n\n`{kind}`, built from:\n\n```json\n{json.dumps(networks, indent=2)}\n```",
+        f"## Licence\n\n{card.licence or 'Not stated.'}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _format_front_matter(card: ModelCard, kind: str) -> str:
+    lines = ["library_name: vidvox", f"tags:\n- vidvox\n- gan\n- {HALVES[kind]}"]
+    if kind in PIPELINES:
+        lines.append(f"pipeline_tag: {PIPELINES[kind]}")
+    if card.licence:
+        lines.append(f"license: {card.licence}")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:
+    parts = [card.data] if card.data else []
+    if run:
+        path = Path(str(run["data"]["path"])).name  # where it lay on one machine helps nobody
+        parts.append(f"Data set: `{path}`; see the settings below for its layout, sizes and what was held out.")
+    return "\n\n".join(parts) or "Not stated."
+
+
+def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> str:
+    if not run:
+        return "Not stated."
+    step: int | None = None
+    if (folder / "stats.jsonl").is_file():
+        lines = (folder / "stats.jsonl").read_text(encoding="utf-8").splitlines()
+        step = json.loads(lines[-1])["step"] if lines else None
+    train = run["train"]
+    trained = (
+        f"{step or 'An unknown number'} of {train['steps']} steps of batch {train['batch']}, seed {train['seed']}."
+    )
+    defaults = dict(iter_values(to_dict(VideoConfig() if HALVES[kind] == "video" else VoxelConfig())))
+    changed = {
+        name: value
+        for name, value in iter_values(run)
+        if defaults.get(name) != value and name not in ("run", "data.path", "data.cache", "train.cpu")
+    }
+    if not changed:
+        return trained
+    rows = [f"| {name} | {describe_value(value)} |" for name, value in changed.items()]
+    table = "\n".join(["| setting | value |", "|---|---|", *rows])
+    return f"{trained} Settings that differ from the defaults of vidvox {vidvox.__version__}:\n\n{table}"
+
+
+def _describe_metrics(report: Path | None, kind: str) -> str:
+    if report is None:
+        return "Not evaluated yet."
+    read_report = _read_video_report if HALVES[kind] == "video" else _read_voxel_report
+    sentences, summary, provenance = read_report(report)
+    verdict = "\n".join(f"- {sentence}" for sentence in sentences)
+    software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
+    return (
+        f"{verdict}\n\n```text\n{summary}\n```\n\nMeasured with seed {provenance['seed']} on {provenance['device']} by "
+        f"{software}. SHA-256 of the data measured: `{provenance['data']}`."
+    )
+
+
+def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the tables and the provenance of an evaluation of clips."""
+    from vidgan.evaluation.page import build_verdict
+    from vidgan.evaluation.report import VideoReport
+    from vidgan.evaluation.summary import format_summary
+
+    report = read_report_json(VideoReport, path)
+    return build_verdict(report).paragraphs, format_summary(report), report.provenance
+
+
+def _read_voxel_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the tables and the provenance of an evaluation of objects."""
+    from voxgan.evaluation.page import build_verdict
+    from voxgan.evaluation.report import VoxelReport
+    from voxgan.evaluation.summary import format_summary
+
+    report = read_report_json(VoxelReport, path)
+    return build_verdict(report).paragraphs, format_summary(report), report.provenance

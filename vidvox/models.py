@@ -1,0 +1,228 @@
+"""Trained models with plain inputs and outputs: files, arrays and pictures in; clips and meshes out."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from PIL.Image import Image
+from torch import Tensor
+
+from vidgan.files.arrays import convert_to_uint8
+from vidgan.files.readers import DEFAULT_RATE
+from vidgan.generate import generate_clips
+from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.predict import fit_to_model, read_past_and_future, select_device
+from vidvox.kinds import require_kind
+from vidvox.results import Clips, Future, ObjectMesh
+from voxgan.files.images import ImageInput, cut_out_object
+from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.surface import extract_surface
+from voxgan.networks.generator import VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.rendering.vertex_colours import estimate_camera, project_colours
+
+ClipInput = str | os.PathLike[str] | np.ndarray | Tensor
+"""A video file, a folder or zip of frames, or an array file; or an array (time, height, width, channel), or a tensor
+(time, channel, height, width), of uint8 in [0, 255] or floats in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class VideoPredictor:
+    """Predicts how videos continue, with a different future for every seed."""
+
+    network: FramePredictor
+
+    def predict(
+        self,
+        clip: ClipInput,
+        *,
+        steps: int | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        context_frames: int | None = None,
+        stride: int = 1,
+        size: str | None = None,
+    ) -> Future:
+        """Predict what follows the last frame of a clip.
+
+        Args:
+            clip: A path, an array (time, height, width, channel) or a tensor (time, channel, height, width).
+            steps: Frames to predict; if None, as many as the model was trained on.
+            samples: Number of different futures.
+            seed: Seed of the samples; sample n is the same however many are requested.
+            context_frames: Past frames that the model sees; if None, as many as it was trained on.
+            stride: Distance in frames of the clip between consecutive frames that the model sees.
+            size: Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; if None, the clip's.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The clip cannot be read, is too short, or has channels that cannot be converted to the model's.
+        """
+        shape = self.network.shape
+        context_frames = context_frames or shape.context_frames
+        if isinstance(clip, np.ndarray | Tensor):
+            frames, rate = _convert_frames(clip), DEFAULT_RATE / stride
+            span = (context_frames - 1) * stride + 1
+            if len(frames) < span:
+                raise ValueError(
+                    f"the clip has {len(frames)} frames, too few for {context_frames} past frames at stride {stride}"
+                )
+            past = frames[len(frames) - span :: stride]
+        else:
+            past, _, rate = read_past_and_future(
+                Path(clip),
+                start=None,
+                context_frames=context_frames,
+                steps=0,
+                stride=stride,
+                channels=shape.channels,
+            )
+        past = fit_to_model(past, self.network, size=size)
+        steps = steps or shape.clip_frames - shape.context_frames
+        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate)
+
+
+@dataclass(frozen=True)
+class ClipGenerator:
+    """Generates whole clips from noise."""
+
+    network: VideoGenerator
+
+    def generate(
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        label: str | None = None,
+        steps: int | None = None,
+        truncation: float | None = None,
+        rate: float | int = 10.0,
+    ) -> Clips:
+        """Generate clips.
+
+        Args:
+            count: Number of clips.
+            seed: Seed of the clips; clip n is the same whatever the count.
+            label: Name or number of the class; if None, all classes in turn.
+            steps: Frames of each clip; if None, as many as the model was trained on.
+            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips.
+            rate: Frames per second at which the clips will be shown.
+
+        Raises:
+            ValueError: The model does not have the class.
+        """
+        clips = generate_clips(self.network, count=count, steps=steps, label=label, truncation=truncation, seed=seed)
+        return Clips(clips.frames, clips.labels, Fraction(rate).limit_denominator(1001))
+
+
+@dataclass(frozen=True)
+class ObjectGenerator:
+    """Generates objects from noise."""
+
+    network: VoxelGenerator
+
+    def generate(
+        self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None
+    ) -> list[ObjectMesh]:
+        """Generate objects.
+
+        Args:
+            count: Number of objects.
+            seed: Seed of the noise; object n is the same whatever the count.
+            label: Name of the class; if None, none is given to the model.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
+
+        Raises:
+            ValueError: The model does not have the class, or an object is empty.
+        """
+        occupancies = self.network.sample(count, seed=seed, label=label).numpy()
+        return [_extract(occupancy, surface) for occupancy in occupancies]
+
+
+@dataclass(frozen=True)
+class ObjectReconstructor:
+    """Makes meshes of the objects in pictures, and generates objects from noise."""
+
+    network: ImageToVoxels
+
+    def mesh(
+        self,
+        images: ImageInput | Sequence[ImageInput],
+        *,
+        masks: ImageInput | Sequence[ImageInput] | None = None,
+        label: str | None = None,
+        colours: bool = True,
+        surface: SurfaceConfig | None = None,
+    ) -> ObjectMesh:
+        """Make a mesh of the one object that all pictures show.
+
+        Args:
+            images: A picture or several: paths, Pillow images, or uint8 arrays (height, width, channel).
+            masks: A picture for each, white where the object is. Without them, and without transparency, the object is
+                cut out by the colour of the picture's border.
+            label: Name of the class of the object, for models with classes.
+            colours: Project the pictures onto the mesh.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
+
+        Raises:
+            ValueError: A picture cannot be read or shows no object, the model does not have the class, or nothing of
+                the object is left.
+        """
+        pictures = _to_list(images)
+        given = None if masks is None else _to_list(masks)
+        occupancy = self.network.reconstruct(pictures, masks=given, label=label)[0].numpy()
+        result = _extract(occupancy, surface)
+        if not colours:
+            return result
+        pairs = zip(pictures, given or repeat(None, len(pictures)), strict=True)
+        views = [cut_out_object(*pair) for pair in pairs]
+        posed = [(view, estimate_camera(result.mesh, view)) for view in views]
+        return ObjectMesh(project_colours(result.mesh, posed), occupancy)
+
+    def generate(
+        self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None
+    ) -> list[ObjectMesh]:
+        """Generate objects from noise; see `ObjectGenerator.generate`."""
+        return ObjectGenerator(self.network.generator).generate(count, seed=seed, label=label, surface=surface)
+
+
+def load_model(
+    folder_or_repo: str | os.PathLike[str], *, device: str | None = None
+) -> VideoPredictor | ClipGenerator | ObjectReconstructor | ObjectGenerator:
+    """Load a trained model; see `vidvox.load`."""
+    place = select_device() if device is None else torch.device(device)
+    match require_kind(str(folder_or_repo)):
+        case "FramePredictor":
+            return VideoPredictor(FramePredictor.from_pretrained(folder_or_repo).to(place))
+        case "VideoGenerator":
+            return ClipGenerator(VideoGenerator.from_pretrained(folder_or_repo).to(place))
+        case "ImageToVoxels":
+            return ObjectReconstructor(ImageToVoxels.from_pretrained(folder_or_repo).to(place))
+        case _:
+            return ObjectGenerator(VoxelGenerator.from_pretrained(folder_or_repo).to(place))
+
+
+def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:
+    """Frames in bytes. Raises ValueError for another number of axes, or floats outside [0, 1]."""
+    if clip.ndim != 4:
+        order = "(time, height, width, channel)" if isinstance(clip, np.ndarray) else "(time, channel, height, width)"
+        raise ValueError(f"the clip should have four axes {order}, not the shape {tuple(clip.shape)}")
+    values = rearrange(clip, "t h w c -> t c h w") if isinstance(clip, np.ndarray) else clip.cpu().numpy()
+    return torch.from_numpy(np.array(convert_to_uint8(values, "the clip")))
+
+
+def _to_list(pictures: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
+    if isinstance(pictures, str | os.PathLike | np.ndarray | Image):
+        return [pictures]
+    return list(pictures)
+
+
+def _extract(occupancy: Float[np.ndarray, "x y z"], surface: SurfaceConfig | None) -> ObjectMesh:
+    return ObjectMesh(extract_surface(occupancy, surface or SurfaceConfig()), occupancy)

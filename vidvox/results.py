@@ -1,0 +1,168 @@
+"""What models return: clips and meshes that can be saved, and that show themselves in a notebook."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from fractions import Fraction
+from html import escape
+from math import ceil, sqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+import trimesh
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from vidgan.files.captions import LabelledClip, make_film, make_sheet
+from vidgan.files.grid import write_grid
+from vidgan.files.video import write_clip
+from voxgan.export import write_preview
+from voxgan.mesh.write import save_mesh
+from voxgan.rendering.raycast import render_turntable
+
+LABELLED_SUFFIXES = (".mp4", ".gif", ".png")
+"""Files that people look at; arrays and folders of frames never carry labels."""
+PREVIEW_SUFFIXES = (".mp4", ".gif", ".png")
+
+
+@dataclass(frozen=True, repr=False)
+class Future:
+    """Predicted frames of a video, of one or several samples, and the frames that they were predicted from."""
+
+    frames: UInt8[Tensor, "samples time channel height width"]
+    """The predicted frames, in [0, 255]."""
+    past: UInt8[Tensor, "past channel height width"]
+    """The frames that the model saw."""
+    rate: Fraction
+    """Frames per second."""
+
+    def save(self, path: str | Path, *, labels: bool = True) -> Path:
+        """Write the samples side by side in the format that the suffix names.
+
+        Args:
+            path: .mp4 or .gif; .png, with a row of frames for each sample; .npy; without a suffix a folder of frames.
+            labels: Write past and future with labels and frame numbers, in formats that people look at; without them,
+                the predicted frames alone.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: There is no such format, or the file cannot be written.
+        """
+        if not labels or Path(path).suffix.lower() not in LABELLED_SUFFIXES:
+            write_grid(path, self.frames, rate=self.rate)
+            return Path(path)
+        many, context_frames = len(self.frames) > 1, len(self.past)
+        clips = [
+            LabelledClip(f"sample {n}" if many else "prediction", torch.cat([self.past, sample]), context_frames)
+            for n, sample in enumerate(self.frames, 1)
+        ]
+        return _write_labelled(clips, Path(path), rate=self.rate, context_frames=context_frames, columns=len(clips))
+
+    def __repr__(self) -> str:
+        samples, steps, _, height, width = self.frames.shape
+        which = "1 sample" if samples == 1 else f"{samples} samples"
+        return f"<Future: {which} of {steps} frames of {height}x{width}, after {len(self.past)} past frames>"
+
+    def _repr_html_(self) -> str:
+        with TemporaryDirectory() as folder:
+            return _format_video(self.save(Path(folder, "future.mp4")), caption=repr(self)[1:-1])
+
+
+@dataclass(frozen=True, repr=False)
+class Clips:
+    """Clips generated from noise."""
+
+    frames: UInt8[Tensor, "clips time channel height width"]
+    """In [0, 255]."""
+    labels: tuple[str, ...]
+    """The class of each clip, or "sample 1", "sample 2", ... without classes."""
+    rate: Fraction
+    """Frames per second."""
+
+    def save(self, path: str | Path, *, labels: bool = True) -> Path:
+        """Write the clips in a nearly square grid, in the format that the suffix names; see `Future.save`."""
+        columns = ceil(sqrt(len(self.frames)))
+        if not labels or Path(path).suffix.lower() not in LABELLED_SUFFIXES:
+            write_grid(path, self.frames, rate=self.rate, columns=columns)
+            return Path(path)
+        clips = [LabelledClip(label, frames) for label, frames in zip(self.labels, self.frames, strict=True)]
+        return _write_labelled(clips, Path(path), rate=self.rate, columns=columns)
+
+    def __repr__(self) -> str:
+        count, steps, _, height, width = self.frames.shape
+        return f"<Clips: {count} of {steps} frames of {height}x{width}>"
+
+    def _repr_html_(self) -> str:
+        with TemporaryDirectory() as folder:
+            return _format_video(self.save(Path(folder, "clips.mp4")), caption=repr(self)[1:-1])
+
+
+@dataclass(frozen=True, repr=False)
+class ObjectMesh:
+    """A closed mesh in the unit cube around the origin, y up, front to +z."""
+
+    mesh: trimesh.Trimesh
+    """Vertices, faces and colours."""
+    occupancy: Float[np.ndarray, "x y z"]
+    """The probabilities in [0, 1] that the mesh is the surface of."""
+
+    @property
+    def vertices(self) -> Float[np.ndarray, "vertices 3"]:
+        """Coordinates in [-0.5, 0.5]."""
+        return np.asarray(self.mesh.vertices)
+
+    @property
+    def faces(self) -> Int[np.ndarray, "faces 3"]:
+        """The vertices of each triangle, counter-clockwise seen from outside."""
+        return np.asarray(self.mesh.faces)
+
+    def save(self, path: str | Path, *, size_mm: float | int | None = None) -> Path:
+        """Write the mesh in the format that the suffix names, or a preview of it.
+
+        Args:
+            path: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); .mp4, .gif or .png show the
+                object turning.
+            size_mm: Longest side of the object in millimetres; if None, the unit cube is one metre wide.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: There is no such format, or the file cannot be written.
+        """
+        if Path(path).suffix.lower() in PREVIEW_SUFFIXES:
+            write_preview(path, render_turntable(self.mesh))
+        else:
+            save_mesh(self.mesh, path, size_mm=None if size_mm is None else float(size_mm))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        width, height, depth = self.mesh.extents
+        size = f"{width:.2f} x {height:.2f} x {depth:.2f} (width, height, depth)"
+        return f"<ObjectMesh: {len(self.vertices)} vertices, {len(self.faces)} faces, {size}>"
+
+    def _repr_html_(self) -> str:
+        with TemporaryDirectory() as folder:
+            return _format_video(self.save(Path(folder, "object.mp4")), caption=repr(self)[1:-1])
+
+
+def _write_labelled(
+    clips: list[LabelledClip], path: Path, *, rate: Fraction, columns: int, context_frames: int = 0
+) -> Path:
+    if path.suffix.lower() == ".png":
+        write_clip(path, make_sheet(clips, context_frames=context_frames)[None], rate=rate)
+    else:
+        write_clip(path, make_film(clips, context_frames=context_frames, columns=columns), rate=rate)
+    return path
+
+
+def _format_video(path: Path, *, caption: str) -> str:
+    """An HTML figure that plays an MP4, which is part of it."""
+    content = b64encode(path.read_bytes()).decode("ascii")
+    style = "min-width: 20em; image-rendering: pixelated"  # frames may be as small as 32 pixels
+    source = f"data:video/mp4;base64,{content}"
+    video = f'<video src="{source}" style="{style}" autoplay loop muted controls playsinline></video>'
+    return f"<figure>{video}<figcaption>{escape(caption)}</figcaption></figure>"

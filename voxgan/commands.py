@@ -1,0 +1,224 @@
+"""Settings of the voxel commands other than training: preparing a data set, making meshes.
+
+Nothing slow is imported here, so that --help and a mistyped flag answer at once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gancore.evaluation.config import EvaluationConfig, require_at_least
+from voxgan.mesh.config import MAX_FACES, Axis, SurfaceConfig
+
+# ----------------------------------------------------------------------------------------------------- prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """Prepare a data set: voxels and views of every object in a folder."""
+
+    folder: Path
+    """Folder of meshes, voxels and pictures, with or without class folders, or one file of them; also the Debian
+    package sweethome3d-furniture or a folder of its catalogues (.sh3f)."""
+
+    out: Path
+    """Folder for the data set; its manifest.csv lists every object with the reason if it was left out."""
+
+    side: int = 32
+    """Voxels along each side of the unit cube."""
+
+    views: int = 24
+    """Pictures of each object: rendered, or at most this many of the object's own pictures if it has some."""
+
+    view_size: int = 128
+    """Width and height of a view in pixels."""
+
+    quality: int | None = None
+    """WebP quality of the views from 0 to 100; lossless if null."""
+
+    compress: bool = False
+    """Store the voxels compressed: much smaller on disk, but read into memory as a whole."""
+
+    up: Axis | None = None
+    """Axis of the meshes that points up; if null, as their layout says, or y."""
+
+    front: Axis | None = None
+    """Axis of the meshes that their front faces; if null, as their layout says, or z."""
+
+    max_faces: int = MAX_FACES
+    """Meshes with this many faces or more are refused; reading one takes a few hundred bytes of memory a face."""
+
+    duplicate_iou: float = 0.95
+    """Objects whose voxels overlap with an IoU above this are near-duplicates and go to the same split; 1 turns it off.
+    Splits that the data set itself declares are kept."""
+
+    workers: int | None = None
+    """Processes; one a processor core if null. 1 works in the main process."""
+
+    cache: Path | None = None
+    """Folder for finished objects, which are not computed again; OUT.cache if null."""
+
+    seed: int = 0
+    """Seed of the random cameras and lights."""
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in (("side", 4, 256), ("views", 0, 1000), ("view_size", 8, 2048)):
+            if not lowest <= getattr(self, name) <= highest:
+                raise ValueError(f"{name} must lie between {lowest} and {highest}, got {getattr(self, name)}")
+        if self.workers is not None and not 1 <= self.workers <= 1024:
+            raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
+        if self.max_faces < 1:
+            raise ValueError(f"max_faces must be at least 1, got {self.max_faces}")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
+        if not 0 < self.duplicate_iou <= 1:
+            raise ValueError(f"duplicate_iou must lie in (0, 1], got {self.duplicate_iou}")
+        if self.out.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"out must not lie inside the folder of objects, got {self.out}")
+
+
+# -------------------------------------------------------------------------------------------------------- mesh
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(SurfaceConfig):
+    """Make meshes of the objects in pictures, or without pictures of objects generated from noise."""
+
+    images: tuple[Path, ...] = ()
+    """Pictures of an object. A picture without transparency is cut out by the colour of its border, so the background
+    should be plain; otherwise give --masks."""
+
+    model: str
+    """Run folder (runs/NAME), folder of a model, or name of a model on the Hub."""
+
+    out: Path = Path("object.glb")
+    """File to write: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); several are numbered."""
+
+    grouping: Literal["together", "each"] = "together"
+    """Whether all pictures show the same object, or each another one."""
+
+    masks: tuple[Path, ...] = ()
+    """A mask for each picture, white where the object is."""
+
+    max_megapixels: float = 20.0
+    """Pictures of this many million pixels or more are refused; the model sees far fewer."""
+
+    posterior_samples: int | None = None
+    """Number of objects to draw from the posterior of what the pictures show; if null, one at the posterior's mean."""
+
+    class_: str | None = None
+    """Class of the object, for models trained with classes; unconditional if null."""
+
+    count: int = 1
+    """Number of objects to generate from noise."""
+
+    interpolate: tuple[int, ...] = ()
+    """Two seeds A,B: the `count` objects lead from the one of seed A to the one of seed B."""
+
+    seed: int = 0
+    """Seed of the noise; object n is the same whatever the count."""
+
+    size_mm: float | None = None
+    """Longest side of the object in millimetres; if null, the unit cube is one metre wide."""
+
+    skip_colours: bool = False
+    """Leave the mesh without the colours of the pictures."""
+
+    preview: Path | None = None
+    """File for an animation of the turning object, or with --interpolate of the changing one: .mp4, .gif, or .png for a
+    sheet."""
+
+    preview_size: int = 256
+    """Width and height of the preview in pixels."""
+
+    cpu: bool = False
+    """Stay on the CPU even if there is a GPU."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1, "max_megapixels": 0}.items():
+            if getattr(self, name) is not None and not getattr(self, name) >= lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
+            raise ValueError(f"size_mm must be above 0, got {self.size_mm}")
+        if self.images and (self.count > 1 or self.interpolate):
+            raise ValueError("count and interpolate are for objects from noise; leave the pictures out")
+        if not self.images and (self.posterior_samples or self.masks):
+            raise ValueError(
+                "posterior_samples and masks are for objects in pictures; use count to generate several from noise"
+            )
+        if self.masks and len(self.masks) != len(self.images):
+            raise ValueError(f"masks: {len(self.images)} pictures need as many masks, got {len(self.masks)}")
+        if self.interpolate and (len(self.interpolate) != 2 or self.count < 2):
+            raise ValueError("interpolate takes two seeds, as in 3,7, and a count of at least 2 objects")
+
+
+# ---------------------------------------------------------------------------------------------------- evaluate
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(EvaluationConfig):
+    """Measure a voxel model, or the objects of another tool, on objects held out from training."""
+
+    predictions: Path | None = None
+    """Folder of another tool's meshes or voxels, measured instead of a model; each is named like its object of the
+    data set."""
+
+    up: Axis = "y"
+    """Axis of the predictions that points up."""
+
+    front: Axis | None = None
+    """Axis of the predictions that their front faces; if not given, z, or what becomes z by the shortest turn
+    upright."""
+
+    normalise: Literal["as_is", "box"] = "as_is"
+    """Predicted meshes as they are in the unit cube around the origin; or centred, their longest side scaled to 1."""
+
+    on_missing: Literal["stop", "empty"] = "stop"
+    """What to do if an object has no readable prediction: stop, or score it as an empty prediction."""
+
+    data: str = "furniture"
+    """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
+
+    classes: tuple[str, ...] = ()
+    """Use objects of these classes only, for training objects too; all classes if empty."""
+
+    views: tuple[int, ...] = (1, 3, 5)
+    """Numbers of pictures to reconstruct from."""
+
+    view_draws: int = 4
+    """Random choices of pictures of each object, over which its scores are averaged."""
+
+    class_conditional: bool = False
+    """Give a model with classes the class of each object to reconstruct."""
+
+    surfaces: bool = False
+    """Also compare surfaces (Chamfer distance, F-score, normals, mesh quality) and compute average precision; takes
+    far longer."""
+
+    generated_objects: int = 500
+    """Objects generated from noise, which are compared with as many real ones; 0 generates none."""
+
+    renders_per_object: int = 2
+    """Renders of each object by which an image network compares generated and real objects; 0 for none."""
+
+    probe_run: Path | None = None
+    """Folder of a run (runs/NAME) whose discriminator's features are classified by a linear SVM; none if not given."""
+
+    batch: int = 8
+    """Objects per batch, which bounds the memory needed; the scores do not depend on it."""
+
+    baseline_model: str | None = None
+    """Another model, whose objects the rating page shows in place of the real ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.model) == bool(self.predictions):
+            raise ValueError("give either a model or a folder of predictions to measure")
+        if self.unpaired and not (self.predictions and self.generated_objects):
+            raise ValueError("unpaired is for predictions, and needs generated_objects above 0")
+        if not self.views or min(self.views) < 1:
+            raise ValueError(f"views must be one or more numbers from 1 on, got {self.views}")
+        require_at_least(self, view_draws=1, generated_objects=0, renders_per_object=0)
+        if self.baseline_model and not (self.rating_page and self.model):
+            raise ValueError("baseline_model is shown on the rating page next to a model: give model and rating_page")

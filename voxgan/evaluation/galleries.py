@@ -1,0 +1,140 @@
+"""What a page shows of an evaluation: good and bad examples, and objects for people to choose between."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import trimesh
+from jaxtyping import Bool
+from torch import Tensor
+
+from gancore.data import evenly_spaced
+from gancore.evaluation.examples import select_extremes
+from gancore.reporting.page import Media
+from voxgan.data.packed import PackedDataset
+from voxgan.evaluation.generation import GeneratedObjects, nearest_training_objects
+from voxgan.evaluation.media import (
+    Animation,
+    animate_still,
+    animate_turntable,
+    extract_whole_surface,
+    join_side_by_side,
+)
+from voxgan.evaluation.methods import Prediction, ReconstructionMethod
+from voxgan.evaluation.reconstruction import Reconstruction
+from voxgan.evaluation.views import ViewSelection
+from voxgan.metrics.occupancy import iou
+
+EXAMPLES_PER_RANK = 3
+"""Best, median and worst objects shown, of each at most."""
+NUM_GENERATED = 9
+"""Objects from noise shown."""
+REAL = "real"
+
+
+class Shown(NamedTuple):
+    """An animation of a real, reconstructed or generated object, and the object of the data set it goes with."""
+
+    object_id: str
+    media: Media
+
+
+def reconstruction_media(
+    method: ReconstructionMethod, selection: ViewSelection, reconstruction: Reconstruction
+) -> dict[str, list[Media]]:
+    """Show the best, median and worst objects: a picture if there is one, the true object, and the reconstruction."""
+    packed, threshold = selection.packed, float(reconstruction.report.threshold)
+    scores = reconstruction.scores.tolist()
+    found = {}
+    for rank, places in select_extremes(scores, min(EXAMPLES_PER_RANK, max(1, len(scores) // 3)))._asdict().items():
+        items = []
+        for place in places:
+            index = reconstruction.indices[place]
+            predicted = next(iter(method.predict(index).values()))
+            films = [animate_true(packed, index), animate_prediction(predicted, threshold)]
+            caption = f"{packed.objects[index].id}: IoU {scores[place]:.3f}"
+            items.append(Media(caption, join_side_by_side([*animate_image(selection, index), *films])))
+        if items:
+            found[f"{rank.capitalize()} reconstructions"] = items
+    return found
+
+
+def training_neighbour_media(
+    generated: GeneratedObjects, packed: PackedDataset, *, train: Sequence[int]
+) -> list[Media]:
+    """Show some of the generated objects, each with the training object that is most like it."""
+    places = evenly_spaced(len(generated.objects), count=NUM_GENERATED)
+    nearest = nearest_training_objects(packed, train, generated.objects[places])
+    items = []
+    for place, index in zip(places, nearest, strict=True):
+        training = torch.from_numpy(packed.occupancy(index))[None]
+        overlap = float(iou(generated.objects[place][None], training))
+        films = [animate_object(generated.objects[place], generated.meshes[place]), animate_true(packed, index)]
+        caption = f"generated; nearest: {packed.objects[index].id}, IoU {overlap:.3f}"
+        items.append(Media(caption, join_side_by_side(films)))
+    return items
+
+
+# ---------------------------------------------------------------------------------------------------- preference study
+
+
+def show_reconstructions(
+    method: ReconstructionMethod,
+    packed: PackedDataset,
+    indices: Sequence[int],
+    *,
+    threshold: float,
+    name: str,
+    count: int,
+) -> list[Shown]:
+    """Show up to `count` of the objects as the method's first variant reconstructs them, captioned with the name."""
+    shown = []
+    for index in (indices[place] for place in evenly_spaced(len(indices), count=count)):
+        predicted = next(iter(method.predict(index).values()))
+        media = Media(name, join_side_by_side([animate_prediction(predicted, threshold)]))
+        shown.append(Shown(packed.objects[index].id, media))
+    return shown
+
+
+def show_generated(generated: GeneratedObjects, packed: PackedDataset, *, name: str, count: int) -> list[Shown]:
+    """Show up to `count` generated objects, captioned with the name; each goes with a real object."""
+    return [
+        Shown(
+            packed.objects[generated.real[place]].id,
+            Media(name, join_side_by_side([animate_object(generated.objects[place], generated.meshes[place])])),
+        )
+        for place in evenly_spaced(len(generated.objects), count=count)
+    ]
+
+
+def show_real(packed: PackedDataset, indices: Sequence[int], *, count: int) -> list[Shown]:
+    """Show up to `count` of the objects as they are."""
+    return [
+        Shown(packed.objects[index].id, Media(REAL, join_side_by_side([animate_true(packed, index)])))
+        for index in (indices[place] for place in evenly_spaced(len(indices), count=count))
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- animations
+
+
+def animate_image(selection: ViewSelection, index: int) -> list[Animation]:
+    """Return the picture that the object is first reconstructed from; nothing if it has none."""
+    if not selection.packed.objects[index].cameras:
+        return []
+    return [animate_still(selection.packed.read_view(index, int(selection.view_numbers(index)[0, 0])))]
+
+
+def animate_true(packed: PackedDataset, index: int) -> Animation:
+    """Turn the object of the data set once."""
+    return animate_turntable(extract_whole_surface(torch.from_numpy(packed.occupancy(index)).float()))
+
+
+def animate_prediction(predicted: Prediction, threshold: float) -> Animation:
+    """Turn a predicted object once: its mesh, or the surface of its probabilities."""
+    return animate_turntable(predicted.mesh or extract_whole_surface(predicted.probabilities, threshold=threshold))
+
+
+def animate_object(voxels: Bool[Tensor, "x y z"], mesh: trimesh.Trimesh | None) -> Animation:
+    """Turn an object once: its mesh if there is one, or the surface of its voxels."""
+    return animate_turntable(mesh or extract_whole_surface(voxels.float()))
