@@ -80,9 +80,10 @@ def build_verdict(report: VoxelReport) -> Text:
         name, training = list(report.generation.scores)[:2]
         ours, theirs = report.generation.scores[name], report.generation.scores[training]
         sentences.append(
-            f"As a set, the {name}'s objects cover {100 * ours['iou_cov']:.0f} % of the real objects, and as many random "
-            f"training objects {100 * theirs['iou_cov']:.0f} %; by its nearest neighbour an object is told from a real "
-            f"one in {100 * ours['iou_1nna']:.0f} % of cases against {100 * theirs['iou_1nna']:.0f} % (50 % is indistinguishable)."
+            f"As a set, the {name}'s objects cover {100 * ours['iou_cov']:.0f} % of the real objects, and as many "
+            f"random training objects {100 * theirs['iou_cov']:.0f} %; by its nearest neighbour an object is told from "
+            f"a real one in {100 * ours['iou_1nna']:.0f} % of cases against {100 * theirs['iou_1nna']:.0f} % (50 % is "
+            "indistinguishable)."
         )
     return Text("Verdict", sentences or ["There is no baseline to compare with."])
 
