@@ -11,8 +11,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
+from gancore.media import write_png
 from gancore.metrics.distances import sliced_wasserstein
-from gancore.report import make_contact_sheet, save_png
+from gancore.reporting.contact_sheet import make_contact_sheet
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import flatten_outputs
 from vidgan import metrics
@@ -45,7 +46,7 @@ class VideoPreview:
         ).to(device)
         made = sample_futures(generator, batch, SampleRandom(0, device=device), samples=2)
         rows, labels = build_sheet_rows(batch, made, predicted=self.context_frames > 0)
-        save_png(make_contact_sheet(rows, labels=labels), folder / f"step-{step:08d}.png")
+        write_png(folder / f"step-{step:08d}.png", make_contact_sheet(rows, labels=labels))
         side_by_side = rearrange(to_displayable(made[:, 0]), "b t c h w -> t c h (b w)")
         write_clip(folder / f"step-{step:08d}.mp4", side_by_side, rate=self.rate)
 

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 import torch
 import trimesh
+from einops import rearrange
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
+from gancore.media import require_media_suffix, write_animation
 from voxgan.files.images import count_megapixels, cut_out_object
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
@@ -20,12 +22,17 @@ from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
 from voxgan.rendering.camera import Camera, fit_windows, view_window
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
-from voxgan.rendering.turntable import find_writer, write_turntable
 from voxgan.rendering.vertex_colours import estimate_camera, project_colours
 
 logger = logging.getLogger(__name__)
 
 WHITE = (255, 255, 255)
+PREVIEW_RATE = 16
+"""Frames per second of a preview: a turn of 48 frames takes three seconds."""
+PREVIEW_SHEET = (4, 2)
+"""Columns and rows of a preview in a PNG."""
+PREVIEW_CRF = 18
+"""Quality of a preview in an MP4, see `gancore.media.write_mp4`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +102,7 @@ class ExportConfig(SurfaceConfig):
             raise ValueError("between takes two seeds, as 3,7, and a count of at least 2 objects")
         find_format(Path(self.out))
         if self.preview:
-            find_writer(Path(self.preview))
+            require_media_suffix(Path(self.preview))
 
 
 @dataclass(frozen=True)
@@ -135,14 +142,14 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
         save_mesh(mesh, path, size_mm=config.size_mm or None)
         exported.append(ExportedMesh(path, mesh))
         if config.preview and not config.interpolate:
-            write_turntable(
+            write_preview(
                 numbered_path(config.preview, likely.number, total), render_turntable(mesh, side=config.preview_size)
             )
     if not exported:
         raise ValueError(f"none of {total} objects could be made")
     if config.preview and config.interpolate:
-        write_turntable(
-            config.preview, render_sequence([each.mesh for each in exported], side=config.preview_size), rate=8
+        write_preview(
+            Path(config.preview), render_sequence([each.mesh for each in exported], side=config.preview_size), rate=8
         )
     return exported
 
@@ -229,6 +236,12 @@ def render_sequence(meshes: list[trimesh.Trimesh], *, side: int) -> UInt8[np.nda
     camera = Camera()
     projection = fit_windows([view_window(mesh.vertices, camera) for mesh in meshes], camera, side=side)
     return np.stack([composite_over(Scene(mesh).render_projection(projection), WHITE) for mesh in meshes])
+
+
+def write_preview(path: Path, frames: UInt8[np.ndarray, "frames side side 3"], *, rate: int = PREVIEW_RATE) -> None:
+    """Writes the frames as .mp4 or .gif, or up to eight of them as a .png sheet. Raises ValueError if it cannot."""
+    clip = rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
+    write_animation(path, clip, rate=rate, crf=PREVIEW_CRF, sheet=PREVIEW_SHEET)
 
 
 def describe_export(exported: ExportedMesh, *, size_mm: float) -> str:

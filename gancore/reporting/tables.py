@@ -1,4 +1,4 @@
-"""Numbers as text for a terminal."""
+"""Tables of numbers as plain text for a terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,21 +6,25 @@ from collections.abc import Mapping, Sequence
 def format_table(
     title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | int | str]], *, digits: int = 2
 ) -> str:
-    """Lines of a table: the title above the names of the rows, numbers right-aligned under the names of their columns.
+    """Lays out a table as text: the title above the names of the rows, numbers right-aligned below their columns.
 
-    Raises ValueError if a row has another number of cells than there are columns.
+    Numbers get `digits` decimal places; strings are kept. Raises ValueError if a row has more or fewer cells than there
+    are columns.
     """
-    cells = {name: [_format_cell(value, digits) for value in values] for name, values in rows.items()}
-    for name, row in cells.items():
+    from rich.console import Console  # takes a noticeable time to import
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(Text(title), no_wrap=True)
+    for column in columns:
+        table.add_column(Text(column), justify="right", no_wrap=True)
+    for name, row in rows.items():
         if len(row) != len(columns):
             raise ValueError(f"{len(row)} cells in row {name!r} of a table with {len(columns)} columns")
-    first = max(map(len, [title, *rows]))
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *cells.values(), strict=True)]
-    return "\n".join(
-        name.ljust(first) + "".join(f"  {cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-        for name, row in [(title, columns), *cells.items()]
-    )
-
-
-def _format_cell(value: float | int | str, digits: int) -> str:
-    return value if isinstance(value, str) else f"{value:.{digits}f}"
+        cells = [cell if isinstance(cell, str) else f"{cell:.{digits}f}" for cell in row]
+        table.add_row(*map(Text, [name, *cells]))
+    console = Console(width=10_000, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gancore.report import JsonLinesTracker, TensorBoardTracker, TrackerGroup
 from gancore.training.alarms import REARM_LINES, AlarmMonitor
 from gancore.training.curves import draw_curves, read_json_lines
+from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
 MAX_DRAWING_SHARE = 0.01
 """Of a run's time, that drawing its curves may take."""
@@ -43,7 +43,7 @@ class RunLog:
         """Goes on after this step; what is there of later ones is dropped."""
         self.run, self.best_tracker = run, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
-        self.trackers = TrackerGroup([self.stats, *([TensorBoardTracker(run)] if trackers else [])])
+        self.trackers = TrackerGroup([self.stats, *([AccelerateTracker("tensorboard", run)] if trackers else [])])
         self.alarm_monitor = AlarmMonitor()
         for tracker in (self.trackers, self.alarms):
             tracker.truncate_after(step)

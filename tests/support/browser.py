@@ -25,6 +25,7 @@ FLAGS = (
     "--disable-default-apps",
     "--disable-extensions",
     "--disable-sync",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
     "--hide-scrollbars",
     "--no-default-browser-check",
     "--no-first-run",
@@ -175,6 +176,14 @@ class Page:
         x, y = self.value(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def drag(self, selector: str, *, right: float, down: float = 0.0) -> None:
+        """Drags the middle of an element by these pixels."""
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.value(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
+        for kind, share in (("mousePressed", 0.0), ("mouseMoved", 0.5), ("mouseMoved", 1.0), ("mouseReleased", 1.0)):
+            place = {"x": x + share * right, "y": y + share * down}
+            self.call("Input.dispatchMouseEvent", type=kind, **place, button="left", buttons=1, clickCount=1)
 
     def screenshot(self, path: Path) -> None:
         """Writes a PNG of the whole page."""

@@ -10,7 +10,8 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore.report import make_contact_sheet, save_png
+from gancore.media import write_png
+from gancore.reporting.contact_sheet import make_contact_sheet
 from vidgan.files.video import write_clip
 
 GRID_GAP = 2
@@ -34,7 +35,7 @@ def write_grid(
     path = Path(path)
     if path.suffix == ".png" and labels is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(make_contact_sheet(clips, labels=labels), path)
+        write_png(path, make_contact_sheet(clips, labels=labels))
     elif path.suffix in (".png", ".npy"):
         write_clip(path, clips if len(clips) > 1 else clips[0], rate=rate)
     else:

@@ -1,26 +1,22 @@
 """Clips in from anything, out to MP4, GIF, PNG strips, frame folders and arrays."""
 
-import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
-import av
 import numpy as np
 import torch
 import torch.nn.functional as F
-from av.video.stream import VideoStream
-from einops import rearrange
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
+from gancore import media
 from gancore.atomic import atomic_write
 from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
 from vidgan.files.readers import IMAGE_SUFFIXES, VideoReader, open_image_sequence, open_video_file
+
+CLIP_SUFFIXES = (*media.MEDIA_SUFFIXES, ".npy")
+"""Endings that `write_clip` knows, in lower case."""
 
 Frames = UInt8[Tensor, "time channel height width"]
 
@@ -133,119 +129,43 @@ def write_clip(
     *,
     rate: Fraction | float | int,
 ) -> None:
-    """Writes the frames by the path's ending, whole or not at all; missing folders are made.
+    """Writes the frames in the format of the path's ending, whole or not at all; missing folders are created.
 
-    .mp4 is H.264 in yuv420p, where an odd height or width grows by one repeated row or column; .gif keeps time to a
-    hundredth of a second; .png is a strip with the frames side by side, and one row under the other if there are rows;
-    .npy takes any number of channels; no ending makes a folder of numbered PNG, which may replace only such a folder.
+    .mp4, .gif and .png (a strip with the frames side by side, and one row below the other if there are rows) are
+    written as gancore.media does; .npy takes any number of channels; no ending makes a folder of numbered PNG files,
+    which may replace only such a folder.
 
-    Raises ValueError for another ending, other than 1 or 3 channels, no frames, or a path that cannot be written.
+    Raises ValueError for any other ending, other than 1 or 3 channels, no frames, or a path that cannot be written.
     """
     path = Path(path)
-    if complaint := describe_write_problem(path, frames, rate):
-        raise ValueError(f"cannot write {path}: {complaint}")
+    suffix = path.suffix.lower()
+    if problem := describe_write_problem(path, frames, rate):
+        raise ValueError(f"cannot write {path}: {problem}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix:
-            with atomic_write(path) as partial:
-                WRITERS[path.suffix](partial, frames.cpu(), Fraction(rate).limit_denominator(1001))
+        if suffix == ".npy":
+            with atomic_write(path) as partial, partial.open("wb") as file:
+                np.save(file, frames.cpu().numpy())
+        elif suffix == ".png":
+            rows = frames if frames.ndim == 5 else frames[None]
+            media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]))
+        elif suffix:
+            media.write_animation(path, frames, rate=rate)
         else:
-            write_folder(path, frames.cpu())
-    except (OSError, av.FFmpegError) as error:
+            media.write_frame_folder(path, frames)
+    except OSError as error:
         raise ValueError(f"cannot write {path}: {error}") from error
 
 
 def describe_write_problem(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
-    """What speaks against writing, or nothing."""
-    if path.suffix and path.suffix not in WRITERS:
-        return f"the ending must be one of {' '.join(WRITERS)}, or none for a folder"
-    if path.suffix != ".npy" and frames.shape[-3] not in (1, 3):
-        return f"{frames.shape[-3]} channels are no picture; .npy takes them"
-    if frames.ndim == 5 and path.suffix not in (".png", ".npy"):
+    """Why the frames cannot be written to this path, or nothing."""
+    suffix = path.suffix.lower()
+    if suffix and suffix not in CLIP_SUFFIXES:
+        return f"the ending must be one of {' '.join(CLIP_SUFFIXES)}, or none for a folder"
+    if suffix != ".npy" and frames.shape[-3] not in (1, 3):
+        return f"a picture has 1 or 3 channels, not {frames.shape[-3]}; .npy takes any number"
+    if frames.ndim == 5 and suffix not in (".png", ".npy"):
         return "only .png and .npy take several rows"
     if not frames.numel():
         return "there are no frames"
     return "" if rate > 0 else f"the rate must be positive, not {rate}"
-
-
-def write_mp4(path: Path, frames: Frames, rate: Fraction) -> None:
-    even = np.pad(
-        to_rgb_arrays(frames), ((0, 0), (0, frames.shape[2] % 2), (0, frames.shape[3] % 2), (0, 0)), mode="edge"
-    )
-    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(codec, rate=rate, options={"crf": "16"} if codec == "libx264" else {})
-        assert isinstance(stream, VideoStream)
-        stream.height, stream.width, stream.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
-        stream.codec_context.thread_count = 1
-        for frame in to_av_frames(even, rate):
-            container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
-        container.mux(stream.encode())
-
-
-def write_gif(path: Path, frames: Frames, rate: Fraction) -> None:
-    """Through one palette of 256 colours for the whole clip, so that what stands still does not flicker."""
-    height, width = frames.shape[2:]
-    graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=1 / rate)
-    split, palette, apply = graph.add("split"), graph.add("palettegen"), graph.add("paletteuse", "dither=none")
-    sink = graph.add("buffersink")
-    source.link_to(split)
-    split.link_to(palette, 0, 0)
-    split.link_to(apply, 1, 0)
-    palette.link_to(apply, 0, 1)
-    apply.link_to(sink)
-    graph.configure()
-    with av.open(str(path), "w", format="gif") as container:
-        stream = container.add_stream("gif", rate=rate)
-        stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
-        for frame in to_av_frames(to_rgb_arrays(frames), rate):
-            source.push(frame)
-        source.push(None)
-        for _ in frames:
-            container.mux(stream.encode(cast(av.VideoFrame, sink.pull())))
-        container.mux(stream.encode())
-
-
-def write_png(path: Path, frames: Tensor, _rate: Fraction) -> None:
-    rows = frames if frames.ndim == 5 else frames[None]
-    sheet = rearrange(rows, "rows time channel height width -> channel (rows height) (time width)")
-    Image.fromarray(to_rgb_arrays(sheet[None])[0]).save(path)
-
-
-def write_npy(path: Path, frames: Tensor, _rate: Fraction) -> None:
-    np.save(path, frames.numpy())
-
-
-def write_folder(path: Path, frames: Frames) -> None:
-    if path.exists() and not all(re.fullmatch(r"\d+\.png", inside.name) for inside in path.iterdir()):
-        raise ValueError(f"cannot write {path}: the folder holds other files than frames")
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    partial.mkdir()
-    try:
-        for number, pixels in enumerate(to_rgb_arrays(frames)):
-            Image.fromarray(pixels).save(partial / f"{number:05d}.png")
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-WRITERS: dict[str, Callable[[Path, Tensor, Fraction], None]] = {
-    ".mp4": write_mp4,
-    ".gif": write_gif,
-    ".png": write_png,
-    ".npy": write_npy,
-}
-
-
-def to_av_frames(pixels: UInt8[np.ndarray, "time height width 3"], rate: Fraction) -> Iterator[av.VideoFrame]:
-    for number, picture in enumerate(pixels):
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = number, 1 / rate
-        yield frame
-
-
-def to_rgb_arrays(frames: Frames) -> UInt8[np.ndarray, "time height width 3"]:
-    return np.ascontiguousarray(rearrange(convert_channels(frames, 3), "t c h w -> t h w c").numpy())

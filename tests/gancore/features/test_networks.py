@@ -3,7 +3,10 @@
 import os
 import pickle
 import zipfile
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -104,23 +107,57 @@ def test_an_archive_that_was_exchanged_is_refused(index):
         fetch_weights("tiny")
 
 
+@pytest.fixture
+def server(tmp_path):
+    """The address of a web server on this machine, and the folder of its files."""
+    (tmp_path / "served").mkdir()
+    handler = partial(QuietHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", tmp_path / "served"
+        running.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+def published_at(address: str, content: bytes) -> PublishedWeights:
+    return PublishedWeights(
+        description="",
+        source=address,
+        archive_member=address.rpartition("/")[2],
+        size=len(content),
+        sha256=sha256(content).hexdigest(),
+        licence="none",
+    )
+
+
 @pytest.mark.usefixtures("index")
-def test_an_address_that_leads_nowhere_is_one_line(monkeypatch, tmp_path):
-    gone = (tmp_path / "gone.pth").as_uri()
-    monkeypatch.setitem(
-        PUBLISHED_WEIGHTS,
-        "far",
-        PublishedWeights(description="", source=gone, archive_member="gone.pth", size=1, sha256="", licence="none"),
-    )
-    with pytest.raises(OSError, match=r"gone\.pth could not be downloaded"):
+def test_a_file_is_downloaded_from_its_address_if_it_is_the_published_one(monkeypatch, server, capfd):
+    address, folder = server
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "far", published_at(f"{address}/far.pth", PAYLOAD))
+    with pytest.raises(OSError, match=r"far\.pth could not be downloaded: 404 .*not found"):
         fetch_weights("far")
-    (tmp_path / "gone.pth").write_bytes(b"?")
-    monkeypatch.setitem(
-        PUBLISHED_WEIGHTS,
-        "far",
-        PublishedWeights(**vars(PUBLISHED_WEIGHTS["far"]) | {"sha256": sha256(b"?").hexdigest()}),
-    )
-    assert fetch_weights("far").read_bytes() == b"?"
+    (folder / "far.pth").write_bytes(PAYLOAD[::-1])
+    with pytest.raises(OSError, match=r"far\.pth could not be downloaded: SHA256 hash .* does not match"):
+        fetch_weights("far")
+    assert list(weights.weights_folder().iterdir()) == []
+    (folder / "far.pth").write_bytes(PAYLOAD)
+    assert fetch_weights("far").read_bytes() == PAYLOAD
+    assert [file.name for file in weights.weights_folder().iterdir()] == ["far.pth"]
+    assert capfd.readouterr() == ("", "")  # no progress where there is no terminal
+
+
+@pytest.mark.usefixtures("index")
+def test_without_a_network_the_error_is_one_short_line(monkeypatch):
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "far", published_at("http://127.0.0.1:9/far.pth", b"?"))
+    with pytest.raises(
+        OSError, match=r"^http://127\.0\.0\.1:9/far\.pth could not be downloaded: there is no connection$"
+    ):
+        fetch_weights("far")
+    assert list(weights.weights_folder().iterdir()) == []
 
 
 def test_absent_weights_say_how_to_get_them(monkeypatch, tmp_path):
@@ -153,7 +190,7 @@ def test_the_tool_names_what_there_is(use):
 def test_the_tool_gets_weights_and_tells_their_licence(use):
     said = use("fetch_weights", "tiny")
     assert said.code == 0
-    assert said.out == f"tiny: {weights.folder() / 'tiny.bin'} (none)\n"
+    assert said.out == f"tiny: {weights.weights_folder() / 'tiny.bin'} (none)\n"
 
 
 def test_the_tool_takes_a_file_that_is_there_and_no_other(index, tmp_path, use):
@@ -182,7 +219,7 @@ def test_a_pickle_gives_arrays_and_runs_nothing(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
     assert load_pickled_arrays(path)["a"]["b/c"].tolist() == [[0, 1, 2], [3, 4, 5]]
     path.write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ValueError, match=r"no use for (posix|nt)\.system"):
+    with pytest.raises(ValueError, match=r"asks for (posix|nt)\.system"):
         load_pickled_arrays(path)
 
 
@@ -192,8 +229,8 @@ def test_a_pickle_gives_arrays_and_runs_nothing(tmp_path):
 class Averages(nn.Module):
     """Mean and deviation of each clip."""
 
-    name, distance, weights, preparation = "averages", "Frechet distance (averages)", "", "none"
-    features, least_frames, per_frame = 2, 1, False
+    name, distance_name, weights_sha256, preprocessing = "averages", "Frechet distance (averages)", "", "none"
+    feature_dim, min_frames, per_frame = 2, 1, False
 
     def __init__(self):
         super().__init__()
@@ -224,7 +261,7 @@ def test_other_weights_or_shapes_are_other_features(tmp_path):
     network = Averages()
     for batch in (clips, clips.reshape(1, 4, 3, 2, 4), clips[:, :1]):
         list(compute_features(network, [batch], cache=tmp_path))
-    network.weights = "others"
+    network.weights_sha256 = "others"
     list(compute_features(network, [clips], cache=tmp_path))
     assert network.seen == 4
     assert len(list(tmp_path.rglob("*.npy"))) == 4

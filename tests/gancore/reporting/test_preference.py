@@ -76,7 +76,7 @@ def test_nothing_in_the_page_says_which_is_which(page):
 
 
 def test_the_key_says_which_is_which(page, pairs):
-    media = {pair.name: {pair.a.caption: pair.a.media, pair.b.caption: pair.b.media} for pair in pairs}
+    media = {pair.name: {side.caption: side.data_uri for side in (pair.a, pair.b)} for pair in pairs}
     solutions = key_of(page)["pairs"]
     assert sorted(pair["name"] for pair in solutions) == sorted(media)
     for (left, right), pair in zip(shown(page), solutions, strict=True):
@@ -254,14 +254,14 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "a.json is no JSON"),
+        ("{", "a.json is not JSON"),
         ("[]", "a.json should hold page, rater, answers"),
         ('{"page": "PAGE", "rater": "", "answers": []}', "a.json should hold page, rater, answers"),
         ('{"page": "?", "rater": "", "answers": {"0": "tie"}}', "a.json answers another page"),
         ('{"page": "PAGE", "rater": "", "answers": {}}', "a.json holds no answers yet"),
-        ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is no answer to pair '6' of 6"),
-        ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is no answer to pair '0' of 6"),
-        ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is no answer to pair '0' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is not an answer to pair '6' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is not an answer to pair '0' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is not an answer to pair '0' of 6"),
         (None, "a.json: No such file or directory"),
     ],
 )

@@ -78,11 +78,20 @@ def test_a_png_is_a_strip_or_rows_of_strips(tmp_path):
     np.testing.assert_array_equal(sheet[8:, 24:36], rows[1, 2].movedim(0, 2))
 
 
+@pytest.mark.parametrize("name", ["a.MP4", "a.Gif", "a.PNG", "a.NPY"])
+def test_an_ending_may_be_in_capitals(tmp_path, name):
+    frames = smooth(3, 3, 8, 8)
+    for each in (name, name.lower()):
+        (tmp_path / each).unlink(missing_ok=True)
+        write_clip(tmp_path / each, frames, rate=10)
+    assert (tmp_path / name).read_bytes() == (tmp_path / name.lower()).read_bytes()
+
+
 def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
     frames = smooth(2, 3, 8, 8)
     with pytest.raises(ValueError, match=r"a\.avi: the ending must be one of \.mp4"):
         write_clip(tmp_path / "a.avi", frames, rate=10)
-    with pytest.raises(ValueError, match="5 channels are no picture"):
+    with pytest.raises(ValueError, match=r"a picture has 1 or 3 channels, not 5; \.npy takes any number"):
         write_clip(tmp_path / "a.mp4", smooth(2, 5, 8, 8), rate=10)
     with pytest.raises(ValueError, match=r"only \.png and \.npy take several rows"):
         write_clip(tmp_path / "a.mp4", frames[None], rate=10)

@@ -4,17 +4,14 @@ import json
 import struct
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image
 from trimesh.visual import ColorVisuals
 
 from voxgan.mesh.surface import SurfaceConfig, extract_surface
 from voxgan.mesh.voxelise import load_mesh, normalise_mesh
 from voxgan.mesh.write import FORMATS, save_mesh, srgb_to_linear
-from voxgan.rendering.turntable import write_turntable
 
 ENDINGS = sorted(FORMATS)
 
@@ -168,46 +165,3 @@ def test_what_cannot_be_written_is_named(tmp_path, mistake):
     with pytest.raises(ValueError, match=complaint):
         save_mesh(chair(), tmp_path / given.get("path", "chair.glb"), size_mm=given.get("size_mm"))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-# --------------------------------------------------------------------------------------------------- turntables
-
-
-def frames(count: int = 12) -> np.ndarray:
-    made = np.zeros((count, 21, 30, 3), np.uint8)
-    made[..., 0] = np.linspace(0, 240, count)[:, None, None]
-    return made
-
-
-def test_a_film_has_every_frame(tmp_path):
-    write_turntable(tmp_path / "new/turn.mp4", frames())
-    with av.open(str(tmp_path / "new/turn.mp4")) as film:
-        shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
-        assert film.streams.video[0].average_rate == 16
-    assert len(shown) == 12
-    assert shown[0].shape == (22, 30, 3)
-    assert shown[-1][..., 0].mean() - shown[0][..., 0].mean() == pytest.approx(240, abs=16)
-
-
-def test_a_gif_runs_for_ever_in_the_colours_of_the_frames(tmp_path):
-    write_turntable(tmp_path / "turn.gif", frames())
-    with Image.open(tmp_path / "turn.gif") as film:
-        assert (film.n_frames, film.info["loop"], film.info["duration"]) == (12, 0, 60)
-        film.seek(11)
-        assert film.convert("RGB").getpixel((5, 5))[0] == pytest.approx(240, abs=30)
-
-
-@pytest.mark.parametrize(("count", "size"), [(48, (120, 42)), (6, (120, 42)), (3, (90, 21))])
-def test_a_sheet_shows_up_to_eight_frames(tmp_path, count, size):
-    write_turntable(tmp_path / "turn.png", frames(count))
-    with Image.open(tmp_path / "turn.png") as sheet:
-        assert sheet.size == size
-
-
-@pytest.mark.parametrize(
-    ("name", "complaint"), [("turn.avi", "the ending must be one of .mp4 .gif .png"), ("f/t.gif", "")]
-)
-def test_a_turntable_that_cannot_be_written_is_named(tmp_path, name, complaint):
-    (tmp_path / "f").write_text("")
-    with pytest.raises(ValueError, match=f"cannot write .*{name}.*{complaint}"):
-        write_turntable(tmp_path / name, frames())

@@ -1,0 +1,139 @@
+"""Where the numbers of a run go: a file of JSON lines, and whatever tracker accelerate knows."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from gancore.atomic import atomic_write
+
+PROJECT = "vidvox"
+"""Project under which tracking services list the runs."""
+PIP_NAMES = {"tensorboard": "'vidvox[tensorboard]'", "comet_ml": "comet-ml"}
+"""What to install for a tracker whose package has another name than the tracker."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Where numbers go while a run proceeds."""
+
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
+        """Records the values of this step."""
+
+    def truncate_after(self, step: int) -> None:
+        """Drops what was recorded after this step; called when a run resumes from it."""
+
+    def close(self) -> None:
+        """Writes out whatever is still buffered."""
+
+
+class JsonLinesTracker:
+    """Appends one JSON object per line to a file, which is complete after every call.
+
+    Numbers that are not finite become null, which JSON has in their place; strings are kept.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def log(self, step: int, values: Mapping[str, float | int | str]) -> None:
+        assert "step" not in values
+        finite = {name: value for name, value in values.items() if isinstance(value, str) or math.isfinite(value)}
+        record = {"step": step, **dict.fromkeys(values), **finite}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def truncate_after(self, step: int) -> None:
+        """Drops the lines of later steps, and any line that was left half-written when the process was killed."""
+        if self.path.exists():
+            *lines, _half = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+            with atomic_write(self.path) as partial:
+                partial.write_text(
+                    "".join(f"{line}\n" for line in lines if _is_line_until(step, line)), encoding="utf-8"
+                )
+
+    def close(self) -> None:
+        """Does nothing: every line is already in the file."""
+
+
+def _is_line_until(step: int, line: str) -> bool:
+    try:
+        return json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+class AccelerateTracker:
+    """One of accelerate's trackers, by its name: tensorboard, wandb, mlflow, trackio, comet_ml, aim and others.
+
+    TensorBoard writes its events into `folder`; the services list the run under the folder's name in the project
+    "vidvox". Raises ValueError if accelerate does not know the name, or the tracker's package is not installed.
+    """
+
+    def __init__(self, name: str, folder: Path):
+        from accelerate import tracking
+
+        known = {str(kind): kind for kind in tracking.LOGGER_TYPE_TO_CLASS}
+        if name not in known:
+            raise ValueError(f"unknown tracker {name!r}; choose from {', '.join(sorted(known))}")
+        if name not in map(str, tracking.get_available_trackers()):
+            raise ValueError(f"the tracker {name} is not installed: pip install {PIP_NAMES.get(name, name)}")
+        self.name, self.folder = name, folder
+        self._class = tracking.LOGGER_TYPE_TO_CLASS[known[name]]
+        self._tracker = self._start()
+
+    def _start(self, **settings: Any) -> Any:
+        run = self.folder.name
+        match self.name:
+            case "tensorboard":
+                tracker = self._class(run, self.folder.parent, **settings)
+            case "aim":
+                tracker = self._class(run, self.folder)
+            case "wandb":
+                tracker = self._class(PROJECT, name=run, dir=str(self.folder))
+            case "trackio":
+                tracker = self._class(PROJECT, name=run)
+            case "mlflow":
+                tracker = self._class(PROJECT, run_name=run)
+            case "clearml":
+                tracker = self._class(PROJECT, task_name=run)
+            case "swanlab":
+                tracker = self._class(PROJECT, experiment_name=run)
+            case "dvclive":
+                tracker = self._class(PROJECT, dir=str(self.folder / "dvclive"))
+            case _:
+                tracker = self._class(PROJECT)
+        tracker.start()
+        return tracker
+
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
+        self._tracker.log(dict(values), step=step)
+
+    def truncate_after(self, step: int) -> None:
+        """Hides later steps in TensorBoard; the other trackers cannot take back what they were given."""
+        if self.name == "tensorboard":
+            self._tracker.finish()
+            self._tracker = self._start(purge_step=step + 1)
+
+    def close(self) -> None:
+        self._tracker.finish()
+
+
+class TrackerGroup:
+    """Several trackers that are used as one."""
+
+    def __init__(self, trackers: Sequence[Tracker]):
+        self.trackers = trackers
+
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
+        for tracker in self.trackers:
+            tracker.log(step, values)
+
+    def truncate_after(self, step: int) -> None:
+        for tracker in self.trackers:
+            tracker.truncate_after(step)
+
+    def close(self) -> None:
+        for tracker in self.trackers:
+            tracker.close()
