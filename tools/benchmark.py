@@ -92,7 +92,7 @@ def measure_metrics(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         (f"100 clips, by {clips.WIDTH} features of {clips.ROWS} + {clips.ROWS}", clips.compare_set_metrics()),
         (f"100 shapes of {shapes.SIDE}^3 voxels", shapes.voxel_comparisons()),
         ("100 surfaces", shapes.surface_comparisons()),
-        (f"100 shapes, of sets of {shapes.SET} + {shapes.SET}", shapes.set_comparisons()),
+        (f"100 shapes, of sets of {shapes.SET_SIZE} + {shapes.SET_SIZE}", shapes.set_comparisons()),
     ]
     for title, contests in tables:
         print(format_comparison_table(title, contests, repeats=config.repeats) + "\n", flush=True)

@@ -64,8 +64,8 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
 
 
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
-    flags = ["--samples=2", "--views=1,2", "--draws=1", "--out=new/report", "--rate=rate.html", "--cpu"]
-    said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
+    flags = ["--generated_objects=2", "--views=1,2", "--view_draws=1", "--out=new/report", "--rating_page=rate.html"]
+    said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags, "--cpu")
     assert said.code == 0, said.err
     for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
         assert row in said.out
@@ -134,7 +134,7 @@ MISTAKES = {
     "another generator": ([*TRAIN, "--run={run}", "--generator.base_channels=8"], "is of another architecture"),
     "a mirror": ([*TRAIN, "--data.augment.crop_jitter=2"], r"data.augment.crop_jitter must lie in \[0, 1\], got 2"),
     "nothing to measure": (["evaluate_voxels", "--model={bad}/none"], "none is neither a folder with a model"),
-    "another size to measure": (["evaluate_voxels", "--model={model}"], "32 voxels a side, and .* makes 8"),
+    "another size to measure": (["evaluate_voxels", "--model={model}"], "32 voxels a side, and .* generates 8"),
     "no views": (["evaluate_voxels", "--model={model}", "--data={source}", "--views=0"], "views must be one or more"),
     "an unknown preset": (["benchmark", "voxels", "--presets=tiny"], "presets: tiny is none of modern-32"),
 }

@@ -109,7 +109,10 @@ class DiscriminatorSettings:
 def read_settings(run: Path) -> DiscriminatorSettings:
     """Read the settings of the discriminator. Raises ValueError if the folder is not that of a voxel run."""
     try:
-        config = from_dict(VoxelConfig, json.loads((run / "config.json").read_text(encoding="utf-8")))
+        settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("it is not a JSON object")
+        config = from_dict(VoxelConfig, settings)
     except OSError as error:
         raise ValueError(f"{run} is not the folder of a run (runs/NAME): it has no config.json") from error
     except ValueError as error:

@@ -63,7 +63,7 @@ def done(whole, run, tmp_path_factory):
         views=(1,),
         view_draws=1,
         split="train",
-        max_objects=6,
+        max_items=6,
         generated_objects=6,
         renders_per_object=0,
         surfaces=True,
@@ -89,7 +89,8 @@ def test_all_that_was_asked_for_is_written(done):
 def test_a_browser_shows_the_page_without_fault(browser, done, width):
     page = done[2][1]
     with browser.opened(page, width=width) as shown:
-        assert faults(shown) == []
+        # without a graphics card WebGL complains that it is slow
+        assert [fault for fault in faults(shown) if "GPU stall" not in fault] == []
         assert shown.value("document.documentElement.scrollWidth") == width
         headings = shown.value("[...document.querySelectorAll('h2')].map(each => each.textContent)")
     expected = [
