@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import EndlessBatches, Sample, evenly_spaced, is_held_out
+from gancore.data import EndlessBatches, Sample, is_held_out
 from gancore.rng import SampleRandom, derive_seed
 
 seeds = st.integers(0, 2**62)
