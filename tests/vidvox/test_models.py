@@ -85,7 +85,10 @@ def test_a_clip_is_a_path_or_an_array_or_a_tensor(folder):
 @pytest.mark.parametrize(
     ("clip", "complaint"),
     [
-        (np.zeros((9, SIZE, SIZE), np.uint8), r"four axes \(time, height, width, channel\), not the shape \(9, 16, 16\)"),
+        (
+            np.zeros((9, SIZE, SIZE), np.uint8),
+            r"four axes \(time, height, width, channel\), not the shape \(9, 16, 16\)",
+        ),
         (torch.zeros(3, SIZE, SIZE), r"four axes \(time, channel, height, width\), not the shape \(3, 16, 16\)"),
         (np.zeros((1, SIZE, SIZE, 3), np.uint8), "the clip has 1 frames, too few for 2 past frames at stride 1"),
         (np.full((9, SIZE, SIZE, 3), -1.0), r"the clip holds floats from -1 to -1, outside \[0, 1\]"),

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import evenly_spaced
-from gancore.report import make_contact_sheet
+from gancore.reporting.contact_sheet import make_contact_sheet
 from gancore.reporting.page import Gallery, Media, encode_png_uri, encode_webp_uri
 from gancore.reporting.preference import PreferencePair, write_rating_page
 from vidgan.commands import EvaluateConfig
