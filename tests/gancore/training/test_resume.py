@@ -22,6 +22,7 @@ from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import collate, open_dataset
+from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation
 
 ROOT = Path(__file__).parents[3]
@@ -135,7 +136,7 @@ def trainer(run: Path, *flags: str) -> Trainer:
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
-        objective=config.objective,
+        objective=VideoObjective(config.objective),
         dataset=open_dataset(config.data, train=True),
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
