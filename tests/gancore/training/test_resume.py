@@ -216,8 +216,8 @@ PAPER = [
 def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_the_data(tmp_path, monkeypatch):
     whole, broken = trainer(tmp_path / "whole", *PAPER), trainer(tmp_path / "broken", *PAPER)
     assert whole.train()
-    play = broken.play_step
-    monkeypatch.setattr(broken, "play_step", lambda batches: play(batches) if broken.step < 5 else 1 / 0)
+    train_step = broken.train_step
+    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 5 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         broken.train()
     assert newest(broken.run)[0] == 3
