@@ -32,7 +32,7 @@ def train_video(config: VideoConfig) -> None:
     from vidgan.data.dataset import open_dataset
 
     def build(accelerator: Accelerator) -> Trainer:
-        dataset, held_out = (open_dataset(config.data, train=train) for train in (True, False))
+        dataset, held_out = (open_dataset(config.data, split=split) for split in ("train", "val"))
         return build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
 
     _train(config, build)
