@@ -1,0 +1,124 @@
+"""What a training says: at the start its data, its players and where to look, soon after the time to expect."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from gancore.config import TrainConfig
+from gancore.splits import Split
+
+MAX_NAMES = 3
+"""Names of a split's items that are listed."""
+SKIPPED_STEPS, TIMED_STEPS = 2, 6
+"""First steps, which compile and fill caches, and the steps after them by which the speed is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSummary:
+    """What a split of a data set holds."""
+
+    split: Split
+    item: str
+    """What one of its items is called, for example "video"."""
+    names: Sequence[str]
+    """Names of its items; empty where they have none, as generated clips."""
+    clips: int | None = None
+    """Clips that are cut from the items; None where each item is a sample."""
+
+    def __str__(self) -> str:
+        parts = [format_count(len(self.names), self.item)] if self.names else []
+        if self.clips is not None:
+            parts.append(format_count(self.clips, "clip"))
+        more = len(self.names) - MAX_NAMES
+        names = ", ".join(self.names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+        return ", ".join(parts) + (f": {names}" if names else "")
+
+
+USES: dict[Split, str] = {
+    "train": "",
+    "val": "held out; shown in samples/, scored, chooses best/",
+    "test": "held out; for vidvox evaluate",
+}
+"""What each split is for."""
+
+
+def describe_training(
+    *,
+    data: str,
+    splits: Sequence[SplitSummary],
+    warning: str | None,
+    players: Mapping[str, nn.Module],
+    config: TrainConfig,
+    device: str,
+    run: Path,
+) -> str:
+    """Describes a training that is about to start, in a few lines.
+
+    Args:
+        data: Where the data come from.
+        splits: What each split holds; an empty one is left out by the caller.
+        warning: What is wrong with the splits, if anything is.
+        players: The networks by name, whose parameters are counted.
+        config: Length and batch of the training.
+        device: The device, and the number of processes if there are several.
+        run: The run folder.
+    """
+    rows = {"data": data}
+    for each in splits:
+        rows[each.split] = f"{each} ({USES[each.split]})" if USES[each.split] else str(each)
+    if warning:
+        rows["WARNING"] = warning
+    counts = (f"{name} {sum(p.numel() for p in player.parameters()) / 1e6:.2f} M" for name, player in players.items())
+    rows["parameters"] = ", ".join(counts)
+    limit = "" if config.max_minutes is None else f", at most {format_duration(60 * config.max_minutes)}"
+    rows["training"] = f"{config.steps:,} steps of {config.batch} samples on {device}{limit}; the time follows soon"
+    rows["look at"] = f"{run / 'index.html'} (samples, curves and alarms), numbers in {run / 'stats.jsonl'}"
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
+
+
+class TimeEstimate:
+    """Measures the first steps of a session, and says once how long the rest will take."""
+
+    def __init__(self, *, first_step: int, steps: int, limit_seconds: float | None = None):
+        """`limit_seconds` is what a time limit leaves of this session."""
+        self.first_step, self.steps, self.limit_seconds = first_step, steps, limit_seconds
+        self._started = 0.0
+
+    def observe(self, step: int) -> str | None:
+        """Returns the line at the step at which the time is known, None at all other steps; call it after each."""
+        done = step - self.first_step
+        if done == SKIPPED_STEPS:
+            self._started = time.monotonic()
+        if done != SKIPPED_STEPS + TIMED_STEPS or step >= self.steps:
+            return None
+        seconds, left = (time.monotonic() - self._started) / TIMED_STEPS, self.steps - step
+        if self.limit_seconds is not None and seconds * left > self.limit_seconds:
+            reached = step + int(self.limit_seconds / seconds)
+            return (
+                f"time limit: about {reached:,} of {self.steps:,} steps will be done, at {seconds:.2g} s a step; "
+                "the learning rates end with the time"
+            )
+        return (
+            f"about {format_duration(seconds * left)} to go: {left:,} steps at {seconds:.2g} s a step, "
+            "previews and evaluations not counted"
+        )
+
+
+def format_count(count: int, item: str) -> str:
+    """The number with its noun, such as "1 video" or "1,200 clips"."""
+    return f"{count:,} {item}{'' if count == 1 else 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in the two largest units, such as "2 h 10 min"."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
