@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gancore.training.alarms import REARM_LINES, AlarmMonitor
 from gancore.training.curves import draw_curves, read_json_lines
+from gancore.training.run_page import write_run_page
 from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
 MAX_DRAWING_SHARE = 0.01
@@ -42,9 +43,17 @@ class BestTracker:
 class RunLog:
     """Writes stats.jsonl, alarms.jsonl, curves.png and index.html, and feeds trackers; a resumed run replays its log."""
 
-    def __init__(self, run: Path, *, step: int, best_tracker: BestTracker | None = None, trackers: Sequence[str] = ()):
-        """Opens the log of a run that resumes from `step`: lines of later steps are dropped."""
-        self.run, self.best_tracker = run, best_tracker
+    def __init__(
+        self,
+        run: Path,
+        *,
+        step: int,
+        steps: int,
+        best_tracker: BestTracker | None = None,
+        trackers: Sequence[str] = (),
+    ):
+        """Opens the log of a run of `steps` steps that resumes from `step`: lines of later steps are dropped."""
+        self.run, self.steps, self.best_tracker = run, steps, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
         self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in trackers)])
         self.alarm_monitor = AlarmMonitor()
@@ -52,6 +61,8 @@ class RunLog:
             tracker.truncate_after(step)
         self._replay_log()
         self.last_drawing = (time.monotonic(), 0.0)
+        if not (run / "index.html").exists():
+            self.write_page()
 
     def _replay_log(self) -> None:
         """Replays the logged lines: the last REARM_LINES are checked for alarms, earlier ones only fill the history."""
@@ -79,6 +90,10 @@ class RunLog:
         if last or begun - since > took / MAX_DRAWING_SHARE:
             draw_curves(self.run)
             self.last_drawing = (time.monotonic(), time.monotonic() - begun)
+
+    def write_page(self) -> None:
+        """Writes index.html anew, which shows what the run folder holds by now."""
+        write_run_page(self.run, steps=self.steps)
 
     def close(self) -> None:
         """Writes out whatever trackers still buffer."""

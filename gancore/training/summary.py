@@ -37,6 +37,18 @@ class SplitSummary:
         return ", ".join(parts) + (f": {names}" if names else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """The data of a training."""
+
+    source: str
+    """Where they come from."""
+    splits: Sequence[SplitSummary]
+    """The splits that hold anything."""
+    warning: str | None = None
+    """What is wrong with the splits; None if nothing is."""
+
+
 USES: dict[Split, str] = {
     "train": "",
     "val": "held out; shown in samples/, scored, chooses best/",
@@ -46,10 +58,8 @@ USES: dict[Split, str] = {
 
 
 def describe_training(
+    data: DataSummary,
     *,
-    data: str,
-    splits: Sequence[SplitSummary],
-    warning: str | None,
     players: Mapping[str, nn.Module],
     config: TrainConfig,
     device: str,
@@ -58,19 +68,17 @@ def describe_training(
     """Describes a training that is about to start, in a few lines.
 
     Args:
-        data: Where the data come from.
-        splits: What each split holds; an empty one is left out by the caller.
-        warning: What is wrong with the splits, if anything is.
+        data: What the training found.
         players: The networks by name, whose parameters are counted.
         config: Length and batch of the training.
         device: The device, and the number of processes if there are several.
         run: The run folder.
     """
-    rows = {"data": data}
-    for each in splits:
+    rows = {"data": data.source}
+    for each in data.splits:
         rows[each.split] = f"{each} ({USES[each.split]})" if USES[each.split] else str(each)
-    if warning:
-        rows["WARNING"] = warning
+    if data.warning:
+        rows["WARNING"] = data.warning
     counts = (f"{name} {sum(p.numel() for p in player.parameters()) / 1e6:.2f} M" for name, player in players.items())
     rows["parameters"] = ", ".join(counts)
     limit = "" if config.max_minutes is None else f", at most {format_duration(60 * config.max_minutes)}"

@@ -33,6 +33,7 @@ from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_b
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.run_log import BestTracker, RunLog
 from gancore.training.signals import catch_stop_signals, ignore_stop_signals
+from gancore.training.summary import TimeEstimate
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ class Trainer:
 
     # ---------------------------------------------------------------------------------------------------- the loop
 
-    def train(self) -> bool:
+    def train(self, announce: Callable[[str], None] | None = None) -> bool:
         """Trains to the end, resuming from the newest checkpoint if there is one; False if interrupted before.
+
+        `announce` is called in the main process with lines for the user: where the run resumes, the time to expect.
 
         Raises ValueError if the checkpoint belongs to another architecture or a loss is not finite.
         """
@@ -127,10 +130,13 @@ class Trainer:
         self.resume()
         self.started = time.monotonic()
         config, first_step = self.config, self.step
+        estimate = TimeEstimate(first_step=first_step, steps=config.steps, limit_seconds=self._remaining_seconds())
         batches = iter(self._create_loader())
         recent: defaultdict[str, list[float]] = defaultdict(list)
         bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
         with catch_stop_signals() as stop, bar, self._open_run_log() as log:
+            if log and announce and first_step and not self.is_finished:
+                announce(f"resuming at step {first_step:,} of {config.steps:,}")
             while not self.is_finished:
                 lr_factor = config.lr_factor(self.step, self.progress)
                 for name, value in self.train_step(batches).items():
@@ -148,6 +154,10 @@ class Trainer:
                 bar.update()
                 if log and numbers:
                     log.log(self.step, numbers)
+                    if self._is_due(config.preview_every):
+                        log.write_page()
+                if log and announce and (line := estimate.observe(self.step)):
+                    announce(line)
 
                 if self._any_process(bool(stop)):
                     break
@@ -170,6 +180,10 @@ class Trainer:
         elapsed = torch.tensor(self.elapsed_seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
         self._broadcast(elapsed)  # processes must agree on the schedules and on the last step
         return max(done, min(float(elapsed), 1.0))
+
+    def _remaining_seconds(self) -> float | None:
+        """What the time limit leaves; None without one."""
+        return None if self.config.max_minutes is None else 60 * self.config.max_minutes - self.elapsed_seconds()
 
     def elapsed_seconds(self) -> float:
         """Training time, including that of the sessions before a resume."""
@@ -303,7 +317,9 @@ class Trainer:
             yield None
             return
         best = BestTracker(self.config.best_metric or self.evaluator.best_metric) if self.evaluator else None
-        log = RunLog(self.run, step=self.step, best_tracker=best, trackers=self.config.trackers)
+        log = RunLog(
+            self.run, step=self.step, steps=self.config.steps, best_tracker=best, trackers=self.config.trackers
+        )
         try:
             yield log
         finally:
@@ -362,8 +378,10 @@ class Trainer:
             # In this order a kill in between does no harm: the run resumes from before and writes both again.
             self.ema_generator.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
-        if log and self.config.curves:
-            log.draw_curves(last=last)
+        if log:
+            if self.config.curves:
+                log.draw_curves(last=last)
+            log.write_page()
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> bool:
@@ -397,8 +415,10 @@ class Trainer:
         return {**modules, "optimizers": optimizers, "seconds": self.elapsed_seconds()}
 
 
-def train_run(trainer: Trainer, settings: Any) -> str:
+def train_run(trainer: Trainer, settings: Any, announce: Callable[[str], None] | None = None) -> str:
     """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
+
+    `announce` is that of `Trainer.train`.
 
     Raises ValueError as `Trainer.train` does.
     """
@@ -406,7 +426,7 @@ def train_run(trainer: Trainer, settings: Any) -> str:
     if trainer.accelerator.is_main_process:
         trainer.run.mkdir(parents=True, exist_ok=True)
         save_config(settings, trainer.run / "config.json")
-    finished, steps = trainer.train(), trainer.config.steps
+    finished, steps = trainer.train(announce), trainer.config.steps
     if finished and trainer.step < steps:
         return (
             f"trained {trainer.step} of {steps} steps: the time limit (train.max_minutes "
