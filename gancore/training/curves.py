@@ -33,6 +33,7 @@ QUANTITIES = {
     "encoder": "loss",
     "discriminator": "loss",
     "speed": "samples per second",
+    "health": "diagnostic",
     "lr_factor": "factor on the learning rates",
 }
 """What the vertical axis shows, by the beginning of a panel's name; else the panel's last name."""

@@ -41,7 +41,7 @@ class BestTracker:
 
 
 class RunLog:
-    """Writes stats.jsonl, alarms.jsonl, curves.png and index.html, and feeds trackers; a resumed run replays its log."""
+    """Writes stats.jsonl, alarms.jsonl, curves.png, index.html and trackers; a resumed run replays its log."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ class LatestValue:
 
 
 def write_run_page(run: Path, *, steps: int) -> None:
-    """Writes index.html into the run folder, whole or not at all; it links samples/ and curves.png, which lie beside it.
+    """Writes index.html into the run folder, whole or not at all, with links to samples/ and curves.png.
 
     Args:
         run: The run folder, with stats.jsonl, alarms.jsonl, samples/ and curves.png as far as there are any.

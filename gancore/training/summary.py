@@ -3,7 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from torch import nn
 
@@ -51,8 +53,8 @@ class DataSummary:
 
 USES: dict[Split, str] = {
     "train": "",
-    "val": "held out; shown in samples/, scored, chooses best/",
-    "test": "held out; for vidvox evaluate",
+    "val": "to choose best/",
+    "test": "for vidvox evaluate",
 }
 """What each split is for."""
 
@@ -82,7 +84,9 @@ def describe_training(
     counts = (f"{name} {sum(p.numel() for p in player.parameters()) / 1e6:.2f} M" for name, player in players.items())
     rows["parameters"] = ", ".join(counts)
     limit = "" if config.max_minutes is None else f", at most {format_duration(60 * config.max_minutes)}"
-    rows["training"] = f"{config.steps:,} steps of {config.batch} samples on {device}{limit}; the time follows soon"
+    rows["training"] = f"{config.steps:,} steps of {config.batch} samples on {device}{limit}"
+    if config.steps > SKIPPED_STEPS + TIMED_STEPS:
+        rows["training"] += f"; the time to expect is said after {SKIPPED_STEPS + TIMED_STEPS} of them"
     rows["look at"] = f"{run / 'index.html'} (samples, curves and alarms), numbers in {run / 'stats.jsonl'}"
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
@@ -91,19 +95,21 @@ def describe_training(
 class TimeEstimate:
     """Measures the first steps of a session, and says once how long the rest will take."""
 
-    def __init__(self, *, first_step: int, steps: int, limit_seconds: float | None = None):
-        """`limit_seconds` is what a time limit leaves of this session."""
-        self.first_step, self.steps, self.limit_seconds = first_step, steps, limit_seconds
-        self._started = 0.0
+    def __init__(self, config: TrainConfig, *, first_step: int = 0, elapsed_seconds: float = 0.0):
+        """`elapsed_seconds` is the training time before this session, which begins at `first_step`."""
+        self.first_step, self.steps = first_step, config.steps
+        self.limit_seconds = None if config.max_minutes is None else 60 * config.max_minutes - elapsed_seconds
+        self._ends: list[float] = []
 
     def observe(self, step: int) -> str | None:
         """Returns the line at the step at which the time is known, None at all other steps; call it after each."""
         done = step - self.first_step
-        if done == SKIPPED_STEPS:
-            self._started = time.monotonic()
+        if done <= SKIPPED_STEPS + TIMED_STEPS:
+            self._ends.append(time.monotonic())
         if done != SKIPPED_STEPS + TIMED_STEPS or step >= self.steps:
             return None
-        seconds, left = (time.monotonic() - self._started) / TIMED_STEPS, self.steps - step
+        durations = [after - before for before, after in pairwise(self._ends[SKIPPED_STEPS - 1 :])]
+        seconds, left = median(durations), self.steps - step  # an evaluation among them does not count
         if self.limit_seconds is not None and seconds * left > self.limit_seconds:
             reached = step + int(self.limit_seconds / seconds)
             return (
@@ -130,3 +136,9 @@ def format_duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def format_terms(terms: Mapping[str, float]) -> dict[str, str]:
+    """The terms of a step for the progress bar, such as "g:game" for generator/game; gradient norms are left out."""
+    named = {name: name.partition("/") for name in terms}
+    return {f"{a[0]}:{b}": f"{terms[name]:.3g}" for name, (a, _, b) in named.items() if a != "gradient"}

@@ -6,7 +6,7 @@ It is independent of the kind of data.
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +30,11 @@ from gancore.parsing import save_config
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
+from gancore.training.processes import any_process, average_gradients, average_terms, broadcast_
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.run_log import BestTracker, RunLog
 from gancore.training.signals import catch_stop_signals, ignore_stop_signals
-from gancore.training.summary import TimeEstimate
+from gancore.training.summary import TimeEstimate, format_terms
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Trainer:
         """The module on the device in train mode, with the weights of the main process."""
         module = module.to(self.accelerator.device).train()
         for tensor in (*module.parameters(), *module.buffers()):
-            self._broadcast(tensor.data)
+            broadcast_(tensor.data, self.accelerator)
         if self.config.channels_last:
             formats = {4: torch.channels_last, 5: torch.channels_last_3d}
             for parameter in module.parameters():
@@ -130,7 +131,7 @@ class Trainer:
         self.resume()
         self.started = time.monotonic()
         config, first_step = self.config, self.step
-        estimate = TimeEstimate(first_step=first_step, steps=config.steps, limit_seconds=self._remaining_seconds())
+        estimate = TimeEstimate(config, first_step=first_step, elapsed_seconds=self.elapsed_seconds())
         batches = iter(self._create_loader())
         recent: defaultdict[str, list[float]] = defaultdict(list)
         bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
@@ -149,7 +150,7 @@ class Trainer:
                     means = {name: fmean(values) for name, values in recent.items()}
                     recent.clear()
                     speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
-                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | _format_terms(means))
+                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | format_terms(means))
                     numbers |= means | {"lr_factor": lr_factor, "speed": speed}
                 bar.update()
                 if log and numbers:
@@ -159,7 +160,7 @@ class Trainer:
                 if log and announce and (line := estimate.observe(self.step)):
                     announce(line)
 
-                if self._any_process(bool(stop)):
+                if any_process(bool(stop), self.accelerator):
                     break
                 if self._is_due(config.checkpoint_every) and not self.is_finished:
                     self.save(log)
@@ -178,12 +179,8 @@ class Trainer:
         if self.config.max_minutes is None:
             return done
         elapsed = torch.tensor(self.elapsed_seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
-        self._broadcast(elapsed)  # processes must agree on the schedules and on the last step
+        broadcast_(elapsed, self.accelerator)  # processes must agree on the schedules and on the last step
         return max(done, min(float(elapsed), 1.0))
-
-    def _remaining_seconds(self) -> float | None:
-        """What the time limit leaves; None without one."""
-        return None if self.config.max_minutes is None else 60 * self.config.max_minutes - self.elapsed_seconds()
 
     def elapsed_seconds(self) -> float:
         """Training time, including that of the sessions before a resume."""
@@ -234,12 +231,12 @@ class Trainer:
                 name = f"{update.name}/{name}"
                 total[name] = total.get(name, 0) + term.detach() / len(micro_batches)
 
-        self._average_gradients(update.module)
+        average_gradients(update.module, self.accelerator)
         norm = nn.utils.get_total_norm([p.grad for p in update.module.parameters() if p.grad is not None])
         if self.config.max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(update.module.parameters(), self.config.max_grad_norm, norm)
 
-        means = self._mean_over_processes(total | {f"gradient/{update.name}": norm})
+        means = average_terms(total | {f"gradient/{update.name}": norm}, self.accelerator)
         for name, value in means.items():
             if not math.isfinite(value):
                 where = f" in {find_non_finite(update.module, gradients=True)}" if name.startswith("gradient/") else ""
@@ -275,38 +272,6 @@ class Trainer:
             pin_memory=self.accelerator.device.type == "cuda",
             worker_init_fn=ignore_stop_signals,
         )
-
-    # --------------------------------------------------------------------------------------------- several processes
-
-    def _broadcast(self, tensor: Tensor) -> None:
-        """Overwrites the tensor with that of the main process."""
-        if self.accelerator.num_processes > 1:
-            torch.distributed.broadcast(tensor, 0)
-
-    def _average_gradients(self, network: nn.Module) -> None:
-        """Averages the gradients over the processes in one exchange.
-
-        Unlike DistributedDataParallel it allows several passes, second derivatives, recomputation and parameters that
-        an update leaves out.
-        """
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
-        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
-        sizes = [gradient.numel() for gradient in gradients]
-        for parameter, gradient in zip(network.parameters(), flat.split(sizes), strict=True):
-            parameter.grad = gradient.view_as(parameter)
-
-    def _mean_over_processes(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        values = torch.stack([term.float() for term in terms.values()])
-        values = self.accelerator.reduce(values, reduction="mean")
-        return dict(zip(terms, values.tolist(), strict=True))
-
-    def _any_process(self, flag: bool) -> bool:
-        """Whether the flag is set in any process, so that all stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return flag
-        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device)).item())
 
     # ------------------------------------------------------------------------------------ what a run writes and reads
 
@@ -418,9 +383,7 @@ class Trainer:
 def train_run(trainer: Trainer, settings: Any, announce: Callable[[str], None] | None = None) -> str:
     """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
 
-    `announce` is that of `Trainer.train`.
-
-    Raises ValueError as `Trainer.train` does.
+    `announce` and the errors raised are those of `Trainer.train`.
     """
     trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
     if trainer.accelerator.is_main_process:
@@ -434,9 +397,3 @@ def train_run(trainer: Trainer, settings: Any, announce: Callable[[str], None] |
             f"{steps - trainer.step} steps were cut off: {trainer.run}"
         )
     return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {steps}: {trainer.run}"
-
-
-def _format_terms(terms: Mapping[str, float]) -> dict[str, str]:
-    """The terms for the progress bar."""
-    named = {name: name.partition("/") for name in terms}
-    return {f"{a[0]}:{b}": f"{terms[name]:.3g}" for name, (a, _, b) in named.items() if a != "gradient"}
