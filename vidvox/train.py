@@ -68,18 +68,19 @@ def _train(
     accelerator = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
     trainer, summarise = build(accelerator)
-    if accelerator.is_main_process:
+
+    def describe() -> str:
         processes = f" ({accelerator.num_processes} processes)" if accelerator.num_processes > 1 else ""
-        summary = describe_training(
+        return describe_training(
             summarise(),
             players={"generator": trainer.generator, "discriminator": trainer.discriminator},
             config=config.train,
             device=f"{accelerator.device}{processes}",
             run=config.run,
         )
-        print(summary, flush=True)
+
     try:
-        accelerator.print(train_run(trainer, config, announce=tqdm.write))
+        accelerator.print(train_run(trainer, config, announce=tqdm.write, describe=describe))
     except ArchitectureError as error:
         raise ValueError(_explain_mismatch(error, config)) from error
     end_processes(accelerator)

@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gancore.config import TrainConfig
 from gancore.training.alarms import REARM_LINES, AlarmMonitor
 from gancore.training.curves import draw_curves, read_json_lines
 from gancore.training.run_page import write_run_page
@@ -43,19 +44,11 @@ class BestTracker:
 class RunLog:
     """Writes stats.jsonl, alarms.jsonl, curves.png, index.html and trackers; a resumed run replays its log."""
 
-    def __init__(
-        self,
-        run: Path,
-        *,
-        step: int,
-        steps: int,
-        best_tracker: BestTracker | None = None,
-        trackers: Sequence[str] = (),
-    ):
-        """Opens the log of a run of `steps` steps that resumes from `step`: lines of later steps are dropped."""
-        self.run, self.steps, self.best_tracker = run, steps, best_tracker
+    def __init__(self, run: Path, config: TrainConfig, *, step: int, best_tracker: BestTracker | None = None):
+        """Opens the log of a run that resumes from `step`: lines of later steps are dropped."""
+        self.run, self.steps, self.best_tracker = run, config.steps, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
-        self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in trackers)])
+        self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in config.trackers)])
         self.alarm_monitor = AlarmMonitor()
         for tracker in (self.trackers, self.alarms):
             tracker.truncate_after(step)

@@ -1,7 +1,4 @@
-"""The training loop of a two-player game: update, average, log, preview, evaluate, checkpoint, resume.
-
-It is independent of the kind of data.
-"""
+"""The training loop of a two-player game: update, EMA, log, preview, evaluate, checkpoint, resume; for any data."""
 
 import math
 import time
@@ -144,7 +141,6 @@ class Trainer:
                     recent[name].append(value)
                 self.step += 1
                 self.progress = self._measure_progress()
-
                 numbers = self._observe(log)
                 if self._is_due(config.log_every):
                     means = {name: fmean(values) for name, values in recent.items()}
@@ -282,9 +278,7 @@ class Trainer:
             yield None
             return
         best = BestTracker(self.config.best_metric or self.evaluator.best_metric) if self.evaluator else None
-        log = RunLog(
-            self.run, step=self.step, steps=self.config.steps, best_tracker=best, trackers=self.config.trackers
-        )
+        log = RunLog(self.run, self.config, step=self.step, best_tracker=best)
         try:
             yield log
         finally:
@@ -380,15 +374,22 @@ class Trainer:
         return {**modules, "optimizers": optimizers, "seconds": self.elapsed_seconds()}
 
 
-def train_run(trainer: Trainer, settings: Any, announce: Callable[[str], None] | None = None) -> str:
+def train_run(
+    trainer: Trainer,
+    settings: Any,
+    announce: Callable[[str], None] | None = None,
+    describe: Callable[[], str] | None = None,
+) -> str:
     """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
 
-    `announce` and the errors raised are those of `Trainer.train`.
+    `describe` composes what is announced first, once the run folder is known to fit. See `Trainer.train` for the rest.
     """
     trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
     if trainer.accelerator.is_main_process:
         trainer.run.mkdir(parents=True, exist_ok=True)
         save_config(settings, trainer.run / "config.json")
+        if announce and describe:
+            announce(describe())
     finished, steps = trainer.train(announce), trainer.config.steps
     if finished and trainer.step < steps:
         return (
