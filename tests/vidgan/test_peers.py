@@ -404,6 +404,6 @@ def test_the_built_in_data_trains_the_default_model_on_a_cpu(tmp_path):
     """There, a GPU was hard-coded."""
     data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
     trainer = game("modern", tmp_path, data=data)
-    trainer.dataset = open_dataset(data, train=True)
+    trainer.dataset = open_dataset(data, split="train")
     assert trainer.train()
     assert trainer.accelerator.device.type == "cpu"

@@ -130,14 +130,14 @@ def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
-    held_out = open_dataset(config.data, train=False)
+    held_out = open_dataset(config.data, split="val")
     return Trainer(
         run,
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
         objective=VideoObjective(config.objective),
-        dataset=open_dataset(config.data, train=True),
+        dataset=open_dataset(config.data, split="train"),
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
