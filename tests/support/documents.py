@@ -28,8 +28,7 @@ from PIL import Image
 from gancore.data import is_held_out
 from gancore.features.weights import PUBLISHED_WEIGHTS
 from vidgan.files.video import write_clip
-from voxgan.data.layouts import assign_split
-from voxgan.data.sources import Source
+from voxgan.data.sources import Source, assign_split
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
