@@ -41,7 +41,8 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.parametrize(
-    "command", ["rm -rf /", "python setup.py", "accelerate launch other.py", "pip install numpy", "vidvox fetch nothing"]
+    "command",
+    ["rm -rf /", "python setup.py", "accelerate launch other.py", "pip install numpy", "vidvox fetch nothing"],
 )
 def test_a_command_that_no_test_knows_fails(command):
     with pytest.raises((pytest.fail.Exception, AssertionError)):

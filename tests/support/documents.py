@@ -185,7 +185,8 @@ def _check_flags(name: str, words: Sequence[str]) -> None:
 def _check_install(options: Sequence[str], command: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = re.fullmatch(r"(?:\.|vidvox)(?:\[([\w,]+)\])?", options[-1])
-    assert asked and options[:-1] in ([], ["-e"]), f"{command}: installs something else"
+    assert asked, f"{command}: installs something else"
+    assert options[:-1] in ([], ["-e"]), f"{command}: no test knows these options"
     assert set((asked[1] or "").split(",")) - {""} <= set(project["optional-dependencies"])
 
 
@@ -227,7 +228,7 @@ def _run_script(words: list[str]) -> None:
     assert not code, f"{shlex.join(words)} ends with {code}"
 
 
-# ------------------------------------------------------------------------------------- what a reader is supposed to have
+# ------------------------------------------------------------------------------------ what a reader is supposed to have
 
 
 def create_workplace(folder: Path) -> None:
