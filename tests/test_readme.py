@@ -53,5 +53,5 @@ def test_a_command_that_no_test_knows_fails(command):
 
 def test_a_flag_that_a_command_does_not_have_fails():
     check_command("vidvox train video VIDEOS --processes 4 --train.steps 3")
-    with pytest.raises(AssertionError, match=r"train video does not have .*--train\.stepz"):
+    with pytest.raises(AssertionError, match=r"train video does not have .*train\.stepz"):
         check_command("vidvox train video VIDEOS --train.stepz 3")

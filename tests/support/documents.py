@@ -177,8 +177,8 @@ def _check_flags(name: str, words: Sequence[str]) -> None:
     help_text = StringIO()
     with redirect_stdout(help_text), pytest.raises(SystemExit):
         _call_vidvox([*name.split(), "--help-all"])
-    given = {word.partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
-    known = {flag.replace("-", "_") for flag in re.findall(r"--[\w.-]+", help_text.getvalue())}
+    given = {word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+    known = {flag.replace("-", "_") for flag in re.findall(r"--([\w.-]+)", help_text.getvalue())}
     assert given <= known, f"{name} does not have {given - known}"
 
 
