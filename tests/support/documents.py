@@ -25,8 +25,8 @@ import trimesh
 from accelerate.state import AcceleratorState
 from PIL import Image
 
-from gancore.data import is_held_out
 from gancore.features.weights import PUBLISHED_WEIGHTS
+from gancore.splits import is_held_out
 from vidgan.files.video import write_clip
 from voxgan.data.sources import Source, assign_split
 
