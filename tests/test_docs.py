@@ -30,7 +30,8 @@ def models(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_command("vidvox train video VIDEOS --run runs/mine")
-        run_command("vidvox train voxels MESHES --run runs/shapes")
+        run_command("vidvox prepare MESHES -o DATASET")
+        run_command("vidvox train voxels DATASET --run runs/shapes")
     return folder
 
 
