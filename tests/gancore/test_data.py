@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import EndlessBatches, Sample, is_held_out
+from gancore.data import EndlessBatches, Sample
 from gancore.rng import SampleRandom, derive_seed
 
 seeds = st.integers(0, 2**62)
@@ -135,22 +135,3 @@ def test_spread_numbers_come_equally_often_but_for_one_and_the_same_however_the_
 def test_a_single_spread_number_is_any_of_them():
     firsts = torch.cat([SampleRandom(seed).balanced(1, 4) for seed in range(400)])
     assert torch.bincount(firsts, minlength=4).tolist() == pytest.approx([100] * 4, abs=40)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_about_the_asked_share_is_held_out(share):
-    names = [f"person{number}/walk.mp4" for number in range(5000)]
-    assert sum(is_held_out(name, share) for name in names) / 5000 == pytest.approx(share, abs=0.03)
-
-
-@settings(deadline=None)
-@given(name=st.text(), low=st.floats(0, 1), high=st.floats(0, 1))
-def test_a_larger_share_holds_out_all_that_a_smaller_one_does(name, low, high):
-    low, high = sorted((low, high))
-    assert is_held_out(name, low) <= is_held_out(name, high)
-    assert not is_held_out(name, 0.0)
-    assert is_held_out(name, 1.0)
-
-
-def test_who_is_held_out_is_the_same_on_every_machine():
-    assert [name for name in "abcdefghij" if is_held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]
