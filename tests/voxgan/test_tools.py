@@ -64,7 +64,14 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
 
 
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
-    flags = ["--generated_objects=2", "--views=1,2", "--view_draws=1", "--out=new/report", "--rating_page=rate.html", "--cpu"]
+    flags = [
+        "--generated_objects=2",
+        "--views=1,2",
+        "--view_draws=1",
+        "--out=new/report",
+        "--rating_page=rate.html",
+        "--cpu",
+    ]
     said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
     assert said.code == 0, said.err
     for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
@@ -111,7 +118,10 @@ MISTAKES = {
         [*TRAIN, "--encoder.kind=none", "--objective.update_order=three-step"],
         "objective.update_order: without",
     ),
-    "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"], "only the adversarial loss is left"),
+    "no game for noise": (
+        [*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"],
+        "only the adversarial loss",
+    ),
     "no reconstruction": (
         [*TRAIN, "--objective.mean_bce_weight=0"],
         "an encoder needs a reconstruction; set one of mean_bce_weight",
