@@ -28,13 +28,14 @@ def test_one_process_of_several_that_were_asked_for_says_what_to_type():
         create_accelerator(TrainConfig())
 
 
-def test_a_launcher_that_is_asked_for_one_process_gives_an_accelerator(launched, monkeypatch):
+@pytest.mark.usefixtures("launched")
+def test_a_launcher_that_is_asked_for_one_process_gives_an_accelerator(monkeypatch):
     monkeypatch.delenv("MASTER_PORT")
     assert create_accelerator(TrainConfig()).num_processes == 1
 
 
 def test_accelerate_launch_on_a_cpu_never_trains_with_fewer_processes_than_it_was_asked_for(tmp_path):
-    command = "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --quiet".split()
+    command = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--quiet"]
     tool = [str(ROOT / "tools" / "train_video.py"), "--config", "tiny", "--run", str(tmp_path / "run")]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, *command, *tool], env=environment, capture_output=True, text=True)

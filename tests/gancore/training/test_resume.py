@@ -33,7 +33,7 @@ LAUNCHER = "--multi_gpu --num_machines 1 --mixed_precision no --dynamo_backend n
 COMMANDS = {
     "one": [TRAIN],
     "two of accelerate": [*f"-m accelerate.commands.launch {LAUNCHER} --main_process_port 0".split(), TRAIN],
-    "two": [*"-m vidvox train video --processes 2 --config".split(), str(NO_RECIPE)],
+    "two": ["-m", "vidvox", "train", "video", "--processes", "2", "--config", str(NO_RECIPE)],
 }
 SMALL = [
     *(
