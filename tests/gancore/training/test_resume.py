@@ -33,7 +33,7 @@ LAUNCHER = "--multi_gpu --num_machines 1 --mixed_precision no --dynamo_backend n
 COMMANDS = {
     "one": [TRAIN],
     "two of accelerate": [*f"-m accelerate.commands.launch {LAUNCHER} --main_process_port 0".split(), TRAIN],
-    "two": [*["-m", "vidvox", "train", "video", "--processes", "2", "--config"], str(NO_RECIPE)],
+    "two": ["-m", "vidvox", "train", "video", "--processes", "2", "--config", str(NO_RECIPE)],
 }
 SMALL = [
     *(
@@ -130,14 +130,14 @@ def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
-    held_out = open_dataset(config.data, split="val")
+    held_out = open_dataset(config.data, train=False)
     return Trainer(
         run,
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
         objective=VideoObjective(config.objective),
-        dataset=open_dataset(config.data, split="train"),
+        dataset=open_dataset(config.data, train=True),
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
