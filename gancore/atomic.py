@@ -1,4 +1,4 @@
-"""Files that are either their old selves or whole."""
+"""Atomic file writes: a file is either as it was before or complete."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary neighbour with the same ending, which takes the place of `path` when the block ends well.
+    """A temporary file beside `path` with the same suffix, which replaces `path` if the block ends without an error.
 
     When the block fails the neighbour is removed and `path` is what it was.
     """
@@ -23,7 +23,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Returns when this file, or this folder's list of names, is on the disk."""
+    """Waits until the content of this file, or the entries of this folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

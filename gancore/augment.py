@@ -1,4 +1,4 @@
-"""Differentiable augmentation: one random transformation a sample, the same for all its frames, for real and fake."""
+"""Differentiable augmentation: one random transformation per sample, the same for all frames, real and generated."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Clip = Float[Tensor, "batch *frames channel height width"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AugmentParameters:
-    """One transformation a sample: what is drawn once and applied to whatever must be changed alike."""
+    """One random transformation per sample, drawn once and applied to real and generated clips alike."""
 
     brightness: Float[Tensor, " batch"]
     """Added to every pixel."""
@@ -23,13 +23,13 @@ class AugmentParameters:
     saturation: Float[Tensor, " batch"]
     """Factor about each pixel's grey."""
     translation: Float[Tensor, "batch 2"]
-    """Movement down and right, as shares of the sides."""
+    """Translation down and right, as fractions of the sides."""
     flip: Bool[Tensor, " batch"]
-    """Whether left and right change places."""
+    """Whether the sample is mirrored left to right."""
     cutout_centre: Float[Tensor, "batch 2"]
-    """Centre of the hidden square, as shares of the sides from the upper left."""
+    """Centre of the cut-out square, as fractions of the sides from the upper left."""
     cutout_size: Float[Tensor, " batch"]
-    """Side of the hidden square as a share of the clip's sides; 0 hides nothing."""
+    """Side of the cut-out square as a fraction of the clip's sides; 0 hides nothing."""
 
 
 def sample_transforms(config: AugmentConfig, rng: SampleRandom, batch: int) -> AugmentParameters | None:
@@ -67,17 +67,17 @@ def apply_transforms(config: AugmentConfig, clip: Clip, parameters: AugmentParam
 
 
 def _per_sample(values: Float[Tensor, " batch"], clip: Clip) -> Tensor:
-    """The values in the clip's precision, one a sample, to be broadcast over it."""
+    """One value per sample in the clip's precision, shaped to broadcast over the clip."""
     return values.to(clip).view(-1, *[1] * (clip.ndim - 1))
 
 
 def _source_indices(shift: Float[Tensor, " batch"], size: int) -> Int[Tensor, "batch size"]:
-    """For each pixel along a side, the pixel that moves there; below 0 or from size on where none does."""
+    """For each pixel along a side, the index of the pixel that moves there; out of [0, size) where none does."""
     return torch.arange(size, device=shift.device) - (shift * size).round().long()[:, None]
 
 
 def _translate_and_flip(clip: Clip, parameters: AugmentParameters, *, fill: float) -> Clip:
-    """The clip moved and flipped by whole pixels: every pixel a copy of one other, or the fill."""
+    """The clip translated and mirrored by whole pixels: every pixel is a copy of another one, or the fill."""
     *lead, height, width = clip.shape
     rows, columns = (
         _source_indices(parameters.translation[:, 0], height),
@@ -92,7 +92,7 @@ def _translate_and_flip(clip: Clip, parameters: AugmentParameters, *, fill: floa
 
 
 def _cutout_mask(clip: Clip, parameters: AugmentParameters) -> Tensor:
-    """Where each sample's square lies, to be broadcast over its frames."""
+    """Mask of each sample's cut-out square, shaped to broadcast over its frames."""
     near = []
     for axis, size in enumerate(clip.shape[-2:]):
         centres = (torch.arange(size, device=clip.device) + 0.5) / size

@@ -1,4 +1,4 @@
-"""What work costs on the machine at hand: time, memory, and the share of the arithmetic it could have done."""
+"""Measures time, arithmetic and peak memory of work on this machine."""
 
 import multiprocessing
 import resource
@@ -28,34 +28,34 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a piece of work took."""
+    """Time, arithmetic and memory of a piece of work."""
 
     seconds: float
-    """Median over the repeats."""
+    """Median time in seconds over the repeats."""
     flops: int
-    """Multiplications and additions in matrix products and convolutions."""
+    """Floating-point operations of its matrix products and convolutions; a multiply-add counts twice."""
     peak_bytes: int
-    """Most bytes held at once since the process began: of its memory on a CPU, of allocated memory on a GPU."""
+    """Peak memory in bytes since the process started: resident memory on a CPU, allocated memory on a GPU."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """What a preset costs a batch."""
+    """Training and inference cost of a preset, per batch."""
 
     batch_size: int
     generator_parameters: int
-    """Parameters, with those of an encoder."""
+    """Parameters of the generator, including its encoder."""
     discriminator_parameters: int
-    """Parameters."""
+    """Parameters of the discriminator."""
     training_cost: Cost
     inference_cost: Cost
-    """Of one result for each item of the batch."""
+    """Cost of one result per item of the batch."""
     matmul_rate: float
-    """The rate of a large matrix product in the same process, in floating-point operations a second."""
+    """Rate of a large matrix product in the same process, in floating-point operations per second."""
 
 
 def measure_cost(work: Callable[[], object], *, repeats: int, device: torch.device) -> Cost:
-    """The cost of the work, which is done twice before the clock runs: once to warm up, once to count."""
+    """The cost of the work, which runs twice before it is timed: once to warm up, once to count operations."""
     work()
     with OperationCounter() as counted:
         work()
@@ -63,7 +63,7 @@ def measure_cost(work: Callable[[], object], *, repeats: int, device: torch.devi
 
 
 class OperationCounter(TorchDispatchMode):
-    """Counts as FlopCounterMode, but without hooks on modules, which break the gradient of what a module is given."""
+    """Counts like FlopCounterMode, but without module hooks, which break gradients with respect to module inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,12 +83,12 @@ class OperationCounter(TorchDispatchMode):
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many parameters it has."""
+    """The number of parameters of the module."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def measure_training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats: int) -> Cost:
-    """The cost of a step, on average over `every` steps of which the first has gradient penalties."""
+    """The mean cost of a training step, over `every` steps of which one has gradient penalties."""
 
     def cost_at(step: int) -> Cost:
         trainer.step = step
@@ -105,7 +105,7 @@ def measure_training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats
 
 
 def measure_seconds(work: Callable[[], object], *, repeats: int, device: torch.device) -> float:
-    """The median time of the work."""
+    """Median time of the work in seconds."""
     return median(_time_once(work, device) for _ in range(repeats))
 
 
@@ -123,14 +123,14 @@ def _synchronise(device: torch.device) -> None:
 
 
 def measure_matmul_rate(device: torch.device, *, size: int = 1024, repeats: int = 9) -> float:
-    """Floating-point operations a second in the product of two square float32 matrices."""
+    """Floating-point operations per second of the product of two square float32 matrices."""
     a, b = torch.randn(2, size, size, device=device)
     torch.mm(a, b)
     return 2 * size**3 / measure_seconds(lambda: torch.mm(a, b), repeats=repeats, device=device)
 
 
 def format_throughput_table(speeds: Mapping[str, Throughput], *, item: str, inference: str) -> str:
-    """A table of what presets cost; `item` is what a batch is made of, and `inference` what the trained model does."""
+    """A table of the costs of presets; `item` names the items of a batch, `inference` what the trained model does."""
     rows = {}
     for name, speed in speeds.items():
         both = speed.generator_parameters + speed.discriminator_parameters
@@ -143,7 +143,7 @@ def format_throughput_table(speeds: Mapping[str, Throughput], *, item: str, infe
 
 
 def format_cost_cells(cost: Cost, speed: Throughput, *, parameters: int) -> list[str]:
-    """A row of that table."""
+    """The cells of one row of that table."""
     return [
         str(speed.batch_size),
         f"{parameters / 1e6:.2f} M",
@@ -156,7 +156,7 @@ def format_cost_cells(cost: Cost, speed: Throughput, *, parameters: int) -> list
 
 @dataclass(frozen=True)
 class Comparison:
-    """Our work on so many items, beside the plain library call that does the same, where there is one."""
+    """Our function on a number of items, and the plain library call that computes the same, if there is one."""
 
     work: Callable[[], object]
     item_count: int
@@ -165,7 +165,7 @@ class Comparison:
 
 
 def format_comparison_table(title: str, contests: Mapping[str, Comparison], *, repeats: int) -> str:
-    """A table of seconds a hundred items, and of what the library calls take."""
+    """A table of seconds per hundred items, ours and the library's."""
     rows = {}
     for name, contest in contests.items():
         ours, theirs = (
@@ -184,7 +184,7 @@ def _seconds_per_hundred(work: Callable[[], object] | None, items: int, repeats:
 
 
 def measure_peak_bytes(device: torch.device) -> int:
-    """See Cost.peak."""
+    """Peak memory in bytes, as in `Cost.peak_bytes`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
@@ -197,7 +197,7 @@ def measure_peak_bytes(device: torch.device) -> int:
 def run_in_subprocess(
     function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
-    """The function's result from a fresh process, so that its peak memory is its own.
+    """Runs the function in a new process, so that its peak memory is its own, and returns its result.
 
     Raises ValueError if the process is killed, as it is where memory runs out.
     """

@@ -1,4 +1,4 @@
-"""Run state that a kill cannot halve: written aside, verified, put in place at once, rotated."""
+"""Checkpoints that survive a kill: written aside, verified, moved into place at once, rotated."""
 
 import hashlib
 import json
@@ -16,11 +16,15 @@ from torch import nn
 from gancore.atomic import sync_to_disk
 from gancore.errors import ArchitectureError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+
+class FormatError(ValueError):
+    """A checkpoint that another version of this package wrote."""
 
 
 def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int | None) -> Path:
-    """The new `folder/checkpoint-<step>`; of it and the earlier ones the newest `keep` remain, all if it is 0.
+    """Writes `folder/checkpoint-<step>` and keeps the newest `keep_checkpoints` up to it; None keeps all.
 
     `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
     what a killed save left lying is swept by the next one. Raises OSError if the disk is full or read-only.
@@ -41,18 +45,23 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: in
 
 
 def find_latest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; a damaged one is logged by name and passed over."""
+    """The newest intact checkpoint; damaged ones are logged by name and skipped.
+
+    Raises FormatError if another version of this package wrote the newest one: a training must not start over there.
+    """
     for path in reversed(_list_checkpoints(folder)):
         try:
             _verify(path)
             return path
+        except FormatError:
+            raise
         except (ValueError, OSError) as error:
-            logging.getLogger(__name__).warning("passed over a damaged checkpoint: %s", error)
+            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
     return None
 
 
 def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, dict[str, Any]]:
-    """The step and the state. Raises ValueError naming the file that is missing, cut short or altered."""
+    """The step and the state. Raises ValueError naming the file that is missing, truncated or altered."""
     step = _verify(path)
     return step, torch.load(path / "state.pt", map_location=map_location, weights_only=True)
 
@@ -97,7 +106,7 @@ def _fingerprint(file: Path) -> dict[str, Any]:
 
 
 def _move_into_place(partial: Path, path: Path) -> None:
-    """Puts the new folder in place; one of the same step stands aside, still found by `latest`, until it is there."""
+    """Moves the new folder into place; one of the same step stays readable under another name until then."""
     aside = path.with_suffix(".old")
     if path.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -116,7 +125,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _delete_oldest(folder: Path, step: int, keep: int | None) -> None:
-    """Deletes the oldest up to `step`; a later one that was passed over as damaged neither counts nor goes."""
+    """Deletes the oldest checkpoints up to `step`; later, damaged ones are neither counted nor deleted."""
     earlier = [path for path in _list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep] if keep else []:
         gone = path.with_name(f".partial-{path.name}")
@@ -129,13 +138,13 @@ def _step_of(path: Path) -> int:
 
 
 def _list_checkpoints(folder: Path) -> list[Path]:
-    """All, oldest first."""
+    """The checkpoints of the folder, oldest first."""
     found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{8,}(\.old)?", path.name)]
     return sorted(found, key=lambda path: (_step_of(path), path.suffix == ""))
 
 
 def _verify(path: Path) -> int:
-    """The step of a checkpoint whose every byte is as it was written. Raises ValueError naming the file at fault."""
+    """Checks every byte of a checkpoint and returns its step. Raises ValueError naming the file at fault."""
     manifest = _read_manifest(path / "manifest.json")
     for name, written in manifest["files"].items():
         if not (path / name).is_file():
@@ -144,7 +153,7 @@ def _verify(path: Path) -> int:
         if found["bytes"] != written["bytes"]:
             raise ValueError(f"{path / name} holds {found['bytes']} bytes of {written['bytes']}")
         if found["sha256"] != written["sha256"]:
-            raise ValueError(f"{path / name} is damaged: its SHA-256 is not the one written beside it")
+            raise ValueError(f"{path / name} is damaged: its SHA-256 differs from the one recorded in the manifest")
     return manifest["step"]
 
 
@@ -157,5 +166,8 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged") from error
     if version != FORMAT_VERSION:
-        raise ValueError(f"{file} is of format {version}; this version reads format {FORMAT_VERSION}")
+        raise FormatError(
+            f"{file} has format {version}, but this version of vidvox reads format {FORMAT_VERSION}: "
+            "train in another run folder, or resume with the version that wrote it"
+        )
     return manifest

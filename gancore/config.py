@@ -123,8 +123,12 @@ class TrainConfig:
                 f'best_metric must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best_metric!r}'
             )
 
-    def lr_factor(self, step: int, progress: float) -> float:
-        """Factor on both learning rates: a linear warm-up in steps times a cosine decay in progress, in [0, 1]."""
+    def lr_factor(self, step: int, progress: float | None = None) -> float:
+        """Factor on both learning rates at a step: a linear warm-up times a cosine decay.
+
+        The decay follows `progress`, the fraction of the training that is done, by default step / steps.
+        """
+        progress = step / self.steps if progress is None else progress
         warmup = min((step + 1) / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
         decay = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
         return warmup * (self.final_lr_fraction + (1 - self.final_lr_fraction) * decay)

@@ -1,6 +1,5 @@
 """The order in which samples are read, as a function of (seed, step) alone."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,11 +15,6 @@ class Sample:
 
     index: int
     seed: int
-
-
-def is_held_out(name: str, share: float) -> bool:
-    """Whether the item of this name is held out, at a hashed fraction `share`; independent of all other items."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") < share * 2**64
 
 
 class EndlessBatches(Sampler[list[Sample]]):

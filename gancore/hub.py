@@ -15,7 +15,7 @@ from torch import nn
 from gancore.atomic import atomic_write
 from gancore.checkpoint import load_into
 from gancore.layers import fold_spectral_norm
-from gancore.model_files import find_model, locate_model_file, read_model_class, read_model_config
+from gancore.model_files import describe_writer, find_model, locate_model_file, read_model_class, read_model_config
 from gancore.parsing import from_dict, to_dict
 
 # Not typing.Self, which beartype cannot check on a single method.
@@ -23,14 +23,17 @@ Model = TypeVar("Model", bound="HubModel")
 
 
 class HubModel(nn.Module):
-    """A network rebuilt from the dataclasses its constructor takes, which are kept beside its weights."""
+    """A network that is saved with, and rebuilt from, the dataclasses that its constructor takes."""
 
-    def __init__(self, *parts: Any):
+    def __init__(self, *configs: Any):
         super().__init__()
-        self.configs = parts
+        self.configs = configs
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes config.json and model.safetensors, spectral norm folded in; older ones stay whole until then."""
+        """Writes config.json and model.safetensors, with spectral norm folded into the weights.
+
+        Each file replaces an older one only when it is complete.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         names = [name for name in get_type_hints(type(self).__init__) if name != "return"]
@@ -39,7 +42,9 @@ class HubModel(nn.Module):
             weights = fold_spectral_norm(self).state_dict()
             save_file({name: weight.contiguous().cpu() for name, weight in weights.items()}, partial)
         with atomic_write(folder / "config.json") as partial:
-            partial.write_text(json.dumps({"model": type(self).__name__, **config}, indent=2) + "\n")
+            partial.write_text(
+                json.dumps({"model": type(self).__name__, **describe_writer(), **config}, indent=2) + "\n"
+            )
 
     @classmethod
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
@@ -55,7 +60,7 @@ class HubModel(nn.Module):
         except (ValueError, TypeError, SafetensorError) as error:
             raise ValueError(f"{folder_or_repo} holds no model that can be read: {error}") from error
         if kind != cls.__name__:
-            raise ValueError(f"{folder_or_repo} holds a {kind}, not the {cls.__name__} that is needed")
+            raise ValueError(f"{folder_or_repo} holds a {kind}; {cls.__name__} is needed")
         types = get_type_hints(cls.__init__)
         try:
             with torch.device("meta"):  # no weights are drawn that would only be overwritten
@@ -71,7 +76,7 @@ class HubModel(nn.Module):
         return read_model_class(folder_or_repo)
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
-        """Uploads the model to a Hub repository, which is made if it is not there."""
+        """Uploads the model to a Hub repository, creating it if necessary."""
         api = HfApi()
         api.create_repo(repo, private=private, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:

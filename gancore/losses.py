@@ -1,6 +1,6 @@
-"""What the two players of a GAN minimise: adversarial pairs, gradient penalties, instance noise, the KL divergence."""
+"""Adversarial losses of both players, gradient penalties, instance noise and the KL divergence."""
 
-# ruff: noqa: ARG002 - all pairs share one signature, though most generators pay no heed to the real scores
+# ruff: noqa: ARG002 - all losses share one signature, though most generator losses ignore the real scores
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ Scores = Float[Tensor, " batch"]
 Samples = Float[Tensor, "batch *shape"]
 Scalar = Float[Tensor, ""]
 ScoreFunction = Callable[[Tensor], Tensor]
-"""A discriminator as a function of the samples alone: labels, chosen frames and the like are held."""
+"""A discriminator as a function of the samples alone, with labels, selected frames and the like held fixed."""
 
 
 def _as_float32(values: Tensor) -> Tensor:
-    """The same numbers with at least the precision of float32."""
+    """The values in float32, or in their own precision if it is higher."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -31,13 +31,13 @@ class GanLoss(Protocol):
     """The losses of both players, each a mean over the batch; scores are logits, higher for what looks real."""
 
     uses_real: ClassVar[bool]
-    """Whether the generator's loss looks at the real scores; where not, None may stand in for them."""
+    """Whether the generator's loss depends on the real scores; otherwise they may be None."""
 
     def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
-        """What the discriminator minimises."""
+        """The loss that the discriminator minimises."""
 
     def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
-        """What the generator minimises."""
+        """The loss that the generator minimises."""
 
 
 def _cross_entropy(real: Tensor, fake: Tensor, label_smoothing: float) -> Tensor:
@@ -48,7 +48,7 @@ def _cross_entropy(real: Tensor, fake: Tensor, label_smoothing: float) -> Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Minimax:
-    """The zero-sum game of Goodfellow et al. 2014 (equation 1); its generator starves where the discriminator wins."""
+    """Zero-sum game of Goodfellow et al. 2014 (equation 1); the generator's gradient vanishes if the discriminator wins."""
 
     label_smoothing: float = 0.0
     """How far below 1 the discriminator's target for real samples lies."""
@@ -63,7 +63,7 @@ class Minimax:
 
 @dataclass(frozen=True, kw_only=True)
 class NonSaturating(Minimax):
-    """The same discriminator, and a generator that raises the probability of its samples being real (section 3)."""
+    """The same discriminator, and a generator that maximises the probability that its samples are real (section 3)."""
 
     def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
         return F.softplus(-_as_float32(fake)).mean()
@@ -100,7 +100,7 @@ class Wasserstein:
 
 @dataclass(frozen=True, kw_only=True)
 class Hinge:
-    """The discriminator stops at a margin of 1 (Lim and Ye 2017), as in SAGAN, BigGAN and DVD-GAN."""
+    """Hinge loss with a margin of 1 (Lim and Ye 2017), as in SAGAN, BigGAN and DVD-GAN."""
 
     uses_real: ClassVar[bool] = False
 
@@ -113,7 +113,7 @@ class Hinge:
 
 @dataclass(frozen=True, kw_only=True)
 class Relativistic:
-    """Each fake is judged against the real sample beside it, as in R3GAN (Huang et al. 2024); wants R1 and R2."""
+    """Compares each fake with the real sample of the same index (R3GAN, Huang et al. 2024); needs R1 and R2."""
 
     uses_real: ClassVar[bool] = True
 
@@ -147,7 +147,7 @@ def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0) -> GanLoss
 
 
 def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
-    """The squared norm of each sample's gradient, over all its dimensions, with a graph behind it."""
+    """The squared norm of each sample's gradient over all its dimensions, differentiable itself."""
     with torch.autocast(inputs.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(_as_float32(scores).sum(), inputs, create_graph=True)
         return _as_float32(gradient).square().reshape(len(inputs), -1).sum(1)
@@ -177,7 +177,7 @@ def wgan_gradient_penalty(score_function: ScoreFunction, real: Samples, *, fake:
 def finite_difference_penalty(
     score_function: ScoreFunction, inputs: Samples, *, noise: Samples, sigma: float
 ) -> Scalar:
-    """An estimate of `gradient_penalty` from two forward passes, at sigma * noise to either side; noise is N(0, I).
+    """Estimates `zero_centred_gradient_penalty` from two forward passes, at inputs +- sigma * noise with N(0, I) noise.
 
     Unbiased for critics up to second degree, off by sigma^2 otherwise. The critic must be the same function in both
     passes: without dropout, with the same frames chosen.
@@ -193,7 +193,7 @@ def finite_difference_penalty(
 
 
 def is_due(step: int, every: int) -> bool:
-    """Whether something lazy happens at this step; it does at step 0."""
+    """Whether a lazy penalty is applied at this step; it is at step 0."""
     return step % every == 0
 
 
@@ -247,7 +247,7 @@ def linear_decay(start: float, progress: float) -> float:
 
 
 def add_instance_noise(inputs: Samples, rng: SampleRandom, *, std: float) -> Samples:
-    """The inputs with N(0, std^2) noise on top; with std 0 the inputs themselves, and nothing is drawn."""
+    """The inputs plus N(0, std^2) noise; with std 0 the inputs themselves, without drawing random numbers."""
     return inputs + std * rng.normal(*inputs.shape).to(inputs) if std else inputs
 
 

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+MODEL_FORMAT = 1
+"""Version of the keys of a model's config.json; it rises when a key is renamed or changes its meaning."""
 HUB_TIMEOUT = 5
 """Seconds to wait for an answer from the Hub before only models downloaded earlier are considered."""
 
@@ -43,15 +45,31 @@ def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the class name of a model and the settings of its constructor, by parameter, from its config.json.
 
     Raises:
-        ValueError: The file does not describe a model.
+        ValueError: The file does not describe a model, or another version of this package wrote it.
     """
     try:
         config = json.loads(path.read_text())
         if "model" not in config and "train" in config:
             raise ValueError("training writes it with its first checkpoint")
-        return str(config.pop("model")), config
+        name, format_, writer = str(config.pop("model")), config.pop("format", 0), config.pop("vidvox", "0.1")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
+    if format_ != MODEL_FORMAT:
+        raise ValueError(
+            f"{path} has format {format_}, written by vidvox {writer}; this version reads format {MODEL_FORMAT}: "
+            f"train the model again, or use vidvox {writer}"
+        )
+    return name, config
+
+
+def describe_writer() -> dict[str, Any]:
+    """The entries of a model's config.json that say which format it has and which version wrote it."""
+    from importlib.metadata import PackageNotFoundError, version  # as slow to import as all else here
+
+    try:
+        return {"format": MODEL_FORMAT, "vidvox": version("vidvox")}
+    except PackageNotFoundError:  # a source tree that is not installed
+        return {"format": MODEL_FORMAT, "vidvox": "unknown"}
 
 
 def locate_model_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:

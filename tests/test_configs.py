@@ -8,10 +8,12 @@ import torch
 
 from gancore.layers import iter_weight_layers
 from gancore.parsing import parse_config, save_config, to_dict
-from vidgan.config import VideoConfig, build_clip_shape, build_discriminator
+from vidgan.build import build_discriminator
+from vidgan.config import VideoConfig, build_clip_shape
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from voxgan.config import VoxelConfig, VoxelEncoderConfig, build_shape
+from voxgan.build import build_shape
+from voxgan.config import VoxelConfig, VoxelEncoderConfig
 from voxgan.config import build_discriminator as build_voxel_discriminator
 from voxgan.config import build_generator as build_voxel_generator
 

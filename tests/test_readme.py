@@ -22,8 +22,8 @@ import trimesh
 from accelerate.state import AcceleratorState
 from PIL import Image
 
-from gancore.data import is_held_out
 from gancore.features.weights import PUBLISHED_WEIGHTS
+from gancore.splits import is_held_out
 from vidgan.files.video import write_clip
 from voxgan.data.layouts import assign_split
 from voxgan.data.sources import Source
@@ -37,13 +37,13 @@ SMALL = {
     "--train.preview_every 2 --train.cpu",
     "tools/predict_video.py": "--size 32x32 --cpu",
     "tools/generate_video.py": "--cpu",
-    "tools/evaluate_video.py": "--limit 2 --networks colours --cpu",
+    "tools/evaluate_video.py": "--max_items 2 --networks colours --cpu",
     "tools/prepare_shapes.py": "--side 8 --views 2 --view_size 32 --workers 1",
     "tools/train_voxels.py": "--encoder.size 32 --encoder.base_channels 4 --generator.base_channels 2 --discriminator.base_channels 2 "
     "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.ema_decay 0.5 --train.preview_every 20 "
     "--train.cpu",
     "tools/export_mesh.py": "--threshold 0.05 --cpu",
-    "tools/evaluate_voxels.py": "--samples 4 --renders 0 --cpu",
+    "tools/evaluate_voxels.py": "--generated_objects 4 --renders_per_object 0 --cpu",
 }
 """Flags that follow those of the README."""
 

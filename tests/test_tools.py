@@ -147,24 +147,24 @@ def test_an_older_file_gives_way_to_its_whole_successor(run, use):
 
 
 def test_an_evaluation_takes_the_data_of_the_run_and_writes_a_report(run, use):
-    flags = ["--clips=3", "--samples=2", "--data.clip_frames=6", "--out=new/report"]
+    flags = ["--max_items=3", "--samples=2", "--data.clip_frames=6", "--out=new/report"]
     said = use("evaluate_video", "--model", run / "generator", *flags)
     assert said.code == 0
-    assert said.out.startswith("moving-mnist, held out: 3 clips of 32x32, 4 -> 2 frames, 2 samples, seed 0")
+    assert said.out.startswith("moving-mnist, test: 3 clips of 32x32, 4 -> 2 frames, 2 samples, seed 0")
     report = json.loads(Path("new/report/report.json").read_text())
-    assert report["protocol"]["data"]["frames"] == 6
-    assert len(report["ssim"]["all black"]) == 2
+    assert report["protocol"]["data"]["clip_frames"] == 6
+    assert len(report["prediction"]["by_lead_time"]["ssim"]["all black"]) == 2
     assert "optical flow" in Path("new/report/report.html").read_text()
 
 
 def test_saved_clips_of_a_model_are_scored_as_the_model_and_people_may_choose(run, use):
-    flags = ["--clips=3", "--samples=2", "--networks=none"]
-    model = use("evaluate_video", "--model", run / "generator", *flags, "--save=saved")
-    folders = ["--truth=saved/truth", "--predictions=saved/predictions", "--context=4"]
-    files = use("evaluate_video", *folders, *flags, "--rate=pages/rate.html", "--pairs=2")
+    flags = ["--max_items=3", "--samples=2", "--networks=none"]
+    model = use("evaluate_video", "--model", run / "generator", *flags, "--save_clips=saved")
+    folders = ["--ground_truth=saved/truth", "--predictions=saved/predictions", "--context_frames=4"]
+    files = use("evaluate_video", *folders, *flags, "--rating_page=pages/rate.html", "--rating_pairs=2")
     assert files.code == 0, files.err
     assert files.out.splitlines()[1:-2] == model.out.splitlines()[1:]
-    assert files.out.splitlines()[-1].startswith("pages/rate.html asks people; its key")
+    assert files.out.splitlines()[-1].startswith("pages/rate.html asks people to choose;")
     assert len(json.loads(Path("pages/rate.key.json").read_text())["pairs"]) == 2
 
 
@@ -173,7 +173,7 @@ def test_whole_clips_made_from_noise_are_measured_as_a_set(synthesis, use):
     assert said.code == 0, said.err
     report = json.loads(Path("report/report.json").read_text())
     assert report["protocol"]["task"] == "synthesis"
-    assert set(report["diversity"]) == {"true", "samples"}
+    assert set(report["synthesis"]["diversity"]) == {"true", "samples"}
 
 
 def test_clips_are_made_of_a_class_by_its_name_or_of_all(synthesis, use):

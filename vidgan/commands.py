@@ -149,7 +149,7 @@ class EvaluateConfig(EvaluationConfig):
         super().__post_init__()
         require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1)
         if not self.model and not self.predictions:
-            raise ValueError("model is required, or predictions with ground_truth")
+            raise ValueError("give --model, or --predictions with --ground_truth")
         if bool(self.predictions) != bool(self.ground_truth):
             raise ValueError("predictions and ground_truth go together: the clips of another tool, and the true ones")
         if self.unpaired and (self.model or not self.predictions or self.context_frames):

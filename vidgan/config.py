@@ -155,7 +155,7 @@ class VideoGeneratorConfig:
     """Smallest map made from the noise: one vector at every position, or an affine map to all positions (paper)."""
 
     context_encoder: Literal["recurrent", "stack"] = "recurrent"
-    """How past frames become initial states: a recurrent unit per level, or a convolution over stacked frames (paper)."""
+    """How past frames become initial states: a recurrent unit per level, or a convolution over the stack (paper)."""
 
     correlation_radius: int = 2
     """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
@@ -269,7 +269,7 @@ class VideoObjectiveConfig(AdversarialConfig):
     """That distance: absolute or squared error, averaged over pixels; on sparse frames l1 collapses to all black."""
 
     reconstruction_scales: int = 1
-    """Resolutions at which the distance is taken, each half the previous one; coarse scales correct misplaced content."""
+    """Resolutions at which the distance is taken, each half the previous one; coarse ones correct misplaced content."""
 
     reconstruction_samples: int = 2
     """Sampled futures per past whose mean is compared with the true future."""

@@ -20,7 +20,7 @@ from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.sprites import measure_trajectories
 
 TRAJECTORY_TOLERANCE = 0.3
-"""Distance in pixels below which paths are as good as equal."""
+"""Distance in pixels below which trajectory errors hardly count (pseudo-Huber loss)."""
 
 VideoModel = FramePredictor | VideoGenerator
 Frames = Float[Tensor, "batch time channels height width"]
@@ -104,17 +104,17 @@ class VideoObjective:
     def score_outputs(
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores of these futures after the batch's pasts."""
+        """The sum of both discriminators' scores of the batch's pasts followed by these futures."""
         clips = torch.cat([batch.past, outputs], 1)
-        glimpse = discriminator.draw_selection(
+        selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
         )
-        return torch.stack(discriminator(clips, glimpse, batch.labels)).sum(0)
+        return torch.stack(discriminator(clips, selection, batch.labels)).sum(0)
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
     def _reconstruction_error(self, mean: Tensor, future: Tensor) -> Tensor:
-        """The distance of two futures, a mean over pixels and over scales."""
+        """The distance between two futures, averaged over pixels and scales."""
         error = rearrange(mean - future, "b t c h w -> (b t) c h w")
         distances = []
         for _ in range(self.config.reconstruction_scales):
@@ -151,7 +151,7 @@ def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom,
 def sample_with_trajectory_error(
     generator: FramePredictor, batch: ClipBatch, draws: SampleRandom, *, samples: int
 ) -> tuple[Futures, Float[Tensor, ""]]:
-    """(Futures of the batch's pasts, how far their layers are from where they truly go, in shares of a side).
+    """(Futures of the batch's pasts, error of their sprites' trajectories as a fraction of the frame's side).
 
     Where they go is measured in the true future. Distances below a third of a pixel count for less.
     """
@@ -171,7 +171,7 @@ def sample_with_trajectory_error(
 def sample_latents(
     generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int
 ) -> Float[Tensor, "many latent"]:
-    """Noise for so many samples of every clip, those of one clip together."""
+    """Noise for several samples of every clip; the samples of one clip are consecutive."""
     return rearrange(draws.normal(len(batch), samples, generator.config.latent_dim), "b n z -> (b n) z")
 
 

@@ -141,7 +141,7 @@ def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
     from vidgan.evaluation.summary import format_summary
 
     report = read_report_json(VideoReport, path)
-    return build_verdict(report).paragraphs, format_summary(report), report.provenance
+    return build_verdict(report), format_summary(report), report.provenance
 
 
 def _read_voxel_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
@@ -151,4 +151,4 @@ def _read_voxel_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
     from voxgan.evaluation.summary import format_summary
 
     report = read_report_json(VoxelReport, path)
-    return build_verdict(report).paragraphs, format_summary(report), report.provenance
+    return build_verdict(report), format_summary(report), report.provenance

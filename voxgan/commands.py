@@ -214,7 +214,7 @@ class EvaluateConfig(EvaluationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.model) == bool(self.predictions):
-            raise ValueError("give either a model or a folder of predictions to measure")
+            raise ValueError("give either --model or --predictions, a folder of objects to measure")
         if self.unpaired and not (self.predictions and self.generated_objects):
             raise ValueError("unpaired is for predictions, and needs generated_objects above 0")
         if not self.views or min(self.views) < 1:

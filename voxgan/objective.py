@@ -126,7 +126,7 @@ class VoxelObjective:
     # ------------------------------------------------------------------------------------------------------ helpers
 
     def _posterior(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Posterior:
-        """The encoder's posterior of the views; with view_subset random, of at least one and a random number of them."""
+        """The encoder's posterior of all views, or with view_subset random of a random number of them."""
         count = batch.views.shape[1]
         seen = None
         if count > 1 and self.config.view_subset == "random":

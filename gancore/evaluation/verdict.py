@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gancore.reporting.page import describe_difference
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -24,17 +26,15 @@ class Verdict:
 
     def __str__(self) -> str:
         """A sentence: who is better, by which metric, and by how much."""
-        if self.score == self.baseline_score:
-            relation = f"as good as the best baseline ({self.baseline})"
-        else:
-            relation = f"{'better' if self.is_better else 'worse'} than the best baseline ({self.baseline})"
-        change = "higher" if self.score > self.baseline_score else "lower"
-        by = ""
-        if self.baseline_score and self.score != self.baseline_score:
-            share = abs(self.score - self.baseline_score) / abs(self.baseline_score)
-            by = f", {100 * share:.{0 if share >= 0.1 else 1}f} % {change}"
-        scores = f"{self.score:.4g} against {self.baseline_score:.4g}{by}"
-        return f"By {self.metric}, {self.method} is {relation}: {scores}."
+        return describe_difference(
+            self.metric,
+            method=self.method,
+            value=self.score,
+            baseline=f"{self.baseline} (the best baseline)",
+            baseline_value=self.baseline_score,
+            best="highest" if self.higher_is_better else "lowest",
+            digits=4,
+        )
 
 
 def judge_methods(

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: features and differences of images where the networks of FID and LPIPS are out of reach."""
+"""EfficientNet-Lite0: features and perceptual distances of images where the networks of FID and LPIPS are missing."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,20 +14,20 @@ from gancore.features.tf_layers import SamePaddedConvolution, fold_batch_norm
 from gancore.features.weights import find_weights, hash_file, load_tensors
 
 BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
-"""Of the sixteen blocks."""
+"""Strides of the sixteen blocks."""
 STAGE_ENDS = (0, 2, 4, 10, 15)
-"""The blocks behind which the map is halved, and the last one."""
+"""The last block of each map size."""
 FRAMES_PER_PASS = 16
-"""Frames in the network at a time."""
+"""Frames that pass through the network at a time."""
 
 Images = Float[Tensor, "_batch _channels _height _width"]
 StateDict = Mapping[str, Tensor]
 
 
 class EfficientNet(nn.Module):
-    """Frames to 1280 pooled features each (Tan and Le 2019, the Lite0 variant, trained on ImageNet).
+    """Computes 1280 pooled features per frame (Tan and Le 2019, the Lite0 variant, trained on ImageNet).
 
-    Raises FileNotFoundError that says how to get the weights, or ValueError if the file given holds others.
+    Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one.
     """
 
     name = "EfficientNet-Lite0"
@@ -53,20 +53,20 @@ class EfficientNet(nn.Module):
         device = next(self.parameters()).device
         with full_precision(device):
             frames = flatten_frames(clips).split(FRAMES_PER_PASS)
-            return torch.cat([self._pooled(_preprocess(some.to(device))).cpu() for some in frames])
+            return torch.cat([self._pooled(_preprocess(chunk.to(device))).cpu() for chunk in frames])
 
     def perceptual_distance(self, a: RGBClips, b: RGBClips) -> Float[Tensor, "_batch _time"]:
-        """The difference of each two frames as the network's maps have it: 0 if equal, 4 at most.
+        """The perceptual distance of each pair of frames: 0 if they are equal, at most 4.
 
-        Made like LPIPS (Zhang et al. 2018), of five maps of unit channel vectors, but nothing in it was fitted to
-        people's judgement: its values are its own.
+        It is built like LPIPS (Zhang et al. 2018), from five maps of unit channel vectors, but not fitted to human
+        judgement, so its values cannot be compared with those of LPIPS.
         """
         device = next(self.parameters()).device
         pairs = [flatten_frames(clips).split(FRAMES_PER_PASS) for clips in (a, b)]
         with full_precision(device):
-            prepared = ([_preprocess(some.to(device)) for some in pair] for pair in zip(*pairs, strict=True))
-            some = [self._difference(*pair) for pair in prepared]
-        return rearrange(torch.cat(some).cpu(), "(b t) -> b t", b=len(a))
+            prepared = ([_preprocess(chunk.to(device)) for chunk in pair] for pair in zip(*pairs, strict=True))
+            distances = [self._difference(*pair) for pair in prepared]
+        return rearrange(torch.cat(distances).cpu(), "(b t) -> b t", b=len(a))
 
     def _difference(self, a: Images, b: Images) -> Float[Tensor, " _batch"]:
         maps = zip(self._maps(a), self._maps(b), strict=True)
@@ -77,7 +77,7 @@ class EfficientNet(nn.Module):
         return reduce(self.head(last), "b c h w -> b c", "mean")
 
     def _maps(self, images: Images) -> Iterator[Images]:
-        """The last map of each size."""
+        """The last map of each size, from the largest to the smallest."""
         images = self.stem(images)
         for index, block in enumerate(self.blocks):
             images = block(images)
@@ -86,7 +86,7 @@ class EfficientNet(nn.Module):
 
 
 class MBConvBlock(nn.Module):
-    """Widen, filter each channel, narrow; with a way around where the shape stays."""
+    """An inverted bottleneck: expand, depthwise convolution, project; with a skip connection where the shape stays."""
 
     def __init__(self, weights: StateDict, name: str, *, stride: int):
         super().__init__()
@@ -107,7 +107,7 @@ class MBConvBlock(nn.Module):
 def _conv_batch_norm(
     weights: StateDict, name: str, norm: str, *, stride: int = 1, bounded: bool = True
 ) -> SamePaddedConvolution:
-    """Convolution, batch norm and, if bounded, ReLU6; one channel at a time where the kernel has one."""
+    """Convolution, batch norm and, if bounded, ReLU6; depthwise where the kernel has one input channel."""
     kernel, offset = fold_batch_norm(
         weights[f"{name}.weight"],
         mean=weights[f"{norm}.running_mean"],
@@ -124,5 +124,5 @@ def _preprocess(frames: UInt8[Tensor, "_batch 3 _height _width"]) -> Float[Tenso
 
 
 def _map_distance(a: Images, b: Images) -> Float[Tensor, " _batch"]:
-    """Squared difference of unit channel vectors, averaged over the map."""
+    """The squared difference of unit channel vectors, averaged over the map."""
     return reduce((F.normalize(a, dim=1) - F.normalize(b, dim=1)) ** 2, "b c h w -> b h w", "sum").mean((1, 2))

@@ -20,9 +20,9 @@ Arrays = Mapping[str, Any]
 
 
 class I3D(nn.Module):
-    """Clips to 400 Kinetics logits averaged over time: the features of FVD (Unterthiner et al. 2018).
+    """Computes 400 Kinetics logits per clip, averaged over time: the features of FVD (Unterthiner et al. 2018).
 
-    Raises FileNotFoundError that says how to get the weights, or ValueError if the file given holds others.
+    Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one.
     """
 
     name = "I3D (Kinetics-400)"
@@ -41,29 +41,29 @@ class I3D(nn.Module):
     def forward(self, clips: RGBClips) -> Float[Tensor, "_batch 400"]:
         device = next(self.parameters()).device
         with full_precision(device):
-            return torch.cat([self.logits(_prepared(clip.to(device))) for clip in clips.split(1)]).cpu()
+            return torch.cat([self.logits(_preprocess(clip.to(device))) for clip in clips.split(1)]).cpu()
 
     def class_logits(self, rows: Float[Tensor, "rows 400"]) -> Float[Tensor, "rows 400"]:
-        """The features themselves."""
+        """Class logits from features; for I3D these are the features themselves."""
         return rows
 
     def logits(self, clips: Float[Tensor, "batch 3 time 224 224"]) -> Float[Tensor, "batch 400"]:
-        """The averaged logits of clips that are ready: in [-1, 1], time behind the channels.
+        """The averaged logits of preprocessed clips: in [-1, 1], with time after the channels.
 
-        Raises ValueError under nine frames, which leave nothing to average.
+        Raises ValueError for fewer than nine frames, which leave nothing to average.
         """
         require_min_frames(clips.shape[2], self.min_frames, self.name)
         return self.layers(clips).mean((2, 3, 4))
 
 
-def _prepared(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 224 224"]:
+def _preprocess(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 224 224"]:
     frames = flatten_frames(clips).float()
     frames = resize_images(frames, (224, 224), mode="bilinear", antialias=False) / 127.5 - 1
     return rearrange(frames, "(b t) c h w -> b c t h w", b=len(clips))
 
 
 def _layers(arrays: Arrays) -> nn.Sequential:
-    """The layers in their order; blocks are named as the weights are."""
+    """The layers in their order; blocks are named as in the file of weights."""
     params, averages = arrays["params"], arrays["batch_stats"]
     stem = [
         _unit(params["Conv3d_1a_7x7"], averages["Conv3d_1a_7x7"], stride=2),
@@ -81,7 +81,7 @@ def _layers(arrays: Arrays) -> nn.Sequential:
 
 
 class Mixed(nn.Module):
-    """Four branches side by side; their widths are those of the kernels."""
+    """An Inception block: four branches whose outputs are concatenated; the kernels determine their widths."""
 
     def __init__(self, params: Arrays, averages: Arrays):
         super().__init__()
@@ -103,6 +103,8 @@ class Mixed(nn.Module):
 
 
 class MaxPool(nn.Module):
+    """Max pooling with TensorFlow's SAME padding."""
+
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]):
         super().__init__()
         self.kernel, self.stride = kernel, stride
@@ -113,7 +115,7 @@ class MaxPool(nn.Module):
 
 
 def _unit(params: Arrays, averages: Arrays, *, stride: int = 1) -> SamePaddedConvolution:
-    """Convolution, batch norm without gain, ReLU."""
+    """Convolution, batch norm without a gain, ReLU."""
     mean, variance = (_vector(averages["BatchNorm_0"][key]) for key in ("mean", "var"))
     kernel, offset = fold_batch_norm(
         _kernel(params["Conv_0"]), mean=mean, variance=variance, offset=_vector(params["BatchNorm_0"]["bias"])
@@ -122,7 +124,7 @@ def _unit(params: Arrays, averages: Arrays, *, stride: int = 1) -> SamePaddedCon
 
 
 def _head(params: Arrays) -> SamePaddedConvolution:
-    """The convolution that gives the logits."""
+    """The convolution that computes the logits."""
     return SamePaddedConvolution(_kernel(params), _vector(params["bias"]), bounds=None)
 
 

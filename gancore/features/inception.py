@@ -1,6 +1,6 @@
-"""The standard networks of images, FID's Inception and LPIPS, from weights that lie in no package.
+"""The standard networks for images: the Inception network of FID and IS, and LPIPS.
 
-They are used where `python tools/fetch_weights.py inception lpips alexnet` reaches them, or the file is given.
+`python tools/fetch_weights.py inception lpips alexnet` downloads their weights.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,32 +17,35 @@ from gancore.features.network import RGBClips, flatten_frames, full_precision, r
 from gancore.features.weights import find_weights, hash_file, load_tensors
 
 FRAMES_PER_PASS = 16
-"""Frames in a network at a time."""
+"""Frames that pass through a network at a time."""
 LPIPS_SHIFT, LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of the red, green and blue of [-1, 1], before they enter LPIPS."""
+"""Mean and standard deviation of red, green and blue in [-1, 1], by which LPIPS normalises its input."""
 LPIPS_LAYERS = (1, 4, 7, 9, 11)
-"""The layers of AlexNet that LPIPS looks at."""
+"""Indices of the layers of AlexNet whose maps LPIPS compares."""
 
 Images = Float[Tensor, "_batch _channels _height _width"]
 
 
 def load_inception(file: str | Path = "") -> "Inception":
-    """The network of FID and IS.
+    """Loads the network of FID and IS.
 
-    Raises FileNotFoundError that says how to get the weights, or ValueError if the file given holds others or
+    Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one or
     torch-fidelity is not installed.
     """
     return Inception(find_weights("inception", file))
 
 
 def load_lpips(file: str | Path = "") -> "LPIPS":
-    """LPIPS on AlexNet, version 0.1; the file, if given, is AlexNet's. Raises as `inception` does."""
+    """Loads LPIPS on AlexNet, version 0.1; `file`, if given, holds the weights of AlexNet.
+
+    Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one.
+    """
     heads, backbone = find_weights("lpips"), find_weights("alexnet", file)
     return LPIPS(load_tensors(backbone), load_tensors(heads))
 
 
 class Inception(nn.Module):
-    """Frames to 2048 pooled features each, as torch-fidelity has the network (Heusel et al. 2017)."""
+    """Computes 2048 pooled features per frame with the network of FID (Heusel et al. 2017), as in torch-fidelity."""
 
     name = "Inception (2015-12-05)"
     distance_name = "FID"
@@ -56,7 +59,7 @@ class Inception(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ValueError("FID needs torch-fidelity: install it by `pip install 'vidvox[metrics]'`") from error
+            raise ValueError("FID needs torch-fidelity: install it with `pip install 'vidvox[metrics]'`") from error
         self.weights_sha256 = hash_file(path)
         self.extractor = FeatureExtractorInceptionV3("fid", ["2048"], str(path))
 
@@ -64,16 +67,16 @@ class Inception(nn.Module):
         device = next(self.parameters()).device
         with full_precision(device):
             return torch.cat(
-                [self.extractor(some.to(device))[0].cpu() for some in flatten_frames(clips).split(FRAMES_PER_PASS)]
+                [self.extractor(chunk.to(device))[0].cpu() for chunk in flatten_frames(clips).split(FRAMES_PER_PASS)]
             )
 
     def class_logits(self, rows: Float[Tensor, "rows 2048"]) -> Float[Tensor, "rows 1008"]:
-        """Those that the inception score is made of, from the features: without the last layer's offset."""
+        """The class logits of the inception score from the features: the last layer without its bias."""
         return rows @ self.extractor.fc.weight.T.to(rows)
 
 
 class LPIPS(nn.Module):
-    """The learned perceptual difference of frames at their own size (Zhang et al. 2018)."""
+    """The learned perceptual distance between frames, at their own size (Zhang et al. 2018)."""
 
     perceptual_name = "LPIPS (AlexNet, v0.1)"
 
@@ -84,7 +87,7 @@ class LPIPS(nn.Module):
         self.heads.requires_grad_(False)
 
     def perceptual_distance(self, a: RGBClips, b: RGBClips) -> Float[Tensor, "_batch _time"]:
-        """LPIPS of each two frames; 0 if they are equal. Raises ValueError for frames smaller than 32 pixels."""
+        """The LPIPS of each pair of frames, 0 if they are equal. Raises ValueError for frames under 32x32 pixels."""
         require_min_size(a, 32, self.perceptual_name)
         device = next(self.parameters()).device
         pairs = zip(flatten_frames(a).split(FRAMES_PER_PASS), flatten_frames(b).split(FRAMES_PER_PASS), strict=True)
@@ -108,8 +111,8 @@ class LPIPS(nn.Module):
 
 
 def _build_alexnet(backbone: Mapping[str, Tensor]) -> nn.Sequential:
-    """AlexNet as far as LPIPS looks into it."""
-    with torch.device("meta"):  # nothing is drawn that would only be overwritten
+    """The layers of AlexNet up to the last one that LPIPS compares."""
+    with torch.device("meta"):  # no random weights that would only be overwritten
         layers = alexnet().features[: LPIPS_LAYERS[-1] + 1]
     layers.load_state_dict({name: backbone[f"features.{name}"] for name in layers.state_dict()}, assign=True)
     return layers.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Networks that turn clips into features, and features kept by the content of the clip they are of."""
+"""The interface of feature networks, what their preprocessing shares, and a cache of features by clip content."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,44 +21,47 @@ FeatureRows = Float[Tensor, "_rows _features"]
 
 @runtime_checkable
 class FeatureNetwork(Protocol):
-    """Clips in, features out: one row a clip, or one row a frame with the frames of a clip following each other.
+    """A network that computes features of clips: one row per clip, or one row per frame in the order of the frames.
 
-    An image is a clip of one frame. The features of a clip do not depend on the others of its batch. They are computed
-    in full float32 precision on the device the network was moved to, and given on the CPU.
+    An image is a clip of one frame. The features of a clip do not depend on the other clips of its batch. They are
+    computed in full float32 precision on the device that the network was moved to, and returned on the CPU.
     """
 
     name: str
-    """What a report prints."""
+    """Name of the network in reports."""
     distance_name: str
-    """What the Frechet distance of its features is called; only the network of FVD gives an FVD, and so on."""
+    """Name of the Frechet distance of its features: "FVD" for the network of FVD alone, "FID" for that of FID alone."""
     weights_sha256: str
-    """The sha256 of the weights."""
+    """SHA-256 of the file of weights."""
     preprocessing: str
-    """What is done to the frames before they enter."""
+    """How frames are resized and scaled before they enter the network, in words."""
     feature_dim: int
+    """Width of a row of features."""
     min_frames: int
+    """Least number of frames of a clip."""
     per_frame: bool
+    """Whether there is one row per frame rather than per clip."""
 
     def __call__(self, clips: RGBClips) -> FeatureRows:
-        """Raises ValueError if the clips have fewer than `least_frames` frames."""
+        """Computes the features. Raises ValueError if the clips have fewer than `min_frames` frames."""
 
 
 def to_rgb(clips: UInt8[Tensor, "batch time _channels height width"]) -> UInt8[Tensor, "batch time 3 height width"]:
-    """Grey clips as three equal channels, colour as it is. Raises ValueError for other numbers of channels."""
+    """Turns grey clips into RGB by repetition. Raises ValueError for other numbers of channels than 1 or 3."""
     channels = clips.shape[2]
     if channels not in (1, 3):
-        raise ValueError(f"feature networks see 1 or 3 channels, not {channels}")
+        raise ValueError(f"feature networks take 1 or 3 channels, not {channels}")
     return clips if channels == 3 else repeat(clips, "b t 1 h w -> b t rgb h w", rgb=3)
 
 
 def require_min_frames(frames: int, minimum: int, name: str) -> None:
-    """Raises ValueError if clips of so many frames are shorter than a network can see."""
+    """Raises ValueError unless clips of this many frames are long enough for the network of this name."""
     if frames < minimum:
         raise ValueError(f"{name} needs clips of at least {minimum} frames, not {frames}")
 
 
 def require_min_size(clips: RGBClips, minimum: int, name: str) -> None:
-    """Raises ValueError if a side of the frames is shorter than a network can see."""
+    """Raises ValueError unless both sides of the frames have enough pixels for the network of this name."""
     if min(clips.shape[-2:]) < minimum:
         raise ValueError(
             f"{name} needs frames of at least {minimum}x{minimum}, not {clips.shape[-2]}x{clips.shape[-1]}"
@@ -66,14 +69,14 @@ def require_min_size(clips: RGBClips, minimum: int, name: str) -> None:
 
 
 def flatten_frames(clips: RGBClips) -> UInt8[Tensor, "_frames 3 _height _width"]:
-    """All frames in a row, those of a clip following each other."""
+    """All frames of all clips along one axis, the frames of a clip in their order."""
     return rearrange(clips, "b t c h w -> (b t) c h w")
 
 
 def resize_images(
     images: Float[Tensor, "batch channels _height _width"], size: tuple[int, int], *, mode: str, antialias: bool
 ) -> Float[Tensor, "batch channels _newheight _newwidth"]:
-    """The images scaled with half-pixel centres; those of the size already are returned as they are."""
+    """Resizes images with half-pixel centres; images of that size already are returned unchanged."""
     if images.shape[-2:] == size:
         return images
     return F.interpolate(images, size, mode=mode, align_corners=False, antialias=antialias)
@@ -81,7 +84,7 @@ def resize_images(
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No gradients, no autocast and no TF32 inside; afterwards all is as it was."""
+    """Switches off gradients, autocast and TF32 inside the block, and restores the settings afterwards."""
     matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -99,9 +102,10 @@ def compute_features(
     *,
     cache: Path | None = None,
 ) -> Iterator[FeatureRows]:
-    """The features of each batch of clips, one batch in memory at a time.
+    """Computes the features of each batch of clips, with one batch in memory at a time.
 
-    With a cache folder those of a clip are computed once, whatever set or file it comes from, and then read.
+    With a cache folder, the features of a clip are computed once and then read, whatever data set or file the same
+    pixels come from.
     """
     for clips in batches:
         yield _compute_with_cache(network, to_rgb(clips), cache) if cache else network(to_rgb(clips))
@@ -112,7 +116,9 @@ def _compute_with_cache(network: FeatureNetwork, clips: RGBClips, cache: Path) -
     unknown = [index for index, file in enumerate(files) if not file.is_file()]
     if unknown:
         for index, rows in zip(unknown, network(clips[unknown]).chunk(len(unknown)), strict=True):
-            _store_features(files[index], rows)
+            files[index].parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(files[index]) as partial:
+                np.save(partial, rows.numpy())
     return torch.cat([torch.from_numpy(np.load(file)) for file in files])
 
 
@@ -120,9 +126,3 @@ def _cache_key(network: FeatureNetwork, clip: UInt8[Tensor, "time 3 height width
     digest = sha256(f"{network.name} {network.weights_sha256} {network.preprocessing} {tuple(clip.shape)}".encode())
     digest.update(clip.cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _store_features(file: Path, rows: FeatureRows) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(file) as partial:
-        np.save(partial, rows.numpy())

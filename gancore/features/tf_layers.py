@@ -1,4 +1,4 @@
-"""Layers of published networks as their weights need them: TensorFlow's padding, batch norm folded into kernels."""
+"""Layers for published weights: convolutions with TensorFlow's SAME padding, and batch norm folded into kernels."""
 
 from itertools import chain
 
@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 Maps = Float[Tensor, "_batch _channels *_space"]
 BATCH_NORM_EPSILON = 1e-3
-"""Of batch norm in networks that were trained with TensorFlow."""
+"""Epsilon of batch norm in networks that were trained with TensorFlow."""
 
 
 class SamePaddedConvolution(nn.Module):
-    """A convolution in two or three dimensions with TensorFlow's SAME padding and its results kept in bounds."""
+    """A 2-D or 3-D convolution with TensorFlow's SAME padding, its output clamped to `bounds` (a ReLU by default)."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ def fold_batch_norm(
     offset: Float[Tensor, " out"],
     gain: Float[Tensor, " out"] | float = 1.0,
 ) -> tuple[Float[Tensor, "out in *size"], Float[Tensor, " out"]]:
-    """The kernel and offset of a convolution that does what one without offset and a batch norm behind it do."""
+    """Folds a batch norm into the bias-free convolution before it; returns the fused kernel and bias."""
     scale = gain * (variance.double() + BATCH_NORM_EPSILON).rsqrt()
     scaled = kernel.double() * scale.reshape(-1, *[1] * (kernel.ndim - 1))
     return scaled.float(), (offset - mean * scale).float()
 
 
 def pad_same(maps: Maps, kernel: tuple[int, ...], stride: tuple[int, ...], *, fill: float = 0.0) -> Maps:
-    """The maps with TensorFlow's SAME padding, of which the odd one comes last."""
+    """Pads maps as TensorFlow's SAME does; of an odd number of pixels the last side gets one more."""
     pads = []
     for size, width, step in zip(maps.shape[2:], kernel, stride, strict=True):
         total = max((-(-size // step) - 1) * step + width - size, 0)

@@ -1,4 +1,4 @@
-"""TransNetV2's view of a clip: features that see motion, for a quarter of what I3D costs."""
+"""TransNetV2: features of clips that depend on motion, for a quarter of the cost of I3D."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +20,10 @@ Weights = Mapping[str, Tensor]
 
 
 class TransNet(nn.Module):
-    """Clips to the 256 channels of TransNetV2's last block, averaged over space and time (Soucek and Lokoc 2020).
+    """Computes the 256 channels of TransNetV2's last block per clip, averaged over space and time.
 
-    Raises FileNotFoundError that says how to get the weights, or ValueError if the file given holds others.
+    Soucek and Lokoc 2020. Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the
+    published one.
     """
 
     name = "TransNetV2"
@@ -43,10 +44,12 @@ class TransNet(nn.Module):
         require_min_frames(clips.shape[1], self.min_frames, self.name)
         device = next(self.parameters()).device
         with full_precision(device):
-            return torch.cat([self.blocks(_prepared(clip.to(device))).mean((2, 3, 4)) for clip in clips.split(1)]).cpu()
+            return torch.cat(
+                [self.blocks(_preprocess(clip.to(device))).mean((2, 3, 4)) for clip in clips.split(1)]
+            ).cpu()
 
 
-def _prepared(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 27 48"]:
+def _preprocess(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 27 48"]:
     frames = flatten_frames(clips).float() / 255
     return rearrange(
         resize_images(frames, (27, 48), mode="bilinear", antialias=True), "(b t) c h w -> b c t h w", b=len(clips)
@@ -54,7 +57,7 @@ def _prepared(clips: RGBClips) -> Float[Tensor, "_batch 3 _time 27 48"]:
 
 
 class Block(nn.Module):
-    """Two cells and a way around the second; half the height and width comes out."""
+    """Two cells, the second with a skip connection, then average pooling to half the height and width."""
 
     def __init__(self, weights: Weights, name: str):
         super().__init__()
@@ -66,9 +69,9 @@ class Block(nn.Module):
 
 
 class Cell(nn.Module):
-    """Four convolutions, each first over space and then over time at a dilation of its own, side by side.
+    """Four branches side by side: a convolution over space, then one over time with a dilation of its own.
 
-    Two-dimensional ones, the four over space in one, take half the time of those in three dimensions.
+    The four convolutions over space are computed as one, all of them in 2-D, which takes half the time of 3-D ones.
     """
 
     def __init__(self, weights: Weights, name: str):

@@ -1,7 +1,7 @@
-"""How alike two sets of samples are, by features of any network or by raw numbers; rows are samples.
+"""Distances between two sets of samples, from features of any network or from raw values; one row per sample.
 
-Everything is computed in float64 on the CPU, whatever comes in. Functions raise ValueError where widths differ, numbers
-are not finite or samples are too few. Where samples are drawn, the draw depends on the seed and not on their order.
+Everything is computed in float64 on the CPU. Functions raise ValueError if widths differ, numbers are not finite or
+there are too few samples. Random subsets depend on the seed, not on the order of the samples.
 """
 
 import math
@@ -29,16 +29,16 @@ from gancore.metrics.checks import (
 from gancore.metrics.neighbours import density_coverage, precision_recall
 
 MAX_ASSIGNMENT_SAMPLES = 4096
-"""Samples of a set that an exact Wasserstein distance takes; time grows with their cube."""
+"""Largest set for an exact Wasserstein distance, whose time grows with the cube of the number of samples."""
 MAX_WASSERSTEIN_SAMPLES = 1024
-"""Samples of each set whose exact Wasserstein distance `fidelity` gives."""
+"""Largest number of samples per set from which `compute_fidelity` computes the exact Wasserstein distance."""
 MIN_SET_SAMPLES = 6
-"""Samples that `fidelity` needs of each set, for density's five neighbours."""
+"""Least number of samples per set for `compute_fidelity`: density needs five neighbours of each sample."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over parts of the samples, and that mean less and plus the standard deviation over the parts."""
+    """A mean over subsets of the samples; `low` and `high` are one standard deviation below and above."""
 
     value: float
     low: float
@@ -51,19 +51,20 @@ class Estimate:
 
 
 def compute_fidelity(real: FeaturesLike, fake: FeaturesLike, *, seed: int = 0) -> dict[str, float]:
-    """Every number here that compares two sets and needs no classes, by its name; at least LEAST_SAMPLES of each.
+    """Computes every metric of two sets that needs no class labels, by its name.
 
-    wasserstein is that of as many drawn from both, DRAWN at most.
+    Both sets need at least MIN_SET_SAMPLES samples. `wasserstein` is computed from equally many random samples of both
+    sets, at most MAX_WASSERSTEIN_SAMPLES.
     """
     real, fake = validate_pair(real, fake, minimum=MIN_SET_SAMPLES)
     kernel = kernel_distance(real, fake, seed=seed)
-    few = min(len(real), len(fake), MAX_WASSERSTEIN_SAMPLES)
+    count = min(len(real), len(fake), MAX_WASSERSTEIN_SAMPLES)
     return {
         "frechet_distance": frechet_distance(*map(Moments.from_features, _project_to_common_span(real, fake))),
         "kernel_distance": kernel.value,
         "kernel_distance_low": kernel.low,
         "kernel_distance_high": kernel.high,
-        "wasserstein": wasserstein(*(shuffle_rows(rows, create_seeded_rng(seed))[:few] for rows in (real, fake))),
+        "wasserstein": wasserstein(*(shuffle_rows(rows, create_seeded_rng(seed))[:count] for rows in (real, fake))),
         "sliced_wasserstein": sliced_wasserstein(real, fake, seed=seed),
         "feature_matching": feature_matching(real, fake),
         **precision_recall(real, fake),
@@ -75,7 +76,7 @@ def compute_fidelity(real: FeaturesLike, fake: FeaturesLike, *, seed: int = 0) -
 
 
 class Moments:
-    """Mean and covariance of rows that come batch by batch; neither their order nor the size of a batch matters."""
+    """Mean and covariance of samples that arrive in batches, whose order and size do not matter."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -83,13 +84,13 @@ class Moments:
 
     @classmethod
     def from_features(cls, features: FeaturesLike) -> "Moments":
-        """Those of all rows at once."""
+        """Computes the moments of all samples at once."""
         moments = cls()
         moments.add(features)
         return moments
 
     def add(self, features: FeaturesLike) -> None:
-        """Takes in one more batch (Chan, Golub and LeVeque 1979: no large sums that cancel)."""
+        """Adds a batch (Chan, Golub and LeVeque 1979, which avoids large sums that cancel)."""
         rows = as_float64_matrix(features)
         if not self.count:
             self._mean, self._scatter = torch.zeros(rows.shape[1]).double(), torch.zeros([rows.shape[1]] * 2).double()
@@ -104,22 +105,22 @@ class Moments:
 
     @property
     def mean(self) -> Float[Tensor, " width"]:
-        """Raises ValueError if there was no row."""
+        """The mean of all samples added. Raises ValueError if there are none."""
         require_samples(self.count, 1)
         return self._mean
 
     @property
     def covariance(self) -> Float[Tensor, "width width"]:
-        """Divided by one less than the number of rows. Raises ValueError for fewer than two."""
+        """The unbiased covariance, divided by the number of samples minus one. Raises ValueError for fewer than two."""
         require_samples(self.count, 2)
         return self._scatter / (self.count - 1)
 
 
 def frechet_distance(real: Moments, fake: Moments) -> float:
-    """Squared Wasserstein-2 distance of two Gaussians of these moments (Dowson and Landau 1982): FID, FVD.
+    """Squared Wasserstein-2 distance of two Gaussians with these moments (Dowson and Landau 1982), as in FID and FVD.
 
-    The trace of the root of both covariances' product is the sum of singular values of the product of their factors;
-    that holds for singular covariances too, and its rounding is not magnified by a root.
+    The trace of the square root of the product of both covariances is the sum of the singular values of the product of
+    their factors. That also holds for singular covariances, and no square root magnifies rounding errors.
     """
     require_same_width(len(real.mean), len(fake.mean))
     ours, theirs = real.covariance, fake.covariance
@@ -129,7 +130,7 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
 
 
 def _covariance_factor(covariance: Float[Tensor, "width width"]) -> Float[Tensor, "width rank"]:
-    """A matrix that makes the covariance when multiplied with its transpose."""
+    """A matrix whose product with its own transpose is the covariance."""
     values, vectors = torch.linalg.eigh(covariance)
     rounding = values[-1] * len(values) * torch.finfo(values.dtype).eps
     present = values > rounding
@@ -137,7 +138,10 @@ def _covariance_factor(covariance: Float[Tensor, "width width"]) -> Float[Tensor
 
 
 def _project_to_common_span(a: FeatureMatrix, b: FeatureMatrix) -> tuple[FeatureMatrix, FeatureMatrix]:
-    """Both turned so that there are no more columns than rows: distances stay, and covariances of raw voxels fit."""
+    """Projects both sets onto the space they span if they are wider than they have samples.
+
+    Distances stay the same, and the covariances of raw voxels fit into memory.
+    """
     if a.shape[1] <= len(a) + len(b):
         return a, b
     basis = torch.linalg.qr(torch.cat([a, b]).T).Q
@@ -145,7 +149,7 @@ def _project_to_common_span(a: FeatureMatrix, b: FeatureMatrix) -> tuple[Feature
 
 
 def feature_matching(real: FeaturesLike, fake: FeaturesLike) -> float:
-    """Euclidean distance of the two means (Salimans et al. 2016)."""
+    """Euclidean distance between the means of both sets (Salimans et al. 2016)."""
     a, b = validate_pair(real, fake)
     return float((a.mean(0) - b.mean(0)).norm())
 
@@ -156,9 +160,10 @@ def feature_matching(real: FeaturesLike, fake: FeaturesLike) -> float:
 def kernel_distance(
     real: FeaturesLike, fake: FeaturesLike, *, subsets: int = 100, size: int = 1000, seed: int = 0
 ) -> Estimate:
-    """KID (Binkowski et al. 2018): unbiased squared MMD by the kernel (x.y / width + 1)^3, over random subsets.
+    """KID (Binkowski et al. 2018): unbiased squared MMD with the kernel (x.y / width + 1)^3, over random subsets.
 
-    A subset has at most half of the smaller set, or all would be alike. Of like sets it may be negative.
+    A subset has `size` samples, but at most half of the smaller set, so that subsets differ. The estimate may be
+    negative for similar sets.
     """
     a, b = validate_pair(real, fake, minimum=4)
     require_samples(size, 2)
@@ -181,14 +186,14 @@ def _polynomial_kernel(a: FeatureMatrix, b: FeatureMatrix) -> FeatureMatrix:
 
 
 def wasserstein(a: FeaturesLike, b: FeaturesLike) -> float:
-    """Wasserstein-1 distance by exact assignment: the mean Euclidean distance of samples paired so that it is least.
+    """Wasserstein-1 distance by exact assignment: the mean Euclidean distance under the best pairing of the samples.
 
-    Raises ValueError if there are not as many of both, or more than 4096.
+    Raises ValueError unless both sets have equally many samples, at most MAX_ASSIGNMENT_SAMPLES.
     """
     a, b = validate_pair(a, b)
     if len(a) != len(b) or len(a) > MAX_ASSIGNMENT_SAMPLES:
         raise ValueError(
-            f"an exact Wasserstein distance takes as many samples of both sets and at most {MAX_ASSIGNMENT_SAMPLES}, "
+            f"an exact Wasserstein distance needs equally many samples of both sets, at most {MAX_ASSIGNMENT_SAMPLES}, "
             f"not {len(a)} and {len(b)}: use fewer, or the sliced one"
         )
     distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
@@ -196,7 +201,7 @@ def wasserstein(a: FeaturesLike, b: FeaturesLike) -> float:
 
 
 def sliced_wasserstein(a: FeaturesLike, b: FeaturesLike, *, projections: int = 128, seed: int = 0) -> float:
-    """Mean Wasserstein-1 distance of the sets projected on random directions (Bonneel et al. 2015)."""
+    """Mean Wasserstein-1 distance of both sets projected onto random directions (Bonneel et al. 2015)."""
     a, b = validate_pair(a, b)
     directions = torch.randn(a.shape[1], projections, generator=create_seeded_rng(seed), dtype=torch.float64)
     directions /= directions.norm(dim=0)
@@ -212,9 +217,10 @@ def _random_subset(rows: FeatureMatrix, size: int, generator: torch.Generator) -
 
 
 def inception_score(outputs: FeaturesLike, *, splits: int = 10, seed: int = 0) -> Estimate:
-    """exp of the mean KL of each sample's classes from all samples' classes (Salimans et al. 2016), over random splits.
+    """Inception score (Salimans et al. 2016) over random splits of the samples.
 
-    Outputs are a classifier's logits, or probabilities if every row sums to one. Best is the number of classes.
+    It is exp of the mean KL divergence of each sample's class distribution from the mean distribution: 1 at worst, the
+    number of classes at best. `outputs` are a classifier's logits, or probabilities if every row sums to one.
     """
     rows = as_float64_matrix(outputs)
     require_samples(len(rows), splits)
@@ -223,8 +229,8 @@ def inception_score(outputs: FeaturesLike, *, splits: int = 10, seed: int = 0) -
 
 
 def _probabilities(rows: FeatureMatrix) -> FeatureMatrix:
-    given = bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-3).all())
-    return rows / rows.sum(1, keepdim=True) if given else rows.softmax(1)
+    are_probabilities = bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-3).all())
+    return rows / rows.sum(1, keepdim=True) if are_probabilities else rows.softmax(1)
 
 
 def _split_score(part: FeatureMatrix) -> Float[Tensor, ""]:
@@ -233,15 +239,21 @@ def _split_score(part: FeatureMatrix) -> Float[Tensor, ""]:
 
 
 class ModeCoverage(NamedTuple):
-    """How many classes samples fall into, their share of all classes, and KL of how often from uniform, in nats."""
+    """How many classes the samples fall into."""
 
     hit_count: int
+    """Number of classes with at least one sample."""
     hit_share: float
+    """Their share of all classes."""
     kl_from_uniform: float
+    """KL divergence of the class frequencies from the uniform distribution, in nats."""
 
 
 def count_modes(predicted: Int[Tensor, " samples"] | Int[np.ndarray, " samples"], classes: int) -> ModeCoverage:
-    """See Modes; predicted is the class of each sample, from 0 on. Raises ValueError for another class."""
+    """Counts the classes that samples fall into; `predicted` is the class of each sample, from 0 to classes - 1.
+
+    Raises ValueError for a class outside that range.
+    """
     labels = torch.as_tensor(predicted).cpu().long()
     require_samples(len(labels), 1)
     if labels.min() < 0 or labels.max() >= classes:

@@ -1,6 +1,7 @@
-"""Whether samples lie among others, by the distances to their nearest neighbours; rows are samples.
+"""Metrics from distances to nearest neighbours: precision, recall, density, coverage, memorisation; one row per sample.
 
-Distances are computed in float64, some rows at a time. See gancore.metrics.checks for the errors raised.
+Distances are computed in float64, some rows at a time. Functions raise ValueError if widths differ, numbers are not
+finite or there are too few samples.
 """
 
 from collections.abc import Iterator
@@ -14,16 +15,16 @@ from torch import Tensor
 from gancore.metrics.checks import FeatureMatrix, FeaturesLike, require_samples, validate_pair
 
 MAX_BLOCK_DISTANCES = 2**22
-"""Distances that are held at once."""
+"""Largest number of distances held in memory at once."""
 COPY_TOLERANCE = 1e-12
-"""Squared distance over squared lengths below which rounding may have made it, so that it counts as none."""
+"""Squared distances below this share of the squared lengths may be rounding errors and count as zero."""
 
 
 def precision_recall(real: FeaturesLike, fake: FeaturesLike, *, neighbours: int = 3) -> dict[str, float]:
-    """Precision, the share of fakes among reals, recall, of reals among fakes, and their harmonic mean.
+    """Precision and recall with k = `neighbours` (Kynkaanniemi et al. 2019), and their harmonic mean.
 
-    Among: no further from some sample than its own k-th nearest neighbour is, k being neighbours (Kynkaanniemi et al.
-    2019).
+    Precision is the share of fakes inside the k-NN ball of any real, recall the share of reals inside the ball of any
+    fake. The k-NN ball of a sample reaches to its k-th nearest neighbour in its own set.
     """
     real, fake = validate_pair(real, fake, minimum=neighbours + 1)
     precision, recall = _fraction_within(fake, real, neighbours), _fraction_within(real, fake, neighbours)
@@ -37,39 +38,39 @@ def _fraction_within(points: FeatureMatrix, others: FeatureMatrix, neighbours: i
 
 
 def density_coverage(real: FeaturesLike, fake: FeaturesLike, *, neighbours: int = 5) -> dict[str, float]:
-    """Density, of how many reals a fake is a neighbour, over k, and coverage, the share of reals that have such a fake.
+    """Density and coverage with k = `neighbours` (Naeem et al. 2020).
 
-    A neighbour is as near as a real one's k-th nearest other real one, k being neighbours (Naeem et al. 2020). Of like
-    sets both are near 1; density exceeds it where fakes crowd.
+    Density is the mean number of real k-NN balls that contain a fake, divided by k; coverage is the share of real balls
+    that contain any fake. Both are near 1 for two sets from one distribution; density is higher where fakes crowd.
     """
     real, fake = validate_pair(real, fake, minimum=neighbours + 1)
     radii = _kth_neighbour_radii(real, neighbours)
-    # Density counts what is nearer, so that a set is exactly 1 dense in itself; coverage also what is as near, so that
-    # reals which are all alike are covered by one more.
+    # Density excludes the surface of a ball, so that a set has density 1 in itself; coverage includes it, so that reals
+    # that are all equal are covered by one more of the same.
     covered = torch.cat([block.amin(1) for block in _distance_blocks(real, fake)]) <= radii
-    among = torch.cat([(block < radii).sum(1) for block in _distance_blocks(fake, real)])
-    return {"density": float(among.double().mean()) / neighbours, "coverage": float(covered.double().mean())}
+    balls = torch.cat([(block < radii).sum(1) for block in _distance_blocks(fake, real)])
+    return {"density": float(balls.double().mean()) / neighbours, "coverage": float(covered.double().mean())}
 
 
 class NearestSamples(NamedTuple):
-    """Which training samples are nearest to each sample, nearest first, and how far they are."""
+    """The nearest training samples of each sample, nearest first, and their Euclidean distances."""
 
     indices: Int[Tensor, "samples count"]
     distances: Float[Tensor, "samples count"]
 
 
 def find_nearest(fake: FeaturesLike, train: FeaturesLike, *, count: int = 3) -> NearestSamples:
-    """See Nearest."""
+    """Finds the `count` training samples nearest to each fake."""
     fake, train = validate_pair(fake, train)
     require_samples(len(train), count)
-    found = [block.topk(count, largest=False) for block in _distance_blocks(fake, train)]
-    return NearestSamples(torch.cat([each.indices for each in found]), torch.cat([each.values for each in found]))
+    nearest = [block.topk(count, largest=False) for block in _distance_blocks(fake, train)]
+    return NearestSamples(torch.cat([each.indices for each in nearest]), torch.cat([each.values for each in nearest]))
 
 
 def memorised_share(fake: FeaturesLike, train: FeaturesLike) -> float:
-    """The share of samples no further from a training sample than that one's own nearest training neighbour is.
+    """Share of fakes whose nearest training sample is no further away than its own nearest training neighbour.
 
-    1 for copies; what is fresh has about as much as held-out samples have, which is not 0.
+    1 for copies of the training set; unmemorised samples score about what held-out data score, which is above 0.
     """
     fake, train = validate_pair(fake, train)
     require_samples(len(train), 2)
@@ -78,20 +79,20 @@ def memorised_share(fake: FeaturesLike, train: FeaturesLike) -> float:
 
 
 def _kth_neighbour_radii(rows: FeatureMatrix, neighbours: int) -> Float[Tensor, " samples"]:
-    """How far the last of so many nearest other rows is from each."""
+    """The distance from each row to its k-th nearest other row, k = `neighbours`."""
     return torch.cat([block.kthvalue(neighbours + 1, dim=1).values for block in _distance_blocks(rows, rows)])
 
 
 def _distance_blocks(a: FeatureMatrix, b: FeatureMatrix) -> Iterator[Float[Tensor, "_some _samples"]]:
-    """Euclidean distances of some rows of a from all of b at a time, rounded so that they are the same both ways.
+    """Euclidean distances from some rows of `a` at a time to all of `b`, rounded to float32 so that both ways agree.
 
-    By a matrix product, which is some times faster than differences.
+    A matrix product computes them several times faster than differences would.
     """
     centre = b.mean(0)  # lengths from there are short, and so are rounding errors
     b = b - centre
     lengths = b.square().sum(1)
     for some in tqdm(a.split(max(1, MAX_BLOCK_DISTANCES // len(b))), unit="block", leave=False, delay=2):
         some = some - centre
-        both = some.square().sum(1, keepdim=True) + lengths
-        squared = torch.addmm(both, some, b.T, alpha=-2)
-        yield squared.masked_fill_(squared < COPY_TOLERANCE * both, 0).sqrt_().float()
+        total = some.square().sum(1, keepdim=True) + lengths
+        squared = torch.addmm(total, some, b.T, alpha=-2)
+        yield squared.masked_fill_(squared < COPY_TOLERANCE * total, 0).sqrt_().float()

@@ -1,4 +1,4 @@
-"""Where numbers come from: software, device, seed and data, and the file that keeps them."""
+"""Where the numbers of a report come from: software, device, seed and data; and the JSON file that keeps them."""
 
 import hashlib
 import json
@@ -27,16 +27,19 @@ NUMERICAL_PACKAGES = (
     "av",
     "trimesh",
 )
-"""Those whose versions can change a number."""
+"""Packages whose version can change a number."""
 
 
 def collect_provenance(*, seed: int, data: str, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """All besides the protocol that a number depends on; the same again wherever the same software is.
+    """Software versions, device, seed and data that a number depends on; identical for identical installations.
 
-    `data` says what was measured, best by a Fingerprint. There is no date, no machine and no path in it.
+    `data` identifies what was measured, best by the hexdigest of a DataFingerprint. The result holds no date, machine
+    name or path.
     """
     software = {"python": platform.python_version()} | {name: _package_version(name) for name in NUMERICAL_PACKAGES}
-    return {"software": software, "device": _device_name(torch.device(device)), "seed": seed, "data": data}
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"software": software, "device": name, "seed": seed, "data": data}
 
 
 def _package_version(package: str) -> str | None:
@@ -46,14 +49,10 @@ def _package_version(package: str) -> str | None:
         return None
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
 class DataFingerprint:
-    """A SHA-256 of arrays that come batch by batch; how they are batched changes nothing.
+    """A SHA-256 of arrays that arrive in batches.
 
-    The rows' order, shape, type and values do.
+    It depends on the order, shape, type and values of the rows, but not on how they are batched.
     """
 
     def __init__(self) -> None:
@@ -61,28 +60,23 @@ class DataFingerprint:
         self.count = 0
 
     def add(self, rows: Tensor | np.ndarray) -> None:
-        """Takes in the rows of a batch, whose first axis numbers them."""
-        for row in np.ascontiguousarray(_to_little_endian(rows)):
+        """Adds the rows of a batch, which lie along its first axis."""
+        if isinstance(rows, Tensor):  # NumPy has no bfloat16, whose values float32 holds exactly
+            rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).detach().cpu().numpy()
+        for row in np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder("<"), copy=False)):
             self._hash.update(f"{row.dtype.name}{list(row.shape)}".encode())
             self._hash.update(row.tobytes())
         self.count += len(rows)
 
     def hexdigest(self) -> str:
-        """The fingerprint of all rows so far, as 64 hexadecimal digits."""
+        """The fingerprint of all rows added so far, as 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 
-def _to_little_endian(rows: Tensor | np.ndarray) -> np.ndarray:
-    """The rows in little-endian bytes; NumPy knows no bfloat16, which fits into float32."""
-    if isinstance(rows, Tensor):
-        rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).detach().cpu().numpy()
-    return rows.astype(rows.dtype.newbyteorder("<"), copy=False)
-
-
 def write_json(report: Mapping[str, Any], path: str | Path) -> None:
-    """Writes JSON, in which numbers that are not finite are null; missing folders are made.
+    """Writes a report as JSON, whole or not at all; missing folders are created.
 
-    An older report stays whole until the new one is.
+    Numbers that are not finite become null, which JSON has in their place.
     """
     text = json.dumps(_replace_non_finite(report), indent=2, ensure_ascii=False, allow_nan=False)
     path = Path(path)

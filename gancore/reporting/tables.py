@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 def format_table(
     title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | int | str]], *, digits: int = 2
 ) -> str:
-    """Lays out a table as text: the title above the names of the rows, numbers right-aligned below their columns' names.
+    """Lays out a table as text: the title above the names of the rows, numbers right-aligned below their columns.
 
     Numbers get `digits` decimal places; strings are kept. Raises ValueError if a row has more or fewer cells than there
     are columns.

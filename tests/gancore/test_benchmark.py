@@ -1,27 +1,15 @@
 """What work costs: time, arithmetic and memory."""
 
-import os
-import signal
 import time
 
 import numpy as np
 import pytest
 import torch
+from support.measured import MEGABYTES, kill_own_process, peak_after
 
 from gancore.benchmark import measure_cost, measure_matmul_rate, measure_peak_bytes, measure_seconds, run_in_subprocess
 
 CPU = torch.device("cpu")
-MEGABYTES = 2**20
-
-
-def peak_after(megabytes: int) -> int:
-    block = np.ones(megabytes * MEGABYTES, np.uint8)
-    assert block[-1] == 1
-    return measure_peak_bytes(CPU)
-
-
-def killed() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_the_time_of_work_is_its_median():
@@ -51,4 +39,4 @@ def test_a_process_of_its_own_does_not_count_what_the_parent_holds():
 
 def test_a_killed_process_is_an_error_in_one_line():
     with pytest.raises(ValueError, match="was killed"):
-        run_in_subprocess(killed)
+        run_in_subprocess(kill_own_process)

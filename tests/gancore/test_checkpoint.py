@@ -48,7 +48,7 @@ def test_an_optimizer_and_a_random_state_survive(tmp_path: Path) -> None:
     layer(torch.ones(1, 2)).sum().backward()
     adam.step()
     saved = {"adam": adam.state_dict(), "random": torch.get_rng_state()}
-    _, loaded = checkpoint.load(checkpoint.save(tmp_path, 1, saved, keep_checkpoints=0))
+    _, loaded = checkpoint.load(checkpoint.save(tmp_path, 1, saved, keep_checkpoints=None))
     assert torch.equal(loaded["adam"]["state"][0]["exp_avg"], adam.state_dict()["state"][0]["exp_avg"])
     assert torch.equal(loaded["random"], saved["random"])
 
@@ -62,7 +62,7 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 
 def test_all_are_kept_if_so_asked(tmp_path: Path) -> None:
     for step in range(5):
-        checkpoint.save(tmp_path, step, state(step), keep_checkpoints=0)
+        checkpoint.save(tmp_path, step, state(step), keep_checkpoints=None)
     assert len(names(tmp_path)) == 5
 
 
@@ -83,8 +83,8 @@ def test_a_folder_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_named_and_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: object
 ) -> None:
-    whole = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=0)
-    damaged = checkpoint.save(tmp_path, 2, state(2), keep_checkpoints=0)
+    whole = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=None)
+    damaged = checkpoint.save(tmp_path, 2, state(2), keep_checkpoints=None)
     damage(damaged / name)
     with pytest.raises(ValueError, match=re.escape(str(damaged))):
         checkpoint.load(damaged)
@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
 
 
 def test_a_manifest_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    path = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=0)
+    path = checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=None)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(ValueError, match="format 99"):
@@ -102,7 +102,7 @@ def test_a_manifest_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_rotation_never_counts_a_later_damaged_one_against_the_one_just_saved(tmp_path: Path) -> None:
-    cut_short(checkpoint.save(tmp_path, 9, state(9), keep_checkpoints=0) / "state.pt")
+    cut_short(checkpoint.save(tmp_path, 9, state(9), keep_checkpoints=None) / "state.pt")
     saved = checkpoint.save(tmp_path, 5, state(5), keep_checkpoints=1)
     assert checkpoint.find_latest(tmp_path) == saved
 
@@ -139,21 +139,21 @@ def save_killed_at(moment, place):
                 os.kill(os.getpid(), signal.SIGKILL)
             count += 1
     sys.addaudithook(watch)
-    checkpoint.save(place, new, {"number": 2, "weights": torch.ones(1000)}, keep=1)
+    checkpoint.save(place, new, {"number": 2, "weights": torch.ones(1000)}, keep_checkpoints=1)
 
 for moment in range(1000):
     place = folder / str(moment)
-    checkpoint.save(place, old, {"number": 1, "weights": torch.zeros(1000)}, keep=1)
+    checkpoint.save(place, old, {"number": 1, "weights": torch.zeros(1000)}, keep_checkpoints=1)
     child = os.fork()
     if not child:
         save_killed_at(moment, place)
         os._exit(0)
     finished = os.waitpid(child, 0)[1] == 0
-    step, state = checkpoint.load(checkpoint.latest(place))
+    step, state = checkpoint.load(checkpoint.find_latest(place))
     assert (step, state["number"]) in ((old, 1), (new, 2)), (moment, step, state)
     assert bool(state["weights"].all()) == (state["number"] == 2), moment
     print(state["number"])
-    checkpoint.save(place, new + 1, {"number": 3}, keep=1)
+    checkpoint.save(place, new + 1, {"number": 3}, keep_checkpoints=1)
     assert [path.name for path in place.iterdir()] == [f"checkpoint-{new + 1:08d}"], moment
     if finished:
         break

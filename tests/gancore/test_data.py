@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data import EndlessBatches, Sample, evenly_spaced, is_held_out
+from gancore.data import EndlessBatches, Sample
 from gancore.rng import SampleRandom, derive_seed
 
 seeds = st.integers(0, 2**62)
@@ -14,7 +14,7 @@ seeds = st.integers(0, 2**62)
 def samples(count: int, **options: int) -> list[Sample]:
     """The first so many samples in order."""
     batches = EndlessBatches(**options)
-    return [sample for batch in islice(batches, count // options["batch"]) for sample in batch]
+    return [sample for batch in islice(batches, count // options["batch_size"]) for sample in batch]
 
 
 @settings(deadline=None)
@@ -33,7 +33,7 @@ def test_the_global_batch_is_the_same_whatever_the_number_of_processes(size, sha
 @settings(deadline=None)
 @given(size=st.integers(1, 30), batch=st.integers(1, 7), seed=seeds)
 def test_every_epoch_is_a_permutation(size, batch, seed):
-    order = samples(3 * size * batch, size=size, batch=batch, seed=seed)
+    order = samples(3 * size * batch, size=size, batch_size=batch, seed=seed)
     for epoch in range(3 * batch):
         indices = [sample.index for sample in order[epoch * size : (epoch + 1) * size]]
         assert sorted(indices) == list(range(size))
@@ -47,13 +47,13 @@ def test_a_run_that_starts_later_sees_what_it_would_have_seen(size, batch, first
 
 
 def test_epochs_and_seeds_differ_in_order():
-    order = [sample.index for sample in samples(100, size=50, batch=5, seed=1)]
+    order = [sample.index for sample in samples(100, size=50, batch_size=5, seed=1)]
     assert order[:50] != order[50:]
-    assert order[:50] != [sample.index for sample in samples(50, size=50, batch=5, seed=2)]
+    assert order[:50] != [sample.index for sample in samples(50, size=50, batch_size=5, seed=2)]
 
 
 def test_the_same_item_is_read_with_another_seed_each_time():
-    order = samples(400, size=8, batch=4, seed=0)
+    order = samples(400, size=8, batch_size=4, seed=0)
     assert len({sample.seed for sample in order}) == 400
 
 
@@ -99,7 +99,7 @@ def test_draws_follow_their_distributions_and_go_on():
 def test_drawing_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     SampleRandom(0).normal(4, 4)
-    samples(20, size=5, batch=5, seed=0)
+    samples(20, size=5, batch_size=5, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -135,22 +135,3 @@ def test_spread_numbers_come_equally_often_but_for_one_and_the_same_however_the_
 def test_a_single_spread_number_is_any_of_them():
     firsts = torch.cat([SampleRandom(seed).balanced(1, 4) for seed in range(400)])
     assert torch.bincount(firsts, minlength=4).tolist() == pytest.approx([100] * 4, abs=40)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_about_the_asked_share_is_held_out(share):
-    names = [f"person{number}/walk.mp4" for number in range(5000)]
-    assert sum(is_held_out(name, share) for name in names) / 5000 == pytest.approx(share, abs=0.03)
-
-
-@settings(deadline=None)
-@given(name=st.text(), low=st.floats(0, 1), high=st.floats(0, 1))
-def test_a_larger_share_holds_out_all_that_a_smaller_one_does(name, low, high):
-    low, high = sorted((low, high))
-    assert is_held_out(name, low) <= is_held_out(name, high)
-    assert not is_held_out(name, 0.0)
-    assert is_held_out(name, 1.0)
-
-
-def test_who_is_held_out_is_the_same_on_every_machine():
-    assert [name for name in "abcdefghij" if is_held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]

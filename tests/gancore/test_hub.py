@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from gancore import hub
 from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
+from gancore.model_files import MODEL_FORMAT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +80,29 @@ def test_a_folder_may_be_given_as_text(saved):
 
 def test_a_saved_model_is_readable_settings_and_weights_without_pickle(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
-    assert json.loads((saved / "config.json").read_text()) == {
+    config = json.loads((saved / "config.json").read_text())
+    assert config.pop("vidvox")
+    assert config == {
         "model": "Model",
+        "format": MODEL_FORMAT,
         "shape": {"width": 4, "sides": [3, 1]},
         "depth": {"layers": 3},
     }
     length = int.from_bytes((saved / "model.safetensors").read_bytes()[:8], "little")
     header = json.loads((saved / "model.safetensors").read_bytes()[8 : 8 + length])
     assert header["layers.0.weight"]["shape"] == [4, 4, 3, 1]
+
+
+@pytest.mark.parametrize(("format_", "writer"), [(None, None), (0, "0.0.1"), (99, "9.9")])
+def test_a_model_of_another_format_is_one_line_that_says_who_wrote_it(saved, format_, writer):
+    config = json.loads((saved / "config.json").read_text())
+    own = {name: value for name, value in config.items() if name not in ("format", "vidvox")}
+    (saved / "config.json").write_text(
+        json.dumps(own | ({} if writer is None else {"format": format_, "vidvox": writer}))
+    )
+    message = f"config.json has format {format_ or 0}, written by vidvox {writer or '0.1'}; this version reads format"
+    with pytest.raises(ValueError, match=message):
+        Model.from_pretrained(saved)
 
 
 def test_saving_again_replaces_the_model(saved):
@@ -125,7 +141,7 @@ def test_what_is_neither_a_folder_nor_a_repository_is_refused(name):
 def test_a_run_folder_stands_for_the_best_model_in_it_and_other_names_for_themselves(tmp_path):
     assert find_model("somebody/model") == "somebody/model"
     with pytest.raises(ValueError, match="holds no model"):
-        find_model(tmp_path)
+        Model.from_pretrained(tmp_path)
     model().save_pretrained(tmp_path / "generator")
     assert find_model(tmp_path) == str(tmp_path / "generator")
     model().save_pretrained(tmp_path / "best")
@@ -150,7 +166,7 @@ def test_without_a_network_a_name_on_the_hub_is_asked_for_once(monkeypatch):
 
 
 def test_a_model_of_another_kind_is_refused(saved):
-    with pytest.raises(ValueError, match="generator holds a Model, not the Other that is needed"):
+    with pytest.raises(ValueError, match="generator holds a Model; Other is needed"):
         Other.from_pretrained(saved)
 
 

@@ -177,6 +177,7 @@ def play(of: Trainer, steps: int) -> list[dict[str, float]]:
     for _ in range(steps):
         terms.append(of.train_step(stream))
         of.step += 1
+        of.progress = of.step / of.config.steps
     return terms
 
 

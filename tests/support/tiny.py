@@ -126,8 +126,8 @@ class Patterns:
     classes = ("still", "moving")
 
     def __init__(self, *, frames: int, channels: int, height: int, width: int, broken: bool = False):
-        shown = clips(6, frames=frames, channels=channels, height=height, width=width)
-        self.clips, self.broken = to_uint8(shown), broken
+        patterns = clips(6, frames=frames, channels=channels, height=height, width=width)
+        self.clips, self.broken = to_uint8(patterns), broken
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -138,8 +138,11 @@ class Patterns:
         return self.clips[sample.index], sample.index % 2
 
 
-def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, precision: str = "fp32") -> Trainer:
-    """Two steps of training at tiny sizes, whatever the size and length of the clips; labels if they are whole."""
+def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, **options: Any) -> Trainer:
+    """Two steps of training at tiny sizes, whatever the size and length of the clips; with labels if there is no past.
+
+    `options` are further settings of the training.
+    """
     config = replace(
         preset("modern"),
         data=data,
@@ -149,11 +152,10 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         discriminator=small_discriminator(name),
         objective=replace(preset(name).objective, reconstruction_weight=0.0),
     )
-    train = TrainConfig(
-        steps=2, batch=4, preview_every=2, evaluate_every=2, health_every=1, log_every=1, cpu=True, precision=precision
-    )
+    quick = {"steps": 2, "batch": 4, "preview_every": 2, "evaluate_every": 2, "health_every": 1, "log_every": 1}
+    train = TrainConfig(**quick | {"cpu": True, "precision": "fp32"} | options)
     classes = () if data.context_frames else Patterns.classes
-    shown = Patterns(
+    dataset = Patterns(
         frames=data.clip_frames, channels=data.channels, height=data.height, width=data.width, broken=broken
     )
     return Trainer(
@@ -162,10 +164,10 @@ def game(name: str, run: Path, *, data: VideoDataConfig, broken: bool = False, p
         generator=build_generator(config, classes=classes),
         discriminator=build_discriminator(config, classes=classes),
         objective=VideoObjective(config.objective),
-        dataset=shown,
+        dataset=dataset,
         collate=partial(collate, context_frames=data.context_frames),
-        preview=VideoPreview(dataset=shown, context_frames=data.context_frames),
-        evaluator=VideoEvaluation(dataset=shown, context_frames=data.context_frames, clips=2, samples=2),
-        held_out=shown,
+        preview=VideoPreview(dataset=dataset, context_frames=data.context_frames),
+        evaluator=VideoEvaluation(dataset=dataset, context_frames=data.context_frames, clips=2, samples=2),
+        held_out=dataset,
         accelerator=create_accelerator(train),
     )

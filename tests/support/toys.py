@@ -1,4 +1,4 @@
-"""Small objects with their pictures, and small networks to learn them."""
+"""Small objects with their images, and small networks to learn them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ def iou(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def picture(occupancy: np.ndarray, *, from_side: bool, zoom: int = 2) -> np.ndarray:
-    """What is seen of it from the front or from the right: the nearer, the brighter; transparent beside it."""
+    """An image of it from the front or from the right: the nearer, the brighter; the background is transparent."""
     seen = occupancy if not from_side else occupancy[:, :, ::-1].transpose(2, 1, 0)
     depth = np.arange(1, seen.shape[2] + 1)
     nearest = (seen * depth).max(2).T[::-1]
@@ -75,7 +75,7 @@ def packed(folder: Path, *, count: int = 12, side: int = SIDE, views: int = 2) -
 
 
 def image_to_voxels(classes: Sequence[str] = (), *, norm: str = "group", side: int = SIDE) -> ImageToVoxels:
-    """A small network from pictures to objects, in eval mode."""
+    """A small network from images to objects, in eval mode."""
     torch.manual_seed(1)
     return ImageToVoxels(ENCODER, replace(GENERATOR, norm=norm), VoxelShape(side=side, classes=tuple(classes))).eval()
 

@@ -15,11 +15,12 @@ from gancore.config import AugmentConfig, PenaltyConfig
 from gancore.losses import GAN_LOSSES
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
+from vidgan.config import VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoObjective, sample_futures
 
-PLAIN = VideoObjective(
+PLAIN = VideoObjectiveConfig(
     loss="hinge",
     penalties=PenaltyConfig(),
     reconstruction_weight=0.0,
@@ -45,21 +46,21 @@ class Echo(FramePredictor):
 
 
 def gradients(
-    objective: VideoObjective, player: str, *, name: str = "modern", step: int = 1, progress: float = 0.5
+    objective: VideoObjectiveConfig, player: str, *, name: str = "modern", step: int = 1, progress: float = 0.5
 ) -> tuple[dict[str, Tensor], Tensor]:
     """The terms of one player's turn, and the gradient of their sum over all its parameters, as one vector."""
     torch.manual_seed(0)
     players = {"generator": predictor(name), "discriminator": discriminator(name)}
     for other, network in players.items():
         network.requires_grad_(other == player)
-    terms_of = getattr(objective, f"{player}_terms")
+    terms_of = getattr(VideoObjective(objective), f"{player}_terms")
     terms = dict(terms_of(players["generator"], players["discriminator"], batch_of(3), turn(step, progress=progress)))
     sum(terms.values()).backward()
     parameters = list(players[player].parameters())
     return terms, torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
 
 
-def changes(objective: VideoObjective, player: str, *, than: VideoObjective = PLAIN, step: int = 1) -> bool:
+def changes(objective: VideoObjectiveConfig, player: str, *, than: VideoObjectiveConfig = PLAIN, step: int = 1) -> bool:
     """Whether the objective gives this player another gradient than the other one does."""
     (_, ours), (_, theirs) = gradients(objective, player, step=step), gradients(than, player, step=step)
     assert ours.isfinite().all()
@@ -78,7 +79,7 @@ def changes(objective: VideoObjective, player: str, *, than: VideoObjective = PL
         {"penalties": PenaltyConfig(r1=1.0, finite_difference_sigma=0.01)},
         {"augment": AugmentConfig(probability=1.0)},
         {"instance_noise": 0.3},
-        {"pair": "wasserstein"},
+        {"loss": "wasserstein"},
     ],
     ids=str,
 )
@@ -89,12 +90,12 @@ def test_every_option_of_the_discriminators_changes_their_gradient(options):
 @pytest.mark.parametrize(
     "options",
     [
-        {"reconstruction": 1.0},
-        {"adversarial": 0.5},
-        {"ramp": 1.0},
+        {"reconstruction_weight": 1.0},
+        {"adversarial_weight": 0.5},
+        {"adversarial_ramp": 1.0},
         {"augment": AugmentConfig(probability=1.0)},
         {"instance_noise": 0.3},
-        {"pair": "relativistic"},
+        {"loss": "relativistic"},
     ],
     ids=str,
 )
@@ -129,9 +130,9 @@ def test_every_pair_gives_both_players_a_gradient(name, pair):
 def test_weights_are_clipped_only_where_it_is_asked_for():
     network = discriminator("modern")
     before = [parameter.clone() for parameter in network.parameters()]
-    PLAIN.constrain_discriminator(network)
+    VideoObjective(PLAIN).constrain_discriminator(network)
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
-    replace(PLAIN, loss="wasserstein", clip_weights=0.01).constrain_discriminator(network)
+    VideoObjective(replace(PLAIN, loss="wasserstein", clip_weights=0.01)).constrain_discriminator(network)
     assert max(parameter.abs().max().item() for parameter in network.parameters()) == pytest.approx(0.01)
 
 
@@ -161,7 +162,7 @@ def test_lazy_penalties_are_paid_at_their_steps_alone_and_so_much_the_harder():
 def test_the_terms_are_what_their_sum_is_made_of():
     """Each discriminator's term moves that discriminator alone, and both together move as their sum."""
     players = predictor("modern").requires_grad_(False), discriminator("modern")
-    terms = PLAIN.discriminator_terms(*players, batch_of(3), turn())
+    terms = VideoObjective(PLAIN).discriminator_terms(*players, batch_of(3), turn())
     for name in ("spatial", "temporal"):
         players[1].zero_grad()
         terms[name].backward(retain_graph=True)
@@ -179,21 +180,27 @@ def test_the_terms_are_what_their_sum_is_made_of():
 @pytest.mark.parametrize(("frames", "height", "width"), [(3, 16, 16), (5, 8, 24), (9, 32, 32)])
 @pytest.mark.parametrize(("distance", "power"), [("l2", 2), ("l1", 1)])
 def test_a_constant_error_costs_the_weight_times_that_error_at_any_size(distance, power, frames, height, width):
-    objective = VideoObjective(
+    objective = VideoObjectiveConfig(
         reconstruction_weight=20.0, reconstruction_distance=distance, adversarial_weight=0.0, reconstruction_samples=1
     )
     batch = ClipBatch(torch.zeros(2, frames, 1, height, width), torch.zeros(2, dtype=torch.long), 2)
-    terms = objective.generator_terms(Echo(batch.future, [0.01]), discriminator("modern"), batch, turn())
+    terms = VideoObjective(objective).generator_terms(
+        Echo(batch.future, [0.01]), discriminator("modern"), batch, turn()
+    )
     assert set(terms) == {"reconstruction"}
     assert terms["reconstruction"].item() == pytest.approx(20 * 0.01**power, rel=1e-5)
 
 
 def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_differ():
     batch = batch_of(2)
-    objective = VideoObjective(reconstruction_weight=1.0, adversarial_weight=0.0, reconstruction_samples=2)
-    around = objective.generator_terms(Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, turn())
+    objective = VideoObjectiveConfig(reconstruction_weight=1.0, adversarial_weight=0.0, reconstruction_samples=2)
+    around = VideoObjective(objective).generator_terms(
+        Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, turn()
+    )
     assert around["reconstruction"].item() == pytest.approx(0, abs=1e-12)
-    beside = objective.generator_terms(Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, turn())
+    beside = VideoObjective(objective).generator_terms(
+        Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, turn()
+    )
     assert beside["reconstruction"].item() == pytest.approx(0.3**2, rel=1e-5)
 
 
@@ -204,7 +211,7 @@ def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_diffe
 def test_the_generator_learns_through_both_discriminators(name):
     for term in ("spatial", "temporal"):
         model, judge = predictor(name), discriminator(name).requires_grad_(False)
-        PLAIN.generator_terms(model, judge, batch_of(3), turn())[term].backward()
+        VideoObjective(PLAIN).generator_terms(model, judge, batch_of(3), turn())[term].backward()
         without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
         assert not without
         assert all(parameter.grad is None for parameter in judge.parameters())
@@ -214,7 +221,7 @@ def test_the_generator_learns_through_both_discriminators(name):
 def test_the_discriminators_turn_leaves_the_generator_without_a_gradient(name):
     model, judge = predictor(name), discriminator(name)
     objective = replace(PLAIN, penalties=PenaltyConfig(r1=1.0, r2=1.0))
-    sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
+    sum(VideoObjective(objective).discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(p.grad is not None for n, p in judge.named_parameters())
 
@@ -223,14 +230,16 @@ def test_given_frames_are_shown_to_the_discriminators_as_they_are():
     """With futures that equal the true ones, real and fake cannot be told apart."""
     batch = batch_of(3)
     objective = replace(PLAIN, loss="wasserstein", augment=AugmentConfig(probability=0.8))
-    terms = objective.discriminator_terms(Echo(batch.future, [0.0]), discriminator("modern"), batch, turn())
+    terms = VideoObjective(objective).discriminator_terms(
+        Echo(batch.future, [0.0]), discriminator("modern"), batch, turn()
+    )
     assert [term.item() for term in terms.values()] == pytest.approx([0, 0], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["modern", "paper"])
 def test_the_players_of_whole_clips_learn_from_labels(name):
     model, judge, batch = synthesiser(name), discriminator(name, classes=3), batch_of(4, context=0, classes=3)
-    sum(PLAIN.generator_terms(model, judge, batch, turn()).values()).backward()
+    sum(VideoObjective(PLAIN).generator_terms(model, judge, batch, turn()).values()).backward()
     assert model.embedding.get_parameter(
         "weight" if name == "modern" else "parametrizations.weight.original"
     ).grad.any()
@@ -252,7 +261,7 @@ def test_mixed_precision_is_active_when_asked_for_and_gives_nearly_the_same_term
             judge.spatial.blocks[0].conv1.register_forward_hook(lambda *seen_: seen.add(seen_[-1].dtype))
             with parametrize.cached():
                 with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-                    terms = getattr(objective, f"{player}_terms")(model, judge, batch_of(3), turn(0))
+                    terms = getattr(VideoObjective(objective), f"{player}_terms")(model, judge, batch_of(3), turn(0))
                 sum(term.float() for term in terms.values()).backward()
             results.append({key: term.item() for key, term in terms.items()})
             network = model if player == "generator" else judge
@@ -265,28 +274,28 @@ def test_impossible_objectives_are_refused():
     with pytest.raises(ValueError, match=r"discriminator\.dropout"):
         replace(
             preset("modern"),
-            objective=VideoObjective(penalties=PenaltyConfig(r1=1.0, finite_difference_sigma=0.01)),
+            objective=VideoObjectiveConfig(penalties=PenaltyConfig(r1=1.0, finite_difference_sigma=0.01)),
             discriminator=replace(preset("modern").discriminator, dropout=0.1),
         )
     with pytest.raises(ValueError, match="samples"):
-        VideoObjective(reconstruction_samples=0)
+        VideoObjectiveConfig(reconstruction_samples=0)
     with pytest.raises(ValueError, match="label_smoothing"):
-        VideoObjective(loss="hinge", label_smoothing=0.1)
+        VideoObjectiveConfig(loss="hinge", label_smoothing=0.1)
 
 
 # ------------------------------------------------------------------------------------------------------- looked at
 
 
 def test_what_a_game_over_clips_shows_of_its_players():
-    game, model, judge = VideoObjective(), predictor("modern"), discriminator("modern")
+    game, model, judge = VideoObjectiveConfig(), predictor("modern"), discriminator("modern")
     batch = batch_of(6)
-    made = game.reconstruction_samples(model, batch, SampleRandom(1), samples=2)
-    assert made.shape == (6, 2, *game.real(batch).shape[1:])
+    made = VideoObjective(game).generate_outputs(model, batch, SampleRandom(1), samples=2)
+    assert made.shape == (6, 2, *VideoObjective(game).real_outputs(batch).shape[1:])
     assert torch.equal(made, sample_futures(model, batch, SampleRandom(1), samples=2))
-    scores = game.scores(judge, batch, game.real(batch), SampleRandom(2))
+    scores = VideoObjective(game).score_outputs(judge, batch, VideoObjective(game).real_outputs(batch), SampleRandom(2))
     whole = judge(batch.frames, judge.draw_selection(SampleRandom(2), 6, clip_frames=5, context_frames=2), batch.labels)
     assert torch.equal(scores, whole.spatial + whole.temporal)
-    assert not torch.equal(scores, game.scores(judge, batch, made[:, 0], SampleRandom(2)))
+    assert not torch.equal(scores, VideoObjective(game).score_outputs(judge, batch, made[:, 0], SampleRandom(2)))
 
 
 @pytest.mark.parametrize("make", [partial(predictor, "modern"), partial(synthesiser, "paper")])
@@ -296,7 +305,12 @@ def test_vital_signs_are_seen_of_forecasts_and_of_whole_clips(make):
     judge = discriminator("modern", classes=3 if context == 0 else 0)
     seen, unseen = (batch_of(4, context=context, classes=3) for _ in range(2))
     signs = diagnose_players(
-        VideoObjective(), model, judge, training_batches=[seen], held_out_batches=[unseen], rng=SampleRandom(0)
+        VideoObjective(VideoObjectiveConfig()),
+        model,
+        judge,
+        training_batches=[seen],
+        held_out_batches=[unseen],
+        rng=SampleRandom(0),
     )
     assert signs.keys() == {f"health/{name}" for name in ("diversity", "noise", "error", "gap", "memorised")}
     assert all(math.isfinite(sign) for sign in signs.values())

@@ -34,7 +34,7 @@ from gancore.rng import SampleRandom, derive_seed
 from vidgan.build import build_generator
 from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch, open_dataset
-from vidgan.frames import to_float, to_uint8
+from vidgan.files.video import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.norms import ConditionalNorm, TimestepBatchNorm
 from vidgan.networks.recurrent import ConvGRU
@@ -100,10 +100,10 @@ def test_a_conditional_norm_with_gain_1_and_offset_0_is_batch_norm_of_each_times
     norm = ConditionalNorm(4, 3, timesteps=5)
     nn.init.zeros_(norm.strength)
     x = torch.randn(6 * 5, 4, 3, 3) + torch.arange(5.0).repeat(6).view(-1, 1, 1, 1)
-    made = norm(x, torch.randn(6, 3)).view(6, 5, 4, 3, 3)
+    normalised = norm(x, torch.randn(6, 3)).view(6, 5, 4, 3, 3)
     for time, frames in enumerate(x.view(6, 5, 4, 3, 3).unbind(1)):
         expected = nn.functional.batch_norm(frames, None, None, training=True)
-        torch.testing.assert_close(made[:, time], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(normalised[:, time], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_level_has_one_relu_gru_with_spectral_norm_on_its_gates_and_the_size_it_should_have():
@@ -141,12 +141,9 @@ def test_the_penalty_that_is_configured_is_in_the_loss():
 def test_settings_have_one_source_of_defaults_which_the_optimizers_obey(tmp_path):
     """There, two presets of learning rates contradicted each other, and the updates were one to one."""
     assert parse_config(VideoConfig, []) == VideoConfig()
-    trainer = game(
-        "modern", tmp_path, data=VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
-    )
-    trainer.config = replace(
-        trainer.config, generator_lr=3e-4, discriminator_lr=7e-4, warmup_steps=0, discriminator_steps=2
-    )
+    data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
+    options = {"generator_lr": 3e-4, "discriminator_lr": 7e-4, "warmup_steps": 0, "discriminator_steps": 2}
+    trainer = game("modern", tmp_path, data=data, **options)
     updates = []
     apply_update = trainer.apply_update
     trainer.apply_update = lambda update, player, batches, *, number=0: (
@@ -180,8 +177,8 @@ def test_looking_at_a_model_in_eval_changes_nothing_in_it(name):
     for network in (model, judge):
         before = {key: value.clone() for key, value in network.state_dict().items()}
         for _ in range(2):
-            shown = torch.cat([clips(2)[:, :2], model(clips(2)[:, :2], torch.randn(2, Z), steps=3)], 1)
-            judge(shown, judge.draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2))
+            batch = torch.cat([clips(2)[:, :2], model(clips(2)[:, :2], torch.randn(2, Z), steps=3)], 1)
+            judge(batch, judge.draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2))
         assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -261,8 +258,8 @@ def test_the_same_context_twice_in_a_batch_gets_different_futures(name):
     model, one = predictor(name), batch_of(1)
     twice = ClipBatch(one.frames.expand(2, -1, -1, -1, -1), torch.zeros(2, dtype=torch.long), 2)
     futures = sample_futures(model, twice, SampleRandom(0), samples=2).flatten(0, 1)
-    apart = [(futures[a] - futures[b]).abs().max() for a in range(4) for b in range(a)]
-    assert min(apart) > 1e-3
+    differences = [(futures[a] - futures[b]).abs().max() for a in range(4) for b in range(a)]
+    assert min(differences) > 1e-3
     torch.testing.assert_close(
         sample_futures(model, twice, SampleRandom(0), samples=2).flatten(0, 1), futures, rtol=0, atol=0
     )
@@ -320,10 +317,10 @@ def test_discriminators_crop_draw_without_replacement_and_have_no_batch_norm():
     selection = judge.draw_selection(SampleRandom(0), 100, clip_frames=10, context_frames=4)
     assert all(len(set(chosen)) == 3 and min(chosen) >= 4 for chosen in selection.frame_indices.tolist())
     assert len({tuple(chosen) for chosen in selection.frame_indices.tolist()}) > 50
-    shown = torch.rand(1, 10, 1, 16, 16)
-    crop = judge.select_inputs(shown.expand(100, -1, -1, -1, -1), selection).temporal
+    clip = torch.rand(1, 10, 1, 16, 16)
+    crop = judge.select_inputs(clip.expand(100, -1, -1, -1, -1), selection).temporal
     assert crop.shape[-2:] == (8, 8)
-    assert torch.isin(crop, shown).all(), "pixels are taken as they are, not averaged"
+    assert torch.isin(crop, clip).all(), "pixels are taken as they are, not averaged"
     moving = repeat(torch.rand(100, 1, 1, 16, 16), "b 1 c h w -> b t c h w", t=10)
     still = judge.select_inputs(moving, selection).temporal
     assert torch.equal(still, still[:, :1].expand_as(still)), "the crop stands still"
@@ -337,8 +334,8 @@ def test_validation_changes_nothing_and_measures_the_forecast(name):
     """There, validation ran the discriminator, logged losses, and measured no forecast."""
     model = predictor(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    shown = Patterns(frames=5, channels=1, height=16, width=16)
-    measured = VideoEvaluation(dataset=shown, context_frames=2, clips=3, samples=2)(model)
+    dataset = Patterns(frames=5, channels=1, height=16, width=16)
+    measured = VideoEvaluation(dataset=dataset, context_frames=2, clips=3, samples=2)(model)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     for metric in ("mse_per_frame", "psnr", "ssim"):
@@ -385,13 +382,13 @@ def test_mixed_precision_is_active_when_it_is_asked_for_and_only_then(precision,
     """There, the switch never reached the trainer."""
     data = VideoDataConfig(height=16, width=16, clip_frames=5, context_frames=2, channels=1)
     trainer = game("modern", tmp_path, data=data, precision=precision)
-    seen = set()
+    dtypes = set()
     for network in (trainer.generator, trainer.discriminator):
         convolution = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-        convolution.register_forward_hook(lambda *call: seen.add(call[-1].dtype))
+        convolution.register_forward_hook(lambda *call: dtypes.add(call[-1].dtype))
     trainer.train_step(iter(trainer._create_loader()))
-    assert dtype in seen
-    assert dtype == torch.bfloat16 or seen == {torch.float32}
+    assert dtype in dtypes
+    assert dtype == torch.bfloat16 or dtypes == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in trainer.generator.parameters())
 
 

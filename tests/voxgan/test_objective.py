@@ -9,10 +9,11 @@ from support.toys import batch, generator, image_to_voxels, judge, turn
 from gancore.config import PenaltyConfig
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
-from voxgan.augment import VoxelAugment
-from voxgan.objective import RECONSTRUCTION_LOSSES, VoxelObjective, reconstruction_loss
+from voxgan.config import VoxelAugmentConfig, VoxelObjectiveConfig
+from voxgan.objective import VoxelObjective, reconstruction_loss
 
-PLAIN = VoxelObjective()
+PLAIN = VoxelObjectiveConfig()
+RECONSTRUCTIONS = ("mean_bce", "sum_bce", "l2", "soft_iou")
 CLASSES = ("stool", "lamp")
 
 
@@ -32,10 +33,10 @@ def test_reconstructions_have_the_reduction_their_names_say():
     expected = {
         "mean_bce": entropy.mean(),
         "sum_bce": entropy.sum() / 3,
-        "norm": sum(((p - occupancy)[n] ** 2).sum() ** 0.5 for n in range(3)) / 3,
+        "l2": sum(((p - occupancy)[n] ** 2).sum() ** 0.5 for n in range(3)) / 3,
         "soft_iou": sum(1 - (p * occupancy)[n].sum() / (p + occupancy - p * occupancy)[n].sum() for n in range(3)) / 3,
     }
-    assert set(expected) == set(RECONSTRUCTION_LOSSES)
+    assert set(expected) == set(RECONSTRUCTIONS)
     for name, value in expected.items():
         assert reconstruction_loss(logits, occupancy, by=name).item() == pytest.approx(value.item(), rel=1e-9)
 
@@ -48,10 +49,10 @@ def test_soft_iou_of_binary_grids_is_the_iou_and_nothing_at_all_is_no_division_b
     assert torch.isfinite(reconstruction_loss(certain[1:], occupancy[1:], by="soft_iou"))
 
 
-@pytest.mark.parametrize("name", RECONSTRUCTION_LOSSES)
+@pytest.mark.parametrize("name", RECONSTRUCTIONS)
 def test_reconstructions_are_weighted_and_logged_by_their_names(name):
-    weights = dict.fromkeys(RECONSTRUCTION_LOSSES, 0.0)
-    ask = [replace(PLAIN, **(weights | {name: weight})) for weight in (1.0, 3.0)]
+    weights = {f"{other}_weight": 0.0 for other in RECONSTRUCTIONS}
+    ask = [VoxelObjective(replace(PLAIN, **(weights | {f"{name}_weight": weight}))) for weight in (1.0, 3.0)]
     once, thrice = (each.generator_terms(image_to_voxels(), judge(), batch(), turn()) for each in ask)
     assert set(once) == {name, "kl", "adversarial"}
     assert thrice[name].item() == pytest.approx(3 * once[name].item(), rel=1e-5)
@@ -60,27 +61,31 @@ def test_reconstructions_are_weighted_and_logged_by_their_names(name):
 def test_the_three_steps_of_the_paper_move_what_they_should():
     network, judging = image_to_voxels(), judge()
     game = replace(PLAIN, update_order="three-step", loss="minimax", penalties=PenaltyConfig())
-    assert game.generator_parts == ("encoder", "generator")
-    assert PLAIN.generator_parts == ()
-    encoding = game.encoder_terms(network, judging, batch(), turn())
+    three, joint = (VoxelObjective(each).generator_updates(network, judging) for each in (game, PLAIN))
+    assert [(update.name, update.module) for update in three] == [
+        ("encoder", network.encoder),
+        ("generator", network.generator),
+    ]
+    assert [(update.name, update.module) for update in joint] == [("generator", network)]
+    encoding = three[0].terms(batch(), turn())
     assert set(encoding) == {"mean_bce", "kl"}
     assert moved_by(encoding, network.encoder) == [True]
-    making = game.generator_terms(network, judging, batch(), turn())
+    making = three[1].terms(batch(), turn())
     assert set(making) == {"mean_bce", "adversarial"}
-    judged = game.discriminator_terms(network, judging, batch(), turn())
+    judged = VoxelObjective(game).discriminator_terms(network, judging, batch(), turn())
     assert moved_by(judged, judging, network) == [True, False]
 
 
 def test_the_game_alone_leaves_the_encoder_in_peace():
     network, judging = image_to_voxels(), judge()
-    terms = PLAIN.generator_terms(network, judging, batch(), turn())
+    terms = VoxelObjective(PLAIN).generator_terms(network, judging, batch(), turn())
     assert moved_by({"adversarial": terms["adversarial"]}, network.generator, network.encoder) == [True, False]
 
 
 def test_without_an_encoder_there_is_only_the_game():
     made, judging = generator(), judge()
-    assert set(PLAIN.generator_terms(made, judging, batch(), turn())) == {"adversarial"}
-    judged = PLAIN.discriminator_terms(made, judging, batch(), turn())
+    assert set(VoxelObjective(PLAIN).generator_terms(made, judging, batch(), turn())) == {"adversarial"}
+    judged = VoxelObjective(PLAIN).discriminator_terms(made, judging, batch(), turn())
     assert set(judged) == {"adversarial", "r1", "r2"}
     assert moved_by(judged, judging, made) == [True, False]
 
@@ -90,70 +95,80 @@ def test_kl_rises_to_its_weight(progress):
     game = replace(PLAIN, kl_weight=2.0, kl_warmup=0.2)
     network = image_to_voxels()
     mean, log_variance = network.encoder(batch().views)
-    full = replace(game, view_subset="all", kl_warmup=0.0).generator_terms(network, judge(), batch(), turn())["kl"]
+    full = VoxelObjective(replace(game, view_subset="all", kl_warmup=0.0)).generator_terms(
+        network, judge(), batch(), turn()
+    )["kl"]
     divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
     assert full.item() == pytest.approx(2 * divergence.item(), rel=1e-5)
-    now = replace(game, view_subset="all").generator_terms(network, judge(), batch(), turn(progress=progress))["kl"]
+    now = VoxelObjective(replace(game, view_subset="all")).generator_terms(
+        network, judge(), batch(), turn(progress=progress)
+    )["kl"]
     assert now.item() == pytest.approx(min(progress / 0.2, 1) * full.item(), abs=1e-6)
 
 
 def test_before_it_begins_the_game_rests():
     game = replace(PLAIN, adversarial_start=0.3)
     network = image_to_voxels()
-    assert game.discriminator_terms(network, judge(), batch(), turn(progress=0.29)) == {}
-    assert "adversarial" not in game.generator_terms(network, judge(), batch(), turn(progress=0.29))
-    assert "adversarial" in game.generator_terms(network, judge(), batch(), turn(progress=0.31))
+    assert VoxelObjective(game).discriminator_terms(network, judge(), batch(), turn(progress=0.29)) == {}
+    assert "adversarial" not in VoxelObjective(game).generator_terms(network, judge(), batch(), turn(progress=0.29))
+    assert "adversarial" in VoxelObjective(game).generator_terms(network, judge(), batch(), turn(progress=0.31))
+
+
+GATED = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
 
 
 def test_the_gate_looks_at_the_batch_before():
-    game = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
-    judging, moves = judge(), []
+    objective, judging, moves = VoxelObjective(GATED), judge(), []
     for right in (0.5, 1.0, 0.9, 0.6, 0.8, 1.0):  # how well each batch is told apart
-        moves.append(bool(game.discriminator_terms(generator(), judging, batch(), turn())))
-        judging.measured.copy_(torch.tensor([right, 1.0]))
-        game.constrain_discriminator(judging)
+        moves.append(bool(objective.discriminator_terms(generator(), judging, batch(), turn())))
+        objective.gate.measured.copy_(torch.tensor([right, 1.0]))
+        objective.constrain_discriminator(judging)
     assert moves == [True, True, False, False, True, True]
 
 
 def test_a_resting_discriminator_still_measures_and_so_comes_back():
-    game = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
-    judging = judge()
-    judging.accuracy.fill_(1.0)
+    objective, judging = VoxelObjective(GATED), judge()
+    objective.gate.accuracy.fill_(1.0)
     torch.nn.init.zeros_(judging.score.weight)  # it tells nothing apart now
-    assert game.discriminator_terms(generator(), judging, batch(), turn()) == {}
-    game.constrain_discriminator(judging)
-    assert judging.accuracy == 0.0
-    assert game.discriminator_terms(generator(), judging, batch(), turn())
+    assert objective.discriminator_terms(generator(), judging, batch(), turn()) == {}
+    objective.constrain_discriminator(judging)
+    assert objective.gate.accuracy == 0.0
+    assert objective.discriminator_terms(generator(), judging, batch(), turn())
 
 
 def test_without_a_gate_nothing_is_measured():
-    judging = judge()
-    PLAIN.discriminator_terms(generator(), judging, batch(), turn())
-    assert not judging.measured.any()
+    objective = VoxelObjective(PLAIN)
+    objective.discriminator_terms(generator(), judge(), batch(), turn())
+    assert not objective.gate.measured.any()
 
 
 def test_accuracy_is_the_share_of_real_above_and_fake_below_even_odds():
-    judging = judge()
-    VoxelObjective._update_accuracy(
-        PLAIN, judging, torch.tensor([1.0, -1.0, 2.0, 3.0]), torch.tensor([-1.0, 1.0, 1.0, 1.0]), turn()
-    )
-    PLAIN.constrain_discriminator(judging)
-    assert judging.accuracy == 0.5
-    assert not judging.measured.any()
+    gate = VoxelObjective(GATED).gate
+    real, fake = torch.tensor([1.0, -1.0, 2.0, 3.0]), torch.tensor([-1.0, 1.0, 1.0, 1.0])
+    gate.measure(real, fake, mean_over_processes=turn().mean_over_processes)
+    gate.finish_batch()
+    assert gate.accuracy == 0.5
+    assert not gate.measured.any()
+
+
+@pytest.mark.parametrize("gate", [0.0, 1.0, -0.5, 2.0])
+def test_a_gate_that_never_or_always_closes_is_refused(gate):
+    with pytest.raises(ValueError, match="discriminator_accuracy_gate must lie in"):
+        VoxelObjectiveConfig(discriminator_accuracy_gate=gate)
 
 
 def test_some_classes_are_not_told():
     made, labels = generator(CLASSES), batch(64).labels
-    told = replace(PLAIN, label_dropout=0.25)._labels(made, batch(64), turn())
+    told = VoxelObjective(replace(PLAIN, label_dropout=0.25))._labels(made, batch(64), turn())
     assert ((told == labels) | (told == 2)).all()
     assert 4 <= (told == 2).sum() <= 28
-    assert PLAIN._labels(generator(), batch(), turn()) is None
+    assert VoxelObjective(PLAIN)._labels(generator(), batch(), turn()) is None
 
 
 def test_a_random_number_of_views_is_seen_or_all():
     network, shown = image_to_voxels(), batch(32, views=3)
-    every = replace(PLAIN, view_subset="all")._posterior(network, shown, turn()).log_variance
-    some = PLAIN._posterior(network, shown, turn()).log_variance
+    every = VoxelObjective(replace(PLAIN, view_subset="all"))._posterior(network, shown, turn()).log_variance
+    some = VoxelObjective(PLAIN)._posterior(network, shown, turn()).log_variance
     same = torch.isclose(every, some).all(1)
     assert 3 <= same.sum() <= 22
     assert (some[~same] > every[~same]).all()
@@ -161,17 +176,17 @@ def test_a_random_number_of_views_is_seen_or_all():
 
 def test_weights_are_clipped_if_so_asked():
     judging = judge()
-    replace(PLAIN, clip_weights=0.01).constrain_discriminator(judging)
+    VoxelObjective(replace(PLAIN, clip_weights=0.01)).constrain_discriminator(judging)
     assert max(parameter.abs().max() for parameter in judging.parameters()) <= 0.01
 
 
 def test_augmentation_and_noise_reach_real_and_generated_alike():
     real = batch(64).occupancy
-    game = replace(PLAIN, augment=VoxelAugment(probability=1.0, soften=True))
-    a, b = game._augment_both(real, real.clone(), turn())
+    game = VoxelObjective(replace(PLAIN, augment=VoxelAugmentConfig(probability=1.0, soften=True)))
+    a, b = game._perturb(real, real.clone(), turn())
     assert torch.equal(a, b)
     assert not torch.equal(a, real)
-    noisy, _ = replace(PLAIN, instance_noise=0.2)._augment_both(real, real, turn(progress=0.5))
+    noisy, _ = VoxelObjective(replace(PLAIN, instance_noise=0.2))._perturb(real, real, turn(progress=0.5))
     assert (noisy - real).std().item() == pytest.approx(0.1, rel=0.05)
 
 
@@ -180,8 +195,8 @@ def test_every_pair_plays_at_batch_one(pair):
     game = replace(PLAIN, loss=pair, penalties=PenaltyConfig(gradient_penalty=10.0))
     network = image_to_voxels()
     terms = [
-        *game.discriminator_terms(network, judge(), batch(1), turn()).values(),
-        *game.generator_terms(network, judge(), batch(1), turn()).values(),
+        *VoxelObjective(game).discriminator_terms(network, judge(), batch(1), turn()).values(),
+        *VoxelObjective(game).generator_terms(network, judge(), batch(1), turn()).values(),
     ]
     assert all(torch.isfinite(term) for term in terms)
 
@@ -189,7 +204,8 @@ def test_every_pair_plays_at_batch_one(pair):
 def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
     network = image_to_voxels()
     terms = [
-        replace(PLAIN, view_subset="all").generator_terms(network, judge(), batch(), turn(seed=s)) for s in (0, 0, 1)
+        VoxelObjective(replace(PLAIN, view_subset="all")).generator_terms(network, judge(), batch(), turn(seed=s))
+        for s in (0, 0, 1)
     ]
     assert terms[0]["mean_bce"] == terms[1]["mean_bce"]
     assert terms[0]["mean_bce"] != terms[2]["mean_bce"]
@@ -198,7 +214,7 @@ def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
 @pytest.mark.parametrize("classes", [(), ("stool", "lamp")])
 @pytest.mark.parametrize("make", [image_to_voxels, generator])
 def test_what_a_game_over_objects_shows_of_its_players(make, classes):
-    game, model, discriminator, objects = VoxelObjective(), make(classes), judge(classes), batch(4)
+    game, model, discriminator, objects = VoxelObjective(PLAIN), make(classes), judge(classes), batch(4)
     made = game.generate_outputs(model, objects, SampleRandom(1), samples=2)
     assert made.shape == (4, 2, *game.real_outputs(objects).shape[1:])
     assert 0 <= made.min() < made.max() <= 1

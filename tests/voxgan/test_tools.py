@@ -134,7 +134,10 @@ MISTAKES = {
     "another generator": ([*TRAIN, "--run={run}", "--generator.base_channels=8"], "is of another architecture"),
     "a mirror": ([*TRAIN, "--data.augment.crop_jitter=2"], r"data.augment.crop_jitter must lie in \[0, 1\], got 2"),
     "nothing to measure": (["evaluate_voxels", "--model={bad}/none"], "none is neither a folder with a model"),
-    "another size to measure": (["evaluate_voxels", "--model={model}", "--data=furniture"], "32 voxels a side, and .* makes 8"),
+    "another size to measure": (
+        ["evaluate_voxels", "--model={model}", "--data=furniture"],
+        "32 voxels a side, and .* makes 8",
+    ),
     "no views": (["evaluate_voxels", "--model={model}", "--data={source}", "--views=0"], "views must be one or more"),
     "an unknown preset": (["benchmark", "voxels", "--presets=tiny"], "presets: tiny is none of modern-32"),
 }

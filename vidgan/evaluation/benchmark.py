@@ -1,4 +1,4 @@
-"""What it costs to measure clips on the machine at hand, metric by metric, beside plain calls of libraries."""
+"""Times the metrics of clips on this machine, against plain calls of libraries."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,36 +23,38 @@ from vidgan.evaluation import baselines
 from vidgan.evaluation.networks import open_network
 
 CLIPS, FRAMES, SIDE, SAMPLES = 2, 16, 64, 4
-"""Clips of FRAMES frames, and futures of each where a metric takes several."""
+"""Number of clips, their frames, height and width, and futures of each where a metric takes several."""
 ROWS, WIDTH = 512, 400
-"""Clips in each of two sets, and I3D's features of one."""
+"""Clips in each of two sets, and features of each clip, as many as I3D's."""
 BENCHMARKED_NETWORKS = ("i3d", "transnet", "efficientnet")
 
 
 def compare_frame_metrics() -> dict[str, Comparison]:
-    """What is measured of every frame; the library takes one pair of frames after the other."""
+    """Return the metrics of single frames, with library calls that take one pair of frames after the other."""
     torch.manual_seed(0)
     true = torch.rand(CLIPS, FRAMES, 3, SIDE, SIDE) * 2 - 1
     samples = (true[:, None] + 0.1 * torch.randn(CLIPS, SAMPLES, *true.shape[1:])).clamp(-1, 1)
-    made = samples[:, 0]
+    generated = samples[:, 0]
     library: dict[str, tuple[str, Callable[[], object]]] = {
         "psnr": (
             "scikit-image PSNR",
-            partial(score_frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), made, true),
+            partial(score_frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), generated, true),
         ),
         "ssim": (
             "scikit-image SSIM",
-            partial(score_frame_by_frame, partial(structural_similarity, data_range=2, channel_axis=0), made, true),
+            partial(
+                score_frame_by_frame, partial(structural_similarity, data_range=2, channel_axis=0), generated, true
+            ),
         ),
         "optical-flow advection": ("scikit-image TV-L1 flow", partial(tvl1_flows, true)),
     }
     work: dict[str, Callable[[], object]] = {
-        "mse_per_frame": partial(metrics.mse_per_frame, made, true),
-        "psnr": partial(metrics.psnr, made, true),
-        "ssim": partial(metrics.ssim, made, true),
-        "ms_ssim": partial(metrics.ms_ssim, made, true),
-        "sharpness": partial(metrics.sharpness, made),
-        "motion": partial(metrics.motion, made),
+        "mse_per_frame": partial(metrics.mse_per_frame, generated, true),
+        "psnr": partial(metrics.psnr, generated, true),
+        "ssim": partial(metrics.ssim, generated, true),
+        "ms_ssim": partial(metrics.ms_ssim, generated, true),
+        "sharpness": partial(metrics.sharpness, generated),
+        "motion": partial(metrics.motion, generated),
         f"crps of {SAMPLES} samples": partial(metrics.crps, samples, true),
         f"diversity of {SAMPLES} samples": partial(metrics.diversity, samples),
         "optical-flow advection": partial(baselines.extrapolate_flow, true[:, :2], FRAMES - 2),
@@ -60,18 +62,19 @@ def compare_frame_metrics() -> dict[str, Comparison]:
     return {name: Comparison(each, CLIPS, *library.get(name, ())) for name, each in work.items()}
 
 
-def score_frame_by_frame(score: Callable[..., float], made: Tensor, true: Tensor) -> list[float]:
-    pairs = zip(made.flatten(0, 1).numpy(), true.flatten(0, 1).numpy(), strict=True)
+def score_frame_by_frame(score: Callable[..., float], generated: Tensor, true: Tensor) -> list[float]:
+    """Call a library's metric on one pair of frames after the other."""
+    pairs = zip(generated.flatten(0, 1).numpy(), true.flatten(0, 1).numpy(), strict=True)
     return [float(score(*pair, data_range=2)) for pair in pairs]
 
 
 def tvl1_flows(true: Tensor) -> list[np.ndarray]:
-    """The flow alone between the first two frames."""
+    """Compute only the flow between the first two frames."""
     return [optical_flow_tvl1(*clip[:2].mean(1).numpy()) for clip in true]
 
 
 def compare_networks() -> Iterator[tuple[str, Comparison]]:
-    """Features of clips, by networks whose weights are there."""
+    """Yield the networks whose weights have been fetched."""
     clips = torch.randint(256, (2, FRAMES, 3, SIDE, SIDE), dtype=torch.uint8)
     for name in BENCHMARKED_NETWORKS:
         try:
@@ -82,33 +85,33 @@ def compare_networks() -> Iterator[tuple[str, Comparison]]:
 
 
 def compare_set_metrics() -> dict[str, Comparison]:
-    """What compares two sets by features."""
+    """Return the metrics that compare two sets by features."""
     generator = torch.Generator().manual_seed(0)
-    real, made = (torch.randn(ROWS, WIDTH, generator=generator) + shift for shift in (0.0, 0.1))
-    a, b = real.double().numpy(), made.double().numpy()
+    real, generated = (torch.randn(ROWS, WIDTH, generator=generator) + shift for shift in (0.0, 0.1))
+    a, b = real.double().numpy(), generated.double().numpy()
     return {
         "Frechet distance": Comparison(
-            partial(moments_frechet, real, made), ROWS, "SciPy sqrtm", partial(scipy_frechet, a, b)
+            partial(moments_frechet, real, generated), ROWS, "SciPy sqrtm", partial(scipy_frechet, a, b)
         ),
         "kernel distance": Comparison(
-            partial(fidelity.kernel_distance, real, made, subsets=10, size=ROWS // 2),
+            partial(fidelity.kernel_distance, real, generated, subsets=10, size=ROWS // 2),
             ROWS,
             "scikit-learn kernels",
             partial(sklearn_kernels, a[: ROWS // 2], b[: ROWS // 2], times=10),
         ),
         "Wasserstein, exact": Comparison(
-            partial(fidelity.wasserstein, real, made), ROWS, "SciPy assignment", partial(scipy_assignment, a, b)
+            partial(fidelity.wasserstein, real, generated), ROWS, "SciPy assignment", partial(scipy_assignment, a, b)
         ),
-        "Wasserstein, sliced": Comparison(partial(fidelity.sliced_wasserstein, real, made), ROWS),
+        "Wasserstein, sliced": Comparison(partial(fidelity.sliced_wasserstein, real, generated), ROWS),
         "precision and recall": Comparison(
-            partial(fidelity.precision_recall, real, made),
+            partial(fidelity.precision_recall, real, generated),
             ROWS,
             "scikit-learn neighbours",
             partial(sklearn_radii, a, b),
         ),
-        "density and coverage": Comparison(partial(fidelity.density_coverage, real, made), ROWS),
+        "density and coverage": Comparison(partial(fidelity.density_coverage, real, generated), ROWS),
         "nearest training clips": Comparison(
-            partial(neighbours.find_nearest, made, real),
+            partial(neighbours.find_nearest, generated, real),
             ROWS,
             "scikit-learn neighbours",
             partial(sklearn_nearest, b, a),
@@ -116,15 +119,15 @@ def compare_set_metrics() -> dict[str, Comparison]:
     }
 
 
-def moments_frechet(real: Tensor, made: Tensor) -> float:
-    return fidelity.frechet_distance(fidelity.Moments.from_features(real), fidelity.Moments.from_features(made))
+def moments_frechet(real: Tensor, generated: Tensor) -> float:
+    return fidelity.frechet_distance(fidelity.Moments.from_features(real), fidelity.Moments.from_features(generated))
 
 
 Rows = Float[np.ndarray, "rows width"]
 
 
 def scipy_frechet(a: Rows, b: Rows) -> float:
-    """The formula as it is written."""
+    """Compute the Frechet distance as the formula is written."""
     product = sqrtm(np.cov(a.T) @ np.cov(b.T))
     apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
     return float(apart + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * np.real(product)))
@@ -142,7 +145,7 @@ def scipy_assignment(a: Rows, b: Rows) -> float:
 
 
 def sklearn_radii(a: Rows, b: Rows) -> None:
-    """The radii of both sets' neighbourhoods and all distances between them."""
+    """Compute the radii of both sets' neighbourhoods and all distances between the sets."""
     for rows in (a, b):
         NearestNeighbors(n_neighbors=4, algorithm="brute").fit(rows).kneighbors(rows)
     cdist(a, b)

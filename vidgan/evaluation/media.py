@@ -33,6 +33,8 @@ SAMPLES_SHOWN = 3
 """Samples of each method that are shown."""
 PAST_FRAMES_SHOWN, FUTURE_FRAMES_SHOWN = 2, 7
 """Frames of a clip that are shown side by side."""
+MIN_STRIP_HEIGHT = 96
+"""Frames shown side by side are enlarged by a whole factor towards this height in pixels."""
 GRID_SIDE = 4
 """Rows and columns of a grid of clips generated from noise."""
 
@@ -74,7 +76,9 @@ def build_example_galleries(examples: ExampleClips, evaluation_set: EvaluationSe
     frames += [
         context + step for step in evenly_spaced(evaluation_set.clip_shape[0] - context, count=FUTURE_FRAMES_SHOWN)
     ]
-    strip = make_contact_sheet([shown[frames] for shown in rows.values()], labels=list(rows))
+    scale = max(1, MIN_STRIP_HEIGHT // evaluation_set.clip_shape[2])
+    enlarged = [shown[frames].repeat_interleave(scale, 2).repeat_interleave(scale, 3) for shown in rows.values()]
+    strip = make_contact_sheet(enlarged, labels=list(rows))
     caption = f"{middle.clip}, frames {', '.join(str(frame + 1) for frame in frames)}"
     yield Gallery(
         "Frame by frame",

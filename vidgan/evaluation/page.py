@@ -31,13 +31,14 @@ def write_report(
         title="Predicted clips" if report.prediction else "Clips generated from noise",
         subtitle=format_heading(report.protocol).replace("->", "\N{RIGHTWARDS ARROW}"),
         sections=build_sections(report, evaluation_set, config),
+        verdict=build_verdict(report),
     )
     return [written, page]
 
 
 def build_sections(report: VideoReport, evaluation_set: EvaluationSet, config: EvaluateConfig) -> list[Section]:
-    """Build the sections of the page: a verdict, clips, scores and charts, then all that the scores depend on."""
-    found: list[Section] = [build_verdict(report), *build_galleries(report, evaluation_set, config)]
+    """Build the sections below the verdict: clips, scores and charts, then all that the scores depend on."""
+    found: list[Section] = [*build_galleries(report, evaluation_set, config)]
     if report.prediction:
         found += build_prediction_sections(report.prediction)
     if report.synthesis:
@@ -52,11 +53,11 @@ def build_sections(report: VideoReport, evaluation_set: EvaluationSet, config: E
     return [*found, Definitions("Protocol", protocol), Definitions("Software", report.provenance)]
 
 
-def build_verdict(report: VideoReport) -> Text:
+def build_verdict(report: VideoReport) -> list[str]:
     """Say in words whether the model is better than the baselines, or how generated clips compare with true ones."""
     if report.prediction:
         sentences = [str(verdict) for verdict in report.prediction.verdicts()]
-        return Text("Verdict", sentences or ["There is no baseline: without a past nothing can be extrapolated."])
+        return sentences or ["There is no baseline: without a past nothing can be extrapolated."]
     sentences = ["There is no baseline for clips generated from noise; true clips are the reference."]
     if report.synthesis:
         for name, (generated, true) in summarise_looks(report.synthesis).items():
@@ -69,7 +70,7 @@ def build_verdict(report: VideoReport) -> Text:
                 f"{shares['samples']} of the generated clips{against} lie as close to a {neighbours.reference} clip as "
                 "its own nearest neighbour: copies would give 100 %."
             )
-    return Text("Verdict", sentences)
+    return sentences
 
 
 # ---------------------------------------------------------------------------------------------------------- prediction
@@ -80,32 +81,21 @@ def build_prediction_sections(report: PredictionReport) -> Iterator[Section]:
     named = list(dict.fromkeys(forecast for scores in report.overall.values() for forecast in scores))
     forecasts = sorted(named, key=lambda forecast: forecast in BASELINES)
     titles = {name: metric.title for name, metric in report.metrics.items()}
-    digits = {titles[name]: digits for name, digits in DIGITS.items()}
-
-    def tabulate(forecasts: list[str]) -> dict[str, list[float | int | None]]:
-        return {
+    yield Table(
+        "Scores",
+        list(titles.values()),
+        {
             forecast: [
                 report.overall[name][forecast].mean if forecast in report.overall[name] else None for name in titles
             ]
             for forecast in forecasts
-        }
-
-    yield Table(
-        "Scores",
-        list(titles.values()),
-        tabulate([forecast for forecast in forecasts if not forecast.endswith(SEES_TRUTH)]),
-        digits=digits,
+        },
+        digits={titles[name]: digits for name, digits in DIGITS.items()},
         best={metric.title: metric.best for metric in report.metrics.values()},
-        note="Means over clips and lead times; the best number of each column is marked.",
+        unranked=[forecast for forecast in forecasts if forecast.endswith(SEES_TRUTH)],
+        note="Means over clips and lead times; the best number of each column is marked, but never that of the best of "
+        "samples, which is chosen by comparison with the true future: a bound, not a forecast.",
     )
-    if bounds := [forecast for forecast in forecasts if forecast.endswith(SEES_TRUTH)]:
-        yield Table(
-            "Best of samples",
-            list(titles.values()),
-            tabulate(bounds),
-            digits=digits,
-            note="For each clip the sample that is closest to the true future: a bound, not a forecast.",
-        )
     errors = {
         forecast: [
             report.overall[name][forecast].standard_error if forecast in report.overall[name] else None
@@ -143,7 +133,15 @@ def build_chart(
     steps = len(next(iter(curves.values())))
     if steps == 1:
         return Table(title, [y_label], curves, note=note)
-    return LineChart(title, range(1, steps + 1), curves, x_label=x_label, y_label=y_label, note=note)
+    return LineChart(
+        title,
+        range(1, steps + 1),
+        curves,
+        x_label=x_label,
+        y_label=y_label,
+        note=note,
+        baselines=[name for name in curves if name in BASELINES],
+    )
 
 
 # ------------------------------------------------------------------------------------------------- synthesis and sets

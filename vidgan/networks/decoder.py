@@ -88,11 +88,11 @@ class Decoder(nn.Module):
     ) -> GeneratorOutput:
         """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
 
-        `states` are the initial ones, smallest map first (None: zero). `past` are the frames seen, once for all the
-        conditions that follow from them, which are adjacent.
+        `states` are the initial ones, smallest map first (None: zero). `past` are the past frames, given once for all
+        the futures that follow from them, which are adjacent.
 
-        The frames are made in segments of `segment_steps`. If gradients are wanted, the activations of a segment are
-        recomputed in the backward pass, so that memory does not grow with the length of the clip.
+        The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
+        backward pass recomputes their activations, so that those of only one segment are held at a time.
         """
         x = self._start_map(condition, height, width)  # b widths[0] rows columns
         carried: Sequence[Tensor | None] = [None] * len(self.levels) if states is None else states
@@ -127,7 +127,7 @@ class Decoder(nn.Module):
         start: int,
         steps: int,
     ) -> tuple[Tensor, Sequence[Tensor], Memory]:
-        """(What the output makes of `steps` timesteps from `start` on, the states and the memory after them)."""
+        """(The result of the output for `steps` timesteps from `start` on, the states and the memory after them)."""
         maps, states_after = x[:, None], []
         for level, state in zip(self.levels, states, strict=True):
             maps, last_state = level(maps, state, condition, start=start, steps=steps)

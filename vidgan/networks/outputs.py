@@ -25,7 +25,7 @@ Memory = tuple[Tensor, ...]
 
 
 class GeneratorOutput(NamedTuple):
-    """Generated frames in [-1, 1] and, if they are made of sprites, the sprites and their paths."""
+    """Generated frames in [-1, 1] and, if they are made of sprites, the masks and trajectories of the sprites."""
 
     frames: Float[Tensor, "batch steps channels height width"]
     sprite_masks: Float[Tensor, "batch layers height width"] | None = None
@@ -54,7 +54,7 @@ class FrameOutput(nn.Module):
 
     def step(
         self,
-        maps: Float[Tensor, "batch steps width rows columns"],
+        maps: Float[Tensor, "batch steps features rows columns"],
         memory: Memory,
         condition: Float[Tensor, "batch size"],
         start: int,

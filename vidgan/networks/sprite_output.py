@@ -81,7 +81,7 @@ class SpriteOutput(FrameOutput):
         return SpriteMemory(*(part.repeat_interleave(batch // len(past), 0) for part in measured))
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
-        """(Features of the last past frame, batch 1 width rows columns, from which `finish` reads; the same memory)."""
+        """(Features of the last past frame, batch 1 channels rows columns, for `finish`; the same memory)."""
         last, _, assignment, *_ = memory
         x = torch.relu(self.norm(maps[:, 0], condition, start))
         x = torch.cat([x, F.pixel_unshuffle(last, self.patch_size), F.avg_pool2d(assignment, self.patch_size)], 1)
@@ -90,7 +90,7 @@ class SpriteOutput(FrameOutput):
     def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
         """`steps` frames composed of the sprites, with their masks and trajectories."""
         last, median, _, offsets, masks = memory
-        x = results[:, 0]  # b width rows columns
+        x = results[:, 0]  # b features rows columns
         blend = F.pixel_shuffle(self.blend(x), self.patch_size).float()  # b k+1+c h w
         opacity, gate, content = blend.split([self.motion_layers, 1, blend.shape[1] - self.motion_layers - 1], 1)
         opacity = torch.sigmoid(opacity + torch.logit(masks, MASK_MARGIN))
@@ -104,7 +104,7 @@ class SpriteOutput(FrameOutput):
         self,
         weight: Float[Tensor, "batch layers height width"],
         offsets: Float[Tensor, "batch layers time 2"],
-        x: Float[Tensor, "batch width rows columns"],
+        x: Float[Tensor, "batch features rows columns"],
         condition: Float[Tensor, "batch condition"],
         steps: int,
     ) -> Float[Tensor, "batch layers steps 2"]:

@@ -1,6 +1,6 @@
-"""What a model has to beat: objects found for a picture without one, all of them made of the training objects.
+"""Baselines of reconstruction, all made from training objects: mean shapes, nearest pictures, and the oracle.
 
-Nothing here holds more than CHUNK voxels of occupancies, or more of the training pictures than 2 kB each.
+At most CHUNK_VOXELS voxels are in memory at once, and 2 kB of each training picture.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,21 +23,21 @@ CHUNK_VOXELS = 2**24
 PICTURES_PER_CHUNK = 2048
 """Training pictures compared at once."""
 PICTURE_SIDE = 32
-"""Of the pictures that are compared."""
+"""Width and height of the pictures that are compared."""
 THRESHOLDS = tuple(number / 20 for number in range(1, 20))
 
 PictureFeatures = UInt8[np.ndarray, "pictures 2 height width"]
 
 
 def load_occupancies(packed: PackedDataset, indices: Sequence[int]) -> Bool[Tensor, "objects x y z"]:
-    """The voxels of those objects."""
+    """Read the voxels of objects."""
     return torch.from_numpy(np.stack([packed.occupancy(index) for index in indices]))
 
 
 def iterate_chunks(
     packed: PackedDataset, indices: Sequence[int]
 ) -> Iterator[tuple[list[int], Bool[Tensor, "objects x y z"]]]:
-    """The objects and their voxels, as many at a time as memory is meant for."""
+    """Yield objects and their voxels, about CHUNK_VOXELS at a time."""
     size = max(1, CHUNK_VOXELS // packed.side**3)
     for first in range(0, len(indices), size):
         chunk = list(indices[first : first + size])
@@ -48,16 +48,16 @@ def iterate_chunks(
 
 
 def mean_shapes(packed: PackedDataset, train: Sequence[int]) -> dict[str, Bool[Tensor, "x y z"]]:
-    """The mean occupancy of each class, cut where it overlaps best with the class's own training objects.
+    """Return the mean occupancy of each class, at the threshold of the best mean IoU with its training objects.
 
-    Under the empty name stands that of all objects, for those of a class that training never saw.
+    The empty name stands for the mean of all training objects, for objects of a class that is not among them.
     """
     groups = {label: [n for n in train if packed.objects[n].label == label] for label in packed.classes}
     return {label: mean_shape(packed, members) for label, members in {**groups, "": list(train)}.items() if members}
 
 
 def mean_shape(packed: PackedDataset, members: Sequence[int]) -> Bool[Tensor, "x y z"]:
-    """See mean_shapes."""
+    """Return the mean occupancy of objects, at the threshold of the best mean IoU with them."""
     mean = sum((chunk.float().sum(0) for _, chunk in iterate_chunks(packed, members)), torch.zeros(())) / len(members)
     shapes = torch.stack([mean > threshold for threshold in THRESHOLDS])
     scores = sum((pairwise_iou(shapes, chunk).sum(1) for _, chunk in iterate_chunks(packed, members)), torch.zeros(()))
@@ -65,12 +65,12 @@ def mean_shape(packed: PackedDataset, members: Sequence[int]) -> Bool[Tensor, "x
 
 
 def oracle_iou(packed: PackedDataset, train: Sequence[int], truth: Bool[Tensor, "objects x y z"]) -> Tensor:
-    """IoU of each object with the training object most like it, which no retrieval can exceed."""
+    """Return the highest IoU of each object with any training object, which no retrieval can exceed."""
     return torch.stack([pairwise_iou(truth, chunk).amax(1) for _, chunk in iterate_chunks(packed, train)]).amax(0)
 
 
 def same_class(packed: PackedDataset, train: Sequence[int], label: str) -> list[int]:
-    """The training objects of a class, or all of them if there are none."""
+    """Return the training objects of a class, or all of them if there are none."""
     return [n for n in train if packed.objects[n].label == label] or list(train)
 
 
@@ -78,13 +78,13 @@ def same_class(packed: PackedDataset, train: Sequence[int], label: str) -> list[
 
 
 def frame_or_blank(picture: UInt8[np.ndarray, "height width 4"], side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
-    """The picture framed as an encoder gets it; empty if there is nothing in it, as with a sheet seen edge on."""
-    seen = (picture[..., 3] > 127).any()
-    return frame_object(picture, side) if seen else np.zeros((side, side, 4), np.uint8)
+    """Frame the picture as encoders take it; blank if it shows nothing, as with a sheet seen edge on."""
+    visible = (picture[..., 3] > 127).any()
+    return frame_object(picture, side) if visible else np.zeros((side, side, 4), np.uint8)
 
 
 def picture_features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "2 side side"]:
-    """Outline and shading of a picture in its frame at SIDE pixels; black outside the outline."""
+    """Return the outline and the grey shading of a framed picture at PICTURE_SIDE pixels; black outside the outline."""
     small = frame_or_blank(picture, PICTURE_SIDE)
     grey = small[..., :3].mean(2) * (small[..., 3] / 255)
     return np.stack([small[..., 3], grey.round().astype(np.uint8)])
@@ -92,16 +92,16 @@ def picture_features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.n
 
 @dataclass(frozen=True)
 class ViewGallery:
-    """All views of the training objects."""
+    """All pictures of the training objects."""
 
     objects: Int[np.ndarray, " objects"]
-    """Their numbers in the data set."""
+    """Their indices in the data set."""
     starts: Int[np.ndarray, " objects"]
-    """Where the pictures of each begin."""
+    """Index of the first picture of each."""
     pictures: UInt8[np.ndarray, "pictures 2 height width"]
 
     def chunks(self) -> Iterator[tuple[slice, slice]]:
-        """Objects and their pictures, about PICTURES at a time."""
+        """Yield ranges of objects and of their pictures, about PICTURES_PER_CHUNK pictures at a time."""
         first, ends = 0, np.append(self.starts[1:], len(self.pictures))
         while first < len(self.objects):
             last = max(first + 1, int(np.searchsorted(ends, self.starts[first] + PICTURES_PER_CHUNK, side="right")))
@@ -110,64 +110,65 @@ class ViewGallery:
 
 
 def build_gallery(packed: PackedDataset, train: Sequence[int], *, quiet: bool = False) -> ViewGallery:
-    """The pictures to search. Raises ValueError if no training object has one."""
-    shown = [n for n in train if packed.objects[n].cameras]
-    if not shown:
+    """Read the pictures of training objects. Raises ValueError if there are none."""
+    pictured = [n for n in train if packed.objects[n].cameras]
+    if not pictured:
         raise ValueError(f"{packed.folder} has no pictures of training objects to search")
-    wanted = [(n, view) for n in shown for view in range(len(packed.objects[n].cameras))]
-    counts = [len(packed.objects[n].cameras) for n in shown]
+    wanted = [(n, view) for n in pictured for view in range(len(packed.objects[n].cameras))]
+    counts = [len(packed.objects[n].cameras) for n in pictured]
     pictures = np.empty((len(wanted), 2, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
     with ThreadPoolExecutor() as pool:
-        made = pool.map(lambda which: picture_features(packed.read_view(*which)), wanted)
-        for row, picture in enumerate(tqdm(made, total=len(wanted), unit="picture", leave=False, disable=quiet)):
+        features = pool.map(lambda which: picture_features(packed.read_view(*which)), wanted)
+        for row, picture in enumerate(tqdm(features, total=len(wanted), unit="picture", leave=False, disable=quiet)):
             pictures[row] = picture
-    return ViewGallery(np.array(shown), np.cumsum([0, *counts[:-1]]), pictures)
+    return ViewGallery(np.array(pictured), np.cumsum([0, *counts[:-1]]), pictures)
 
 
 @dataclass(frozen=True)
 class PictureDistance:
-    """The sum of squared differences of outlines and, by its weight, of shadings; pixels in [0, 1]."""
+    """Sum of squared differences of outlines and, weighted, of shadings; pixels in [0, 1]."""
 
     shading: float
+    """Weight of the shading."""
     pooling: int = 1
-    """Each pixel is the mean over so many squared."""
+    """Pictures are first averaged over squares of this many pixels."""
 
     def __str__(self) -> str:
         return f"squared differences of outline + {self.shading:g} x grey shading at {PICTURE_SIDE // self.pooling} px"
 
     def embed(self, pictures: PictureFeatures) -> Float[np.ndarray, "pictures numbers"]:
-        """Pictures as points whose squared Euclidean distance it is."""
+        """Map pictures to points whose squared Euclidean distance is this distance."""
         weights = np.sqrt([1, self.shading], dtype=np.float32)[:, None, None] / 255
         return reduce(pictures * weights, "n c (h p) (w q) -> n (c h w)", "mean", p=self.pooling, q=self.pooling)
 
 
 PICTURE_DISTANCES = (PictureDistance(0.0), PictureDistance(0.3), PictureDistance(1.0), PictureDistance(1.0, pooling=2))
-"""Those the validation objects choose from."""
+"""Distances of which the one that is best on validation objects is chosen."""
 
 
 def nearest_objects(
     queries: UInt8[np.ndarray, "objects draws views 2 height width"],
-    searched: ViewGallery,
+    gallery: ViewGallery,
     *,
     distance: PictureDistance,
     counts: Sequence[int],
 ) -> dict[int, Int[np.ndarray, "objects draws"]]:
-    """The object of the gallery that looks most like the first 1, 3, ... views of each query.
+    """Find the object of the gallery that looks most like the first `count` views of each query, for each count.
 
-    An object is as far from a picture as the nearest of its own, and from several by the sum.
+    The distance of an object from a picture is that of its nearest picture; over several pictures it is summed.
     """
     objects, draws = queries.shape[:2]
     points = distance.embed(rearrange(queries, "o d v c h w -> (o d v) c h w"))
     lowest = {count: np.full((objects, draws), np.inf) for count in counts}
     found = {count: np.zeros((objects, draws), np.int64) for count in counts}
-    for members, pictures in searched.chunks():
-        others = distance.embed(searched.pictures[pictures])
+    for members, pictures in gallery.chunks():
+        others = distance.embed(gallery.pictures[pictures])
         far = (points**2).sum(1)[:, None] + (others**2).sum(1) - 2 * points @ others.T
-        far = np.minimum.reduceat(far, searched.starts[members] - pictures.start, axis=1)
+        far = np.minimum.reduceat(far, gallery.starts[members] - pictures.start, axis=1)
         far = rearrange(far, "(o d v) n -> o d v n", o=objects, d=draws)
         for count in counts:
             total = far[:, :, :count].sum(2)
             closer = total.min(2) < lowest[count]
             lowest[count] = np.where(closer, total.min(2), lowest[count])
-            found[count] = np.where(closer, searched.objects[members][total.argmin(2)], found[count])
+            found[count] = np.where(closer, gallery.objects[members][total.argmin(2)], found[count])
     return found

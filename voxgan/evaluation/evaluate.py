@@ -7,7 +7,7 @@ import torch
 
 from gancore.evaluation.published import PublishedTable
 from gancore.parsing import to_dict
-from gancore.reporting.page import Media
+from gancore.reporting.page import Media, Mesh3D
 from gancore.reporting.preference import PreferencePair
 from gancore.reporting.provenance import collect_provenance
 from voxgan.commands import EvaluateConfig
@@ -15,7 +15,9 @@ from voxgan.data.packed import PackedDataset
 from voxgan.evaluation import probe
 from voxgan.evaluation.galleries import (
     Shown,
+    generated_meshes,
     reconstruction_media,
+    reconstruction_meshes,
     show_generated,
     show_real,
     show_reconstructions,
@@ -41,6 +43,8 @@ class EvaluationResult(NamedTuple):
     report: VoxelReport
     galleries: dict[str, list[Media]]
     """Animations by title; none unless there is a page to show them."""
+    meshes: list[Mesh3D]
+    """Surfaces that a reader of the page can turn by hand."""
     pairs: list[PreferencePair]
     """Pairs for people to choose from; none unless there is a page for them."""
     published: list[PublishedTable]
@@ -74,11 +78,14 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         generated = open_generated(generator_of(model), packed, config)
 
     galleries: dict[str, list[Media]] = {}
+    meshes: list[Mesh3D] = []
     if config.out and method and reconstruction:
         galleries |= reconstruction_media(method, selection, reconstruction)
+        meshes += reconstruction_meshes(method, selection, reconstruction)
     if config.out and generated:
         title = "Generated objects and the training objects most like them"
         galleries[title] = training_neighbour_media(generated, packed, train=select_objects(packed, "train"))
+        meshes += generated_meshes(generated)
     published = published_reconstructions(packed, test) if reconstruction else []
     if probe_report:
         published += published_classifications(packed, test)
@@ -95,7 +102,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         ),
     )
     pairs = build_pairs(config, selection, method, reconstruction, generated) if config.rating_page else []
-    return EvaluationResult(report, galleries, pairs, published)
+    return EvaluationResult(report, galleries, meshes, pairs, published)
 
 
 def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig) -> Model:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import trimesh
 from jaxtyping import Bool
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gancore.data import evenly_spaced
 from gancore.evaluation.examples import select_extremes
-from gancore.reporting.page import Media
+from gancore.reporting.page import Media, Mesh3D
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.generation import GeneratedObjects, nearest_training_objects
 from voxgan.evaluation.media import (
@@ -29,6 +30,10 @@ EXAMPLES_PER_RANK = 3
 """Best, median and worst objects shown, of each at most."""
 NUM_GENERATED = 9
 """Objects from noise shown."""
+NUM_TURNABLE = 3
+"""Objects from noise that a reader can turn by hand."""
+MAX_TURNABLE_FACES = 100_000
+"""Meshes with more faces are left out of the page, which would become too large."""
 REAL = "real"
 
 
@@ -73,6 +78,46 @@ def training_neighbour_media(
         caption = f"generated; nearest: {packed.objects[index].id}, IoU {overlap:.3f}"
         items.append(Media(caption, join_side_by_side(films)))
     return items
+
+
+def reconstruction_meshes(
+    method: ReconstructionMethod, selection: ViewSelection, reconstruction: Reconstruction
+) -> list[Mesh3D]:
+    """Return the surfaces of the best, the median and the worst object: the true one, then its reconstruction."""
+    packed, threshold = selection.packed, float(reconstruction.report.threshold)
+    scores = reconstruction.scores.tolist()
+    meshes = []
+    for rank, places in select_extremes(scores, 1)._asdict().items():
+        for place in places:
+            index = reconstruction.indices[place]
+            predicted = next(iter(method.predict(index).values()))
+            name = packed.objects[index].id
+            true = extract_whole_surface(torch.from_numpy(packed.occupancy(index)).float())
+            surface = predicted.mesh or extract_whole_surface(predicted.probabilities, threshold=threshold)
+            meshes += to_turnable(f"{rank}: {name}, true", true)
+            meshes += to_turnable(f"{rank}: {name}, IoU {scores[place]:.3f}", surface)
+    return meshes
+
+
+def generated_meshes(generated: GeneratedObjects) -> list[Mesh3D]:
+    """Return the surfaces of some of the generated objects."""
+    return [
+        mesh
+        for place in evenly_spaced(len(generated.objects), count=NUM_TURNABLE)
+        for mesh in to_turnable(
+            f"generated {place}",
+            generated.meshes[place] or extract_whole_surface(generated.objects[place].float()),
+        )
+    ]
+
+
+def to_turnable(caption: str, mesh: trimesh.Trimesh | None) -> list[Mesh3D]:
+    """Return a mesh as one that a reader can turn by hand; nothing for an empty or a very large one."""
+    if mesh is None or not 0 < len(mesh.faces) <= MAX_TURNABLE_FACES:
+        return []
+    still = Media(caption, join_side_by_side([animate_turntable(mesh)[:1]]))
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
+    return [Mesh3D(caption, vertices, faces, still=still)]
 
 
 # ---------------------------------------------------------------------------------------------------- preference study

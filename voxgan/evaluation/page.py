@@ -6,7 +6,16 @@ from pathlib import Path
 from gancore.evaluation.published import PublishedTable
 from gancore.evaluation.report import write_report_json
 from gancore.reporting.charts import LineChart
-from gancore.reporting.page import BestDirection, Definitions, Gallery, Section, Table, Text, write_page
+from gancore.reporting.page import (
+    BestDirection,
+    Definitions,
+    Gallery,
+    ObjectGallery,
+    Section,
+    Table,
+    Text,
+    write_page,
+)
 from gancore.reporting.preference import write_rating_page
 from voxgan.commands import EvaluateConfig
 from voxgan.evaluation.evaluate import EvaluationResult
@@ -39,7 +48,9 @@ def write_report(result: EvaluationResult, config: EvaluateConfig) -> list[Path]
         subtitle = f"{config.model or config.predictions} on {describe_data(result.report)}"
         sections = build_sections(result)
         written = [write_report_json(result.report, config.out), page]
-        write_page(page, title="Objects, measured", subtitle=subtitle, sections=sections)
+        write_page(
+            page, title="Objects, measured", subtitle=subtitle, sections=sections, verdict=build_verdict(result.report)
+        )
     if config.rating_page:
         key = write_rating_page(config.rating_page, result.pairs, question=RATING_QUESTION, seed=config.seed)
         written += [config.rating_page, key]
@@ -47,10 +58,11 @@ def write_report(result: EvaluationResult, config: EvaluateConfig) -> list[Path]
 
 
 def build_sections(result: EvaluationResult) -> Iterator[Section]:
-    """Build the sections of the page: a verdict, turning objects, scores and charts, then what they depend on."""
+    """Build the sections below the verdict: objects, scores and charts, then what they depend on."""
     report = result.report
-    yield build_verdict(report)
     yield from (Gallery(title, items, note=gallery_note(title)) for title, items in result.galleries.items())
+    if result.meshes:
+        yield ObjectGallery("Objects to turn by hand", result.meshes)
     conventions: dict[str, dict[str, str]] = {}
     if report.reconstruction:
         yield from reconstruction_sections(report.reconstruction, draws=report.settings["view_draws"])
@@ -69,7 +81,7 @@ def build_sections(result: EvaluationResult) -> Iterator[Section]:
     yield Definitions("Software", report.provenance)
 
 
-def build_verdict(report: VoxelReport) -> Text:
+def build_verdict(report: VoxelReport) -> list[str]:
     """Say in words whether reconstructions beat the baselines, and how generated objects compare with training ones."""
     sentences = [str(verdict) for verdict in report.reconstruction.verdicts()] if report.reconstruction else []
     if report.reconstruction and ORACLE in report.reconstruction.iou:
@@ -81,11 +93,12 @@ def build_verdict(report: VoxelReport) -> Text:
         name, training = list(report.generation.scores)[:2]
         ours, theirs = report.generation.scores[name], report.generation.scores[training]
         sentences.append(
-            f"As a set, the {name}'s objects cover {100 * ours['iou_cov']:.0f} % of the real objects, and as many random "
-            f"training objects {100 * theirs['iou_cov']:.0f} %; by its nearest neighbour an object is told from a real "
-            f"one in {100 * ours['iou_1nna']:.0f} % of cases against {100 * theirs['iou_1nna']:.0f} % (50 % is indistinguishable)."
+            f"As a set, the {name}'s objects cover {100 * ours['iou_cov']:.0f} % of the real objects, and as many "
+            f"random training objects {100 * theirs['iou_cov']:.0f} %; by its nearest neighbour an object is told from "
+            f"a real one in {100 * ours['iou_1nna']:.0f} % of cases against {100 * theirs['iou_1nna']:.0f} % (50 % is "
+            "indistinguishable)."
         )
-    return Text("Verdict", sentences or ["There is no baseline to compare with."])
+    return sentences or ["There is no baseline to compare with."]
 
 
 def gallery_note(title: str) -> str:
@@ -107,10 +120,8 @@ def reconstruction_sections(report: ReconstructionReport, *, draws: int) -> Iter
     if report.missing:
         note += f" {len(report.missing)} objects were missing and count as empty: {', '.join(report.missing[:5])}."
     rows = tabulate_iou(report.iou)
-    bound = {name: rows.pop(name) for name in (ORACLE,) if name in rows}
-    yield Table("IoU", IOU_COLUMNS, rows, note=note, best="highest")
-    if bound:
-        yield Table("Best retrieval", IOU_COLUMNS, bound, note=report.conventions[ORACLE])
+    note += " The oracle is a bound that has seen the true objects, and is never marked as the best."
+    yield Table("IoU", IOU_COLUMNS, rows, note=note, best="highest", unranked=(ORACLE,))
     classes = list(next(iter(report.iou.values())).classes)
     yield Table(
         "IoU by class",

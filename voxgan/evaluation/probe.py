@@ -18,7 +18,7 @@ from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
 from gancore.parsing import from_dict
-from voxgan.config import VoxelDiscriminatorConfig, VoxelShape
+from voxgan.config import VoxelConfig, VoxelDiscriminatorConfig, VoxelShape
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import load_occupancies
 from voxgan.evaluation.report import ProbeReport, Scores
@@ -110,13 +110,15 @@ def read_settings(run: Path) -> DiscriminatorSettings:
     """Read the settings of the discriminator. Raises ValueError if the folder is not that of a voxel run."""
     try:
         settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        data = settings["data"]
-        on = f"{Path(data['source']).name}: {', '.join(data['classes']) or 'all classes'}"
-        return DiscriminatorSettings(from_dict(VoxelDiscriminatorConfig, settings["discriminator"]), on)
+        if not isinstance(settings, dict):
+            raise ValueError("it is not a JSON object")
+        config = from_dict(VoxelConfig, settings)
     except OSError as error:
         raise ValueError(f"{run} is not the folder of a run (runs/NAME): it has no config.json") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise ValueError(f"{run / 'config.json'} holds no settings of a voxel run: {error}") from error
+    data = f"{Path(config.data.path).name}: {', '.join(config.data.classes) or 'all classes'}"
+    return DiscriminatorSettings(config.discriminator, data)
 
 
 def load_discriminators(

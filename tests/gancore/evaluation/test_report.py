@@ -66,14 +66,14 @@ def test_a_verdict_names_the_best_baseline_and_by_how_much_it_is_beaten():
         higher_is_better=False,
     )
     assert better.is_better
-    assert str(better) == "By CRPS, model is better than the best baseline (repeat): 0.3 against 0.4, 25 % lower."
+    assert str(better) == "CRPS: model 0.3000 is better than repeat (the best baseline) 0.4000, by 0.1000 (25 %)."
     assert not worse.is_better
-    assert str(worse) == "By CRPS, other is worse than the best baseline (repeat): 0.6 against 0.4, 50 % higher."
+    assert str(worse) == "CRPS: other 0.6000 is worse than repeat (the best baseline) 0.4000, by 0.2000 (50 %)."
 
 
 def test_a_tie_is_called_a_tie_and_without_baselines_there_is_no_verdict():
     (tie,) = judge_methods("IoU", {"a": 0.5, "b": 0.5}, methods=["a"], baselines=["b"], higher_is_better=True)
-    assert str(tie) == "By IoU, a is as good as the best baseline (b): 0.5 against 0.5."
+    assert str(tie) == "IoU: a 0.5000 equals b (the best baseline) 0.5000."
     assert judge_methods("IoU", {"a": 0.5}, methods=["a"], baselines=["b"], higher_is_better=True) == []
 
 

@@ -1,4 +1,4 @@
-"""The I3D here is the network of FVD: reference values of two uniform clips, published or from the weights' own port."""
+"""I3D is the network of FVD: reference values of two uniform clips, published or from the weights' own port."""
 
 import pytest
 import torch

@@ -7,19 +7,14 @@ import lxml.html
 import numpy as np
 import pytest
 import torch
-import trimesh
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 from support.browser import faults
 
-from gancore.reporting.charts import Axis, LineChart
+from gancore.reporting.charts import LineChart
 from gancore.reporting.page import (
     Definitions,
     Gallery,
     Media,
-    Mesh3D,
-    ObjectGallery,
     Table,
     Text,
     describe_difference,
@@ -254,155 +249,6 @@ def test_a_difference_is_described_in_a_sentence(value, baseline, best, sentence
         "PSNR", method="model", value=value, baseline="last frame", baseline_value=baseline, best=best, digits=2
     )
     assert described == sentence
-
-
-# ---------------------------------------------------------------------------------------------------------- curves
-
-
-def test_a_line_has_a_gap_where_there_is_no_number():
-    drawn = parsed(LineChart("", [1, 2, 3, 4, 5], {"a": [1.0, 2.0, None, float("nan"), 3.0]}, "", ""))
-    assert [line.get("d") for line in drawn.xpath("//path[@class='line']")][1:] == [
-        "M0.00 100.00 25.00 50.00",
-        "M100.00 0.00",
-    ]
-    assert [title.text for title in drawn.findall(".//title")] == ["a\n1: 1", "a\n2: 2", "a\n5: 3"]
-
-
-def test_more_lines_than_colours_begin_again():
-    drawn = parsed(LineChart("", [1, 2], {str(line): [0.0, line] for line in range(10)}, "", ""))
-    assert [group.get("class") for group in drawn.findall(".//g")] == [f"s{line % 8}" for line in range(10)]
-
-
-def y_of(path: str) -> list[float]:
-    return [float(number) for number in path.removeprefix("M").split()[1::2]]
-
-
-def test_a_baseline_far_out_of_scale_does_not_flatten_the_methods():
-    series = {"all black": [9.0, 9.5], "model": [1.0, 1.2], "last frame": [1.4, 1.3], "other": [1.1, 1.15]}
-    drawn = parsed(LineChart("", [1, 2], series, "", "", baselines=["last frame", "all black"]))
-    assert [text.strip() for text in drawn.xpath("//ul/li/text()")] == ["model", "other", "all black", "last frame"]
-    assert drawn.xpath("//ul//span/text()") == ["(off the chart: 9 to 9.5)"]
-    groups = {group.get("class"): group for group in drawn.findall(".//g")}
-    assert [*groups] == ["s0", "s1", "b1 baseline", "b0 baseline"]
-    model, far, near = (
-        y_of(groups[name].find(".//path[@class='line']").get("d")) for name in ("s0", "b1 baseline", "b0 baseline")
-    )
-    assert abs(model[0] - model[1]) > 25
-    assert max(far) < 0 <= min(near) <= max(near) <= 100
-    assert [group.find("svg") is not None for group in groups.values()] == [False, False, True, False]  # it cuts
-    edge = groups["b1 baseline"].xpath("path[@class='dot off']")
-    assert [dot.get("d").split()[1] for dot in edge] == ["0.00h0", "0.00h0"]
-    assert edge[0].findtext("title") == "all black\n1: 9"
-
-
-def test_baselines_alone_are_all_in_the_chart():
-    drawn = parsed(LineChart("", [1, 2], {"a": [1.0, 2.0], "b": [100.0, 200.0]}, "", "", baselines=["a", "b"]))
-    assert not drawn.find_class("off")
-
-
-def test_a_browser_shows_baselines_without_fault(browser, tmp_path):
-    series = {"model": [1.0, 1.2, 1.1], "last frame": [1.4, 1.3, 5.0], "all black": [9.0, 9.5, None]}
-    chart = LineChart("Error", [1, 2, 3], series, "frames ahead", "MSE", baselines=["last frame", "all black"])
-    write_page(tmp_path / "page.html", title="T", subtitle="", sections=[chart], verdict=["Better than both."])
-    with browser.opened(tmp_path / "page.html", width=400) as shown:
-        assert faults(shown) == []
-
-
-def test_curves_without_numbers_say_so():
-    assert "no numbers" in LineChart("", [1, 2], {"a": [None, None]}, "", "").to_html()
-    assert "no numbers" in LineChart("", [], {}, "", "").to_html()
-
-
-finite = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.6g}"))
-
-
-@given(st.lists(finite, min_size=1, max_size=5), st.booleans())
-def test_an_axis_holds_all_values_and_is_marked_evenly(values, snug):
-    axis = Axis.from_values(values, tight=snug)
-    assert axis.low <= min(values) <= max(values) <= axis.high
-    assert all(-1e-6 <= axis.to_percent(tick) <= 100 + 1e-6 for tick in axis.ticks)
-    assert len(axis.ticks) <= 13
-    assert np.ptp(np.diff(axis.ticks)) <= 1e-6 * (axis.high - axis.low) if len(axis.ticks) > 1 else snug
-    assert len({text for _, text in axis.tick_labels()}) == len(axis.ticks)
-
-
-def test_lead_times_are_each_marked_while_there_is_room():
-    assert Axis.from_values([1, 10], tight=True).ticks == tuple(range(1, 11))
-    assert Axis.from_values([1, 20], tight=True).ticks == (5, 10, 15, 20)
-
-
-# --------------------------------------------------------------------------------------------------------- objects
-
-CUBE = trimesh.creation.box()
-
-
-@pytest.fixture
-def objects(tmp_path, clip):
-    """A page of two objects, the first red, the second with a picture."""
-    red = np.tile(np.uint8([250, 20, 20]), (len(CUBE.vertices), 1))
-    meshes = [
-        Mesh3D("a red cube", CUBE.vertices, CUBE.faces, red),
-        Mesh3D(EVIL, CUBE.vertices, CUBE.faces, still=Media("a picture", encode_png_uri(clip[0]))),
-    ]
-    write_page(tmp_path / "objects.html", title="T", subtitle="", sections=[ObjectGallery("Objects", meshes)])
-    return tmp_path / "objects.html"
-
-
-SHOWN = """
-new Promise(done => {
-  const look = () => document.documentElement.dataset.objects ? requestAnimationFrame(done) : setTimeout(look, 20);
-  look();
-})
-"""
-PAINTED = "new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(painted)))"
-CANVAS = "document.querySelector('canvas').toDataURL()"
-
-
-def faults_but_slowness(shown) -> list[str]:
-    """Without a graphics card WebGL says that it is slow."""
-    return [fault for fault in faults(shown) if "GPU stall" not in fault]
-
-
-def test_an_object_is_turned_by_mouse_and_by_keys(browser, objects):
-    with browser.opened(objects) as shown:
-        shown.value(SHOWN)
-        assert shown.value("[...document.querySelectorAll('canvas')].map(canvas => canvas.hidden)") == [False, False]
-        assert shown.value("document.images[0].offsetParent") is None
-        views = [shown.value(CANVAS)]
-        for turn in (lambda: shown.drag("canvas", right=60), lambda: shown.press("ArrowUp")):
-            turn()
-            shown.value(PAINTED)
-            views.append(shown.value(CANVAS))
-        assert faults_but_slowness(shown) == []
-    with Image.open(BytesIO(b64decode(views[0].partition(",")[2]))) as drawn:
-        red, _, _, opaque = (np.asarray(channel) for channel in drawn.split())
-    assert 0.2 < (opaque == 255).mean() < 0.9
-    assert red[opaque == 255].max() > 150
-    assert len(set(views)) == 3
-
-
-def test_without_webgl_an_object_is_its_picture(browser, objects):
-    with browser.opened(objects) as shown:
-        shown.before("HTMLCanvasElement.prototype.getContext = () => null")
-        shown.go(objects)
-        assert faults(shown) == []
-        assert shown.value("[...document.querySelectorAll('canvas')].map(canvas => canvas.hidden)") == [True, True]
-        assert shown.value("document.images[0].offsetParent !== null")
-        assert "where the browser has WebGL" in shown.value("document.body.innerText")
-
-
-def test_a_page_of_objects_runs_its_own_scripts_and_no_other(browser, objects, tmp_path):
-    text = objects.read_text(encoding="utf-8")
-    document = lxml.html.fromstring(text)
-    (policy,) = document.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
-    rest = policy.removeprefix("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ")
-    assert len(rest.split()) == len(document.xpath("//script")) == 2
-    assert all(source.startswith("'sha256-") for source in rest.split())
-    assert not document.xpath("//script/@src")
-    (tmp_path / "changed.html").write_text(text.replace("<main>", "<main><script>window.ran = true</script>"))
-    with browser.opened(tmp_path / "changed.html") as shown:
-        assert shown.value("window.ran") is None
-        assert any("Content Security Policy" in complaint for complaint in shown.complaints())
 
 
 # ----------------------------------------------------------------------------------------------------------- media

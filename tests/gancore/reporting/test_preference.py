@@ -254,14 +254,14 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "a.json is no JSON"),
+        ("{", "a.json is not JSON"),
         ("[]", "a.json should hold page, rater, answers"),
         ('{"page": "PAGE", "rater": "", "answers": []}', "a.json should hold page, rater, answers"),
         ('{"page": "?", "rater": "", "answers": {"0": "tie"}}', "a.json answers another page"),
         ('{"page": "PAGE", "rater": "", "answers": {}}', "a.json holds no answers yet"),
-        ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is no answer to pair '6' of 6"),
-        ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is no answer to pair '0' of 6"),
-        ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is no answer to pair '0' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is not an answer to pair '6' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is not an answer to pair '0' of 6"),
+        ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is not an answer to pair '0' of 6"),
         (None, "a.json: No such file or directory"),
     ],
 )

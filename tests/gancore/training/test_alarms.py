@@ -77,7 +77,14 @@ def test_a_generator_that_hardly_learns_loses(tmp_path):
 def test_reconstruction_drives_the_noise_out_of_a_generator_that_is_told_the_answer(tmp_path):
     data = {"told": True, "scatter": 1.0}
     game = RingGame(adversarial=1e-3, reconstruction=30.0)
-    settled = {"generator_lr": 1e-2, "final_lr": 0.01, "beta1": 0.9, "beta2": 0.999, "batch": 128, "health_every": 10}
+    settled = {
+        "generator_lr": 1e-2,
+        "final_lr_fraction": 0.01,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "batch": 128,
+        "health_every": 10,
+    }
     trainer(tmp_path, game, data=data, **settled).train()
     assert alarms(tmp_path) == ["noise_ignored"]
 
@@ -90,14 +97,14 @@ def test_a_discriminator_learns_a_few_points_by_heart(tmp_path):
 
 def test_the_minimax_game_starves_a_generator_that_is_far_off(tmp_path):
     rates = {"discriminator_lr": 1e-2, "generator_lr": 1e-5}
-    trained = trainer(tmp_path, RingGame(pair="minimax", penalties=FREE), steps=200, log_every=1, **rates)
+    trained = trainer(tmp_path, RingGame(loss="minimax", penalties=FREE), steps=200, log_every=1, **rates)
     far_off(trained)
     trained.train()
     assert "vanishing_gradients" in alarms(tmp_path)
 
 
 def test_a_wasserstein_game_without_bounds_explodes(tmp_path):
-    game = RingGame(pair="wasserstein", penalties=FREE)
+    game = RingGame(loss="wasserstein", penalties=FREE)
     trainer(tmp_path, game, steps=190, discriminator_lr=3e-2, generator_lr=3e-2).train()
     assert "exploding_gradients" in alarms(tmp_path)
 
@@ -116,7 +123,7 @@ PAIRS = ["non-saturating", "hinge", "least-squares", "relativistic"]
 @pytest.mark.parametrize("seed", range(6))
 def test_a_healthy_game_is_left_in_peace(tmp_path, seed):
     data = {"told": seed > 3, "scatter": 0.3 if seed > 3 else 0.1}
-    trainer(tmp_path, RingGame(pair=PAIRS[seed % 4]), data=data, steps=200, seed=seed).train()
+    trainer(tmp_path, RingGame(loss=PAIRS[seed % 4]), data=data, steps=200, seed=seed).train()
     assert not alarms(tmp_path)
 
 
@@ -124,7 +131,7 @@ def test_a_healthy_game_is_left_in_peace(tmp_path, seed):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_many_healthy_games_are_left_in_peace(tmp_path, pair):
     for seed in range(100, 110):
-        trainer(tmp_path / str(seed), RingGame(pair=pair), steps=600, seed=seed).train()
+        trainer(tmp_path / str(seed), RingGame(loss=pair), steps=600, seed=seed).train()
         assert not alarms(tmp_path / str(seed))
 
 
@@ -140,7 +147,7 @@ def test_an_alarm_says_what_it_saw_and_what_helps_and_is_not_said_again(tmp_path
     assert caplog.messages[0].startswith("step 80: mode collapse: whatever goes in, outputs differ by 0 of what true")
     assert "What usually helps: a lower generator_lr" in caplog.messages[0]
     (kept,) = [json.loads(line) for line in (tmp_path / "alarms.jsonl").read_text().splitlines()]
-    assert (kept["step"], kept["alarm"], set(kept)) == (80, "mode_collapse", {"step", "alarm", "saw", "helps"})
+    assert (kept["step"], kept["alarm"], set(kept)) == (80, "mode_collapse", {"step", "alarm", "evidence", "advice"})
 
 
 def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_never_stopped(tmp_path):
@@ -219,7 +226,7 @@ def test_perfect_outputs_have_perfect_signs(tmp_path):
     other = Ring(MAX_ITEMS * 2, seed=9)
 
     class Perfect(RingGame):
-        def made(self, generator, batch, draws, *, samples):  # noqa: ARG002
+        def generate_outputs(self, generator, batch, draws, *, samples):  # noqa: ARG002
             return other.points.view(MAX_ITEMS, 2, 2)
 
     found = diagnose_players(

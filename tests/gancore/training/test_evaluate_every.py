@@ -16,7 +16,7 @@ from gancore.training.run_log import BestTracker
 class Scored:
     """Scores by call, the first one first, and how often it was asked."""
 
-    best = "lowest held_out/error"
+    best_metric = "lowest held_out/error"
 
     def __init__(self, *errors: float):
         self.errors, self.weights = list(errors), []
@@ -30,7 +30,7 @@ class Scored:
 
 def run(folder, evaluation, **options):
     quick = {"evaluate_every": 2, "steps": 7, "generator_lr": 0.1, "checkpoint_every": 3, **options}
-    trained = trainer(folder, looking={"evaluation": evaluation}, **quick)
+    trained = trainer(folder, looking={"evaluator": evaluation}, **quick)
     trained.train()
     return trained
 
@@ -58,7 +58,7 @@ def test_an_evaluation_is_none_if_it_is_not_wanted(tmp_path):
 )
 def test_the_best_average_is_kept_by_the_score_that_is_named(tmp_path, rule, errors, best):
     evaluation = Scored(*errors)
-    run(tmp_path, evaluation, best=rule)
+    run(tmp_path, evaluation, best_metric=rule)
     kept = Multiply.from_pretrained(tmp_path / "best")
     assert torch.equal(kept.weight, evaluation.weights[best])
     assert sum(torch.equal(kept.weight, weights) for weights in evaluation.weights) == 1
@@ -77,12 +77,12 @@ def test_an_unknown_score_is_named_with_those_there_are(tmp_path):
     with pytest.raises(
         ValueError, match=r"train.best_metric: no score is called held_out/x; there are held_out/error, held_"
     ):
-        run(tmp_path, Scored(1), best="lowest held_out/x")
+        run(tmp_path, Scored(1), best_metric="lowest held_out/x")
     for rule in ("held_out/error", "best held_out/error", "lowest "):
-        with pytest.raises(ValueError, match='best must be "lowest NAME" or "highest NAME"'):
+        with pytest.raises(ValueError, match='best_metric must be "lowest NAME" or "highest NAME"'):
             BestTracker(rule)
-    with pytest.raises(ValueError, match=r"^best must be"):
-        trainer(tmp_path, best="held_out/error")
+    with pytest.raises(ValueError, match=r"^best_metric must be"):
+        trainer(tmp_path, best_metric="held_out/error")
 
 
 def test_evaluating_changes_no_weight(tmp_path):

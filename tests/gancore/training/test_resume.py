@@ -19,7 +19,8 @@ from gancore import checkpoint
 from gancore.parsing import parse_config
 from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
-from vidgan.config import VideoConfig, build_discriminator, build_generator
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import VideoConfig
 from vidgan.data.dataset import collate, open_dataset
 from vidgan.validation import VideoEvaluation
 
@@ -55,7 +56,7 @@ SMALL = [
         "2",
     ),
     *("--train.cpu", "--train.batch", "4", "--train.steps", "34", "--train.checkpoint_every", "3"),
-    *("--train.log_every", "1", "--train.preview_every", "0", "--train.keep_checkpoints", "0"),
+    *("--train.log_every", "1", "--train.preview_every", "0", "--train.keep_checkpoints", "none"),
     *("--train.health_every", "5", "--train.evaluate_every", "15"),
 ]
 STEPS = 34

@@ -11,6 +11,8 @@ from support.game import Game, Multiply, lines, play, same, tensors, trainer
 from torch import Tensor
 
 from gancore import checkpoint
+from gancore.config import TrainConfig
+from gancore.training.trainer import train_run
 
 # --------------------------------------------------------------------------------------------- stopping, resuming
 
@@ -19,7 +21,7 @@ def test_a_run_that_goes_on_equals_one_that_was_never_stopped(tmp_path):
     whole = trainer(tmp_path / "whole")
     assert whole.train()
     for steps in (3, 6):
-        assert trainer(tmp_path / "parts", steps=steps, final_lr=1.0).train()
+        assert trainer(tmp_path / "parts", steps=steps, final_lr_fraction=1.0).train()
     states = [checkpoint.load(checkpoint.find_latest(tmp_path / run)) for run in ("whole", "parts")]
     assert states[0][0] == states[1][0] == 6
     assert same(states[0][1], states[1][1])
@@ -28,10 +30,10 @@ def test_a_run_that_goes_on_equals_one_that_was_never_stopped(tmp_path):
 
 
 def test_the_generator_that_is_left_is_the_average(tmp_path):
-    trained = trainer(tmp_path, average=0.9, generator_lr=0.1)
+    trained = trainer(tmp_path, ema_decay=0.9, generator_lr=0.1)
     trained.train()
     left = Multiply.from_pretrained(tmp_path / "generator")
-    assert torch.equal(left.weight, trained.averaged.weight)
+    assert torch.equal(left.weight, trained.ema_generator.weight)
     assert not torch.equal(left.weight, trained.generator.weight)
 
 
@@ -43,7 +45,7 @@ def test_a_finished_run_is_left_alone(tmp_path):
 
 
 def test_checkpoints_come_as_often_as_asked_and_the_newest_are_kept(tmp_path):
-    trainer(tmp_path, steps=9, keep=3).train()
+    trainer(tmp_path, steps=9, keep_checkpoints=3).train()
     assert sorted(path.name[-2:] for path in tmp_path.glob("checkpoint-*")) == ["06", "08", "09"]
 
 
@@ -74,16 +76,35 @@ def test_a_term_that_is_seldom_due_is_logged_all_the_same(tmp_path):
 
 
 def test_tensorboard_events_are_written_when_asked_for(tmp_path):
-    trainer(tmp_path / "with", tensorboard=True, steps=1).train()
+    trainer(tmp_path / "with", trackers=("tensorboard",), steps=1).train()
     trainer(tmp_path / "without", steps=1).train()
     assert len(list((tmp_path / "with").glob("events.*"))) >= 1
     assert not list((tmp_path / "without").glob("events.*"))
 
 
-def test_a_limit_of_minutes_stops_cleanly_and_the_run_can_go_on(tmp_path):
-    assert not trainer(tmp_path, steps=1000, minutes=1e-9).train()
-    assert checkpoint.find_latest(tmp_path).metric == "checkpoint-00000001"
-    assert trainer(tmp_path, steps=3).train()
+def test_a_time_limit_ends_the_training_and_the_schedules_with_it(tmp_path):
+    trained = trainer(tmp_path, steps=1000, max_minutes=1e-9, final_lr_fraction=0.1, evaluate_every=0)
+    assert "1 of 1000 steps: the time limit" in train_run(trained, TrainConfig())
+    assert checkpoint.find_latest(tmp_path).name == "checkpoint-00000001"
+    assert trained.progress == 1
+    assert trained.config.lr_factor(trained.step, trained.progress) == pytest.approx(0.1)
+
+
+def test_a_time_limit_counts_the_time_before_a_resume_and_may_be_raised(tmp_path):
+    assert trainer(tmp_path, steps=1000, max_minutes=1e-9).train()
+    again = trainer(tmp_path, steps=1000, max_minutes=1e-9)
+    assert again.train()
+    assert again.step == 1
+    assert trainer(tmp_path, steps=3, max_minutes=10.0).train()
+    assert checkpoint.find_latest(tmp_path).name == "checkpoint-00000003"
+
+
+def test_the_schedules_follow_the_clock_where_it_is_ahead_of_the_steps(tmp_path, monkeypatch):
+    trained = trainer(tmp_path, steps=100, max_minutes=1.0)
+    monkeypatch.setattr(trained, "elapsed_seconds", lambda: 30.0)
+    assert trained._measure_progress() == pytest.approx(0.5)
+    trained.step = 80
+    assert trained._measure_progress() == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -91,7 +112,7 @@ def test_a_signal_lets_the_step_be_finished_and_saved(tmp_path, number):
     before = signal.getsignal(number)
     game = Game(at={2: lambda: os.kill(os.getpid(), number)})
     assert not trainer(tmp_path, game, checkpoint_every=100).train()
-    assert checkpoint.find_latest(tmp_path).metric == "checkpoint-00000003"
+    assert checkpoint.find_latest(tmp_path).name == "checkpoint-00000003"
     assert signal.getsignal(number) is before
     assert trainer(tmp_path).train()
 

@@ -31,7 +31,7 @@ def _another_accelerator():
 
 def test_every_discriminator_update_has_a_batch_of_its_own_and_the_generator_plays_on_the_last(tmp_path):
     game = Game()
-    play(trainer(tmp_path, game, discriminator_updates=2, accumulate=2), steps=2)
+    play(trainer(tmp_path, game, discriminator_steps=2, gradient_accumulation_steps=2), steps=2)
     order = islice(EndlessBatches(SIZE, batch_size=2, seed=0), 8)
     parts = [[sample.index for sample in batch] for batch in order]
     expected = []
@@ -44,7 +44,7 @@ def test_every_discriminator_update_has_a_batch_of_its_own_and_the_generator_pla
 
 def test_each_turn_trains_its_own_player_alone(tmp_path):
     game = Game()
-    play(trainer(tmp_path, game, discriminator_updates=2), steps=1)
+    play(trainer(tmp_path, game, discriminator_steps=2), steps=1)
     assert [trained for *_, trained in game.turns] == [["discriminator"], ["discriminator"], ["generator"]]
 
 
@@ -53,14 +53,17 @@ def test_a_player_without_terms_rests(tmp_path):
     before = trained.discriminator.score.weight.detach().clone()
     assert [set(terms) for terms in play(trained, steps=2)] == [{"generator/game", "gradient/generator"}] * 2
     assert torch.equal(trained.discriminator.score.weight, before)
-    assert not trained.optimizers["discriminator"].state
+    assert not trained.discriminator_player.optimizer.state
     assert {"discriminator/game", "generator/game"} <= set(play(trained, steps=1)[0])
     assert not torch.equal(trained.discriminator.score.weight, before)
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_an_update_in_parts_is_the_update_on_the_whole_batch(tmp_path, accumulate):
-    whole, parts = trainer(tmp_path, double=True), trainer(tmp_path, double=True, accumulate=accumulate)
+    whole, parts = (
+        trainer(tmp_path, double=True),
+        trainer(tmp_path, double=True, gradient_accumulation_steps=accumulate),
+    )
     for ours, theirs in zip(play(whole, 5), play(parts, 5), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
     for ours, theirs in ((whole.generator, parts.generator), (whole.discriminator, parts.discriminator)):
@@ -71,8 +74,8 @@ def test_an_update_in_parts_is_the_update_on_the_whole_batch(tmp_path, accumulat
 def test_noise_differs_between_players_updates_and_steps_and_comes_from_the_seed(tmp_path):
     def noises(**options):
         game = Game()
-        play(trainer(tmp_path, game, discriminator_updates=2, **options), steps=2)
-        return [turn.draws.normal(4, 3) for _, turn, _, _ in game.turns]
+        play(trainer(tmp_path, game, discriminator_steps=2, **options), steps=2)
+        return [turn.rng.normal(4, 3) for _, turn, _, _ in game.turns]
 
     drawn, again = noises(), noises()
     assert len(drawn) == 6
@@ -83,15 +86,15 @@ def test_noise_differs_between_players_updates_and_steps_and_comes_from_the_seed
 
 def test_the_discriminator_is_constrained_after_each_of_its_updates(tmp_path):
     game = Game(bound=0.01)
-    trained = trainer(tmp_path, game, discriminator_updates=3)
+    trained = trainer(tmp_path, game, discriminator_steps=3)
     play(trained, steps=2)
     assert game.constrained == 6
     assert trained.discriminator.score.weight.abs().max() <= 0.01
 
 
 def test_gradients_are_scaled_down_to_their_limit_and_no_further(tmp_path):
-    free, limited = trainer(tmp_path), trainer(tmp_path, clip_gradients=0.01)
-    loose = trainer(tmp_path, clip_gradients=100.0)
+    free, limited = trainer(tmp_path), trainer(tmp_path, max_grad_norm=0.01)
+    loose = trainer(tmp_path, max_grad_norm=100.0)
     for each in (free, limited, loose):
         play(each, steps=1)
     gradients = [each.discriminator.score.weight.grad for each in (free, limited, loose)]
@@ -105,7 +108,7 @@ def test_gradients_are_scaled_down_to_their_limit_and_no_further(tmp_path):
 
 
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
-    config = settings(steps=100, warmup=4, final_lr=0.1)
+    config = settings(steps=100, warmup_steps=4, final_lr_fraction=0.1)
     assert [config.lr_factor(step) for step in range(3)] == pytest.approx([0.25, 0.5, 0.75], rel=5e-3)
     assert config.lr_factor(50) == pytest.approx(0.55)
     assert config.lr_factor(100) == pytest.approx(0.1)
@@ -114,11 +117,17 @@ def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
 
 
 def test_the_scheduled_learning_rates_are_the_ones_applied(tmp_path):
-    trained = trainer(tmp_path, steps=10, warmup=4, final_lr=0.1, generator_lr=0.01, discriminator_lr=0.02)
+    trained = trainer(
+        tmp_path, steps=10, warmup_steps=4, final_lr_fraction=0.1, generator_lr=0.01, discriminator_lr=0.02
+    )
+    optimizers = {
+        "discriminator": trained.discriminator_player.optimizer,
+        "generator": trained.generator_player.optimizer,
+    }
     before = trained.generator.weight.detach().clone()
     for step in range(10):
         play(trained, steps=1)
-        rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in trained.optimizers.items()}
+        rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
         share = trained.config.lr_factor(step)
         assert rates == {"discriminator": pytest.approx(0.02 * share), "generator": pytest.approx(0.01 * share)}
         if step == 0:  # Adam's first step is as long as its rate
@@ -127,24 +136,24 @@ def test_the_scheduled_learning_rates_are_the_ones_applied(tmp_path):
 
 
 def test_the_average_follows_its_formula_and_copies_buffers(tmp_path):
-    trained = trainer(tmp_path, average=0.3, generator_lr=0.1)
+    trained = trainer(tmp_path, ema_decay=0.3, generator_lr=0.1)
     expected = None
     for count in range(6):
         play(trained, steps=1)
         now = trained.generator.weight.detach()
         decay = min(0.3, (1 + count) / (10 + count))
         expected = now.clone() if expected is None else decay * expected + (1 - decay) * now
-        torch.testing.assert_close(trained.averaged.weight.detach(), expected)
-        assert trained.averaged.calls == trained.generator.calls > 0
+        torch.testing.assert_close(trained.ema_generator.weight.detach(), expected)
+        assert trained.ema_generator.calls == trained.generator.calls > 0
     assert not torch.allclose(expected, now)
 
 
 def test_the_average_is_the_generator_until_it_starts(tmp_path):
-    trained = trainer(tmp_path, average=0.9, average_start=3, generator_lr=0.1)
+    trained = trainer(tmp_path, ema_decay=0.9, ema_start=3, generator_lr=0.1)
     equal = []
     for _ in range(5):
         play(trained, steps=1)
-        equal.append(torch.equal(trained.averaged.weight, trained.generator.weight))
+        equal.append(torch.equal(trained.ema_generator.weight, trained.generator.weight))
     assert equal == [True, True, True, False, False]
 
 
@@ -230,7 +239,7 @@ assert flags() == before, "imports changed them"
 sys.path.insert(0, sys.argv[1])
 from support.game import trainer
 with tempfile.TemporaryDirectory() as folder:
-    trained = trainer(Path(folder), clip_gradients=1.0)
+    trained = trainer(Path(folder), max_grad_norm=1.0)
     assert flags() == before, "construction changed them"
     trained.train()
 assert flags() == before, "training changed them"
@@ -272,12 +281,19 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"train.batch \(4\) must be a multiple"):
-        trainer(tmp_path, accumulate=3)
+        trainer(tmp_path, gradient_accumulation_steps=3)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("steps", 0), ("batch", 0), ("accumulate", 0), ("discriminator_updates", 0), ("log_every", 0), ("average", 1.0)],
+    [
+        ("steps", 0),
+        ("batch", 0),
+        ("gradient_accumulation_steps", 0),
+        ("discriminator_steps", 0),
+        ("log_every", 0),
+        ("ema_decay", 1.0),
+    ],
 )
 def test_an_impossible_setting_is_named(name, value):
     with pytest.raises(ValueError, match=f"^{name} must"):

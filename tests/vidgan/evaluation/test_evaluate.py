@@ -230,7 +230,7 @@ WRONG = {
     "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and these have 5|fetch_weights.py i3d"),
     "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
     "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
-    "nothing to measure": ({"model": None}, "model is required, or predictions with ground_truth"),
+    "nothing to measure": ({"model": None}, "give --model, or --predictions with --ground_truth"),
     "half of a pair": ({"ground_truth": Path("clips")}, "predictions and ground_truth go together"),
     "a file to write into": ({"out": Path("report.json")}, "out is a folder"),
 }

@@ -47,22 +47,22 @@ def test_more_frames_than_a_clip_has_after_its_past_are_refused():
 
 
 def test_the_dvd_variant_shows_whole_frames_to_one_and_the_pooled_clip_to_the_other():
-    model, shown = discriminator("paper"), clips(3, frames=6, channels=2, height=12, width=20)
+    model, batch = discriminator("paper"), clips(3, frames=6, channels=2, height=12, width=20)
     selection = model.draw_selection(SampleRandom(0), 3, clip_frames=6, context_frames=2)
-    inputs = model.select_inputs(shown, selection)
+    inputs = model.select_inputs(batch, selection)
     for sample in range(3):
-        assert torch.equal(inputs.spatial[sample], shown[sample, selection.frame_indices[sample]])
-        torch.testing.assert_close(inputs.temporal[sample], F.avg_pool2d(shown[sample], 2))
+        assert torch.equal(inputs.spatial[sample], batch[sample, selection.frame_indices[sample]])
+        torch.testing.assert_close(inputs.temporal[sample], F.avg_pool2d(batch[sample], 2))
 
 
 def test_the_trivd_variant_shows_pooled_frames_to_one_and_a_full_resolution_crop_to_the_other():
-    model, shown = discriminator("trivd"), clips(3, frames=6, channels=2, height=12, width=20)
+    model, batch = discriminator("trivd"), clips(3, frames=6, channels=2, height=12, width=20)
     selection = model.draw_selection(SampleRandom(0), 3, clip_frames=6, context_frames=2)
-    inputs = model.select_inputs(shown, selection)
+    inputs = model.select_inputs(batch, selection)
     for sample in range(3):
-        frames = shown[sample, selection.frame_indices[sample]]
+        frames = batch[sample, selection.frame_indices[sample]]
         torch.testing.assert_close(inputs.spatial[sample], F.avg_pool2d(frames, 2))
-        windows = shown[sample].unfold(-2, 6, 1).unfold(-2, 10, 1)  # all 6x10 windows of all frames at once
+        windows = batch[sample].unfold(-2, 6, 1).unfold(-2, 10, 1)  # all 6x10 windows of all frames at once
         found = (rearrange(windows, "t c y x h w -> y x t c h w") == inputs.temporal[sample]).flatten(2).all(2)
         assert found.sum() == 1, "a crop lies at one place of the clip, the same in all its frames"
 
@@ -86,11 +86,11 @@ def test_real_and_fake_are_seen_at_the_same_frames_and_the_same_crop():
 @torch.no_grad()
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_clip_has_one_score_from_each_that_depends_on_nothing_else_in_the_batch(name):
-    model, shown, labels = discriminator(name, classes=3), clips(4), torch.tensor([0, 1, 2, 0])
+    model, batch, labels = discriminator(name, classes=3), clips(4), torch.tensor([0, 1, 2, 0])
     selection = model.draw_selection(SampleRandom(0), 4, clip_frames=5, context_frames=2)
-    before = model(shown, selection, labels)
-    shown[1], labels[1] = -shown[1], 2
-    after = model(shown, selection, labels)
+    before = model(batch, selection, labels)
+    batch[1], labels[1] = -batch[1], 2
+    after = model(batch, selection, labels)
     for old, new in zip(before, after, strict=True):
         assert old.shape == (4,)
         assert torch.equal(old[[0, 2, 3]], new[[0, 2, 3]])
@@ -99,28 +99,28 @@ def test_a_clip_has_one_score_from_each_that_depends_on_nothing_else_in_the_batc
 
 @torch.no_grad()
 def test_the_spatial_score_is_the_sum_of_the_frames_scores_in_any_order_and_the_temporal_one_is_not():
-    model, shown = discriminator("paper"), clips(2, frames=4)
-    together = model.spatial(shown)
-    apart = sum(model.spatial(shown[:, number, None]) for number in range(4))
-    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model.spatial(shown.flip(1)), together, rtol=1e-4, atol=1e-5)
-    assert (model.temporal(shown.flip(1)) - model.temporal(shown)).abs().min() > 1e-4
+    model, batch = discriminator("paper"), clips(2, frames=4)
+    together = model.spatial(batch)
+    alone = sum(model.spatial(batch[:, number, None]) for number in range(4))
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.spatial(batch.flip(1)), together, rtol=1e-4, atol=1e-5)
+    assert (model.temporal(batch.flip(1)) - model.temporal(batch)).abs().min() > 1e-4
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_label_moves_the_score_by_the_projection_of_the_features(name):
-    model, shown = discriminator(name, classes=3), clips(1)
+    model, batch = discriminator(name, classes=3), clips(1)
     selection = model.draw_selection(SampleRandom(0), 1, clip_frames=5, context_frames=0)
-    scores = [torch.stack(model(shown, selection, torch.tensor([label]))) for label in range(3)]
-    bare = torch.stack(model(shown, selection))
+    scores = [torch.stack(model(batch, selection, torch.tensor([label]))) for label in range(3)]
+    bare = torch.stack(model(batch, selection))
     assert (scores[0] - scores[1]).abs().min() > 1e-4
     tables = [model.spatial.projection, model.temporal.projection]
     for table in tables:
         weight = table.weight.clone()
         parametrize.remove_parametrizations(table, "weight") if parametrize.is_parametrized(table) else None
         table.weight.copy_(torch.stack([weight[0], -weight[0], torch.zeros_like(weight[0])]))
-    plus, minus, none = (torch.stack(model(shown, selection, torch.tensor([label]))) for label in range(3))
+    plus, minus, none = (torch.stack(model(batch, selection, torch.tensor([label]))) for label in range(3))
     torch.testing.assert_close(none, bare)
     torch.testing.assert_close(plus - bare, bare - minus, rtol=1e-3, atol=1e-5)
 
@@ -130,7 +130,7 @@ def test_the_two_3d_blocks_halve_time_as_well_as_space():
     model = discriminator("paper")
     shapes = []
     for block in model.temporal.blocks:
-        block.register_forward_hook(lambda *seen: shapes.append(tuple(seen[-1].shape[2:])))
+        block.register_forward_hook(lambda *call: shapes.append(tuple(call[-1].shape[2:])))
     model.temporal(clips(2, frames=8))
     assert shapes == [(4, 8, 8), (2, 4, 4), (2, 2)]  # (time, height, width), then frames folded into the batch
 
@@ -142,8 +142,8 @@ def test_the_two_3d_blocks_halve_time_as_well_as_space():
 def test_short_clips_and_odd_sizes_are_scored(name, frames, height, width, attention):
     config = replace(small_discriminator(name, frames=2), attention_after=attention)
     model = stirred(VideoDiscriminator(config, channels=3))
-    shown = clips(2, frames=frames, channels=3, height=height, width=width)
-    for scores in model(shown, model.draw_selection(SampleRandom(0), 2, clip_frames=frames, context_frames=0)):
+    batch = clips(2, frames=frames, channels=3, height=height, width=width)
+    for scores in model(batch, model.draw_selection(SampleRandom(0), 2, clip_frames=frames, context_frames=0)):
         assert scores.shape == (2,)
         assert scores.isfinite().all()
 
@@ -154,9 +154,9 @@ def test_short_clips_and_odd_sizes_are_scored(name, frames, height, width, atten
 def test_attention_and_dropout_work_under_the_double_backward_of_a_gradient_penalty(name, dropout, attention):
     config = replace(small_discriminator(name), attention_after=attention, dropout=dropout)
     model = stirred(VideoDiscriminator(config, channels=1)).train()
-    shown = clips(2).requires_grad_()
+    batch = clips(2).requires_grad_()
     selection = model.draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
-    sum(zero_centred_gradient_penalty(scores, shown) for scores in model(shown, selection)).backward()
+    sum(zero_centred_gradient_penalty(scores, batch) for scores in model(batch, selection)).backward()
     attentions = [model.spatial.attention, model.temporal.attention]
     learned = [parameter for module in attentions for parameter in module.parameters()]
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in learned)
@@ -165,15 +165,15 @@ def test_attention_and_dropout_work_under_the_double_backward_of_a_gradient_pena
 
 @torch.no_grad()
 def test_dropout_acts_in_training_and_never_in_eval():
-    model, shown = (
+    model, batch = (
         stirred(VideoDiscriminator(replace(small_discriminator("modern"), dropout=0.5), channels=1)),
         clips(2),
     )
     selection = model.draw_selection(SampleRandom(0), 2, clip_frames=5, context_frames=2)
-    assert torch.equal(model(shown, selection).spatial, model(shown, selection).spatial)
+    assert torch.equal(model(batch, selection).spatial, model(batch, selection).spatial)
     model.train()
-    assert not torch.equal(model(shown, selection).spatial, model(shown, selection).spatial)
-    assert not torch.equal(model(shown, selection).temporal, model(shown, selection).temporal)
+    assert not torch.equal(model(batch, selection).spatial, model(batch, selection).spatial)
+    assert not torch.equal(model(batch, selection).temporal, model(batch, selection).temporal)
 
 
 @pytest.mark.parametrize("name", ["paper", "trivd"])

@@ -120,9 +120,9 @@ def test_frames_of_any_size_are_padded_by_their_edges_and_cropped_back(name, hei
     rows = torch.arange(-(-height // stride) * stride).clamp(max=height - 1)
     columns = torch.arange(-(-width // stride) * stride).clamp(max=width - 1)
     whole = model(past[..., rows, :][..., columns], latent, steps=3)
-    made = model(past, latent, steps=3)
-    assert made.shape == (2, 3, 1, height, width)
-    assert torch.equal(made, whole[..., :height, :width])
+    futures = model(past, latent, steps=3)
+    assert futures.shape == (2, 3, 1, height, width)
+    assert torch.equal(futures, whole[..., :height, :width])
 
 
 @torch.no_grad()
@@ -139,11 +139,11 @@ def test_clips_may_have_sizes_that_are_not_multiples_of_the_stride(name):
 def test_all_frames_lie_in_the_documented_range(name, strength):
     latent = 3 * torch.randn(2, Z)
     extreme = clips(2)[:, :2].sign()
-    made = [
+    futures = [
         stirred(predictor(name), strength)(extreme, latent, steps=6),
         stirred(synthesiser(name), strength)(latent, torch.tensor([0, 2])),
     ]
-    for frames in made:
+    for frames in futures:
         assert frames.isfinite().all()
         assert frames.abs().max() <= 1 + 1e-6
 
@@ -151,9 +151,9 @@ def test_all_frames_lie_in_the_documented_range(name, strength):
 @torch.no_grad()
 def test_the_untrained_motion_output_repeats_the_last_frame():
     model, past = FramePredictor(small_generator("modern"), SHAPE).eval(), clips(2)[:, :2]
-    made = model(past, torch.randn(2, Z), steps=4)
-    assert (made - past[:, -1:]).abs().mean() < 0.02
-    assert (made - past[:, -1:]).abs().mean() < 0.2 * (past[:, 0] - past[:, 1]).abs().mean()
+    futures = model(past, torch.randn(2, Z), steps=4)
+    assert (futures - past[:, -1:]).abs().mean() < 0.02
+    assert (futures - past[:, -1:]).abs().mean() < 0.2 * (past[:, 0] - past[:, 1]).abs().mean()
 
 
 @torch.no_grad()
@@ -167,10 +167,10 @@ def test_composed_flows_move_the_last_frame_by_their_sum():
         output.motion_layers * output.patch_size**2 : (output.motion_layers + 1) * output.patch_size**2
     ] = -40.0
     past = clips(1, height=16, width=32)[:, :2]
-    made = model(past, torch.randn(1, Z), steps=3)
+    futures = model(past, torch.randn(1, Z), steps=3)
     for step in range(3):
         moved = past[:, -1, :, :, 2 * (step + 1) :]  # one position of the map is two pixels
-        torch.testing.assert_close(made[:, step, :, :, : moved.shape[-1]], moved, rtol=0, atol=1e-4)
+        torch.testing.assert_close(futures[:, step, :, :, : moved.shape[-1]], moved, rtol=0, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------- segments
@@ -212,12 +212,12 @@ def test_clips_generated_in_segments_equal_those_generated_at_once(name, segment
 def test_predict_takes_and_gives_bytes_of_the_clips_own_size(name):
     model = predictor(name)
     frames = ((clips(1, height=13, width=18)[0, :2] + 1) * 127.5).byte()
-    made = model.predict(frames, 6, samples=3, seed=5)
-    assert made.shape == (3, 6, 1, 13, 18)
-    assert made.dtype == torch.uint8
-    assert not torch.equal(made[0], made[1])
-    assert torch.equal(model.predict(frames, 6, samples=2, seed=5), made[:2])
-    assert not torch.equal(model.predict(frames, 6, samples=1, seed=6)[0], made[0])
+    futures = model.predict(frames, 6, samples=3, seed=5)
+    assert futures.shape == (3, 6, 1, 13, 18)
+    assert futures.dtype == torch.uint8
+    assert not torch.equal(futures[0], futures[1])
+    assert torch.equal(model.predict(frames, 6, samples=2, seed=5), futures[:2])
+    assert not torch.equal(model.predict(frames, 6, samples=1, seed=6)[0], futures[0])
 
 
 @torch.no_grad()
@@ -329,6 +329,6 @@ def test_predictors_run_under_mixed_precision_and_stay_near_full_precision(name)
 def test_every_tensor_is_created_on_the_device_of_the_model(name):
     """The meta device refuses to work with tensors that were created on another."""
     past, latent = clips(2)[:, :2].to("meta"), torch.randn(2, Z, device="meta")
-    made = predictor(name).to("meta")(past, latent, steps=3)
+    futures = predictor(name).to("meta")(past, latent, steps=3)
     clip = synthesiser(name).to("meta")(latent, torch.zeros(2, dtype=torch.long, device="meta"))
-    assert (made.device.type, clip.device.type) == ("meta", "meta")
+    assert (futures.device.type, clip.device.type) == ("meta", "meta")

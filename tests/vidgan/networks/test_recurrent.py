@@ -1,7 +1,6 @@
 """The recurrent units against their formulas, step by step and number by number."""
 
 import math
-from typing import Literal
 
 import pytest
 import torch
@@ -9,14 +8,13 @@ import torch.nn.functional as F
 from support.slow_warp import warp_by_pixel
 from torch import Tensor
 
+from vidgan.config import RecurrentUnitName, StateActivation
 from vidgan.networks.recurrent import TSRU, ConvGRU, RecurrentUnit, build_recurrent_unit
 
 UNITS = ("gru", "tsru-c", "tsru-p", "tsru-s")
 
 
-def build_unit(
-    name: Literal["gru", "tsru-c", "tsru-p", "tsru-s"], activation: Literal["relu", "tanh"]
-) -> RecurrentUnit:
+def build_unit(name: RecurrentUnitName, activation: StateActivation) -> RecurrentUnit:
     torch.manual_seed(3)
     return build_recurrent_unit(name, 3, 4, activation=activation).double()
 

@@ -34,29 +34,29 @@ def test_a_sprite_is_a_piece_of_the_last_frame_moved_as_a_whole_over_the_backgro
     last, background = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
     opacity = torch.zeros(1, 1, 8, 8)
     opacity[..., 2:4, 2:4] = 1
-    made = composite_sprites(last, opacity, background, torch.tensor([[[[3.0, 1.0], [0.0, 0.0]]]]))[0]
-    torch.testing.assert_close(made[0, 0, 3:5, 5:7], last[0, 0, 2:4, 2:4])
-    torch.testing.assert_close(made[0, 0, :3], background[0, 0, :3])
-    torch.testing.assert_close(made[1, 0, 2:4, 2:4], last[0, 0, 2:4, 2:4])
+    frames = composite_sprites(last, opacity, background, torch.tensor([[[[3.0, 1.0], [0.0, 0.0]]]]))[0]
+    torch.testing.assert_close(frames[0, 0, 3:5, 5:7], last[0, 0, 2:4, 2:4])
+    torch.testing.assert_close(frames[0, 0, :3], background[0, 0, :3])
+    torch.testing.assert_close(frames[1, 0, 2:4, 2:4], last[0, 0, 2:4, 2:4])
 
 
 def test_where_two_sprites_are_opaque_their_mean_is_seen():
     last, opacity = torch.zeros(1, 1, 4, 8), torch.zeros(1, 2, 4, 8)
     last[..., :4], opacity[:, 0, :, :4], opacity[:, 1, :, 4:] = 1, 1, 1
-    made = composite_sprites(last, opacity, -torch.ones(1, 1, 4, 8), torch.tensor([[[[2.0, 0.0]], [[-2.0, 0.0]]]]))[
+    frames = composite_sprites(last, opacity, -torch.ones(1, 1, 4, 8), torch.tensor([[[[2.0, 0.0]], [[-2.0, 0.0]]]]))[
         0, 0, 0
     ]
-    torch.testing.assert_close(made[0, 2:6], torch.tensor([0.5, 0.5, 0.5, 0.5]))
+    torch.testing.assert_close(frames[0, 2:6], torch.tensor([0.5, 0.5, 0.5, 0.5]))
 
 
 @torch.no_grad()
 def test_untrained_sprites_go_on_as_they_moved():
     clip = moving_picture(9)
-    made = sprite_predictor().predict_output(clip[:, :5], torch.randn(1, 6), steps=4)
-    assert made.trajectories is not None
+    output = sprite_predictor().predict_output(clip[:, :5], torch.randn(1, 6), steps=4)
+    assert output.trajectories is not None
     expected = torch.tensor([[2.0 * (time + 1), 0.0] for time in range(4)])
-    torch.testing.assert_close(made.trajectories[0, 0], expected, rtol=0, atol=0.1)
-    assert (made.frames - clip[:, 5:]).abs().mean() < 0.7 * (clip[:, 4:5] - clip[:, 5:]).abs().mean()
+    torch.testing.assert_close(output.trajectories[0, 0], expected, rtol=0, atol=0.1)
+    assert (output.frames - clip[:, 5:]).abs().mean() < 0.7 * (clip[:, 4:5] - clip[:, 5:]).abs().mean()
 
 
 @torch.no_grad()

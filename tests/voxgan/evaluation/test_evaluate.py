@@ -299,7 +299,7 @@ def test_a_limit_spreads_over_the_split(source):
         ({"views": (0, 1)}, "views must be"),
         ({"view_draws": 0}, "view_draws must be at least 1"),
         ({"generated_objects": -1}, "generated_objects must be at least 0"),
-        ({"predictions": Path("y")}, "give either a model or a folder of predictions"),
+        ({"predictions": Path("y")}, "give either --model or --predictions"),
         ({"unpaired": True}, "unpaired is for predictions"),
         ({"rating_page": Path("folder")}, "rating_page is the name of a page"),
     ],

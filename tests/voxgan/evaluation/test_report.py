@@ -63,7 +63,7 @@ def done(whole, run, tmp_path_factory):
         views=(1,),
         view_draws=1,
         split="train",
-        max_objects=6,
+        max_items=6,
         generated_objects=6,
         renders_per_object=0,
         surfaces=True,
@@ -89,10 +89,18 @@ def test_all_that_was_asked_for_is_written(done):
 def test_a_browser_shows_the_page_without_fault(browser, done, width):
     page = done[2][1]
     with browser.opened(page, width=width) as shown:
-        assert faults(shown) == []
+        # without a graphics card WebGL complains that it is slow
+        assert [fault for fault in faults(shown) if "GPU stall" not in fault] == []
         assert shown.value("document.documentElement.scrollWidth") == width
         headings = shown.value("[...document.querySelectorAll('h2')].map(each => each.textContent)")
-    expected = ["Verdict", "Best reconstructions", "IoU", "IoU by class", "IoU by threshold", "Surfaces"]
+    expected = [
+        "Best reconstructions",
+        "Objects to turn by hand",
+        "IoU",
+        "IoU by class",
+        "IoU by threshold",
+        "Surfaces",
+    ]
     expected += ["Objects from noise compared with real ones", "Fidelity by voxels at 8^3"]
     expected += ["Classes predicted from the discriminator's features"]
     assert [name for name in headings if name in expected] == expected
@@ -126,7 +134,8 @@ def test_two_models_are_set_against_each_other(done, tmp_path):
 def test_without_pages_nothing_is_drawn(done):
     config = replace(done[0], out=None, rating_page=None, surfaces=False, probe_run=None)
     evaluation = evaluate(config)
-    assert (evaluation.galleries, evaluation.pairs, write_report(evaluation, config)) == ({}, [], [])
+    assert (evaluation.galleries, evaluation.meshes, evaluation.pairs) == ({}, [], [])
+    assert write_report(evaluation, config) == []
     for name in ("iou", "threshold", "iou_by_threshold"):
         assert getattr(evaluation.report.reconstruction, name) == getattr(done[1].report.reconstruction, name)
 
@@ -150,11 +159,10 @@ def test_a_folder_of_new_objects_has_pages_too(whole, tmp_path):
     assert all(path.is_file() for path in write_report(evaluation, config))
 
 
-def test_the_oracle_has_seen_the_truth_so_it_stands_apart_and_is_never_marked_as_best(done):
+def test_the_oracle_has_seen_the_truth_so_it_is_never_marked_as_best(done):
     sections = {section.title: section for section in build_sections(done[1])}
-    assert list(sections["Best retrieval"].rows) == ["oracle"]
-    assert not sections["Best retrieval"].best
-    assert "oracle" not in sections["IoU"].rows
+    assert "oracle" in sections["IoU"].rows
+    assert sections["IoU"].unranked == ("oracle",)
 
 
 # ---------------------------------------------------------------------------------------------------- published figures

@@ -23,22 +23,22 @@ def parameters(module: torch.nn.Module) -> int:
 def test_the_networks_of_the_paper_have_the_sizes_of_the_paper():
     paper = {"base_channels": 64, "max_channels": 512, "norm": "batch"}
     with torch.device("meta"):
-        made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, output_bias=False, **paper), VoxelShape(side=64))
-        judging = VoxelDiscriminator(VoxelDiscriminatorConfig(**paper), VoxelShape(side=64))
-        reading = ImageEncoder(VoxelEncoderConfig(kind="paper", size=256, mask=False), 200)
-    assert parameters(made) == 17_569_664
-    assert parameters(judging) == 11_048_832
-    assert parameters(reading.trunk) == pytest.approx(17.43e6, rel=1e-3)
-    assert parameters(reading) == pytest.approx(17.59e6, rel=1e-3)
+        model = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, output_bias=False, **paper), VoxelShape(side=64))
+        discriminator = VoxelDiscriminator(VoxelDiscriminatorConfig(**paper), VoxelShape(side=64))
+        encoder = ImageEncoder(VoxelEncoderConfig(kind="paper", size=256, mask=False), 200)
+    assert parameters(model) == 17_569_664
+    assert parameters(discriminator) == 11_048_832
+    assert parameters(encoder.trunk) == pytest.approx(17.43e6, rel=1e-3)
+    assert parameters(encoder) == pytest.approx(17.59e6, rel=1e-3)
 
 
 @pytest.mark.parametrize("side", [16, 32, 64, 128])
 def test_objects_of_every_size_are_generated_and_scored(side):
     shape = VoxelShape(side=side)
     thin = {"base_channels": 1, "max_channels": 4}
-    made = VoxelGenerator(VoxelGeneratorConfig(latent_dim=3, **thin), shape)(torch.randn(1, 3))
-    assert made.shape == (1, side, side, side)
-    assert VoxelDiscriminator(VoxelDiscriminatorConfig(**thin), shape)(made).shape == (1,)
+    logits = VoxelGenerator(VoxelGeneratorConfig(latent_dim=3, **thin), shape)(torch.randn(1, 3))
+    assert logits.shape == (1, side, side, side)
+    assert VoxelDiscriminator(VoxelDiscriminatorConfig(**thin), shape)(logits).shape == (1,)
 
 
 def test_logits_come_out_and_most_of_space_starts_empty():
@@ -111,15 +111,15 @@ def test_an_object_does_not_depend_on_what_else_is_in_the_batch():
 
 
 def test_classes_make_a_difference_and_the_unknown_class_has_an_embedding_of_its_own():
-    model, scoring = generator(CLASSES), judge(CLASSES)
-    torch.nn.init.normal_(judging.projection.weight)
+    model, discriminator = generator(CLASSES), judge(CLASSES)
+    torch.nn.init.normal_(discriminator.projection.weight)
     latent = torch.randn(1, GENERATOR.latent_dim)
     labels = [None, *(torch.tensor([label]) for label in (0, 1, 2))]
-    unknown, chair, table, also_unknown = (made(latent, label) for label in labels)
+    unknown, chair, table, also_unknown = (model(latent, label) for label in labels)
     assert torch.equal(unknown, also_unknown)
     assert not torch.allclose(chair, table)
     assert not torch.allclose(chair, unknown)
-    scores = [judging(chair.sigmoid(), label) for label in labels[1:3]]
+    scores = [discriminator(chair.sigmoid(), label) for label in labels[1:3]]
     assert not torch.allclose(*scores)
 
 
@@ -138,15 +138,15 @@ def test_the_paper_prior_is_uniform_and_the_modern_one_normal():
 
 def test_a_mixture_is_as_wide_as_one_gaussian_and_its_samples_gather_around_the_means():
     config = VoxelGeneratorConfig(latent_dim=8, latent_prior="mixture", mixture_components=5, base_channels=1)
-    made = VoxelGenerator(config, VoxelShape(side=8))
-    drawn = made.sample_latents(SampleRandom(0), 500)
+    model = VoxelGenerator(config, VoxelShape(side=8))
+    drawn = model.sample_latents(SampleRandom(0), 500)
     assert drawn.detach().std().item() == pytest.approx(1, abs=0.2)
-    nearest, which = torch.cdist(drawn, made.means).min(1)
+    nearest, which = torch.cdist(drawn, model.means).min(1)
     assert nearest.mean().item() == pytest.approx(COMPONENT_STD * 8**0.5, rel=0.1)
     assert which.bincount(minlength=5).tolist() == pytest.approx([100] * 5, abs=20)
-    made(drawn).sum().backward()
-    assert (made.means.grad.abs().sum(1) > 0).all()
-    assert not made.latent_from_seed(3).requires_grad
+    model(drawn).sum().backward()
+    assert (model.means.grad.abs().sum(1) > 0).all()
+    assert not model.latent_from_seed(3).requires_grad
 
 
 def test_running_statistics_move_in_training_and_eval_comes_close_to_it():
@@ -162,13 +162,13 @@ def test_running_statistics_move_in_training_and_eval_comes_close_to_it():
 
 
 def test_a_sample_does_not_depend_on_the_number_of_samples_and_differs_by_seed_and_class():
-    made = generator(CLASSES)
-    three = made.sample(3, seed=5, label="table")
+    model = generator(CLASSES)
+    three = model.sample(3, seed=5, label="table")
     assert three.shape == (3, SIDE, SIDE, SIDE)
     assert 0 <= three.min() <= three.max() <= 1
-    assert torch.equal(made.sample(1, seed=6, label="table")[0], three[1])
+    assert torch.equal(model.sample(1, seed=6, label="table")[0], three[1])
     assert not torch.equal(three[0], three[1])
-    assert not torch.equal(made.sample(1, seed=5, label="chair")[0], three[0])
+    assert not torch.equal(model.sample(1, seed=5, label="chair")[0], three[0])
 
 
 def test_the_message_about_an_unknown_class_lists_the_known_ones():
