@@ -102,7 +102,7 @@ def bad(tmp_path, run, source):
 TRAIN = ["train_voxels", TINY, *SMALL, "--data.path={source}", "--run={bad}/run"]
 MISTAKES = {
     "no such data": ([*TRAIN, "--data.path={bad}/none"], "no such folder of a packed data set: .*none"),
-    "meshes as data": ([*TRAIN, "--data.path={bad}/meshes"], r"make one of meshes .* tools/prepare_shapes\.py"),
+    "meshes as data": ([*TRAIN, "--data.path={bad}/meshes"], r"make one of meshes .* vidvox prepare"),
     "broken data": ([*TRAIN, "--data.path={bad}/broken"], "broken is no packed data set that can be read"),
     "an unknown class": ([*TRAIN, "--data.classes=sofa"], "data.classes: .* has no sofa; there are lamp, stool"),
     "pictures of a wrong size": ([*TRAIN, "--encoder.size=100"], "encoder.size must be 16, 32"),

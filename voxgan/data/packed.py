@@ -158,7 +158,7 @@ def open_packed_dataset(source: str) -> PackedDataset:
     if not (folder / "dataset.json").is_file():
         raise ValueError(
             f"{source} is not a packed data set; make one of meshes or voxels with "
-            f"python tools/prepare_shapes.py {source} --out DATASET"
+            f"vidvox prepare {source} -o DATASET"
         )
     return PackedDataset(folder)
 
