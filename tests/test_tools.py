@@ -332,7 +332,7 @@ MISTAKES = {
     "an unknown subject": (["benchmark", "music"], "subject should be .*video"),
     "an unknown preset": (
         ["benchmark", "video", "--presets=tiny,huge"],
-        "unknown preset huge; choose from tiny, modern, paper",
+        "presets: unknown preset huge; choose from tiny",
     ),
 }
 
