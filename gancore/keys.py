@@ -4,7 +4,7 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
@@ -109,6 +109,7 @@ def key_name(field: Field[Any]) -> str:
     return field.name.removesuffix("_")
 
 
+@functools.cache
 def _read_docs(config_class: type) -> Mapping[str, str]:
     """The string below each field of a dataclass and of the dataclasses it extends."""
     docs = {}
@@ -126,7 +127,14 @@ def _class_bodies(module: ModuleType) -> dict[str, list[ast.stmt]]:
         tree = ast.parse(inspect.getsource(module))
     except (OSError, TypeError):  # there is no source, as of what is typed at a prompt
         return {}
-    return {node.name: node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    return {node.name: node.body for node in _iter_statements(tree) if isinstance(node, ast.ClassDef)}
+
+
+def _iter_statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements of a module, class or function and of those inside it; `ast.walk` would visit expressions too."""
+    for statement in getattr(tree, "body", ()):
+        yield statement
+        yield from _iter_statements(statement)
 
 
 def _convert(kind: Any, value: Any) -> Any:

@@ -9,12 +9,11 @@ Importing this module is cheap: torch is loaded by `load`.
 """
 
 import os
-from typing import TYPE_CHECKING
-
-from voxgan.mesh.config import SurfaceConfig
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vidvox.models import ClipGenerator, ObjectGenerator, ObjectReconstructor, VideoPredictor
+    from voxgan.mesh.config import SurfaceConfig
 
 __all__ = ["SurfaceConfig", "__version__", "load"]
 
@@ -41,3 +40,11 @@ def load(
     from vidvox.models import load_model
 
     return load_model(folder_or_repo, device=device)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SurfaceConfig":  # imported where it is asked for, so that the command line starts fast
+        from voxgan.mesh.config import SurfaceConfig
+
+        return SurfaceConfig
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

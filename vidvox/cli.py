@@ -9,8 +9,8 @@ from gancore.errors import report_user_errors
 from gancore.keys import describe_unknown
 
 COMMANDS = {
-    "train video": ("train:train_video", "train on a folder of videos"),
-    "train voxels": ("train:train_voxels", "train on a folder of meshes, or on a prepared data set"),
+    "train video": ("train_video:main", "train on a folder of videos"),
+    "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),

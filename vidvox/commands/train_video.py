@@ -1,0 +1,55 @@
+"""vidvox train video: from a folder of videos to a trained model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.config import VideoConfig
+from vidvox.commands.training import SHARED_KEYS, add_default_recipe, check_processes, train_together, upcast
+from vidvox.recipes import find_recipes
+
+RECIPE = "folder_64"
+"""Used without --config."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainVideoConfig(VideoConfig):
+    """Train a next-frame predictor, or with data.context_frames 0 a generator of whole clips. Without --config the
+    recipe folder_64 is used, whose settings (vidvox show folder_64) take the place of the defaults below."""
+
+    processes: int | None = None
+    """Local processes, one a GPU, that train together; only this one if not given."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_processes(self.processes)
+
+
+@report_user_errors
+def main(argv: Sequence[str], *, prog: str) -> None:
+    """Train on a folder of videos."""
+    config = parse_config(
+        TrainVideoConfig,
+        add_default_recipe(argv, RECIPE),
+        prog=prog,
+        positional=["data.path"],
+        main=[*SHARED_KEYS, "data.height", "data.width", "data.channels", "data.clip_frames", "data.context_frames"],
+        recipes=find_recipes("video"),
+        examples=f"""
+            {prog} VIDEOS --run runs/mine
+            {prog} VIDEOS --run runs/grey --data.channels 1 --train.max_minutes 60
+            {prog} --config moving_mnist_64
+            {prog} VIDEOS --run runs/mine --processes 4
+            {prog} VIDEOS --config runs/mine/config.json --run runs/again --train.seed 1
+        """,
+    )
+    path = config.data.path
+    if path != "moving-mnist" and not Path(path).exists():
+        raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
+    if config.processes and config.processes > 1:
+        train_together(config.processes, prog, argv)
+
+    from vidvox import train
+
+    train.train_video(upcast(config, VideoConfig))

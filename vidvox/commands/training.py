@@ -1,0 +1,58 @@
+"""What the trainings of both halves share: the default recipe, the keys that help shows, several processes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
+
+Config = TypeVar("Config")
+
+SHARED_KEYS = ("run", "train.steps", "train.batch", "train.max_minutes", "train.seed", "train.cpu", "processes")
+"""Keys that help shows in both halves."""
+
+
+def add_default_recipe(argv: Sequence[str], recipe: str) -> list[str]:
+    """Return the words of a command line, with the recipe before them if they name no --config."""
+    named = any(word.partition("=")[0] == "--config" for word in argv)
+    return [*argv] if named else ["--config", recipe, *argv]
+
+
+def check_processes(processes: int | None) -> None:
+    """Raise ValueError unless this is a number of processes, or None for this one."""
+    if processes is not None and processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+
+
+def upcast(config: Any, parent: type[Config]) -> Config:
+    """Return the settings that a run folder keeps, without those of the command."""
+    return parent(**{field.name: getattr(config, field.name) for field in fields(parent)})  # type: ignore[arg-type]
+
+
+def train_together(count: int, prog: str, argv: Sequence[str]) -> NoReturn:
+    """Train in `count` processes, each with the same command line, and end with their exit code.
+
+    torch's launcher starts them; a signal to this process reaches all of them, which then stop with a checkpoint.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or processes on a CPU would fight for its cores
+    local = LaunchConfig(
+        run_id="vidvox",
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(local, sys.executable)("-m", "vidvox", *prog.split()[1:], *argv, "--processes=1")
+    except ChildFailedError as error:
+        _, first = error.get_first_failure()
+        raise SystemExit(first.exitcode) from error
+    except SignalException as stop:
+        raise SystemExit(128 + stop.sigval) from stop
+    raise SystemExit(0)
