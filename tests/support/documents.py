@@ -163,8 +163,8 @@ def _find_training(words: Sequence[str], command: str) -> tuple[str, list[str]]:
     for number, word in enumerate(words):
         if word in ("tools/train_video.py", "tools/train_voxels.py"):
             return word, list(words[number + 1 :])
-        if word == "-m" and words[number + 1 : number + 3] == ["vidvox", "train"]:
-            return " ".join(words[number + 2 : number + 4]), list(words[number + 4 :])
+        if word == "vidvox" and words[number - 1] in ("-m", "--") and words[number + 1] == "train":
+            return " ".join(words[number + 1 : number + 3]), list(words[number + 3 :])
     return pytest.fail(f"no test knows what to make of: {command}")
 
 
