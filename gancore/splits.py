@@ -51,12 +51,30 @@ def is_held_out(name: str, fraction: float) -> bool:
     The answer depends on the name alone: it stays the same when other items come or go, and an item held out at one
     fraction is held out at every larger one. To keep items together in one split, hash the name of their group.
     """
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") < fraction * 2**64
+    return _hash_number(name) < fraction * 2**64
 
 
 def split_by_hash(name: str, *, test: float, val: float = 0.0) -> Split:
     """The split of an item by a hash of its name, where `test` and `val` are fractions of all items."""
     return "test" if is_held_out(name, test) else "val" if is_held_out(name, test + val) else "train"
+
+
+def divide_held_out(names: Iterable[str]) -> dict[str, Split]:
+    """Divides held-out items between val and test: half of all hashes of their names each.
+
+    Where that leaves a part empty, the item whose hash is nearest to the border changes sides, so that two or more
+    items fill both parts; a single one is test. The hash is independent of that of `is_held_out`.
+    """
+    numbers = {name: _hash_number(f"val or test: {name}") for name in names}
+    ranked = sorted(numbers, key=lambda name: (numbers[name], name))
+    val = sum(number < 2**63 for number in numbers.values())
+    val = min(max(val, 1), len(ranked) - 1) if len(ranked) > 1 else 0
+    return {name: "val" if place < val else "test" for place, name in enumerate(ranked)}
+
+
+def _hash_number(name: str) -> int:
+    """A hash of the name, uniform in [0, 2^64)."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
 # ------------------------------------------------------------------------------------------------------------ by lists

@@ -88,7 +88,7 @@ class ReadingTime:
 
 def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> ReadingTime:
     """Times the data set and bare decoding on one video, window by window in random order."""
-    dataset = open_dataset(data, train=False)
+    dataset = open_dataset(data, split="test")
     reader = open_video(video)
     span = (data.clip_frames - 1) * data.stride + 1
     starts = list(range(0, reader.frames - span + 1, span))

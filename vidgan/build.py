@@ -1,4 +1,4 @@
-"""The parts of a video training that a configuration describes: networks, objective, trainer."""
+"""The parts of a video training that a configuration describes: networks, objective, trainer, summary of the data."""
 
 from functools import partial
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from gancore.layers import spectral_norm_
+from gancore.splits import Split
+from gancore.training.summary import DataSummary, SplitSummary
 from gancore.training.trainer import Trainer
-from vidgan.config import ClipShape, VideoConfig
-from vidgan.data.dataset import ClipDataset, collate
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig
+from vidgan.data.dataset import ClipDataset, VideoClipDataset, collate, open_dataset
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
@@ -58,4 +60,34 @@ def build_trainer(
         preview=VideoPreview(dataset=held_out, context_frames=context_frames),
         evaluator=VideoEvaluation(dataset=held_out, context_frames=context_frames),
         accelerator=accelerator,
+    )
+
+
+def summarise_data(config: VideoDataConfig, *, dataset: ClipDataset, held_out: ClipDataset) -> DataSummary:
+    """What the splits hold, with a warning if best/ will be chosen on the test split; opens the test split to look."""
+    found: dict[Split, ClipDataset] = {"train": dataset, "val": held_out}
+    warning = None
+    if isinstance(held_out, VideoClipDataset) and held_out.val_is_test:
+        found["test"] = held_out
+        warning = (
+            "there is no validation split: best/ is chosen on the clips that vidvox evaluate measures, whose scores "
+            "are then too good. Hold out two videos or more, or put some into a folder val"
+        )
+    else:
+        try:
+            found["test"] = open_dataset(config, split="test")
+        except ValueError:  # an own test split without a readable video stops an evaluation, not a training
+            warning = "no video of the test split can be read: vidvox evaluate will have nothing to measure on"
+    splits = [
+        SplitSummary(split=split, item="video", names=list_video_names(clips), clips=len(clips))
+        for split, clips in found.items()
+    ]
+    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
+    return DataSummary(source=f"{config.path}{classes}", splits=splits, warning=warning)
+
+
+def list_video_names(clips: ClipDataset) -> list[str]:
+    """The names of the videos that clips are cut from, each once; none for generated clips."""
+    return (
+        list(dict.fromkeys(each.video.name for each in clips.segments)) if isinstance(clips, VideoClipDataset) else []
     )

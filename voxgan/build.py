@@ -1,12 +1,14 @@
-"""The parts of a voxel training that a configuration describes: networks, objective, trainer."""
+"""The parts of a voxel training that a configuration describes: networks, objective, trainer, summary of the data."""
 
 from pathlib import Path
 
 from accelerate import Accelerator
 
+from gancore.splits import SPLITS
+from gancore.training.summary import DataSummary, SplitSummary
 from gancore.training.trainer import Trainer
 from voxgan.config import VoxelConfig, VoxelEncoderConfig, VoxelShape
-from voxgan.data.dataset import PictureSpec, VoxelDataset, collate
+from voxgan.data.dataset import PictureSpec, VoxelDataset, collate, is_selected
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -64,3 +66,28 @@ def build_trainer(
         evaluator=VoxelValidation(dataset=held_out, from_images=from_images) if held_out else None,
         accelerator=accelerator,
     )
+
+
+def summarise_data(dataset: VoxelDataset, held_out: VoxelDataset | None) -> DataSummary:
+    """What the splits hold, with a warning if best/ will be chosen on the test split or not at all."""
+    packed, with_views = dataset.packed, dataset.pictures is not None
+    names = {
+        split: [
+            packed.objects[index].id
+            for index in packed.indices(split)
+            if is_selected(packed.objects[index], dataset.config, with_views=with_views)
+        ]
+        for split in SPLITS
+    }
+    warning = None
+    if held_out is None:
+        warning = "no object is held out: nothing is scored, and best/ is not written. Add objects, or a splits.json"
+    elif held_out.split == "test":
+        warning = (
+            "there is no validation split: best/ is chosen on the objects that vidvox evaluate measures, whose scores "
+            "are then too good. Add objects, or a splits.json that lists some under val"
+        )
+    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
+    splits = [SplitSummary(split=split, item="object", names=names[split]) for split in SPLITS if names[split]]
+    source = f"{dataset.config.path}, {dataset.side} voxels a side{classes}"
+    return DataSummary(source=source, splits=splits, warning=warning)

@@ -1,4 +1,4 @@
-"""HTML documents from templates, each one file that loads nothing from anywhere."""
+"""HTML documents from templates, each one file that loads nothing from the network."""
 
 import base64
 import hashlib
@@ -42,15 +42,19 @@ def write_document(
     title: str,
     styles: Sequence[str] = ("page.css",),
     scripts: Sequence[str] = (),
+    local_files: bool = False,
     **values: Any,
 ) -> None:
     """Writes a document from a template that extends document.html.j2, whole or not at all.
 
     Missing folders are created. Styles and scripts are names of files with the templates. The document's content
-    security policy forbids it to load anything, and to run any script but these, which it knows by their hashes.
+    security policy forbids it to load anything, and to run any script but these, which it knows by their hashes. With
+    `local_files` it may show pictures and films that lie in its folder.
     """
     sources = [read_asset(name) for name in scripts]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    if local_files:
+        policy = "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
     if sources:
         hashes = [base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources]
         policy += "; script-src" + "".join(f" 'sha256-{each}'" for each in hashes)

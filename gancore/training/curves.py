@@ -1,4 +1,4 @@
-"""curves.png: all that a run logged as it went, with its alarms marked."""
+"""curves.png: everything that a run logged, by step, with baselines as dashed lines and alarms marked."""
 
 import json
 from collections import defaultdict
@@ -18,15 +18,30 @@ Curve = tuple[list[int], list[float]]
 Panels = dict[str, dict[str, Curve]]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
-"""Those of Okabe and Ito, told apart by colour-blind readers too."""
+"""Colours of the curves: the palette of Okabe and Ito, which colour-blind readers can tell apart too."""
 PANEL_COLUMNS = 3
+"""Panels side by side."""
+MIN_CURVE_POINTS = 3
+"""Points that a curve needs to be drawn."""
 MAX_CURVE_POINTS = 500
-"""Of a curve; a longer one is shown by medians."""
+"""Points of a curve that are drawn; a longer one is thinned by medians."""
+BASELINES = {"copy_last": "last frame repeated", "true": "ground truth"}
+"""Names of curves that are drawn as a dashed line at their latest value, and what they stand for."""
+QUANTITIES = {
+    "gradient": "gradient norm",
+    "generator": "loss",
+    "encoder": "loss",
+    "discriminator": "loss",
+    "speed": "samples per second",
+    "health": "diagnostic",
+    "lr_factor": "factor on the learning rates",
+}
+"""What the vertical axis shows, by the beginning of a panel's name; else the panel's last name."""
 
 
 def draw_curves(run: Path) -> None:
-    """Writes curves.png from stats.jsonl and alarms.jsonl of the run; nothing if nothing has been logged."""
-    panels = group_by_panel(read_json_lines(run / "stats.jsonl"))
+    """Writes curves.png from stats.jsonl and alarms.jsonl of the run; nothing while no curve has enough points."""
+    panels = drop_short_curves(group_by_panel(read_json_lines(run / "stats.jsonl")))
     if not panels:
         return
     rows = -(-len(panels) // PANEL_COLUMNS)
@@ -46,12 +61,15 @@ def draw_curves(run: Path) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines; none if it is not there."""
+    """Reads the objects of a file of JSON lines; none if there is no such file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def group_by_panel(lines: Sequence[LogLine]) -> Panels:
-    """Curves by panel: what is named a/b/c is curve c of panel a/b, and a/b curve b of panel a; alarms are none."""
+    """Groups logged values into curves by panel: a/b/c is curve c of panel a/b, and a/b curve b of panel a.
+
+    Alarms are left out.
+    """
     panels: defaultdict[str, dict[str, Curve]] = defaultdict(dict)
     for line in lines:
         for name, value in line.items():
@@ -64,15 +82,24 @@ def group_by_panel(lines: Sequence[LogLine]) -> Panels:
     return dict(sorted(panels.items(), key=_panel_order))
 
 
+def drop_short_curves(panels: Panels) -> Panels:
+    """Leaves out curves of fewer than MIN_CURVE_POINTS points, and panels without any other than baselines."""
+    long = {
+        title: {name: curve for name, curve in curves.items() if name in BASELINES or len(curve[0]) >= MIN_CURVE_POINTS}
+        for title, curves in panels.items()
+    }
+    return {title: curves for title, curves in long.items() if curves.keys() - BASELINES.keys()}
+
+
 def _panel_order(panel: tuple[str, dict[str, Curve]]) -> tuple[int, str]:
-    """Losses come first, then what is measured, then single curves of neither."""
+    """Sorts losses first, then held-out scores, then other panels, and last those of a single curve."""
     name, curves = panel
     order = ("generator", "encoder", "discriminator", "held_out")
     return (*(place for place, first in enumerate(order) if name.startswith(first)), 5 + (name in curves))[0], name
 
 
 def thin_curve(curve: Curve) -> Curve:
-    """A curve of at most POINTS points: medians of as many stretches."""
+    """Thins a curve to at most MAX_CURVE_POINTS points, each the median of consecutive ones."""
     steps, values = curve
     size = -(-len(steps) // MAX_CURVE_POINTS)
     starts = range(0, len(steps), size)
@@ -82,10 +109,15 @@ def thin_curve(curve: Curve) -> Curve:
 
 
 def _draw_panel(axis: Axes, title: str, curves: Mapping[str, Curve]) -> None:
-    for (name, curve), colour in zip(curves.items(), COLOURS * len(curves), strict=False):
+    own = {name: curve for name, curve in curves.items() if name not in BASELINES}
+    for (name, curve), colour in zip(own.items(), COLOURS * len(own), strict=False):
         steps, values = thin_curve(curve)
         axis.plot(steps, values, label=name, color=colour, linewidth=1, marker="." if len(steps) < 30 else "")
+    for name in curves.keys() - own.keys():
+        axis.axhline(curves[name][1][-1], label=f"{BASELINES[name]} ({name})", color="#7f7f7f", linestyle="--")
     axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel("step", fontsize=8)
+    axis.set_ylabel(name_quantity(title), fontsize=8)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.2)
     axis.spines[["top", "right"]].set_visible(False)
@@ -93,6 +125,11 @@ def _draw_panel(axis: Axes, title: str, curves: Mapping[str, Curve]) -> None:
         axis.set_yscale("log")
     if title not in curves:
         axis.legend(fontsize=7, frameon=False)
+
+
+def name_quantity(title: str) -> str:
+    """What the vertical axis of a panel shows."""
+    return QUANTITIES.get(title.partition("/")[0]) or title.rpartition("/")[2].replace("_", " ")
 
 
 def _spans_decades(curves: Mapping[str, Curve]) -> bool:
@@ -103,7 +140,7 @@ def _spans_decades(curves: Mapping[str, Curve]) -> bool:
 
 def _mark_alarms(axis: Axes, alarms: Sequence[LogLine]) -> None:
     for alarm in alarms:
-        axis.axvline(alarm["step"], color="#b00000", linewidth=0.8, linestyle="--")
+        axis.axvline(alarm["step"], color="#b00000", linewidth=0.8, linestyle=":")
 
 
 def _alarm_captions(alarms: Sequence[LogLine]) -> list[str]:

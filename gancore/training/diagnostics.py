@@ -1,4 +1,4 @@
-"""Vital signs: what a few items show of both players while they train, as numbers that health is judged by."""
+"""Diagnostics of both players on a few items during training: the numbers under health/ that alarms are raised by."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from gancore.metrics.distances import density_coverage
 from gancore.rng import SampleRandom, derive_seed
 
 MAX_ITEMS = 32
-"""Items that are looked at, of those that training sees and of those held out."""
+"""Training items, and held-out items, per check."""
 SAMPLES_PER_ITEM = 2
-"""Outputs of different latents that are made of each."""
+"""Outputs generated for each item, with different latents."""
 ITEMS_PER_BATCH = 4
-"""Items that are looked at at once."""
+"""Items per batch, which bounds the memory needed."""
 MAX_FEATURES = 4096
-"""Numbers of each output that are compared; of larger ones as many are taken, always the same."""
+"""Values of each output that are compared; of larger outputs a fixed random subset."""
 
 Outputs = Float[Tensor, "batch *output"]
 Scores = Float[Tensor, " batch"]
@@ -28,16 +28,16 @@ Scores = Float[Tensor, " batch"]
 
 @runtime_checkable
 class Diagnosable(Protocol):
-    """A game whose players can be looked at; outputs are what the generator is to make."""
+    """An objective whose players can be diagnosed; outputs are what the generator is trained to produce."""
 
     def real_outputs(self, batch: Any) -> Outputs:
-        """The outputs of the items as they are in the data."""
+        """The real outputs of the items, from the data."""
 
     def generate_outputs(self, generator: nn.Module, batch: Any, rng: SampleRandom, *, samples: int) -> Outputs:
-        """(batch, samples, *output): several outputs of each item, by different latents, given what is told of it."""
+        """(batch, samples, *output): generated outputs for the condition of each item, with different latents."""
 
     def score_outputs(self, discriminator: nn.Module, batch: Any, outputs: Outputs, rng: SampleRandom) -> Scores:
-        """The discriminator's scores of the items with these outputs."""
+        """The discriminator's scores of these outputs, real or generated, for the conditions of the items."""
 
 
 @torch.no_grad()
@@ -50,34 +50,36 @@ def diagnose_players(
     held_out_batches: Iterable[Any] | None = None,
     rng: SampleRandom,
 ) -> dict[str, float]:
-    """What batches of training and held-out items show; changes neither player, and keeps one batch at a time.
+    """Diversity, coverage, use of the noise, discriminator error and memorisation, by name under health/.
 
-    Outputs are made for held-out items if there are any. Everything drawn comes from `draws`.
+    Outputs are generated for held-out items if there are any, else for training items. Both players and their modes
+    are left unchanged; all random numbers come from `rng`.
     """
-    scores: dict[str, list[Tensor]] = {"real": [], "fresh": [], "fake": []}
-    outputs: dict[str, list[Tensor]] = {"true": [], "made": []}
+    scores: dict[str, list[Tensor]] = {"training": [], "held_out": [], "fake": []}
+    outputs: dict[str, list[Tensor]] = {"real": [], "generated": []}
     with eval_mode(generator), eval_mode(discriminator):
-        for batch, known in _mark_training(training_batches, held_out_batches):
-            true = objective.real_outputs(batch)
-            scores["real" if known else "fresh"].append(objective.score_outputs(discriminator, batch, true, rng))
-            if known and held_out_batches is not None:
+        for batch, is_training in _mark_training(training_batches, held_out_batches):
+            real = objective.real_outputs(batch)
+            own_scores = scores["training" if is_training else "held_out"]
+            own_scores.append(objective.score_outputs(discriminator, batch, real, rng))
+            if is_training and held_out_batches is not None:
                 continue
-            made = objective.generate_outputs(generator, batch, rng, samples=SAMPLES_PER_ITEM)
-            scores["fake"].append(objective.score_outputs(discriminator, batch, made[:, 0], rng))
-            outputs["true"].append(flatten_outputs(true))
-            outputs["made"].append(
-                rearrange(flatten_outputs(made.flatten(0, 1)), "(b n) f -> b n f", n=SAMPLES_PER_ITEM)
+            generated = objective.generate_outputs(generator, batch, rng, samples=SAMPLES_PER_ITEM)
+            scores["fake"].append(objective.score_outputs(discriminator, batch, generated[:, 0], rng))
+            outputs["real"].append(flatten_outputs(real))
+            outputs["generated"].append(
+                rearrange(flatten_outputs(generated.flatten(0, 1)), "(b n) f -> b n f", n=SAMPLES_PER_ITEM)
             )
     joined = {name: torch.cat(parts).float() for name, parts in (scores | outputs).items() if parts}
-    return _diagnose_outputs(joined["true"], joined["made"]) | _diagnose_scores(
-        joined["real"], fake=joined["fake"], fresh=joined.get("fresh")
+    return _diagnose_outputs(joined["real"], joined["generated"]) | _diagnose_scores(
+        joined["training"], fake=joined["fake"], held_out=joined.get("held_out")
     )
 
 
 def sample_batches(
     dataset: Any, seed: int, *, collate: Callable[[Sequence[Any]], Any], device: torch.device
 ) -> Iterator[Any]:
-    """Small batches of ITEMS items of a data set on the device, or of all if there are fewer."""
+    """Small batches on the device of MAX_ITEMS items drawn by the seed, or of all items if there are fewer."""
     count = min(MAX_ITEMS, len(dataset))
     chosen = SampleRandom(seed).choice(1, count, len(dataset))[0].tolist()
     for first in range(0, count, ITEMS_PER_BATCH):
@@ -86,15 +88,15 @@ def sample_batches(
         ).to(device)
 
 
-def _mark_training(seen: Iterable[Any], unseen: Iterable[Any] | None) -> Iterator[tuple[Any, bool]]:
-    """All batches, and whether training sees them."""
-    yield from ((batch, True) for batch in seen)
-    yield from ((batch, False) for batch in unseen or ())
+def _mark_training(training: Iterable[Any], held_out: Iterable[Any] | None) -> Iterator[tuple[Any, bool]]:
+    """All batches, each with whether it holds training items."""
+    yield from ((batch, True) for batch in training)
+    yield from ((batch, False) for batch in held_out or ())
 
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """The network in eval mode, so that nothing in it moves; then every module as it was."""
+    """Puts the network into eval mode inside the block, and every module back into its own mode after it."""
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
@@ -105,7 +107,7 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
-    """The outputs as rows of at most FEATURES numbers, on the CPU."""
+    """The outputs as rows of at most MAX_FEATURES values, on the CPU."""
     rows = outputs.flatten(1)
     if rows.shape[1] > MAX_FEATURES:
         chosen = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))[:MAX_FEATURES]
@@ -114,30 +116,34 @@ def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
 
 
 def _diagnose_outputs(
-    true: Float[Tensor, "items features"], made: Float[Tensor, "items samples features"]
+    real: Float[Tensor, "items features"], generated: Float[Tensor, "items samples features"]
 ) -> dict[str, float]:
-    """How outputs differ: between items beside true ones, between latents beside their error, and what they cover."""
-    if len(true) < 2:
+    """Diversity: spread of outputs over that of real ones. Noise: spread over latents, over the error. Ideally 1.
+
+    With MAX_ITEMS items also the coverage, the fraction of real outputs with a generated one near them.
+    """
+    if len(real) < 2:
         return {}
-    between = made[:, 0].var(0).mean() / true.var(0).mean().clamp(min=1e-12)
-    apart = (made[:, 0] - made[:, 1]).square().mean()
-    wrong = (made - true[:, None]).square().mean().clamp(min=1e-12)
-    signs = {"health/diversity": float(between.sqrt()), "health/noise": float((apart / wrong).sqrt())}
-    if len(true) >= MAX_ITEMS:
-        signs["health/coverage"] = density_coverage(true, made.flatten(0, 1))["coverage"]
-    return signs
+    variance_ratio = generated[:, 0].var(0).mean() / real.var(0).mean().clamp(min=1e-12)
+    spread = (generated[:, 0] - generated[:, 1]).square().mean()
+    error = (generated - real[:, None]).square().mean().clamp(min=1e-12)
+    numbers = {"health/diversity": float(variance_ratio.sqrt()), "health/noise": float((spread / error).sqrt())}
+    if len(real) >= MAX_ITEMS:
+        numbers["health/coverage"] = density_coverage(real, generated.flatten(0, 1))["coverage"]
+    return numbers
 
 
 def _diagnose_scores(
-    real: Scores, *, fake: Float[Tensor, " fakes"], fresh: Float[Tensor, " fresh"] | None
+    real: Scores, *, fake: Float[Tensor, " fakes"], held_out: Float[Tensor, " held_out"] | None
 ) -> dict[str, float]:
-    """How well the discriminator tells fakes from what it trains on, and how far it takes fresh items for fakes.
+    """Error: fraction of pairs of training item and fake that score the wrong way round. Gap: between their means.
 
-    The latter is r_v of Karras et al. 2020: 0 if held-out items score as training ones do, 1 if they score as fakes.
+    Memorised: r_v of Karras et al. 2020, which is 0 if held-out items score like training items, 1 if like fakes; it
+    is set to 0 while the gap is within one standard deviation of the scores.
     """
     gap = real.mean() - fake.mean()
-    signs = {"health/error": float((fake >= real[:, None]).float().mean()), "health/gap": float(gap)}
-    if fresh is not None:
-        told = gap > torch.cat([real - real.mean(), fake - fake.mean()]).square().mean().sqrt()
-        signs["health/memorised"] = float((real.mean() - fresh.mean()) / gap) if told else 0.0
-    return signs
+    numbers = {"health/error": float((fake >= real[:, None]).float().mean()), "health/gap": float(gap)}
+    if held_out is not None:
+        distinguishable = gap > torch.cat([real - real.mean(), fake - fake.mean()]).square().mean().sqrt()
+        numbers["health/memorised"] = float((real.mean() - held_out.mean()) / gap) if distinguishable else 0.0
+    return numbers

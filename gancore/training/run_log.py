@@ -1,24 +1,26 @@
-"""What a run leaves to be read: numbers by step, alarms, the best average, curves."""
+"""The log of a run: numbers by step, alarms, the best score so far, curves and the page that shows them."""
 
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gancore.config import TrainConfig
 from gancore.training.alarms import REARM_LINES, AlarmMonitor
 from gancore.training.curves import draw_curves, read_json_lines
+from gancore.training.run_page import write_run_page
 from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
 MAX_DRAWING_SHARE = 0.01
-"""Of a run's time, that drawing its curves may take."""
+"""Fraction of the training time that drawing the curves may take."""
 
 
 class BestTracker:
-    """The best value of a score so far, by a rule such as "lowest held_out/mse"."""
+    """The best value of a score so far, by a rule such as "lowest held_out/mse" or "highest held_out/psnr"."""
 
     def __init__(self, rule: str):
-        """Raises ValueError if the rule is not of this form."""
+        """Raises ValueError if the rule is not of the form "lowest NAME" or "highest NAME"."""
         extreme, _, self.metric = rule.partition(" ")
         if extreme not in ("lowest", "highest") or not self.metric:
             raise ValueError(f'best_metric must be "lowest NAME" or "highest NAME" of a held-out score, got {rule!r}')
@@ -26,9 +28,12 @@ class BestTracker:
         self.value: float | None = None
 
     def update_if_better(self, scores: Mapping[str, float | int]) -> bool:
-        """Whether these scores are the best so far. Raises ValueError if the one that counts is not among them."""
+        """Keeps the score if it is the best so far; returns whether it is.
+
+        Raises ValueError if the score that the rule names is not among these.
+        """
         if self.metric not in scores:
-            raise ValueError(f"train.best_metric: no score is called {self.metric}; there are {', '.join(scores)}")
+            raise ValueError(f"train.best_metric: unknown score {self.metric!r}; choose from {', '.join(scores)}")
         value = scores[self.metric]
         if not math.isfinite(value) or (self.value is not None and self.sign * value <= self.sign * self.value):
             return False
@@ -37,24 +42,26 @@ class BestTracker:
 
 
 class RunLog:
-    """Keeps stats.jsonl, alarms.jsonl, events and curves.png of a run; knows from them what was before a restart."""
+    """Writes stats.jsonl, alarms.jsonl, curves.png, index.html and trackers; a resumed run replays its log."""
 
-    def __init__(self, run: Path, *, step: int, best_tracker: BestTracker | None = None, trackers: Sequence[str] = ()):
-        """Goes on after this step; what is there of later ones is dropped."""
-        self.run, self.best_tracker = run, best_tracker
+    def __init__(self, run: Path, config: TrainConfig, *, step: int, best_tracker: BestTracker | None = None):
+        """Opens the log of a run that resumes from `step`: lines of later steps are dropped."""
+        self.run, self.steps, self.best_tracker = run, config.steps, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
-        self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in trackers)])
+        self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in config.trackers)])
         self.alarm_monitor = AlarmMonitor()
         for tracker in (self.trackers, self.alarms):
             tracker.truncate_after(step)
         self._replay_log()
         self.last_drawing = (time.monotonic(), 0.0)
+        if not (run / "index.html").exists():
+            self.write_page()
 
     def _replay_log(self) -> None:
-        """Reads what was logged before: all of it for the history, and its end for what alarms are ringing still."""
-        before = list(_read_numbers(self.stats.path))
-        for place, values in enumerate(before):
-            if place < len(before) - REARM_LINES:
+        """Replays the logged lines: the last REARM_LINES are checked for alarms, earlier ones only fill the history."""
+        lines = list(_read_numbers(self.stats.path))
+        for number, values in enumerate(lines):
+            if number < len(lines) - REARM_LINES:
                 self.alarm_monitor.history.add(values)
             else:
                 self.alarm_monitor.observe(values)
@@ -62,7 +69,7 @@ class RunLog:
                 self.best_tracker.update_if_better(values)
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
-        """Keeps these numbers, and says once what alarms they raise."""
+        """Logs these numbers, and the alarms that they raise."""
         self.trackers.log(step, values)
         for alarm in self.alarm_monitor.observe(values):
             logging.getLogger(__name__).warning("step %d: %s", step, alarm)
@@ -77,13 +84,17 @@ class RunLog:
             draw_curves(self.run)
             self.last_drawing = (time.monotonic(), time.monotonic() - begun)
 
+    def write_page(self) -> None:
+        """Writes index.html anew, which shows what the run folder holds by now."""
+        write_run_page(self.run, steps=self.steps)
+
     def close(self) -> None:
-        """Lets nothing be lost."""
+        """Writes out whatever trackers still buffer."""
         self.trackers.close()
 
 
 def _read_numbers(path: Path) -> Iterator[dict[str, float | int]]:
-    """The finite numbers of every line of a stats.jsonl, without the alarms that these raised."""
+    """The finite numbers of every line of a stats.jsonl; lines that only name alarms are left out."""
     for line in read_json_lines(path):
         values = {name: value for name, value in line.items() if name != "step" and value is not None}
         if not any(name.startswith("alarm/") for name in values):

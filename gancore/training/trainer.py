@@ -1,12 +1,9 @@
-"""The training loop of a two-player game: update, average, log, preview, evaluate, checkpoint, resume.
-
-It is independent of the kind of data.
-"""
+"""The training loop of a two-player game: update, EMA, log, preview, evaluate, checkpoint, resume; for any data."""
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +27,11 @@ from gancore.parsing import save_config
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
+from gancore.training.processes import any_process, average_gradients, average_terms, broadcast_
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.run_log import BestTracker, RunLog
 from gancore.training.signals import catch_stop_signals, ignore_stop_signals
+from gancore.training.summary import TimeEstimate, format_terms
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Trainer:
         """The module on the device in train mode, with the weights of the main process."""
         module = module.to(self.accelerator.device).train()
         for tensor in (*module.parameters(), *module.buffers()):
-            self._broadcast(tensor.data)
+            broadcast_(tensor.data, self.accelerator)
         if self.config.channels_last:
             formats = {4: torch.channels_last, 5: torch.channels_last_3d}
             for parameter in module.parameters():
@@ -118,8 +117,10 @@ class Trainer:
 
     # ---------------------------------------------------------------------------------------------------- the loop
 
-    def train(self) -> bool:
+    def train(self, announce: Callable[[str], None] | None = None) -> bool:
         """Trains to the end, resuming from the newest checkpoint if there is one; False if interrupted before.
+
+        `announce` is called in the main process with lines for the user: where the run resumes, the time to expect.
 
         Raises ValueError if the checkpoint belongs to another architecture or a loss is not finite.
         """
@@ -127,29 +128,35 @@ class Trainer:
         self.resume()
         self.started = time.monotonic()
         config, first_step = self.config, self.step
+        estimate = TimeEstimate(config, first_step=first_step, elapsed_seconds=self.elapsed_seconds())
         batches = iter(self._create_loader())
         recent: defaultdict[str, list[float]] = defaultdict(list)
         bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
         with catch_stop_signals() as stop, bar, self._open_run_log() as log:
+            if log and announce and first_step and not self.is_finished:
+                announce(f"resuming at step {first_step:,} of {config.steps:,}")
             while not self.is_finished:
                 lr_factor = config.lr_factor(self.step, self.progress)
                 for name, value in self.train_step(batches).items():
                     recent[name].append(value)
                 self.step += 1
                 self.progress = self._measure_progress()
-
                 numbers = self._observe(log)
                 if self._is_due(config.log_every):
                     means = {name: fmean(values) for name, values in recent.items()}
                     recent.clear()
                     speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
-                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | _format_terms(means))
+                    bar.set_postfix({"samples/s": f"{speed:.1f}"} | format_terms(means))
                     numbers |= means | {"lr_factor": lr_factor, "speed": speed}
                 bar.update()
                 if log and numbers:
                     log.log(self.step, numbers)
+                    if self._is_due(config.preview_every):
+                        log.write_page()
+                if log and announce and (line := estimate.observe(self.step)):
+                    announce(line)
 
-                if self._any_process(bool(stop)):
+                if any_process(bool(stop), self.accelerator):
                     break
                 if self._is_due(config.checkpoint_every) and not self.is_finished:
                     self.save(log)
@@ -168,7 +175,7 @@ class Trainer:
         if self.config.max_minutes is None:
             return done
         elapsed = torch.tensor(self.elapsed_seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
-        self._broadcast(elapsed)  # processes must agree on the schedules and on the last step
+        broadcast_(elapsed, self.accelerator)  # processes must agree on the schedules and on the last step
         return max(done, min(float(elapsed), 1.0))
 
     def elapsed_seconds(self) -> float:
@@ -220,12 +227,12 @@ class Trainer:
                 name = f"{update.name}/{name}"
                 total[name] = total.get(name, 0) + term.detach() / len(micro_batches)
 
-        self._average_gradients(update.module)
+        average_gradients(update.module, self.accelerator)
         norm = nn.utils.get_total_norm([p.grad for p in update.module.parameters() if p.grad is not None])
         if self.config.max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(update.module.parameters(), self.config.max_grad_norm, norm)
 
-        means = self._mean_over_processes(total | {f"gradient/{update.name}": norm})
+        means = average_terms(total | {f"gradient/{update.name}": norm}, self.accelerator)
         for name, value in means.items():
             if not math.isfinite(value):
                 where = f" in {find_non_finite(update.module, gradients=True)}" if name.startswith("gradient/") else ""
@@ -262,38 +269,6 @@ class Trainer:
             worker_init_fn=ignore_stop_signals,
         )
 
-    # --------------------------------------------------------------------------------------------- several processes
-
-    def _broadcast(self, tensor: Tensor) -> None:
-        """Overwrites the tensor with that of the main process."""
-        if self.accelerator.num_processes > 1:
-            torch.distributed.broadcast(tensor, 0)
-
-    def _average_gradients(self, network: nn.Module) -> None:
-        """Averages the gradients over the processes in one exchange.
-
-        Unlike DistributedDataParallel it allows several passes, second derivatives, recomputation and parameters that
-        an update leaves out.
-        """
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
-        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
-        sizes = [gradient.numel() for gradient in gradients]
-        for parameter, gradient in zip(network.parameters(), flat.split(sizes), strict=True):
-            parameter.grad = gradient.view_as(parameter)
-
-    def _mean_over_processes(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        values = torch.stack([term.float() for term in terms.values()])
-        values = self.accelerator.reduce(values, reduction="mean")
-        return dict(zip(terms, values.tolist(), strict=True))
-
-    def _any_process(self, flag: bool) -> bool:
-        """Whether the flag is set in any process, so that all stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return flag
-        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device)).item())
-
     # ------------------------------------------------------------------------------------ what a run writes and reads
 
     @contextmanager
@@ -303,7 +278,7 @@ class Trainer:
             yield None
             return
         best = BestTracker(self.config.best_metric or self.evaluator.best_metric) if self.evaluator else None
-        log = RunLog(self.run, step=self.step, best_tracker=best, trackers=self.config.trackers)
+        log = RunLog(self.run, self.config, step=self.step, best_tracker=best)
         try:
             yield log
         finally:
@@ -362,8 +337,10 @@ class Trainer:
             # In this order a kill in between does no harm: the run resumes from before and writes both again.
             self.ema_generator.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
-        if log and self.config.curves:
-            log.draw_curves(last=last)
+        if log:
+            if self.config.curves:
+                log.draw_curves(last=last)
+            log.write_page()
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> bool:
@@ -397,16 +374,23 @@ class Trainer:
         return {**modules, "optimizers": optimizers, "seconds": self.elapsed_seconds()}
 
 
-def train_run(trainer: Trainer, settings: Any) -> str:
+def train_run(
+    trainer: Trainer,
+    settings: Any,
+    announce: Callable[[str], None] | None = None,
+    describe: Callable[[], str] | None = None,
+) -> str:
     """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
 
-    Raises ValueError as `Trainer.train` does.
+    `describe` composes what is announced first, once the run folder is known to fit. See `Trainer.train` for the rest.
     """
     trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
     if trainer.accelerator.is_main_process:
         trainer.run.mkdir(parents=True, exist_ok=True)
         save_config(settings, trainer.run / "config.json")
-    finished, steps = trainer.train(), trainer.config.steps
+        if announce and describe:
+            announce(describe())
+    finished, steps = trainer.train(announce), trainer.config.steps
     if finished and trainer.step < steps:
         return (
             f"trained {trainer.step} of {steps} steps: the time limit (train.max_minutes "
@@ -414,9 +398,3 @@ def train_run(trainer: Trainer, settings: Any) -> str:
             f"{steps - trainer.step} steps were cut off: {trainer.run}"
         )
     return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {steps}: {trainer.run}"
-
-
-def _format_terms(terms: Mapping[str, float]) -> dict[str, str]:
-    """The terms for the progress bar."""
-    named = {name: name.partition("/") for name in terms}
-    return {f"{a[0]}:{b}": f"{terms[name]:.3g}" for name, (a, _, b) in named.items() if a != "gradient"}

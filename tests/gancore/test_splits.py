@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancore.splits import (
+    divide_held_out,
     held_out_split,
     is_held_out,
     is_listed,
@@ -49,6 +50,20 @@ def test_a_larger_fraction_only_adds_to_the_held_out_items(name, a, b):
 
 def test_the_hash_is_the_same_on_every_machine():
     assert [name for name in "abcdefghij" if is_held_out(name, 0.3)] == ["a", "c", "h", "i", "j"]
+
+
+@given(st.sets(st.text(), max_size=12))
+def test_held_out_items_are_divided_and_two_fill_both_parts(names):
+    splits = divide_held_out(names)
+    assert splits.keys() == names
+    assert set(splits.values()) == ({"val", "test"} if len(names) > 1 else {"test"} if names else set())
+
+
+def test_about_half_of_the_held_out_items_are_val_each_by_its_own_name():
+    splits = divide_held_out(f"video_{number:04d}.avi" for number in range(5000))
+    assert sum(split == "val" for split in splits.values()) / 5000 == pytest.approx(0.5, abs=0.03)
+    some = list(splits)[::7]
+    assert divide_held_out(some) == {name: splits[name] for name in some}
 
 
 @given(st.text())

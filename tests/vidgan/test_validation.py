@@ -24,7 +24,7 @@ from vidgan.validation import (
 
 @pytest.fixture(scope="module")
 def digits() -> MovingMNIST:
-    return MovingMNIST(train=False, height=16, width=16, clip_frames=5)
+    return MovingMNIST(split="test", height=16, width=16, clip_frames=5)
 
 
 def some(digits: MovingMNIST) -> ClipBatch:
@@ -120,5 +120,5 @@ def test_an_evaluation_has_as_many_clips_as_there_are_if_there_are_few():
         def __len__(self) -> int:
             return 2
 
-    few = Two(train=False, height=16, width=16, clip_frames=5)
+    few = Two(split="test", height=16, width=16, clip_frames=5)
     assert [sample.index for sample in select_spaced_samples(few, 9)] == [0, 1]

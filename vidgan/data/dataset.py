@@ -3,7 +3,7 @@
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.errors import UnreadableError
+from gancore.splits import Split, divide_held_out
 from vidgan.config import VideoDataConfig
 from vidgan.data.cache import Probe, open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
@@ -77,21 +78,21 @@ class ClipDataset(Protocol):
         ...
 
 
-def open_dataset(config: VideoDataConfig, *, train: bool) -> ClipDataset:
-    """Opens the training or the held-out clips of the source.
+def open_dataset(config: VideoDataConfig, *, split: Split) -> ClipDataset:
+    """Opens the clips of a split of the source: train to learn from, val to choose weights by, test to measure on.
 
     Raises FileNotFoundError if the source does not exist, ValueError if it holds no clip of the requested length.
     """
     if config.path == "moving-mnist":
         return MovingMNIST(
-            train=train,
+            split=split,
             height=config.height,
             width=config.width,
             channels=config.channels,
             clip_frames=config.clip_frames,
             digits=config.digits,
         )
-    return open_video_clips(config, train=train)
+    return open_video_clips(config, split=split)
 
 
 @dataclass(frozen=True)
@@ -104,47 +105,42 @@ class Segment:
     stop: int
 
 
-def open_video_clips(config: VideoDataConfig, *, train: bool) -> "VideoClipDataset":
-    """Finds the videos of the source and opens those of the training or the held-out part; decodes nothing yet.
+def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipDataset":
+    """Finds the videos of the source and opens those of a split; decodes nothing yet.
 
-    Videos that cannot be read or are too short are skipped with one warning for all. A source of a single video is
-    split by time, as it cannot be split by name. Raises what open_dataset does.
+    Held-out videos are divided between val and test by a hash of their names (see `select_split` for what is never
+    divided), their ends of a split by time in the middle. A source of a single video is split by time, as it cannot be
+    split by name. What cannot be divided, a single held-out video or clip, is both val and test; the data set then has
+    `val_is_test` set.
+
+    Videos that cannot be read or are too short are skipped with one warning for all. Raises what open_dataset does.
     """
     found = find_videos(config.path, config.layout)
     classes = list_class_names(found, config.path) if config.class_conditional else ()
     videos, skipped = expand_array_files(found, config.channels)
     alone = is_single_video(videos, config)
-    if config.split_by == "name" and not alone:
-        videos = select_split(
+    by_time = config.split_by == "time" or alone
+    undivided = by_time and split != "train" and config.holdout_fraction < 1
+    if not by_time:
+        videos, undivided = select_split(
             videos,
-            train=train,
+            split=split,
             fraction=config.holdout_fraction,
             prefixes=config.holdout_prefixes,
             holdout_file=config.holdout_file,
         )
-    clip_span = (config.clip_frames - 1) * config.stride + 1
     probes = probe_videos([video.path for video in videos if is_video_file(video)], config.cache)
     segments = []
     for video in videos:
         try:
-            reader = open_reader(video, probes, strips=config.layout == "strips")
-            check_channels(video, reader, config.channels)
-            start, stop = video.start, min(video.stop or reader.frames, reader.frames)
-            if config.split_by == "time" or alone:
-                boundary = start + round((stop - start) * (1 - config.holdout_fraction))
-                if alone and stop - start >= 2 * clip_span:  # enough for a clip on either side
-                    boundary = min(max(boundary, start + clip_span), stop - clip_span)
-                start, stop = (start, boundary) if train else (boundary, stop)
-            if stop - start < clip_span:
-                raise UnreadableError(f"{video.path} has {max(0, stop - start)} frames to cut from, not {clip_span}")
+            segment = open_segment(video, config, probes)
+            segments.append(take_part(segment, config, train=split == "train", alone=alone) if by_time else segment)
         except UnreadableError as error:
             skipped.append(str(error))
-        else:
-            segments.append(Segment(video, reader, start, stop))
     if not segments:
         message = (
-            f"no {'training' if train else 'held-out'} clip of {config.clip_frames} frames at stride {config.stride} "
-            f"in {config.path}: {len(found)} videos found, {len(skipped)} of this part skipped"
+            f"no {'training' if split == 'train' else 'held-out'} clip of {config.clip_frames} frames at stride "
+            f"{config.stride} in {config.path}: {len(found)} videos found, {len(skipped)} of this part skipped"
         )
         if skipped:
             message += f" ({skipped[0]})"
@@ -153,7 +149,76 @@ def open_video_clips(config: VideoDataConfig, *, train: bool) -> "VideoClipDatas
         raise ValueError(message)
     if skipped:
         log.warning("%d videos are skipped: %s", len(skipped), "; ".join(skipped[:20]))
-    return VideoClipDataset(segments, classes, config, train=train)
+    val_is_test = split != "train" and not any(video.split == "val" for video in found)
+    if undivided:
+        parts = divide_by_time(segments, clip_span(config)) if by_time else divide_by_name(segments)
+        val_is_test = not parts["val"]
+        segments = parts["test" if val_is_test else split]
+    return VideoClipDataset(segments, classes, config, split=split, val_is_test=val_is_test)
+
+
+def clip_span(config: VideoDataConfig) -> int:
+    """Frames of a video from the first to the last of a clip."""
+    return (config.clip_frames - 1) * config.stride + 1
+
+
+def open_segment(video: VideoEntry, config: VideoDataConfig, probes: Mapping[str, Probe]) -> Segment:
+    """Opens all of a video.
+
+    Raises UnreadableError if it cannot be read or is too short for a clip, ValueError for other channels.
+    """
+    reader = open_reader(video, probes, strips=config.layout == "strips")
+    check_channels(video, reader, config.channels)
+    segment = Segment(video, reader, video.start, min(video.stop or reader.frames, reader.frames))
+    check_length(segment, config)
+    return segment
+
+
+def check_length(segment: Segment, config: VideoDataConfig) -> None:
+    """Raises UnreadableError if the segment is too short for a clip."""
+    frames, span = segment.stop - segment.start, clip_span(config)
+    if frames < span:
+        raise UnreadableError(f"{segment.video.path} has {max(0, frames)} frames to cut from, not {span}")
+
+
+def take_part(segment: Segment, config: VideoDataConfig, *, train: bool, alone: bool) -> Segment:
+    """The part of a video to train on, or the end that is held out; of a video that is `alone` each has a clip.
+
+    Raises UnreadableError if the part is too short for a clip.
+    """
+    start, stop, span = segment.start, segment.stop, clip_span(config)
+    boundary = start + round((stop - start) * (1 - config.holdout_fraction))
+    if alone and stop - start >= 2 * span:
+        boundary = min(max(boundary, start + span), stop - span)
+    part = replace(segment, stop=boundary) if train else replace(segment, start=boundary)
+    check_length(part, config)
+    return part
+
+
+def divide_by_name(segments: Sequence[Segment]) -> dict[Split, list[Segment]]:
+    """Divides held-out videos between val and test by a hash, those of a group together.
+
+    All are test if there is one group.
+    """
+    splits = divide_held_out({each.video.group or each.video.name for each in segments})
+    parts: dict[Split, list[Segment]] = {"val": [], "test": []}
+    for each in segments:
+        parts[splits[each.video.group or each.video.name]].append(each)
+    return parts
+
+
+def divide_by_time(segments: Sequence[Segment], span: int) -> dict[Split, list[Segment]]:
+    """Divides held-out ends of videos: the earlier half of the clips of each is val, the later half test.
+
+    An end of a single clip is test.
+    """
+    parts: dict[Split, list[Segment]] = {"val": [], "test": []}
+    for each in segments:
+        middle = each.start + (each.stop - each.start) // span // 2 * span
+        if middle > each.start:
+            parts["val"].append(replace(each, stop=middle))
+        parts["test"].append(replace(each, start=middle))
+    return parts
 
 
 def is_single_video(videos: list[VideoEntry], config: VideoDataConfig) -> bool:
@@ -170,9 +235,19 @@ class VideoClipDataset:
     it is logged once in every process that reads clips.
     """
 
-    def __init__(self, segments: Sequence[Segment], classes: tuple[str, ...], config: VideoDataConfig, *, train: bool):
-        self.segments, self.classes, self.config, self.train = segments, classes, config, train
-        self.clip_span = (config.clip_frames - 1) * config.stride + 1
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        classes: tuple[str, ...],
+        config: VideoDataConfig,
+        *,
+        split: Split,
+        val_is_test: bool = False,
+    ):
+        """`val_is_test` says of val and test that there was nothing to tell them apart by: they are the same clips."""
+        self.segments, self.classes, self.config = segments, classes, config
+        self.split, self.train, self.val_is_test = split, split == "train", val_is_test
+        self.clip_span = clip_span(config)
         self.cumulative_clips = list(accumulate((each.stop - each.start) // self.clip_span for each in segments))
         self._warned: set[str] = set()
         """Paths of broken videos that this process has logged; every loader worker has a set of its own."""

@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gancore.errors import UnreadableError
 from gancore.splits import (
     SPLIT_NAMES,
     Split,
-    held_out_split,
     is_held_out,
     is_listed,
     read_name_list,
@@ -219,21 +218,34 @@ def split_by_lists(videos: list[VideoEntry], *, train: Path, test: Path) -> list
     ]
 
 
+class Selection(NamedTuple):
+    """The videos of a split."""
+
+    videos: list[VideoEntry]
+    undivided: bool = False
+    """Whether these are all held-out videos, which are still to be divided between val and test."""
+
+
 def select_split(
     videos: list[VideoEntry],
     *,
-    train: bool,
+    split: Split,
     fraction: float,
     prefixes: tuple[str, ...],
     holdout_file: str | Path | None,
-) -> list[VideoEntry]:
-    """The training or the held-out videos.
+) -> Selection:
+    """The videos of a split.
 
     Held out are those that the text file lists, or whose file names start with one of the prefixes; without either the
-    data set's own val or else test split; without splits a fraction of all, by a hash of each video's group.
+    data set's own val and test splits; without splits a fraction of all, by a hash of each video's group.
+
+    The data set's own test split is never divided: where it has no val split of its own, its val is its test split.
+    Its own val split is divided where it has no test split, and so are held-out videos that were chosen in any other
+    way, unless the fraction is 1: then nothing is left to train on, and all videos are test.
 
     Raises FileNotFoundError if there is no such text file, ValueError if it or the prefixes match no video.
     """
+    train = split == "train"
     if holdout_file:
         if not Path(holdout_file).is_file():
             raise FileNotFoundError(f"no such holdout_file: {holdout_file}")
@@ -245,12 +257,15 @@ def select_split(
         held_out = {video.name for video in videos if PurePosixPath(video.name).name.startswith(prefixes)}
         if not held_out:
             raise ValueError(f"holdout_prefixes: no file name begins with {' or '.join(prefixes)}")
-    elif splits := {video.split for video in videos} - {None}:
-        wanted = "train" if train else held_out_split(split for split in splits if split != "unused")
-        return [video for video in videos if video.split == wanted]
+    elif declared := {video.split for video in videos} - {None}:
+        wanted = split if split in declared else {"train": None, "val": "test", "test": "val"}[split]
+        undivided = not train and "test" not in declared
+        return Selection([video for video in videos if video.split and video.split == wanted], undivided)
     else:
         held_out = {video.name for video in videos if is_held_out(video.group or video.name, fraction)}
-    return [video for video in videos if (video.name not in held_out) == train]
+        if fraction == 1:
+            return Selection([] if train else videos)
+    return Selection([video for video in videos if (video.name not in held_out) == train], undivided=not train)
 
 
 def expand_array_files(videos: list[VideoEntry], channels: int) -> tuple[list[VideoEntry], list[str]]:

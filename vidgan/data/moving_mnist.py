@@ -13,9 +13,12 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.rng import derive_seed
+from gancore.splits import Split
 
 TRAIN_DIGITS = 4000
 """Bundled digits that training clips show; the others are shown by held-out clips alone."""
+SPLIT_SEEDS: dict[Split, int] = {"val": 0, "train": 1, "test": 2}
+"""Seeds of the positions, directions and choices of digits in each split, so that no two splits share a clip."""
 STEP_LENGTH = 0.1
 """Distance a digit moves per frame, as a fraction of its free range, as in OpenSTL's training generator."""
 
@@ -24,7 +27,8 @@ class MovingMNIST:
     """Clips of handwritten digits that move in straight lines and bounce off the borders; their label is always 0.
 
     Digits are 28 pixels high, or proportionally smaller if the shorter side of the frames is below 64. Training clips
-    depend on `sample.seed` alone; held-out clips depend on `sample.index` alone and show only held-out digits.
+    depend on `sample.seed` alone; clips of val and test depend on the split and `sample.index` alone, and show only
+    held-out digits.
 
     Raises ValueError if the frames are too small to tell digits apart.
     """
@@ -34,7 +38,7 @@ class MovingMNIST:
     def __init__(
         self,
         *,
-        train: bool,
+        split: Split,
         height: int = 64,
         width: int = 64,
         channels: int = 1,
@@ -43,16 +47,17 @@ class MovingMNIST:
     ):
         if min(height, width) < 16:
             raise ValueError(f"moving digits need frames of at least 16x16, not {height}x{width}")
-        self.train, self.channels, self.clip_frames, self.digits = train, channels, clip_frames, digits
+        self.split, self.channels, self.clip_frames, self.digits = split, channels, clip_frames, digits
         self.height, self.width = height, width
-        split = slice(None, TRAIN_DIGITS) if train else slice(TRAIN_DIGITS, None)
-        self.digit_images = resize_digits(load_bundled_digits()[split], min(28, round(28 * min(height, width) / 64)))
+        own = slice(None, TRAIN_DIGITS) if split == "train" else slice(TRAIN_DIGITS, None)
+        self.digit_images = resize_digits(load_bundled_digits()[own], min(28, round(28 * min(height, width) / 64)))
 
     def __len__(self) -> int:
-        return 10_000 if self.train else 1_000
+        return 10_000 if self.split == "train" else 1_000
 
     def __getitem__(self, sample: Sample) -> tuple[UInt8[Tensor, "time channel height width"], int]:
-        random = np.random.default_rng(derive_seed(1, sample.seed) if self.train else derive_seed(0, sample.index))
+        number = sample.seed if self.split == "train" else sample.index
+        random = np.random.default_rng(derive_seed(SPLIT_SEEDS[self.split], number))
         shapes = self.digit_images[random.integers(len(self.digit_images), size=self.digits)]
         size = shapes.shape[-1]
         tracks = simulate_bouncing(random, self.digits, steps=self.clip_frames)

@@ -60,7 +60,7 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
     device = select_device(cpu=config.cpu)
     model = load_model(config.model).to(device)
     check_compatible(model, config.data, name=config.model)
-    dataset = open_dataset(config.data, train=config.split == "train")
+    dataset = open_dataset(config.data, split=config.split)
     predicts = isinstance(model, FramePredictor)
     if not predicts and len(model.shape.classes) not in (0, len(dataset.classes)):
         raise ValueError(

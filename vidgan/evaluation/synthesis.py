@@ -110,7 +110,7 @@ def open_training_set(config: EvaluateConfig, evaluation_set: EvaluationSet) -> 
     if config.ground_truth or config.split == "train":
         return None
     try:
-        dataset = open_dataset(config.data, train=True)
+        dataset = open_dataset(config.data, split="train")
     except ValueError:  # all of the source may be held out
         return None
     chosen = tuple(evenly_spaced(len(dataset), count=len(evaluation_set)))

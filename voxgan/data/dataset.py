@@ -71,7 +71,8 @@ class VoxelDataset:
     """
 
     def __init__(self, config: VoxelDataConfig, pictures: PictureSpec | None, *, split: Split):
-        self.config, self.pictures, self.train = config, pictures, split == "train"
+        self.config, self.pictures, self.split = config, pictures, split
+        self.train = split == "train"
         self.packed = open_packed_dataset(config.path)
         self.side = self.packed.side
         if unknown := set(config.classes) - set(self.packed.classes):

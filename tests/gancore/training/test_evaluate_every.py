@@ -1,5 +1,6 @@
 """Evaluation as training goes: when it happens, which average is kept, and what is drawn of it all."""
 
+import contextlib
 import json
 import math
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from support.game import Multiply, lines, trainer
 
-from gancore.training.curves import MAX_CURVE_POINTS, draw_curves, group_by_panel, thin_curve
+from gancore.training.curves import MAX_CURVE_POINTS, draw_curves, drop_short_curves, group_by_panel, thin_curve
 from gancore.training.run_log import BestTracker
 
 
@@ -75,7 +76,7 @@ def test_a_run_that_goes_on_remembers_what_was_best(tmp_path):
 
 def test_an_unknown_score_is_named_with_those_there_are(tmp_path):
     with pytest.raises(
-        ValueError, match=r"train.best_metric: no score is called held_out/x; there are held_out/error, held_"
+        ValueError, match=r"train.best_metric: unknown score 'held_out/x'; choose from held_out/error, held_"
     ):
         run(tmp_path, Scored(1), best_metric="lowest held_out/x")
     for rule in ("held_out/error", "best held_out/error", "lowest "):
@@ -108,9 +109,37 @@ def test_curves_are_drawn_of_what_was_logged_and_mark_alarms(tmp_path):
     assert red[1] > red[0] + 100
 
 
-def test_nothing_is_drawn_of_nothing(tmp_path):
+def test_nothing_is_drawn_of_nothing_or_of_two_points(tmp_path):
     draw_curves(tmp_path)
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "stats.jsonl").write_text('{"step": 1, "a/b": 1.0}\n{"step": 2, "a/b": 2.0}\n')
+    draw_curves(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["stats.jsonl"]
+
+
+def test_short_curves_are_left_out_and_baselines_never_stand_alone():
+    steps, values = [1, 2, 3], [1.0, 2.0, 3.0]
+    long, short = (steps, values), (steps[:2], values[:2])
+    panels = {
+        "held_out/psnr": {"mean": long, "copy_last": short, "sample": short},
+        "held_out/crps": {"samples": short, "copy_last": long},
+        "speed": {"speed": short},
+    }
+    assert drop_short_curves(panels) == {"held_out/psnr": {"mean": long, "copy_last": short}}
+
+
+def test_a_baseline_is_a_dashed_line_and_both_axes_have_names(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("gancore.training.curves.Figure.savefig", lambda self, *_, **__: figures.append(self))
+    records = [
+        {"step": n, "held_out/mse_per_frame/mean": 1 / n, "held_out/mse_per_frame/copy_last": 0.3} for n in (1, 2, 3)
+    ]
+    (tmp_path / "stats.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    with contextlib.suppress(FileNotFoundError):  # nothing was written to be put in place
+        draw_curves(tmp_path)
+    axis = figures[0].axes[0]
+    found = {line.get_label(): (line.get_linestyle(), list(line.get_ydata())) for line in axis.lines}
+    assert found == {"mean": ("-", [1, 1 / 2, 1 / 3]), "last frame repeated (copy_last)": ("--", [0.3, 0.3])}
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("step", "mse per frame")
 
 
 def test_curves_share_a_panel_if_their_names_begin_alike():

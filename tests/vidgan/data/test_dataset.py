@@ -56,14 +56,14 @@ def test_a_batch_is_past_and_future_and_is_scaled_where_it_is_used():
 
 def test_everything_random_comes_from_the_seed_of_the_sample(tmp_path):
     counting(tmp_path / "a.npy", size=24)
-    data = open_dataset(config(tmp_path, crop="random", flip=True, resize=20), train=True)
+    data = open_dataset(config(tmp_path, crop="random", flip=True, resize=20), split="train")
     clips = [data[Sample(3, seed)][0] for seed in (1, 1, 2, 3, 4)]
     assert torch.equal(clips[0], clips[1])
     assert len({clip.numpy().tobytes() for clip in clips}) > 1
 
 
 def test_training_windows_cover_the_whole_video_and_no_more(tmp_path):
-    data = open_dataset(config(counting(tmp_path / "a.npy", frames=22), stride=2), train=True)
+    data = open_dataset(config(counting(tmp_path / "a.npy", frames=22), stride=2), split="train")
     assert len(data) == 3  # a clip spans 7 frames
     starts = Counter(first_frames(data, [Sample(index, seed) for index in range(3) for seed in range(60)]))
     assert set(starts) == set(range(16))
@@ -75,14 +75,14 @@ def test_held_out_windows_lie_end_to_end_whatever_the_seed(tmp_path):
     chosen = config(
         counting(tmp_path / "a.npy", frames=22, size=18), holdout_fraction=1.0, crop="random", resize=18, flip=True
     )
-    data = open_dataset(chosen, train=False)
+    data = open_dataset(chosen, split="test")
     clips = [data[Sample(index, 0)][0] for index in range(len(data))]
     assert [int(clip[0, 0, 0, 0]) for clip in clips] == [3, 7, 11, 15, 19]  # the crop begins at column 1, 3 bright
     assert torch.equal(data[Sample(2, 0)][0], data[Sample(2, 99)][0])
 
 
 def test_half_of_the_training_clips_are_mirrored(tmp_path):
-    data = open_dataset(config(counting(tmp_path / "a.npy"), flip=True), train=True)
+    data = open_dataset(config(counting(tmp_path / "a.npy"), flip=True), split="train")
     clips = [data[Sample(0, seed)][0] for seed in range(100)]
     assert 30 < sum(bool(clip[0, 0, 0, 0] > clip[0, 0, 0, -1]) for clip in clips) < 70
 
@@ -90,19 +90,20 @@ def test_half_of_the_training_clips_are_mirrored(tmp_path):
 def test_a_split_by_time_trains_on_no_frame_that_is_held_out(tmp_path):
     source = counting(tmp_path / "a.npy", frames=40)
     chosen = config(source, split_by="time", holdout_fraction=0.25)
-    train, test = (open_dataset(chosen, train=train) for train in (True, False))
+    train, val, test = (open_dataset(chosen, split=split) for split in ("train", "val", "test"))
     trained = first_frames(train, [Sample(index, seed) for index in range(len(train)) for seed in range(50)])
     assert max(trained) + 3 < 30
-    assert first_frames(test, [Sample(index, 0) for index in range(len(test))]) == [30, 34]
+    assert first_frames(val, [Sample(index, 0) for index in range(len(val))]) == [30]
+    assert first_frames(test, [Sample(index, 0) for index in range(len(test))]) == [34]
 
 
 def test_grey_becomes_rgb_and_other_channels_are_refused_by_name(tmp_path):
     counting(tmp_path / "a.npy")
-    assert open_dataset(config(tmp_path, channels=3), train=True)[Sample(0, 0)][0].shape == (4, 3, 16, 16)
+    assert open_dataset(config(tmp_path, channels=3), split="train")[Sample(0, 0)][0].shape == (4, 3, 16, 16)
     with pytest.raises(ValueError, match=r"channels is 4, but .*a\.npy has 1"):
-        open_dataset(config(tmp_path, channels=4), train=True)
+        open_dataset(config(tmp_path, channels=4), split="train")
     np.save(tmp_path / "a.npy", np.zeros((9, 16, 16, 7), np.uint8))
-    assert open_dataset(config(tmp_path, channels=7), train=True)[Sample(0, 0)][0].shape == (4, 7, 16, 16)
+    assert open_dataset(config(tmp_path, channels=7), split="train")[Sample(0, 0)][0].shape == (4, 7, 16, 16)
 
 
 def test_corrupt_and_too_short_files_are_named_counted_and_skipped(tmp_path, caplog):
@@ -110,7 +111,7 @@ def test_corrupt_and_too_short_files_are_named_counted_and_skipped(tmp_path, cap
     counting(tmp_path / "short.npy", frames=3)
     for name in ("text.mp4", "text.npy", "text.h5", "text.zip"):
         (tmp_path / name).write_text("no video")
-    data = open_dataset(config(tmp_path), train=True)
+    data = open_dataset(config(tmp_path), split="train")
     assert {int(data[Sample(i, 0)][0].shape[0]) for i in range(len(data))} == {4}
     assert [stretch.video.name for stretch in data.segments] == ["good.npy"]
     [record] = caplog.records
@@ -127,12 +128,12 @@ def test_with_nothing_left_the_error_says_what_was_looked_for(tmp_path):
         ValueError,
         match=r"no training clip of 4 frames at stride 2 in .*: 2 videos found, 2 of this part skipped \(.*a\.npy",
     ):
-        open_dataset(config(tmp_path, stride=2), train=True)
+        open_dataset(config(tmp_path, stride=2), split="train")
     counting(tmp_path / "a.npy")
     with pytest.raises(ValueError, match="no held-out clip of 4 frames"):
-        open_dataset(config(tmp_path), train=False)
+        open_dataset(config(tmp_path), split="test")
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
-        open_dataset(config(tmp_path / "missing"), train=True)
+        open_dataset(config(tmp_path / "missing"), split="train")
 
 
 def cut_off(path: Path) -> Path:
@@ -147,11 +148,11 @@ def test_a_film_that_breaks_on_decoding_is_replaced_the_same_at_every_reading_an
     cut_off(tmp_path / "videos" / "a.mp4")
     counting(tmp_path / "videos" / "b.npy", frames=8)
     chosen = config(tmp_path / "videos", cache=tmp_path / "cache" if cached else None)
-    data = open_dataset(chosen, train=True)
+    data = open_dataset(chosen, split="train")
     assert len(data) == 9
     broken = Sample(6, seed=5)
     assert torch.equal(data[broken][0], data[Sample(7, seed=5)][0])
-    again = open_dataset(chosen, train=True)
+    again = open_dataset(chosen, split="train")
     assert torch.equal(again[Sample(7, 5)][0], data[broken][0])
     assert torch.equal(again[broken][0], data[broken][0])
     messages = [record.getMessage() for record in caplog.records]
@@ -160,14 +161,14 @@ def test_a_film_that_breaks_on_decoding_is_replaced_the_same_at_every_reading_an
 
 
 def test_when_no_film_can_be_decoded_the_item_says_so(tmp_path):
-    data = open_dataset(config(cut_off(tmp_path / "a.mp4"), clip_frames=30, context_frames=1), train=True)
+    data = open_dataset(config(cut_off(tmp_path / "a.mp4"), clip_frames=30, context_frames=1), split="train")
     with pytest.raises(ValueError, match=r"not one clip in .*a\.mp4 can be decoded"):
         data[Sample(0, 0)]
 
 
 def test_an_item_that_fails_for_another_reason_raises_its_own_error(tmp_path):
     write_clip(tmp_path / "a.mp4", torch.zeros(8, 3, 16, 16, dtype=torch.uint8), rate=10)
-    data = open_dataset(config(tmp_path, cache=tmp_path / "cache"), train=True)
+    data = open_dataset(config(tmp_path, cache=tmp_path / "cache"), split="train")
     (tmp_path / "cache" / "probes.json").unlink()
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file where the cache was")
@@ -186,9 +187,9 @@ def films(folder: Path) -> Path:
 
 def test_a_cache_changes_nothing_but_the_time(tmp_path):
     options = {"crop": "random", "resize": 20, "flip": True, "channels": 3}
-    plain = open_dataset(config(films(tmp_path / "films"), **options), train=True)
+    plain = open_dataset(config(films(tmp_path / "films"), **options), split="train")
     for _ in range(2):
-        cached = open_dataset(config(tmp_path / "films", cache=tmp_path / "cache", **options), train=True)
+        cached = open_dataset(config(tmp_path / "films", cache=tmp_path / "cache", **options), split="train")
         for index in range(len(plain)):
             assert torch.equal(cached[Sample(index, 7)][0], plain[Sample(index, 7)][0])
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
@@ -196,16 +197,16 @@ def test_a_cache_changes_nothing_but_the_time(tmp_path):
 
 def test_a_film_that_changed_is_decoded_anew(tmp_path):
     chosen = config(films(tmp_path / "films"), cache=tmp_path / "cache", channels=3)
-    before = open_dataset(chosen, train=True)[Sample(0, 7)][0]
+    before = open_dataset(chosen, split="train")[Sample(0, 7)][0]
     write_clip(tmp_path / "films" / "0.mp4", torch.zeros(12, 3, 40, 30, dtype=torch.uint8), rate=10)
-    after = open_dataset(chosen, train=True)[Sample(0, 7)][0]
+    after = open_dataset(chosen, split="train")[Sample(0, 7)][0]
     assert before.float().mean() > 50
     assert after.float().mean() < 20
 
 
 def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp_path):
     chosen = config(films(tmp_path / "films"), cache=tmp_path / "cache", channels=3)
-    data = open_dataset(chosen, train=True)
+    data = open_dataset(chosen, split="train")
     batches = {}
     for workers in (2, 0):
         loader = DataLoader(
@@ -246,7 +247,7 @@ def test_an_impossible_combination_is_refused_by_name(options, complaint):
 def test_a_single_video_is_split_by_time_with_at_least_one_clip_held_out(tmp_path):
     source = counting(tmp_path / "a.npy", frames=20)
     for path in (source, tmp_path):
-        train, test = (open_dataset(config(path, holdout_fraction=0.1), train=train) for train in (True, False))
+        train, test = (open_dataset(config(path, holdout_fraction=0.1), split=split) for split in ("train", "test"))
         trained = first_frames(train, [Sample(index, seed) for index in range(len(train)) for seed in range(50)])
         assert max(trained) + 3 < 16
         assert first_frames(test, [Sample(index, 0) for index in range(len(test))]) == [16]
@@ -254,18 +255,18 @@ def test_a_single_video_is_split_by_time_with_at_least_one_clip_held_out(tmp_pat
 
 def test_a_single_video_that_is_wholly_held_out_or_trained_on_stays_whole(tmp_path):
     source = counting(tmp_path / "a.npy", frames=20)
-    assert len(open_dataset(config(source, holdout_fraction=1.0), train=False)) == 5
-    assert len(open_dataset(config(source, holdout_fraction=0.0), train=True)) == 5
+    assert len(open_dataset(config(source, holdout_fraction=1.0), split="test")) == 5
+    assert len(open_dataset(config(source, holdout_fraction=0.0), split="train")) == 5
 
 
 def test_an_empty_part_says_what_would_fill_it(tmp_path):
     for name in "ab":
         counting(tmp_path / f"{name}.npy")
     with pytest.raises(ValueError, match=r"no held-out clip.*2 videos found.*holdout_fraction or split_by=time"):
-        open_dataset(config(tmp_path, holdout_fraction=0.01), train=False)
+        open_dataset(config(tmp_path, holdout_fraction=0.01), split="test")
 
 
 def test_moving_digits_are_a_source_like_any_other():
-    data = open_dataset(VideoDataConfig(channels=1, digits=3, height=32, width=32), train=True)
+    data = open_dataset(VideoDataConfig(channels=1, digits=3, height=32, width=32), split="train")
     assert data[Sample(0, 0)][0].shape == (20, 1, 32, 32)
     assert data.classes == ()

@@ -15,6 +15,7 @@ from gancore.data import Sample
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import VideoClipDataset, open_dataset
 from vidgan.data.layouts import find_videos
+from vidgan.files.readers import natural_sort_key
 
 
 def film(path: Path, frames: int = 5) -> None:
@@ -36,7 +37,7 @@ def pictures(folder: Path, frames: int = 5) -> None:
 
 
 def parts(root: Path, layout: str = "auto", **options) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """Names of the training and of the held-out videos, and the classes, after reading a clip of either."""
+    """Names of the training and of the held-out videos, val and test alike, and the classes, after reading a clip."""
     config = VideoDataConfig(
         path=str(root),
         layout=layout,
@@ -46,15 +47,17 @@ def parts(root: Path, layout: str = "auto", **options) -> tuple[list[str], list[
         width=16,
         **{"class_conditional": True} | options,
     )
-    sides = []
-    for train in (True, False):
-        data = open_dataset(config, train=train)
+    names = {}
+    for split in ("train", "val", "test"):
+        data = open_dataset(config, split=split)
         assert isinstance(data, VideoClipDataset)
         clip, label = data[Sample(0, 0)]
         assert clip.shape == (4, config.channels, 16, 16)
         assert not data.classes or data.classes[label] == data.segments[0].video.label
-        sides.append([stretch.video.name for stretch in data.segments])
-    return sides[0], sides[1], data.classes
+        names[split] = [segment.video.name for segment in data.segments]
+    assert names["val"] == names["test"] if data.val_is_test else set(names["val"]).isdisjoint(names["test"])
+    held_out = sorted({*names["val"], *names["test"]}, key=natural_sort_key)
+    return names["train"], held_out, data.classes
 
 
 UCF = [
@@ -103,14 +106,14 @@ def test_another_list_of_ucf101_is_chosen_by_the_split_file(tmp_path):
 KINETICS = [f"abcdefghij{number}_{number:06d}_{number + 10:06d}.mp4" for number in range(4)]
 
 
-def test_kinetics600_in_folders_holds_out_val_and_leaves_test_alone(tmp_path):
+def test_kinetics600_in_folders_has_splits_of_its_own(tmp_path):
     for part, label, name in zip(
         ["train", "train", "val", "test"], ["air_guitar", "zumba", "zumba", "zumba"], KINETICS, strict=True
     ):
         film(tmp_path / part / label / name)
     train, test, classes = parts(tmp_path)
     assert train == [f"train/air_guitar/{KINETICS[0]}", f"train/zumba/{KINETICS[1]}"]
-    assert test == [f"val/zumba/{KINETICS[2]}"]
+    assert test == [f"test/zumba/{KINETICS[3]}", f"val/zumba/{KINETICS[2]}"]
     assert classes == ("air_guitar", "zumba")
 
 
@@ -123,7 +126,7 @@ def test_kinetics600_in_one_folder_follows_its_csv(tmp_path):
     ]
     (tmp_path / "kinetics600.csv").write_text("\n".join(["label,youtube_id,time_start,time_end,split", *rows]))
     train, test, classes = parts(tmp_path)
-    assert (train, test) == ([f"clips/{name}" for name in KINETICS[:2]], [f"clips/{KINETICS[2]}"])
+    assert (train, test) == ([f"clips/{name}" for name in KINETICS[:2]], [f"clips/{name}" for name in KINETICS[2:]])
     assert classes == ("a", "b")
 
 
@@ -221,7 +224,7 @@ def test_strips_are_cut_into_squares_and_held_out_by_name(tmp_path):
     config = VideoDataConfig(
         path=str(tmp_path), layout="strips", clip_frames=6, context_frames=1, height=16, width=16, holdout_fraction=1.0
     )
-    clip, _ = open_dataset(config, train=False)[Sample(0, 0)]
+    clip, _ = open_dataset(config, split="test")[Sample(0, 0)]
     assert clip[:, 0, 0, 0].tolist() == [0, 40, 80, 120, 160, 200]
     with pytest.raises(ValueError, match="no file name begins with person7 or nobody"):
         parts(tmp_path, layout="strips", holdout_prefixes=("person7", "nobody"))
@@ -231,11 +234,11 @@ def test_mnist_test_seq_has_time_first_and_is_never_trained_on(tmp_path):
     videos = np.random.default_rng(0).integers(0, 256, (20, 7, 64, 64), np.uint8)
     np.save(tmp_path / "mnist_test_seq.npy", videos)
     config = VideoDataConfig(path=str(tmp_path / "mnist_test_seq.npy"), channels=1)
-    data = open_dataset(config, train=False)
+    data = open_dataset(config, split="test")
     assert len(data) == 7
     np.testing.assert_array_equal(data[Sample(3, 0)][0][:, 0], videos[:, 3])
     with pytest.raises(ValueError, match="no training clip"):
-        open_dataset(config, train=True)
+        open_dataset(config, split="train")
 
 
 def test_a_stack_of_arrays_is_split_video_by_video(tmp_path):

@@ -12,7 +12,7 @@ from vidgan.files.video import read_clip
 
 
 def test_a_training_clip_depends_on_its_seed_alone():
-    digits = MovingMNIST(train=True)
+    digits = MovingMNIST(split="train")
     clip, label = digits[Sample(3, seed=7)]
     assert clip.shape == (20, 1, 64, 64)
     assert (clip.dtype, label) == (torch.uint8, 0)
@@ -21,15 +21,15 @@ def test_a_training_clip_depends_on_its_seed_alone():
 
 
 def test_a_held_out_clip_depends_on_its_index_alone():
-    digits = MovingMNIST(train=False)
+    digits = MovingMNIST(split="test")
     assert torch.equal(digits[Sample(3, seed=7)][0], digits[Sample(3, seed=8)][0])
     assert not torch.equal(digits[Sample(3, seed=7)][0], digits[Sample(4, seed=7)][0])
     assert len(digits) == 1000
 
 
 def test_training_never_shows_a_held_out_digit():
-    seen = {shape.tobytes() for shape in MovingMNIST(train=True).digit_images}
-    kept = {shape.tobytes() for shape in MovingMNIST(train=False).digit_images}
+    seen = {shape.tobytes() for shape in MovingMNIST(split="train").digit_images}
+    kept = {shape.tobytes() for shape in MovingMNIST(split="test").digit_images}
     assert len(kept) == 1000
     assert seen.isdisjoint(kept)
 
@@ -54,18 +54,18 @@ def test_points_move_straight_by_one_step_and_turn_at_the_borders():
 
 
 def test_a_lone_digit_keeps_its_shape_all_along():
-    clip, _ = MovingMNIST(train=True, digits=1)[Sample(0, seed=1)]
+    clip, _ = MovingMNIST(split="train", digits=1)[Sample(0, seed=1)]
     assert len(set(clip.sum((1, 2, 3), dtype=torch.long).tolist())) == 1
 
 
 def test_where_digits_overlap_the_brighter_wins():
-    clip, _ = MovingMNIST(train=True, digits=9, clip_frames=4)[Sample(0, seed=2)]
+    clip, _ = MovingMNIST(split="train", digits=9, clip_frames=4)[Sample(0, seed=2)]
     assert set(clip.unique().tolist()) <= set(np.unique(load_bundled_digits()).tolist())
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(64, 64, 28), (32, 48, 14), (128, 96, 28)])
 def test_frames_of_any_size_hold_digits_in_proportion(height: int, width: int, size: int):
-    digits = MovingMNIST(train=True, height=height, width=width, channels=3, digits=1)
+    digits = MovingMNIST(split="train", height=height, width=width, channels=3, digits=1)
     clip, _ = digits[Sample(0, seed=3)]
     assert clip.shape == (20, 3, height, width)
     rows, columns = clip[0, 0].nonzero().unbind(1)
@@ -75,7 +75,7 @@ def test_frames_of_any_size_hold_digits_in_proportion(height: int, width: int, s
 
 def test_frames_too_small_for_digits_are_refused():
     with pytest.raises(ValueError, match="at least 16x16, not 8x64"):
-        MovingMNIST(train=True, height=8, width=64)
+        MovingMNIST(split="train", height=8, width=64)
 
 
 def test_the_bundled_clip_is_half_a_minute_of_pedestrians():

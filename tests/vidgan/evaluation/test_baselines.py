@@ -61,7 +61,7 @@ def test_every_clip_of_a_batch_is_carried_on_by_itself():
 
 
 def test_moving_digits_are_better_carried_on_than_repeated():
-    dataset = open_dataset(VideoDataConfig(channels=1, clip_frames=5, context_frames=2), train=False)
+    dataset = open_dataset(VideoDataConfig(channels=1, clip_frames=5, context_frames=2), split="test")
     shown = torch.stack([to_float(dataset[Sample(number, 0)][0]) for number in range(6)])
     past, future = shown[:, :2], shown[:, 2:]
     scores = {name: float(psnr(made, future).mean()) for name, made in predict_baselines(past, steps=3).items()}

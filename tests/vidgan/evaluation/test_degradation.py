@@ -128,7 +128,7 @@ def test_a_video_network_sees_broken_motion_that_a_network_of_frames_hardly_sees
         video, frames = open_network("transnet"), open_network("efficientnet")
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    dataset = open_dataset(VideoDataConfig(channels=3, clip_frames=FRAMES, context_frames=0), train=False)
+    dataset = open_dataset(VideoDataConfig(channels=3, clip_frames=FRAMES, context_frames=0), split="test")
     digits = to_float(torch.stack([dataset[Sample(number, 0)][0] for number in range(6)]))
 
     def moments(network: FeatureNetwork, clip: Tensor) -> Moments:

@@ -1,0 +1,80 @@
+"""index.html of a run folder: the newest samples, the curves, the alarms and the latest numbers; it reloads itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.reporting.document import write_document
+from gancore.training.curves import BASELINES, LogLine, read_json_lines
+
+REFRESH_SECONDS = 20
+"""Seconds after which an open page loads itself anew."""
+HIGHER_IS_BETTER = ("psnr", "ssim")
+"""Held-out scores with a baseline of which the higher value is the better one; of the others the lower is."""
+
+
+@dataclass(frozen=True)
+class LatestValue:
+    """The latest logged value of a name."""
+
+    step: int
+    value: float
+
+
+def write_run_page(run: Path, *, steps: int) -> None:
+    """Writes index.html into the run folder, whole or not at all, with links to samples/ and curves.png.
+
+    Args:
+        run: The run folder, with stats.jsonl, alarms.jsonl, samples/ and curves.png as far as there are any.
+        steps: Steps of the whole training.
+    """
+    latest = find_latest_values(read_json_lines(run / "stats.jsonl"))
+    step = max((each.step for each in latest.values()), default=0)
+    sheets = sorted((run / "samples").glob("step-*.png"))
+    films = [sheets[-1].with_suffix(".mp4")] if sheets else []
+    write_document(
+        run / "index.html",
+        "run.html.j2",
+        local_files=True,
+        title=run.resolve().name,
+        refresh=REFRESH_SECONDS,
+        step=step,
+        sentences=describe_latest(latest, step=step, steps=steps),
+        sheet=f"samples/{sheets[-1].name}" if sheets else None,
+        film=next((f"samples/{film.name}" for film in films if film.is_file()), None),
+        earlier=[f"samples/{sheet.name}" for sheet in sheets[-6:-1]],
+        curves=(run / "curves.png").is_file(),
+        alarms=read_json_lines(run / "alarms.jsonl"),
+        numbers=[(name, f"{each.value:.4g}", f"{each.step:,}") for name, each in sorted(latest.items())],
+    )
+
+
+def find_latest_values(lines: Sequence[LogLine]) -> dict[str, LatestValue]:
+    """The latest finite value of every logged name; alarms are left out."""
+    return {
+        name: LatestValue(line["step"], value)
+        for line in lines
+        for name, value in line.items()
+        if name != "step" and value is not None and not name.startswith("alarm/")
+    }
+
+
+def describe_latest(latest: dict[str, LatestValue], *, step: int, steps: int) -> list[str]:
+    """Says in words how far the training is, and how its held-out scores compare with their baselines."""
+    if not latest:
+        return ["The training has not logged anything yet."]
+    speed = f", at {latest['speed'].value:.3g} samples a second" if "speed" in latest else ""
+    sentences = [f"Step {step:,} of {steps:,} ({step / steps:.0%}){speed}."]
+    for name, each in latest.items():
+        panel, _, curve = name.rpartition("/")
+        baseline = latest.get(f"{panel}/copy_last")
+        if curve not in ("mean", "samples") or baseline is None:
+            continue
+        metric = panel.rpartition("/")[2]
+        better = (each.value > baseline.value) == (metric in HIGHER_IS_BETTER)
+        comparison = "as good as" if each.value == baseline.value else "better than" if better else "worse than"
+        sentences.append(
+            f"Held-out {metric.replace('_', ' ')} at step {each.step:,}: {each.value:.4g}, {comparison} the baseline "
+            f"({BASELINES['copy_last']}, {baseline.value:.4g})."
+        )
+    return sentences
