@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo browser weights test lint clean
+.PHONY: setup demo browser weights test lint docs clean
 
 setup: .venv/.installed
 
@@ -15,23 +15,23 @@ setup: .venv/.installed
 demo: export GOMP_SPINCOUNT = 1000
 demo: setup
 	rm -rf demo
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-		tools/train_video.py --config configs/video/demo.yaml
-	$(BIN)/python tools/predict_video.py vidgan/assets/pedestrians.mp4 --model demo/run/generator --size 120x160 \
-		--compare --out demo/future.mp4
-	$(BIN)/python tools/predict_video.py vidgan/assets/pedestrians.mp4 --model demo/run/generator --size 120x160 \
-		--compare --out demo/future.png
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-		tools/train_voxels.py --config configs/voxels/demo.yaml
-	$(BIN)/python tools/export_mesh.py voxgan/assets/chair.png --model demo/voxels/generator --threshold 0.4 \
-		--out demo/object.glb --preview demo/object.mp4
-	$(BIN)/python tools/export_mesh.py voxgan/assets/chair.png --model demo/voxels/generator --threshold 0.4 \
-		--out demo/object.stl --size-mm 100 --preview demo/object.png
+	$(BIN)/vidvox train video --config video/demo
+	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 -m demo/run/generator --size 120x160 --compare -o demo/future.mp4
+	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 -m demo/run/generator --size 120x160 --compare -o demo/future.png
+	$(BIN)/vidvox train voxels --config voxels/demo
+	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.glb \
+		--preview demo/object.mp4
+	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.stl \
+		--size_mm 100 --preview demo/object.png
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site is build/site/index.html.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # The tests look at pages in a real browser, and skip that where there is none and none can be had.
 browser:
@@ -47,10 +47,10 @@ browser:
 
 # Tests that need published weights skip where they cannot be had.
 weights: setup
-	-@$(BIN)/python tools/fetch_weights.py i3d transnet efficientnet lpips
+	-@$(BIN)/vidvox fetch i3d transnet efficientnet lpips
 
 test: lint browser weights
 	$(BIN)/pytest
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

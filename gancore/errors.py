@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,9 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
 def _exit(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130) from error
-    if os.environ.get("RANK", "0") == "0":
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(2)  # a launcher ends all processes once one has failed: rank 0 must have said why
+    else:
         line = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             line = f"{error.filename}: {error.strerror}"

@@ -48,7 +48,7 @@ def _cross_entropy(real: Tensor, fake: Tensor, label_smoothing: float) -> Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Minimax:
-    """Zero-sum game of Goodfellow et al. 2014 (equation 1); the generator's gradient vanishes if the discriminator wins."""
+    """Zero-sum game of Goodfellow et al. 2014 (equation 1); its generator stalls if the discriminator wins."""
 
     label_smoothing: float = 0.0
     """How far below 1 the discriminator's target for real samples lies."""

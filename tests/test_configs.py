@@ -8,56 +8,54 @@ import torch
 
 from gancore.layers import iter_weight_layers
 from gancore.parsing import parse_config, save_config, to_dict
-from vidgan.build import build_discriminator
-from vidgan.config import VideoConfig, build_clip_shape
-from vidgan.networks.discriminators import VideoDiscriminator
-from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.build import build_discriminator, build_generator
+from vidgan.config import VideoConfig
+from voxgan.build import build_discriminator as build_voxel_discriminator
+from voxgan.build import build_generator as build_voxel_generator
 from voxgan.build import build_shape
 from voxgan.config import VoxelConfig, VoxelEncoderConfig
-from voxgan.config import build_discriminator as build_voxel_discriminator
-from voxgan.config import build_generator as build_voxel_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
 VOXELS = sorted((ROOT / "configs" / "voxels").glob("*.yaml"))
 CLASSES = {"ucf101_128": 101, "dvdgan_256x48": 600}
 PAPER_GENERATOR = {
-    "unit": "gru",
+    "recurrent_unit": "gru",
     "state_activation": "relu",
-    "blocks": 2,
+    "blocks_per_level": 2,
     "norm": "batch",
-    "patch": 1,
-    "start": "map",
+    "patch_size": 1,
+    "latent_init": "map",
     "output": "frames",
-    "latent": 120,
-    "embedding": 120,
-    "attention": 0,
+    "latent_dim": 120,
+    "embedding_dim": 120,
+    "attention_after": None,
     "spectral_norm": True,
-    "zero_last": False,
+    "zero_init_residual": False,
 }
 PAPER_DISCRIMINATOR = {
-    "split": "dvd",
-    "frames": 8,
-    "reduce": 2,
-    "patch": 1,
+    "variant": "dvd",
+    "spatial_frames": 8,
+    "downsample": 2,
+    "patch_size": 1,
     "activation": "relu",
-    "attention": 0,
+    "attention_after": None,
     "dropout": 0.0,
     "spectral_norm": True,
-    "zero_last": False,
+    "zero_init_residual": False,
 }
 PAPER_TRAIN = {
     "batch": 512,
-    "discriminator_updates": 2,
+    "discriminator_steps": 2,
     "generator_lr": 1e-4,
     "discriminator_lr": 5e-4,
     "beta1": 0.0,
     "beta2": 0.999,
-    "warmup": 0,
-    "final_lr": 1.0,
-    "clip_gradients": 0.0,
-    "average": 0.9999,
-    "average_start": 20_000,
+    "warmup_steps": 0,
+    "final_lr_fraction": 1.0,
+    "max_grad_norm": None,
+    "ema_decay": 0.9999,
+    "ema_start": 20_000,
 }
 
 
@@ -83,13 +81,16 @@ def test_there_are_recipes():
 def test_a_recipe_can_be_read_and_built(path):
     config = read(path.stem)
     with torch.device("meta"):
-        shape = build_clip_shape(
-            config.data, num_classes=CLASSES.get(path.stem, 2) if config.data.class_conditional else 0
-        )
+        names = tuple(map(str, range(CLASSES.get(path.stem, 2))))
+        classes = names if config.data.class_conditional else ()
         # Without the power iterations by which spectral norm starts, which take seconds even on nothing.
-        generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
-        judge = replace(config.discriminator, spectral_norm=False)
-        discriminator = VideoDiscriminator(judge, channels=shape.channels, classes=shape.num_classes)
+        plain = replace(
+            config,
+            generator=replace(config.generator, spectral_norm=False),
+            discriminator=replace(config.discriminator, spectral_norm=False),
+        )
+        generator = build_generator(plain, classes=classes)
+        discriminator = build_discriminator(plain, classes=classes)
     assert list(iter_weight_layers(generator))
     assert list(iter_weight_layers(discriminator))
     assert config.train.batch % config.train.gradient_accumulation_steps == 0
@@ -174,9 +175,14 @@ def test_the_paper_preset_has_the_settings_of_the_paper(name):
     assert picked(config.train, PAPER_TRAIN) == PAPER_TRAIN
     assert config.generator.base_channels == config.discriminator.base_channels == 128
     game = to_dict(config.objective)
-    assert (game["pair"], game["adversarial"], game["ramp"], game["reconstruction"]) == ("hinge", 1.0, 0.0, 0.0)
-    assert (game["penalties"]["r1"], game["penalties"]["r2"], game["penalties"]["interpolated"]) == (0.0, 0.0, 0.0)
-    assert (game["augment"]["probability"], game["instance_noise"], game["clip_weights"]) == (0.0, 0.0, 0.0)
+    assert (game["loss"], game["adversarial_weight"], game["adversarial_ramp"], game["reconstruction_weight"]) == (
+        "hinge",
+        1.0,
+        0.0,
+        0.0,
+    )
+    assert (game["penalties"]["r1"], game["penalties"]["r2"], game["penalties"]["gradient_penalty"]) == (0.0, 0.0, 0.0)
+    assert (game["augment"]["probability"], game["instance_noise"], game["clip_weights"]) == (0.0, 0.0, None)
 
 
 def test_the_paper_predictor_stacks_its_context_and_the_full_size_model_makes_256_pixels_in_48_frames():
@@ -201,10 +207,14 @@ def test_published_sizes_stay_what_the_lab_notes_say():
     for name, sizes in expected.items():
         config = read(name)
         with torch.device("meta"):
-            shape = build_clip_shape(config.data, num_classes=CLASSES.get(name, 0))
-            generator = (FramePredictor if shape.context_frames else VideoGenerator)(config.generator, shape)
-            plain = replace(config, discriminator=replace(config.discriminator, spectral_norm=False))
-            discriminator = build_discriminator(plain, classes=shape.num_classes)
+            plain = replace(
+                config,
+                generator=replace(config.generator, spectral_norm=False),
+                discriminator=replace(config.discriminator, spectral_norm=False),
+            )
+            classes = tuple(map(str, range(CLASSES.get(name, 0))))
+            generator = build_generator(plain, classes=classes)
+            discriminator = build_discriminator(plain, classes=classes)
         counts = (sum(p.numel() for p in model.parameters()) for model in (generator, discriminator))
         assert tuple(round(count / 1e6) for count in counts) == sizes
         assert f"{sizes[0]} M parameters in the generator" in (ROOT / "configs/video" / f"{name}.yaml").read_text()

@@ -330,7 +330,10 @@ MISTAKES = {
         "choose from left, right, or a number from 0 to 1",
     ),
     "an unknown subject": (["benchmark", "music"], "subject should be .*video"),
-    "an unknown preset": (["benchmark", "video", "--presets=tiny,huge"], "presets: huge is none of"),
+    "an unknown preset": (
+        ["benchmark", "video", "--presets=tiny,huge"],
+        "presets: unknown preset huge; choose from tiny",
+    ),
 }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SurfaceConfig", "__version__", "load"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def load(

@@ -1,6 +1,7 @@
 """The model card: README.md of a published model, written from what its run folder and its report say."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,7 @@ def _describe_metrics(report: Path | None, kind: str) -> str:
         return "Not evaluated yet."
     read_report = _read_video_report if HALVES[kind] == "video" else _read_voxel_report
     sentences, summary, provenance = read_report(report)
+    summary = re.sub(r"(?<!\S)/\S*/", "", summary)  # folders of one machine
     verdict = "\n".join(f"- {sentence}" for sentence in sentences)
     software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
     return (

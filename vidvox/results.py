@@ -24,6 +24,8 @@ from voxgan.rendering.raycast import render_turntable
 LABELLED_SUFFIXES = (".mp4", ".gif", ".png")
 """Files that people look at; arrays and folders of frames never carry labels."""
 PREVIEW_SUFFIXES = (".mp4", ".gif", ".png")
+NOTEBOOK_SIDE, NOTEBOOK_FRAMES = 160, 24
+"""Size of the turning object in a notebook, which a CPU renders while one waits."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,7 +148,9 @@ class ObjectMesh:
 
     def _repr_html_(self) -> str:
         with TemporaryDirectory() as folder:
-            return _format_video(self.save(Path(folder, "object.mp4")), caption=repr(self)[1:-1])
+            path = Path(folder, "object.mp4")
+            write_preview(path, render_turntable(self.mesh, side=NOTEBOOK_SIDE, frames=NOTEBOOK_FRAMES), rate=8)
+            return _format_video(path, caption=repr(self)[1:-1])
 
 
 def _write_labelled(

@@ -178,7 +178,7 @@ class EvaluateConfig(EvaluationConfig):
     """What to do if an object has no readable prediction: stop, or score it as an empty prediction."""
 
     data: str = "furniture"
-    """A data set that tools/prepare_shapes.py made; or furniture, the one that comes with the package."""
+    """A data set made by `vidvox prepare`; or furniture, the one that comes with the package."""
 
     classes: tuple[str, ...] = ()
     """Use objects of these classes only, for training objects too; all classes if empty."""

@@ -1,6 +1,6 @@
 """The standard networks for images: the Inception network of FID and IS, and LPIPS.
 
-`python tools/fetch_weights.py inception lpips alexnet` downloads their weights.
+`vidvox fetch inception lpips alexnet` downloads their weights.
 """
 
 from collections.abc import Iterator, Mapping

@@ -121,7 +121,7 @@ def find_weights(name: str, file: str | Path = "") -> Path:
     weights = look_up_weights(name)
     path = Path(file) if file else weights_folder() / weights.file_name
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: get it by `python tools/fetch_weights.py {name}`")
+        raise FileNotFoundError(f"{path} is missing: get it by `vidvox fetch {name}`")
     if path.stat().st_size != weights.size:
         raise ValueError(f"{path} is not {weights.file_name}: it has {path.stat().st_size} bytes, not {weights.size}")
     if hash_file(path) != weights.sha256:

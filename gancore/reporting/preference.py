@@ -92,20 +92,6 @@ class Preference:
     """Agreement beyond chance, from -1 to 1 (Krippendorff's alpha, nominal); None also if all answers are the same."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RatingsConfig:
-    """Evaluate the answers of people to a page of blind pairs."""
-
-    answers: tuple[str, ...]
-    """Files saved by the page, one per rater."""
-
-    key: str
-    """The JSON file that was written next to the page."""
-
-    out: str = ""
-    """JSON file to write the numbers to; none if empty."""
-
-
 def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Preference]:
     """Computes the preferences of each rater and of all raters together, for each two methods that were compared.
 

@@ -2,20 +2,27 @@
 
 import os
 import sys
+from pathlib import Path
 
-import psutil
 import torch
 from accelerate import Accelerator
-from accelerate.commands.config import load_config_from_file
-from accelerate.commands.launch import launch_command_parser
 
 from gancore.config import TrainConfig
 
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Environment variables of which every process has one where torch's launcher or MPI started several."""
+
 
 def create_accelerator(config: TrainConfig) -> Accelerator:
-    """The processes and the device that `accelerate launch` or plain Python gave, at the precision that suits them."""
-    if _is_unlaunched_cpu_run() and (processes := _requested_processes()) > 1:
-        _exec_launcher(processes)
+    """Create the accelerator over the processes that a launcher started, or over this one alone.
+
+    The device is the CPU if `config.cpu` says so or there is no GPU; the precision is what `config.precision` says,
+    where "auto" is bfloat16 on GPUs that support it.
+
+    Raises:
+        ValueError: `accelerate launch --cpu` was asked for several processes and started one.
+    """
+    _require_all_processes()
     cpu = config.cpu or not torch.cuda.is_available()
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
     return Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
@@ -33,30 +40,15 @@ def end_processes(processes: Accelerator) -> None:
         os._exit(0)
 
 
-def _is_unlaunched_cpu_run() -> bool:
-    """Whether `accelerate launch --cpu` was asked for several processes: without MPI it starts one."""
-    several = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
-    return several and not any(name in os.environ for name in ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK"))
+def _require_all_processes() -> None:
+    """Refuses to train alone where `accelerate launch --cpu` was asked for several processes.
 
-
-def _requested_processes() -> int:
-    """Processes that the `accelerate launch` above this process was asked for, by flag or file; 1 if none is there."""
-    parent = psutil.Process().parent()
-    words = parent.cmdline() if parent else []
-    launchers = [place for place, word in enumerate(words) if word.endswith(("launch", "launch.py"))]
-    if not launchers:
-        return 1
-    asked, _ = launch_command_parser().parse_known_args(words[launchers[0] + 1 :])
-    if (asked.num_machines or 1) > 1:
-        raise ValueError("accelerate launch --cpu starts several machines by MPI only: give it --mpirun_hostfile")
-    if asked.num_processes is None:
-        return load_config_from_file(asked.config_file).num_processes
-    return asked.num_processes
-
-
-def _exec_launcher(processes: int) -> None:
-    """Puts the launcher of so many processes with the same command in place of this one; does not return."""
-    launcher = f"-m accelerate.commands.launch --multi_gpu --num_processes {processes} --main_process_port 0"
-    settled = "--num_machines 1 --mixed_precision no --dynamo_backend no"
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *launcher.split(), *settled.split(), *sys.argv])
+    Without MPI it starts a single one, which it gives the address where the processes should meet, but no rank.
+    """
+    lone = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
+    if lone and not any(name in os.environ for name in RANKS):
+        raise ValueError(
+            "accelerate launch --cpu starts one process however many are asked for, unless --mpirun_hostfile is given; "
+            "to train with 2 processes on the CPU type `vidvox train video --processes 2 --train.cpu` (or train "
+            f"voxels), or `accelerate launch --multi_gpu --num_processes 2 {Path(sys.argv[0]).name} --train.cpu`"
+        )

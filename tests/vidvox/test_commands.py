@@ -199,7 +199,7 @@ def test_a_data_set_is_prepared_on_its_own(shapes, run_vidvox):
 
 
 def test_a_picture_becomes_a_mesh_with_a_preview(shapes, run_vidvox):
-    words = ["-m", shapes, "-o", "box.glb", "--preview", "box.GIF", "--threshold", 0.05]
+    words = ["-m", shapes, "-o", "box.glb", "--preview", "box.GIF", "--preview_size", 32, "--threshold", 0.05]
     said = run_vidvox("mesh", shapes.parents[1] / "box.png", *words)
     assert said.code == 0, said.err
     assert re.fullmatch(r"box\.glb: \d+ faces, .* mm \(width, height, depth\)\n", said.out)

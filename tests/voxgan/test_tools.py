@@ -64,7 +64,14 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
 
 
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
-    flags = ["--samples=2", "--views=1,2", "--draws=1", "--out=new/report", "--rate=rate.html", "--cpu"]
+    flags = [
+        "--generated_objects=2",
+        "--views=1,2",
+        "--view_draws=1",
+        "--out=new/report",
+        "--rating_page=rate.html",
+        "--cpu",
+    ]
     said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
     assert said.code == 0, said.err
     for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
@@ -102,44 +109,56 @@ def bad(tmp_path, run, source):
 TRAIN = ["train_voxels", TINY, *SMALL, "--data.path={source}", "--run={bad}/run"]
 MISTAKES = {
     "no such data": ([*TRAIN, "--data.path={bad}/none"], "no such folder of a packed data set: .*none"),
-    "meshes as data": ([*TRAIN, "--data.path={bad}/meshes"], r"make one of meshes .* tools/prepare_shapes\.py"),
-    "broken data": ([*TRAIN, "--data.path={bad}/broken"], "broken is no packed data set that can be read"),
+    "meshes as data": ([*TRAIN, "--data.path={bad}/meshes"], r"make one of meshes .* vidvox prepare"),
+    "broken data": ([*TRAIN, "--data.path={bad}/broken"], "broken is not a readable packed data set"),
     "an unknown class": ([*TRAIN, "--data.classes=sofa"], "data.classes: .* has no sofa; there are lamp, stool"),
-    "pictures of a wrong size": ([*TRAIN, "--encoder.size=100"], "encoder.size must be 16, 32"),
-    "the paper's pictures": ([*TRAIN, "--encoder.kind=paper"], "encoder.size of the paper's encoder is 256"),
+    "pictures of a wrong size": (
+        [*TRAIN, "--encoder.size=100"],
+        "encoder.size must be a power of two from 16 on, got 100",
+    ),
+    "the paper's pictures": ([*TRAIN, "--encoder.kind=paper"], "encoder.size must be 256 for the paper's encoder"),
     "three steps of noise": (
         [*TRAIN, "--encoder.kind=none", "--objective.update_order=three-step"],
         "objective.update_order: without",
     ),
-    "no game for noise": ([*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"], "only the game is left"),
+    "no game for noise": (
+        [*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"],
+        "only the adversarial loss is left",
+    ),
     "no reconstruction": (
         [*TRAIN, "--objective.mean_bce_weight=0"],
-        "an encoder needs a reconstruction, one of mean_bce",
+        "an encoder needs a reconstruction; set one of mean_bce",
     ),
-    "proportions that pictures do not follow": ([*TRAIN, "--data.proportions=0.2"], "data.proportions: the pictures"),
+    "proportions that pictures do not follow": (
+        [*TRAIN, "--data.proportions=0.2"],
+        "data.proportions: the images of an encoder would not follow",
+    ),
     "a uniform prior": (
         [*TRAIN, "--generator.latent_prior=uniform"],
-        r"generator.latent_prior: an encoder's KL pulls to N\(0, 1\)",
+        r"generator.latent_prior: the KL divergence of an encoder pulls to N\(0, 1\)",
     ),
     "a mixture": (
         [*TRAIN, "--generator.latent_prior=mixture"],
-        r"generator.latent_prior: an encoder's KL pulls to N\(0, 1\)",
+        r"generator.latent_prior: the KL divergence of an encoder pulls to N\(0, 1\)",
     ),
     "no mixture": (
         [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=mixture", "--generator.mixture_components=0"],
         "generator.mixture_components must be at least 1, got 0",
     ),
-    "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"stretch of the augmentation must lie in \[0, 1\]"),
+    "a stretch": ([*TRAIN, "--objective.augment.stretch=2"], r"objective.augment.stretch must lie in \[0, 1\], got 2"),
     "a typo": ([*TRAIN, "--encoder.sise=32"], "unknown key --encoder.sise; did you mean --encoder.size"),
     "another generator": ([*TRAIN, "--run={run}", "--generator.base_channels=8"], "is of another architecture"),
     "a mirror": ([*TRAIN, "--data.augment.crop_jitter=2"], r"data.augment.crop_jitter must lie in \[0, 1\], got 2"),
     "nothing to measure": (["evaluate_voxels", "--model={bad}/none"], "none is neither a folder with a model"),
     "another size to measure": (
         ["evaluate_voxels", "--model={model}", "--data=furniture"],
-        "32 voxels a side, and .* makes 8",
+        "32 voxels a side, and .* generates 8",
     ),
     "no views": (["evaluate_voxels", "--model={model}", "--data={source}", "--views=0"], "views must be one or more"),
-    "an unknown preset": (["benchmark", "voxels", "--presets=tiny"], "presets: tiny is none of modern-32"),
+    "an unknown preset": (
+        ["benchmark", "voxels", "--presets=tiny"],
+        "presets: unknown preset tiny; choose from modern-32",
+    ),
 }
 
 

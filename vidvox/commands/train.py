@@ -72,7 +72,7 @@ def train_video(argv: Sequence[str], *, prog: str) -> None:
     if path != "moving-mnist" and not Path(path).exists():
         raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
     if config.processes and config.processes > 1:
-        _start_processes(config.processes, prog, argv)
+        _train_together(config.processes, prog, argv)
 
     from vidvox import train
 
@@ -102,7 +102,7 @@ def train_voxels(argv: Sequence[str], *, prog: str) -> None:
     if config.data.path != "furniture" and not (path / "dataset.json").is_file():
         config = replace(config, data=replace(config.data, path=str(_prepare(config))))
     if config.processes and config.processes > 1:
-        _start_processes(config.processes, prog, argv)
+        _train_together(config.processes, prog, argv)
 
     from vidvox import train
 
@@ -142,12 +142,30 @@ def _prepare(config: VoxelConfig) -> Path:
     return out
 
 
-def _start_processes(count: int, prog: str, argv: Sequence[str]) -> NoReturn:
-    """Replace this process by accelerate's launcher of `count` processes, each with the same command line."""
+def _train_together(count: int, prog: str, argv: Sequence[str]) -> NoReturn:
+    """Train in `count` processes, each with the same command line, and end with their exit code.
+
+    torch's launcher starts them; a signal to this process reaches all of them, which then stop with a checkpoint.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or processes on a CPU would fight for its cores
-    settled = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    # --multi_gpu also starts processes on a CPU, where --cpu would start a single one.
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", f"--num_processes={count}", *settled]
-    command = ["-m", "vidvox", *prog.split()[1:], *argv, "--processes=1"]
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *launcher, *command])
+    local = LaunchConfig(
+        run_id="vidvox",
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(local, sys.executable)("-m", "vidvox", *prog.split()[1:], *argv, "--processes=1")
+    except ChildFailedError as error:
+        _, first = error.get_first_failure()
+        raise SystemExit(first.exitcode) from error
+    except SignalException as stop:
+        raise SystemExit(128 + stop.sigval) from stop
+    raise SystemExit(0)

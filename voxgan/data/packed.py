@@ -157,8 +157,7 @@ def open_packed_dataset(source: str) -> PackedDataset:
         raise FileNotFoundError(f"no such folder of a packed data set: {source}")
     if not (folder / "dataset.json").is_file():
         raise ValueError(
-            f"{source} is not a packed data set; make one of meshes or voxels with "
-            f"python tools/prepare_shapes.py {source} --out DATASET"
+            f"{source} is not a packed data set; make one of meshes or voxels with vidvox prepare {source} -o DATASET"
         )
     return PackedDataset(folder)
 

@@ -36,7 +36,7 @@ BETTER_DIRECTION: dict[str, BestDirection] = {
     **dict.fromkeys(("ap", "ap_aligned", "accuracy", "class_mean"), "highest"),
 }
 """Direction of the scores of single objects that have one."""
-WITHOUT_WEIGHTS = "Left out: its network needs weights; fetch them with python tools/fetch_weights.py efficientnet."
+WITHOUT_WEIGHTS = "Left out: its network needs weights; fetch them with vidvox fetch efficientnet."
 RATING_QUESTION = "Which of the two looks more like a real object?"
 
 

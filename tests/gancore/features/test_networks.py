@@ -163,7 +163,7 @@ def test_without_a_network_the_error_is_one_short_line(monkeypatch):
 def test_absent_weights_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
     for name in PUBLISHED_WEIGHTS:
-        with pytest.raises(FileNotFoundError, match=f"is missing: get it by `python tools/fetch_weights.py {name}`$"):
+        with pytest.raises(FileNotFoundError, match=f"is missing: get it by `vidvox fetch {name}`$"):
             find_weights(name)
 
 

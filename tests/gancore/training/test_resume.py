@@ -22,16 +22,18 @@ from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import collate, open_dataset
+from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation
 
 ROOT = Path(__file__).parents[3]
 TRAIN = str(ROOT / "tools" / "train_video.py")
+NO_RECIPE = ROOT / "tests" / "support" / "no_recipe.yaml"
 MODEL, BEST = Path("generator", "model.safetensors"), Path("best", "model.safetensors")
-ACCELERATE = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no --dynamo_backend no --num_processes 2"
-LAUNCH = {
-    "one": [],
-    "two": f"{ACCELERATE} --multi_gpu --main_process_port 0".split(),
-    "two on a CPU": f"{ACCELERATE} --cpu".split(),
+LAUNCHER = "--multi_gpu --num_machines 1 --mixed_precision no --dynamo_backend no --num_processes 2"
+COMMANDS = {
+    "one": [TRAIN],
+    "two of accelerate": [*f"-m accelerate.commands.launch {LAUNCHER} --main_process_port 0".split(), TRAIN],
+    "two": ["-m", "vidvox", "train", "video", "--processes", "2", "--config", str(NO_RECIPE)],
 }
 SMALL = [
     *(
@@ -63,7 +65,7 @@ STEPS = 34
 
 
 def start(run: Path, processes: str) -> subprocess.Popen:
-    command = [sys.executable, *LAUNCH[processes], TRAIN, "--run", str(run), *SMALL]
+    command = [sys.executable, *COMMANDS[processes], "--run", str(run), *SMALL]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -128,14 +130,14 @@ def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
-    held_out = open_dataset(config.data, split="val")
+    held_out = open_dataset(config.data, train=False)
     return Trainer(
         run,
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
-        objective=config.objective,
-        dataset=open_dataset(config.data, split="train"),
+        objective=VideoObjective(config.objective),
+        dataset=open_dataset(config.data, train=True),
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
@@ -154,9 +156,9 @@ def alone(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> Path:
-    """The same run in two processes, as `accelerate launch --cpu` has them."""
+    """The same run in two processes, as `vidvox train video --processes 2` starts them."""
     folder = tmp_path_factory.mktemp("together")
-    finish(start(folder, "two on a CPU"))
+    finish(start(folder, "two"))
     return folder
 
 
@@ -168,9 +170,9 @@ def test_a_run_that_was_killed_and_interrupted_equals_the_one_that_was_not_to_th
 
 
 def test_two_processes_that_were_killed_and_interrupted_equal_those_that_were_not_to_the_bit(tmp_path, together):
-    kill(tmp_path, "two on a CPU", at=8)
+    kill(tmp_path, "two", at=8)
     interrupt(tmp_path, "two", at=15, number=signal.SIGTERM)
-    finish(start(tmp_path, "two"))
+    finish(start(tmp_path, "two of accelerate"))
     assert_equal_runs(tmp_path, together)
 
 
@@ -214,8 +216,8 @@ PAPER = [
 def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_the_data(tmp_path, monkeypatch):
     whole, broken = trainer(tmp_path / "whole", *PAPER), trainer(tmp_path / "broken", *PAPER)
     assert whole.train()
-    play = broken.play_step
-    monkeypatch.setattr(broken, "play_step", lambda batches: play(batches) if broken.step < 5 else 1 / 0)
+    train_step = broken.train_step
+    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 5 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         broken.train()
     assert newest(broken.run)[0] == 3

@@ -131,7 +131,7 @@ def test_a_broken_description_is_one_clear_line(folder, text):
 
 def test_a_folder_of_meshes_is_told_how_to_become_a_data_set(tmp_path):
     (tmp_path / "chair.obj").write_text("v 0 0 0")
-    with pytest.raises(ValueError, match=r"make one .* python tools/prepare_shapes.py"):
+    with pytest.raises(ValueError, match=r"make one .* vidvox prepare"):
         open_packed_dataset(str(tmp_path))
 
 
