@@ -1,6 +1,5 @@
 """Splits of a data set, train, val and test: from folder names, from lists of names, or from a hash of each name."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -74,6 +73,8 @@ def divide_held_out(names: Iterable[str]) -> dict[str, Split]:
 
 def _hash_number(name: str) -> int:
     """A hash of the name, uniform in [0, 2^64)."""
+    import hashlib  # loads OpenSSL, and commands that only parse do without
+
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 

@@ -10,7 +10,6 @@ from typing import Any, NoReturn, TypeVar
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.config import VideoConfig
 from vidvox.recipes import find_recipes
-from voxgan.commands import PrepareConfig
 from voxgan.config import VoxelConfig
 
 Config = TypeVar("Config")
@@ -125,6 +124,10 @@ def _prepare(config: VoxelConfig) -> Path:
     out = config.run.with_name(f"{config.run.name}-data")
     if "RANK" in os.environ:  # the process that started this one has done so
         return out
+
+    from voxgan.commands import PrepareConfig
+    from voxgan.data.prepare import prepare_dataset
+
     needs_views = config.encoder.kind != "none"
     settings = PrepareConfig(
         folder=Path(config.data.path),
@@ -132,9 +135,6 @@ def _prepare(config: VoxelConfig) -> Path:
         views=PrepareConfig.views if needs_views else 0,
         view_size=max(PrepareConfig.view_size, config.encoder.size),
     )
-
-    from voxgan.data.prepare import prepare_dataset
-
     print(f"preparing {config.data.path} as the data set {out} ({settings.side} voxels a side)", flush=True)
     result = prepare_dataset(settings)
     why = f"; {out / 'manifest.csv'} says why" if result.failed else ""
