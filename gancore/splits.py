@@ -73,7 +73,7 @@ def divide_held_out(names: Iterable[str]) -> dict[str, Split]:
 
 def _hash_number(name: str) -> int:
     """A hash of the name, uniform in [0, 2^64)."""
-    import hashlib  # slow to import, and settings only need the names of splits
+    import hashlib  # loads OpenSSL, and commands that only parse do without
 
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 

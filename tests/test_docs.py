@@ -11,6 +11,7 @@ import pytest
 from support.documents import PAGES, README, ROOT, create_workplace, read_blocks, run_block, run_command
 
 from gancore.training.alarms import REMEDIES
+from vidvox import __version__
 from vidvox.recipes import find_recipes
 
 DOCS = ROOT / "docs"
@@ -70,6 +71,14 @@ def test_every_document_that_the_readme_links_to_is_there():
     linked = re.findall(r"\]\((?!https?:)([\w./-]+)\)", README.read_text(encoding="utf-8"))
     assert "docs/video.md" in linked
     assert not [name for name in linked if not (ROOT / name).exists()]
+
+
+def test_changes_and_citation_are_of_this_version():
+    newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)
+    assert newest
+    assert cited
+    assert newest[1] == cited[1] == __version__
 
 
 def test_the_site_builds_without_a_warning(tmp_path):

@@ -163,8 +163,8 @@ def _find_training(words: Sequence[str], command: str) -> tuple[str, list[str]]:
     for number, word in enumerate(words):
         if word in ("tools/train_video.py", "tools/train_voxels.py"):
             return word, list(words[number + 1 :])
-        if word == "-m" and words[number + 1 : number + 3] == ["vidvox", "train"]:
-            return " ".join(words[number + 2 : number + 4]), list(words[number + 4 :])
+        if word == "vidvox" and words[number - 1] in ("-m", "--") and words[number + 1] == "train":
+            return " ".join(words[number + 1 : number + 3]), list(words[number + 3 :])
     return pytest.fail(f"no test knows what to make of: {command}")
 
 
@@ -193,7 +193,9 @@ def _run_torchrun(words: Sequence[str], command: str) -> None:
     name, _ = _find_training(words, command)
     environment = os.environ | {"ACCELERATE_LOG_LEVEL": "error", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     launcher = [sys.executable, "-m", "torch.distributed.run"]
-    done = subprocess.run([*launcher, *words, *SMALL[name].split()], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [*launcher, *words, *SMALL[name].split()], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

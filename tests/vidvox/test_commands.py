@@ -78,7 +78,8 @@ def test_a_folder_of_videos_becomes_a_run_folder_whose_settings_any_tool_reads(r
     assert (settings.train.steps, settings.data.channels, settings.data.clip_frames) == (3, 3, 8)
     before = contents(run)
     said = run_vidvox("train", "video", "--config", run / "config.json")
-    assert (said.code, said.out) == (0, f"trained at step 3 of 3: {run}\n")
+    assert said.code == 0
+    assert said.out.endswith(f"trained at step 3 of 3: {run}\n")
     assert contents(run) == before
 
 
@@ -146,7 +147,7 @@ def test_an_evaluation_takes_the_data_of_the_run_and_the_card_its_verdict(run, v
     assert "license: mit\n" in card
     for words in ("vidvox predict clip.mp4 -m user/name", "Noise, made for a test.", "| train.steps | 3 |", "SHA-256"):
         assert words in card
-    assert re.search(r"^- By CRPS, .* than the best baseline", card, re.M)
+    assert re.search(r"^- CRPS: .* is (better|worse) than .* \(the best baseline\)", card, re.M)
     assert str(videos.parent) not in card
     assert type(vidvox.load("card")) is type(vidvox.load(run))
 
@@ -179,7 +180,8 @@ def test_a_folder_of_meshes_is_prepared_beside_the_run_and_trained_on(shapes, ru
     assert settings.data.path == str(data)
     assert "broken,,,0,,,failed," in (data / "manifest.csv").read_text()
     said = run_vidvox("train", "voxels", data, "--config", "tiny", "--run", shapes, *SMALL_VOXELS)
-    assert (said.code, said.out) == (0, f"trained at step 2 of 2: {shapes}\n")
+    assert said.code == 0
+    assert said.out.endswith(f"trained at step 2 of 2: {shapes}\n")
 
 
 def test_preparing_says_what_failed_and_where_to_read_why(shapes, run_vidvox):
@@ -221,7 +223,7 @@ def test_a_model_of_objects_is_measured_on_the_data_of_its_run(shapes, run_vidvo
     assert said.code == 0, said.err
     assert json.loads(Path("report/report.json").read_text())["settings"]["data"] == str(shapes.with_name("y-data"))
     assert run_vidvox("push", shapes, "user/name", "--report", "report/report.json", "-o", "card").code == 0
-    assert re.search(r"^- By IoU, .* than the best baseline", Path("card/README.md").read_text(), re.M)
+    assert re.search(r"^- IoU: .* is (better|worse) than .* \(the best baseline\)", Path("card/README.md").read_text(), re.M)
 
 
 # --------------------------------------------------------------------------------------------------------------- other

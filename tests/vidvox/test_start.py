@@ -30,7 +30,7 @@ def run(*words: str, cwd: Path) -> tuple[int, float, str]:
     """Exit code, CPU seconds (user and system) and standard error of a Python with these words."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(cwd / "compiled")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # sources are compiled once, as they are on any machine
-    before = getrusage(RUSAGE_CHILDREN)
+    before = getrusage(RUSAGE_CHILDREN)  # os.times counts in hundredths of a second, as much as a bare start takes
     done = subprocess.run([sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True)
     after = getrusage(RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

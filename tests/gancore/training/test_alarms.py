@@ -138,13 +138,13 @@ def test_many_healthy_games_are_left_in_peace(tmp_path, pair):
 # -------------------------------------------------------------------------------------------------- how they are said
 
 
-def test_an_alarm_says_what_it_saw_and_what_helps_and_is_not_said_again(tmp_path, caplog):
+def test_an_alarm_gives_evidence_and_advice_and_is_raised_once(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         trained = trainer(tmp_path, steps=160, health_every=10)
         deaf(trained)
         trained.train()
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("step 80: mode collapse: whatever goes in, outputs differ by 0 of what true")
+    assert caplog.messages[0].startswith("step 80: mode collapse: the outputs for different inputs differ by 0 of what")
     assert "What usually helps: a lower generator_lr" in caplog.messages[0]
     (kept,) = [json.loads(line) for line in (tmp_path / "alarms.jsonl").read_text().splitlines()]
     assert (kept["step"], kept["alarm"], set(kept)) == (80, "mode_collapse", {"step", "alarm", "evidence", "advice"})
