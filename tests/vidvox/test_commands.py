@@ -223,7 +223,9 @@ def test_a_model_of_objects_is_measured_on_the_data_of_its_run(shapes, run_vidvo
     assert said.code == 0, said.err
     assert json.loads(Path("report/report.json").read_text())["settings"]["data"] == str(shapes.with_name("y-data"))
     assert run_vidvox("push", shapes, "user/name", "--report", "report/report.json", "-o", "card").code == 0
-    assert re.search(r"^- IoU: .* is (better|worse) than .* \(the best baseline\)", Path("card/README.md").read_text(), re.M)
+    assert re.search(
+        r"^- IoU: .* is (better|worse) than .* \(the best baseline\)", Path("card/README.md").read_text(), re.M
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- other
