@@ -53,6 +53,15 @@ def is_held_out(name: str, fraction: float) -> bool:
     return _hash_number(name) < fraction * 2**64
 
 
+def choose_held_out(names: Iterable[str], fraction: float) -> set[str]:
+    """The names held out by their hashes; of two names or more at least one, the one with the lowest hash."""
+    names = set(names)
+    held_out = {name for name in names if is_held_out(name, fraction)}
+    if not held_out and fraction > 0 and len(names) > 1:
+        held_out = {min(names, key=_hash_number)}
+    return held_out
+
+
 def split_by_hash(name: str, *, test: float, val: float = 0.0) -> Split:
     """The split of an item by a hash of its name, where `test` and `val` are fractions of all items."""
     return "test" if is_held_out(name, test) else "val" if is_held_out(name, test + val) else "train"

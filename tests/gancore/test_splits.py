@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancore.splits import (
+    choose_held_out,
     divide_held_out,
     held_out_split,
     is_held_out,
@@ -46,6 +47,15 @@ def test_a_larger_fraction_only_adds_to_the_held_out_items(name, a, b):
     assert is_held_out(name, low) <= is_held_out(name, high)
     assert not is_held_out(name, 0.0)
     assert is_held_out(name, 1.0)
+
+
+def test_of_several_names_at_least_one_is_held_out_and_it_is_always_the_same():
+    assert choose_held_out({"b", "d", "f"}, 0.1) == choose_held_out({"f", "d", "b"}, 0.1)
+    assert len(choose_held_out({"b", "d", "f"}, 0.1)) == 1
+    assert choose_held_out({"b"}, 0.1) == set()
+    assert choose_held_out({"b", "d", "f"}, 0.0) == set()
+    names = {f"{number}.mp4" for number in range(1000)}
+    assert choose_held_out(names, 0.1) == {name for name in names if is_held_out(name, 0.1)}
 
 
 def test_the_hash_is_the_same_on_every_machine():

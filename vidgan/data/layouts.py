@@ -12,7 +12,7 @@ from gancore.errors import UnreadableError
 from gancore.splits import (
     SPLIT_NAMES,
     Split,
-    is_held_out,
+    choose_held_out,
     is_listed,
     read_name_list,
     split_from_names,
@@ -237,7 +237,8 @@ def select_split(
     """The videos of a split.
 
     Held out are those that the text file lists, or whose file names start with one of the prefixes; without either the
-    data set's own val and test splits; without splits a fraction of all, by a hash of each video's group.
+    data set's own val and test splits; without splits a fraction of all, by a hash of each video's group, and of two
+    groups or more at least one.
 
     The data set's own test split is never divided: where it has no val split of its own, its val is its test split.
     Its own val split is divided where it has no test split, and so are held-out videos that were chosen in any other
@@ -262,7 +263,8 @@ def select_split(
         undivided = not train and "test" not in declared
         return Selection([video for video in videos if video.split and video.split == wanted], undivided)
     else:
-        held_out = {video.name for video in videos if is_held_out(video.group or video.name, fraction)}
+        groups = choose_held_out({video.group or video.name for video in videos}, fraction)
+        held_out = {video.name for video in videos if (video.group or video.name) in groups}
         if fraction == 1:
             return Selection([] if train else videos)
     return Selection([video for video in videos if (video.name not in held_out) == train], undivided=not train)
