@@ -18,7 +18,8 @@ class VideoDataConfig:
     """Clips to train on, and how they are cut from their videos."""
 
     path: str = "moving-mnist"
-    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits."""
+    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "pedestrians" is the
+    clip that comes with the package. A single video is split by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""

@@ -4,6 +4,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -26,6 +27,9 @@ from vidgan.files.video import open_video
 from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float
 
 log = logging.getLogger(__name__)
+
+BUNDLED_CLIP = files("vidgan") / "assets" / "pedestrians.mp4"
+"""The clip that the path "pedestrians" stands for: 300 frames of a street."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,9 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
 
     Videos that cannot be read or are too short are skipped with one warning for all. Raises what open_dataset does.
     """
-    found = find_videos(config.path, config.layout)
-    classes = list_class_names(found, config.path) if config.class_conditional else ()
+    source = str(BUNDLED_CLIP) if config.path == "pedestrians" else config.path
+    found = find_videos(source, config.layout)
+    classes = list_class_names(found, source) if config.class_conditional else ()
     videos, skipped = expand_array_files(found, config.channels)
     alone = is_single_video(videos, config)
     by_time = config.split_by == "time" or alone

@@ -45,7 +45,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         """,
     )
     path = config.data.path
-    if path != "moving-mnist" and not Path(path).exists():
+    if path not in ("moving-mnist", "pedestrians") and not Path(path).exists():
         raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
     if config.processes and config.processes > 1:
         train_together(config.processes, prog, argv)

@@ -266,6 +266,14 @@ def test_an_empty_part_says_what_would_fill_it(tmp_path):
         open_dataset(config(tmp_path, holdout_fraction=0.0), split="test")
 
 
+def test_the_bundled_clip_is_a_source_by_its_name_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = VideoDataConfig(path="pedestrians", height=32, width=32, clip_frames=8, context_frames=4)
+    train, test = (open_dataset(wanted, split=split) for split in ("train", "test"))
+    assert len(train) > len(test) > 0
+    assert train[Sample(0, 0)][0].shape == (8, 3, 32, 32)
+
+
 def test_moving_digits_are_a_source_like_any_other():
     data = open_dataset(VideoDataConfig(channels=1, digits=3, height=32, width=32), split="train")
     assert data[Sample(0, 0)][0].shape == (20, 1, 32, 32)
