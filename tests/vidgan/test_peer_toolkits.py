@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from support.tiny import (
     clips,
     game,
@@ -11,7 +12,16 @@ from torch import nn
 
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
-from vidgan.files.video import to_uint8
+from vidgan.frames import to_uint8
+
+
+@pytest.fixture(autouse=True)
+def _another_accelerator():
+    """Accelerate keeps one state per process; these tests need states of different precisions."""
+    torch.manual_seed(0)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from gancore.rng import SampleRandom, derive_seed
 from vidgan.build import build_generator
 from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
-from vidgan.files.video import to_float, to_uint8
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.norms import ConditionalNorm, TimestepBatchNorm
 from vidgan.networks.recurrent import ConvGRU

@@ -74,7 +74,7 @@ def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
         (["train", "video", "--config", "folder"], r"unknown recipe folder; did you mean folder_64\?"),
         (["train", "video", "--processes", "0"], "processes must be at least 1, got 0"),
         (["prepare", "none", "-o", "out"], "no such file or folder: none"),
-        (["fetch"], "NAMES is required"),
+        (["fetch"], "name the weights to get: .*"),
         (["fetch", "i4d"], ".*i4d.*"),
         (["push", "mine", "name"], "repo should be user/name, not name"),
         (["ratings", "none.json", "--key", "key.json"], "no such file: none.json"),

@@ -11,13 +11,15 @@ from gancore.parsing import parse_config, report_user_errors
 class FetchConfig:
     """Download published weights into $VIDVOX_CACHE/weights or the user's cache, once, and check their hashes."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     """Names: i3d (FVD), transnet, efficientnet, lpips and alexnet (LPIPS), inception (FID)."""
 
     file: Path | None = None
     """The file itself, where there is no network: it is checked and copied. For one name only."""
 
     def __post_init__(self) -> None:
+        if not self.names:
+            raise ValueError("name the weights to get: i3d, transnet, efficientnet, lpips, alexnet, inception")
         if self.file and len(self.names) > 1:
             raise ValueError(f"file holds the weights of one name, not of {' and '.join(self.names)}")
 

@@ -203,7 +203,8 @@ def test_the_tool_takes_a_file_that_is_there_and_no_other(index, tmp_path, use):
     (tmp_path / "mine.bin").write_bytes(PAYLOAD)
     assert use("fetch_weights", "tiny", "--file", tmp_path / "mine.bin").code == 0
     assert find_weights("tiny").read_bytes() == PAYLOAD
-    assert "file is that of one name" in use("fetch_weights", "tiny", "i3d", "--file", tmp_path / "mine.bin").err
+    said = use("fetch_weights", "tiny", "i3d", "--file", tmp_path / "mine.bin")
+    assert "file holds the weights of one name" in said.err
     assert "no such file" in use("fetch_weights", "tiny", "--file", tmp_path / "none.bin").err
 
 
@@ -376,9 +377,9 @@ def test_lpips_is_that_of_its_package():
 
 def test_the_networks_of_fid_and_lpips_say_what_they_lack(monkeypatch, tmp_path):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"fetch_weights\.py inception"):
+    with pytest.raises(FileNotFoundError, match=r"vidvox fetch inception"):
         load_inception()
-    with pytest.raises(FileNotFoundError, match=r"fetch_weights\.py lpips"):
+    with pytest.raises(FileNotFoundError, match=r"vidvox fetch lpips"):
         load_lpips()
 
 

@@ -262,7 +262,7 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
         ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is not an answer to pair '6' of 6"),
         ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is not an answer to pair '0' of 6"),
         ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is not an answer to pair '0' of 6"),
-        (None, "a.json: No such file or directory"),
+        (None, "no such file: a.json"),
     ],
 )
 def test_answers_that_cannot_be_read_are_named_in_one_line(page, tmp_path, use, content, complaint):

@@ -130,14 +130,14 @@ def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
-    held_out = open_dataset(config.data, train=False)
+    held_out = open_dataset(config.data, split="val")
     return Trainer(
         run,
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
         objective=VideoObjective(config.objective),
-        dataset=open_dataset(config.data, train=True),
+        dataset=open_dataset(config.data, split="train"),
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,
@@ -182,7 +182,7 @@ def test_two_processes_train_what_one_does(alone, together):
         terms = [name for name in ours if name.startswith(("generator/", "discriminator/"))]
         assert [ours[name] for name in terms] == pytest.approx([theirs[name] for name in terms], abs=1e-5)
     states = [newest(run)[1] for run in (alone, together)]
-    for network in ("generator", "discriminator", "average"):
+    for network in ("generator", "discriminator", "ema"):
         for name, weight in states[0][network].items():
             torch.testing.assert_close(states[1][network][name], weight, atol=1e-5, rtol=0, msg=f"{network}: {name}")
 

@@ -17,7 +17,8 @@ from vidgan import metrics
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.networks import BoxMeans, open_network
-from vidgan.files.video import read_clip, resize_and_crop, to_float, to_uint8
+from vidgan.files.video import read_clip
+from vidgan.frames import resize_and_crop, to_float, to_uint8
 
 FRAMES, SIDE = 10, 48
 

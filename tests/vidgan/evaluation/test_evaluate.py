@@ -121,7 +121,7 @@ def test_the_report_names_its_protocol(report):
     assert (protocol.context_frames, protocol.future_frames) == (2, 3)
     assert protocol.samples == {"model": 3}
     assert protocol.data["path"] == "moving-mnist"
-    assert "summed over the pixels" in protocol.conventions["mse_per_frame"]
+    assert "summed over pixels" in protocol.conventions["mse_per_frame"]
     assert list(report.prediction.by_lead_time) == ["mse_per_frame", "psnr", "ssim", "ms_ssim", "crps"]
     for curves in report.prediction.by_lead_time.values():
         assert all(len(curve) == 3 for curve in curves.values())
@@ -227,8 +227,8 @@ WRONG = {
         {"networks": ("vgg",)},
         "networks: unknown network vgg; choose from auto, none, colours, i3d",
     ),
-    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and these have 5|fetch_weights.py i3d"),
-    "weights that are not there": ({"networks": ("efficientnet",)}, "fetch_weights.py efficientnet"),
+    "clips too short": ({"networks": ("i3d",)}, "at least 9 frames, and these have 5|vidvox fetch i3d"),
+    "weights that are not there": ({"networks": ("efficientnet",)}, "vidvox fetch efficientnet"),
     "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
     "nothing to measure": ({"model": None}, "give --model, or --predictions with --ground_truth"),
     "half of a pair": ({"ground_truth": Path("clips")}, "predictions and ground_truth go together"),

@@ -13,7 +13,8 @@ from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoDataConfig
 from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.predictions import open_ground_truth, open_predictions
-from vidgan.files.video import read_clip, to_uint8, write_clip
+from vidgan.files.video import read_clip, write_clip
+from vidgan.frames import to_uint8
 
 QUICK = {"networks": ("none",), "cpu": True}
 
@@ -162,7 +163,7 @@ def test_true_clips_of_different_lengths_or_sizes_are_named(folder):
 
 WRONG = {
     "no such folder": ({"predictions": Path("none")}, "no such file or folder: none"),
-    "an empty folder": ({"predictions": Path("{empty}")}, "no video, array, zip or picture in"),
+    "an empty folder": ({"predictions": Path("{empty}")}, "no video, array, zip or image in"),
     "no future left": ({"context_frames": 5}, "context_frames is 5, but the clips of .* have 5 frames"),
     "a mixture": ({"ground_truth": Path("{mixture}")}, "clips of 1 and 3 channels: give --channels"),
 }

@@ -21,7 +21,8 @@ from vidgan.evaluation.published import PUBLISHED_TABLES, find_published_tables,
 from vidgan.evaluation.report import VideoReport
 from vidgan.evaluation.sources import open_evaluation_set
 from vidgan.evaluation.summary import format_summary
-from vidgan.files.video import to_uint8, write_clip
+from vidgan.files.video import write_clip
+from vidgan.frames import to_uint8
 
 DATA = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
 
@@ -51,7 +52,7 @@ def synthesis(tmp_path_factory):
     for number in range(16):
         clip = to_uint8(clips(1, frames=5, seed=number))[0]
         write_clip(folder / "videos" / "ab"[number // 8] / f"{number}.npy", clip, rate=10)
-    synthesiser("modern", classes=2).save_pretrained(folder / "generator")
+    synthesiser("modern", classes=("a", "b")).save_pretrained(folder / "generator")
     data = replace(DATA, path=str(folder / "videos"), context_frames=0, class_conditional=True, holdout_fraction=0.5)
     return EvaluateConfig(
         model=str(folder / "generator"), data=data, networks=("colours",), cpu=True, out=folder / "report"

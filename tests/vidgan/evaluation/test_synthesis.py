@@ -20,21 +20,21 @@ from vidgan.frames import to_uint8
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """Films of three classes that differ in brightness, half of them held out."""
+    """Clips of three classes that differ in brightness, half of them in the data set's own test split."""
     folder = tmp_path_factory.mktemp("videos")
     for level, label in enumerate(("dark", "dim", "light")):
         for number in range(4):
             shown = 0.2 * clips(1, frames=5, seed=10 * level + number)[0] + (level - 1) * 0.7
-            write_clip(folder / label / f"{('old', 'new')[number % 2]}-{number}.npy", to_uint8(shown), rate=10)
+            write_clip(folder / ("train", "test")[number % 2] / label / f"{number}.npy", to_uint8(shown), rate=10)
     return folder
 
 
 @pytest.fixture(scope="module")
 def config(videos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "generator"
-    synthesiser("modern", classes=3).save_pretrained(folder)
+    synthesiser("modern").save_pretrained(folder)
     shape = {"height": 16, "width": 16, "channels": 1, "clip_frames": 5, "context_frames": 0}
-    data = VideoDataConfig(path=str(videos), **shape, class_conditional=True, holdout_prefixes=("new",))
+    data = VideoDataConfig(path=str(videos), **shape, class_conditional=True)
     return EvaluateConfig(model=str(folder), data=data, networks=("colours",), cpu=True, batch=4)
 
 
@@ -165,7 +165,7 @@ def test_longer_clips_than_the_model_was_trained_on_are_made_as_long_as_the_true
         config.data, path=str(videos / "long.npy"), clip_frames=10, class_conditional=False, holdout_prefixes=("long",)
     )
     folder = videos / "plain"
-    synthesiser("modern", classes=0).save_pretrained(folder)
+    synthesiser("modern", classes=()).save_pretrained(folder)
     report = evaluate(replace(config, model=str(folder), data=data, networks=("none",)))
     assert len(report.synthesis.sharpness["samples"]) == 10
     assert report.synthesis.neighbours is None
