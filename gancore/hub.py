@@ -20,6 +20,22 @@ from gancore.parsing import from_dict, to_dict
 
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")
+OtherModel = TypeVar("OtherModel", bound="HubModel")
+
+
+def load_either(
+    folder_or_repo: str | os.PathLike[str], first: type[Model], second: type[OtherModel]
+) -> Model | OtherModel:
+    """Loads a model of one of two classes from a folder, a run folder or a Hub repository, in eval mode on the CPU.
+
+    Raises ValueError if there is no such model, or it is of another class.
+    """
+    name = read_model_class(folder_or_repo)
+    if name == first.__name__:
+        return first.from_pretrained(folder_or_repo)
+    if name == second.__name__:
+        return second.from_pretrained(folder_or_repo)
+    raise ValueError(f"{folder_or_repo} holds a {name}, not one of {first.__name__}, {second.__name__}")
 
 
 class HubModel(nn.Module):

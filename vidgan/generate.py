@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from gancore.device import select_device
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import LabelledClip, make_film, make_sheet
@@ -16,7 +17,6 @@ from vidgan.files.grid import write_grid
 from vidgan.files.video import write_clip
 from vidgan.frames import to_uint8
 from vidgan.networks.generator import VideoGenerator
-from vidgan.predict import select_device
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gancore.device import select_device
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig
@@ -51,11 +52,6 @@ def predict(config: PredictConfig) -> Prediction:
     past, future = frames[: len(past)], frames[len(past) :]
     futures = model.predict(past, steps, samples=config.samples, seed=config.seed)
     return Prediction(past, futures, future if config.compare else None, rate)
-
-
-def select_device(*, cpu: bool = False) -> torch.device:
-    """The GPU if there is one and `cpu` is off, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
 
 
 def read_past_and_future(

@@ -14,11 +14,12 @@ from jaxtyping import Float, UInt8
 from PIL.Image import Image
 from torch import Tensor
 
+from gancore.device import select_device
 from vidgan.files.arrays import convert_to_uint8
 from vidgan.files.readers import DEFAULT_RATE
 from vidgan.generate import generate_clips
 from vidgan.networks.generator import FramePredictor, VideoGenerator
-from vidgan.predict import fit_to_model, read_past_and_future, select_device
+from vidgan.predict import fit_to_model, read_past_and_future
 from vidvox.kinds import require_kind
 from vidvox.results import Clips, Future, ObjectMesh
 from voxgan.files.images import ImageInput, cut_out_object

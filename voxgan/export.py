@@ -12,6 +12,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
+from gancore.device import select_device
 from gancore.media import require_media_suffix, write_animation
 from voxgan.commands import ExportConfig
 from voxgan.files.images import count_megapixels, cut_out_object
@@ -73,7 +74,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
     find_format(config.out)  # a suffix that cannot be written is refused before any work
     if config.preview:
         require_media_suffix(config.preview)
-    device = torch.device("cuda" if torch.cuda.is_available() and not config.cpu else "cpu")
+    device = select_device(cpu=config.cpu)
     model = load_model(config.model).to(device)
     if config.images:
         if not isinstance(model, ImageToVoxels):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.evaluation.methods import Method
-from gancore.hub import HubModel
+from gancore.hub import load_either
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.data.dataset import ClipBatch, collate
 from vidgan.evaluation.predictions import PredictionFiles
@@ -20,20 +20,13 @@ from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import Futures, VideoModel, sample_futures
 
-MODEL_CLASSES: dict[str, type[FramePredictor] | type[VideoGenerator]] = {
-    model_class.__name__: model_class for model_class in (FramePredictor, VideoGenerator)
-}
-
 
 def load_model(folder_or_repo: str) -> VideoModel:
     """Load a FramePredictor or VideoGenerator from a folder or a Hub repository, in eval mode on the CPU.
 
     Raises ValueError if it is neither.
     """
-    name = HubModel.class_name(folder_or_repo)
-    if name not in MODEL_CLASSES:
-        raise ValueError(f"{folder_or_repo} holds a {name}, not one of {', '.join(MODEL_CLASSES)}")
-    return MODEL_CLASSES[name].from_pretrained(folder_or_repo)
+    return load_either(folder_or_repo, FramePredictor, VideoGenerator)
 
 
 @runtime_checkable

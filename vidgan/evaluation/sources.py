@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gancore.data import evenly_spaced
+from gancore.device import select_device
 from gancore.model_files import find_model
 from gancore.parsing import from_dict, to_dict
 from vidgan.commands import EvaluateConfig
@@ -17,7 +18,6 @@ from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, Mod
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel
-from vidgan.predict import select_device
 
 DEFAULT_CLIPS = 256
 """Clips of a data set that are measured unless told otherwise."""

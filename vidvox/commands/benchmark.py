@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
     import torch
 
-    on_cpu = config.cpu or not torch.cuda.is_available()
+    from gancore.device import select_device
+
+    on_cpu = select_device(cpu=config.cpu).type == "cpu"
     device = "CPU" if on_cpu else torch.cuda.get_device_name()
     print(f"torch {torch.__version__}, {device}, CPU threads: {torch.get_num_threads()}\n", flush=True)
     if config.subject == "video":

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from gancore.device import select_device
 from gancore.evaluation.published import PublishedTable
 from gancore.parsing import to_dict
 from gancore.reporting.page import Media, Mesh3D
@@ -112,7 +113,7 @@ def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig
         raise ValueError(
             f"{config.data} has objects of {packed.side} voxels a side, and {name} generates {model.shape.side}"
         )
-    return model.to(torch.device("cuda" if torch.cuda.is_available() and not config.cpu else "cpu"))
+    return model.to(select_device(cpu=config.cpu))
 
 
 def generator_of(model: Model | None) -> VoxelGenerator | None:

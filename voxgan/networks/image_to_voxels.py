@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gancore.hub import HubModel
+from gancore.hub import HubModel, load_either
 from gancore.rng import SampleRandom
 from voxgan.config import VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
 from voxgan.files.images import ImageInput, cut_out_object, encode_views, frame_object
@@ -77,13 +77,7 @@ def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelG
 
     Raises ValueError if there is no such model, or it is of another class.
     """
-    kinds: dict[str, type[ImageToVoxels] | type[VoxelGenerator]] = {
-        kind.__name__: kind for kind in (ImageToVoxels, VoxelGenerator)
-    }
-    kind = HubModel.class_name(folder_or_repo)
-    if kind not in kinds:
-        raise ValueError(f"{folder_or_repo} holds a {kind}, not one of {', '.join(kinds)}")
-    return kinds[kind].from_pretrained(folder_or_repo)
+    return load_either(folder_or_repo, ImageToVoxels, VoxelGenerator)
 
 
 def interpolate_latents(first: Latent, last: Latent, *, count: int) -> Float[Tensor, "count latent"]:
