@@ -4,8 +4,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -17,13 +16,18 @@ class UnreadableError(ValueError):
     """A file whose content cannot be read; the message names the file and the reason."""
 
 
+class UnwritableError(ValueError):
+    """A file that cannot be written; the message names the file and the reason. What was there before is whole."""
+
+
 class ArchitectureError(ValueError):
     """Weights that belong to a network of another architecture; the message names the first that differ."""
 
 
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Wrap a function so that its ValueError or OSError becomes one line on standard error and exit code 2.
+    """Wrap a function so that an error a user can mend becomes one line on standard error and exit code 2.
 
+    Such are ValueError and OSError, and MemoryError where something is larger than this machine.
     Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line. With VIDVOX_TRACEBACK=1 in
     the environment the exception is raised as it is.
     """
@@ -32,7 +36,7 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return main(*args, **kwargs)
-        except (ValueError, OSError, KeyboardInterrupt) as error:
+        except (ValueError, OSError, MemoryError, KeyboardInterrupt) as error:
             if os.environ.get("VIDVOX_TRACEBACK") == "1":
                 raise
             _exit(error)
@@ -47,6 +51,8 @@ def _exit(error: BaseException) -> NoReturn:
         time.sleep(2)  # a launcher ends all processes once one has failed: rank 0 must have said why
     else:
         line = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError):
+            line = f"this takes more memory than there is ({line})"
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             line = f"{error.filename}: {error.strerror}"
         print(f"{program_name()}: error: {line}", file=sys.stderr)
@@ -57,18 +63,3 @@ def program_name() -> str:
     """Return the name by which the running program was called; `python -m vidvox` is vidvox."""
     path = Path(sys.argv[0])
     return path.parent.name if path.name == "__main__.py" else path.name
-
-
-@contextmanager
-def as_unreadable(path: Path, kind: str) -> Iterator[None]:
-    """Turns whatever is raised while a file is read into an UnreadableError of one line that names it.
-
-    `kind` completes "cannot read PATH as ...", for example "a mesh". FileNotFoundError and UnreadableError pass.
-    """
-    try:
-        yield
-    except (FileNotFoundError, UnreadableError):
-        raise
-    except Exception as error:  # libraries raise errors of a dozen kinds for broken files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"cannot read {path} as {kind}: {reason}") from error

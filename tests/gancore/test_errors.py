@@ -19,6 +19,7 @@ def failing(error: BaseException) -> None:
         (PermissionError("no"), "no"),
         (OSError(30, "Read-only file system", "out"), "out: Read-only file system"),
         (ValueError(), "ValueError"),
+        (MemoryError("7 GiB"), "this takes more memory than there is (7 GiB)"),
     ],
 )
 def test_a_users_mistake_ends_a_tool_with_one_line_and_code_2(

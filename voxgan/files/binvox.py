@@ -9,7 +9,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 
 from gancore.atomic import atomic_write
-from gancore.errors import UnreadableError, as_unreadable
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable
 
 MAX_VOXELS = 512**3
 """Grids with more voxels are refused."""

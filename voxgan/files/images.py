@@ -16,7 +16,8 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
-from gancore.errors import UnreadableError, as_unreadable
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable
 from voxgan.files.background import require_plain_background
 
 MAX_SIDE = 1024

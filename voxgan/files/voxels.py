@@ -12,7 +12,8 @@ import scipy.io
 from jaxtyping import Bool, Float
 
 from gancore.atomic import atomic_write
-from gancore.errors import UnreadableError, as_unreadable
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable
 from voxgan.files.arrays import READERS, default_key, list_arrays, to_probabilities
 from voxgan.files.binvox import read_binvox, write_binvox
 from voxgan.mesh.axes import reorient

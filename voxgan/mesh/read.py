@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from trimesh.resolvers import FilePathResolver
 from trimesh.visual import TextureVisuals
 
-from gancore.errors import UnreadableError, as_unreadable
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable
 from voxgan.mesh.config import MAX_FACES
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
 from voxgan.mesh.winding import remove_duplicate_faces

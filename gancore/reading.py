@@ -1,0 +1,89 @@
+"""The door through which every file is read: regular files only, references that stay below their root, one error."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from gancore.errors import UnreadableError
+
+MAX_JSON_BYTES = 2**28
+"""Longer JSON files are refused."""
+MAX_NESTING = 100
+"""JSON and YAML nested more deeply is refused."""
+
+
+@contextmanager
+def as_unreadable(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Turns whatever is raised while a file is read into an UnreadableError of one line that names it.
+
+    `kind` completes "cannot read PATH as ...", for example "a mesh". FileNotFoundError and UnreadableError pass.
+    """
+    try:
+        yield
+    except (FileNotFoundError, UnreadableError):
+        raise
+    except MemoryError as error:
+        raise UnreadableError(f"cannot read {path} as {kind}: it takes more memory than there is") from error
+    except RecursionError as error:
+        raise UnreadableError(f"cannot read {path} as {kind}: it is nested too deeply") from error
+    except Exception as error:  # libraries raise errors of a dozen kinds for broken files
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnreadableError(f"cannot read {path} as {kind}: {reason}") from error
+
+
+def require_regular_file(path: str | os.PathLike[str]) -> None:
+    """Raise UnreadableError unless this is a regular file: a pipe or a device could keep a reader waiting for ever.
+
+    Raises FileNotFoundError if there is none.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"no such file: {path}") from error
+    if not stat.S_ISREG(mode):
+        raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a file")
+
+
+def resolve_below(root: Path, reference: str) -> Path:
+    """Return the path of a file that another file refers to, which must lie below `root`, symbolic links included.
+
+    Raises UnreadableError if the reference is absolute or leads out of `root`.
+    """
+    absolute = PurePosixPath(reference).is_absolute() or PureWindowsPath(reference).is_absolute()
+    path = root / reference
+    if absolute or "\0" in reference or not path.resolve().is_relative_to(root.resolve()):
+        raise UnreadableError(f"{reference!r} leads out of {root}")
+    return path
+
+
+def read_json(path: Path, *, kind: str = "JSON") -> Any:
+    """Return the content of a JSON file, of at most MAX_JSON_BYTES and MAX_NESTING levels.
+
+    Raises FileNotFoundError, or UnreadableError naming the file if it cannot be read.
+    """
+    require_regular_file(path)
+    with as_unreadable(path, kind):
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError(f"it is longer than the {MAX_JSON_BYTES:,} bytes that are read")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        check_nesting(content)
+        return content
+
+
+def check_nesting(content: Any) -> None:
+    """Raise ValueError if lists and mappings are nested more than MAX_NESTING levels deep."""
+    level = [content]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_NESTING} levels deep")
