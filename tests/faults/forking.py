@@ -111,7 +111,7 @@ class Commands:
     def close(self) -> None:
         if self._process:
             self._process.kill()  # what it forked is over by now
-            self._process.wait()
+            self._process.communicate()
         self._folder.cleanup()
 
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from faults.materials import Materials
 from faults.runs import describe_end
 from faults.writers import WRITERS, Writer, describe_wrong, list_left_over
 
-MAX_CALLS = 60
+MAX_CALLS = 24
 """Calls of a command at which a fault is tried, spread evenly over all of them."""
 
 
@@ -64,7 +63,8 @@ class Disks:
         elif ended.code != 0 and not ended.is_one_line:
             self.problems.append(f"{self.writer.name}, {fault}: {describe_end(ended)}")
             return
-        if left := list_left_over(self.writer, folder):
+        cannot_remove = isinstance(fault, Fault) and fault.effect == "EIO" and fault.lasting
+        if not cannot_remove and (left := list_left_over(self.writer, folder)):
             self.problems.append(f"{self.writer.name}, {fault}: left over: {left}")
             return
         again = self.command(folder) if wrong else None
@@ -142,10 +142,12 @@ def test_a_command_on_a_disk_of_any_small_size_ends_in_one_line_or_right(
 ) -> None:
     disks = Disks(commands, materials, writer, tmp_path)
     needed = sum(path.stat().st_size for path in disks.twins[0].rglob("*") if path.is_file())
-    for share, number in product((0.02, 0.1, 0.3, 0.6, 0.9, 1.2), range(1)):
+    for share in (0.02, 0.1, 0.3, 0.6, 0.9, 1.2):
         size = max(4096, int(share * needed) // 4096 * 4096)
-        with small_disk(tmp_path / "struck", size):
-            ended = disks.command(tmp_path / "struck")
-            disks.judge_small(f"a disk of {size} bytes", ended, tmp_path / "struck", number)
+        with small_disk(tmp_path / "small", size):
+            ended = disks.command(tmp_path / "small")
+            shutil.copytree(tmp_path / "small", tmp_path / "struck")
+        disks.judge(f"a disk of {size} bytes", ended, tmp_path / "struck")
+        shutil.rmtree(tmp_path / "struck")
     disks.report("small disks")
     disks.check()
