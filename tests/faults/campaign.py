@@ -1,4 +1,4 @@
-"""What the campaigns found: counts kept in build/faults/, from which `python tests/faults/campaign.py` prints a table."""
+"""What the campaigns found, kept in build/faults/; `python tests/faults/campaign.py` prints it as a table."""
 
 import json
 import os

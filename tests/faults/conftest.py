@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from faults.forking import Commands
-from faults.injecting import Unavailable
+from faults.injecting import UnavailableError
 from faults.materials import Materials, make_materials
 
 
@@ -15,7 +15,7 @@ def commands(tmp_path_factory) -> Iterator[Commands]:
     running = Commands()
     try:
         running.run("--version", below=tmp_path_factory.mktemp("version"))
-    except Unavailable as error:
+    except UnavailableError as error:
         running.close()
         pytest.skip(str(error))
     yield running

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.injecting import Fault, Outcome, Unavailable, watch
+from faults.injecting import Fault, Outcome, UnavailableError, watch
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,11 +54,11 @@ class Running:
         return (self.folder / "outcome.json").exists()
 
     def finish(self) -> Ended:
-        """Wait until it ends. Raises Unavailable if calls cannot be watched on this machine."""
+        """Wait until it ends. Raises UnavailableError if calls cannot be watched on this machine."""
         ended = Ended(**json.loads(_await(self.folder / "outcome.json", self.timeout + 60)))
         ended.out, ended.err = ((self.folder / name).read_text(errors="replace") for name in ("out", "err"))
         if ended.unavailable:
-            raise Unavailable(ended.unavailable)
+            raise UnavailableError(ended.unavailable)
         return ended
 
 
@@ -144,16 +144,8 @@ def serve() -> None:
 
 def _import_everything() -> None:
     """What the commands import, without running anything that starts threads."""
-    import matplotlib.backends.backend_agg
-    import tensorboard.summary.writer.event_file_writer
-    import torch.utils.tensorboard  # noqa: F401
+    import torch.utils.tensorboard
 
-    import vidgan.build
-    import vidgan.evaluation.evaluate
-    import vidgan.evaluation.page
-    import vidgan.predict
-    import vidvox.models
-    import vidvox.train
     import voxgan.build
     import voxgan.data.prepare
     import voxgan.evaluation.evaluate
@@ -176,7 +168,7 @@ def _supervise(job: dict[str, Any]) -> None:
             started=lambda pid: _write_whole(folder / "pid", str(pid)),
         )
         ended = Ended(**asdict(outcome))
-    except Unavailable as error:
+    except UnavailableError as error:
         ended = Ended(unavailable=str(error))
     for name in ("out", "err"):
         (folder / name).touch()

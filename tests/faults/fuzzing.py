@@ -96,9 +96,7 @@ class Fuzzer:
         for number, reader in enumerate(self.readers):
             made = each // 3 if reader.structured else 0
             for source, count in (("mutated", each - made), ("structured", made)):
-                chunks += [
-                    Chunk(number, source, first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)
-                ]
+                chunks += [Chunk(number, source, first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
         random.Random(self.seed).shuffle(chunks)
         return chunks
 
@@ -186,9 +184,17 @@ class Fuzzer:
         what = "hung" if hung else "crashed"
         self.counts.update({"fuzzed": number - chunk.first + 1, "refused": number - chunk.first, what: 1})
         code = 0 if hung else os.waitstatus_to_exitcode(status)
-        reason = f"longer than {SECONDS_LIMIT} s" if hung else signal.Signals(-code).name if code < 0 else self._read_error(slot)
+        reason = (
+            f"longer than {SECONDS_LIMIT} s"
+            if hung
+            else signal.Signals(-code).name
+            if code < 0
+            else self._read_error(slot)
+        )
         target = slot.folder / reader.name.replace("/", " ") / reader.target
-        keep_input(self.keep, reader, what, reason, target.read_bytes() if target.exists() else b"", f"{chunk.source} {number}")
+        keep_input(
+            self.keep, reader, what, reason, target.read_bytes() if target.exists() else b"", f"{chunk.source} {number}"
+        )
         if number + 1 < chunk.stop:
             self.chunks.append(Chunk(chunk.reader, chunk.source, number + 1, chunk.stop))
 

@@ -4,6 +4,7 @@ The kernel asks this process about every such call of the other one (seccomp's u
 Python, C++, Rust and FFmpeg are all caught, in threads and child processes too. Linux on x86-64 and arm64 only.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -88,7 +89,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This machine does not let processes watch each other's calls."""
 
 
@@ -100,7 +101,7 @@ def watch(
     reads: bool = False,
     signal_after: tuple[float, int] | None = None,
     timeout: float = 120.0,
-    started: Callable[[int], None] = lambda pid: None,
+    started: Callable[[int], object] = abs,
 ) -> Outcome:
     """Run `act` in a child of this process, whose calls on files below `folder` are counted and may fail.
 
@@ -114,10 +115,10 @@ def watch(
         started: Called with the number of the child's process.
 
     Raises:
-        Unavailable: The kernel or the machine is of another kind.
+        UnavailableError: The kernel or the machine is of another kind.
     """
     if ARCHITECTURE is None:
-        raise Unavailable(f"no table of system calls for {platform.machine()}")
+        raise UnavailableError(f"no table of system calls for {platform.machine()}")
     table = {
         numbers[ARCHITECTURE]: (name, place)
         for name, (*numbers, place) in (READS if reads else WRITES).items()
@@ -132,7 +133,7 @@ def watch(
     ours.close()
     if not descriptors:
         os.waitpid(child, 0)
-        raise Unavailable(f"calls cannot be watched here ({message.decode()})")
+        raise UnavailableError(f"calls cannot be watched here ({message.decode()})")
     started(child)
     watcher = _Watcher(child, descriptors[0], folder.resolve(), table, fault, reads)
     return watcher.run(signal_after, timeout)
@@ -215,10 +216,8 @@ class _Watcher:
 
     def _kill(self) -> None:
         for pid in (-self.child, self.child):
-            try:
+            with contextlib.suppress(OSError):
                 os.killpg(self.child, signal.SIGKILL) if pid < 0 else os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
 
     def _answer(self) -> None:
         question = bytearray(80)
@@ -242,10 +241,8 @@ class _Watcher:
                         value, carry_on = half, 0
                 else:
                     error, carry_on = -getattr(errno, effect), 0
-        try:
+        with contextlib.suppress(OSError):  # it was killed as it waited
             fcntl.ioctl(self.listener, _ANSWER, struct.pack("QqiI", identity, value, error, carry_on))
-        except OSError:
-            pass
 
     def _due(self, name: str) -> Effect | None:
         fault, number = self.fault, len(self.outcome.calls)
@@ -292,7 +289,7 @@ class _Watcher:
         process = _libc.syscall(_PIDFD_OPEN, self._process_of(pid), 0)
         copy = _libc.syscall(_PIDFD_GETFD, process, int(descriptor), 0)
         if copy < 0:
-            raise Unavailable("descriptors of other processes cannot be had here")
+            raise UnavailableError("descriptors of other processes cannot be had here")
         if name == "pwrite64":
             os.pwrite(copy, half, arguments[3])
         else:

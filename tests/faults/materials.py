@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-
 from faults.forking import Commands
 from faults.runs import prepare_words, train_words, write_meshes
+
 from vidgan.files.video import write_clip
 
 

@@ -38,7 +38,9 @@ def _flip(content: bytearray, rng: random.Random, _: Sequence[bytes]) -> bytearr
 
 def _set(content: bytearray, rng: random.Random, _: Sequence[bytes]) -> bytearray:
     if content:
-        content[_place(content, rng)] = rng.choice((0, 1, 10, 32, 34, 47, 48, 57, 92, 127, 128, 255, rng.randrange(256)))
+        content[_place(content, rng)] = rng.choice(
+            (0, 1, 10, 32, 34, 47, 48, 57, 92, 127, 128, 255, rng.randrange(256))
+        )
     return content
 
 
@@ -106,14 +108,18 @@ def _scalars() -> SearchStrategy[Any]:
 
 def _documents() -> SearchStrategy[Any]:
     nested = st.recursive(
-        _scalars(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_texts(), inner, max_size=4), max_leaves=6
+        _scalars(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_texts(), inner, max_size=4),
+        max_leaves=6,
     )
     return st.one_of(nested, nested, st.sampled_from((5, 99, 101, 500, 3000)).map(lambda depth: f"{depth} lists"))
 
 
 def altered_json(seed: bytes) -> SearchStrategy[bytes]:
     """The document with one to three of its parts replaced, removed, renamed or repeated."""
-    changes = st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(("set", "drop", "name", "twice")), _documents()))
+    changes = st.lists(
+        st.tuples(st.integers(0, 10**6), st.sampled_from(("set", "drop", "name", "twice")), _documents())
+    )
     return changes.map(lambda chosen: _dump(_alter(json.loads(seed), chosen[:3])))
 
 
@@ -150,7 +156,9 @@ def _places(document: Any, depth: int = 0):
     """(container, key) of every part of a document."""
     if depth > 20:
         return
-    items = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in list(items):
         yield document, key
         yield from _places(value, depth + 1)

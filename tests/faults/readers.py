@@ -80,7 +80,10 @@ def file_reader(name: str, area: str, suffix: str, function: Callable[[Path], ob
 
 
 VIDEO_READERS = [
-    *(file_reader(f"video {each}", "video", each, read_video, lambda each=each: seeds.videos(each)) for each in seeds.CODECS),
+    *(
+        file_reader(f"video {each}", "video", each, read_video, lambda each=each: seeds.videos(each))
+        for each in seeds.CODECS
+    ),
     *(
         file_reader(f"frame {each}", "video", each, read_video, lambda each=each: seeds.pictures(each))
         for each in ("png", "jpg", "bmp", "tif", "webp")
@@ -91,7 +94,9 @@ VIDEO_READERS = [
     file_reader("video npy in npz", "video", "npz", read_videos, lambda: seeds.npy("video"), wrap=seeds.in_npz),
     file_reader("video h5", "video", "h5", read_videos, lambda: seeds.hdf5("video")),
     file_reader("video zip", "video", "zip", read_video, lambda: [seeds.in_zip("a/1.png")(seeds.pictures("png")[0])]),
-    file_reader("picture in zip", "video", "zip", read_video, lambda: seeds.pictures("png"), wrap=seeds.in_zip("1.png")),
+    file_reader(
+        "picture in zip", "video", "zip", read_video, lambda: seeds.pictures("png"), wrap=seeds.in_zip("1.png")
+    ),
 ]
 OBJECT_READERS = [
     *(
@@ -116,7 +121,9 @@ OBJECT_READERS = [
         for each in ("obj", "off", "ply", "stl", "glb", "gltf", "dae", "3mf")
     ),
     file_reader("model in 3mf", "meshes", "3mf", load_mesh, seeds.model_of_3mf, wrap=seeds.in_3mf),
-    file_reader("json in glb", "meshes", "glb", load_mesh, seeds.json_of_glb, wrap=seeds.in_glb, structured=altered_json),
+    file_reader(
+        "json in glb", "meshes", "glb", load_mesh, seeds.json_of_glb, wrap=seeds.in_glb, structured=altered_json
+    ),
     *(
         Reader(f"material {name}", "colours", name, opens(load_mesh, "model.obj"), start, _texture_beside, **more)
         for name, start, more in (

@@ -1,37 +1,32 @@
 """Everything that reads settings, models, states, data sets, logs and lists, with files to start from, for fuzzing."""
 
-import io
 import json
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
-import numpy as np
 from faults import seeds
 from faults.mutating import altered_json, altered_lines, token_text
 from faults.readers import Reader, opens
+from faults.stored import cached_video, catalogue, debian, models, packed, saved_checkpoint, shape
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.parsing import from_dict, parse_config, to_dict
+from gancore.parsing import parse_config, to_dict
 from gancore.reporting.preference import read_ratings
 from gancore.splits import read_name_list
 from gancore.training.curves import read_json_lines
 from gancore.training.run_log import RunLog
-from vidgan.build import build_generator as build_video_generator
 from vidgan.config import VideoConfig
 from vidgan.data.cache import open_cached, probe_videos
 from vidgan.data.layouts import find_videos
 from vidgan.files.video import open_video
 from vidgan.networks.generator import FramePredictor
-from voxgan.build import build_generator as build_voxel_generator
-from voxgan.config import VoxelConfig, VoxelShape
+from voxgan.config import VoxelConfig
 from voxgan.data.layouts import find_objects
-from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, write_packed_dataset
-from voxgan.data.prepared import PreparedShape, load_shape, save_shape
+from voxgan.data.packed import PackedDataset
+from voxgan.data.prepared import load_shape
 from voxgan.data.sweethome3d import CATALOGUE_FILE, unpack_package
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
@@ -76,97 +71,13 @@ def read_debian_package(path: Path) -> None:
         unpack_package(path, Path(folder))
 
 
-# --------------------------------------------------------------------------------------------------------------- seeds
-
-
-@cache
-def models() -> dict[str, dict[str, bytes]]:
-    """config.json and model.safetensors of a tiny model of each half."""
-    video = {
-        "data": {"channels": 1, "height": 16, "width": 16, "clip_frames": 4, "context_frames": 2},
-        "generator": {"base_channels": 2, "channel_multipliers": [1, 1], "latent_dim": 2},
-        "discriminator": {"spatial_frames": 1},
-    }
-    voxels = {
-        "encoder": {"size": 16, "base_channels": 2, "max_channels": 4},
-        "generator": {"latent_dim": 4, "base_channels": 2, "max_channels": 4},
-    }
-    return {
-        "video": _save_model(build_video_generator(from_dict(VideoConfig, video))),
-        "voxels": _save_model(build_voxel_generator(from_dict(VoxelConfig, voxels), VoxelShape(side=8))),
-    }
-
-
-def _save_model(model) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-@cache
-def packed() -> dict[str, bytes]:
-    """A data set of three objects."""
-    random = np.random.default_rng(0)
-    objects = [PackedObject(id=f"a/{n}", label="ab"[n % 2], cameras=((10.0 * n, 20.0), None)) for n in range(3)]
-    view = encode_webp(random.integers(0, 255, (8, 8, 4), dtype=np.uint8))
-    with tempfile.TemporaryDirectory() as folder:
-        contents = ((random.random((8, 8, 8)) > 0.5, (view, view)) for _ in objects)
-        write_packed_dataset(Path(folder), objects, contents=contents, side=8)
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-@cache
-def saved_checkpoint() -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = checkpoint.save(Path(folder), 1, seeds.small_state(), keep_checkpoints=1)
-        return {f"{path.name}/{file.name}": file.read_bytes() for file in path.iterdir()}
-
-
-def _shape() -> bytes:
-    views = (encode_webp(np.zeros((8, 8, 4), np.uint8)),)
-    shape = PreparedShape(occupancy=np.ones((8, 8, 8), bool), cameras=((1.0, 2.0),), views=views)
-    return seeds.written(".zip", lambda path: save_shape(shape, path))
-
-
-@cache
-def cached_video() -> dict[str, bytes]:
-    """A video, its decoded copy, and what probing it found."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "clip.mp4")
-        path.write_bytes(seeds.videos("mp4")[0])
-        open_cached(open_video(path), str(path), folder=folder, prepare=lambda x: x, prepare_key="")
-        probe_videos([str(path)], folder)
-        kept = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-    name = next(name for name in kept if name.endswith(".npy"))
-    return {"clip.mp4": kept["clip.mp4"], "probes.json": kept["probes.json"], "target.npy": kept[name]}
-
-
-def _catalogue() -> bytes:
-    return (
-        b"id#1=a\nname#1=Chair\nmodel#1=/scopia/chair.obj\nwidth#1=40\ndepth#1=40.5\nheight#1=90\ncreator#1=X\n"
-        b"modelRotation#1=1 0 0 0 1 0 0 0 1\nname#2=Lamp\nmodel#2=/scopia/lamp.obj\nwidth#2=1\ndepth#2=2\nheight#2=3\n"
-        b"category#2=Lights\n"
+STATS = (
+    b"\n".join(
+        json.dumps({"step": step, "generator/a": 0.5 / step, "held_out/mse": 1.0, "speed": 3.0}).encode()
+        for step in range(1, 5)
     )
-
-
-def _debian() -> list[bytes]:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name in ("usr/share/a.sh3f", "../../outside.sh3f"):
-            entry = tarfile.TarInfo(name)
-            content = seeds.in_zip(CATALOGUE_FILE)(_catalogue())
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    content = data.getvalue()
-    header = b"%-16s%-12d%-6d%-6d%-8d%-10d`\n"
-    parts = header % (b"data.tar.gz", 0, 0, 0, 644, len(content)) + content
-    return [b"!<arch>\n" + header % (b"debian-binary", 0, 0, 0, 644, 4) + b"2.0\n" + parts]
-
-
-STATS = b"\n".join(
-    json.dumps({"step": step, "generator/a": 0.5 / step, "held_out/mse": 1.0, "speed": 3.0}).encode()
-    for step in range(1, 5)
-) + b'\n{"step": 4, "alarm/mode_collapse": 1}\n'
+    + b'\n{"step": 4, "alarm/mode_collapse": 1}\n'
+)
 ALARMS = b'{"step": 4, "alarm": "mode_collapse", "evidence": "x", "advice": "y"}\n'
 KEY = json.dumps(
     {"page": "ab12", "question": "?", "pairs": [{"name": "p", "left": "a", "right": "b"} for _ in range(3)]}
@@ -258,7 +169,7 @@ RECORD_READERS = [
             "settings",
             f"settings.{suffix}",
             _parse(kind, f"settings.{suffix}"),
-            (lambda kind=kind: [YAML, *HOSTILE_YAML]) if suffix == "yaml" else _settings(kind),
+            (lambda: [YAML, *HOSTILE_YAML]) if suffix == "yaml" else _settings(kind),
             structured=token_text if suffix == "yaml" else altered_json,
         )
         for kind in (VideoConfig, VoxelConfig)
@@ -289,8 +200,12 @@ RECORD_READERS = [
         )
         for name in ("dataset.json", "occupancy.npy", "views.zip")
     ),
-    _records("stats.jsonl", "runs", "stats.jsonl", read_stats, STATS, altered_lines, beside=lambda: {"alarms.jsonl": ALARMS}),
-    _records("alarms.jsonl", "runs", "alarms.jsonl", read_stats, ALARMS, altered_lines, beside=lambda: {"stats.jsonl": STATS}),
+    _records(
+        "stats.jsonl", "runs", "stats.jsonl", read_stats, STATS, altered_lines, beside=lambda: {"alarms.jsonl": ALARMS}
+    ),
+    _records(
+        "alarms.jsonl", "runs", "alarms.jsonl", read_stats, ALARMS, altered_lines, beside=lambda: {"stats.jsonl": STATS}
+    ),
     Reader(
         "probes.json",
         "video",
@@ -300,7 +215,7 @@ RECORD_READERS = [
         lambda: {"clip.mp4": cached_video()["clip.mp4"]},
         structured=altered_json,
     ),
-    Reader("cached shape", "voxdata", "shape.zip", opens(load_shape, "shape.zip"), lambda: [_shape()]),
+    Reader("cached shape", "voxdata", "shape.zip", opens(load_shape, "shape.zip"), lambda: [shape()]),
     _records(
         "ratings answers",
         "settings",
@@ -318,13 +233,24 @@ RECORD_READERS = [
         beside=lambda: {"answers.json": ANSWERS},
         names=("answers.json",),
     ),
-    Reader("name list", "video", "list.txt", opens(read_name_list, "list.txt"), lambda: [b"a.mp4 1\nb/c.mp4 2\n"], structured=token_text),
+    Reader(
+        "name list",
+        "video",
+        "list.txt",
+        opens(read_name_list, "list.txt"),
+        lambda: [b"a.mp4 1\nb/c.mp4 2\n"],
+        structured=token_text,
+    ),
     _list_reader("of a folder", "test.txt", b"a.mp4\nb.mp4 2\n", lambda: {"a.mp4": b"", "b.mp4": b""}, "video"),
     _list_reader(
         "of UCF-101",
         "testlist01.txt",
         b"Archery/v_Archery_g01_c01.avi\n",
-        lambda: {"v_Archery_g01_c01.avi": b"", "v_Archery_g02_c01.avi": b"", "trainlist01.txt": b"v_Archery_g02_c01.avi 1\n"},
+        lambda: {
+            "v_Archery_g01_c01.avi": b"",
+            "v_Archery_g02_c01.avi": b"",
+            "trainlist01.txt": b"v_Archery_g02_c01.avi 1\n",
+        },
         "video",
     ),
     _list_reader(
@@ -341,9 +267,20 @@ RECORD_READERS = [
         lambda: {"person01_boxing_d1_uncomp.avi": b""},
         "video",
     ),
-    _records("splits.json", "voxdata", "splits.json", find_objects, SPLITS, beside=_mesh_files("box0.obj", "box1.obj", "box2.obj")),
+    _records(
+        "splits.json",
+        "voxdata",
+        "splits.json",
+        find_objects,
+        SPLITS,
+        beside=_mesh_files("box0.obj", "box1.obj", "box2.obj"),
+    ),
     _list_reader(
-        "all.csv", "all.csv", b"id,synsetId,subSynsetId,modelId,split\n1,02691156,02691156,abc,train\n", _mesh_files(SHAPENET), "voxdata"
+        "all.csv",
+        "all.csv",
+        b"id,synsetId,subSynsetId,modelId,split\n1,02691156,02691156,abc,train\n",
+        _mesh_files(SHAPENET),
+        "voxdata",
     ),
     _list_reader("train.lst", "02691156/train.lst", b"abc\ndef\n", _mesh_files(SHAPENET), "voxdata"),
     _list_reader(
@@ -363,11 +300,11 @@ RECORD_READERS = [
         "voxdata",
         "a.sh3f",
         find_objects,
-        lambda: [_catalogue()],
+        lambda: [catalogue()],
         wrap=seeds.in_zip(CATALOGUE_FILE),
         structured=token_text,
     ),
-    Reader("debian package", "voxdata", "a.deb", opens(read_debian_package, "a.deb"), _debian),
+    Reader("debian package", "voxdata", "a.deb", opens(read_debian_package, "a.deb"), debian),
     Reader(
         "cached video",
         "video",

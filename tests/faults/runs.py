@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import trimesh
+from faults.forking import Commands, Ended
 from support.game import same
 
-from faults.forking import Commands, Ended
 from gancore import checkpoint
 
 Half = Literal["video", "voxels"]
@@ -50,7 +50,8 @@ def write_meshes(folder: Path, count: int = 6) -> Path:
 
 def prepare_words(meshes: Path, out: Path, *more: object) -> list[object]:
     """The command line that prepares a data set small enough for a training in no time."""
-    return [*"prepare --side 8 --views 2 --view_size 16 --workers 1".split(), meshes, "--out", out, *more]
+    flags = ["--side", "8", "--views", "2", "--view_size", "16", "--workers", "1"]
+    return ["prepare", meshes, "--out", out, *flags, *more]
 
 
 def prepare_small(commands: Commands, folder: Path) -> Path:

@@ -76,7 +76,13 @@ def pictures(suffix: str) -> list[bytes]:
     colour = Image.fromarray(pixels)
     alpha = Image.merge("RGBA", (*colour.split(), Image.fromarray(np.where(pixels[..., 0] < 255, 255, 0).astype("u1"))))
     modes = {
-        "png": [colour, alpha, colour.convert("L"), colour.convert("P"), Image.fromarray(np.arange(576, dtype="u2").reshape(24, 24) * 99)],
+        "png": [
+            colour,
+            alpha,
+            colour.convert("L"),
+            colour.convert("P"),
+            Image.fromarray(np.arange(576, dtype="u2").reshape(24, 24) * 99),
+        ],
         "jpg": [colour, colour.convert("L"), colour.convert("CMYK")],
         "bmp": [colour, colour.convert("P"), colour.convert("1")],
         "tif": [colour, alpha, colour.convert("F"), colour.convert("I;16") if False else colour.convert("L")],
@@ -228,7 +234,9 @@ def meshes(suffix: str) -> list[bytes]:
         except (ValueError, KeyError, AttributeError, TypeError, IndexError):  # a writer that lacks the format
             continue
     if suffix == "off":
-        made.append(b"COFF\n4 4 0\n0 0 0 255 0 0\n1 0 0 0 255 0\n0 1 0 1 1 1\n0 0 1 9 9 9\n3 0 1 2\n3 0 1 3\n3 1 2 3\n3 0 2 3\n")
+        made.append(
+            b"COFF\n4 4 0\n0 0 0 255 0 0\n1 0 0 0 255 0\n0 1 0 1 1 1\n0 0 1 9 9 9\n3 0 1 2\n3 0 1 3\n3 1 2 3\n3 0 2 3\n"
+        )
     if suffix == "gltf":
         made.append(GLTF)
     return made

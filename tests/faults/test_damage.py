@@ -153,7 +153,8 @@ def spoil_videos(commands: Commands, folder: Path, layout: str, cases: Iterable[
     more = ["--data.layout", "strips"] if layout == "strips" else []
     write_layout(layout, folder / "whole")
     words = train_words("video", folder / "undisturbed", *more, data=folder / "whole", steps=STEPS)
-    assert (ended := commands.run(*words, below=folder)).code == 0, describe_end(ended)
+    ended = commands.run(*words, below=folder)
+    assert ended.code == 0, describe_end(ended)
     trainings = Trainings(commands, folder, folder / "undisturbed")
     for damage, cached in cases:
         place = folder / f"{damage} {cached}"
@@ -161,7 +162,10 @@ def spoil_videos(commands: Commands, folder: Path, layout: str, cases: Iterable[
         cache = ["--data.cache", place / "cache"] if cached else []
         words = train_words("video", place / "run", *more, *cache, data=place / "whole", steps=STEPS)
         ended = damage_while_training(
-            trainings, words, place / "run", lambda damage=damage, videos=videos: [DAMAGES[damage](v) for v in videos[1:3]]
+            trainings,
+            words,
+            place / "run",
+            lambda damage=damage, videos=videos: [DAMAGES[damage](v) for v in videos[1:3]],
         )
         trainings.judge(f"{layout}, {damage}, cache {cached}", ended, place / "run", names="clip[12]")
     return trainings
@@ -182,7 +186,8 @@ def test_videos_damaged_while_they_are_read_are_named(commands: Commands, tmp_pa
 @pytest.mark.faults
 def test_a_data_set_damaged_while_it_is_read_is_named(commands: Commands, materials: Materials, tmp_path: Path) -> None:
     words = train_words("voxels", tmp_path / "undisturbed", data=materials.boxes, steps=STEPS)
-    assert (ended := commands.run(*words, below=tmp_path)).code == 0, describe_end(ended)
+    ended = commands.run(*words, below=tmp_path)
+    assert ended.code == 0, describe_end(ended)
     trainings = Trainings(commands, tmp_path, tmp_path / "undisturbed")
     for damage in DAMAGES:
         for name in ("dataset.json", "occupancy.npy", "views.zip"):
@@ -204,7 +209,8 @@ def test_a_damaged_cache_of_videos_is_made_again(commands: Commands, materials: 
             *train_words("video", tmp_path / name, *cache, data=materials.videos, steps=STEPS), below=tmp_path
         )
 
-    assert (ended := train("undisturbed")).code == 0, describe_end(ended)
+    ended = train("undisturbed")
+    assert ended.code == 0, describe_end(ended)
     trainings = Trainings(commands, tmp_path, tmp_path / "undisturbed")
     for number, damage in enumerate(DAMAGES):
         for suffix in ("npy", "json"):
@@ -255,7 +261,8 @@ def test_a_moment_in_which_the_disk_cannot_be_read_never_starts_a_run_over(
 
     for name, steps in (("undisturbed", 8), ("begun", 3)):
         (tmp_path / name).mkdir()
-        assert (ended := train(name, steps)).code == 0, describe_end(ended)
+        ended = train(name, steps)
+    assert ended.code == 0, describe_end(ended)
     shutil.copytree(tmp_path / "begun", tmp_path / "counted")
     calls = len(train("counted", 8, reads=True).calls)
     assert calls > 3

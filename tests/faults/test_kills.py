@@ -62,7 +62,10 @@ class Kills:
             self.problems.append(f"{options}: {describe_end(ended)}")
             return False
         self.kills += 1
-        reached, kept = max([before, *(int(line["step"]) for line in logged(folder / "run"))]), newest_step(folder / "run")
+        reached, kept = (
+            max([before, *(int(line["step"]) for line in logged(folder / "run"))]),
+            newest_step(folder / "run"),
+        )
         self.steps_lost = max(self.steps_lost, reached - kept)
         if kept < before:
             self.problems.append(f"{options}: the checkpoint of step {before} is gone")

@@ -54,7 +54,7 @@ def _mesh(name: str, *more: str) -> Writer:
 WRITERS = (
     Writer(
         "train video",
-        lambda given, folder: train_words(
+        lambda _, folder: train_words(
             *("video", folder / "run", "--train.preview_every", "2", "--train.evaluate_every", "2"),
             *("--train.curves", "true"),
             steps=4,
