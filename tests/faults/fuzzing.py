@@ -5,6 +5,7 @@
 
 import json
 import logging
+import math
 import mmap
 import os
 import random
@@ -76,6 +77,7 @@ class Fuzzer:
     """Hands chunks to slots and counts what comes back."""
 
     def __init__(self, settings: dict[str, Any]):
+        from faults.mutating import warm_up
         from faults.readers import OBJECT_READERS, VIDEO_READERS
         from faults.records import RECORD_READERS
 
@@ -87,8 +89,10 @@ class Fuzzer:
         self.counts: Counter[str] = Counter()
         self.peak, self.slowest, self.said = 0, 0.0, 0
         self.chunks = deque(self._plan(settings["inputs"]))
-        for reader in self.readers:
-            reader.seeds(), reader.beside()  # made once, before anything is forked
+        for reader in self.readers:  # made once, before anything is forked
+            reader.seeds()
+            reader.beside()
+        warm_up()
 
     def _plan(self, inputs: int) -> list[Chunk]:
         """As many inputs for each reader; where hypothesis knows the structure, a third of them are its."""
@@ -310,6 +314,7 @@ class Reading:
         self.escape = ""
         what, reason = self._read()
         seconds = time.monotonic() - begun
+        self.slot.progress = number, math.inf  # nothing is being read
         self.slowest = max(self.slowest, seconds)
         if self.escape:
             self.counts["escapes"] += 1

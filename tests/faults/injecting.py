@@ -101,7 +101,7 @@ def watch(
     reads: bool = False,
     signal_after: tuple[float, int] | None = None,
     timeout: float = 120.0,
-    started: Callable[[int], object] = abs,
+    started: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Run `act` in a child of this process, whose calls on files below `folder` are counted and may fail.
 
@@ -134,7 +134,8 @@ def watch(
     if not descriptors:
         os.waitpid(child, 0)
         raise UnavailableError(f"calls cannot be watched here ({message.decode()})")
-    started(child)
+    if started:
+        started(child)
     watcher = _Watcher(child, descriptors[0], folder.resolve(), table, fault, reads)
     return watcher.run(signal_after, timeout)
 
@@ -215,9 +216,8 @@ class _Watcher:
         return bool(pid)
 
     def _kill(self) -> None:
-        for pid in (-self.child, self.child):
-            with contextlib.suppress(OSError):
-                os.killpg(self.child, signal.SIGKILL) if pid < 0 else os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # nobody of its session is left
+            os.killpg(self.child, signal.SIGKILL)
 
     def _answer(self) -> None:
         question = bytearray(80)

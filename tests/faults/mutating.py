@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -171,3 +172,14 @@ def token_text(*seeds: bytes) -> SearchStrategy[bytes]:
     word = st.one_of(st.sampled_from(words), st.sampled_from(WORDS), _texts().map(lambda text: text.encode()))
     made = st.lists(word, max_size=6).map(b" ".join)
     return st.lists(st.sampled_from(lines) | made, max_size=20).map(b"\n".join)
+
+
+def warm_up() -> None:
+    """Let hypothesis make the tables that it needs, which takes seconds, before processes are forked."""
+
+    @settings(max_examples=20, database=None, deadline=None, phases=[Phase.generate])
+    @given(altered_json(b'{"a": 1}'), token_text(b"a b"))
+    def make(document: bytes, text: bytes) -> None:
+        pass
+
+    make()
