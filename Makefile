@@ -50,7 +50,7 @@ weights: setup
 	-@$(BIN)/vidvox fetch i3d transnet efficientnet lpips
 
 test: lint browser weights
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not long'
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -42,6 +42,7 @@ def test_every_block_of_a_page_that_runs_something_has_a_name(page):
     assert not bare, "put <!-- test: NAME --> on the line above the block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if read_blocks(page)], ids=page_name)
 def test_every_command_of_a_page_runs(page, models, monkeypatch):
     monkeypatch.chdir(models)

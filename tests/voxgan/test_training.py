@@ -100,7 +100,10 @@ def trainer_of(source, run, flags, *, steps):
 
 @pytest.mark.parametrize(
     "flags",
-    [pytest.param(flags, id=game, marks=[pytest.mark.slow] * (game != "modern")) for game, flags in GAMES.items()],
+    [
+        pytest.param(flags, id=game, marks=pytest.mark.slow if game == "modern" else pytest.mark.long)
+        for game, flags in GAMES.items()
+    ],
 )
 def test_two_processes_train_what_one_does(source, tmp_path, flags):
     for processes in (1, 2):
@@ -139,6 +142,7 @@ def test_each_step_of_the_three_moves_its_own_network_alone(source, tmp_path):
         before = now
 
 
+@pytest.mark.slow
 def test_a_few_objects_are_learned_by_heart(source, tmp_path):
     config = settings(
         source, tmp_path, steps=200, batch=4, generator_lr=1e-2, discriminator_lr=1e-3, beta1=0.5, ema_decay=0.9

@@ -205,7 +205,7 @@ def test_channels_last_changes_the_layout_of_weights_and_not_the_training(tmp_pa
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_networks_train_as_plain_ones_do(tmp_path):
     plain, compiled = convolved(tmp_path / "a"), convolved(tmp_path / "b", compile=True)
