@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gancore.errors import UnwritableError
+from gancore.errors import UnwritableError, format_line
 
 _PARTIAL = re.compile(r"\.partial-[0-9a-f]{16}-.*", re.DOTALL)
 _swept: set[Path] = set()
@@ -60,7 +60,7 @@ def as_unwritable(path: Path) -> Iterator[None]:
     except (ValueError, TypeError, AssertionError):
         raise
     except Exception as error:  # torch, safetensors and FFmpeg each have errors of their own for a full disk
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        reason = getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
         raise UnwritableError(f"cannot write {path}: {reason}") from error
 
 

@@ -199,7 +199,7 @@ def load_model(
 ) -> VideoPredictor | ClipGenerator | ObjectReconstructor | ObjectGenerator:
     """Load a trained model; see `vidvox.load`."""
     place = select_device() if device is None else torch.device(device)
-    match require_kind(str(folder_or_repo)):
+    match require_kind(folder_or_repo):
         case "FramePredictor":
             return VideoPredictor(FramePredictor.from_pretrained(folder_or_repo).to(place))
         case "VideoGenerator":

@@ -41,6 +41,8 @@ class PushConfig:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", self.repo):
             raise ValueError(f"repo should be user/name, not {self.repo}")
+        if self.licence and not re.fullmatch(r"[\w.+-]+", self.licence, re.ASCII):
+            raise ValueError(f"licence should be an identifier such as mit or cc-by-4.0, not {self.licence}")
 
 
 @report_user_errors
