@@ -16,7 +16,7 @@ from gancore.data import evenly_spaced
 from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
-from voxgan.files.images import frame_object, read_image, read_mask, segment_object
+from voxgan.files.images import cut_out_object, frame_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
 from voxgan.mesh.axes import reorient
 from voxgan.mesh.config import Axis
@@ -104,8 +104,7 @@ def known_angles(picture: SourceImage) -> tuple[float, float] | None:
 
 
 def load_framed_image(picture: SourceImage, size: int) -> UInt8[np.ndarray, "size size 4"]:
-    mask = None if picture.mask is None else read_mask(picture.mask)
-    return frame_object(segment_object(read_image(picture.path), mask), size)
+    return frame_object(cut_out_object(picture.path, picture.mask, any_background=True), size)
 
 
 def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> PosedViews:
