@@ -74,13 +74,13 @@ def _cover(image: Image.Image, name: object) -> Bool[np.ndarray, "height width"]
         return np.asarray(turn_upright(image))
     pixels = np.asarray(to_rgba(image, name))
     if pixels[..., 3].min() < 128 and has_outline(pixels[..., 3]):
-        return pixels[..., 3] > 127
+        return np.asarray(pixels[..., 3] > 127)
     colours = pixels[..., :3]
     if np.ptp(colours.astype(np.int16), axis=2).max() <= 16:  # grey, but for the rounding of colour spaces
         return _cover_levels(colours.max(2).astype(np.int64), 255, lossy=lossy)
     if not lossy and len(np.unique(colours.reshape(-1, 3), axis=0)) <= MAX_LABELS:
         return colours.any(2)
-    return colours.mean(2) > 127
+    return np.asarray(colours.mean(2) > 127)
 
 
 def _cover_levels(

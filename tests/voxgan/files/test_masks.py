@@ -95,9 +95,7 @@ def test_a_mask_of_another_size_is_scaled_and_one_of_another_aspect_names_both_f
     save(tmp_path / "large.png", (INSIDE * np.uint8(255)).repeat(3, 0).repeat(3, 1))
     assert np.array_equal(cut_out_object(tmp_path / "picture.png", tmp_path / "large.png")[..., 3] > 0, INSIDE)
     save(tmp_path / "tall.png", (INSIDE * np.uint8(255)).T)
-    with pytest.raises(
-        ValueError, match=r"tall.png does not fit .*picture.png: the mask is 0.667 .*, the image 1.5"
-    ):
+    with pytest.raises(ValueError, match=r"tall.png does not fit .*picture.png: the mask is 0.667 .*, the image 1.5"):
         cut_out_object(tmp_path / "picture.png", tmp_path / "tall.png")
     for height, width in ((24, 35), (13, 19), (12, 18), (71, 107)):  # rounded sizes
         save(tmp_path / "rounded.png", np.full((height, width), 255, np.uint8))
