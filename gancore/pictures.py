@@ -42,14 +42,15 @@ def open_picture(path: str | os.PathLike[str], *, limits: ReadingLimits = Readin
             yield image
 
 
-def to_rgba(image: Image.Image, name: object) -> Image.Image:
-    """The picture upright, in 8 bits with straight alpha; deeper grey levels are scaled by their depth.
+def to_rgba(image: Image.Image, name: object, *, upright: bool = True) -> Image.Image:
+    """The picture in 8 bits with straight alpha; deeper grey levels are scaled by their depth.
 
-    Raises UnreadableError, naming the picture and the mode, if the file does not state the range of its numbers.
+    It is turned as its EXIF orientation says unless `upright` is off, as for textures. Raises UnreadableError, naming
+    the picture and the mode, if the file does not state the range of its numbers.
     """
     if not image.mode.startswith(("I", "F")):
-        return turn_upright(image).convert("RGBA")
-    levels = grey_levels(image)
+        return (turn_upright(image) if upright else image).convert("RGBA")
+    levels = grey_levels(image, upright=upright)
     if levels.white is None:
         raise UnreadableError(
             f"{name} has pixels of mode {image.mode}, numbers whose range it does not state; store 8 or 16 bits"
@@ -71,7 +72,7 @@ def turn_upright(image: Image.Image) -> Image.Image:
 
 
 class GreyLevels(NamedTuple):
-    """The numbers of a picture of one channel, upright, and those that stand for black and white."""
+    """The numbers of a picture of one channel, and those that stand for black and white."""
 
     values: Int[np.ndarray, "height width"] | Float[np.ndarray, "height width"]
     black: float
@@ -79,7 +80,7 @@ class GreyLevels(NamedTuple):
     """None if the file does not say."""
 
 
-def grey_levels(image: Image.Image) -> GreyLevels:
+def grey_levels(image: Image.Image, *, upright: bool = True) -> GreyLevels:
     """The levels of a picture of 16-bit or 32-bit integers or of floats, a mode that begins with I or F."""
     tags = getattr(image, "tag_v2", {})
     black, white = 0.0, None
@@ -91,7 +92,7 @@ def grey_levels(image: Image.Image) -> GreyLevels:
         white = float(2 ** int(np.ravel(tags.get(_BITS_PER_SAMPLE, 16))[0]) - 1)
         if tags.get(_PHOTOMETRIC) == 0:
             black, white = white, 0.0
-    values = np.asarray(turn_upright(image))
+    values = np.asarray(turn_upright(image) if upright else image)
     return GreyLevels(values.astype(np.float64 if image.mode == "F" else np.int64), black, white)
 
 
