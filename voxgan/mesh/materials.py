@@ -162,13 +162,15 @@ def _base_colour(visual: TextureVisuals) -> Float[np.ndarray, "3"] | None:
     return srgb_to_linear(np.asarray(own)[:3]) if stated else None
 
 
-def _vertex_attribute(visual: TextureVisuals) -> np.ndarray | None:
-    return visual.vertex_attributes.get("color")
+def _vertex_attribute(mesh: trimesh.Trimesh) -> np.ndarray | None:
+    """The vertex colours of a mesh with a material; those of the mesh stay in step when vertices are removed."""
+    own = mesh.vertex_attributes.get("color")
+    return mesh.visual.vertex_attributes.get("color") if own is None else own
 
 
 def _vertex_tint(mesh: trimesh.Trimesh, visual: TextureVisuals) -> Float[np.ndarray, "faces 3 3"] | None:
     """The linear vertex colours of glTF at each corner; white where they are not numbers."""
-    colours = _vertex_attribute(visual)
+    colours = _vertex_attribute(mesh)
     if colours is None or not isinstance(visual.material, PBRMaterial):
         return None
     if len(colours) != len(mesh.vertices):
@@ -255,5 +257,5 @@ def merge_materials(whole: trimesh.Trimesh, parts: list[trimesh.Trimesh]) -> Tex
 def has_vertex_colours(part: trimesh.Trimesh) -> bool:
     """Whether the part has colours of its vertices, and no texture."""
     if isinstance(part.visual, TextureVisuals):
-        return _vertex_attribute(part.visual) is not None and _texture_image(part.visual) is None
+        return _vertex_attribute(part) is not None and _texture_image(part.visual) is None
     return isinstance(part.visual, ColorVisuals) and part.visual.kind == "vertex"

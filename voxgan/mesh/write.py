@@ -21,6 +21,9 @@ from voxgan.mesh.write_3mf import encode_3mf
 Z_UP_ROTATION = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Rotates from y up and the front facing +z to z up and the front facing -y."""
 
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+"""What glTF calls buffers of vertices and of indices."""
+
 
 def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None = None) -> None:
     """Writes the mesh in the format of the path's ending, atomically; missing folders are created.
@@ -87,15 +90,22 @@ def encode_glb(mesh: trimesh.Trimesh) -> bytes:
     mesh.visual = TextureVisuals(
         material=PBRMaterial("surface", baseColorFactor=tint, metallicFactor=0.0, roughnessFactor=0.8)
     )
-    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=rename_colour_attribute)
+    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=complete_tree)
 
 
-def rename_colour_attribute(tree: dict[str, Any]) -> None:
-    """Makes the attribute of 16-bit colours the vertex colours: trimesh's own have 8 bits, too few for dark colours."""
-    attributes = tree["meshes"][0]["primitives"][0]["attributes"]
+def complete_tree(tree: dict[str, Any]) -> None:
+    """Says what trimesh leaves out: which buffers hold vertices and which indices, and that 16-bit colours are colours.
+
+    trimesh's own colours have 8 bits, too few for dark colours in linear light.
+    """
+    primitive = tree["meshes"][0]["primitives"][0]
+    attributes = primitive["attributes"]
     if "_COLOR_0" in attributes:
         attributes["COLOR_0"] = attributes.pop("_COLOR_0")
         tree["accessors"][attributes["COLOR_0"]]["normalized"] = True
+    for target, accessors in ((ARRAY_BUFFER, attributes.values()), (ELEMENT_ARRAY_BUFFER, [primitive["indices"]])):
+        for accessor in accessors:
+            tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = target
 
 
 def encode_obj(mesh: trimesh.Trimesh) -> bytes:
