@@ -164,8 +164,10 @@ def _base_colour(visual: TextureVisuals) -> Float[np.ndarray, "3"] | None:
 
 def _vertex_attribute(mesh: trimesh.Trimesh) -> np.ndarray | None:
     """The vertex colours of a mesh with a material; those of the mesh stay in step when vertices are removed."""
-    own = mesh.vertex_attributes.get("color")
-    return mesh.visual.vertex_attributes.get("color") if own is None else own
+    found = mesh.vertex_attributes.get("color")
+    if found is None and isinstance(mesh.visual, TextureVisuals):
+        found = mesh.visual.vertex_attributes.get("color")
+    return None if found is None else np.asarray(found)
 
 
 def _vertex_tint(mesh: trimesh.Trimesh, visual: TextureVisuals) -> Float[np.ndarray, "faces 3 3"] | None:
