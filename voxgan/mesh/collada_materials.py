@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from lxml import etree
 from PIL import Image
-from trimesh.visual.material import SimpleMaterial
 
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.markup import child, children, floats, local
+from voxgan.mesh.materials import DiffuseMaterial
 
 SHADERS = ("lambert", "phong", "blinn", "constant")
 
@@ -18,10 +17,10 @@ class Materials:
 
     def __init__(self, find: Callable[[str | None, str], etree._Element], companions: Companions) -> None:
         self._find, self._companions = find, companions
-        self._known: dict[str, tuple[SimpleMaterial, str | None] | None] = {}
+        self._known: dict[str, tuple[DiffuseMaterial, str | None] | None] = {}
         self._images: dict[str, Image.Image | None] = {}
 
-    def find(self, symbol: str | None, instance: etree._Element) -> tuple[SimpleMaterial | None, str | None]:
+    def find(self, symbol: str | None, instance: etree._Element) -> tuple[DiffuseMaterial | None, str | None]:
         """Return the material bound to a symbol, and the set of texture coordinates of its texture."""
         common = child(instance, "bind_material", "technique_common")
         for bound in children(common, "instance_material") if common is not None else []:
@@ -43,7 +42,7 @@ class Materials:
             self._companions.report(f"the material {symbol!r} was not found")
         return None, None
 
-    def _read(self, target: str) -> tuple[SimpleMaterial, str | None] | None:
+    def _read(self, target: str) -> tuple[DiffuseMaterial, str | None] | None:
         try:
             effect_of = child(self._find(target, "material"), "instance_effect")
             effect = self._find(effect_of.get("url") if effect_of is not None else None, "effect")
@@ -56,11 +55,11 @@ class Materials:
             colour, texture = child(diffuse, "color"), child(diffuse, "texture")
             if texture is not None:
                 image = self._image(texture.get("texture", ""), profile)
-                return SimpleMaterial(image=image), texture.get("texcoord")
+                return DiffuseMaterial(None, image), texture.get("texcoord")
             if colour is None:
                 return None
-            values = np.append(floats(colour)[:3].clip(0, 1), 1.0)
-            return (SimpleMaterial(diffuse=values), None) if values.shape == (4,) else None
+            values = floats(colour)[:3].clip(0, 1).tolist()
+            return (DiffuseMaterial((values[0], values[1], values[2])), None) if len(values) == 3 else None
         except ValueError as error:
             self._companions.report(str(error))
             return None

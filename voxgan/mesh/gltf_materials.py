@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from trimesh.visual.material import PBRMaterial
 
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.gltf_buffers import Buffers
+from voxgan.mesh.materials import LinearMaterial
 
 SOURCES = ("EXT_texture_webp", "EXT_texture_avif")
 """Extensions of textures whose pictures are read."""
@@ -34,11 +34,9 @@ class Materials:
     def _read(
         self, primitive: dict[str, Any], attributes: dict[str, Any], get: Callable[[str], np.ndarray], count: int
     ) -> dict[str, Any]:
-        colours = get("COLOR_0") if "COLOR_0" in attributes else None
-        if colours is not None and len(colours) != count:
-            raise ValueError("it has another number of colours than of vertices")
+        colours = self._vertex_colours(attributes, get, count)
         if "material" not in primitive:
-            return {} if colours is None else {"material": PBRMaterial(), "vertex_colours": colours}
+            return {} if colours is None else {"material": LinearMaterial(np.ones(4)), "vertex_colours": colours}
         entry = self._buffers.item("materials", primitive["material"])
         glossy = entry.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
         surface, names = entry.get("pbrMetallicRoughness", {}), ("baseColorFactor", "baseColorTexture")
@@ -48,7 +46,7 @@ class Materials:
         texture = surface.get(names[1])
         image = None if texture is None else self._texture(texture.get("index"))
         found: dict[str, Any] = {
-            "material": PBRMaterial(baseColorFactor=factor, baseColorTexture=image),
+            "material": LinearMaterial(factor, image, alpha_mode=str(entry.get("alphaMode", "OPAQUE"))),
             "vertex_colours": colours,
         }
         if image is not None and texture is not None:
@@ -58,7 +56,24 @@ class Materials:
                 uv = get(name).astype(np.float64)[:, :2]
                 if len(uv) == count:
                     found["uv"] = place_texture(uv, transform)
+            if "uv" not in found:
+                self._companions.report(f"a texture is not shown: there is no {name} for every vertex")
         return found
+
+    def _vertex_colours(
+        self, attributes: dict[str, Any], get: Callable[[str], np.ndarray], count: int
+    ) -> np.ndarray | None:
+        if "COLOR_0" not in attributes:
+            return None
+        try:
+            colours = get("COLOR_0")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._companions.report(f"vertex colours cannot be read: {error}")
+            return None
+        if len(colours) == count and colours.shape[1] in (3, 4):
+            return colours
+        self._companions.report(f"there are {len(colours):,} vertex colours for {count:,} vertices")
+        return None
 
     def _texture(self, index: Any) -> Image.Image | None:
         texture = self._buffers.item("textures", index)

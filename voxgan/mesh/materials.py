@@ -3,9 +3,10 @@
 What a face shows is, format by format:
 
 - glTF: base-colour factor * texture * vertex colour (COLOR_0), each white if missing. Factor and vertex colours are
-  linear, the texture is sRGB; they are multiplied in linear light. `PBRMaterial` stands for all that.
-- OBJ and COLLADA: the diffuse texture, else the diffuse colour, else (OBJ) the colours of the vertices; all are sRGB.
-- PLY, OFF and 3MF: colours of faces, of their corners or of vertices, and textures; all are sRGB.
+  linear, the texture is sRGB; they are multiplied in linear light. `LinearMaterial` stands for all that.
+- OBJ: the diffuse texture, else the colours of the vertices, else the diffuse colour; all are sRGB.
+- COLLADA: the diffuse texture, else the diffuse colour; both are sRGB.
+- PLY, OFF and 3MF: a texture (PLY), else colours of faces, else of vertices or corners; all are sRGB.
 - STL has no colours.
 
 Colours are kept as sRGB. Faces without any are a warm grey. Everything is opaque: alpha only says which texels are

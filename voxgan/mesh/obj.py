@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from trimesh.visual.material import SimpleMaterial
 
 from voxgan.mesh.companions import Companions
+from voxgan.mesh.materials import DiffuseMaterial
 from voxgan.mesh.mtl import ObjMaterial, read_materials
 from voxgan.mesh.parts import MeshScene, check_indices, make_part, triangulate
 from voxgan.mesh.text import check_text_size, decode, parse_integers, parse_rows, stated_axes
@@ -105,11 +105,8 @@ def describe(lines: ObjText) -> str:
 
 
 def vertex_colours(rows: np.ndarray) -> np.ndarray | None:
-    """The colours that follow the coordinates, in [0, 1]; some programs write them as 0 to 255."""
-    if rows.shape[1] not in (6, 7):
-        return None
-    colours = np.nan_to_num(rows[:, 3:])
-    return colours / 255 if colours.max(initial=0) > 1 else colours
+    """The colours that follow the coordinates, from 0 to 1, or to 255."""
+    return rows[:, 3:] if rows.shape[1] in (6, 7) else None
 
 
 def read_faces(
@@ -171,7 +168,7 @@ def build_part(
         pairs, faces = np.unique(faces * len(uv) + uvs, return_inverse=True)
         used, places = pairs // len(uv), uv[pairs % len(uv)] * material.scale + material.offset
     own_colours = None if colours is None else colours[used]
-    if material is None:
+    if material is None or (places is None and own_colours is not None):  # what vertices state is the finer
         return make_part(vertices[used], faces.reshape(-1, 3), vertex_colours=own_colours)
-    visual = SimpleMaterial(image=material.image if places is not None else None, diffuse=material.colour)
+    visual = DiffuseMaterial(material.colour, material.image if places is not None else None)
     return make_part(vertices[used], faces.reshape(-1, 3), uv=places, material=visual)

@@ -99,22 +99,16 @@ def _build(vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[st
     return make_part(
         vertices,
         corners[triangles],
-        vertex_colours=None if colours is None else _scale(colours),
+        vertex_colours=colours,
         face_colours=None if (shades := _face_colours(own)) is None else shades[owner],
     )
 
 
 def _face_colours(rows: list[list[str]]) -> np.ndarray | None:
-    """RGB of faces if all have it, in [0, 1]."""
+    """RGB of faces if all have it, from 0 to 1, or to 255."""
     if not rows or min(map(len, rows)) < 3:
         return None
     try:
-        return _scale(parse_floats(chain.from_iterable(row[:3] for row in rows), "a colour").reshape(-1, 3))
+        return parse_floats(chain.from_iterable(row[:3] for row in rows), "a colour").reshape(-1, 3)
     except ValueError:
         return None
-
-
-def _scale(colours: np.ndarray) -> np.ndarray:
-    """Colours in [0, 1], whether they were written so or as 0 to 255."""
-    colours = np.nan_to_num(colours)
-    return colours / 255 if colours.max(initial=0) > 1 else colours

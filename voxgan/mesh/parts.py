@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 import manifold3d
 import numpy as np
 import trimesh
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, UInt8
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import Material
 
 from voxgan.mesh.config import Axis
+from voxgan.mesh.materials import WARM_GREY
 
+LARGEST_UNIT = 1.5
+"""Colours of floats up to this are meant to lie in [0, 1]; otherwise some program wrote them as 0 to 255."""
 LARGE_POLYGON = 32
 """Polygons of more corners are never cut into a fan, whose hub would be a corner of thousands of triangles."""
 
@@ -43,8 +46,9 @@ def make_part(
 ) -> trimesh.Trimesh:
     """Return a mesh of these triangles, moved by `transform`, with a material or with colours.
 
-    Colours are RGB or RGBA, 0 to 255 for integers and 0 to 1 for floats. A transform that mirrors turns the faces, so
-    that their fronts stay in front. Raises ValueError if a face refers to a vertex that does not exist.
+    Colours are RGB or RGBA as `to_bytes` takes them; vertex colours beside a material are linear. A transform that
+    mirrors turns the faces, so that their fronts stay in front. Raises ValueError if a face refers to a vertex that
+    does not exist.
     """
     check_indices(faces, len(vertices), "vertex")
     vertices = np.asarray(vertices, np.float64)
@@ -54,10 +58,9 @@ def make_part(
             faces = faces[:, ::-1]
     mesh = trimesh.Trimesh(vertices, np.asarray(faces, np.int64), process=False)
     if material is not None or image is not None:
-        visual = TextureVisuals(uv=uv, material=material, image=image)
-        if vertex_colours is not None:
-            visual.vertex_attributes["color"] = vertex_colours
-        mesh.visual = visual
+        mesh.visual = TextureVisuals(uv=uv, material=material, image=image)
+        if vertex_colours is not None:  # as an attribute of the mesh, which keeps it in step with its vertices
+            mesh.vertex_attributes["color"] = vertex_colours
     elif face_colours is not None:
         mesh.visual = ColorVisuals(mesh, face_colors=to_bytes(face_colours))
     elif vertex_colours is not None:
@@ -65,14 +68,21 @@ def make_part(
     return mesh
 
 
-def to_bytes(colours: Num[np.ndarray, "rows channels"]) -> Num[np.ndarray, "rows _"]:
-    """Return colours as bytes; integers of 16 bits and floats from 0 to 1 are scaled."""
-    colours = np.asarray(colours)[:, :4]
+def to_bytes(colours: Num[np.ndarray, "rows channels"]) -> UInt8[np.ndarray, "rows 3"]:
+    """Return the RGB of colours as bytes: floats from 0 to 1 and integers of 16 bits are scaled by their range.
+
+    Floats that go beyond 1, and integers of 32 bits, are 0 to 255. What is not a number is a warm grey.
+    """
+    colours = np.asarray(colours)[:, :3]
     if colours.dtype.kind == "f":
-        colours = (np.nan_to_num(colours).clip(0, 1) * 255).round()
-    elif colours.dtype.itemsize > 1 and colours.dtype.kind == "u" and colours.dtype.itemsize == 2:
-        colours = colours / 257
-    return np.clip(colours, 0, 255).astype(np.uint8)
+        finite = np.isfinite(colours).all(1, keepdims=True)
+        values = np.where(finite, colours, 0).astype(np.float64)
+        values *= 255 if values.max(initial=0) <= LARGEST_UNIT else 1
+        return np.where(finite, values.clip(0, 255).round(), WARM_GREY[:3]).astype(np.uint8)
+    if colours.dtype == np.int8:
+        colours = colours.view(np.uint8)
+    depth = {np.dtype(np.uint16): 65535, np.dtype(np.int16): 32767}.get(colours.dtype.newbyteorder("="), 255)
+    return (colours / depth * 255).clip(0, 255).round().astype(np.uint8)
 
 
 def check_indices(indices: Int[np.ndarray, "*shape"], count: int, what: str) -> None:

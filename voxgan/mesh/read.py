@@ -73,12 +73,12 @@ def load_mesh(path: Path, *, root: Path | None = None, limits: ShapeLimits = Sha
         scene = reader(path, companions)
         loaded = join_parts(scene, path, limits=limits)
         if len(loaded.mesh.faces) > TARGET_FACES:
-            loaded = TexturedMesh(decimate_mesh(loaded.mesh))
+            loaded = TexturedMesh(decimate_mesh(loaded.mesh), faults=loaded.faults)
     return LoadedMesh(
         loaded.mesh,
         loaded.textures,
         files=tuple(companions.files),
-        missing=tuple(companions.missing),
+        missing=(*companions.missing, *loaded.faults),
         up=scene.up,
         metres=scene.metres,
     )

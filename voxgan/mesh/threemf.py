@@ -13,7 +13,8 @@ from lxml import etree
 
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.markup import child, children, local, number, parse_xml
-from voxgan.mesh.parts import MeshScene, make_part
+from voxgan.mesh.materials import WARM_GREY
+from voxgan.mesh.parts import MeshScene, check_indices, make_part
 
 MODEL_TYPE = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
@@ -190,13 +191,30 @@ def build_part(
         raise ValueError(f"it has a vertex of something else than numbers: {error}") from error
     items = children(triangles, "triangle")
     faces = np.array([[number(item, name) for name in ("v1", "v2", "v3")] for item in items], np.int64)
-    shades = None
-    if colours:
-        owner = mesh.getparent()
-        default = owner.get("pid"), owner.get("pindex", "0")
-        keys = [(item.get("pid", default[0]), item.get("p1", default[1])) for item in items]
-        found = [colours.get((group or "", int(index) if index.isdecimal() else -1)) for group, index in keys]
-        if any(found):
-            shades = np.array([colour or (176, 168, 158) for colour in found], np.uint8)
     del companions
-    return make_part(np.array(points).reshape(-1, 3), faces.reshape(-1, 3), face_colours=shades, transform=transform)
+    vertex_colours = None
+    if shades := read_corners(mesh, items, colours):
+        known, index = np.unique(np.array(shades, np.uint8).reshape(-1, 3), axis=0, return_inverse=True)
+        # a vertex has a copy for each of its colours
+        pairs, corners = np.unique(faces.reshape(-1) * len(known) + index.reshape(-1), return_inverse=True)
+        check_indices(faces, len(points), "vertex")
+        points = [points[number] for number in (pairs // len(known)).tolist()]
+        faces, vertex_colours = corners, known[pairs % len(known)]
+    return make_part(
+        np.array(points).reshape(-1, 3), faces.reshape(-1, 3), vertex_colours=vertex_colours, transform=transform
+    )
+
+
+def read_corners(
+    mesh: etree._Element, triangles: list[etree._Element], colours: dict[tuple[str, int], tuple[int, int, int]]
+) -> list[list[tuple[int, ...]]]:
+    """The RGB of each corner of each triangle, a warm grey where there is none; empty if no triangle has any."""
+    owner, found = mesh.getparent(), []
+    for item in triangles:
+        group = item.get("pid", owner.get("pid"))
+        first = item.get("p1", owner.get("pindex", "0"))
+        places = (first, item.get("p2", first), item.get("p3", first))
+        found.append([colours.get((group or "", int(place) if place.isdecimal() else -1)) for place in places])
+    if not any(any(corners) for corners in found):
+        return []
+    return [[corner or WARM_GREY[:3] for corner in corners] for corners in found]

@@ -168,4 +168,8 @@ def test_nodes_that_show_each_other_in_great_numbers_are_refused(tmp_path):
     )
     library = f'<library_nodes>{nodes}<node id="n9"/></library_nodes>'
     with pytest.raises(UnreadableError, match="above the limit"):
-        load(tmp_path, document(nodes='<node><instance_node url="#n0"/></node>', libraries=library), limits=ShapeLimits(max_members=1000))
+        load(
+            tmp_path,
+            document(nodes='<node><instance_node url="#n0"/></node>', libraries=library),
+            limits=ShapeLimits(max_members=1000),
+        )
