@@ -13,6 +13,9 @@ from voxgan.mesh.materials import LinearMaterial
 SOURCES = ("EXT_texture_webp", "EXT_texture_avif")
 """Extensions of textures whose pictures are read."""
 
+LARGEST_UV = 1e9
+"""Texture coordinates beyond this, and what is no number, count as 0."""
+
 
 class Materials:
     """The materials and pictures of a file, each read once; what is wrong with one costs its colours alone."""
@@ -108,6 +111,6 @@ def place_texture(uv: np.ndarray, transform: dict[str, Any]) -> np.ndarray:
     )
     turn = float(transform.get("rotation", 0))
     cosine, sine = np.cos(turn), np.sin(turn)
-    u, v = (uv * scale).T
+    u, v = (np.where(abs(uv) < LARGEST_UV, uv, 0) * scale).T
     u, v = cosine * u + sine * v + offset[0], cosine * v - sine * u + offset[1]
     return np.stack([u, 1 - v], 1)
