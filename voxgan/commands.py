@@ -41,7 +41,8 @@ class PrepareConfig:
     """Store the voxels compressed: much smaller on disk, but read into memory as a whole."""
 
     up: Axis | None = None
-    """Axis of the meshes that points up; if null, as their layout says, or y."""
+    """Axis that points up, of meshes whose files do not say; if null, as their layout says, or z for STL and y for all
+    others."""
 
     front: Axis | None = None
     """Axis of the meshes that their front faces; if null, as their layout says, or z."""
@@ -162,8 +163,8 @@ class EvaluateConfig(EvaluationConfig):
     """Folder of another tool's meshes or voxels, measured instead of a model; each is named like its object of the
     data set."""
 
-    up: Axis = "y"
-    """Axis of the predictions that points up."""
+    up: Axis | None = None
+    """Axis that points up, of predictions whose files do not say; if null, z for STL and y for all others."""
 
     front: Axis | None = None
     """Axis of the predictions that their front faces; if not given, z, or what becomes z by the shortest turn

@@ -144,7 +144,7 @@ class SceneReader:
         return total
 
     def _read_primitive(
-        self, primitive: dict[str, Any], mode: int, weights: list[float], joints: np.ndarray | None
+        self, primitive: dict[str, Any], mode: int, weights: list[Any], joints: np.ndarray | None
     ) -> dict[str, Any]:
         """What `make_part` needs to make a part of the primitive, but for the transform."""
         attributes = primitive.get("attributes", {})

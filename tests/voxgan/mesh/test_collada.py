@@ -8,14 +8,18 @@ from gancore.errors import UnreadableError
 from gancore.limits import ShapeLimits
 from voxgan.mesh.read import load_mesh
 
-TRIANGLES = '<triangles count="4"{material}><input semantic="VERTEX" source="#v" offset="0"/><p>0 2 1 0 1 3 0 3 2 1 2 3</p></triangles>'
+TRIANGLES = (
+    '<triangles count="4"{material}><input semantic="VERTEX" source="#v" offset="0"/>'
+    "<p>0 2 1 0 1 3 0 3 2 1 2 3</p></triangles>"
+)
 SHOWN = '<node><instance_geometry url="#g"/></node>'
 DOCUMENT = """<?xml version="1.0" encoding="utf-8"?>
 <COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
 {asset}
 <library_geometries><geometry id="g"><mesh>
 <source id="p"><float_array id="pa" count="12">0 0 0 1 0 0 0 2 0 0 0 3</float_array>
-<technique_common><accessor source="#pa" count="4" stride="3"><param name="X"/><param name="Y"/><param name="Z"/></accessor>
+<technique_common><accessor source="#pa" count="4" stride="3">
+<param name="X"/><param name="Y"/><param name="Z"/></accessor>
 </technique_common></source>
 <source id="t"><float_array id="ta" count="2">0.5 0.5</float_array>
 <technique_common><accessor source="#ta" count="1" stride="2"/></technique_common></source>
@@ -70,7 +74,8 @@ VERTEX = '<input semantic="VERTEX" source="#v" offset="0"/>'
         f"<tristrips count='1'>{VERTEX}<p>2 1 0 3 2 1</p></tristrips>",
         f"<trifans count='2'>{VERTEX}<p>0 2 1 3 2</p><p>1 2 3</p></trifans>",
         "<triangles count='4'><input semantic='VERTEX' source='#v' offset='1'/>"
-        "<input semantic='TEXCOORD' source='#t' offset='0'/><p>0 0 0 2 0 1 0 0 0 1 0 3 0 0 0 3 0 2 0 1 0 2 0 3</p></triangles>",
+        "<input semantic='TEXCOORD' source='#t' offset='0'/>"
+        "<p>0 0 0 2 0 1 0 0 0 1 0 3 0 0 0 3 0 2 0 1 0 2 0 3</p></triangles>",
     ],
 )
 def test_every_kind_of_faces_is_read(tmp_path, faces):
@@ -90,7 +95,8 @@ def test_transforms_stand_in_their_order_and_nodes_may_be_shown_again(tmp_path):
 def test_a_skin_is_read_in_the_pose_in_which_it_was_bound(tmp_path):
     library = (
         '<library_controllers><controller id="c"><skin source="#g">'
-        "<bind_shape_matrix>2 0 0 0 0 2 0 0 0 0 2 0 0 0 0 1</bind_shape_matrix></skin></controller></library_controllers>"
+        "<bind_shape_matrix>2 0 0 0 0 2 0 0 0 0 2 0 0 0 0 1</bind_shape_matrix>"
+        "</skin></controller></library_controllers>"
     )
     nodes = '<node><instance_controller url="#c"/></node>'
     is_tetrahedron(load(tmp_path, document(nodes=nodes, libraries=library)).mesh, (2, 4, 6))

@@ -15,6 +15,7 @@ from gancore.limits import ShapeLimits
 from voxgan.mesh import read
 from voxgan.mesh.materials import MAX_TEXELS
 from voxgan.mesh.read import load_mesh
+from voxgan.mesh.voxelise import normalise_mesh, voxelise
 
 
 @pytest.mark.parametrize("ending", ["obj", "off", "ply", "stl", "glb", "3mf", "dae"])
@@ -148,6 +149,49 @@ def test_a_file_without_a_mesh_is_refused_in_one_line_that_names_it(tmp_path, na
         load_mesh(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+TETRAHEDRON = CORNERS + b"f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        b"v 900 0 0\nv 901 0 0\nf -1 -2 -2\n",  # two corners in one place
+        b"v 900.1 0.1 0.7\nv 901.1 0.2 0.9\nv 902.1 0.3 1.1\nf -1 -2 -3\n",  # in a row
+        b"v 900 7 7\nf -1 -1 -1\n",
+        b"v nan nan nan\nv inf 0 0\nv 1e300 0 0\n",  # no face uses them
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_faces_without_area_and_vertices_without_faces_do_not_shrink_an_object(tmp_path, stray, first):
+    lines = CORNERS + stray + TETRAHEDRON[len(CORNERS) :] if first else TETRAHEDRON + stray
+    (tmp_path / "m.obj").write_bytes(lines)
+    mesh = load_mesh(tmp_path / "m.obj").mesh
+    np.testing.assert_allclose(mesh.extents, (1, 1, 1))
+    assert len(mesh.faces) == 4
+    assert voxelise(normalise_mesh(mesh), 8).sum() > 40
+
+
+def test_a_row_of_single_precision_far_away_has_no_area(tmp_path):
+    row = np.array([[900.1, 0.1, 0.7], [901.1, 0.2, 0.9], [902.1, 0.3, 1.1]], np.float32)
+    mesh = trimesh.Trimesh([*box().vertices, *row], [*box().faces, [8, 9, 10]], process=False)
+    mesh.export(tmp_path / "m.stl")
+    np.testing.assert_allclose(load_mesh(tmp_path / "m.stl").mesh.extents, (1, 1, 1))
+
+
+def test_a_file_of_faces_without_area_is_refused(tmp_path):
+    (tmp_path / "m.obj").write_bytes(CORNERS + b"f 1 2 2\nf 1 1 1\nf 3 4 3\n")
+    with pytest.raises(UnreadableError, match="holds no faces: none of its 3 has an area"):
+        load_mesh(tmp_path / "m.obj")
+
+
+def test_a_polygon_of_very_many_corners_is_read(tmp_path):
+    angle = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
+    rim = [f"v {x:.6f} {y:.6f} 0" for x, y in zip(np.cos(angle), np.sin(angle), strict=True)]
+    lines = [*rim, "v 0 0 1", "f " + " ".join(map(str, range(1, 5001))), "f 1 2 5001", "f 1000 2000 5001"]
+    (tmp_path / "m.obj").write_text("\n".join(lines))
+    assert len(load_mesh(tmp_path / "m.obj").mesh.faces) == 5000
 
 
 def test_whatever_a_reader_raises_becomes_one_error(tmp_path):
