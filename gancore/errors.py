@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -34,6 +35,8 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
 
     @functools.wraps(main)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text, as standard error knows
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except (ValueError, OSError, MemoryError, KeyboardInterrupt) as error:

@@ -4,6 +4,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from gancore.reading import read_json, require_regular_file
+
+PAGE_MARK = b'<meta name="generator" content="vidvox">'
+"""Stands at the beginning of every page that this package writes."""
+KEY_SUFFIX = ".key.json"
+"""Ending of the key to a rating page, which lies beside it."""
+JSON_MARKS = ({"schema", "provenance"}, {"page", "question", "pairs"})
+"""Keys of every report and of every key to a rating page."""
+
 
 def check_outputs(
     outputs: Iterable[Path | None],
@@ -24,15 +33,36 @@ def check_outputs(
     for out in wanted:
         for path in read:
             if _is_same(out, path):
-                raise ValueError(f"{out} is read by this command, which would write over it: choose another output")
+                raise ValueError(f"{out} is an input too, and the output would write over it: choose another output")
             if path.is_dir() and _is_inside(out, path):
-                raise ValueError(f"{out} lies in {path}, which this command reads: choose an output outside")
+                raise ValueError(f"{out} lies in {path}, which is an input: choose an output outside")
             if out.is_dir() and _is_inside(path, out):
-                raise ValueError(f"{out} is the folder of {path}, which this command reads: choose another output")
+                raise ValueError(f"{out} is the folder of {path}, which is an input: choose another output")
         _check_place(out, overwrite=overwrite, is_file=are_files)
     for number, out in enumerate(wanted):
         if any(_is_same(out, other) for other in wanted[:number]):
             raise ValueError(f"{out} is named for two outputs")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise ValueError if a page or JSON file is there that this package did not write: it is not to be replaced."""
+    if not path.exists():
+        return
+    require_regular_file(path)
+    if path.suffix == ".html":
+        with path.open("rb") as file:
+            own = PAGE_MARK in file.read(4096)
+    else:
+        content = read_json(path, kind="a report or the key to a page")
+        own = isinstance(content, dict) and any(mark <= content.keys() for mark in JSON_MARKS)
+    if not own:
+        raise ValueError(f"{path} was not written by this program, which does not replace it: choose another output")
+
+
+def check_new_folder(folder: Path | None, key: str) -> None:
+    """Raise ValueError, naming the setting, if there is anything in a folder that is to be a new one."""
+    if folder is not None and folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{key}: {folder} is not empty, and what is written there must not be mixed with other files")
 
 
 def _check_place(out: Path, *, overwrite: bool, is_file: bool) -> None:

@@ -1,17 +1,17 @@
 """report.json: dataclasses written as JSON with the version of their schema, and read back."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from gancore.evaluation.config import REPORT_FILE
+from gancore.reading import read_json
 from gancore.reporting.provenance import write_json
 
 SCHEMA = 1
 """Version of the layout of report.json; rises when a key is renamed, moved or removed."""
-REPORT_FILE = "report.json"
 
 Number = float | int
 Curve = Sequence[Number | None]
@@ -40,7 +40,7 @@ def read_report_json(report_class: type[Report], path: Path) -> Report:
     """
     path = path / REPORT_FILE if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, kind="a report")
         schema = content["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a report with a schema version: {error}") from error

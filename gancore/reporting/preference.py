@@ -11,12 +11,15 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
+from gancore.outputs import KEY_SUFFIX
+from gancore.reading import read_json
 from gancore.reporting.document import write_document
 from gancore.reporting.page import Media
 from gancore.reporting.provenance import write_json
 from gancore.reporting.tables import format_table
 
-CHOICES = ("left", "right", "tie")
+SIDES = ("left", "right")
+CHOICES = (*SIDES, "tie")
 ALL_RATERS = "all raters"
 
 
@@ -50,7 +53,7 @@ def write_rating_page(path: str | Path, pairs: Sequence[PreferencePair], *, ques
     shown = [[left.data_uri, right.data_uri] for left, right in sides]
     page_id = hashlib.sha256(json.dumps([question, shown]).encode()).hexdigest()[:16]  # answers name it
     path = Path(path)
-    key = path.with_suffix(".key.json")
+    key = path.with_suffix(KEY_SUFFIX)
     solution = [
         {"name": pair.name, "left": left.caption, "right": right.caption}
         for (pair, _), (left, right) in zip(shuffled, sides, strict=True)
@@ -99,6 +102,9 @@ def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Prefer
     the same rater.
     """
     solution = _read_json_object(key, {"page": str, "pairs": list}, source="a page's key")
+    sides = [pair.get(side) if isinstance(pair, dict) else None for pair in solution["pairs"] for side in SIDES]
+    if not all(isinstance(side, str) for side in sides):
+        raise ValueError(f"{key} should name left and right of every pair, as a page's key does")
     judged: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for rater, path, answers in _read_answers(files, page=solution["page"]):
         for place, methods, score in _iter_scores(answers, solution["pairs"], path):
@@ -123,10 +129,7 @@ def _read_answers(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[s
 
 
 def _read_json_object(path: str | Path, fields: Mapping[str, type], *, source: str) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    content = read_json(Path(path), kind=source)
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in fields.items()):
         raise ValueError(f"{path} should hold {', '.join(fields)}, as {source} does")
     return content
@@ -137,7 +140,7 @@ def _iter_scores(
 ) -> Iterable[tuple[int, tuple[str, str], float]]:
     """(Number of the pair, its methods in alphabetical order, 1 for the first, 0 for the second, 0.5 for a tie)."""
     for place, choice in answers.items():
-        if choice not in CHOICES or not place.isdecimal() or int(place) >= len(pairs):
+        if not isinstance(choice, str) or choice not in CHOICES or not place.isdecimal() or int(place) >= len(pairs):
             raise ValueError(f"{path}: {choice!r} is not an answer to pair {place!r} of {len(pairs)}")
         left, right = pairs[int(place)]["left"], pairs[int(place)]["right"]
         score = {"left": 1.0, "right": 0.0, "tie": 0.5}[choice]
