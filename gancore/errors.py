@@ -35,8 +35,9 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
 
     @functools.wraps(main)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text, as standard error knows
-            sys.stdout.reconfigure(errors="backslashreplace")
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a file may have a name that is not text
+                stream.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except (ValueError, OSError, MemoryError, KeyboardInterrupt) as error:
