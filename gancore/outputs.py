@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from gancore.reading import read_json, require_regular_file
+from gancore.reading import containing_file, read_json, require_regular_file
 
 PAGE_MARK = b'<meta name="generator" content="vidvox">'
 """Stands at the beginning of every page that this package writes."""
@@ -24,12 +24,12 @@ def check_outputs(
     """Raise ValueError unless every output may be written. None stands for an input or output that was not asked for.
 
     An output may not be an input, lie in an input folder, or be a folder around an input; symbolic and hard links are
-    followed. A file that exists is replaced only with `overwrite`, a pipe or a device never. What a folder of outputs
-    may replace is for its writer to say; with `are_files` a folder is refused. Missing folders must be such as can be
-    created.
+    followed, and an input FILE::NAME stands for its file. A file that exists is replaced only with `overwrite`, a pipe
+    or a device never. What a folder of outputs may replace is for its writer to say; with `are_files` a folder is
+    refused. Missing folders must be such as can be created.
     """
     wanted = [path for path in outputs if path is not None]
-    read = [path for path in inputs if path is not None and path.exists()]
+    read = [file for path in inputs if path is not None and (file := containing_file(path)).exists()]
     for out in wanted:
         for path in read:
             if _is_same(out, path):

@@ -42,6 +42,14 @@ def test_an_output_lies_neither_in_nor_around_an_input(folder):
         check_outputs([folder], inputs=[folder / "clip.mp4"], overwrite=True)
 
 
+def test_an_input_that_is_a_part_of_a_file_stands_for_the_file(folder):
+    for name in ("clip.mp4", "clip.mp4::0"):
+        with pytest.raises(ValueError, match="would write over it"):
+            check_outputs([folder / "clip.mp4"], inputs=[folder / name], overwrite=True)
+    (folder / "clip.mp4::0").write_text("a file of this very name")
+    check_outputs([folder / "clip.mp4"], inputs=[folder / "clip.mp4::0"], overwrite=True)
+
+
 def test_a_file_that_exists_is_replaced_only_if_told_to(folder):
     (folder / "old.mp4").write_text("mine")
     with pytest.raises(ValueError, match=r"exists already.*--overwrite"):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gancore.model_files import list_model_inputs
 from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
+from gancore.reading import containing_file
 from vidgan.commands import PredictConfig
 from vidvox.kinds import require_kind
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         are_files=bool(config.out.suffix),
     )
     require_kind(config.model, "FramePredictor")
-    if not config.clip.exists():
+    if not containing_file(config.clip).exists():
         raise FileNotFoundError(f"no such file or folder: {config.clip}")
 
     from vidgan.files.video import check_clip_path
