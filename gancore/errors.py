@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -35,6 +36,9 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
 
     @functools.wraps(main)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a file may have a name that is not text
+                stream.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except (ValueError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:

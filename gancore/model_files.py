@@ -46,6 +46,17 @@ def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
     return str(folder_or_repo)
 
 
+def list_model_inputs(folder_or_repo: str | os.PathLike[str]) -> list[Path]:
+    """Return what a command that loads this model must not write to: its files, and best/ and generator/ of its run.
+
+    A name on the Hub has none that exist. Raises ValueError as `find_model` does.
+    """
+    found = Path(find_model(folder_or_repo))
+    parts = ("best", "generator")
+    folders = [found.parent / part for part in parts] if found.name in parts else []
+    return [*folders, found / "config.json", found / "model.safetensors"]
+
+
 def read_model_class(folder_or_repo: str | os.PathLike[str]) -> str:
     """Return the name of the class of the model in a folder, a run folder or on the Hub, from its config.json.
 

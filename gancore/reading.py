@@ -53,6 +53,12 @@ def require_regular_file(path: str | os.PathLike[str]) -> None:
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a file")
 
 
+def containing_file(path: Path) -> Path:
+    """Return the file of a path FILE::NAME, where NAME is a part of what the file holds; other paths as they are."""
+    file, mark, name = str(path).rpartition("::")
+    return Path(file) if mark and name and not path.exists() and Path(file).is_file() else path
+
+
 def resolve_below(root: Path, reference: str) -> Path:
     """Return the path of a file that another file refers to, which must lie below `root`, symbolic links included.
 

@@ -133,6 +133,9 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
+    overwrite: bool = False
+    """Replace outputs that exist."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1}.items():
@@ -150,6 +153,25 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
             raise ValueError(f"masks: {len(self.images)} pictures need as many masks, got {len(self.masks)}")
         if self.interpolate and (len(self.interpolate) != 2 or self.count < 2):
             raise ValueError("interpolate takes two seeds, as in 3,7, and a count of at least 2 objects")
+
+    @property
+    def total(self) -> int:
+        """Number of objects that are asked for."""
+        groups = len(self.images) if self.grouping == "each" else 1
+        return groups * (self.posterior_samples or 1) if self.images else self.count
+
+
+def list_outputs(config: ExportConfig) -> list[Path]:
+    """The files that an export writes: a mesh of each object, and previews of them."""
+    numbers, previews = range(1, config.total + 1), [config.preview] if config.preview else []
+    if previews and not config.interpolate:
+        previews = [numbered_path(previews[0], number, config.total) for number in numbers]
+    return [*(numbered_path(config.out, number, config.total) for number in numbers), *previews]
+
+
+def numbered_path(path: Path, number: int, total: int) -> Path:
+    """The path with the object's number, counted from 1 and padded with zeros; as it is if there is one object."""
+    return path if total == 1 else path.with_stem(f"{path.stem}-{number:0{len(str(total))}d}")
 
 
 # ---------------------------------------------------------------------------------------------------- evaluate

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from gancore.device import select_device
 from gancore.limits import ReadingLimits
 from gancore.media import require_media_suffix, write_animation
-from voxgan.commands import ExportConfig
+from voxgan.commands import ExportConfig, numbered_path
 from voxgan.files.images import cut_out_object
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
@@ -81,7 +81,6 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
         if not isinstance(model, ImageToVoxels):
             raise ValueError(f"{config.model} makes objects from noise alone; pictures need an image-to-object model")
         groups = group_pictures(config.images, config.masks, together=config.grouping == "together")
-        total = len(groups) * (config.posterior_samples or 1)
         predictions = reconstruct_objects(
             model,
             groups,
@@ -91,7 +90,6 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             limits=config,
         )
     else:
-        total = config.count
         predictions = generate_objects(
             model.generator if isinstance(model, ImageToVoxels) else model,
             count=config.count,
@@ -99,7 +97,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             between=config.interpolate,
             label=config.class_,
         )
-    exported = []
+    exported, total = [], config.total
     for prediction in tqdm(predictions, total=total, unit="object", disable=True if total == 1 else None):
         path = numbered_path(config.out, prediction.number, total)
         try:
@@ -221,11 +219,6 @@ def write_preview(
     """Writes the frames as .mp4 or .gif, or up to eight of them as a .png sheet. Raises ValueError if it cannot."""
     clip = rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
     write_animation(path, clip, rate=rate, crf=PREVIEW_CRF, sheet=PREVIEW_SHEET)
-
-
-def numbered_path(path: Path, number: int, total: int) -> Path:
-    """The path with the object's number, counted from 1 and padded with zeros; as it is if there is one object."""
-    return path if total == 1 else path.with_stem(f"{path.stem}-{number:0{len(str(total))}d}")
 
 
 def describe_export(exported: ExportedMesh, *, size_mm: float | None) -> str:

@@ -7,13 +7,13 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from gancore.evaluation.config import REPORT_FILE
 from gancore.keys import describe_briefly
 from gancore.reading import read_json
 from gancore.reporting.provenance import write_json
 
 SCHEMA = 1
 """Version of the layout of report.json; rises when a key is renamed, moved or removed."""
-REPORT_FILE = "report.json"
 
 Number = float | int
 Curve = Sequence[Number | None]

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from gancore.errors import format_line
+from gancore.outputs import KEY_SUFFIX
 from gancore.reading import read_json
 from gancore.reporting.document import write_document
 from gancore.reporting.page import Media
 from gancore.reporting.provenance import write_json
 from gancore.reporting.tables import format_table
 
-CHOICES = ("left", "right", "tie")
+SIDES = ("left", "right")
+CHOICES = (*SIDES, "tie")
 ALL_RATERS = "all raters"
 
 
@@ -53,7 +55,7 @@ def write_rating_page(path: str | Path, pairs: Sequence[PreferencePair], *, ques
     shown = [[left.data_uri, right.data_uri] for left, right in sides]
     page_id = hashlib.sha256(json.dumps([question, shown]).encode()).hexdigest()[:16]  # answers name it
     path = Path(path)
-    key = path.with_suffix(".key.json")
+    key = path.with_suffix(KEY_SUFFIX)
     solution = [
         {"name": pair.name, "left": left.caption, "right": right.caption}
         for (pair, _), (left, right) in zip(shuffled, sides, strict=True)
@@ -132,7 +134,7 @@ def _read_answers(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[s
 
 
 def _read_json_object(path: str | Path, fields: Mapping[str, type], *, source: str) -> dict[str, Any]:
-    content = read_json(Path(path))
+    content = read_json(Path(path), kind=source)
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in fields.items()):
         raise ValueError(f"{path} should hold {', '.join(fields)}, as {source} does")
     return content

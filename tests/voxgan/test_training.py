@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.toys import packed, settings, trainer, turn
+from support.toys import packed, settings, step_context, trainer
 
 from gancore.config import PenaltyConfig
 from gancore.parsing import parse_config
@@ -164,9 +164,9 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
     game = trainer(settings(source, tmp_path, steps=40, generator_lr=2e-3))
     game.train()
     batch, network, objective = next(iter(game._create_loader())), game.generator, game.objective
-    posterior = objective._posterior(network, batch, turn(progress=1.0))
-    terms = objective._reconstruction(network, posterior, batch, turn(progress=1.0))
-    terms |= objective._kl_term(posterior, turn(progress=1.0))
+    posterior = objective._posterior(network, batch, step_context(progress=1.0))
+    terms = objective._reconstruction(network, posterior, batch, step_context(progress=1.0))
+    terms |= objective._kl_term(posterior, step_context(progress=1.0))
     pulls = {
         name: torch.autograd.grad(term, posterior.mean, retain_graph=True)[0].norm() for name, term in terms.items()
     }

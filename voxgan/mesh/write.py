@@ -13,7 +13,7 @@ from trimesh.exchange.export import export_mesh
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, create_parents
 from voxgan.mesh.materials import WARM_GREY
 from voxgan.mesh.srgb import srgb_to_linear
 from voxgan.mesh.write_3mf import encode_3mf
@@ -40,12 +40,9 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None 
     if not mesh.is_volume:
         raise ValueError(f"cannot write {path}: the surface is not closed around a positive volume")
     content = kind.encode(convert_to_format(mesh, kind, size_mm=size_mm))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error}") from error
+    create_parents(path)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "cannot read a.json as JSON: "),
+        ("{", "cannot read a.json as what a page saves: Expecting property name"),
         ("[]", "a.json should hold page, rater, answers"),
         ('{"page": "PAGE", "rater": "", "answers": []}', "a.json should hold page, rater, answers"),
         ('{"page": "?", "rater": "", "answers": {"0": "tie"}}', "a.json answers another page"),
