@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gancore.errors import UnwritableError
+from gancore.errors import UnwritableError, format_line
 
 _PARTIAL = re.compile(r"\.partial-[0-9a-f]{16}-.*", re.DOTALL)
 _swept: set[Path] = set()
@@ -20,19 +20,23 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` with the same suffix, which replaces `path` if the block ends without an error.
 
     When the block fails, the neighbour is removed and `path` is what it was. What killed processes left beside it is
-    removed first.
+    removed first. A symbolic link is replaced, and what it leads to stays as it is.
 
     Raises:
-        UnwritableError: The file cannot be written: the disk is full or read-only, or a library failed to write.
+        UnwritableError: The file cannot be written: the disk is full or read-only, a library failed to write, or a
+            folder, pipe or device is in its place.
     """
-    with as_unwritable(path), _hold(path, _make_file) as partial:
-        try:
-            yield partial
-            sync_to_disk(partial)
-            os.replace(partial, path)
-            sync_to_disk(path.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+    with as_unwritable(path):
+        if path.exists() and not path.is_file():
+            raise UnwritableError(f"cannot write {path}: it is a folder, pipe or device")
+        with _hold(path, _make_file) as partial:
+            try:
+                yield partial
+                sync_to_disk(partial)
+                os.replace(partial, path)
+                sync_to_disk(path.parent)
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -60,8 +64,14 @@ def as_unwritable(path: Path) -> Iterator[None]:
     except (ValueError, TypeError, AssertionError):
         raise
     except Exception as error:  # torch, safetensors and FFmpeg each have errors of their own for a full disk
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        reason = getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
         raise UnwritableError(f"cannot write {path}: {reason}") from error
+
+
+def create_parents(path: Path) -> None:
+    """Creates the missing folders above `path`. Raises UnwritableError if that fails."""
+    with as_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def claim_space(path: Path, size: int) -> None:
@@ -122,7 +132,7 @@ def _make_folder(path: Path) -> int:
 
 def _name_partial(path: Path) -> Path:
     """A name that no process on any machine shares, with the suffix of `path`, and no longer than names may be."""
-    readable = path.name.encode()[-150:].decode(errors="ignore")
+    readable = os.fsencode(path.name)[-150:].decode(errors="ignore")
     return path.with_name(f".partial-{secrets.token_hex(8)}-{readable}")
 
 

@@ -68,6 +68,12 @@ def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, 
 
 def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
     """Fills every parameter and buffer of `module`. Raises ArchitectureError if `name` holds another architecture."""
+    check_architecture(module, state, name)
+    module.load_state_dict(state)
+
+
+def check_architecture(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
+    """Raises ArchitectureError unless `state` has the parameters and buffers of `module`, all of the same shape."""
     own = module.state_dict()
     shapes = [
         f"{key} is {_format_shape(state[key])} and should be {_format_shape(own[key])}"
@@ -77,7 +83,6 @@ def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
     lists = {"missing": own.keys() - state.keys(), "unexpected": state.keys() - own.keys(), "of another shape": shapes}
     if complaints := [f"{kind}: {_list_first(keys)}" for kind, keys in lists.items() if keys]:
         raise ArchitectureError(f"{name} is of another architecture ({'; '.join(complaints)})")
-    module.load_state_dict(state)
 
 
 def _list_first(keys: Any, count: int = 3) -> str:

@@ -2,9 +2,11 @@
 
 import functools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -27,17 +29,22 @@ class ArchitectureError(ValueError):
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Wrap a function so that an error a user can mend becomes one line on standard error and exit code 2.
 
-    Such are ValueError and OSError, and MemoryError where something is larger than this machine.
+    Such are ValueError and OSError, and too little memory, of the machine or of a GPU.
     Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line. With VIDVOX_TRACEBACK=1 in
     the environment the exception is raised as it is.
     """
 
     @functools.wraps(main)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a file may have a name that is not text
+                stream.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
-        except (ValueError, OSError, MemoryError, KeyboardInterrupt) as error:
+        except (ValueError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
             if os.environ.get("VIDVOX_TRACEBACK") == "1":
+                raise
+            if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
                 raise
             _exit(error)
 
@@ -50,13 +57,33 @@ def _exit(error: BaseException) -> NoReturn:
     if os.environ.get("RANK", "0") != "0":
         time.sleep(2)  # a launcher ends all processes once one has failed: rank 0 must have said why
     else:
-        line = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, MemoryError):
+        line = str(error) or type(error).__name__
+        if _is_out_of_memory(error):
             line = f"this takes more memory than there is ({line})"
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             line = f"{error.filename}: {error.strerror}"
-        print(f"{program_name()}: error: {line}", file=sys.stderr)
+        print(f"{program_name()}: error: {format_line(line)}", file=sys.stderr)
     raise SystemExit(2) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was too little memory, of this machine or of its GPU; torch has no error of its own for the one."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
+    )
+
+
+def format_line(text: str, *, length: int = 1000) -> str:
+    """Return a text as one line for a terminal: line ends become spaces, and \\x1b stands for what cannot be seen.
+
+    Control characters and escape sequences in the name of a file could move the cursor, change colours or hide what
+    stands before them. A text of more than `length` characters loses its middle.
+    """
+    text = text.strip()
+    if len(text) > length:
+        text = f"{text[: length * 2 // 3]} ... {text[5 - length // 3 :]}"
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in re.sub(r"\s*\n\s*", " ", text))
 
 
 def program_name() -> str:

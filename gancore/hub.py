@@ -8,15 +8,15 @@ from typing import Any, TypeVar, get_type_hints
 
 import torch
 from huggingface_hub import HfApi
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from gancore.atomic import atomic_write
-from gancore.checkpoint import load_into
+from gancore.errors import ArchitectureError, format_line
 from gancore.layers import fold_spectral_norm
-from gancore.model_files import describe_writer, find_model, locate_model_file, read_model_class, read_model_config
+from gancore.model_files import describe_writer, find_model, locate_model_files, read_model_class, read_model_config
 from gancore.parsing import from_dict, to_dict
+from gancore.weights_file import load_weights, read_header, stop_beyond
 
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")
@@ -66,24 +66,27 @@ class HubModel(nn.Module):
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
         """The model of a folder, a run folder or a Hub repository, in eval mode on the CPU.
 
-        Raises ValueError if there is no such model, or it is another kind of model or of another architecture.
+        A repository is user/name, or user/name@revision with a branch, a tag or a commit.
+        Raises ValueError if there is no such model, or it is another kind of model or of another architecture, or its
+        weights are damaged, NaN or infinite.
         """
         found = find_model(folder_or_repo)
-        config_path, weights_path = (locate_model_file(found, name) for name in ("config.json", "model.safetensors"))
+        config_path, weights_path = locate_model_files(found)
         kind, config = read_model_config(config_path)
-        try:
-            weights = load_file(weights_path)
-        except (ValueError, TypeError, SafetensorError) as error:
-            raise ValueError(f"{folder_or_repo} holds no model that can be read: {error}") from error
         if kind != cls.__name__:
             raise ValueError(f"{folder_or_repo} holds a {kind}; {cls.__name__} is needed")
+        header = read_header(weights_path)
         types = get_type_hints(cls.__init__)
         try:
-            with torch.device("meta"):  # no weights are drawn that would only be overwritten
+            # no weights are drawn that would only be overwritten, and no memory is taken before the file fits
+            with torch.device("meta"), stop_beyond(len(header), name=config_path):
                 model = cls(**{name: from_dict(types[name], part) for name, part in config.items()})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{config_path} does not describe a {cls.__name__}: {error}") from error
-        load_into(model.to_empty(device="cpu"), weights, str(weights_path))
+        except ArchitectureError:
+            raise
+        except Exception as error:  # numbers that no layer can have are errors of a dozen kinds
+            reason = format_line(str(error), length=200)
+            raise ValueError(f"{config_path} does not describe a {cls.__name__}: {reason}") from error
+        load_weights(model, weights_path, header)
         return model.eval()
 
     @staticmethod

@@ -13,8 +13,13 @@ from pathlib import Path
 from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from gancore.errors import format_line
+
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 """Words for the values of a bool."""
+
+MAX_INT = 2**63 - 1
+"""Larger numbers fit into no tensor."""
 
 _NULL = ("", "null", "none")
 
@@ -77,7 +82,7 @@ class Key:
         try:
             return _convert(self.type, value)
         except (ValueError, OverflowError):
-            raise ValueError(f"{self.name} should be {self.type_name}, not {describe_value(value)}") from None
+            raise ValueError(f"{self.name} should be {self.type_name}, not {describe_briefly(value)}") from None
 
     def convert_word(self, word: str) -> Any:
         """Convert a word of the command line, where `null`, `none` or nothing is None if the key may be None."""
@@ -165,7 +170,7 @@ def _convert(kind: Any, value: Any) -> Any:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if whole or isinstance(value, str) or (kind is float and isinstance(value, float)):
             number = kind(value)
-            if number == number:  # not NaN
+            if number == number and (kind is float or abs(number) <= MAX_INT):  # not NaN
                 return number
     elif kind is Path:
         if isinstance(value, str) and value:
@@ -196,11 +201,19 @@ def describe_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
+def describe_briefly(value: Any) -> str:
+    """Write a value that was not expected, of any type and size, in at most 200 characters."""
+    try:
+        return format_line(describe_value(value), length=200)
+    except ValueError:  # Python writes no integers of many thousand digits
+        return "a number of more digits than are read"
+
+
 def describe_unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Compose the message for an unknown name, with the known name that is most like it if there is one.
 
     For a flag or key without its section, such as `--steps`, these are the keys of that name in every section.
     """
-    names = list(known)
+    names, name = list(known), format_line(name, length=200)
     near = [other for other in names if other.endswith("." + name.lstrip("-"))] or get_close_matches(name, names, n=1)
     return f"unknown {kind} {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")

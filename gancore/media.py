@@ -1,8 +1,8 @@
 """Writing pictures and animations: MP4, GIF and PNG, each file whole or not at all."""
 
+import logging
+import math
 import os
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -18,12 +18,27 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gancore.atomic import atomic_write
+from gancore.atomic import as_unwritable, atomic_write, create_parents, hold_new_folder, sync_to_disk
+from gancore.errors import UnwritableError
+from gancore.reading import require_regular_file
+
+logger = logging.getLogger(__name__)
 
 MEDIA_SUFFIXES = (".mp4", ".gif", ".png")
 """Endings that `write_animation` knows, in lower case."""
 MAX_RATE_DENOMINATOR = 1001
-"""Frame rates are rounded to fractions with at most this denominator, which 30000/1001 still has."""
+"""Frame rates are rounded to fractions with at most this denominator, which 30000/1001 still has; rates below one
+frame a second to fractions with at most this numerator."""
+MP4_RATES = (Fraction(1, 3600), Fraction(1_000_000))
+"""Lowest and highest rate of an MP4; players cannot tell the times of frames apart beyond these."""
+GIF_RATES = (Fraction(100, 65535), Fraction(50))
+"""Lowest and highest rate of a GIF, which counts in hundredths of a second: browsers show delays of one as ten."""
+MP4_MAX_SIDE, GIF_MAX_SIDE = 16384, 65535
+"""Most pixels along a side, by H.264 and by the header of a GIF."""
+FOLDER_MARK = ".vidvox-frames"
+"""File in a folder of frames that this package wrote, with their number; readers of frames pass over it."""
+SRGB, BT_709, BT_601, LIMITED_RANGE = 13, 1, 6, 1
+"""How an MP4 states its colours (ITU-T H.273): transfer function, primaries, matrix and range."""
 
 Frames = UInt8[Tensor, "time _channel height width"]
 """A clip of 1 (grey) or 3 (RGB) channels in [0, 255]."""
@@ -70,18 +85,36 @@ def write_mp4(path: str | Path, frames: Frames, *, rate: Fraction | float | int,
     """Writes an MP4 that plays everywhere: H.264 in yuv420p, or MPEG-4 where PyAV was built without x264.
 
     An odd height or width grows by one repeated row or column. `crf` is x264's constant rate factor: 0 is lossless, 18
-    looks lossless, 23 is x264's own default. Raises ValueError as `write_animation` does.
+    looks lossless, 23 is x264's own default. Pixels are square, and colours sRGB, as the file states. Raises ValueError
+    as `write_animation` does, for sides above MP4_MAX_SIDE and for rates outside MP4_RATES.
     """
-    _write(path, partial(_encode_mp4, frames=_to_rgb_arrays(path, frames), rate=_to_fraction(path, rate), crf=crf))
+    pixels, exact = _to_rgb_arrays(path, frames), _to_fraction(path, rate)
+    _check_side(path, pixels, MP4_MAX_SIDE, "an MP4")
+    if not MP4_RATES[0] <= exact <= MP4_RATES[1]:
+        raise ValueError(
+            f"cannot write {path}: an MP4 plays from 1/{1 / MP4_RATES[0]} to {MP4_RATES[1]} frames a second, not {rate}"
+        )
+    _write(path, partial(_encode_mp4, frames=pixels, rate=exact, crf=crf))
 
 
 def write_gif(path: str | Path, frames: Frames, *, rate: Fraction | float | int) -> None:
     """Writes a GIF that repeats for ever and keeps time to a hundredth of a second.
 
-    One palette of 256 colours serves the whole clip, so that what stands still does not flicker. Raises ValueError as
-    `write_animation` does.
+    One palette of 256 colours serves the whole clip, so that what stands still does not flicker. A rate outside
+    GIF_RATES becomes the nearest one inside, which is logged. Raises ValueError as `write_animation` does, and for
+    sides above GIF_MAX_SIDE.
     """
-    _write(path, partial(_encode_gif, frames=_to_rgb_arrays(path, frames), rate=_to_fraction(path, rate)))
+    pixels, exact = _to_rgb_arrays(path, frames), _to_fraction(path, rate)
+    _check_side(path, pixels, GIF_MAX_SIDE, "a GIF")
+    held = min(max(exact, GIF_RATES[0]), GIF_RATES[1])
+    _write(path, partial(_encode_gif, frames=pixels, rate=held))
+    if held != exact:
+        logger.warning(
+            "%s plays at %.3g frames a second, the nearest to %s that a GIF can hold; an MP4 keeps the rate",
+            path,
+            held,
+            rate,
+        )
 
 
 def write_png(path: str | Path, image: UInt8[Tensor, "_channel height width"]) -> None:
@@ -93,24 +126,59 @@ def write_png(path: str | Path, image: UInt8[Tensor, "_channel height width"]) -
 def write_frame_folder(path: str | Path, frames: Frames) -> None:
     """Writes a folder of PNG files, 00000.png and so on, whole or not at all.
 
-    An older folder of numbered PNG files is replaced. Raises ValueError as `write_animation` does, and where the folder
-    holds anything else.
+    An older folder is replaced if this function wrote it and nothing was added since. Raises ValueError as
+    `write_animation` and `check_frame_folder` do.
     """
     path, pixels = Path(path), _to_rgb_arrays(path, frames)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        if path.exists() and not all(re.fullmatch(r"\d+\.png", inside.name) for inside in path.iterdir()):
-            raise ValueError(f"cannot write {path}: the folder holds other files than frames")
-        partial.mkdir(parents=True)
+    check_frame_folder(path)
+    with as_unwritable(path), hold_new_folder(path) as scratch:
+        new, old = scratch / "new", scratch / "old"
+        new.mkdir()
         for number, frame in enumerate(pixels):
-            Image.fromarray(frame).save(partial / f"{number:05d}.png")
+            Image.fromarray(frame).save(new / f"{number:05d}.png")
+        (new / FOLDER_MARK).write_text(f"{len(pixels)}\n", encoding="ascii")
+        sync_to_disk(new)
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+        sync_to_disk(path.parent)
+
+
+def check_frame_folder(path: Path, *, overwrite: bool = True) -> None:
+    """Raises ValueError unless `write_frame_folder` may write to the path.
+
+    There may be nothing, an empty folder, or with `overwrite` a folder of frames that it wrote itself, without any
+    other file.
+    """
+    if path.name in ("", ".."):
+        raise ValueError(f"cannot write {path}: a folder of frames needs a name")
+    if not os.path.lexists(path):
+        return
+    if not path.is_dir():
+        raise ValueError(f"cannot write {path}: it exists already, and is no folder")
+    names = {entry.name for entry in path.iterdir()}
+    if names and not _are_own_frames(path, names):
+        raise ValueError(
+            f"cannot write {path}: the folder holds other files than frames that this program wrote; choose another"
+        )
+    if names and not overwrite:
+        raise ValueError(f"{path} exists already; choose another output, or replace it with --overwrite")
+
+
+def _are_own_frames(folder: Path, names: set[str]) -> bool:
+    """Whether the folder holds just what `write_frame_folder` wrote, as the mark in it says."""
+    if FOLDER_MARK not in names or len(names) > 10**6:
+        return False
+    require_regular_file(folder / FOLDER_MARK)
+    with (folder / FOLDER_MARK).open("rb") as file:
+        count = file.read(10).strip()
+    frames = [f"{number:05d}.png" for number in range(len(names) - 1)]
+    return count == str(len(frames)).encode() and names == {FOLDER_MARK, *frames}
 
 
 def tile_images(
@@ -123,12 +191,21 @@ def tile_images(
 
 def _write(path: str | Path, encode: Callable[[Path], None]) -> None:
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as target:
+    create_parents(path)
+    with atomic_write(path) as target:
+        try:
             encode(target)
-    except (OSError, av.FFmpegError) as error:
-        raise ValueError(f"cannot write {path}: {error}") from error
+        except av.FFmpegError as error:  # some of them are ValueErrors too
+            raise UnwritableError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _check_side(path: str | Path, frames: UInt8[np.ndarray, "time height width 3"], limit: int, kind: str) -> None:
+    height, width = frames.shape[1:3]
+    if max(height, width) > limit:
+        raise ValueError(
+            f"cannot write {path}: {kind} has at most {limit} pixels along a side, not {height}x{width}; .png and a "
+            "folder of frames take any size"
+        )
 
 
 def _check_frames(path: str | Path, frames: Frames) -> None:
@@ -144,19 +221,43 @@ def _to_rgb_arrays(path: str | Path, frames: Frames) -> UInt8[np.ndarray, "time 
     return np.ascontiguousarray(pixels if pixels.shape[-1] == 3 else repeat(pixels, "... 1 -> ... rgb", rgb=3))
 
 
-def _to_fraction(path: str | Path, rate: Fraction | float | int) -> Fraction:
+def nearest_rate(rate: Fraction | float | int) -> Fraction:
+    """The nearest rate with a denominator of at most MAX_RATE_DENOMINATOR, or below 1 with such a numerator.
+
+    Raises ValueError unless the rate is positive and finite.
+    """
     if not rate > 0:
-        raise ValueError(f"cannot write {path}: the rate must be positive, not {rate}")
-    return Fraction(rate).limit_denominator(MAX_RATE_DENOMINATOR)
+        raise ValueError(f"the rate must be positive, not {rate}")
+    if rate == math.inf:
+        raise ValueError("the rate must be finite, not inf")
+    exact = Fraction(rate)
+    if exact < 1:
+        return 1 / (1 / exact).limit_denominator(MAX_RATE_DENOMINATOR)
+    return exact.limit_denominator(MAX_RATE_DENOMINATOR)
+
+
+def _to_fraction(path: str | Path, rate: Fraction | float | int) -> Fraction:
+    try:
+        return nearest_rate(rate)
+    except ValueError as error:
+        raise ValueError(f"cannot write {path}: {error}") from error
+
+
+def _to_url(path: Path) -> str:
+    """The path as FFmpeg takes it, which would read a scheme out of a name like run:1.mp4."""
+    return f"file:{path}"
 
 
 def _encode_mp4(target: Path, *, frames: UInt8[np.ndarray, "time height width 3"], rate: Fraction, crf: int) -> None:
     even = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with av.open(_to_url(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream(codec, rate=rate, options={"crf": str(crf)} if codec == "libx264" else {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, stream.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(1)
+        stream.codec_context.color_primaries, stream.codec_context.color_trc = BT_709, SRGB
+        stream.codec_context.colorspace, stream.codec_context.color_range = BT_601, LIMITED_RANGE
         stream.codec_context.thread_count = 1  # so that the bytes do not depend on the number of cores
         for frame in _to_av_frames(even, rate):
             container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
@@ -175,9 +276,10 @@ def _encode_gif(target: Path, *, frames: UInt8[np.ndarray, "time height width 3"
     palette.link_to(apply, 0, 1)
     apply.link_to(sink)
     graph.configure()
-    with av.open(str(target), "w", format="gif") as container:
+    with av.open(_to_url(target), "w", format="gif") as container:
         stream = container.add_stream("gif", rate=rate)
         stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
+        stream.codec_context.sample_aspect_ratio = Fraction(1)
         for frame in _to_av_frames(frames, rate):
             source.push(frame)
         source.push(None)

@@ -1,22 +1,36 @@
 """The files of a trained model, in a run folder, in a folder of its own or on the Hub; torch is not imported."""
 
-import json
 import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from gancore.errors import UnreadableError, format_line
+from gancore.reading import MAX_SETTINGS_BYTES, read_json
+
+MODEL_FILES = ("config.json", "model.safetensors")
 MODEL_FORMAT = 1
 """Version of the keys of a model's config.json; it rises when a key is renamed or changes its meaning."""
 HUB_TIMEOUT = 5
 """Seconds to wait for an answer from the Hub before only models downloaded earlier are considered."""
+MAX_DOWNLOADED_BYTES = 10**10
+"""Larger files are not downloaded from the Hub."""
+
+_HUB_NAME = re.compile(r"(?P<repo>(?P<user>\w[\w.-]*)/(?P<model>\w[\w.-]*))(@(?P<revision>\w[\w./-]*))?", re.ASCII)
+_FOLDERS = {"data", "demo", "tmp", "weights", "out"} | {
+    word + end for word in ("run", "model", "output", "result", "checkpoint", "experiment", "log") for end in ("", "s")
+}
+"""First words of paths that people write without a dot before them."""
+_INSIDE_RUNS = re.compile(r"generator|best|report|checkpoint-\d+|.*\.(json|safetensors|pt|pth|ckpt|bin|zip)")
+"""Last words of paths in a run folder."""
 
 
 def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
     """Return the folder of the model in a run folder: best/ if there is one, else generator/.
 
-    A folder with a model and the name of a model on the Hub (user/name) are returned as they are.
+    A folder with a model and the name of a model on the Hub, user/name or user/name@revision, are returned as they are.
+    A path object never is such a name, nor is a text that looks like a path: ./x, x/, runs/x, x/generator.
 
     Raises:
         ValueError: There is no such folder, it holds no model, or the name cannot be one on the Hub.
@@ -27,9 +41,20 @@ def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
             return str(candidate)
     if folder.is_file():
         raise ValueError(f"{folder} is a file; give the folder that it lies in")
-    if not folder.is_dir() and not _may_be_on_hub(str(folder_or_repo)):
+    if not folder.is_dir() and not _parse_hub_name(folder_or_repo):
         raise ValueError(f"{_describe_absence(folder_or_repo)}{_suggest_neighbour(folder)}")
     return str(folder_or_repo)
+
+
+def list_model_inputs(folder_or_repo: str | os.PathLike[str]) -> list[Path]:
+    """Return what a command that loads this model must not write to: its files, and best/ and generator/ of its run.
+
+    A name on the Hub has none that exist. Raises ValueError as `find_model` does.
+    """
+    found = Path(find_model(folder_or_repo))
+    parts = ("best", "generator")
+    folders = [found.parent / part for part in parts] if found.name in parts else []
+    return [*folders, found / "config.json", found / "model.safetensors"]
 
 
 def read_model_class(folder_or_repo: str | os.PathLike[str]) -> str:
@@ -48,12 +73,16 @@ def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
         ValueError: The file does not describe a model, or another version of this package wrote it.
     """
     try:
-        config = json.loads(path.read_text())
+        config = read_json(path, kind="the settings of a model", max_bytes=MAX_SETTINGS_BYTES)
+        if not isinstance(config, dict):
+            raise UnreadableError(f"{path} does not hold the settings of a model")
         if "model" not in config and "train" in config:
             raise ValueError("training writes it with its first checkpoint")
-        name, format_, writer = str(config.pop("model")), config.pop("format", 0), config.pop("vidvox", "0.1")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not isinstance(config.get("model"), str):
+            raise ValueError(f"{path.name} does not name its class")
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
+    name, format_, writer = config.pop("model"), config.pop("format", 0), config.pop("vidvox", "0.1")
     if format_ != MODEL_FORMAT:
         raise ValueError(
             f"{path} has format {format_}, written by vidvox {writer}; this version reads format {MODEL_FORMAT}: "
@@ -72,6 +101,20 @@ def describe_writer() -> dict[str, Any]:
         return {"format": MODEL_FORMAT, "vidvox": "unknown"}
 
 
+def locate_model_files(folder_or_repo: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the paths of config.json and model.safetensors of a model, from one revision if it lies on the Hub.
+
+    Raises:
+        ValueError: As `locate_model_file` does.
+    """
+    config = locate_model_file(folder_or_repo, MODEL_FILES[0])
+    if Path(folder_or_repo).is_dir():
+        return config, locate_model_file(folder_or_repo, MODEL_FILES[1])
+    commit = config.parent.name  # the cache of the Hub has a folder for each
+    repo = str(folder_or_repo).partition("@")[0]
+    return config, locate_model_file(f"{repo}@{commit}", MODEL_FILES[1])
+
+
 def locate_model_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path:
     """Return the path of a file in a model's folder, or of its copy downloaded from the Hub.
 
@@ -83,28 +126,42 @@ def locate_model_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no model: {name} is missing")
         return folder / name
-    if not _may_be_on_hub(str(folder_or_repo)):
+    named = _parse_hub_name(folder_or_repo)
+    if not named:
         raise ValueError(f"{_describe_absence(folder_or_repo)}{_suggest_neighbour(folder)}")
 
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url  # most models are on this machine
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    repo, reached = str(folder_or_repo), True
+    repo, revision, reached, size = named["repo"], named["revision"], True, 0
     try:
-        get_hf_file_metadata(hf_hub_url(repo, name), timeout=HUB_TIMEOUT)
+        size = get_hf_file_metadata(hf_hub_url(repo, name, revision=revision), timeout=HUB_TIMEOUT).size or 0
     except (HFValidationError, HfHubHTTPError):  # an answer too, which hf_hub_download repeats
         pass
     except Exception:  # the errors of the HTTP library, which differs between versions
         reached = False  # hf_hub_download would retry for half a minute
+    if size > (MAX_SETTINGS_BYTES if name.endswith(".json") else MAX_DOWNLOADED_BYTES):
+        raise ValueError(f"{name} of {folder_or_repo} is not downloaded: it has {size:,} bytes, more than models have")
     try:
-        return Path(hf_hub_download(repo, name, local_files_only=not reached))
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        return Path(hf_hub_download(repo, name, revision=revision, local_files_only=not reached))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise ValueError(_describe_absence(folder_or_repo)) from error
+    except Exception as error:  # a full disk, and the errors of the HTTP library where a download is cut short
+        reason = getattr(error, "strerror", None) or format_line(str(error), length=200)
+        raise ValueError(f"{name} of {folder_or_repo} cannot be downloaded: {reason}") from error
 
 
-def _may_be_on_hub(name: str) -> bool:
-    """Whether this is a name like user/name, and not that of a folder which is missing beside others."""
-    return bool(re.fullmatch(r"\w[\w.-]*/[\w.-]+", name)) and not Path(name).parent.is_dir()
+def _parse_hub_name(name: str | os.PathLike[str]) -> re.Match[str] | None:
+    """The parts of a name like user/name@revision; None for anything that may be the path of a folder."""
+    match = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
+    if (
+        not match
+        or ".." in match[0]
+        or match["user"].lower() in _FOLDERS
+        or _INSIDE_RUNS.fullmatch(match["model"].lower())
+    ):
+        return None
+    return None if Path(match["user"]).is_dir() else match
 
 
 def _describe_absence(folder_or_repo: str | os.PathLike[str]) -> str:

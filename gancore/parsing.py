@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from gancore.atomic import atomic_write
 from gancore.errors import program_name, report_user_errors
-from gancore.keys import SWITCH, Key, describe_unknown, describe_value, key_name, list_keys
+from gancore.keys import SWITCH, Key, describe_briefly, describe_unknown, key_name, list_keys
+from gancore.settings_file import read_settings_file
 
 Config = TypeVar("Config")
 
@@ -199,48 +200,29 @@ def _find_file(name: str, recipes: Mapping[str, Path]) -> Path:
 
 def _read_file(path: Path, keys: Mapping[str, Key]) -> dict[str, Any]:
     """What a YAML or JSON file gives, by dotted key."""
+    mapping = read_settings_file(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        mapping = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
         return _flatten({} if mapping is None else mapping, keys)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _load_yaml(text: str) -> Any:
-    """The content of a YAML document. Raises ValueError if it cannot be read or a key is given twice."""
-    import yaml  # takes as long as all else, and help and flags do without
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            names = [name.value for name, _ in node.value]
-            for name, _ in node.value:
-                if names.count(name.value) > 1:
-                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {name.value}", name.start_mark)
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"line {line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-
-
 def _flatten(mapping: Any, keys: Mapping[str, Key], section: str = "") -> dict[str, Any]:
     """The values of a nested mapping by dotted key, each of its key's type."""
     if not isinstance(mapping, Mapping):
-        raise ValueError(f"{section or 'the file'} should hold keys and values, not {describe_value(mapping)}")
+        raise ValueError(f"{section or 'the file'} should hold keys and values, not {describe_briefly(mapping)}")
     values: dict[str, Any] = {}
     for name, value in mapping.items():
         name = f"{section}.{name}" if section else str(name)
         if name not in keys:
             raise ValueError(describe_unknown("key", name, keys))
-        if keys[name].is_section:
-            values |= _flatten({} if value is None else value, keys, name)
-        else:
-            values[name] = keys[name].convert(value)
+        is_section = keys[name].is_section
+        inner = (
+            _flatten({} if value is None else value, keys, name) if is_section else {name: keys[name].convert(value)}
+        )
+        if twice := values.keys() & inner.keys():  # train: {steps: 1} and train.steps: 2
+            raise ValueError(f"duplicate key {min(twice)}")
+        values |= inner
     return values
 
 

@@ -3,15 +3,19 @@
 import json
 import os
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from gancore.errors import UnreadableError
+from gancore.errors import UnreadableError, format_line
 
 MAX_JSON_BYTES = 2**28
 """Longer JSON files are refused."""
+MAX_SETTINGS_BYTES = 2**20
+"""Longer files of settings are refused."""
 MAX_NESTING = 100
 """JSON and YAML nested more deeply is refused."""
 
@@ -22,17 +26,18 @@ def as_unreadable(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
 
     `kind` completes "cannot read PATH as ...", for example "a mesh". FileNotFoundError and UnreadableError pass.
     """
+    name = format_line(str(path))
     try:
         yield
     except (FileNotFoundError, UnreadableError):
         raise
     except MemoryError as error:
-        raise UnreadableError(f"cannot read {path} as {kind}: it takes more memory than there is") from error
+        raise UnreadableError(f"cannot read {name} as {kind}: it takes more memory than there is") from error
     except RecursionError as error:
-        raise UnreadableError(f"cannot read {path} as {kind}: it is nested too deeply") from error
+        raise UnreadableError(f"cannot read {name} as {kind}: it is nested too deeply") from error
     except Exception as error:  # libraries raise errors of a dozen kinds for broken files
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"cannot read {path} as {kind}: {reason}") from error
+        reason = getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
+        raise UnreadableError(f"cannot read {name} as {kind}: {reason}") from error
 
 
 def require_regular_file(path: str | os.PathLike[str]) -> None:
@@ -48,6 +53,12 @@ def require_regular_file(path: str | os.PathLike[str]) -> None:
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a file")
 
 
+def containing_file(path: Path) -> Path:
+    """Return the file of a path FILE::NAME, where NAME is a part of what the file holds; other paths as they are."""
+    file, mark, name = str(path).rpartition("::")
+    return Path(file) if mark and name and not path.exists() and Path(file).is_file() else path
+
+
 def resolve_below(root: Path, reference: str) -> Path:
     """Return the path of a file that another file refers to, which must lie below `root`, symbolic links included.
 
@@ -60,18 +71,39 @@ def resolve_below(root: Path, reference: str) -> Path:
     return path
 
 
-def read_json(path: Path, *, kind: str = "JSON") -> Any:
-    """Return the content of a JSON file, of at most MAX_JSON_BYTES and MAX_NESTING levels.
+def read_text(path: Path, *, kind: str = "text", max_bytes: int = MAX_JSON_BYTES) -> str:
+    """Return the content of a text file in UTF-8, or in UTF-16 as some editors save it, without a byte order mark.
 
-    Raises FileNotFoundError, or UnreadableError naming the file if it cannot be read.
+    Raises FileNotFoundError, or UnreadableError naming the file if it cannot be read or has more than `max_bytes`.
     """
     require_regular_file(path)
     with as_unreadable(path, kind):
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"it is longer than the {MAX_JSON_BYTES:,} bytes that are read")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > max_bytes:
+            raise ValueError(f"it is longer than the {max_bytes:,} bytes that are read")
+        content = path.read_bytes()
+        encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+        return content.decode(encoding)
+
+
+def read_json(path: Path, *, kind: str = "JSON", max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Return the content of a JSON file, of at most `max_bytes` and MAX_NESTING levels.
+
+    Raises FileNotFoundError, or UnreadableError naming the file if it cannot be read or gives a name twice.
+    """
+    text = read_text(path, kind=kind, max_bytes=max_bytes)
+    with as_unreadable(path, kind):
+        content = json.loads(text, object_pairs_hook=_refuse_twice)
         check_nesting(content)
         return content
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of these names and values. Raises ValueError for a name that comes twice: which one was meant?"""
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"duplicate key {name}")
+    return mapping
 
 
 def check_nesting(content: Any) -> None:

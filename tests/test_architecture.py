@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "tools": {"gancore", "vidgan", "voxgan", "vidvox"},
 }
 ORDER = {
-    "gancore": "benchmark training evaluation hub checkpoint features reporting metrics adversarial losses augment "
-    "layers data rng device media model_files splits parsing keys outputs config "
+    "gancore": "benchmark training evaluation hub weights_file checkpoint features reporting metrics adversarial "
+    "losses augment layers data rng device media model_files splits parsing settings_file keys outputs config pictures "
     "atomic limits reading errors",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",

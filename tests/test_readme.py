@@ -21,6 +21,7 @@ def test_every_block_that_runs_something_has_a_name():
     assert not bare, "put <!-- test: NAME --> on the line above the block"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(workplace):
     blocks = read_blocks(README)
     for block in blocks:

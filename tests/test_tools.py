@@ -198,6 +198,7 @@ def test_a_grid_of_clips_is_a_film(synthesis, use):
     assert min(clip.frames.shape[2:]) > 16 + 2 + 16
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_training_prediction_and_reading(use):
     said = use("benchmark", "video", "--presets=tiny", "--repeats=1", "--cpu")
     assert said.code == 0, said.err
@@ -209,6 +210,7 @@ def test_the_benchmark_prints_training_prediction_and_reading(use):
     assert next(line for line in lines if line.startswith("bare PyAV decoding")).endswith("100%")
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use):
     said = use("benchmark", "metrics", "--repeats=1")
     assert said.code == 0, said.err

@@ -19,7 +19,10 @@ PACKAGES = ("gancore", "vidgan", "voxgan", "vidvox")
 TINY = ["--config", "tiny", "--train.steps", "2", "--train.batch", "2", "--train.cpu", "--train.preview_every", "0"]
 TINY_VIDEO = ["--data.height", "16", "--data.width", "16", "--generator.channel_multipliers", "4,2"]
 
-pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout knows which files are its own")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout knows which files are its own"),
+]
 
 
 class Installation:

@@ -46,11 +46,18 @@ class PredictConfig:
     compare: bool = False
     """Predict frames that the video has; write past, ground truth and predictions, and print PSNR and SSIM."""
 
+    labels: bool = True
+    """Show past and future below labels and frame numbers in .mp4, .gif and .png; false writes the bare frames of the
+    future, as arrays and folders of frames always hold them."""
+
     seed: int = 0
     """Seed of the samples; sample n is the same however many are requested."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
+
+    overwrite: bool = False
+    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "context_frames", "samples", "stride"):
@@ -85,19 +92,26 @@ class GenerateConfig:
     rate: float = 10.0
     """Frames per second of the output."""
 
+    labels: bool = True
+    """Show each clip below its label and frame numbers in .mp4, .gif and .png; false writes bare frames, as arrays and
+    folders of frames always hold them."""
+
     seed: int = 0
     """Seed of the clips; clip n is the same however many are requested."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
+    overwrite: bool = False
+    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+
     def __post_init__(self) -> None:
         for name in ("count", "steps"):
             _require_at_least(1, name, getattr(self, name))
         for name in ("truncation", "rate"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

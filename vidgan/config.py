@@ -120,6 +120,14 @@ class ClipShape:
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their labels; none for a model without classes."""
 
+    def __post_init__(self) -> None:
+        limits = {"channels": 2**10, "height": 2**14, "width": 2**14, "clip_frames": 2**16}
+        for name, limit in limits.items():
+            if not 1 <= getattr(self, name) <= limit:
+                raise ValueError(f"{name} must lie in [1, {limit}], got {getattr(self, name)}")
+        if not 0 <= self.context_frames < self.clip_frames:
+            raise ValueError(f"context_frames must lie in [0, {self.clip_frames}), got {self.context_frames}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoGeneratorConfig:
@@ -183,6 +191,13 @@ class VideoGeneratorConfig:
     def __post_init__(self) -> None:
         if len(self.channel_multipliers) < 2:
             raise ValueError("channel_multipliers needs at least two numbers, the start and one level")
+        if min(self.channel_multipliers) < 1:
+            raise ValueError(f"channel_multipliers must be at least 1, got {min(self.channel_multipliers)}")
+        for name in ("base_channels", "latent_dim", "embedding_dim", "blocks_per_level", "patch_size", "motion_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.correlation_radius < 0:
+            raise ValueError(f"correlation_radius must not be negative, got {self.correlation_radius}")
         levels = len(self.channel_multipliers) - 1
         if self.attention_after is not None and not 1 <= self.attention_after <= levels:
             raise ValueError(f"attention_after must lie in [1, {levels}], got {self.attention_after}")

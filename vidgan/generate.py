@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil, sqrt
 from pathlib import Path
 
@@ -12,9 +13,8 @@ from torch import Tensor
 from gancore.device import select_device
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.commands import GenerateConfig
-from vidgan.files.captions import LabelledClip, make_film, make_sheet
+from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
 from vidgan.files.grid import write_grid
-from vidgan.files.video import write_clip
 from vidgan.frames import to_uint8
 from vidgan.networks.generator import VideoGenerator
 
@@ -97,16 +97,17 @@ def select_classes(label: str | None, classes: Sequence[str]) -> list[int]:
     )
 
 
-def write_samples(clips: GeneratedClips, path: str | Path, *, rate: float | int) -> None:
+def write_samples(
+    clips: GeneratedClips, path: str | Path, *, rate: Fraction | float | int, labels: bool = True
+) -> None:
     """Writes the clips by the path's suffix: a nearly square grid, or a row of frames each for .png.
 
-    .mp4, .gif and .png are labelled, arrays and folders of frames are not. Raises ValueError as write_clip does.
+    .mp4, .gif and .png are labelled unless `labels` is false, arrays and folders of frames never are. Raises ValueError
+    as write_clip does.
     """
     path, columns = Path(path), ceil(sqrt(len(clips.labels)))
-    labelled = [LabelledClip(label, frames) for label, frames in zip(clips.labels, clips.frames, strict=True)]
-    if path.suffix.lower() == ".png":
-        write_clip(path, make_sheet(labelled)[None], rate=rate)
-    elif path.suffix.lower() in (".mp4", ".gif"):
-        write_clip(path, make_film(labelled, columns=columns), rate=rate)
+    if labels and path.suffix.lower() in LABELLED_SUFFIXES:
+        labelled = [LabelledClip(label, frames) for label, frames in zip(clips.labels, clips.frames, strict=True)]
+        write_labelled(path, labelled, rate=rate, columns=columns)
     else:
         write_grid(path, clips.frames, rate=rate, columns=columns)

@@ -1,7 +1,6 @@
 """Predicts how a clip continues: after its end, or where the true frames are held back for comparison."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +13,9 @@ from gancore.device import select_device
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig
-from vidgan.files.captions import LabelledClip, make_film, make_sheet
+from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
 from vidgan.files.grid import write_grid
-from vidgan.files.video import open_video, write_clip
+from vidgan.files.video import open_video
 from vidgan.frames import Frames, convert_channels, resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
 
@@ -87,42 +86,38 @@ def fit_to_model(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, 
     return resize_and_crop(frames, height, width)
 
 
-def write_prediction(prediction: Prediction, path: str | Path) -> None:
-    """Writes the futures by the path's suffix; with a ground truth, past and future of the truth and each prediction.
+def write_prediction(prediction: Prediction, path: str | Path, *, labels: bool = True) -> None:
+    """Writes the past, followed by each future, and by the ground truth if there is one, by the path's suffix.
 
-    A comparison as .mp4, .gif or .png is labelled and also shows the last past frame repeated; arrays and folders of
-    frames never carry labels. Raises ValueError as write_clip does.
+    .mp4, .gif and .png are labelled, and a comparison in them also shows the last past frame repeated. Without
+    `labels`, and in arrays and folders of frames, there are bare frames: the futures alone, or the past with the ground
+    truth and with each future. Raises ValueError as write_clip does.
     """
-    path = Path(path)
-    if prediction.ground_truth is None:
+    path, truth, context_frames = Path(path), prediction.ground_truth, len(prediction.past)
+    if labels and path.suffix.lower() in LABELLED_SUFFIXES:
+        write_labelled(path, label_clips(prediction), rate=prediction.rate, context_frames=context_frames)
+    elif truth is None:
         write_grid(path, prediction.futures, rate=prediction.rate)
-        return
-    if path.suffix.lower() not in (".mp4", ".gif", ".png"):
-        futures = torch.cat([prediction.ground_truth[None], prediction.futures])
+    else:
+        futures = torch.cat([truth[None], prediction.futures])
         past = prediction.past.expand(len(futures), -1, -1, -1, -1)
         write_grid(path, torch.cat([past, futures], 1), rate=prediction.rate)
-        return
-    clips, context_frames = label_clips(prediction, prediction.ground_truth), len(prediction.past)
-    if path.suffix.lower() == ".png":
-        write_clip(path, make_sheet(clips, context_frames=context_frames)[None], rate=prediction.rate)
-    else:
-        write_clip(path, make_film(clips, context_frames=context_frames), rate=prediction.rate)
 
 
-def label_clips(prediction: Prediction, ground_truth: Frames) -> Sequence[LabelledClip]:
-    """The past followed by the ground truth, by each sample, and by its last frame repeated."""
-    past, many = prediction.past, len(prediction.futures) > 1
-    futures = {"ground truth": ground_truth}
-    for number, future in enumerate(prediction.futures, 1):
-        futures[f"sample {number}" if many else "prediction"] = future
-    futures["last frame repeated"] = past[-1:].expand_as(ground_truth)
+def label_clips(prediction: Prediction) -> list[LabelledClip]:
+    """The past followed by each sample; with a ground truth also by that, which comes first, and by its last frame."""
+    past, truth, many = prediction.past, prediction.ground_truth, len(prediction.futures) > 1
+    clips = [
+        LabelledClip(f"sample {number}" if many else "prediction", torch.cat([past, future]), generated_from=len(past))
+        for number, future in enumerate(prediction.futures, 1)
+    ]
+    if truth is None:
+        return clips
+    true, still = torch.cat([past, truth]), torch.cat([past, past[-1:].expand_as(truth)])
     return [
-        LabelledClip(
-            label,
-            torch.cat([past, future]),
-            generated_from=len(past) + (len(future) if label == "ground truth" else 0),
-        )
-        for label, future in futures.items()
+        LabelledClip("ground truth", true, generated_from=len(true)),
+        *clips,
+        LabelledClip("last frame repeated", still, generated_from=len(past)),
     ]
 
 

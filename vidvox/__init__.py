@@ -27,7 +27,8 @@ def load(
 
     Args:
         folder_or_repo: A run folder (best/ is used if there is one, else generator/), a folder of a model, or the name
-            of one on the Hub.
+            of one on the Hub: user/name, or user/name@revision for a branch, a tag or a commit. What looks like a path
+            is one.
         device: Where it computes, such as "cuda" or "cpu"; if None, on the GPU if there is one.
 
     Returns:

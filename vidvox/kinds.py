@@ -1,5 +1,7 @@
 """What each kind of model is for: which half of the project it belongs to, and which command uses it."""
 
+import os
+
 from gancore.model_files import read_model_class
 from vidvox.recipes import Half
 
@@ -20,7 +22,7 @@ USES = {
 """What each class does, and the command for it."""
 
 
-def require_kind(model: str, *classes: str) -> str:
+def require_kind(model: str | os.PathLike[str], *classes: str) -> str:
     """Return the name of the class of a model.
 
     Args:

@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import vidvox
+from gancore.errors import format_line
 from gancore.evaluation.report import read_report_json
 from gancore.keys import describe_value
 from gancore.model_files import locate_model_file, read_model_config
 from gancore.parsing import to_dict
+from gancore.reading import as_unreadable
 from vidgan.config import VideoConfig
 from vidvox.kinds import HALVES
 from vidvox.settings import iter_values, read_run_settings
@@ -65,15 +68,17 @@ def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None
     """
     kind, networks = read_model_config(locate_model_file(model, "config.json"))
     run = read_run_settings(model.parent)
+    with as_unreadable(model.parent / "config.json", "the settings of a run"):
+        data, training = _describe_data(card, run), _describe_training(model.parent, run, kind)
     sections = [
         _format_front_matter(card, kind),
         f"# {card.repo.rpartition('/')[2]}\n\n{SUMMARIES[kind]}",
         f"## Use\n\n```bash\npip install vidvox\n{COMMANDS[kind].format(repo=card.repo)}\n```\n\n"
         f'```python\nimport vidvox\n\nmodel = vidvox.load("{card.repo}")\n{PYTHON[kind]}\n```',
-        f"## Training data\n\n{_describe_data(card, run)}",
-        f"## Training\n\n{_describe_training(model.parent, run, kind)}",
+        f"## Training data\n\n{data}",
+        f"## Training\n\n{training}",
         f"## Metrics\n\n{_describe_metrics(report, kind)}",
-        f"## Architecture\n\n`{kind}`, built from:\n\n```json\n{json.dumps(networks, indent=2)}\n```",
+        f"## Architecture\n\n`{kind}`, built from:\n\n{_fence(json.dumps(networks, indent=2), 'json')}",
         f"## Licence\n\n{card.licence or 'Not stated.'}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -91,7 +96,7 @@ def _format_front_matter(card: ModelCard, kind: str) -> str:
 def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:
     parts = [card.data] if card.data else []
     if run:
-        path = Path(str(run["data"]["path"])).name  # where it lay on one machine helps nobody
+        path = format_line(Path(str(run["data"]["path"])).name).replace("`", "'")  # where it lay helps nobody else
         parts.append(f"Data set: `{path}`; see the settings below for its layout, sizes and what was held out.")
     return "\n\n".join(parts) or "Not stated."
 
@@ -101,8 +106,8 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
         return "Not stated."
     step: int | None = None
     if (folder / "stats.jsonl").is_file():
-        lines = (folder / "stats.jsonl").read_text(encoding="utf-8").splitlines()
-        step = json.loads(lines[-1])["step"] if lines else None
+        with suppress(ValueError, KeyError, TypeError, IndexError):  # a line that was cut short says nothing
+            step = int(json.loads((folder / "stats.jsonl").read_bytes().splitlines()[-1])["step"])
     train = run["train"]
     trained = (
         f"{step or 'An unknown number'} of {train['steps']} steps of batch {train['batch']}, seed {train['seed']}."
@@ -115,7 +120,7 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
     }
     if not changed:
         return trained
-    rows = [f"| {name} | {describe_value(value)} |" for name, value in changed.items()]
+    rows = [f"| {_format_cell(name)} | {_format_cell(describe_value(value))} |" for name, value in changed.items()]
     table = "\n".join(["| setting | value |", "|---|---|", *rows])
     return f"{trained} Settings that differ from the defaults of vidvox {vidvox.__version__}:\n\n{table}"
 
@@ -124,14 +129,27 @@ def _describe_metrics(report: Path | None, kind: str) -> str:
     if report is None:
         return "Not evaluated yet."
     read_report = _read_video_report if HALVES[kind] == "video" else _read_voxel_report
-    sentences, summary, provenance = read_report(report)
+    with as_unreadable(report, "a report"):
+        sentences, summary, provenance = read_report(report)
+        software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
+        seed, device, data = (provenance[name] for name in ("seed", "device", "data"))
     summary = re.sub(r"(?<!\S)/\S*/", "", summary)  # folders of one machine
     verdict = "\n".join(f"- {sentence}" for sentence in sentences)
-    software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
     return (
-        f"{verdict}\n\n```text\n{summary}\n```\n\nMeasured with seed {provenance['seed']} on {provenance['device']} by "
-        f"{software}. SHA-256 of the data measured: `{provenance['data']}`."
+        f"{verdict}\n\n{_fence(summary, 'text')}\n\nMeasured with seed {seed} on {device} by {software}. "
+        f"SHA-256 of the data measured: `{data}`."
     )
+
+
+def _fence(text: str, language: str) -> str:
+    """A block of code, whose end no line of the text can be taken for."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _format_cell(text: str) -> str:
+    """A text as a cell of a table in Markdown."""
+    return format_line(text).replace("|", r"\|")
 
 
 def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from gancore.device import select_device
+from gancore.media import nearest_rate
 from vidgan.files.arrays import convert_to_uint8
 from vidgan.files.readers import DEFAULT_RATE
 from vidgan.generate import generate_clips
@@ -87,7 +87,7 @@ class VideoPredictor:
             )
         past = fit_to_model(past, self.network, size=size)
         steps = steps or shape.clip_frames - shape.context_frames
-        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate)
+        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate, find_source(clip))
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,11 @@ class ClipGenerator:
             rate: Frames per second at which the clips will be shown.
 
         Raises:
-            ValueError: The model does not have the class.
+            ValueError: The model does not have the class, or the rate is not positive and finite.
         """
+        shown_at = nearest_rate(rate)
         clips = generate_clips(self.network, count=count, steps=steps, label=label, truncation=truncation, seed=seed)
-        return Clips(clips.frames, clips.labels, Fraction(rate).limit_denominator(1001))
+        return Clips(clips.frames, clips.labels, shown_at)
 
 
 @dataclass(frozen=True)
@@ -179,13 +180,14 @@ class ObjectReconstructor:
         pictures = _to_list(images)
         given = None if masks is None else _to_list(masks)
         occupancy = self.network.reconstruct(pictures, masks=given, label=label)[0].numpy()
-        result = _extract(occupancy, surface)
+        sources = tuple(source for each in (*pictures, *(given or ())) if (source := find_source(each)))
+        result = replace(_extract(occupancy, surface), sources=sources)
         if not colours:
             return result
         pairs = zip(pictures, given or repeat(None, len(pictures)), strict=True)
         views = [cut_out_object(*pair) for pair in pairs]
         posed = [(view, estimate_camera(result.mesh, view)) for view in views]
-        return ObjectMesh(project_colours(result.mesh, posed), occupancy)
+        return replace(result, mesh=project_colours(result.mesh, posed))
 
     def generate(
         self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None
@@ -199,7 +201,7 @@ def load_model(
 ) -> VideoPredictor | ClipGenerator | ObjectReconstructor | ObjectGenerator:
     """Load a trained model; see `vidvox.load`."""
     place = select_device() if device is None else torch.device(device)
-    match require_kind(str(folder_or_repo)):
+    match require_kind(folder_or_repo):
         case "FramePredictor":
             return VideoPredictor(FramePredictor.from_pretrained(folder_or_repo).to(place))
         case "VideoGenerator":
@@ -208,6 +210,14 @@ def load_model(
             return ObjectReconstructor(ImageToVoxels.from_pretrained(folder_or_repo).to(place))
         case _:
             return ObjectGenerator(VoxelGenerator.from_pretrained(folder_or_repo).to(place))
+
+
+def find_source(given: ClipInput | ImageInput) -> Path | None:
+    """Return the file or folder that an input comes from: its path, or that of a memory map or an opened picture."""
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    name = getattr(given, "filename", None)
+    return Path(name) if isinstance(name, str | os.PathLike) and name else None
 
 
 def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:

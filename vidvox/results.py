@@ -4,25 +4,21 @@ from base64 import b64encode
 from dataclasses import dataclass
 from fractions import Fraction
 from html import escape
-from math import ceil, sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 import trimesh
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from vidgan.files.captions import LabelledClip, make_film, make_sheet
-from vidgan.files.grid import write_grid
-from vidgan.files.video import write_clip
+from gancore.outputs import check_outputs
+from vidgan.generate import GeneratedClips, write_samples
+from vidgan.predict import Prediction, write_prediction
 from voxgan.export import write_preview
 from voxgan.mesh.write import save_mesh
 from voxgan.rendering.raycast import render_turntable
 
-LABELLED_SUFFIXES = (".mp4", ".gif", ".png")
-"""Files that people look at; arrays and folders of frames never carry labels."""
 PREVIEW_SUFFIXES = (".mp4", ".gif", ".png")
 NOTEBOOK_SIDE, NOTEBOOK_FRAMES = 160, 24
 """Size of the turning object in a notebook, which a CPU renders while one waits."""
@@ -38,9 +34,14 @@ class Future:
     """The frames that the model saw."""
     rate: Fraction
     """Frames per second."""
+    source: Path | None = None
+    """The file or folder that the past was read from; None if it came as an array."""
 
     def save(self, path: str | Path, *, labels: bool = True) -> Path:
-        """Write the samples side by side in the format that the suffix names.
+        """Write the samples side by side in the format that the suffix names, as `vidvox predict` does.
+
+        A file that exists is replaced, unless the past was read from it; a folder of frames only if it was saved by
+        this method.
 
         Args:
             path: .mp4 or .gif; .png, with a row of frames for each sample; .npy; without a suffix a folder of frames.
@@ -51,17 +52,11 @@ class Future:
             The path.
 
         Raises:
-            ValueError: There is no such format, or the file cannot be written.
+            ValueError: There is no such format, the past was read from this path, or the file cannot be written.
         """
-        if not labels or Path(path).suffix.lower() not in LABELLED_SUFFIXES:
-            write_grid(path, self.frames, rate=self.rate)
-            return Path(path)
-        many, context_frames = len(self.frames) > 1, len(self.past)
-        clips = [
-            LabelledClip(f"sample {n}" if many else "prediction", torch.cat([self.past, sample]), context_frames)
-            for n, sample in enumerate(self.frames, 1)
-        ]
-        return _write_labelled(clips, Path(path), rate=self.rate, context_frames=context_frames, columns=len(clips))
+        check_outputs([Path(path)], inputs=[self.source], overwrite=True)
+        write_prediction(Prediction(self.past, self.frames, None, self.rate), path, labels=labels)
+        return Path(path)
 
     def __repr__(self) -> str:
         samples, steps, _, height, width = self.frames.shape
@@ -86,12 +81,8 @@ class Clips:
 
     def save(self, path: str | Path, *, labels: bool = True) -> Path:
         """Write the clips in a nearly square grid, in the format that the suffix names; see `Future.save`."""
-        columns = ceil(sqrt(len(self.frames)))
-        if not labels or Path(path).suffix.lower() not in LABELLED_SUFFIXES:
-            write_grid(path, self.frames, rate=self.rate, columns=columns)
-            return Path(path)
-        clips = [LabelledClip(label, frames) for label, frames in zip(self.labels, self.frames, strict=True)]
-        return _write_labelled(clips, Path(path), rate=self.rate, columns=columns)
+        write_samples(GeneratedClips(self.frames, self.labels), path, rate=self.rate, labels=labels)
+        return Path(path)
 
     def __repr__(self) -> str:
         count, steps, _, height, width = self.frames.shape
@@ -110,6 +101,8 @@ class ObjectMesh:
     """Vertices, faces and colours."""
     occupancy: Float[np.ndarray, "x y z"]
     """The probabilities in [0, 1] that the mesh is the surface of."""
+    sources: tuple[Path, ...] = ()
+    """The files of the pictures that it was made from, as far as they came from files."""
 
     @property
     def vertices(self) -> Float[np.ndarray, "vertices 3"]:
@@ -124,6 +117,8 @@ class ObjectMesh:
     def save(self, path: str | Path, *, size_mm: float | int | None = None) -> Path:
         """Write the mesh in the format that the suffix names, or a preview of it.
 
+        A file that exists is replaced, unless it is one of the pictures.
+
         Args:
             path: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); .mp4, .gif or .png show the
                 object turning.
@@ -133,8 +128,9 @@ class ObjectMesh:
             The path.
 
         Raises:
-            ValueError: There is no such format, or the file cannot be written.
+            ValueError: There is no such format, the path is that of a picture, or the file cannot be written.
         """
+        check_outputs([Path(path)], inputs=self.sources, overwrite=True)
         if Path(path).suffix.lower() in PREVIEW_SUFFIXES:
             write_preview(path, render_turntable(self.mesh))
         else:
@@ -151,16 +147,6 @@ class ObjectMesh:
             path = Path(folder, "object.mp4")
             write_preview(path, render_turntable(self.mesh, side=NOTEBOOK_SIDE, frames=NOTEBOOK_FRAMES), rate=8)
             return _format_video(path, caption=repr(self)[1:-1])
-
-
-def _write_labelled(
-    clips: list[LabelledClip], path: Path, *, rate: Fraction, columns: int, context_frames: int = 0
-) -> Path:
-    if path.suffix.lower() == ".png":
-        write_clip(path, make_sheet(clips, context_frames=context_frames)[None], rate=rate)
-    else:
-        write_clip(path, make_film(clips, context_frames=context_frames, columns=columns), rate=rate)
-    return path
 
 
 def _format_video(path: Path, *, caption: str) -> str:

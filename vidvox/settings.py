@@ -1,9 +1,10 @@
 """Settings that a training saved in its run folder: read, and as a flat list of keys to compare and to show."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from gancore.reading import MAX_SETTINGS_BYTES, read_json
 
 
 def iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
@@ -16,9 +17,9 @@ def iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tupl
 
 
 def read_run_settings(folder: Path) -> dict[str, Any] | None:
-    """Return the settings of a run folder; None if it is not one."""
+    """Return the settings of a run folder; None if it is not one, or the file that holds them cannot be read."""
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = read_json(folder / "config.json", kind="the settings of a run", max_bytes=MAX_SETTINGS_BYTES)
     except (OSError, ValueError):
         return None
     return settings if isinstance(settings, dict) and "train" in settings else None

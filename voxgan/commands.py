@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
+from gancore.limits import ReadingLimits
 from voxgan.mesh.config import MAX_FACES, Axis, SurfaceConfig
 
 # ----------------------------------------------------------------------------------------------------- prepare
@@ -40,7 +41,8 @@ class PrepareConfig:
     """Store the voxels compressed: much smaller on disk, but read into memory as a whole."""
 
     up: Axis | None = None
-    """Axis of the meshes that points up; if null, as their layout says, or y."""
+    """Axis that points up, of meshes whose files do not say; if null, as their layout says, or z for STL and y for all
+    others."""
 
     front: Axis | None = None
     """Axis of the meshes that their front faces; if null, as their layout says, or z."""
@@ -81,7 +83,7 @@ class PrepareConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(SurfaceConfig):
+class ExportConfig(SurfaceConfig, ReadingLimits):
     """Make meshes of the objects in pictures, or without pictures of objects generated from noise."""
 
     images: tuple[Path, ...] = ()
@@ -99,9 +101,6 @@ class ExportConfig(SurfaceConfig):
 
     masks: tuple[Path, ...] = ()
     """A mask for each picture, white where the object is."""
-
-    max_megapixels: float = 20.0
-    """Pictures of this many million pixels or more are refused; the model sees far fewer."""
 
     posterior_samples: int | None = None
     """Number of objects to draw from the posterior of what the pictures show; if null, one at the posterior's mean."""
@@ -134,9 +133,12 @@ class ExportConfig(SurfaceConfig):
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
+    overwrite: bool = False
+    """Replace outputs that exist."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1, "max_megapixels": 0}.items():
+        for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1}.items():
             if getattr(self, name) is not None and not getattr(self, name) >= lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
@@ -152,6 +154,25 @@ class ExportConfig(SurfaceConfig):
         if self.interpolate and (len(self.interpolate) != 2 or self.count < 2):
             raise ValueError("interpolate takes two seeds, as in 3,7, and a count of at least 2 objects")
 
+    @property
+    def total(self) -> int:
+        """Number of objects that are asked for."""
+        groups = len(self.images) if self.grouping == "each" else 1
+        return groups * (self.posterior_samples or 1) if self.images else self.count
+
+
+def list_outputs(config: ExportConfig) -> list[Path]:
+    """The files that an export writes: a mesh of each object, and previews of them."""
+    numbers, previews = range(1, config.total + 1), [config.preview] if config.preview else []
+    if previews and not config.interpolate:
+        previews = [numbered_path(previews[0], number, config.total) for number in numbers]
+    return [*(numbered_path(config.out, number, config.total) for number in numbers), *previews]
+
+
+def numbered_path(path: Path, number: int, total: int) -> Path:
+    """The path with the object's number, counted from 1 and padded with zeros; as it is if there is one object."""
+    return path if total == 1 else path.with_stem(f"{path.stem}-{number:0{len(str(total))}d}")
+
 
 # ---------------------------------------------------------------------------------------------------- evaluate
 
@@ -164,8 +185,8 @@ class EvaluateConfig(EvaluationConfig):
     """Folder of another tool's meshes or voxels, measured instead of a model; each is named like its object of the
     data set."""
 
-    up: Axis = "y"
-    """Axis of the predictions that points up."""
+    up: Axis | None = None
+    """Axis that points up, of predictions whose files do not say; if null, z for STL and y for all others."""
 
     front: Axis | None = None
     """Axis of the predictions that their front faces; if not given, z, or what becomes z by the shortest turn

@@ -118,8 +118,13 @@ class VoxelEncoderConfig:
     def __post_init__(self) -> None:
         if self.kind == "paper" and self.size != 256:
             raise ValueError(f"size must be 256 for the paper's encoder, got {self.size}")
-        if self.size < 16 or self.size & (self.size - 1):
-            raise ValueError(f"size must be a power of two from 16 on, got {self.size}")
+        if self.size < 16 or self.size & (self.size - 1) or self.size > 2**12:
+            raise ValueError(f"size must be a power of two from 16 to 4096, got {self.size}")
+        for name in ("base_channels", "max_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
     @property
     def in_channels(self) -> int:
@@ -160,8 +165,9 @@ class VoxelGeneratorConfig:
     """Bias of the logits, with which most of space starts empty; the paper's models have none."""
 
     def __post_init__(self) -> None:
-        if self.mixture_components < 1:
-            raise ValueError(f"mixture_components must be at least 1, got {self.mixture_components}")
+        for name in ("latent_dim", "mixture_components", "base_channels", "max_channels", "embedding_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,10 @@ from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
 from gancore.device import select_device
+from gancore.limits import ReadingLimits
 from gancore.media import require_media_suffix, write_animation
-from voxgan.commands import ExportConfig
-from voxgan.files.images import count_megapixels, cut_out_object
+from voxgan.commands import ExportConfig, numbered_path
+from voxgan.files.images import cut_out_object
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.write import find_format, save_mesh
@@ -80,17 +81,15 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
         if not isinstance(model, ImageToVoxels):
             raise ValueError(f"{config.model} makes objects from noise alone; pictures need an image-to-object model")
         groups = group_pictures(config.images, config.masks, together=config.grouping == "together")
-        total = len(groups) * (config.posterior_samples or 1)
         predictions = reconstruct_objects(
             model,
             groups,
             samples=config.posterior_samples,
             seed=config.seed,
             label=config.class_,
-            max_megapixels=config.max_megapixels,
+            limits=config,
         )
     else:
-        total = config.count
         predictions = generate_objects(
             model.generator if isinstance(model, ImageToVoxels) else model,
             count=config.count,
@@ -98,11 +97,12 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             between=config.interpolate,
             label=config.class_,
         )
-    exported = []
+    exported, total = [], config.total
     for prediction in tqdm(predictions, total=total, unit="object", disable=True if total == 1 else None):
         path = numbered_path(config.out, prediction.number, total)
         try:
-            mesh = make_mesh(prediction.probabilities, config, () if config.skip_colours else prediction.pictures)
+            pictures = () if config.skip_colours else prediction.pictures
+            mesh = make_mesh(prediction.probabilities, config, pictures, limits=config)
         except ValueError as error:
             if total == 1:
                 raise
@@ -137,26 +137,25 @@ def reconstruct_objects(
     samples: int | None = None,
     seed: int = 0,
     label: str | None = None,
-    max_megapixels: float = float("inf"),
+    limits: ReadingLimits = ReadingLimits(),
 ) -> Iterator[ObjectPrediction]:
     """The object that each group of pictures shows: at the posterior's mean, or `samples` draws from the posterior.
 
     Raises ValueError for a class that the model does not know, and ValueError or OSError if a picture cannot be read,
-    shows no object, or has `max_megapixels` or more. Of several groups the one that fails is logged and left out.
+    shows no object, or exceeds the limits. Of several groups the one that fails is logged and left out.
     """
     if label is not None:
         model.shape.class_index(label)
     for place, group in enumerate(groups):
         try:
-            for path in [path for picture in group for path in (picture.image, picture.mask) if path]:
-                if (size := count_megapixels(path)) >= max_megapixels:
-                    raise ValueError(
-                        f"{path} has {size:.1f} megapixels; {max_megapixels:g} or more are refused: scale it down, or "
-                        "set max_megapixels"
-                    )
             masks = [picture.mask for picture in group if picture.mask]
             objects = model.reconstruct(
-                [picture.image for picture in group], masks=masks or None, samples=samples or 0, seed=seed, label=label
+                [picture.image for picture in group],
+                masks=masks or None,
+                samples=samples or 0,
+                seed=seed,
+                label=label,
+                limits=limits,
             )
         except (ValueError, OSError) as error:
             if len(groups) == 1:
@@ -187,7 +186,11 @@ def generate_objects(
 
 
 def make_mesh(
-    probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig, pictures: Sequence[Picture] = ()
+    probabilities: Float[np.ndarray, "x y z"],
+    surface: SurfaceConfig,
+    pictures: Sequence[Picture] = (),
+    *,
+    limits: ReadingLimits = ReadingLimits(),
 ) -> trimesh.Trimesh:
     """The surface of the object in the unit cube, in the colours of its pictures, whose cameras are estimated.
 
@@ -196,7 +199,7 @@ def make_mesh(
     mesh = extract_surface(probabilities, surface)
     if not pictures:
         return mesh
-    views = [cut_out_object(picture.image, picture.mask) for picture in pictures]
+    views = [cut_out_object(picture.image, picture.mask, limits=limits) for picture in pictures]
     return project_colours(mesh, [(view, estimate_camera(mesh, view)) for view in views])
 
 
@@ -216,11 +219,6 @@ def write_preview(
     """Writes the frames as .mp4 or .gif, or up to eight of them as a .png sheet. Raises ValueError if it cannot."""
     clip = rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
     write_animation(path, clip, rate=rate, crf=PREVIEW_CRF, sheet=PREVIEW_SHEET)
-
-
-def numbered_path(path: Path, number: int, total: int) -> Path:
-    """The path with the object's number, counted from 1 and padded with zeros; as it is if there is one object."""
-    return path if total == 1 else path.with_stem(f"{path.stem}-{number:0{len(str(total))}d}")
 
 
 def describe_export(exported: ExportedMesh, *, size_mm: float | None) -> str:

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gancore.outputs import KEY_SUFFIX
 from gancore.splits import Split
+
+REPORT_FILE, REPORT_PAGE = "report.json", "report.html"
+"""Files of a report, in its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +48,21 @@ class EvaluationConfig:
     cpu: bool = False
     """Stay on the CPU even if there is a GPU."""
 
+    overwrite: bool = False
+    """Replace a report and a rating page that exist, if this program made them."""
+
     def __post_init__(self) -> None:
         require_at_least(self, batch=1, rating_pairs=1, max_items=1)
         if self.out and self.out.suffix in (".json", ".html"):
             raise ValueError(f"out is a folder, in which report.json and report.html are written, not {self.out}")
         if self.rating_page and self.rating_page.suffix != ".html":
             raise ValueError(f"rating_page is the name of a page, such as rate.html, not {self.rating_page}")
+
+    def list_outputs(self) -> list[Path]:
+        """Return the files that an evaluation writes: report and rating page, with the page's key."""
+        report = [self.out / REPORT_FILE, self.out / REPORT_PAGE] if self.out else []
+        page = [self.rating_page, self.rating_page.with_suffix(KEY_SUFFIX)] if self.rating_page else []
+        return [*report, *page]
 
 
 def require_at_least(config: Any, **minimums: int) -> None:

@@ -38,7 +38,7 @@ class EfficientNet(nn.Module):
     min_frames = 1
     per_frame = True
 
-    def __init__(self, file: str | Path = ""):
+    def __init__(self, file: str | Path | None = None):
         super().__init__()
         path = find_weights("efficientnet", file)
         self.weights_sha256 = hash_file(path)

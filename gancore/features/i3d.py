@@ -32,7 +32,7 @@ class I3D(nn.Module):
     min_frames = 9
     per_frame = False
 
-    def __init__(self, file: str | Path = ""):
+    def __init__(self, file: str | Path | None = None):
         super().__init__()
         path = find_weights("i3d", file)
         self.weights_sha256 = hash_file(path)

@@ -26,7 +26,7 @@ LPIPS_LAYERS = (1, 4, 7, 9, 11)
 Images = Float[Tensor, "_batch _channels _height _width"]
 
 
-def load_inception(file: str | Path = "") -> "Inception":
+def load_inception(file: str | Path | None = None) -> "Inception":
     """Loads the network of FID and IS.
 
     Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one or
@@ -35,7 +35,7 @@ def load_inception(file: str | Path = "") -> "Inception":
     return Inception(find_weights("inception", file))
 
 
-def load_lpips(file: str | Path = "") -> "LPIPS":
+def load_lpips(file: str | Path | None = None) -> "LPIPS":
     """Loads LPIPS on AlexNet, version 0.1; `file`, if given, holds the weights of AlexNet.
 
     Raises FileNotFoundError that says how to get the weights, or ValueError if `file` is not the published one.

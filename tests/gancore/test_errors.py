@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gancore.errors import report_user_errors
+from gancore.errors import format_line, report_user_errors
 
 
 def failing(error: BaseException) -> None:
@@ -20,6 +20,13 @@ def failing(error: BaseException) -> None:
         (OSError(30, "Read-only file system", "out"), "out: Read-only file system"),
         (ValueError(), "ValueError"),
         (MemoryError("7 GiB"), "this takes more memory than there is (7 GiB)"),
+        (
+            RuntimeError("can't allocate memory: 7 bytes"),
+            "this takes more memory than there is (can't allocate memory: 7 bytes)",
+        ),
+        (ValueError("a\x1b[2J\x9b\r\u2028\u202eb\udc80.mp4"), r"a\x1b[2J\x9b\r\u2028\u202eb\udc80.mp4"),
+        (FileNotFoundError(2, "No such file", "\x1b]0;a\x07"), r"\x1b]0;a\x07: No such file"),
+        (ValueError("two  spaces, für 日本"), "two  spaces, für 日本"),
     ],
 )
 def test_a_users_mistake_ends_a_tool_with_one_line_and_code_2(
@@ -30,6 +37,13 @@ def test_a_users_mistake_ends_a_tool_with_one_line_and_code_2(
         report_user_errors(failing)(error)
     assert leaving.value.code == 2
     assert capsys.readouterr().err == f"predict.py: error: {line}\n"
+
+
+def test_a_line_of_megabytes_loses_its_middle() -> None:
+    line = format_line("a" + "b" * 10**7 + "c", length=100)
+    assert len(line) == 100
+    assert line.startswith("abb")
+    assert line.endswith("bbc")
 
 
 def test_an_interrupted_tool_leaves_with_130(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +66,8 @@ def test_only_the_main_process_writes_the_line(
 def test_the_traceback_can_be_asked_for_and_a_defect_always_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError):
         report_user_errors(failing)(TypeError("a defect"))
+    with pytest.raises(RuntimeError):
+        report_user_errors(failing)(RuntimeError("a defect"))
     monkeypatch.setenv("VIDVOX_TRACEBACK", "1")
     with pytest.raises(ValueError, match="shown"):
         report_user_errors(failing)(ValueError("shown"))

@@ -3,62 +3,12 @@
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.example_settings import Predict, Whole
 
 from gancore.parsing import parse_config
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """What to train on."""
-
-    folder: Path | None = None
-    """A folder of videos."""
-    height: int = 64
-    """Height of a frame in pixels; 20 % more are read."""
-    size: tuple[int, int] = (48, 64)
-    """Height and width."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train:
-    """How to train."""
-
-    rate: float = 1e-4
-    """Learning rate."""
-    check: Data = field(default_factory=lambda: Data(height=8))
-    """What to check on, 100 % of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Whole:
-    """Everything a run is made of."""
-
-    data: Data = field(default_factory=Data)
-    """The data."""
-    train: Train = field(default_factory=Train)
-    """The loop."""
-    name: str = "run"
-    """Name of the run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predict:
-    """Predict 100 % of a clip."""
-
-    clip: Path
-    """The clip to look at."""
-    others: tuple[Path, ...] = ()
-    """More clips."""
-    model: str
-    """A folder or a name on the Hub."""
-    out: Path | None = None
-    """Where to write."""
-    compare: bool = False
-    """Compare with the ground truth."""
 
 
 def test_help_lists_every_key_with_its_docstring_and_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,20 @@ def test_json_that_is_broken_or_nested_too_deeply_is_one_line(tmp_path, text):
         read_json(path)
 
 
+def test_the_line_carries_no_control_characters():
+    with pytest.raises(UnreadableError) as raised, as_unreadable("\x1b[2J.mp4", "a video"):
+        raise RuntimeError("\x1b[31m\x07")
+    assert str(raised.value).isprintable()
+
+
+def test_a_name_that_comes_twice_and_json_that_is_too_long_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1, "a": 2}')
+    with pytest.raises(UnreadableError, match="duplicate key a"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(UnreadableError, match="longer than the 15 bytes"):
+        read_json(tmp_path / "a.json", max_bytes=15)
+
+
 def test_json_is_read(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"a": [1, {"b": 2}]}))
     assert read_json(tmp_path / "a.json") == {"a": [1, {"b": 2}]}

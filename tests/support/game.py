@@ -84,11 +84,11 @@ class Numbers:
 class Game:
     """A Wasserstein game with noise, that notes what it is given and can be told to misbehave at a step."""
 
-    turns: list = field(default_factory=list)
+    updates: list = field(default_factory=list)
     constrained: int = 0
     bound: float = math.inf
     at: dict = field(default_factory=dict)
-    """What to do in the generator's turn of a step."""
+    """What to do in the generator's update of a step."""
     poison: tuple[str, int, float] | None = None
     """A player, a step, and what its second term is then."""
     begins: int = 0
@@ -102,27 +102,27 @@ class Game:
     def generator_updates(self, generator, discriminator):
         return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
-    def _terms(self, player, generator, discriminator, batch, turn):
-        noise = turn.rng.normal(len(batch), batch.values.shape[1]).to(batch.values)
+    def _terms(self, player, generator, discriminator, batch, context):
+        noise = context.rng.normal(len(batch), batch.values.shape[1]).to(batch.values)
         real, fake = discriminator(batch.values + 0.1 * noise), discriminator(generator(noise))
         weights = {"discriminator": discriminator.score.weight, "generator": generator.weight}
         trained = [name for name, weight in weights.items() if weight.requires_grad]
-        self.turns.append((player, turn, (batch.values[:, 0] * SIZE).round().long().tolist(), trained))
+        self.updates.append((player, context, (batch.values[:, 0] * SIZE).round().long().tolist(), trained))
         sign = 1 if player == "discriminator" else -1
         terms = {"game": sign * (fake.mean() - real.mean())}
-        if self.poison and self.poison[:2] == (player, turn.step):
+        if self.poison and self.poison[:2] == (player, context.step):
             terms["poisoned"] = fake.mean() * self.poison[2]
         return terms
 
-    def discriminator_terms(self, generator, discriminator, batch, turn):
-        if turn.step < self.begins:
+    def discriminator_terms(self, generator, discriminator, batch, context):
+        if context.step < self.begins:
             return {}
-        return self._terms("discriminator", generator, discriminator, batch, turn)
+        return self._terms("discriminator", generator, discriminator, batch, context)
 
-    def generator_terms(self, generator, discriminator, batch, turn):
-        if turn.step in self.at:
-            self.at[turn.step]()
-        return self._terms("generator", generator, discriminator, batch, turn)
+    def generator_terms(self, generator, discriminator, batch, context):
+        if context.step in self.at:
+            self.at[context.step]()
+        return self._terms("generator", generator, discriminator, batch, context)
 
     def constrain_discriminator(self, discriminator):
         self.constrained += 1

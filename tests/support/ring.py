@@ -103,16 +103,16 @@ class RingGame:
     def generator_updates(self, generator, discriminator):
         return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
-    def discriminator_terms(self, generator, discriminator, batch, turn):
+    def discriminator_terms(self, generator, discriminator, batch, context):
         with torch.no_grad():
-            fake = self.generate_outputs(generator, batch, turn.rng, samples=1)[:, 0]
+            fake = self.generate_outputs(generator, batch, context.rng, samples=1)[:, 0]
         critic = partial(discriminator, batch.context)
         loss = make_gan_loss(self.loss).discriminator_loss(critic(batch.points), critic(fake))
-        due = compute_penalties(self.penalties, critic, batch.points, fake=fake, step=turn.step, rng=turn.rng)
+        due = compute_penalties(self.penalties, critic, batch.points, fake=fake, step=context.step, rng=context.rng)
         return {"adversarial": loss, **due}
 
-    def generator_terms(self, generator, discriminator, batch, turn):
-        fake = self.generate_outputs(generator, batch, turn.rng, samples=1)[:, 0]
+    def generator_terms(self, generator, discriminator, batch, context):
+        fake = self.generate_outputs(generator, batch, context.rng, samples=1)[:, 0]
         real, scores = (discriminator(batch.context, points) for points in (batch.points, fake))
         terms = {"adversarial": self.adversarial * make_gan_loss(self.loss).generator_loss(real, scores)}
         if self.reconstruction:

@@ -115,7 +115,7 @@ def batch_of(size: int, *, context: int = 2, frames: int = 5, classes: int = 1) 
     return ClipBatch(clips(size, frames=frames), torch.arange(size) % classes, context)
 
 
-def turn(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> StepContext:
+def step_context(step: int = 1, *, seed: int = 0, progress: float = 0.5) -> StepContext:
     """A turn at a step at which no lazy penalty is due, unless it is due every step."""
     return StepContext(step, progress, SampleRandom(seed))
 

@@ -101,7 +101,7 @@ def batch(size: int = 4, *, views: int = 2, classes: int = 2) -> ObjectBatch:
     return ObjectBatch(views=pictures, occupancy=occupancy, labels=torch.arange(size) % classes)
 
 
-def turn(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> StepContext:
+def step_context(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> StepContext:
     """A turn at which all lazy penalties are due."""
     return StepContext(step, progress, SampleRandom(seed))
 

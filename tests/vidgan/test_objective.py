@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from einops import rearrange
-from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, synthesiser, turn
+from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, step_context, synthesiser
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -54,7 +54,9 @@ def gradients(
     for other, network in players.items():
         network.requires_grad_(other == player)
     terms_of = getattr(VideoObjective(objective), f"{player}_terms")
-    terms = dict(terms_of(players["generator"], players["discriminator"], batch_of(3), turn(step, progress=progress)))
+    terms = dict(
+        terms_of(players["generator"], players["discriminator"], batch_of(3), step_context(step, progress=progress))
+    )
     sum(terms.values()).backward()
     parameters = list(players[player].parameters())
     return terms, torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
@@ -162,7 +164,7 @@ def test_lazy_penalties_are_paid_at_their_steps_alone_and_so_much_the_harder():
 def test_the_terms_are_what_their_sum_is_made_of():
     """Each discriminator's term moves that discriminator alone, and both together move as their sum."""
     players = predictor("modern").requires_grad_(False), discriminator("modern")
-    terms = VideoObjective(PLAIN).discriminator_terms(*players, batch_of(3), turn())
+    terms = VideoObjective(PLAIN).discriminator_terms(*players, batch_of(3), step_context())
     for name in ("spatial", "temporal"):
         players[1].zero_grad()
         terms[name].backward(retain_graph=True)
@@ -185,7 +187,7 @@ def test_a_constant_error_costs_the_weight_times_that_error_at_any_size(distance
     )
     batch = ClipBatch(torch.zeros(2, frames, 1, height, width), torch.zeros(2, dtype=torch.long), 2)
     terms = VideoObjective(objective).generator_terms(
-        Echo(batch.future, [0.01]), discriminator("modern"), batch, turn()
+        Echo(batch.future, [0.01]), discriminator("modern"), batch, step_context()
     )
     assert set(terms) == {"reconstruction"}
     assert terms["reconstruction"].item() == pytest.approx(20 * 0.01**power, rel=1e-5)
@@ -195,11 +197,11 @@ def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_diffe
     batch = batch_of(2)
     objective = VideoObjectiveConfig(reconstruction_weight=1.0, adversarial_weight=0.0, reconstruction_samples=2)
     around = VideoObjective(objective).generator_terms(
-        Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, turn()
+        Echo(batch.future, [0.5, -0.5]), discriminator("modern"), batch, step_context()
     )
     assert around["reconstruction"].item() == pytest.approx(0, abs=1e-12)
     beside = VideoObjective(objective).generator_terms(
-        Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, turn()
+        Echo(batch.future, [0.5, 0.1]), discriminator("modern"), batch, step_context()
     )
     assert beside["reconstruction"].item() == pytest.approx(0.3**2, rel=1e-5)
 
@@ -211,7 +213,7 @@ def test_reconstruction_pulls_the_mean_of_the_futures_and_lets_single_ones_diffe
 def test_the_generator_learns_through_both_discriminators(name):
     for term in ("spatial", "temporal"):
         model, judge = predictor(name), discriminator(name).requires_grad_(False)
-        VideoObjective(PLAIN).generator_terms(model, judge, batch_of(3), turn())[term].backward()
+        VideoObjective(PLAIN).generator_terms(model, judge, batch_of(3), step_context())[term].backward()
         without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
         assert not without
         assert all(parameter.grad is None for parameter in judge.parameters())
@@ -221,7 +223,7 @@ def test_the_generator_learns_through_both_discriminators(name):
 def test_the_discriminators_turn_leaves_the_generator_without_a_gradient(name):
     model, judge = predictor(name), discriminator(name)
     objective = replace(PLAIN, penalties=PenaltyConfig(r1=1.0, r2=1.0))
-    sum(VideoObjective(objective).discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
+    sum(VideoObjective(objective).discriminator_terms(model, judge, batch_of(3), step_context(0)).values()).backward()
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(p.grad is not None for n, p in judge.named_parameters())
 
@@ -231,7 +233,7 @@ def test_given_frames_are_shown_to_the_discriminators_as_they_are():
     batch = batch_of(3)
     objective = replace(PLAIN, loss="wasserstein", augment=AugmentConfig(probability=0.8))
     terms = VideoObjective(objective).discriminator_terms(
-        Echo(batch.future, [0.0]), discriminator("modern"), batch, turn()
+        Echo(batch.future, [0.0]), discriminator("modern"), batch, step_context()
     )
     assert [term.item() for term in terms.values()] == pytest.approx([0, 0], abs=1e-5)
 
@@ -239,11 +241,11 @@ def test_given_frames_are_shown_to_the_discriminators_as_they_are():
 @pytest.mark.parametrize("name", ["modern", "paper"])
 def test_the_players_of_whole_clips_learn_from_labels(name):
     model, judge, batch = synthesiser(name), discriminator(name, classes=3), batch_of(4, context=0, classes=3)
-    sum(VideoObjective(PLAIN).generator_terms(model, judge, batch, turn()).values()).backward()
+    sum(VideoObjective(PLAIN).generator_terms(model, judge, batch, step_context()).values()).backward()
     assert model.embedding.get_parameter(
         "weight" if name == "modern" else "parametrizations.weight.original"
     ).grad.any()
-    futures = sample_futures(model, batch, turn().rng, samples=2)
+    futures = sample_futures(model, batch, step_context().rng, samples=2)
     assert futures.shape == (4, 2, 5, 1, 16, 16)
 
 
@@ -261,7 +263,9 @@ def test_mixed_precision_is_active_when_asked_for_and_gives_nearly_the_same_term
             judge.spatial.blocks[0].conv1.register_forward_hook(lambda *seen_: seen.add(seen_[-1].dtype))
             with parametrize.cached():
                 with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-                    terms = getattr(VideoObjective(objective), f"{player}_terms")(model, judge, batch_of(3), turn(0))
+                    terms = getattr(VideoObjective(objective), f"{player}_terms")(
+                        model, judge, batch_of(3), step_context(0)
+                    )
                 sum(term.float() for term in terms.values()).backward()
             results.append({key: term.item() for key, term in terms.items()})
             network = model if player == "generator" else judge

@@ -20,9 +20,9 @@ from support.tiny import (
     predictor,
     preset,
     small_generator,
+    step_context,
     stirred,
     synthesiser,
-    turn,
 )
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -133,7 +133,7 @@ def test_the_penalty_that_is_configured_is_in_the_loss():
     ):
         objective = VideoObjective(VideoObjectiveConfig(loss="wasserstein", penalties=penalties))
         model, judge = predictor("modern").requires_grad_(False), discriminator("modern")
-        sum(objective.discriminator_terms(model, judge, batch_of(3), turn(0)).values()).backward()
+        sum(objective.discriminator_terms(model, judge, batch_of(3), step_context(0)).values()).backward()
         losses.append(torch.cat([parameter.grad.flatten() for parameter in judge.parameters()]))
     assert all((losses[0] - other).norm() > 1e-3 * losses[0].norm() for other in losses[1:])
 
@@ -232,7 +232,7 @@ def test_the_regulariser_of_a_constant_error_does_not_grow_with_the_clip(distanc
         latent = SampleRandom(0).normal(1, 1, Z)[:, 0]
         true = model(past, latent, steps=steps) - 0.01
     batch = ClipBatch(torch.cat([past, true], 1), torch.zeros(1, dtype=torch.long), 2)
-    terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, turn())
+    terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, step_context())
     assert terms["reconstruction"].item() == pytest.approx(cost, rel=1e-3)
 
 
@@ -246,7 +246,7 @@ def test_the_regulariser_weighs_dark_and_bright_pixels_alike_and_never_beyond_it
         config = VideoObjectiveConfig(
             reconstruction_weight=3.0, reconstruction_distance="l1", reconstruction_samples=1, adversarial_weight=0.0
         )
-        terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, turn())
+        terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, step_context())
         costs.append((terms["reconstruction"] / error).item())
     assert costs == pytest.approx([3.0, 3.0, 3.0], rel=1e-4)
 
@@ -353,7 +353,7 @@ def test_scores_are_split_between_real_and_fake_clips_and_the_generator_sees_the
         assert both.shape == (6,)
         torch.testing.assert_close(both, torch.cat([reals, fakes]), rtol=1e-4, atol=1e-5)
     objective, model = VideoObjective(VideoObjectiveConfig(loss=loss)), predictor(name)
-    sum(objective.generator_terms(model, judge, batch_of(3), turn()).values()).backward()
+    sum(objective.generator_terms(model, judge, batch_of(3), step_context()).values()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
 
 

@@ -24,6 +24,7 @@ from vidgan.predict import (
     read_past_and_future,
     write_prediction,
 )
+from vidvox.results import Future
 
 
 @pytest.fixture(scope="module")
@@ -186,10 +187,32 @@ def test_a_comparison_as_an_array_or_a_folder_of_frames_is_raw(tmp_path, name):
         assert np.load(tmp_path / name).shape == (3, 5, 1, 8, 8)
 
 
-def test_without_a_comparison_only_the_future_is_written(tmp_path):
+def test_without_a_comparison_past_and_future_are_played_below_captions(tmp_path):
     future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
-    write_prediction(predicted(samples=1, truth=None, future=future), tmp_path / "future.mp4")
-    assert read_clip(tmp_path / "future.mp4").frames.shape == (3, 3, 8, 8)
+    write_prediction(predicted(samples=2, truth=None, future=future), tmp_path / "future.mp4")
+    clip = read_clip(tmp_path / "future.mp4")
+    column = text_width("future, frame 1")
+    assert clip.frames.shape == (5, 3, 2 * LINE_HEIGHT + 8 + 2 * BORDER, 2 * (column + 2) - 2)
+    inside = clip.frames[..., 2 * LINE_HEIGHT + BORDER + 2 : -BORDER - 2, BORDER + 2 : BORDER + 6]
+    assert [frame.float().mean().item() > 128 for frame in inside] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("name", ["future.mp4", "future.gif", "future.npy", "future"])
+def test_bare_frames_of_the_future_are_written_where_that_is_asked_for_and_in_arrays(tmp_path, name):
+    future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
+    labels = name in ("future.npy", "future")
+    write_prediction(predicted(samples=1, truth=None, future=future), tmp_path / name, labels=labels)
+    frames = read_clip(tmp_path / name).frames
+    assert frames.shape[::2] == (3, 8)
+    assert frames.float().min() > 250
+
+
+def test_the_same_film_comes_of_the_command_and_of_python(tmp_path):
+    future = torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)
+    made = predicted(samples=2, truth=None, future=future)
+    write_prediction(made, tmp_path / "a.mp4")
+    Future(made.futures, made.past, made.rate).save(tmp_path / "b.mp4")
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_scores_stand_beside_those_of_the_last_frame_repeated():

@@ -159,6 +159,7 @@ def test_a_card_without_a_report_says_so(run, run_vidvox):
     assert "Not evaluated yet." in Path("card/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_processes_start_a_launcher_that_gives_the_same_weights_as_one_process(videos, run_vidvox, tmp_path):
     words = ["video", videos, "--config", "tiny", "--train.steps", 2, "--data.channels", 3, *SMALL_VIDEO]
     assert run_vidvox("train", *words, "--run", "one", "--train.gradient_accumulation_steps", 2).code == 0

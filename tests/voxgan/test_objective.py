@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.toys import batch, generator, image_to_voxels, judge, turn
+from support.toys import batch, generator, image_to_voxels, judge, step_context
 
 from gancore.config import PenaltyConfig
 from gancore.rng import SampleRandom
@@ -53,7 +53,7 @@ def test_soft_iou_of_binary_grids_is_the_iou_and_nothing_at_all_is_no_division_b
 def test_reconstructions_are_weighted_and_logged_by_their_names(name):
     weights = {f"{other}_weight": 0.0 for other in RECONSTRUCTIONS}
     ask = [VoxelObjective(replace(PLAIN, **(weights | {f"{name}_weight": weight}))) for weight in (1.0, 3.0)]
-    once, thrice = (each.generator_terms(image_to_voxels(), judge(), batch(), turn()) for each in ask)
+    once, thrice = (each.generator_terms(image_to_voxels(), judge(), batch(), step_context()) for each in ask)
     assert set(once) == {name, "kl", "adversarial"}
     assert thrice[name].item() == pytest.approx(3 * once[name].item(), rel=1e-5)
 
@@ -67,25 +67,25 @@ def test_the_three_steps_of_the_paper_move_what_they_should():
         ("generator", network.generator),
     ]
     assert [(update.name, update.module) for update in joint] == [("generator", network)]
-    encoding = three[0].terms(batch(), turn())
+    encoding = three[0].terms(batch(), step_context())
     assert set(encoding) == {"mean_bce", "kl"}
     assert moved_by(encoding, network.encoder) == [True]
-    making = three[1].terms(batch(), turn())
+    making = three[1].terms(batch(), step_context())
     assert set(making) == {"mean_bce", "adversarial"}
-    judged = VoxelObjective(game).discriminator_terms(network, judging, batch(), turn())
+    judged = VoxelObjective(game).discriminator_terms(network, judging, batch(), step_context())
     assert moved_by(judged, judging, network) == [True, False]
 
 
 def test_the_game_alone_leaves_the_encoder_in_peace():
     network, judging = image_to_voxels(), judge()
-    terms = VoxelObjective(PLAIN).generator_terms(network, judging, batch(), turn())
+    terms = VoxelObjective(PLAIN).generator_terms(network, judging, batch(), step_context())
     assert moved_by({"adversarial": terms["adversarial"]}, network.generator, network.encoder) == [True, False]
 
 
 def test_without_an_encoder_there_is_only_the_game():
     made, judging = generator(), judge()
-    assert set(VoxelObjective(PLAIN).generator_terms(made, judging, batch(), turn())) == {"adversarial"}
-    judged = VoxelObjective(PLAIN).discriminator_terms(made, judging, batch(), turn())
+    assert set(VoxelObjective(PLAIN).generator_terms(made, judging, batch(), step_context())) == {"adversarial"}
+    judged = VoxelObjective(PLAIN).discriminator_terms(made, judging, batch(), step_context())
     assert set(judged) == {"adversarial", "r1", "r2"}
     assert moved_by(judged, judging, made) == [True, False]
 
@@ -96,12 +96,12 @@ def test_kl_rises_to_its_weight(progress):
     network = image_to_voxels()
     mean, log_variance = network.encoder(batch().views)
     full = VoxelObjective(replace(game, view_subset="all", kl_warmup=0.0)).generator_terms(
-        network, judge(), batch(), turn()
+        network, judge(), batch(), step_context()
     )["kl"]
     divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
     assert full.item() == pytest.approx(2 * divergence.item(), rel=1e-5)
     now = VoxelObjective(replace(game, view_subset="all")).generator_terms(
-        network, judge(), batch(), turn(progress=progress)
+        network, judge(), batch(), step_context(progress=progress)
     )["kl"]
     assert now.item() == pytest.approx(min(progress / 0.2, 1) * full.item(), abs=1e-6)
 
@@ -109,9 +109,11 @@ def test_kl_rises_to_its_weight(progress):
 def test_before_it_begins_the_game_rests():
     game = replace(PLAIN, adversarial_start=0.3)
     network = image_to_voxels()
-    assert VoxelObjective(game).discriminator_terms(network, judge(), batch(), turn(progress=0.29)) == {}
-    assert "adversarial" not in VoxelObjective(game).generator_terms(network, judge(), batch(), turn(progress=0.29))
-    assert "adversarial" in VoxelObjective(game).generator_terms(network, judge(), batch(), turn(progress=0.31))
+    assert VoxelObjective(game).discriminator_terms(network, judge(), batch(), step_context(progress=0.29)) == {}
+    assert "adversarial" not in VoxelObjective(game).generator_terms(
+        network, judge(), batch(), step_context(progress=0.29)
+    )
+    assert "adversarial" in VoxelObjective(game).generator_terms(network, judge(), batch(), step_context(progress=0.31))
 
 
 GATED = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penalties=PenaltyConfig())
@@ -120,7 +122,7 @@ GATED = replace(PLAIN, discriminator_accuracy_gate=0.8, loss="minimax", penaltie
 def test_the_gate_looks_at_the_batch_before():
     objective, judging, moves = VoxelObjective(GATED), judge(), []
     for right in (0.5, 1.0, 0.9, 0.6, 0.8, 1.0):  # how well each batch is told apart
-        moves.append(bool(objective.discriminator_terms(generator(), judging, batch(), turn())))
+        moves.append(bool(objective.discriminator_terms(generator(), judging, batch(), step_context())))
         objective.gate.measured.copy_(torch.tensor([right, 1.0]))
         objective.constrain_discriminator(judging)
     assert moves == [True, True, False, False, True, True]
@@ -130,22 +132,22 @@ def test_a_resting_discriminator_still_measures_and_so_comes_back():
     objective, judging = VoxelObjective(GATED), judge()
     objective.gate.accuracy.fill_(1.0)
     torch.nn.init.zeros_(judging.score.weight)  # it tells nothing apart now
-    assert objective.discriminator_terms(generator(), judging, batch(), turn()) == {}
+    assert objective.discriminator_terms(generator(), judging, batch(), step_context()) == {}
     objective.constrain_discriminator(judging)
     assert objective.gate.accuracy == 0.0
-    assert objective.discriminator_terms(generator(), judging, batch(), turn())
+    assert objective.discriminator_terms(generator(), judging, batch(), step_context())
 
 
 def test_without_a_gate_nothing_is_measured():
     objective = VoxelObjective(PLAIN)
-    objective.discriminator_terms(generator(), judge(), batch(), turn())
+    objective.discriminator_terms(generator(), judge(), batch(), step_context())
     assert not objective.gate.measured.any()
 
 
 def test_accuracy_is_the_share_of_real_above_and_fake_below_even_odds():
     gate = VoxelObjective(GATED).gate
     real, fake = torch.tensor([1.0, -1.0, 2.0, 3.0]), torch.tensor([-1.0, 1.0, 1.0, 1.0])
-    gate.measure(real, fake, mean_over_processes=turn().mean_over_processes)
+    gate.measure(real, fake, mean_over_processes=step_context().mean_over_processes)
     gate.finish_batch()
     assert gate.accuracy == 0.5
     assert not gate.measured.any()
@@ -159,16 +161,16 @@ def test_a_gate_that_never_or_always_closes_is_refused(gate):
 
 def test_some_classes_are_not_told():
     made, labels = generator(CLASSES), batch(64).labels
-    told = VoxelObjective(replace(PLAIN, label_dropout=0.25))._labels(made, batch(64), turn())
+    told = VoxelObjective(replace(PLAIN, label_dropout=0.25))._labels(made, batch(64), step_context())
     assert ((told == labels) | (told == 2)).all()
     assert 4 <= (told == 2).sum() <= 28
-    assert VoxelObjective(PLAIN)._labels(generator(), batch(), turn()) is None
+    assert VoxelObjective(PLAIN)._labels(generator(), batch(), step_context()) is None
 
 
 def test_a_random_number_of_views_is_seen_or_all():
     network, shown = image_to_voxels(), batch(32, views=3)
-    every = VoxelObjective(replace(PLAIN, view_subset="all"))._posterior(network, shown, turn()).log_variance
-    some = VoxelObjective(PLAIN)._posterior(network, shown, turn()).log_variance
+    every = VoxelObjective(replace(PLAIN, view_subset="all"))._posterior(network, shown, step_context()).log_variance
+    some = VoxelObjective(PLAIN)._posterior(network, shown, step_context()).log_variance
     same = torch.isclose(every, some).all(1)
     assert 3 <= same.sum() <= 22
     assert (some[~same] > every[~same]).all()
@@ -183,10 +185,10 @@ def test_weights_are_clipped_if_so_asked():
 def test_augmentation_and_noise_reach_real_and_generated_alike():
     real = batch(64).occupancy
     game = VoxelObjective(replace(PLAIN, augment=VoxelAugmentConfig(probability=1.0, soften=True)))
-    a, b = game._perturb(real, real.clone(), turn())
+    a, b = game._perturb(real, real.clone(), step_context())
     assert torch.equal(a, b)
     assert not torch.equal(a, real)
-    noisy, _ = VoxelObjective(replace(PLAIN, instance_noise=0.2))._perturb(real, real, turn(progress=0.5))
+    noisy, _ = VoxelObjective(replace(PLAIN, instance_noise=0.2))._perturb(real, real, step_context(progress=0.5))
     assert (noisy - real).std().item() == pytest.approx(0.1, rel=0.05)
 
 
@@ -195,8 +197,8 @@ def test_every_pair_plays_at_batch_one(pair):
     game = replace(PLAIN, loss=pair, penalties=PenaltyConfig(gradient_penalty=10.0))
     network = image_to_voxels()
     terms = [
-        *VoxelObjective(game).discriminator_terms(network, judge(), batch(1), turn()).values(),
-        *VoxelObjective(game).generator_terms(network, judge(), batch(1), turn()).values(),
+        *VoxelObjective(game).discriminator_terms(network, judge(), batch(1), step_context()).values(),
+        *VoxelObjective(game).generator_terms(network, judge(), batch(1), step_context()).values(),
     ]
     assert all(torch.isfinite(term) for term in terms)
 
@@ -204,7 +206,9 @@ def test_every_pair_plays_at_batch_one(pair):
 def test_the_latent_of_a_reconstruction_is_drawn_from_the_posterior():
     network = image_to_voxels()
     terms = [
-        VoxelObjective(replace(PLAIN, view_subset="all")).generator_terms(network, judge(), batch(), turn(seed=s))
+        VoxelObjective(replace(PLAIN, view_subset="all")).generator_terms(
+            network, judge(), batch(), step_context(seed=s)
+        )
         for s in (0, 0, 1)
     ]
     assert terms[0]["mean_bce"] == terms[1]["mean_bce"]

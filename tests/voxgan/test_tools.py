@@ -63,6 +63,7 @@ def test_a_data_set_too_small_to_hold_anything_out_is_trained_on_all_the_same(us
     assert not Path("run/best").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, source, use):
     flags = [
         "--generated_objects=2",
@@ -79,6 +80,7 @@ def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, s
     assert {"reconstruction", "generation", "settings"} <= set(json.loads(Path("new/report/report.json").read_text()))
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_training_preparing_and_meshing(use):
     said = use("benchmark", "voxels", "--presets=modern-32", "--repeats=1", "--cpu")
     assert said.code == 0, said.err

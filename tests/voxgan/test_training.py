@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.toys import packed, settings, trainer, turn
+from support.toys import packed, settings, step_context, trainer
 
 from gancore.config import PenaltyConfig
 from gancore.parsing import parse_config
@@ -100,7 +100,10 @@ def trainer_of(source, run, flags, *, steps):
 
 @pytest.mark.parametrize(
     "flags",
-    [pytest.param(flags, id=game, marks=[pytest.mark.slow] * (game != "modern")) for game, flags in GAMES.items()],
+    [
+        pytest.param(flags, id=game, marks=pytest.mark.slow if game == "modern" else pytest.mark.long)
+        for game, flags in GAMES.items()
+    ],
 )
 def test_two_processes_train_what_one_does(source, tmp_path, flags):
     for processes in (1, 2):
@@ -139,6 +142,7 @@ def test_each_step_of_the_three_moves_its_own_network_alone(source, tmp_path):
         before = now
 
 
+@pytest.mark.slow
 def test_a_few_objects_are_learned_by_heart(source, tmp_path):
     config = settings(
         source, tmp_path, steps=200, batch=4, generator_lr=1e-2, discriminator_lr=1e-3, beta1=0.5, ema_decay=0.9
@@ -160,9 +164,9 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
     game = trainer(settings(source, tmp_path, steps=40, generator_lr=2e-3))
     game.train()
     batch, network, objective = next(iter(game._create_loader())), game.generator, game.objective
-    posterior = objective._posterior(network, batch, turn(progress=1.0))
-    terms = objective._reconstruction(network, posterior, batch, turn(progress=1.0))
-    terms |= objective._kl_term(posterior, turn(progress=1.0))
+    posterior = objective._posterior(network, batch, step_context(progress=1.0))
+    terms = objective._reconstruction(network, posterior, batch, step_context(progress=1.0))
+    terms |= objective._kl_term(posterior, step_context(progress=1.0))
     pulls = {
         name: torch.autograd.grad(term, posterior.mean, retain_graph=True)[0].norm() for name, term in terms.items()
     }

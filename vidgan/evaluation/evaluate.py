@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from gancore.outputs import check_new_folder
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan.commands import EvaluateConfig
@@ -98,8 +99,7 @@ def make_empty_folder(folder: Path | None) -> Path | None:
     """Make the folder if one is given. Raises ValueError if there is something in it."""
     if folder is None:
         return None
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"save_clips: {folder} is not empty, and clips of two evaluations must not be mixed")
+    check_new_folder(folder, "save_clips")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from gancore.evaluation.config import REPORT_PAGE
 from gancore.evaluation.report import Curve, write_report_json
 from gancore.reporting.charts import LineChart
 from gancore.reporting.page import Definitions, Section, Table, Text, write_page
@@ -25,7 +26,7 @@ def write_report(
 ) -> list[Path]:
     """Write report.json and report.html into the folder; return their paths."""
     written = write_report_json(report, folder)
-    page = folder / "report.html"
+    page = folder / REPORT_PAGE
     write_page(
         page,
         title="Predicted clips" if report.prediction else "Clips generated from noise",

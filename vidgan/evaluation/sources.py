@@ -1,6 +1,5 @@
 """Opens the clips and models that an evaluation's settings name, and checks that they fit each other."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from gancore.data import evenly_spaced
 from gancore.device import select_device
 from gancore.model_files import find_model
 from gancore.parsing import from_dict, to_dict
+from gancore.reading import MAX_SETTINGS_BYTES, read_json
 from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.data.dataset import open_dataset
@@ -44,7 +44,7 @@ def read_run_config(model: str) -> VideoConfig | None:
     if not (Path(model).is_dir() and path.is_file()):
         return None
     try:
-        return from_dict(VideoConfig, json.loads(path.read_text(encoding="utf-8")))
+        return from_dict(VideoConfig, read_json(path, max_bytes=MAX_SETTINGS_BYTES))
     except ValueError as error:
         raise ValueError(f"{path} does not hold the settings of a video run: {error}") from error
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +14,11 @@ from torch import Tensor
 
 from gancore.reporting.contact_sheet import make_contact_sheet
 from vidgan.files.grid import tile_clips
+from vidgan.files.video import write_clip
 from vidgan.frames import Frames
 
+LABELLED_SUFFIXES = (".mp4", ".gif", ".png")
+"""Files that people look at; arrays and folders of frames never carry labels."""
 BORDER = 2
 """Width in pixels of the border around every frame."""
 REAL_COLOUR, GENERATED_COLOUR = (150, 150, 150), (226, 117, 25)
@@ -23,6 +28,8 @@ SHEET_GAP = 2
 """Pixels between the frames of a sheet."""
 LINE_HEIGHT = 13
 """Height in pixels of a line of text."""
+MAX_LABEL = 60
+"""Characters of a label; a longer one is cut."""
 LEGEND = "grey border: real frames; orange border: generated or predicted"
 """The last line of a sheet, unless all its frames were generated."""
 
@@ -39,6 +46,30 @@ class LabelledClip:
     generated_from: int = 0
     """Number of the first generated or predicted frame, counted from 0; the number of frames if all are real."""
 
+    @property
+    def caption(self) -> str:
+        """The label in one line of at most MAX_LABEL characters; what is no character becomes a question mark."""
+        text = " ".join(self.label.encode(errors="replace").decode().split())
+        return text if len(text) <= MAX_LABEL else f"{text[: MAX_LABEL - 3]}..."
+
+
+def write_labelled(
+    path: Path,
+    clips: Sequence[LabelledClip],
+    *,
+    rate: Fraction | float | int,
+    context_frames: int = 0,
+    columns: int | None = None,
+) -> None:
+    """Writes a sheet as .png, or a film of `columns` clips side by side as .mp4 or .gif; all in one row by default.
+
+    Raises ValueError as write_clip does.
+    """
+    if path.suffix.lower() == ".png":
+        write_clip(path, make_sheet(clips, context_frames=context_frames)[None], rate=rate)
+    else:
+        write_clip(path, make_film(clips, context_frames=context_frames, columns=columns), rate=rate)
+
 
 def make_sheet(clips: Sequence[LabelledClip], *, context_frames: int = 0) -> RGBImage:
     """Draws a row of frames for each clip, below frame numbers and with a line where the past ends.
@@ -46,7 +77,7 @@ def make_sheet(clips: Sequence[LabelledClip], *, context_frames: int = 0) -> RGB
     Clips of one frame size. With no context frames there is no past and no line.
     """
     rows = [add_border(clip.frames, generated_from=clip.generated_from) for clip in clips]
-    sheet = make_contact_sheet(rows, labels=[clip.label for clip in clips], gap=SHEET_GAP)
+    sheet = make_contact_sheet(rows, labels=[clip.caption for clip in clips], gap=SHEET_GAP)
     columns, pitch = max(len(row) for row in rows), rows[0].shape[3] + SHEET_GAP
     left = sheet.shape[2] - columns * pitch
     if context_frames:
@@ -83,8 +114,8 @@ def add_caption(clip: LabelledClip, *, context_frames: int = 0) -> RGBClip:
     captions = [f"frame {number + 1}" for number in range(len(frames))]
     if context_frames:
         captions = [f"{'past' if n < context_frames else 'future'}, {text}" for n, text in enumerate(captions)]
-    width = max(frames.shape[3], *(text_width(text) for text in (clip.label, *captions)))
-    label = draw_line([(0, clip.label, TEXT_COLOUR)], width)
+    width = max(frames.shape[3], *(text_width(text) for text in (clip.caption, *captions)))
+    label = draw_line([(0, clip.caption, TEXT_COLOUR)], width)
     colours = [TEXT_COLOUR if number < clip.generated_from else GENERATED_COLOUR for number in range(len(frames))]
     lines = [
         torch.cat([label, draw_line([(0, text, colour)], width)], 1)

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore import media
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, create_parents
 from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
 from vidgan.files.readers import (
     IMAGE_SUFFIXES,
@@ -97,35 +97,45 @@ def write_clip(
 
     .mp4, .gif and .png (a strip with the frames side by side, and one row below the other if there are rows) are
     written as gancore.media does; .npy takes any number of channels; a path without a suffix becomes a folder of
-    numbered PNG files, which may replace only such a folder.
+    numbered PNG files, which may replace only such a folder that this function wrote.
 
-    Raises ValueError for any other suffix, other than 1 or 3 channels, no frames, or a path that cannot be written.
+    Raises ValueError for any other suffix, other than 1 or 3 channels, no frames, sizes and rates that the format
+    cannot hold, or a path that cannot be written.
     """
     path = Path(path)
+    check_clip_path(path)
     suffix = path.suffix.lower()
     if problem := describe_write_problem(path, frames, rate):
         raise ValueError(f"cannot write {path}: {problem}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == ".npy":
-            with atomic_write(path) as partial, partial.open("wb") as file:
-                np.save(file, frames.cpu().numpy())
-        elif suffix == ".png":
-            rows = frames if frames.ndim == 5 else frames[None]
-            media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]))
-        elif suffix:
-            media.write_animation(path, frames, rate=rate)
-        else:
-            media.write_frame_folder(path, frames)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error}") from error
+    if suffix == ".npy":
+        create_parents(path)
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            np.save(file, frames.cpu().numpy())
+    elif suffix == ".png":
+        rows = frames if frames.ndim == 5 else frames[None]
+        media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]))
+    elif suffix:
+        media.write_animation(path, frames, rate=rate)
+    else:
+        media.write_frame_folder(path, frames)
+
+
+def check_clip_path(path: Path, *, overwrite: bool = True) -> None:
+    """Raises ValueError unless `write_clip` can write to a path like this, before there are frames.
+
+    A folder of frames may replace one only with `overwrite`, and only one that was written by `write_clip`.
+    """
+    suffix = path.suffix.lower()
+    if (suffix and suffix not in CLIP_SUFFIXES) or path.name.lower() in CLIP_SUFFIXES:
+        wanted = f"its suffix must be one of {' '.join(CLIP_SUFFIXES)}, or none for a folder of frames"
+        raise ValueError(f"cannot write {path}: {wanted}")
+    if not suffix:
+        media.check_frame_folder(path, overwrite=overwrite)
 
 
 def describe_write_problem(path: Path, frames: Tensor, rate: Fraction | float | int) -> str:
     """Says why the frames cannot be written to the path; empty if they can."""
     suffix = path.suffix.lower()
-    if suffix and suffix not in CLIP_SUFFIXES:
-        return f"its suffix must be one of {' '.join(CLIP_SUFFIXES)}, or none for a folder of frames"
     if suffix != ".npy" and frames.shape[-3] not in (1, 3):
         return f"a picture has 1 or 3 channels, not {frames.shape[-3]}; .npy takes any number"
     if frames.ndim == 5 and suffix not in (".png", ".npy"):

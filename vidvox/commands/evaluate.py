@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.model_files import find_model
+from gancore.atomic import create_parents
+from gancore.evaluation.config import EvaluationConfig
+from gancore.model_files import find_model, list_model_inputs
+from gancore.outputs import check_new_folder, check_outputs, check_replaceable
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
 from vidvox.commands.halves import choose_half
@@ -12,7 +15,7 @@ from vidvox.kinds import require_kind
 from vidvox.settings import read_run_settings
 from voxgan.commands import EvaluateConfig as VoxelEvaluateConfig
 
-SHARED_KEYS = ("out", "predictions", "split", "max_items", "rating_page", "seed", "cpu")
+SHARED_KEYS = ("out", "predictions", "split", "max_items", "rating_page", "seed", "cpu", "overwrite")
 """Keys that both halves have and their help shows."""
 
 
@@ -39,9 +42,14 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         """,
         defaults=_read_video_defaults,
     )
+    data = None if config.ground_truth or not config.data.path else Path(config.data.path)
+    split = config.data.holdout_file
+    inputs = [config.ground_truth, data, Path(split) if split else None]
+    _check_files(config, inputs, folders=[config.save_clips, config.feature_cache])
+    check_new_folder(config.save_clips, "save_clips")
     if config.model:
         require_kind(config.model, "FramePredictor", "VideoGenerator")
-    _create_folders(config.out, config.rating_page)
+    _create_folders(config)
 
     from vidgan.evaluation.evaluate import evaluate
     from vidgan.evaluation.media import write_preference_pairs
@@ -74,9 +82,12 @@ def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> Non
         """,
         defaults=_read_voxel_defaults,
     )
+    baseline = list_model_inputs(config.baseline_model) if config.baseline_model else []
+    probe = [config.probe_run / "checkpoints", config.probe_run / "config.json"] if config.probe_run else []
+    _check_files(config, [Path(config.data), *baseline, *probe])
     if config.model:
         require_kind(config.model, "ImageToVoxels", "VoxelGenerator")
-    _create_folders(config.out, config.rating_page)
+    _create_folders(config)
 
     from voxgan.evaluation.evaluate import evaluate
     from voxgan.evaluation.page import write_report
@@ -102,8 +113,16 @@ def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"data": run["data"]["path"]} if run and "encoder" in run else {}
 
 
-def _create_folders(out: Path | None, page: Path | None) -> None:
+def _check_files(config: EvaluationConfig, inputs: Sequence[Path | None], folders: Sequence[Path | None] = ()) -> None:
+    """Raise ValueError if an output is in the way of an input, or of something that exists."""
+    read = [config.predictions, *inputs, *(list_model_inputs(config.model) if config.model else [])]
+    check_outputs(config.list_outputs(), inputs=read, overwrite=config.overwrite, are_files=True)
+    check_outputs(folders, inputs=read, overwrite=False)
+    for path in config.list_outputs():
+        check_replaceable(path)
+
+
+def _create_folders(config: EvaluationConfig) -> None:
     """Create the folders that will be written to: a mistake shows now and not after minutes of work."""
-    for folder in (out, page and page.parent):
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
+    for path in config.list_outputs():
+        create_parents(path)

@@ -44,4 +44,4 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
     licences = {name: look_up_weights(name).licence for name in config.names}  # a typo shows before anything is fetched
     for name, licence in licences.items():
-        print(f"{name}: {fetch_weights(name, config.file or '')} ({licence})")
+        print(f"{name}: {fetch_weights(name, config.file)} ({licence})")

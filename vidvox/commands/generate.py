@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from gancore.model_files import list_model_inputs
+from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import GenerateConfig
 from vidvox.commands import mesh
@@ -28,18 +30,26 @@ def generate_clips(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         argv,
         prog=prog,
         positional=["model"],
-        main=["out", "count", "steps", "label", "truncation", "rate", "seed", "cpu"],
+        main=["out", "count", "steps", "label", "truncation", "rate", "labels", "seed", "cpu", "overwrite"],
         examples="""
             vidvox generate -m runs/ucf -n 16
             vidvox generate -m runs/ucf -n 4 --label Archery --truncation 0.8 -o archery.gif
         """,
     )
+    check_outputs(
+        [config.out],
+        inputs=list_model_inputs(config.model),
+        overwrite=config.overwrite,
+        are_files=bool(config.out.suffix),
+    )
     require_kind(config.model, "VideoGenerator")
 
+    from vidgan.files.video import check_clip_path
     from vidgan.generate import generate, write_samples
 
+    check_clip_path(config.out, overwrite=config.overwrite)
     clips = generate(config)
-    write_samples(clips, config.out, rate=config.rate)
+    write_samples(clips, config.out, rate=config.rate, labels=config.labels)
     print(f"{len(clips.frames)} clips of {clips.frames.shape[1]} frames: {config.out}")
 
 
@@ -60,5 +70,6 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
     )
     if config.images:
         raise ValueError("images: objects in pictures are made by vidvox mesh")
+    mesh.check_files(config)
     require_kind(config.model, *OBJECT_CLASSES)
     mesh.export(config)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from gancore.model_files import list_model_inputs
+from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 from vidvox.kinds import require_kind
-from voxgan.commands import ExportConfig
+from voxgan.commands import ExportConfig, list_outputs
 
-MAIN_KEYS = ("out", "preview", "size_mm", "threshold", "seed", "cpu")
+MAIN_KEYS = ("out", "preview", "size_mm", "threshold", "seed", "cpu", "overwrite")
 """Keys of ExportConfig that help shows for pictures as well as for noise."""
 
 
@@ -27,11 +29,22 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     )
     if prog and not config.images:
         raise ValueError("IMAGES is required: pictures of an object; for objects from noise there is vidvox generate")
+    check_files(config)
     require_kind(config.model, *(["ImageToVoxels"] if config.images else ["ImageToVoxels", "VoxelGenerator"]))
+    export(config)
+
+
+def check_files(config: ExportConfig) -> None:
+    """Raise ValueError unless all pictures are there and every output may be written."""
     for path in (*config.images, *config.masks):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
-    export(config)
+    check_outputs(
+        list_outputs(config),
+        inputs=[*config.images, *config.masks, *list_model_inputs(config.model)],
+        overwrite=config.overwrite,
+        are_files=True,
+    )
 
 
 def export(config: ExportConfig) -> None:

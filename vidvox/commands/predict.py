@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from gancore.model_files import list_model_inputs
+from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
+from gancore.reading import containing_file
 from vidgan.commands import PredictConfig
 from vidvox.kinds import require_kind
 
@@ -15,21 +18,29 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         argv,
         prog=prog,
         positional=["clip"],
-        main=["out", "steps", "samples", "start", "stride", "size", "compare", "seed", "cpu"],
+        main=["out", "steps", "samples", "start", "stride", "size", "compare", "labels", "seed", "cpu", "overwrite"],
         examples="""
             vidvox predict clip.mp4 -m runs/mine -o future.mp4 --samples 3
             vidvox predict clip.mp4 -m runs/mine -o check.png --compare
             vidvox predict frames/ -m user/name -o future.gif --steps 20 --size 128x128
         """,
     )
+    check_outputs(
+        [config.out],
+        inputs=[config.clip, *list_model_inputs(config.model)],
+        overwrite=config.overwrite,
+        are_files=bool(config.out.suffix),
+    )
     require_kind(config.model, "FramePredictor")
-    if not config.clip.exists():
+    if not containing_file(config.clip).exists():
         raise FileNotFoundError(f"no such file or folder: {config.clip}")
 
+    from vidgan.files.video import check_clip_path
     from vidgan.predict import format_comparison, predict, write_prediction
 
+    check_clip_path(config.out, overwrite=config.overwrite)
     prediction = predict(config)
-    write_prediction(prediction, config.out)
+    write_prediction(prediction, config.out, labels=config.labels)
     if config.compare:
         print(format_comparison(prediction))
     samples, steps = prediction.futures.shape[:2]

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancore.model_files import find_model
+from gancore.atomic import atomic_write, create_parents
+from gancore.model_files import find_model, list_model_inputs
+from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 from vidvox.kinds import require_kind
+
+CARD, MODEL_FILES = "README.md", ("config.json", "model.safetensors")
+"""What is uploaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +43,14 @@ class PushConfig:
     out: Path | None = None
     """Write the files that would be uploaded to this folder, and upload nothing."""
 
+    overwrite: bool = False
+    """Replace files of that folder that exist; a README.md only if it is a model card of this program."""
+
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", self.repo):
             raise ValueError(f"repo should be user/name, not {self.repo}")
+        if self.licence and not re.fullmatch(r"[\w.+-]+", self.licence, re.ASCII):
+            raise ValueError(f"licence should be an identifier such as mit or cc-by-4.0, not {self.licence}")
 
 
 @report_user_errors
@@ -63,11 +73,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     report = config.report or _find_report(model)
     if report and not report.is_file():
         raise FileNotFoundError(f"no such file: {report}")
+    if config.out:
+        _check_folder(config.out, [*list_model_inputs(config.model), report], overwrite=config.overwrite)
     if report is None:
         print(f"no report: the card goes without numbers (vidvox evaluate {model} -o {model.parent / 'report'})")
     if config.out:
         _write_files(config, model, report, config.out)
-        print(f"{config.out / 'README.md'}; nothing was uploaded")
+        print(f"{config.out / CARD}; nothing was uploaded")
         return
 
     from huggingface_hub import HfApi
@@ -89,11 +101,22 @@ def _find_report(model: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def _check_folder(folder: Path, inputs: Sequence[Path | None], *, overwrite: bool) -> None:
+    """Raise ValueError if a file in the folder must not be replaced."""
+    check_outputs([folder / name for name in (CARD, *MODEL_FILES)], inputs=inputs, overwrite=overwrite, are_files=True)
+    card = folder / CARD
+    if card.exists() and not card.read_bytes().startswith(b"---\nlibrary_name: vidvox\n"):
+        raise ValueError(f"{card} was not written by this program, which does not replace it: choose another output")
+
+
 def _write_files(config: PushConfig, model: Path, report: Path | None, folder: Path) -> None:
     from vidvox.model_card import ModelCard, write_model_card
 
     card = ModelCard(repo=config.repo, licence=config.licence, data=config.data)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text(write_model_card(card, model, report=report), encoding="utf-8")
-    for name in ("config.json", "model.safetensors"):
-        shutil.copyfile(model / name, folder / name)
+    text = write_model_card(card, model, report=report)
+    create_parents(folder / CARD)
+    with atomic_write(folder / CARD) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+    for name in MODEL_FILES:
+        with atomic_write(folder / name) as partial:
+            shutil.copyfile(model / name, partial)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 
 
@@ -20,6 +21,9 @@ class RatingsConfig:
     out: Path | None = None
     """JSON file for the numbers; none if not given."""
 
+    overwrite: bool = False
+    """Replace a file of numbers that exists."""
+
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
@@ -34,6 +38,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     for path in (*config.answers, config.key):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
+    check_outputs([config.out], inputs=[*config.answers, config.key], overwrite=config.overwrite, are_files=True)
 
     from gancore.reporting.preference import format_preferences, read_ratings
     from gancore.reporting.provenance import write_json

@@ -13,10 +13,11 @@ from skimage.measure import marching_cubes
 
 from gancore.atomic import atomic_write
 from gancore.data import evenly_spaced
+from gancore.limits import ShapeLimits
 from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
-from voxgan.files.images import frame_object, read_image, read_mask, segment_object
+from voxgan.files.images import cut_out_object, frame_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
 from voxgan.mesh.axes import reorient
 from voxgan.mesh.config import Axis
@@ -66,7 +67,7 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
 
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
-    mesh = source.load_mesh(up=recipe.up, front=recipe.front, max_faces=recipe.max_faces)
+    mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=ShapeLimits(max_faces=recipe.max_faces))
     occupancy = load_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")
@@ -104,8 +105,7 @@ def known_angles(picture: SourceImage) -> tuple[float, float] | None:
 
 
 def load_framed_image(picture: SourceImage, size: int) -> UInt8[np.ndarray, "size size 4"]:
-    mask = None if picture.mask is None else read_mask(picture.mask)
-    return frame_object(segment_object(read_image(picture.path), mask), size)
+    return frame_object(cut_out_object(picture.path, picture.mask, any_background=True), size)
 
 
 def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> PosedViews:

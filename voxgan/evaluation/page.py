@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gancore.evaluation.config import REPORT_PAGE
 from gancore.evaluation.published import PublishedTable
 from gancore.evaluation.report import write_report_json
 from gancore.reporting.charts import LineChart
@@ -44,7 +45,7 @@ def write_report(result: EvaluationResult, config: EvaluateConfig) -> list[Path]
     """Write the report, its page and the rating page, as far as the settings ask for them; return all paths."""
     written = []
     if config.out:
-        page = config.out / "report.html"
+        page = config.out / REPORT_PAGE
         subtitle = f"{config.model or config.predictions} on {describe_data(result.report)}"
         sections = build_sections(result)
         written = [write_report_json(result.report, config.out), page]

@@ -23,12 +23,14 @@ from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.evaluation.methods import Prediction
 from voxgan.files.voxels import VOXEL_SUFFIXES, read_occupancy
 from voxgan.mesh.axes import Axis, reorient, upright_rotation
-from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
+from voxgan.mesh.read import MESH_SUFFIXES, LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.metrics.occupancy import iou_at
 
 OUTER_SIDE = 3
 """Side of the cube that a mesh may reach into; true objects lie in the unit cube."""
+SMALLEST_REACH = 0.01
+"""A mesh that lies within this distance of the origin is in another unit: true objects fill the unit cube."""
 THRESHOLD = 0.5
 """Probability above which a predicted voxel counts as filled if no threshold could be chosen."""
 
@@ -39,18 +41,23 @@ log = logging.getLogger(__name__)
 class CoordinateFrame:
     """How the objects of files stand in space."""
 
-    up: Axis = "y"
+    up: Axis | None = None
+    """Up axis of files that do not say."""
     front: Axis | None = None
     normalise: Literal["as_is", "box"] = "as_is"
 
-    def align(self, mesh: trimesh.Trimesh, name: str) -> trimesh.Trimesh:
-        """Turn the mesh as the true objects stand. Raises ValueError if it reaches far outside of where they are."""
+    def align(self, loaded: LoadedMesh, name: str) -> trimesh.Trimesh:
+        """Turn the mesh as the true objects stand, in metres if its file states a unit.
+
+        Raises ValueError if it reaches far outside of where they are, or is far smaller than any of them.
+        """
+        up, front = loaded.axes(up=self.up, front=self.front)
         if self.normalise == "box":
-            return normalise_mesh(mesh, up=self.up, front=self.front)
-        moved = mesh.copy()
-        moved.vertices = mesh.vertices @ upright_rotation(self.up, front=self.front).T
+            return normalise_mesh(loaded.mesh, up=up, front=front)
+        moved = loaded.mesh.copy()
+        moved.vertices = loaded.mesh.vertices @ upright_rotation(up, front=front).T * (loaded.metres or 1.0)
         reach = np.abs(moved.vertices[moved.faces]).max()
-        if reach > OUTER_SIDE / 2:
+        if not SMALLEST_REACH <= reach <= OUTER_SIDE / 2:
             raise ValueError(
                 f"{name} reaches {reach:.3g} from the origin, and true objects stand within 0.5: "
                 "give --normalise box to centre and scale every object"
@@ -77,12 +84,12 @@ def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Pre
 
     Raises ValueError or OSError that names the file if it cannot be read or has another number of voxels per side.
     """
-    mesh = frame.align(load_mesh(source.mesh).mesh, str(source.mesh)) if source.mesh else None
+    mesh = frame.align(load_mesh(source.mesh, root=source.root), str(source.mesh)) if source.mesh else None
     mesh = mesh and trimesh.Trimesh(mesh.vertices, mesh.faces)  # in one colour, its vertices merged
     if source.occupancy is None:
         assert mesh is not None
         return Prediction(torch.from_numpy(voxelise_unit_cube(mesh, side)).float(), mesh)
-    own = reorient(read_occupancy(source.occupancy, key=source.key), up=frame.up, front=frame.front)
+    own = reorient(read_occupancy(source.occupancy, key=source.key), up=frame.up or "y", front=frame.front)
     if own.shape != (side, side, side):
         sides = " x ".join(map(str, own.shape))
         raise SideMismatchError(

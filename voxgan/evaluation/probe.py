@@ -1,6 +1,5 @@
 """How well classes can be predicted from a discriminator's features: a linear SVM (Wu et al. 2016, 3D-GAN)."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
 from gancore.parsing import from_dict
+from gancore.reading import MAX_SETTINGS_BYTES, read_json
 from voxgan.config import VoxelConfig, VoxelDiscriminatorConfig, VoxelShape
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import load_occupancies
@@ -109,10 +109,7 @@ class DiscriminatorSettings:
 def read_settings(run: Path) -> DiscriminatorSettings:
     """Read the settings of the discriminator. Raises ValueError if the folder is not that of a voxel run."""
     try:
-        settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(settings, dict):
-            raise ValueError("it is not a JSON object")
-        config = from_dict(VoxelConfig, settings)
+        config = from_dict(VoxelConfig, read_json(run / "config.json", max_bytes=MAX_SETTINGS_BYTES))
     except OSError as error:
         raise ValueError(f"{run} is not the folder of a run (runs/NAME): it has no config.json") from error
     except ValueError as error:

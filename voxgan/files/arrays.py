@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 
 import h5py
@@ -15,14 +16,11 @@ import numpy as np
 from jaxtyping import Float
 
 from gancore.errors import UnreadableError
-from voxgan.files.binvox import MAX_VOXELS
+from gancore.limits import ReadingLimits, ShapeLimits
+from gancore.reading import MAX_NESTING, require_regular_file
 from voxgan.files.matlab import read_mat
 from voxgan.mesh.axes import Axis, parse_axis
 
-MAX_BYTES = 2**30
-"""Compressed files that unpack to more bytes than this are refused."""
-MAX_OBJECTS = 10**6
-"""Files with more objects than this are refused."""
 USUAL_KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
 """Names that data sets and programs give their occupancy arrays, the most likely first."""
 
@@ -57,22 +55,24 @@ class ArrayEntry:
         return np.asarray(self.read(tuple(index.get(axis, slice(None)) for axis in self.axes)))
 
 
-def list_arrays(path: Path) -> dict[str, ArrayEntry]:
+def list_arrays(path: Path, *, limits: ShapeLimits = ShapeLimits()) -> dict[str, ArrayEntry]:
     """The arrays of the file that may hold voxels, by name; the name in an npy file is "".
 
-    Raises UnreadableError if there are none, or one exceeds the limits.
+    Raises FileNotFoundError, or UnreadableError if there are none, or one exceeds the limits: `max_voxels` holds for
+    each object, `max_members` for their number, `max_gigabytes` for what has to be read into memory at once.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UnreadableError(f"{path} is not a file of voxels: its name should end in .binvox {' '.join(READERS)}")
-    arrays = {name: array for name, array in reader(path).items() if array.axes and min(array.shape) > 0}
+    require_regular_file(path)
+    found = reader(path, limits)
+    limits.check_members(len(found), path)
+    arrays = {name: array for name, array in found.items() if array.axes and min(array.shape) > 0}
     if not arrays:
         raise UnreadableError(f"{path} holds no array of voxels: none has three axes, or more with one channel")
     for array in arrays.values():
-        voxels = math.prod(array.shape) // array.num_objects
-        if voxels > MAX_VOXELS or array.num_objects > MAX_OBJECTS:
-            declared = f"{array.num_objects:,} objects of {voxels:,} voxels"
-            raise UnreadableError(f"{path} declares {declared}; at most {MAX_OBJECTS:,} of {MAX_VOXELS:,} are read")
+        limits.check_members(array.num_objects, path)
+        limits.check_voxels(math.prod(array.shape) // array.num_objects, path)
     return arrays
 
 
@@ -90,16 +90,21 @@ def default_key(arrays: dict[str, ArrayEntry], path: Path) -> str:
     raise UnreadableError(f"{path} holds several arrays; choose one by its key: {' '.join(sorted(arrays)[:20])}")
 
 
-def list_npy(path: Path) -> dict[str, ArrayEntry]:
+def list_npy(path: Path, limits: ShapeLimits) -> dict[str, ArrayEntry]:
     """The array of an npy file, mapped rather than read."""
+    del limits
     array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):  # an npz under another name
+        raise UnreadableError(f"{path} is not an npy file")
     return {"": ArrayEntry(array.shape, array.__getitem__)}
 
 
-def list_npz(path: Path) -> dict[str, ArrayEntry]:
+def list_npz(path: Path, limits: ShapeLimits) -> dict[str, ArrayEntry]:
     """The arrays of an npz file; packed bits are listed under `packed` with the shape of their voxels."""
     with zipfile.ZipFile(path) as archive:
-        shapes = {name.removesuffix(".npy"): declared_shape(archive, name, path) for name in archive.namelist()}
+        limits.check_members(len(archive.namelist()), path)
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        shapes = {name.removesuffix(".npy"): declared_shape(archive, name, path, limits) for name in members}
     arrays = {name: ArrayEntry(shape, partial(read_part, path, name)) for name, shape in shapes.items()}
     if "packed" not in shapes or "shape" not in shapes:
         return arrays
@@ -115,15 +120,16 @@ def list_npz(path: Path) -> dict[str, ArrayEntry]:
     return arrays | {"packed": ArrayEntry(shape, read_packed, up)}
 
 
-def declared_shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
+def declared_shape(archive: zipfile.ZipFile, name: str, path: Path, limits: ShapeLimits) -> tuple[int, ...]:
     """The shape in a member's header. Raises UnreadableError if it declares more bytes than are read or stored."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
     size = math.prod(shape) * dtype.itemsize
-    if size > min(MAX_BYTES, archive.getinfo(name).file_size):
-        raise UnreadableError(f"{path} declares {size:,} bytes in {name}, more than it holds or than are read")
+    if min(shape, default=0) < 0 or size > archive.getinfo(name).file_size:
+        raise UnreadableError(f"{path} declares {size:,} bytes in {name}, more than it holds")
+    limits.check_bytes(size, f"{path}: {name}")
     return shape
 
 
@@ -143,17 +149,28 @@ def load_member(path: Path, _modified_ns: int, name: str) -> np.ndarray:
         return arrays[name]
 
 
-def list_hdf5(path: Path, *, matlab: bool = False) -> dict[str, ArrayEntry]:
-    """The data sets of an HDF5 file by their path in it; MATLAB stores the axes in reverse."""
-    arrays = {}
+def list_hdf5(path: Path, limits: ShapeLimits, *, matlab: bool = False) -> dict[str, ArrayEntry]:
+    """The data sets of numbers in an HDF5 file by their path in it; MATLAB stores the axes in reverse.
+
+    Links are not followed. Raises UnreadableError for a data set whose numbers lie in another file.
+    """
+    arrays: dict[str, ArrayEntry] = {}
+    visited = count(1)
 
     def add_dataset(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape:
-            if math.prod(item.chunks or ()) * item.dtype.itemsize > MAX_BYTES:  # a chunk is unpacked whole
-                raise UnreadableError(
-                    f"{path} stores {name} in chunks of more than the {MAX_BYTES:,} bytes that are read"
-                )
-            arrays[name] = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
+        limits.check_members(next(visited), path)
+        if name.count("/") > MAX_NESTING:
+            raise UnreadableError(f"{path} is nested more than {MAX_NESTING} levels deep")
+        if not isinstance(item, h5py.Dataset) or not item.shape or item.dtype.kind not in "biuf":
+            return
+        if item.external or item.is_virtual:
+            raise UnreadableError(f"{path} stores {name} in other files, which are not read")
+        entry = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
+        if entry.axes:
+            read_at_once = max(math.prod(item.shape) // entry.num_objects, math.prod(item.chunks or (0,)))
+            limits.check_bytes(read_at_once * item.dtype.itemsize, f"{path}: {name}")  # a chunk is unpacked whole
+            limits.check_voxels(math.prod(item.chunks or (0,)), f"a chunk of {name} in {path}")
+        arrays[name] = entry
 
     with h5py.File(path) as file:
         file.visititems(add_dataset)
@@ -166,17 +183,18 @@ def read_dataset(path: Path, name: str, matlab: bool, index: tuple[int | slice, 
         return file[name][index[::-1]].T if matlab else file[name][index]
 
 
-def list_mat(path: Path) -> dict[str, ArrayEntry]:
+def list_mat(path: Path, limits: ShapeLimits) -> dict[str, ArrayEntry]:
     """The numeric arrays of a MATLAB file of version 5 or 7.3."""
     if h5py.is_hdf5(path):
-        return list_hdf5(path, matlab=True)
-    arrays = load_mat(path, path.stat().st_mtime_ns)
+        return list_hdf5(path, limits, matlab=True)
+    own = ReadingLimits(max_gigabytes=limits.max_gigabytes, max_members=limits.max_members)
+    arrays = load_mat(path, path.stat().st_mtime_ns, own)
     return {name: ArrayEntry(array.shape, array.__getitem__) for name, array in arrays.items()}
 
 
 @lru_cache(maxsize=1)
-def load_mat(path: Path, _modified_ns: int) -> dict[str, np.ndarray]:
-    return read_mat(path, max_bytes=MAX_BYTES)
+def load_mat(path: Path, _modified_ns: int, limits: ReadingLimits) -> dict[str, np.ndarray]:
+    return read_mat(path, limits=limits)
 
 
 READERS = {".npy": list_npy, ".npz": list_npz, ".mat": list_mat, ".h5": list_hdf5, ".hdf5": list_hdf5}
@@ -188,7 +206,9 @@ def to_probabilities(values: np.ndarray, path: Path) -> Float[np.ndarray, "x y z
 
     Raises UnreadableError if floats lie outside [0, 1], or the values are not real numbers.
     """
-    if values.dtype == np.bool_ or np.issubdtype(values.dtype, np.integer):
+    if values.dtype == np.bool_:
+        return (np.ascontiguousarray(values).view(np.uint8) > 0).astype(np.float32)  # a broken file has other bytes
+    if np.issubdtype(values.dtype, np.integer):
         return (values > 0).astype(np.float32)
     if not np.issubdtype(values.dtype, np.floating):
         raise UnreadableError(f"{path} holds values of type {values.dtype}; store booleans or probabilities")

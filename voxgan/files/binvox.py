@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float, UInt8
 
 from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.reading import as_unreadable
+from gancore.limits import ShapeLimits
+from gancore.reading import as_unreadable, require_regular_file
 
-MAX_VOXELS = 512**3
-"""Grids with more voxels are refused."""
 LONGEST_RUN = 255
 """Voxels in the longest run that a byte can count."""
 
@@ -34,18 +33,18 @@ class Binvox:
         return (np.argwhere(self.occupancy) + 0.5) * pitch + np.array(self.translate)
 
 
-def read_binvox(path: Path) -> Binvox:
+def read_binvox(path: Path, *, limits: ShapeLimits = ShapeLimits()) -> Binvox:
     """The voxels of a file of version 1 (values 0 and 1) or 2 (occupied from 1 to 255).
 
-    Raises FileNotFoundError, or UnreadableError if the file is not binvox, is cut short or declares more voxels than it
-    can hold.
+    Raises FileNotFoundError, or UnreadableError if the file is not binvox, is cut short, exceeds the limits or declares
+    more voxels than it can hold.
     """
+    require_regular_file(path)
     with as_unreadable(path, "voxels"), path.open("rb") as file:
         header = read_header(file, path)
         x, y, z = header.shape
         voxels, remaining = x * y * z, path.stat().st_size - file.tell()
-        if voxels > MAX_VOXELS:
-            raise UnreadableError(f"{path} declares {voxels:,} voxels, more than the {MAX_VOXELS:,} that are read")
+        limits.check_voxels(voxels, path)
         if not 2 * voxels / LONGEST_RUN <= remaining <= 2 * voxels:
             raise UnreadableError(f"{path} declares {voxels:,} voxels, which {remaining:,} bytes of data cannot hold")
         runs = np.frombuffer(file.read(remaining), np.uint8)

@@ -1,9 +1,8 @@
 """Images of an object: reads them, cuts the object out of its background, crops and encodes them for the encoder."""
 
+import logging
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,14 +10,18 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from gancore.errors import UnreadableError
-from gancore.reading import as_unreadable
+from gancore.limits import ReadingLimits
+from gancore.pictures import open_picture, to_rgba
 from voxgan.files.background import require_plain_background
+from voxgan.files.masks import MaskInput, has_outline, read_mask
+
+logger = logging.getLogger(__name__)
 
 MAX_SIDE = 1024
 """Pixels along the longer side of an image, at most, after reading: more than any encoder uses."""
@@ -33,56 +36,44 @@ ImageInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 """A file, a Pillow image, or uint8 pixels (height width) with 1, 3 or 4 channels or none."""
 
 
-def read_image(image: ImageInput) -> Rgba:
+def read_image(image: ImageInput, *, limits: ReadingLimits = ReadingLimits()) -> Rgba:
     """The image with straight alpha, upright, its longer side at most MAX_SIDE pixels.
 
-    Raises FileNotFoundError, UnreadableError if the file cannot be read, or ValueError if the array has another shape
-    or type, or the image is less than 8 pixels wide or high.
+    Levels of more than 8 bits are scaled by their depth. Transparency that outlines nothing, such as a narrow rim, is
+    removed, which the log says. Raises FileNotFoundError, UnreadableError if the file cannot be read or exceeds the
+    limits, or ValueError if the array has another shape or type, or the image is less than 8 pixels wide or high.
     """
     if isinstance(image, Image.Image):
-        return _to_rgba(image, "the image")
+        return _to_pixels(image, "the image")
     if isinstance(image, np.ndarray):
         channels = image.shape[2] if image.ndim == 3 else 1
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4):
             raise ValueError(f"an image is uint8 of shape (height width 3 or 4), not {image.dtype} {image.shape}")
-        return _to_rgba(Image.fromarray(image[..., 0] if image.ndim == 3 and channels == 1 else image), "the image")
-    with _open(image) as opened:
+        return _to_pixels(Image.fromarray(image[..., 0] if image.ndim == 3 and channels == 1 else image), "the image")
+    with open_picture(image, limits=limits) as opened:
         opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a large JPEG is not decoded at full size
-        return _to_rgba(opened, str(image))
+        return _to_pixels(opened, str(image))
 
 
-def count_megapixels(path: str | os.PathLike[str]) -> float:
-    """Millions of pixels in an image, from the header of its file.
-
-    Raises FileNotFoundError, or UnreadableError if it cannot be read.
-    """
-    with _open(path) as image:
-        return image.width * image.height / 1e6
-
-
-@contextmanager
-def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: no such image")
-    with as_unreadable(Path(path), "an image"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is scaled down at once
-        with Image.open(path) as image:
-            yield image
-
-
-def _to_rgba(image: Image.Image, name: str) -> Rgba:
+def _to_pixels(image: Image.Image, name: str) -> Rgba:
     if min(image.size) < 8:
         raise UnreadableError(f"{name} has {image.width}x{image.height} pixels; at least 8x8 are needed")
-    image = ImageOps.exif_transpose(image).convert("RGBA")
+    image = to_rgba(image, name)
     image.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2.0)
-    return np.array(image)
+    pixels = np.array(image)
+    if pixels[..., 3].min() >= OPAQUE or has_outline(pixels[..., 3]):
+        return pixels
+    logger.warning("%s: its transparent pixels outline no object, so it is taken as opaque", name)
+    return _make_opaque(pixels)
 
 
-def read_mask(image: ImageInput) -> Bool[np.ndarray, "height width"]:
-    """The pixels of a mask that are brighter than half, or at least half opaque if it has an alpha channel."""
-    pixels = read_image(image)
-    alpha = pixels[..., 3]
-    return alpha > 127 if alpha.min() < OPAQUE else pixels[..., :3].mean(2) > 127
+def _make_opaque(pixels: Rgba) -> Rgba:
+    """The image without transparency; pixels less than half opaque take the colour of the nearest other one."""
+    clear = pixels[..., 3] <= min(127, pixels[..., 3].max() // 2)
+    nearest = ndimage.distance_transform_edt(clear, return_distances=False, return_indices=True)
+    pixels = pixels[nearest[0], nearest[1]]
+    pixels[..., 3] = 255
+    return pixels
 
 
 def segment_object(image: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"] | None = None) -> Rgba:
@@ -90,9 +81,11 @@ def segment_object(image: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"]
 
     A mask decides if there is one, else the image's own alpha, and for opaque images this rule: the background has the
     median colour of the border; the object is the largest connected region that differs from it by more than Otsu's
-    threshold, with its holes filled. Raises ValueError if that leaves no object.
+    threshold, with its holes filled. Raises ValueError if that leaves no object, or the mask has another aspect ratio
+    than the image.
     """
     if mask is not None:
+        require_same_aspect(image, mask)
         size = image.shape[1::-1]
         covered = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
     elif image[..., 3].min() < OPAQUE:
@@ -149,18 +142,42 @@ def encode_views(
     return torch.cat([colour, 2 * alpha - 1], 1) if mask else colour
 
 
-def cut_out_object(image: ImageInput, mask: ImageInput | None = None) -> Rgba:
+def require_same_aspect(image: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"]) -> None:
+    """Raises ValueError if the mask is not as wide for its height as the image, give or take a pixel."""
+    (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
+    if abs(width * mask_height - height * mask_width) > max(height, width, mask_height, mask_width):
+        raise ValueError(
+            f"the mask is {mask_width / mask_height:.3g} times as wide as it is high, the image "
+            f"{width / height:.3g} times"
+        )
+
+
+def cut_out_object(
+    image: ImageInput,
+    mask: MaskInput | None = None,
+    *,
+    limits: ReadingLimits = ReadingLimits(),
+    any_background: bool = False,
+) -> Rgba:
     """Reads an image and makes everything but the object transparent; see `segment_object`.
 
-    Raises FileNotFoundError, or ValueError naming the image if it cannot be read, shows no object, or needs a mask
-    because the object cannot be told from the background.
+    Raises FileNotFoundError, or ValueError naming the files if one cannot be read, the image shows no object, the mask
+    has another aspect ratio than the image, or, unless `any_background` is set, the image needs a mask because the
+    object cannot be told from the background.
     """
-    pixels = read_image(image)
+    pixels, covered = read_image(image, limits=limits), None
+    name = image if isinstance(image, str | Path) else "the image"
+    if mask is not None:
+        covered = read_mask(mask, limits=limits)
+        try:
+            require_same_aspect(pixels, covered)
+        except ValueError as error:
+            mask_name = mask if isinstance(mask, str | Path) else "the mask"
+            raise ValueError(f"{mask_name} does not fit {name}: {error}") from error
     try:
-        cut_out = segment_object(pixels, None if mask is None else read_mask(mask))
-        if mask is None and pixels[..., 3].min() >= OPAQUE:
+        cut_out = segment_object(pixels, covered)
+        if covered is None and pixels[..., 3].min() >= OPAQUE and not any_background:
             require_plain_background(pixels[..., :3].astype(np.float32))
         return cut_out
     except ValueError as error:
-        name = image if isinstance(image, str | Path) else "the image"
         raise ValueError(f"{name}: {error}") from error

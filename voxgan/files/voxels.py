@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
+from gancore.limits import ShapeLimits
 from gancore.reading import as_unreadable
 from voxgan.files.arrays import READERS, default_key, list_arrays, to_probabilities
 from voxgan.files.binvox import read_binvox, write_binvox
@@ -22,37 +23,48 @@ VOXEL_SUFFIXES = (".binvox", *READERS)
 """Endings of the files that are read."""
 
 
-def read_occupancy(path: Path, *, key: str | None = None) -> Float[np.ndarray, "x y z"]:
+def read_occupancy(
+    path: Path, *, key: str | None = None, limits: ShapeLimits = ShapeLimits()
+) -> Float[np.ndarray, "x y z"]:
     """The probabilities in a binvox, npy, npz, mat (version 5 or 7.3) or HDF5 file, float32 in [0, 1].
 
     `key` names the array, the object in it, or both: "voxels", "#3", "voxels#3"; objects lie along the first axis.
     Without a key the file must hold one object, in its only array of three to five axes or in the only one with a usual
     name (voxels, voxel, instance, Volume, data, occupancy). An axis of channels must have length 1. Booleans and
     integers are occupied where above zero, other numbers must lie in [0, 1]. The axes are the file's own, except in an
-    npz that states which is up. Raises FileNotFoundError, or UnreadableError before much memory is taken.
+    npz that states which is up. Fields of structures in mat files and data sets in groups have names like a/b. Raises
+    FileNotFoundError, or UnreadableError before much memory is taken.
     """
-    if path.suffix.lower() == ".binvox" and not key:
-        return read_binvox(path).occupancy.astype(np.float32)
+    if path.suffix.lower() == ".binvox":
+        require_no_key(path, key)
+        return read_binvox(path, limits=limits).occupancy.astype(np.float32)
     with as_unreadable(path, "voxels"):
-        keys = object_keys(path, key=key)
+        keys = object_keys(path, key=key, limits=limits)
         if len(keys) > 1:
             raise UnreadableError(f"{path} holds {len(keys)} objects; choose one by a key from {keys[0]} to {keys[-1]}")
         name, number = split_key(keys[0])
-        array = list_arrays(path)[name]
+        array = list_arrays(path, limits=limits)[name]
         occupancy = to_probabilities(array.read_object(number or 0), path)
     return reorient(occupancy, up=array.up) if array.up else occupancy
 
 
-def object_keys(path: Path, *, key: str | None = None) -> tuple[str, ...]:
+def require_no_key(path: Path, key: str | None) -> None:
+    """Raises UnreadableError if a key other than #0 is given for a file that holds one object without a name."""
+    if key not in (None, "", "#0"):
+        raise UnreadableError(f"{path} holds one object without a name, and none with the key {key}")
+
+
+def object_keys(path: Path, *, key: str | None = None, limits: ShapeLimits = ShapeLimits()) -> tuple[str, ...]:
     """The key of every object in the file, or of those that `key` selects.
 
     Raises FileNotFoundError, or UnreadableError if the file cannot be read, holds several arrays none of which has a
     usual name, or has no such key.
     """
-    if path.suffix.lower() == ".binvox" and not key:
-        return ("",)
+    if path.suffix.lower() == ".binvox":
+        require_no_key(path, key)
+        return (key or "",)
     with as_unreadable(path, "voxels"):
-        arrays = list_arrays(path)
+        arrays = list_arrays(path, limits=limits)
         name, number = split_key(key or "")
         name = name or default_key(arrays, path)
         if name not in arrays or (number or 0) >= arrays[name].num_objects:

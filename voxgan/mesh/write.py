@@ -8,24 +8,29 @@ from typing import Any, Literal
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from trimesh.exchange.export import export_mesh
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, create_parents
 from voxgan.mesh.materials import WARM_GREY
+from voxgan.mesh.srgb import srgb_to_linear
+from voxgan.mesh.write_3mf import encode_3mf
 
 Z_UP_ROTATION = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Rotates from y up and the front facing +z to z up and the front facing -y."""
+
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+"""What glTF calls buffers of vertices and of indices."""
 
 
 def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None = None) -> None:
     """Writes the mesh in the format of the path's ending, atomically; missing folders are created.
 
     .glb, .obj and .ply have y up and count in metres, .stl and .3mf have z up and count in millimetres; the unit cube
-    is one metre wide, or the object's longest side `size_mm` millimetres if given. GLB (with normals and a material),
-    OBJ and PLY keep vertex colours; STL and 3MF have none. Raises ValueError for another ending, a mesh that is not
+    is one metre wide, or the object's longest side `size_mm` millimetres if given. All but STL keep vertex colours; GLB
+    has normals and a material. Raises ValueError for another ending, a mesh that is not
     closed, a size that is not positive and finite, or a path that cannot be written.
     """
     path = Path(path)
@@ -35,12 +40,9 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None 
     if not mesh.is_volume:
         raise ValueError(f"cannot write {path}: the surface is not closed around a positive volume")
     content = kind.encode(convert_to_format(mesh, kind, size_mm=size_mm))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error}") from error
+    create_parents(path)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 @dataclass(frozen=True)
@@ -85,23 +87,22 @@ def encode_glb(mesh: trimesh.Trimesh) -> bytes:
     mesh.visual = TextureVisuals(
         material=PBRMaterial("surface", baseColorFactor=tint, metallicFactor=0.0, roughnessFactor=0.8)
     )
-    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=rename_colour_attribute)
+    return export_mesh(mesh, None, "glb", include_normals=True, tree_postprocessor=complete_tree)
 
 
-def rename_colour_attribute(tree: dict[str, Any]) -> None:
-    """Makes the attribute of 16-bit colours the vertex colours: trimesh's own have 8 bits, too few for dark colours."""
-    attributes = tree["meshes"][0]["primitives"][0]["attributes"]
+def complete_tree(tree: dict[str, Any]) -> None:
+    """Says what trimesh leaves out: which buffers hold vertices and which indices, and that 16-bit colours are colours.
+
+    trimesh's own colours have 8 bits, too few for dark colours in linear light.
+    """
+    primitive = tree["meshes"][0]["primitives"][0]
+    attributes = primitive["attributes"]
     if "_COLOR_0" in attributes:
         attributes["COLOR_0"] = attributes.pop("_COLOR_0")
         tree["accessors"][attributes["COLOR_0"]]["normalized"] = True
-
-
-def srgb_to_linear(colours: np.ndarray) -> Float[np.ndarray, "*batch 4"]:
-    """Converts RGBA in sRGB, 0 to 255, to linear light in [0, 1] (IEC 61966-2-1); alpha is only scaled."""
-    srgb = np.asarray(colours, np.float64) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    linear[..., 3] = srgb[..., 3]
-    return linear
+    for target, accessors in ((ARRAY_BUFFER, attributes.values()), (ELEMENT_ARRAY_BUFFER, [primitive["indices"]])):
+        for accessor in accessors:
+            tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = target
 
 
 def encode_obj(mesh: trimesh.Trimesh) -> bytes:
@@ -120,11 +121,6 @@ def encode_stl(mesh: trimesh.Trimesh) -> bytes:
     return axes_comment(mesh).encode().ljust(80) + export_mesh(mesh, None, "stl")[80:]
 
 
-def encode_3mf(mesh: trimesh.Trimesh) -> bytes:
-    """The mesh as 3MF."""
-    return export_mesh(mesh, None, "3mf")
-
-
 def axes_comment(mesh: trimesh.Trimesh) -> str:
     """One line that states which way is up and the unit."""
     return f"{mesh.metadata['up']} is up, unit: {mesh.metadata['unit']}"
@@ -135,6 +131,6 @@ FORMATS = {
     ".obj": MeshFormat("y", "metres", encode_obj),
     ".ply": MeshFormat("y", "metres", encode_ply),
     ".stl": MeshFormat("z", "millimetres", encode_stl),
-    ".3mf": MeshFormat("z", "millimetres", encode_3mf),
+    ".3mf": MeshFormat("z", "millimetres", lambda mesh: encode_3mf(mesh, vertex_colours(mesh))),
 }
 """The formats that are written, by file ending."""

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gancore.hub import HubModel, load_either
+from gancore.limits import ReadingLimits
 from gancore.rng import SampleRandom
 from voxgan.config import VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
 from voxgan.files.images import ImageInput, cut_out_object, encode_views, frame_object
@@ -31,7 +32,13 @@ class ImageToVoxels(HubModel):
         return self.generator(self.encoder(views, view_mask).mean, labels)
 
     @torch.no_grad()
-    def encode(self, images: Sequence[ImageInput], *, masks: Sequence[ImageInput] | None = None) -> Posterior:
+    def encode(
+        self,
+        images: Sequence[ImageInput],
+        *,
+        masks: Sequence[ImageInput] | None = None,
+        limits: ReadingLimits = ReadingLimits(),
+    ) -> Posterior:
         """The posterior of the one object that all images show, as a batch of one on the CPU.
 
         Raises ValueError if an image cannot be read or shows no object.
@@ -43,7 +50,7 @@ class ImageToVoxels(HubModel):
         if len(image_masks) != len(images):
             raise ValueError(f"{len(image_masks)} masks for {len(images)} images")
         objects = [
-            frame_object(cut_out_object(image, mask), config.size)
+            frame_object(cut_out_object(image, mask, limits=limits), config.size)
             for image, mask in zip(images, image_masks, strict=True)
         ]
         views = encode_views(objects, mask=config.mask).to(self.encoder.head.weight.device)
@@ -57,14 +64,16 @@ class ImageToVoxels(HubModel):
         samples: int | None = None,
         seed: int = 0,
         label: str | None = None,
+        limits: ReadingLimits = ReadingLimits(),
     ) -> Float[Tensor, "samples x y z"]:
         """Occupancy probabilities of the one object that all images show.
 
         They are those of `samples` latents drawn from the posterior or, if that is not given, of its mean.
-        Images are files, Pillow images or uint8 arrays; files.images.cut_out_object says how the object is cut out.
+        Images are files within the limits, Pillow images or uint8 arrays; files.images.cut_out_object says how the
+        object is cut out.
         Raises ValueError if an image cannot be read or shows no object, or the class is unknown.
         """
-        posterior = self.encode(images, masks=masks)
+        posterior = self.encode(images, masks=masks, limits=limits)
         latent = posterior.mean
         if samples:
             noise = torch.cat([SampleRandom(seed + number).normal(1, latent.shape[1]) for number in range(samples)])

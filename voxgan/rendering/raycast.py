@@ -10,7 +10,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int, UInt8
 
-from voxgan.mesh.materials import Textures, corner_colours
+from voxgan.mesh.materials import corner_colours
+from voxgan.mesh.textures import Textures
 from voxgan.rendering.camera import Camera, Projection, fit_vertices, fit_windows, view_window
 
 GAMMA = 2.2

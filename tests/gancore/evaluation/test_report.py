@@ -42,15 +42,32 @@ def test_a_number_that_is_not_finite_is_written_as_null(tmp_path):
     ("text", "complaint"),
     [
         ("{}", "is not a report with a schema version"),
-        ("no JSON", "is not a report with a schema version"),
+        ("[1]", "is not a report with a schema version"),
+        ("no JSON", r"cannot read .*report\.json as a report"),
+        ("[" * 10_000, r"cannot read .*report\.json as a report: it is nested too deeply"),
+        ('{"schema": 1, "schema": 1}', "duplicate key schema"),
         ('{"schema": 0}', "has schema version 0, and this version reads 1: evaluate again"),
-        ('{"schema": 1}', "does not hold a Whole: 'parts'"),
+        ('{"schema": 1}', "does not hold a Whole: report has no parts"),
     ],
 )
 def test_what_is_not_a_report_of_this_version_is_refused(tmp_path, text, complaint):
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(ValueError, match=complaint):
         read_report_json(Whole, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{}, [], "three", 3, True, None, [[1]], [{"name": 1}]])
+def test_an_entry_of_another_type_is_named(tmp_path, wrong):
+    written = json.loads(write_report_json(WHOLE, tmp_path).read_text())
+    refused = 0
+    for name in written.keys() - {"schema"}:
+        (tmp_path / "report.json").write_text(json.dumps(written | {name: wrong}))
+        try:
+            read_report_json(Whole, tmp_path)
+        except ValueError as error:
+            refused += 1
+            assert f"does not hold a Whole: report.{name}" in str(error)  # noqa: PT017 (some types are right)
+    assert refused
 
 
 # ------------------------------------------------------------------------------------------------ verdicts and examples

@@ -187,19 +187,19 @@ def test_each_column_may_have_digits_of_its_own():
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
-        (None, "–"),  # noqa: RUF001
-        (float("nan"), "–"),  # noqa: RUF001
-        (-float("inf"), "−∞"),  # noqa: RUF001
+        (None, "–"),
+        (float("nan"), "–"),
+        (-float("inf"), "−∞"),
         ("n/a", "n/a"),
         ("left-right", "left-right"),
-        (-12, "−12"),  # noqa: RUF001
+        (-12, "−12"),
         (12345, "12345"),
         (0.0, "0.000"),
         (-0.0, "0.000"),
         (1.23456, "1.235"),
-        (np.float64(-0.0005), "−0.001"),  # noqa: RUF001
-        (0.00049, "4.90×10⁻⁴"),  # noqa: RUF001
-        (-3.2e-12, "−3.20×10⁻¹²"),  # noqa: RUF001
+        (np.float64(-0.0005), "−0.001"),
+        (0.00049, "4.90×10⁻⁴"),
+        (-3.2e-12, "−3.20×10⁻¹²"),
     ],
 )
 def test_a_number_is_written_so_that_it_says_something(cell, text):
@@ -241,7 +241,7 @@ def test_a_verdict_stands_above_everything_else(tmp_path):
         (0.2, 0.4, "lowest", "PSNR: model 0.20 is better than last frame 0.40, by 0.20 (50 %)."),
         (1.0, 0.0, "highest", "PSNR: model 1.00 is better than last frame 0.00, by 1.00."),
         (2.0, 2.0, "highest", "PSNR: model 2.00 equals last frame 2.00."),
-        (float("nan"), 2.0, "highest", "PSNR: model – cannot be compared with last frame 2.00."),  # noqa: RUF001
+        (float("nan"), 2.0, "highest", "PSNR: model – cannot be compared with last frame 2.00."),
     ],
 )
 def test_a_difference_is_described_in_a_sentence(value, baseline, best, sentence):

@@ -15,6 +15,7 @@ from gancore.reporting.preference import (
     ALL_RATERS,
     PreferencePair,
     compute_agreement,
+    format_preferences,
     read_ratings,
     wilson_interval,
     write_rating_page,
@@ -254,7 +255,7 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "a.json is not JSON"),
+        ("{", "cannot read a.json as what a page saves: Expecting property name"),
         ("[]", "a.json should hold page, rater, answers"),
         ('{"page": "PAGE", "rater": "", "answers": []}', "a.json should hold page, rater, answers"),
         ('{"page": "?", "rater": "", "answers": {"0": "tie"}}', "a.json answers another page"),
@@ -262,6 +263,21 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
         ('{"page": "PAGE", "rater": "", "answers": {"6": "tie"}}', "a.json: 'tie' is not an answer to pair '6' of 6"),
         ('{"page": "PAGE", "rater": "", "answers": {"0": "up"}}', "a.json: 'up' is not an answer to pair '0' of 6"),
         ('{"page": "PAGE", "rater": "", "answers": {"0": []}}', "a.json: [] is not an answer to pair '0' of 6"),
+        *(
+            (f'{{"page": "PAGE", "rater": "", "answers": {answers}}}', complaint)
+            for answers, complaint in {
+                '{"0": {"a": 1}}': "a.json: {'a': 1} is not an answer to pair '0' of 6",
+                '{"00": "tie"}': "a.json: 'tie' is not an answer to pair '00' of 6",
+                '{"\\u0663": "tie"}': "a.json: 'tie' is not an answer to pair",
+                '{"0": "tie", "0": "left"}': "cannot read a.json as JSON: duplicate key 0",
+                f'{{"{"9" * 5000}": "tie"}}': "a.json: 'tie' is not an answer to pair '999",
+            }.items()
+        ),
+        (
+            '{"page": "PAGE", "rater": "all raters", "answers": {"0": "tie"}}',
+            "a.json: no rater can be called 'all raters'",
+        ),
+        ("[" * 10_000, "cannot read a.json as JSON: it is nested too deeply"),
         (None, "no such file: a.json"),
     ],
 )
@@ -273,6 +289,20 @@ def test_answers_that_cannot_be_read_are_named_in_one_line(page, tmp_path, use, 
     assert said.out == ""
     assert said.err.startswith(f"read_ratings.py: error: {complaint}")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("pair", [3, {}, {"left": "a"}, {"left": 1, "right": 2}, {"left": "a", "right": "a"}])
+def test_a_key_whose_pairs_do_not_name_two_methods_is_refused(page, pair):
+    key = page.with_suffix(".key.json")
+    key.write_text(json.dumps(key_of(page) | {"pairs": [pair]}))
+    with pytest.raises(ValueError, match=r"rate\.key\.json: pair 0 does not name two methods"):
+        read_ratings([], key=key)
+
+
+def test_a_name_cannot_move_the_cursor_in_a_table(page, tmp_path, capsys):
+    answers = saved(tmp_path / "a.json", page, {"0": "tie"}, rater="\x1b[2J\u202eAnn")
+    print(format_preferences(read_ratings([answers], key=page.with_suffix(".key.json"))))
+    assert r"\x1b[2J\u202eAnn" in capsys.readouterr().out
 
 
 def test_answers_are_not_taken_for_a_key_and_no_rater_counts_twice(page, tmp_path, use):

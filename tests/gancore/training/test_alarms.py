@@ -127,7 +127,7 @@ def test_a_healthy_game_is_left_in_peace(tmp_path, seed):
     assert not alarms(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("pair", PAIRS)
 def test_many_healthy_games_are_left_in_peace(tmp_path, pair):
     for seed in range(100, 110):

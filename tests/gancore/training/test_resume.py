@@ -57,11 +57,11 @@ SMALL = [
         "--discriminator.spatial_frames",
         "2",
     ),
-    *("--train.cpu", "--train.batch", "4", "--train.steps", "34", "--train.checkpoint_every", "3"),
+    *("--train.cpu", "--train.batch", "4", "--train.steps", "20", "--train.checkpoint_every", "3"),
     *("--train.log_every", "1", "--train.preview_every", "0", "--train.keep_checkpoints", "none"),
-    *("--train.health_every", "5", "--train.evaluate_every", "15"),
+    *("--train.health_every", "4", "--train.evaluate_every", "9"),
 ]
-STEPS = 34
+STEPS = 20
 
 
 def start(run: Path, processes: str) -> subprocess.Popen:
@@ -163,19 +163,21 @@ def together(tmp_path_factory) -> Path:
 
 
 def test_a_run_that_was_killed_and_interrupted_equals_the_one_that_was_not_to_the_bit(tmp_path, alone):
-    kill(tmp_path, "one", at=8)
-    interrupt(tmp_path, "one", at=15, number=signal.SIGINT)
+    kill(tmp_path, "one", at=5)
+    interrupt(tmp_path, "one", at=10, number=signal.SIGINT)
     assert trainer(tmp_path).train()
     assert_equal_runs(tmp_path, alone)
 
 
+@pytest.mark.slow
 def test_two_processes_that_were_killed_and_interrupted_equal_those_that_were_not_to_the_bit(tmp_path, together):
-    kill(tmp_path, "two", at=8)
-    interrupt(tmp_path, "two", at=15, number=signal.SIGTERM)
+    kill(tmp_path, "two", at=5)
+    interrupt(tmp_path, "two", at=10, number=signal.SIGTERM)
     finish(start(tmp_path, "two of accelerate"))
     assert_equal_runs(tmp_path, together)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(alone, together):
     for ours, theirs in zip(log(alone), log(together), strict=True):
         assert ours.keys() == theirs.keys()
@@ -187,6 +189,7 @@ def test_two_processes_train_what_one_does(alone, together):
             torch.testing.assert_close(states[1][network][name], weight, atol=1e-5, rtol=0, msg=f"{network}: {name}")
 
 
+@pytest.mark.slow
 def test_two_processes_train_to_the_bit_what_one_does_in_two_parts(tmp_path, together):
     assert trainer(tmp_path, "--train.gradient_accumulation_steps", "2").train()
     assert_equal_runs(tmp_path, together)

@@ -39,13 +39,13 @@ def test_every_discriminator_update_has_a_batch_of_its_own_and_the_generator_pla
         first, second = parts[4 * step : 4 * step + 2], parts[4 * step + 2 : 4 * step + 4]
         expected += [("discriminator", step, part) for part in (*first, *second)]
         expected += [("generator", step, part) for part in second]
-    assert [(player, turn.step, indices) for player, turn, indices, _ in game.turns] == expected
+    assert [(player, context.step, indices) for player, context, indices, _ in game.updates] == expected
 
 
 def test_each_turn_trains_its_own_player_alone(tmp_path):
     game = Game()
     play(trainer(tmp_path, game, discriminator_steps=2), steps=1)
-    assert [trained for *_, trained in game.turns] == [["discriminator"], ["discriminator"], ["generator"]]
+    assert [trained for *_, trained in game.updates] == [["discriminator"], ["discriminator"], ["generator"]]
 
 
 def test_a_player_without_terms_rests(tmp_path):
@@ -75,7 +75,7 @@ def test_noise_differs_between_players_updates_and_steps_and_comes_from_the_seed
     def noises(**options):
         game = Game()
         play(trainer(tmp_path, game, discriminator_steps=2, **options), steps=2)
-        return [turn.rng.normal(4, 3) for _, turn, _, _ in game.turns]
+        return [context.rng.normal(4, 3) for _, context, _, _ in game.updates]
 
     drawn, again = noises(), noises()
     assert len(drawn) == 6
@@ -205,7 +205,7 @@ def test_channels_last_changes_the_layout_of_weights_and_not_the_training(tmp_pa
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_networks_train_as_plain_ones_do(tmp_path):
     plain, compiled = convolved(tmp_path / "a"), convolved(tmp_path / "b", compile=True)

@@ -124,6 +124,7 @@ def test_colours_in_boxes_see_a_clip_that_stands_still():
     assert (found.diff() > 0).all()
 
 
+@pytest.mark.slow
 def test_a_video_network_sees_broken_motion_that_a_network_of_frames_hardly_sees():
     try:
         video, frames = open_network("transnet"), open_network("efficientnet")

@@ -202,6 +202,7 @@ def test_transnet_sees_broken_motion_more_than_noise(transnet, footage):
     assert 3 * seen["noise"] < seen["shuffled"]
 
 
+@pytest.mark.slow
 def test_the_image_network_hardly_sees_motion(efficientnet, footage):
     clips = footage[:, ::2]  # each frame takes 20 ms
     seen = distances(
@@ -220,7 +221,7 @@ def test_the_image_network_hardly_sees_motion(efficientnet, footage):
 # ------------------------------------------------------------------------------------------------------- golden number
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_distance_of_two_sets_of_noise_is_the_published_one():
     # 10.1381 is fvd-comparison's for NumPy's RandomState(1) against RandomState(2), floats fed as they are.
     try:

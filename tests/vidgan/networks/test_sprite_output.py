@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.tiny import SHAPE, batch_of, discriminator, predictor, small_generator, turn
+from support.tiny import SHAPE, batch_of, discriminator, predictor, small_generator, step_context
 
 from gancore.layers import orthogonal_init_
 from vidgan.config import VideoConfig, VideoDataConfig, VideoObjectiveConfig
@@ -74,7 +74,7 @@ def test_the_trajectory_error_is_a_distance_and_its_gradient_reaches_the_network
     clip[:, 5:] = clip[:, 4:5]  # it stops, and the untrained sprite goes 2, 4, 6 and 8 pixels too far
     model = sprite_predictor()
     batch = ClipBatch(clip, torch.zeros(1, dtype=torch.long), 5)
-    futures, error = sample_with_trajectory_error(model, batch, turn().rng, samples=3)
+    futures, error = sample_with_trajectory_error(model, batch, step_context().rng, samples=3)
     assert futures.shape == (1, 3, 4, 1, 16, 32)
     torch.testing.assert_close(error * 16, torch.tensor(5.0), rtol=0, atol=0.2)
     error.backward()
@@ -88,7 +88,7 @@ def test_the_generators_losses_name_the_trajectory_error():
         trajectory_weight=2.0, reconstruction_weight=1.0, reconstruction_samples=2, adversarial_weight=0.0
     )
     objective = VideoObjective(config)
-    terms = objective.generator_terms(predictor("sprites"), discriminator("modern"), batch_of(2), turn())
+    terms = objective.generator_terms(predictor("sprites"), discriminator("modern"), batch_of(2), step_context())
     assert set(terms) == {"trajectory", "reconstruction"}
 
 

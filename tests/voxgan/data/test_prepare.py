@@ -174,6 +174,7 @@ def test_what_fails_is_named_with_its_reason_and_the_rest_goes_on(tmp_path, use)
         assert "\n" not in rows[name]["reason"]
 
 
+@pytest.mark.slow
 def test_a_mesh_of_a_million_faces_is_refused_unless_it_is_allowed(tmp_path, use):
     (tmp_path / "meshes").mkdir()
     trimesh.creation.icosphere(subdivisions=8).export(tmp_path / "meshes" / "million.ply")

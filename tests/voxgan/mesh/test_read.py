@@ -11,9 +11,11 @@ from PIL import Image
 from trimesh.creation import box, icosphere
 
 from gancore.errors import UnreadableError
+from gancore.limits import ShapeLimits
 from voxgan.mesh import read
 from voxgan.mesh.materials import MAX_TEXELS
 from voxgan.mesh.read import load_mesh
+from voxgan.mesh.voxelise import normalise_mesh, voxelise
 
 
 @pytest.mark.parametrize("ending", ["obj", "off", "ply", "stl", "glb", "3mf", "dae"])
@@ -93,22 +95,21 @@ def test_a_mesh_of_too_many_faces_is_decimated_and_keeps_its_colours(tmp_path, m
 
 def test_more_faces_or_bytes_than_the_limits_are_refused(tmp_path):
     box().export(tmp_path / "box.stl")
-    with pytest.raises(ValueError, match=r"box\.stl .* 12 faces; decimate it below 12, or raise max_faces"):
-        load_mesh(tmp_path / "box.stl", max_faces=12)
-    assert len(load_mesh(tmp_path / "box.stl", max_faces=13).mesh.faces) == 12
+    with pytest.raises(UnreadableError, match=r"box\.stl has 12 faces, above the limit of 11; max_faces lets it in"):
+        load_mesh(tmp_path / "box.stl", limits=ShapeLimits(max_faces=11))
+    assert len(load_mesh(tmp_path / "box.stl", limits=ShapeLimits(max_faces=12)).mesh.faces) == 12
     with (tmp_path / "huge.obj").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(ValueError, match=r"huge\.obj .* holds 1048576 MiB, more than"):
+    with pytest.raises(ValueError, match=r"huge\.obj has .* GB, above the limit of 4; max_gigabytes lets it in"):
         load_mesh(tmp_path / "huge.obj")
 
 
-def test_a_zip_that_unpacks_to_more_bytes_than_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "MAX_BYTES", 10_000)
+def test_a_zip_that_unpacks_to_more_bytes_than_the_limit_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.3mf", "w", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr("3D/3dmodel.model", b" " * 1_000_000)
     assert (tmp_path / "bomb.3mf").stat().st_size < 10_000
-    with pytest.raises(ValueError, match=r"bomb\.3mf .* more than"):
-        load_mesh(tmp_path / "bomb.3mf")
+    with pytest.raises(ValueError, match=r"bomb\.3mf has .* GB, above the limit"):
+        load_mesh(tmp_path / "bomb.3mf", limits=ShapeLimits(max_gigabytes=1e-4))
 
 
 HUGE_HEADER = b"element vertex 1000000000000\nproperty float x\nproperty float y\nproperty float z\n"
@@ -136,8 +137,8 @@ CORNERS = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
         ("immense.obj", b"v 1e200 0 0\n" + CORNERS + b"f 1 2 3\nf 1 4 5\n", "not numbers"),
         ("flat.obj", CORNERS + b"f 1 2 3\n", "is flat: its extents are 1 x 1 x 0"),
         ("missing.obj", CORNERS + b"f 1 2 9\n", "cannot read"),
-        ("huge.ply", b"ply\nformat binary_little_endian 1.0\n" + HUGE_HEADER, "cannot read"),
-        ("huge.off", b"OFF\n1000000000000 1000000000000 0\n0 0 0\n", "cannot read"),
+        ("huge.ply", b"ply\nformat binary_little_endian 1.0\n" + HUGE_HEADER, "above the limit of 5e.06"),
+        ("huge.off", b"OFF\n1000000000000 1000000000000 0\n0 0 0\n", "above the limit of 5e.06"),
         ("huge.stl", bytes(80) + struct.pack("<I", 2**32 - 1) + b"\xff" * 50, "holds no faces: it may be cut short"),
         ("notes.txt", CORNERS, "should end in"),
     ],
@@ -148,6 +149,49 @@ def test_a_file_without_a_mesh_is_refused_in_one_line_that_names_it(tmp_path, na
         load_mesh(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+TETRAHEDRON = CORNERS + b"f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        b"v 900 0 0\nv 901 0 0\nf -1 -2 -2\n",  # two corners in one place
+        b"v 900.1 0.1 0.7\nv 901.1 0.2 0.9\nv 902.1 0.3 1.1\nf -1 -2 -3\n",  # in a row
+        b"v 900 7 7\nf -1 -1 -1\n",
+        b"v nan nan nan\nv inf 0 0\nv 1e300 0 0\n",  # no face uses them
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_faces_without_area_and_vertices_without_faces_do_not_shrink_an_object(tmp_path, stray, first):
+    lines = CORNERS + stray + TETRAHEDRON[len(CORNERS) :] if first else TETRAHEDRON + stray
+    (tmp_path / "m.obj").write_bytes(lines)
+    mesh = load_mesh(tmp_path / "m.obj").mesh
+    np.testing.assert_allclose(mesh.extents, (1, 1, 1))
+    assert len(mesh.faces) == 4
+    assert voxelise(normalise_mesh(mesh), 8).sum() > 40
+
+
+def test_a_row_of_single_precision_far_away_has_no_area(tmp_path):
+    row = np.array([[900.1, 0.1, 0.7], [901.1, 0.2, 0.9], [902.1, 0.3, 1.1]], np.float32)
+    mesh = trimesh.Trimesh([*box().vertices, *row], [*box().faces, [8, 9, 10]], process=False)
+    mesh.export(tmp_path / "m.stl")
+    np.testing.assert_allclose(load_mesh(tmp_path / "m.stl").mesh.extents, (1, 1, 1))
+
+
+def test_a_file_of_faces_without_area_is_refused(tmp_path):
+    (tmp_path / "m.obj").write_bytes(CORNERS + b"f 1 2 2\nf 1 1 1\nf 3 4 3\n")
+    with pytest.raises(UnreadableError, match="holds no faces: none of its 3 has an area"):
+        load_mesh(tmp_path / "m.obj")
+
+
+def test_a_polygon_of_very_many_corners_is_read(tmp_path):
+    angle = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
+    rim = [f"v {x:.6f} {y:.6f} 0" for x, y in zip(np.cos(angle), np.sin(angle), strict=True)]
+    lines = [*rim, "v 0 0 1", "f " + " ".join(map(str, range(1, 5001))), "f 1 2 5001", "f 1000 2000 5001"]
+    (tmp_path / "m.obj").write_text("\n".join(lines))
+    assert len(load_mesh(tmp_path / "m.obj").mesh.faces) == 5000
 
 
 def test_whatever_a_reader_raises_becomes_one_error(tmp_path):

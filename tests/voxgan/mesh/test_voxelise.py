@@ -165,3 +165,15 @@ def test_normalising_turns_the_given_up_axis_up_and_the_given_front_to_the_front
 def test_a_mesh_of_one_point_cannot_be_normalised():
     with pytest.raises(ValueError, match="without extent"):
         normalise_mesh(trimesh.Trimesh([[1, 1, 1]] * 3, [[0, 1, 2]], process=False))
+
+
+def test_a_mesh_of_faces_without_area_is_refused():
+    line = trimesh.Trimesh([[-0.5, 0, 0], [0, 0, 0], [0.5, 0, 0]], [[0, 1, 1], [2, 2, 2]], process=False)
+    with pytest.raises(ValueError, match="none of whose faces has an area"):
+        voxelise(line, 8)
+
+
+def test_a_vertex_far_away_that_no_face_uses_changes_nothing():
+    mesh = box()
+    stray = trimesh.Trimesh([*mesh.vertices, [1e9, 0, 0], [np.nan] * 3], mesh.faces, process=False)
+    assert voxelise(stray, 8).all()
