@@ -14,6 +14,7 @@ from lxml import etree
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.markup import child, children, local, number, parse_xml
 from voxgan.mesh.parts import MeshScene, make_part
+from voxgan.mesh.text import parse_floats, parse_integers
 
 MODEL_TYPE = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
@@ -53,7 +54,7 @@ def read_3mf(path: Path, companions: Companions) -> MeshScene:
             source = package.resolve(item, package.main)
             for mesh, transform, where in package.meshes(source, read_transform(item), ()):
                 companions.limits.check_faces(package.faces, path)
-                if part := build_part(mesh, transform, package.colours(where), companions):
+                if part := build_part(mesh, transform, package.colours(where)):
                     scene.parts.append(part)
                     scene.without_faces = ""
         return scene
@@ -69,6 +70,7 @@ class Package:
         self.names = {"/" + entry.filename.lower().lstrip("/"): entry for entry in archive.infolist()}
         self.models: dict[str, etree._Element] = {}
         self.objects: dict[tuple[str, int], etree._Element] = {}
+        self._colours: dict[str, dict[tuple[str, int], tuple[int, int, int]]] = {}
         self.faces = self.instances = 0
         self.main = self._find_main()
 
@@ -133,7 +135,7 @@ class Package:
         if item.get("type") in ("support", "solidsupport"):
             return
         for mesh in children(item, "mesh"):
-            self.faces += len(child(mesh, "triangles") if child(mesh, "triangles") is not None else ())
+            self.faces += sum(len(triangles) for triangles in children(mesh, "triangles"))
             self.limits.check_faces(self.faces, self.archive.filename)
             yield mesh, transform, where
         for components in children(item, "components"):
@@ -143,13 +145,16 @@ class Package:
 
     def colours(self, where: str) -> dict[tuple[str, int], tuple[int, int, int]]:
         """Return the colours of the groups of a model, by the id of the group and the index in it."""
+        if where in self._colours:
+            return self._colours[where]
         resources = child(self.models[where], "resources")
-        return {
+        self._colours[where] = {
             (group.get("id", ""), index): colour
             for group in (children(resources, "basematerials", "colorgroup") if resources is not None else [])
             for index, entry in enumerate(group)
             if (colour := read_colour(entry.get("displaycolor") or entry.get("color")))
         }
+        return self._colours[where]
 
 
 def read_colour(text: str | None) -> tuple[int, int, int] | None:
@@ -178,18 +183,15 @@ def build_part(
     mesh: etree._Element,
     transform: np.ndarray,
     colours: dict[tuple[str, int], tuple[int, int, int]],
-    companions: Companions,
 ) -> trimesh.Trimesh | None:
     """The mesh of a <mesh> element, None if it has no triangles."""
     vertices, triangles = child(mesh, "vertices"), child(mesh, "triangles")
     if vertices is None or triangles is None or not len(triangles):
         return None
-    try:
-        points = [[float(item.get(axis, "")) for axis in "xyz"] for item in children(vertices, "vertex")]
-    except ValueError as error:
-        raise ValueError(f"it has a vertex of something else than numbers: {error}") from error
+    corners = children(vertices, "vertex")
+    points = parse_floats([item.get(axis, "") for item in corners for axis in "xyz"], "a vertex")
     items = children(triangles, "triangle")
-    faces = np.array([[number(item, name) for name in ("v1", "v2", "v3")] for item in items], np.int64)
+    faces = parse_integers([item.get(name, "") for item in items for name in ("v1", "v2", "v3")], "a triangle")
     shades = None
     if colours:
         owner = mesh.getparent()
@@ -198,5 +200,4 @@ def build_part(
         found = [colours.get((group or "", int(index) if index.isdecimal() else -1)) for group, index in keys]
         if any(found):
             shades = np.array([colour or (176, 168, 158) for colour in found], np.uint8)
-    del companions
-    return make_part(np.array(points).reshape(-1, 3), faces.reshape(-1, 3), face_colours=shades, transform=transform)
+    return make_part(points.reshape(-1, 3), faces.reshape(-1, 3), face_colours=shades, transform=transform)
