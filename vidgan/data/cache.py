@@ -14,7 +14,8 @@ import numpy as np
 from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
 from vidgan.files.arrays import ArrayVideo
-from vidgan.files.readers import VideoFile, VideoReader, open_video_file
+from vidgan.files.readers import VideoReader
+from vidgan.files.video_file import VideoFile, open_video_file
 from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256

@@ -22,7 +22,8 @@ from vidgan.data.cache import Probe, open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
 from vidgan.files.arrays import ArrayVideo
-from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key, open_image_strip
+from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key
+from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.video import open_video
 from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float
 
