@@ -1,7 +1,7 @@
 """Single pictures: opened by their header, and converted to RGB, upright and scaled by their bit depth."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -25,10 +25,12 @@ def open_picture(file: str | Path | BytesIO, name: object, limits: VideoLimits) 
     """Opens a picture by its header; whatever goes wrong with it becomes an UnreadableError that calls it `name`."""
     if isinstance(file, str | Path):
         require_regular_file(file)
-    with as_unreadable(str(name), "a picture"):
+    # Given a name, Pillow maps the file: cut short it would end the process, and turned TIFFs are read askew.
+    source = Path(file).open("rb") if isinstance(file, str | Path) else nullcontext(file)
+    with as_unreadable(str(name), "a picture"), source as stream:
         allowed, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the limits decide
         try:
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(stream, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = allowed
         with image:

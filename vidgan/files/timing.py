@@ -45,7 +45,7 @@ def measure_timing(stamps: Sequence[int], unit: Fraction, *, stated: Fraction | 
     alike = intervals[np.abs(intervals - typical) <= max(1.0, 0.1 * typical)]
     chosen = alike if 4 * len(alike) >= 3 * len(intervals) else intervals
     average = Fraction(int(chosen.sum()), len(chosen)) * unit
-    timed = bool(intervals.min() > 0 and intervals.max() * unit <= max(Fraction(MAX_GAP), 10 * average))
+    timed = bool(intervals.min() > 0 and intervals.max() * float(unit) <= max(MAX_GAP, 10 * typical * float(unit)))
     rate = _round_rate(1 / average) if average > 0 else stated or FALLBACK_RATE
     steps = (stamps[-1] - stamps[0]) * unit * rate if timed else Fraction(count)
     if stated and abs(stated / rate - 1) * steps < Fraction(1, 4):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import dropwhile, pairwise
+from itertools import dropwhile
 from typing import cast
 
 import av
@@ -150,7 +150,7 @@ def open_container(path: str, limits: VideoLimits) -> Iterator[InputContainer]:
     options = {
         "format_whitelist": _allowed_formats(),
         "protocol_whitelist": "file",
-        "max_pixels": str(int(limits.max_megapixels * 1e6)),
+        "max_pixels": _allowed_pixels(limits),
     }
     with av.open(f"file:{path}", options=options) as container:  # a name may look like an address, run:1.mp4
         yield container
@@ -161,6 +161,11 @@ def _allowed_formats() -> str:
     return ",".join(sorted(av.formats_available - REFERRING_FORMATS))
 
 
+def _allowed_pixels(limits: VideoLimits) -> str:
+    """What FFmpeg may allocate for a frame, which it pads."""
+    return str(int(2e6 * limits.max_megapixels) + 2**16)
+
+
 @contextmanager
 def open_decoder(path: str, number: int, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Opens stream `number` for decoding in the calling thread only, as loader workers need it."""
@@ -168,8 +173,8 @@ def open_decoder(path: str, number: int, limits: VideoLimits) -> Iterator[tuple[
         stream = container.streams[number]
         if not isinstance(stream, VideoStream):
             raise UnreadableError(f"{path} has no video in stream {number}")
-        limits.check_pixels(stream.height, stream.width, path)
-        stream.codec_context.options = {"max_pixels": str(int(limits.max_megapixels * 1e6))}
+        check_size(stream, path, limits)
+        stream.codec_context.options = {"max_pixels": _allowed_pixels(limits)}
         stream.codec_context.thread_count = 1
         stream.thread_type = "NONE"
         yield container, stream
@@ -185,7 +190,7 @@ def open_video_file(path: str, *, number: int | None = None, limits: VideoLimits
     """
     with as_unreadable(path, "a video"), open_container(path, limits) as container:
         stream = choose_stream(container, path, number)
-        limits.check_pixels(stream.height, stream.width, path)
+        check_size(stream, path, limits)
         timing, origin = time_stream(container, stream)
         if not timing.frames:
             raise UnreadableError(f"{path} holds no frames")
@@ -225,6 +230,16 @@ def choose_stream(container: InputContainer, path: str, number: int | None) -> V
     return default[0]
 
 
+def check_size(stream: VideoStream, path: str, limits: VideoLimits) -> None:
+    """Raise UnreadableError unless the header states a size that the limits allow."""
+    if not stream.width or not stream.height:  # FFmpeg forgets a size that is not allowed
+        raise UnreadableError(
+            f"{path} has frames of no size, or of more than {limits.max_megapixels:g} megapixels; max_megapixels lets "
+            "them in"
+        )
+    limits.check_pixels(stream.height, stream.width, path)
+
+
 def time_stream(container: InputContainer, stream: VideoStream) -> tuple[Timing, int]:
     """The timing of a stream and its first time stamp."""
     unit, stated = stream_time_base(stream), stream.average_rate
@@ -250,10 +265,8 @@ def index_stamps(stream: VideoStream) -> list[int]:
     """The decoding times of all frames from the index of the container; empty if it has none, or hides frames."""
     if not stream.frames or len(stream.index_entries) != stream.frames:
         return []
-    entries = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries]
-    if any(discarded for _, discarded in entries) or any(later[0] <= early[0] for early, later in pairwise(entries)):
-        return []
-    return [stamp for stamp, _ in entries]
+    stamps = [entry.timestamp for entry in stream.index_entries if not entry.is_discard]
+    return stamps if len(stamps) == stream.frames else []
 
 
 # -------------------------------------------------------------------------------------------------------------- pixels
