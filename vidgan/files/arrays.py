@@ -1,7 +1,7 @@
 """Videos in npy, npz and HDF5 files: one per file, or many in one array."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -116,6 +116,8 @@ def open_array_videos(
         raise UnreadableError(f"{path} holds {len(candidates)} arrays that could be the video; name one: {names}")
     time_first = Path(path).stem.startswith("mnist_test_seq")
     parts = [_open_array(path, key, candidates[key], channels, time_first=time_first) for key in joined]
+    if len({part.axes for part in parts}) > 1 and {len(part.axes) for part in parts} == {4}:
+        parts = [replace(part, axes="nthw", frames=part.header.shape[1]) for part in parts]  # not channels, but times
     shapes = [{axis: size for axis, size in part.sizes.items() if axis != "t"} for part in parts]
     if any(shape != shapes[0] for shape in shapes):
         raise UnreadableError(f"past and future of {path} differ in shape: {_describe(candidates)}")

@@ -26,8 +26,10 @@ def open_picture(file: str | Path | BytesIO, name: object, limits: VideoLimits) 
     if isinstance(file, str | Path):
         require_regular_file(file)
     # Given a name, Pillow maps the file: cut short it would end the process, and turned TIFFs are read askew.
-    source = Path(file).open("rb") if isinstance(file, str | Path) else nullcontext(file)
-    with as_unreadable(str(name), "a picture"), source as stream:
+    with (
+        as_unreadable(str(name), "a picture"),
+        nullcontext(file) if isinstance(file, BytesIO) else open(file, "rb") as stream,
+    ):
         allowed, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the limits decide
         try:
             image = Image.open(stream, formats=FORMATS)
