@@ -43,7 +43,7 @@ def find_objects(folder: Path) -> Layout:
         raise FileNotFoundError(f"no such file or folder: {folder}")
     for name, find in LAYOUTS.items():
         if sources := find(folder):
-            sources = sorted(sources, key=lambda source: source.id)
+            sources = [replace(source, root=folder) for source in sorted(sources, key=lambda source: source.id)]
             for path in (folder / "splits.json", folder / "ShapeNet.json"):
                 if path.is_file():
                     sources = apply_split_file(sources, path)

@@ -13,6 +13,7 @@ from skimage.measure import marching_cubes
 
 from gancore.atomic import atomic_write
 from gancore.data import evenly_spaced
+from gancore.limits import ShapeLimits
 from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
@@ -66,7 +67,7 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
 
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
-    mesh = source.load_mesh(up=recipe.up, front=recipe.front, max_faces=recipe.max_faces)
+    mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=ShapeLimits(max_faces=recipe.max_faces))
     occupancy = load_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from gancore.limits import ShapeLimits
 from gancore.splits import Split, parse_splits, split_by_hash, split_of_unlisted
 from voxgan.files.voxels import VOXEL_SUFFIXES
-from voxgan.mesh.config import MAX_FACES, Axis
-from voxgan.mesh.materials import TexturedMesh
-from voxgan.mesh.read import MESH_SUFFIXES, load_mesh
+from voxgan.mesh.config import Axis
+from voxgan.mesh.read import MESH_SUFFIXES, LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh
 
 TEST_FRACTION, VAL_FRACTION = 0.2, 0.05
@@ -49,13 +49,15 @@ class Source:
     split: Split | None = None
     """The split that the data set declares; None if it declares none."""
     mesh: Path | None = None
+    root: Path | None = None
+    """Folder below which the files lie that the mesh refers to; its own if None."""
     occupancy: Path | None = None
     """File of voxels."""
     key: str | None = None
     """Name of the object inside a file of several voxel grids."""
     images: tuple[SourceImage, ...] = ()
-    up: Axis = "y"
-    """Axis of the mesh that points up."""
+    up: Axis | None = None
+    """Axis of a mesh that points up; None if the layout does not say. What the file itself states wins."""
     front: Axis | None = None
     """Axis of the mesh that its front faces; None if unknown."""
     voxel_up: Axis = "y"
@@ -64,17 +66,18 @@ class Source:
     licence: str = ""
 
     def load_mesh(
-        self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
-    ) -> TexturedMesh | None:
+        self, *, up: Axis | None = None, front: Axis | None = None, limits: ShapeLimits = ShapeLimits()
+    ) -> LoadedMesh | None:
         """The mesh upright in the unit cube, its front to +z; None for an object of voxels alone.
 
-        `up` and `front` override what the layout says of the mesh's axes. Raises ValueError or OSError if the mesh
-        cannot be read or has `max_faces` faces or more.
+        `up` and `front` override what the layout says of the mesh's axes, not what the file says. Raises ValueError or
+        OSError if the mesh cannot be read or is above a limit.
         """
         if self.mesh is None:
             return None
-        loaded = load_mesh(self.mesh, max_faces=max_faces)
-        return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up or self.up, front=front or self.front))
+        loaded = load_mesh(self.mesh, root=self.root, limits=limits)
+        up, front = loaded.axes(up=up or self.up, front=front or self.front)
+        return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up, front=front))
 
     def content_digest(self) -> bytes:
         """A 16-byte digest of the content of all files of the object and of how they are read."""

@@ -17,10 +17,10 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
+from gancore.limits import ShapeLimits
 from voxgan.data.sources import Source
-from voxgan.mesh.config import MAX_FACES, Axis
-from voxgan.mesh.materials import TexturedMesh
-from voxgan.mesh.read import load_mesh
+from voxgan.mesh.config import Axis
+from voxgan.mesh.read import LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh
 
 CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
@@ -84,16 +84,16 @@ class FurnitureModel(Source):
     """Width (x), height (y) and depth (z) of the upright model in centimetres."""
 
     def load_mesh(
-        self, *, up: Axis | None = None, front: Axis | None = None, max_faces: int = MAX_FACES
-    ) -> TexturedMesh:
+        self, *, up: Axis | None = None, front: Axis | None = None, limits: ShapeLimits = ShapeLimits()
+    ) -> LoadedMesh:
         """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
 
-        Raises ValueError if the mesh cannot be read or has `max_faces` faces or more.
+        Raises ValueError if the mesh cannot be read or is above a limit.
         """
         del up, front
         with tempfile.TemporaryDirectory() as folder:
             try:
-                loaded = load_mesh(self.unpack(Path(folder)), max_faces=max_faces)
+                loaded = load_mesh(self.unpack(Path(folder)), limits=limits)
                 return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
             except ValueError as error:  # its message names a file that exists only inside this block
                 raise ValueError(str(error).replace(f"{folder}/", "")) from error

@@ -1,5 +1,7 @@
 """Object axes: converts other conventions to that of voxgan (x to the right, y up, the front facing +z)."""
 
+import logging
+from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
@@ -9,6 +11,10 @@ from voxgan.mesh.config import Axis
 
 DEFAULT_FRONTS: dict[Axis, Axis] = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
 """For each up axis, the front that is assumed if none is given: the one with the shortest rotation upright."""
+USUAL_UP: dict[str, Axis] = {".stl": "z"}
+"""The up axis of formats that state none and are usually not y up."""
+
+log = logging.getLogger(__name__)
 
 
 def parse_axis(text: str) -> Axis:
@@ -27,6 +33,22 @@ def upright_rotation(up: Axis, *, front: Axis | None = None) -> Int[np.ndarray, 
     if up_axis @ front_axis:
         raise ValueError(f"an object whose up axis is {up} cannot have its front at {front}")
     return np.stack([np.cross(up_axis, front_axis), up_axis, front_axis])
+
+
+def choose_axes(path: Path, stated: Axis | None, *, up: Axis | None, front: Axis | None) -> tuple[Axis, Axis | None]:
+    """Returns the up axis of a mesh file, and its front if that is known.
+
+    `stated` is what the file itself or the specification of its format says, and wins over `up`, which is for files
+    that say nothing; a line in the log tells of it. Without either, formats have their usual axis. A front that was
+    given for another up axis is dropped if it cannot be one.
+    """
+    if stated is None:
+        return up or USUAL_UP.get(path.suffix.lower(), "y"), front
+    if up not in (None, stated):
+        log.warning("%s states that %s is up; it is read so, and not as %s up", path, stated, up)
+        if front is not None and front[-1] == stated[-1]:
+            return stated, None
+    return stated, front
 
 
 def unit_vector(axis: Axis) -> Int[np.ndarray, "3"]:

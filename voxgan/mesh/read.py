@@ -1,112 +1,135 @@
 """Reads mesh files: all parts of a file as one mesh with its colours and textures, within limits of size."""
 
-import io
-import zipfile
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import fast_simplification
 import numpy as np
 import trimesh
+from jaxtyping import Bool
 from scipy.spatial import cKDTree
-from trimesh.resolvers import FilePathResolver
 from trimesh.visual import TextureVisuals
 
 from gancore.errors import UnreadableError
-from gancore.reading import as_unreadable
-from voxgan.mesh.config import MAX_FACES
+from gancore.limits import ShapeLimits
+from gancore.reading import as_unreadable, require_regular_file
+from voxgan.mesh.axes import choose_axes
+from voxgan.mesh.companions import Companions
+from voxgan.mesh.config import Axis
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
+from voxgan.mesh.parts import MeshScene
 from voxgan.mesh.winding import remove_duplicate_faces
 
-MESH_SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf")
-"""Endings of the files that are read."""
-MAX_BYTES = 2**27
-"""Larger files are refused before they are read."""
 TARGET_FACES = 200_000
 """Meshes with more faces are decimated to this many: far finer than any voxels and views here."""
-NO_FACES = "it holds no faces: it may be cut short, or something else under that name"
-"""Reason for refusing a file without a mesh."""
+MAX_COORDINATE = 1e30
+"""Larger coordinates are refused: their squares would not be numbers."""
+
+log = logging.getLogger(__name__)
 
 
-def load_mesh(path: Path, *, max_faces: int = MAX_FACES) -> TexturedMesh:
+@dataclass(frozen=True)
+class LoadedMesh(TexturedMesh):
+    """A mesh from a file, with what the file says of its axes and size, and account of what was read."""
+
+    files: tuple[Path, ...] = ()
+    """Every file that was read, the mesh file first, then materials, buffers and textures."""
+    missing: tuple[str, ...] = ()
+    """What the file refers to and could not be read, each with the reason; the faces there have plain colours."""
+    up: Axis | None = None
+    """The axis that the file, or the specification of its format, says is up; None if nothing does."""
+    metres: float | None = None
+    """Length of the file's unit in metres, None if nothing says so."""
+
+    def axes(self, *, up: Axis | None = None, front: Axis | None = None) -> tuple[Axis, Axis | None]:
+        """Return the up axis and the front: what the file states, else as given, else what its format usually has."""
+        return choose_axes(self.files[0], self.up, up=up, front=front)
+
+
+def load_mesh(path: Path, *, root: Path | None = None, limits: ShapeLimits = ShapeLimits()) -> LoadedMesh:
     """All parts of the file as one mesh, in the file's axes and units, with one colour per face and its textures.
 
-    A mesh of more than TARGET_FACES faces is decimated and keeps its face colours only. Raises FileNotFoundError, or
-    UnreadableError if the file has another ending, cannot be read, or holds no mesh with an extent in space, or one of
-    `max_faces` faces or more.
+    What the file refers to is read from below `root` only, by default the mesh's own folder; textures that cannot be
+    read cost their colours and are named in `missing`. Faces without area are left out. A mesh of more than
+    TARGET_FACES faces is decimated and keeps its face colours only. Raises FileNotFoundError, or UnreadableError if
+    the file has another ending, is above a limit, cannot be read right, or holds no mesh with an extent in space.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    if path.suffix.lower() not in MESH_SUFFIXES:
+    require_regular_file(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
         raise UnreadableError(f"{path} is not a mesh file: its name should end in one of {' '.join(MESH_SUFFIXES)}")
+    companions = Companions(path, root=root, limits=limits)
     with as_unreadable(path, "a mesh"):
-        check_file_size(path)
-        loaded = join_scene(read_scene(path), max_faces=max_faces)
-    return TexturedMesh(decimate_mesh(loaded.mesh)) if len(loaded.mesh.faces) > TARGET_FACES else loaded
+        limits.check_bytes(path.stat().st_size, path)
+        scene = reader(path, companions)
+        loaded = join_parts(scene, path, limits=limits)
+        if len(loaded.mesh.faces) > TARGET_FACES:
+            loaded = TexturedMesh(decimate_mesh(loaded.mesh))
+    return LoadedMesh(
+        loaded.mesh,
+        loaded.textures,
+        files=tuple(companions.files),
+        missing=tuple(companions.missing),
+        up=scene.up,
+        metres=scene.metres,
+    )
 
 
-def check_file_size(path: Path) -> None:
-    """Raises ValueError if the file, or what a zip declares that it unpacks to, is larger than MAX_BYTES."""
-    size = path.stat().st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    if size > MAX_BYTES:
-        raise ValueError(f"it holds {size / 2**20:.0f} MiB, more than the {MAX_BYTES / 2**20:.0f} that are read")
+def join_parts(scene: MeshScene, path: Path, *, limits: ShapeLimits) -> TexturedMesh:
+    """The parts as one mesh without faces that have no area; large textures are scaled down.
 
-
-def read_scene(path: Path) -> trimesh.Scene:
-    """The file's scene as trimesh reads it; text in other encodings than UTF-8 loses only its accents."""
-    try:
-        if path.suffix.lower() not in (".obj", ".off"):
-            return trimesh.load_scene(path, process=False)
-        text = io.StringIO(path.read_text(encoding="utf-8", errors="replace"))
-        return trimesh.load_scene(
-            text, file_type=path.suffix[1:].lower(), resolver=LenientResolver(str(path)), process=False
-        )
-    except ModuleNotFoundError as error:
-        if error.name == "charset_normalizer":  # with it trimesh would guess an encoding, and find no mesh either
-            raise ValueError(NO_FACES) from error
-        raise
-
-
-class LenientResolver(FilePathResolver):
-    """Finds the materials and textures next to a mesh file, whatever their text encoding."""
-
-    def get(self, name: str) -> bytes:
-        content = super().get(name)
-        return content.decode(errors="replace").encode() if name.lower().endswith(".mtl") else content
-
-
-def join_scene(scene: trimesh.Scene, *, max_faces: int) -> TexturedMesh:
-    """The scene's meshes as one, each where its transform puts it; the scene's large textures are scaled down.
-
-    Raises ValueError if it has no faces, `max_faces` or more, vertices that are not numbers, or no extent in space.
+    Raises ValueError if there are no faces, too many, vertices that are not numbers, or no extent in space.
     """
-    parts, transforms = [], []
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        if isinstance(part := scene.geometry[name], trimesh.Trimesh) and len(part.faces):
-            parts.append(part)
-            transforms.append(transform)
-    count = sum(len(part.faces) for part in parts)
+    count = sum(len(part.faces) for part in scene.parts)
     if not count:
-        raise ValueError(NO_FACES)
-    if count >= max_faces:
-        raise ValueError(f"it holds {count:,} faces; decimate it below {max_faces:,}, or raise max_faces")
-    vertices = [trimesh.transform_points(part.vertices, matrix) for part, matrix in zip(parts, transforms, strict=True)]
-    starts = np.cumsum([0] + [len(part) for part in vertices[:-1]])
-    faces = [part.faces + start for part, start in zip(parts, starts, strict=True)]
-    whole = trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
-    corners = whole.vertices[whole.faces]
-    if not (abs(corners) < 1e30).all():
-        raise ValueError("it has vertices that are not numbers")
-    extents = np.ptp(corners.reshape(-1, 3), axis=0)
+        what = scene.without_faces or "it may be cut short, or something else under that name"
+        raise ValueError(f"it holds no faces: {what}")
+    limits.check_faces(count, path)
+    parts = [cleaned for part in scene.parts if len(part.faces) and len((cleaned := clean_part(part)).faces)]
+    if not parts:
+        raise ValueError(f"it holds no faces: none of its {count:,} has an area")
+    starts = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)])
+    whole = trimesh.Trimesh(np.concatenate([part.vertices for part in parts]), faces, process=False)
+    extents = np.ptp(whole.vertices, axis=0)
     if extents.min() <= 1e-6 * extents.max():
         raise ValueError(f"it is flat: its extents are {' x '.join(f'{extent:g}' for extent in extents)}")
     for part in parts:
         if isinstance(part.visual, TextureVisuals):
             shrink_image_in_place(part.visual)
     return merge_materials(whole, parts)
+
+
+def clean_part(part: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The part without faces that have no area and without vertices that no face uses.
+
+    Raises ValueError if a face has a corner that is not a number, or is immensely large.
+    """
+    with np.errstate(invalid="ignore"):
+        if not (abs(part.vertices[part.faces]) < MAX_COORDINATE).all():
+            raise ValueError("it has vertices that are not numbers, or too large to reckon with")
+    kept = faces_with_area(part)
+    used = np.zeros(len(part.vertices), bool)
+    used[part.faces[kept]] = True
+    if kept.all() and used.all():
+        return part
+    part.update_faces(kept)
+    part.update_vertices(used)
+    return part
+
+
+def faces_with_area(mesh: trimesh.Trimesh) -> Bool[np.ndarray, " faces"]:
+    """Which faces have an area, as far as the rounding of their corners can tell."""
+    corners = np.asarray(mesh.vertices)[mesh.faces]
+    edges = np.roll(corners, -1, axis=1) - corners
+    longest = np.linalg.norm(edges, axis=2).max(1)
+    single = np.array_equal(corners, corners.astype(np.float32))
+    rounding = np.finfo(np.float32 if single else np.float64).eps * abs(corners).max((1, 2))
+    scale = np.maximum(longest, 1e-300)[:, None]
+    height = np.linalg.norm(np.cross(edges[:, 0] / scale, edges[:, 1] / scale), axis=1) * longest
+    return height > np.maximum(1e-6 * longest, rounding)
 
 
 def decimate_mesh(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -118,3 +141,22 @@ def decimate_mesh(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         )
     _, nearest = cKDTree(mesh.triangles_center).query(vertices[faces].mean(1))
     return trimesh.Trimesh(vertices, faces, face_colors=face_colours(mesh)[nearest], process=False)
+
+
+def read_with_trimesh(path: Path, companions: Companions) -> MeshScene:
+    del companions
+    scene = trimesh.load_scene(path, process=False)
+    parts = []
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        if isinstance(part := scene.geometry[name], trimesh.Trimesh) and len(part.faces):
+            parts.append(part.copy().apply_transform(transform))
+    return MeshScene(parts)
+
+
+READERS: dict[str, Callable[[Path, Companions], MeshScene]] = dict.fromkeys(
+    (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf"), read_with_trimesh
+)
+"""The readers of file formats, by file ending."""
+MESH_SUFFIXES = tuple(READERS)
+"""Endings of the files that are read."""

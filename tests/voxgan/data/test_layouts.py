@@ -15,8 +15,7 @@ from voxgan.data.layouts import find_objects
 from voxgan.data.sources import Layout, Source, SourceImage, assign_split
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy, write_occupancy
 from voxgan.mesh.axes import reorient
-from voxgan.mesh.read import load_mesh
-from voxgan.mesh.voxelise import normalise_mesh, voxelise
+from voxgan.mesh.voxelise import voxelise
 
 CHAIR, SOFA = "03001627", "04256520"
 
@@ -63,7 +62,7 @@ def stands_right(source: Source, side: int = 16) -> None:
     """The object's mesh and its voxels, each turned as the layout says, are SHAPE."""
     truth = resize_occupancy(SHAPE, side)
     if source.mesh:
-        filled = voxelise(normalise_mesh(load_mesh(source.mesh).mesh, up=source.up, front=source.front), side)
+        filled = voxelise(source.load_mesh().mesh, side)
         assert iou(filled, truth) > 0.95
     if source.occupancy:
         own = reorient(read_occupancy(source.occupancy, key=source.key), up=source.voxel_up, front=source.voxel_front)
