@@ -160,7 +160,7 @@ def _parse_object(record: Any) -> PackedObject:
         licence=_get(record, "licence", str),
     )
     problem = find_id_problem(item.id)
-    _require(not problem, f"one of its objects {problem}")
+    _require(not problem, f"of one of its objects: {problem}")
     return item
 
 
@@ -175,14 +175,14 @@ def parse_cameras(content: Any) -> Cameras:
 
 
 def find_id_problem(name: str) -> str:
-    """Return why a data set cannot hold an object of this id, to follow "it "; empty if it can."""
+    """Return why a data set cannot hold an object of this id, a clause; empty if it can."""
     path = PurePosixPath(name)
     if not name:
-        return "has no name"
+        return "it has no name"
     if path.is_absolute() or ".." in path.parts:
-        return "has a name that leads out of its folder"
+        return "its name leads out of its folder"
     if len(name) > MAX_ID_LENGTH:
-        return f"has a name of more than {MAX_ID_LENGTH} letters"
+        return f"its name has more than {MAX_ID_LENGTH} letters"
     return ""
 
 
