@@ -16,10 +16,17 @@ from gancore.errors import UnreadableError
 from gancore.limits import ShapeLimits
 from gancore.reading import as_unreadable, require_regular_file
 from voxgan.mesh.axes import choose_axes
+from voxgan.mesh.collada import read_dae
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.config import Axis
+from voxgan.mesh.gltf import read_gltf
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
+from voxgan.mesh.obj import read_obj
+from voxgan.mesh.off import read_off
 from voxgan.mesh.parts import MeshScene
+from voxgan.mesh.ply_mesh import read_ply
+from voxgan.mesh.stl import read_stl
+from voxgan.mesh.threemf import read_3mf
 from voxgan.mesh.winding import remove_duplicate_faces
 
 TARGET_FACES = 200_000
@@ -143,20 +150,16 @@ def decimate_mesh(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(vertices, faces, face_colors=face_colours(mesh)[nearest], process=False)
 
 
-def read_with_trimesh(path: Path, companions: Companions) -> MeshScene:
-    del companions
-    scene = trimesh.load_scene(path, process=False)
-    parts = []
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        if isinstance(part := scene.geometry[name], trimesh.Trimesh) and len(part.faces):
-            parts.append(part.copy().apply_transform(transform))
-    return MeshScene(parts)
-
-
-READERS: dict[str, Callable[[Path, Companions], MeshScene]] = dict.fromkeys(
-    (".obj", ".off", ".ply", ".stl", ".glb", ".gltf", ".dae", ".3mf"), read_with_trimesh
-)
+READERS: dict[str, Callable[[Path, Companions], MeshScene]] = {
+    ".obj": read_obj,
+    ".off": read_off,
+    ".ply": read_ply,
+    ".stl": read_stl,
+    ".glb": read_gltf,
+    ".gltf": read_gltf,
+    ".dae": read_dae,
+    ".3mf": read_3mf,
+}
 """The readers of file formats, by file ending."""
 MESH_SUFFIXES = tuple(READERS)
 """Endings of the files that are read."""

@@ -37,9 +37,12 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
 
     Inside is where the winding number of the mesh, all parts turned outward, exceeds one half in size, which closes
     holes. What is too thin for that comes from a pass over the surface. What is then shut off from outside is filled,
-    as nobody sees whether a wardrobe was modelled hollow. Each voxel is decided by supersample^3 finer ones.
+    as nobody sees whether a wardrobe was modelled hollow. Each voxel is decided by supersample^3 finer ones. Raises
+    ValueError if no face has an area.
     """
     vertices, faces = orient_outward(mesh)
+    if not len(faces):
+        raise ValueError("a mesh none of whose faces has an area fills no voxels")
     samples = partial(sample_triangles, vertices[faces], spacing=0.5 / (side * supersample))
     numbers = winding_numbers(vertices, faces, np.indices((side,) * 3).reshape(3, -1).T, side).reshape((side,) * 3)
     inside = abs(numbers) > 0.5

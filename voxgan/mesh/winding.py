@@ -41,6 +41,8 @@ def remove_duplicate_faces(
 
     Modellers give a wall two opposite faces so that it is seen from both sides; their winding numbers would cancel.
     """
+    used, position = np.unique(faces, return_inverse=True)  # a stray vertex far away is none of the mesh
+    vertices, faces = vertices[used], position.reshape(-1, 3)
     longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
     first, position = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
     vertices, faces = np.asarray(vertices[first], np.float64), position[faces].astype(np.int64)

@@ -1,0 +1,71 @@
+"""Reads STL files, binary and text."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from voxgan.mesh.companions import Companions
+from voxgan.mesh.parts import MeshScene, make_part
+from voxgan.mesh.text import check_text_size, decode, parse_floats, stated_axes
+
+HEADER = 84
+"""Bytes before the first triangle of a binary file."""
+TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+
+
+def read_stl(path: Path, companions: Companions) -> MeshScene:
+    """Return the triangles of an STL file, whose length says whether it is binary, whatever its first word is.
+
+    Bytes after the triangles are passed over. Raises ValueError if there are fewer triangles than it states.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(4096)
+    stated = int.from_bytes(head[80:84], "little") if size >= HEADER else 0
+    exact = size == HEADER + stated * TRIANGLE.itemsize
+    if not (exact and stated) and _looks_like_text(head):
+        check_text_size(size, path, limits=companions.limits)
+        return read_text(decode(path.read_bytes()), path, companions)
+    rest = size - HEADER - stated * TRIANGLE.itemsize
+    if size < HEADER:
+        raise ValueError("it holds no faces: it may be cut short, or something else under that name")
+    if rest < 0:
+        room = (size - HEADER) // TRIANGLE.itemsize
+        raise ValueError(f"it holds no faces: it may be cut short, having {room:,} of the {stated:,} that it states")
+    if rest and rest % TRIANGLE.itemsize == 0:
+        raise ValueError(
+            f"its header states {stated:,} faces, and it has {stated + rest // TRIANGLE.itemsize:,}: one is wrong"
+        )
+    companions.limits.check_faces(stated, path)
+    triangles = np.fromfile(path, TRIANGLE, stated, offset=HEADER)
+    up, metres = stated_axes(head[:80].decode("latin-1"))
+    return build_scene(triangles["corners"].reshape(-1, 3), MeshScene(up=up, metres=metres))
+
+
+def _looks_like_text(head: bytes) -> bool:
+    text = decode(head).lstrip("\ufeff \t\r\n").lower()
+    return text.startswith("solid") and ("facet" in text or "endsolid" in text) and "\0" not in text
+
+
+def read_text(text: str, path: Path, companions: Companions) -> MeshScene:
+    """Return the triangles of the text of an STL file. Raises ValueError if it is cut short."""
+    text = text.lower()
+    companions.limits.check_faces(text.count("endfacet"), path)
+    words = re.findall(r"\b(?:endsolid|outer|facet)\b|\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", text)
+    corners = [word for word in words if word[0]]
+    loops = len(re.findall(r"\bouter\s+loop\b", text))
+    if len(corners) != 3 * loops or len(re.findall(r"\bendfacet\b", text)) != loops:
+        raise ValueError(f"it may be cut short: its {loops:,} facets have {len(corners):,} corners")
+    if len(re.findall(r"^\s*endsolid\b", text, re.M)) == 0:
+        raise ValueError("it may be cut short: it does not end with endsolid")
+    vertices = parse_floats((number for corner in corners for number in corner), "a vertex").reshape(-1, 3)
+    up, metres = stated_axes(text[:1000])
+    return build_scene(vertices, MeshScene(up=up, metres=metres))
+
+
+def build_scene(corners: np.ndarray, scene: MeshScene) -> MeshScene:
+    """The scene with triangles of these corners, in a row."""
+    if len(corners):
+        scene.parts.append(make_part(corners, np.arange(len(corners)).reshape(-1, 3)))
+    return scene
