@@ -110,10 +110,10 @@ def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]],
     }
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("shape.json", json.dumps(description))
-        archive.writestr("occupancy", np.packbits(shape.occupancy).tobytes())
+        archive.writestr(zipfile.ZipInfo("shape.json"), json.dumps(description))  # without a date
+        archive.writestr(zipfile.ZipInfo("occupancy"), np.packbits(shape.occupancy).tobytes())
         for number, picture in enumerate(shape.views):
-            archive.writestr(f"{number}.webp", picture)
+            archive.writestr(zipfile.ZipInfo(f"{number}.webp"), picture)
     return file.getvalue()
 
 

@@ -1,13 +1,10 @@
 """Folders of meshes, voxels and pictures become data sets, whatever else lies among them."""
 
-import csv
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +12,15 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from support.shapes import SMALL, box, kept, manifest, picture
+from support.shapes import prepare_config as config
 
 from gancore.locks import lock_folder
-from voxgan.commands import PrepareConfig
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import open_packed_dataset
-from voxgan.data.prepare import Job, prepare_dataset, run_jobs
-from voxgan.data.prepared import Recipe
-from voxgan.data.sources import Layout, Source
-from voxgan.files.binvox import write_binvox
+from voxgan.data.prepare import prepare_dataset
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "prepare_shapes.py"
-SMALL = {"side": 8, "views": 2, "view_size": 16, "workers": 1}
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 
 
@@ -34,21 +28,6 @@ FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 def use(use):
     """Runs the tool in a fresh folder but in this process."""
     return partial(use, "prepare_shapes")
-
-
-def box(path: Path, extents: tuple[float, float, float] = (1, 2, 1)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    trimesh.creation.box(extents).export(path)
-    return path
-
-
-def config(folder: Path, **settings: object) -> PrepareConfig:
-    return PrepareConfig(folder=folder, out=folder.with_name("set"), **{**SMALL, **settings})
-
-
-def manifest(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
 
 
 # ------------------------------------------------------------------------------------------------------ what it makes
@@ -228,49 +207,6 @@ def test_settings_that_make_no_sense_are_one_line(tmp_path, use, monkeypatch, fl
     assert complaint in said.err
 
 
-class Deadly(Source):
-    """Kills the process that reads it."""
-
-    def content_digest(self) -> bytes:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return b""
-
-
-def test_an_object_that_kills_its_process_costs_no_other(tmp_path):
-    folder = tmp_path / "meshes"
-    recipe = Recipe(side=8, views=0, view_size=16, up=None, front=None, quality=None, seed=0, max_faces=1000)
-    for number in range(3):
-        box(folder / f"{number}.stl", (1, 1, number + 1))
-    sources = [*find_objects(folder).sources, Deadly(id="a/b")]
-    outcomes = list(run_jobs([Job(source, recipe, tmp_path) for source in sources], workers=2))
-    assert {outcome.source.id for outcome in outcomes if outcome.shape_path} == {"0", "1", "2"}
-    (failed,) = (outcome for outcome in outcomes if not outcome.shape_path)
-    assert "process died" in failed.reason
-
-
-class Slow(Source):
-    """Sleeps in Python, or in a library that no signal wakes."""
-
-    def content_digest(self) -> bytes:
-        if self.label == "library":
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        time.sleep(3600)
-        return b""
-
-
-@pytest.mark.parametrize(("label", "workers"), [("python", 1), ("library", 2)])
-def test_an_object_that_takes_too_long_is_named_and_costs_no_other(tmp_path, monkeypatch, label, workers):
-    monkeypatch.setattr("voxgan.data.workers.GRACE", 0.2)
-    recipe = Recipe(side=8, views=0, view_size=16, up=None, front=None, quality=None, seed=0)
-    (good,) = find_objects(box(tmp_path / "meshes" / "good.stl")).sources
-    jobs = [Job(each, recipe, tmp_path, max_minutes=0.02) for each in (Slow(id="slow", label=label), good)]
-    jobs[1] = replace(jobs[1], max_minutes=10.0)
-    outcomes = {outcome.source.id: outcome for outcome in run_jobs(jobs[:1], workers=workers)}
-    outcomes |= {outcome.source.id: outcome for outcome in run_jobs(jobs[1:], workers=1)}
-    assert "took longer than 0.02 minutes" in outcomes["slow"].reason
-    assert outcomes["good"].shape_path
-
-
 @pytest.mark.parametrize("name", ["pipe.obj", "pipe.npy", "picture.png", "a.mtl"])
 def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
     box(tmp_path / "meshes" / "a.obj")
@@ -282,29 +218,6 @@ def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
     assert [(each.id, each.reason) for each in prepared.failed] == (
         [("pipe", f"{name} is no regular file")] if name.startswith("pipe") else []
     )
-
-
-def test_objects_in_formats_that_are_not_read_and_linked_folders_are_named(tmp_path):
-    box(tmp_path / "meshes" / "a.obj")
-    (tmp_path / "meshes" / "a.fbx").write_bytes(b"the same in another format")
-    (tmp_path / "meshes" / "b.fbx").write_bytes(b"another")
-    box(tmp_path / "elsewhere" / "c.obj")
-    (tmp_path / "meshes" / "more").symlink_to(tmp_path / "elsewhere")
-    prepare_dataset(config(tmp_path / "meshes"))
-    reasons = {name: row["reason"] for name, row in manifest(tmp_path / "set").items()}
-    assert reasons == {
-        "a": "",
-        "b.fbx": "files ending in .fbx are not read",
-        "more": "it is a link to a folder, which is not followed",
-    }
-
-
-def picture(path: Path) -> Path:
-    pixels = np.full((20, 20, 3), 255, np.uint8)
-    pixels[5:15, 5:15] = (200, 30, 10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 def test_of_many_pictures_the_one_that_cannot_be_read_is_named_and_the_others_are_kept(tmp_path):
@@ -341,35 +254,6 @@ def test_a_picture_above_the_limit_is_read_when_the_limit_is_raised(tmp_path):
     prepare_dataset(config(tmp_path / "meshes", **cached))
     prepare_dataset(config(tmp_path / "meshes", **cached, max_megapixels=3.0))
     assert len(kept(tmp_path / "cache")) == 1
-
-
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(1)"])
-def test_no_cell_of_the_manifest_is_a_formula(tmp_path, name):
-    box(tmp_path / "meshes" / f"{name}.obj")
-    box(tmp_path / "meshes" / "b.obj", (1, 1, 1))
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert set(manifest(tmp_path / "set")) == {f"'{name}", "b"}
-    assert {item.id for item in open_packed_dataset(str(tmp_path / "set")).objects} == {name, "b"}
-
-
-def test_names_with_line_breaks_and_bytes_that_are_no_text_are_written_out(tmp_path):
-    box(tmp_path / "meshes" / "a.obj")
-    for name in (b"two\nlines.obj", b"caf\xe9.obj", b"\x1b[31m.obj"):
-        content = (tmp_path / "meshes" / "a.obj").read_bytes()
-        Path(os.fsdecode(os.fsencode(tmp_path / "meshes") + b"/" + name)).write_bytes(content)
-    prepare_dataset(config(tmp_path / "meshes"))
-    names = {item.id for item in open_packed_dataset(str(tmp_path / "set")).objects}
-    assert names == {"a", r"two\nlines", r"caf\udce9", r"\x1b[31m"}
-
-
-def test_of_two_objects_of_one_id_the_second_is_named(tmp_path):
-    np.savez(tmp_path / "many.npz", np.ones((2, 4, 4, 4), bool))
-    (tmp_path / "meshes").mkdir()
-    os.replace(tmp_path / "many.npz", tmp_path / "meshes" / "many.npz")
-    np.save(tmp_path / "meshes" / "many#1.npy", np.ones((4, 4, 4), bool))
-    prepared = prepare_dataset(config(tmp_path / "meshes"))
-    assert {item.id for item in prepared.objects} == {"many#0", "many#1"}
-    assert [(each.id, each.reason) for each in prepared.failed] == [("many#1", "it has the id of another object")]
 
 
 # ---------------------------------------------------------------------------------- what must not be written or removed
@@ -443,10 +327,6 @@ def test_what_killed_preparations_left_is_swept(tmp_path):
 # ------------------------------------------------------------------------------------------------ stopped and resumed
 
 
-def kept(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*.zip")}
-
-
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
     for number in range(60):
         box(tmp_path / "meshes" / f"{number}.stl", (1, 1, 1 + number / 60))
@@ -477,152 +357,6 @@ def test_only_what_has_changed_is_made_anew(tmp_path):
     assert before.items() < after.items()
     assert len(after) == 3
     assert open_packed_dataset(str(tmp_path / "set")).occupancy(1).all()
-
-
-def textured(folder: Path, reference: str = "wood.png") -> Path:
-    """A mesh with a material file and a red texture."""
-    folder.mkdir(parents=True, exist_ok=True)
-    corners = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
-    faces = trimesh.creation.box().faces + 1
-    lines = [
-        *("mtllib a.mtl", "usemtl wood", "vt 0.5 0.5"),
-        *(f"v {x} {y} {z}" for x, y, z in corners),
-        *("f " + " ".join(f"{corner}/1" for corner in face) for face in faces),
-    ]
-    (folder / "a.obj").write_text("\n".join(lines))
-    (folder / "a.mtl").write_text(f"newmtl wood\nmap_Kd {reference}\n")
-    Image.new("RGB", (8, 8), (250, 0, 0)).save(folder / "wood.png")
-    return folder
-
-
-def mean_colour(folder: Path) -> np.ndarray:
-    view = open_packed_dataset(str(folder)).read_view(0, 0)
-    return view[view[..., 3] > 200][:, :3].mean(0)
-
-
-def is_red(colour: np.ndarray) -> bool:
-    return bool(colour[0] > 3 * colour[1] + 20)
-
-
-def test_a_texture_that_changes_disappears_and_comes_back_is_seen(tmp_path):
-    texture = textured(tmp_path / "meshes") / "wood.png"
-    red = texture.read_bytes()
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert is_red(mean_colour(tmp_path / "set"))
-    Image.new("RGB", (8, 8), (0, 250, 0)).save(texture)
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert is_red(mean_colour(tmp_path / "set")[[1, 0, 2]])
-    texture.unlink()
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert not is_red(mean_colour(tmp_path / "set"))
-    row = manifest(tmp_path / "set")["a"]
-    assert (row["status"], "wood.png" in row["reason"]) == ("ok", True)
-    texture.write_bytes(red)
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert is_red(mean_colour(tmp_path / "set"))
-    assert manifest(tmp_path / "set")["a"]["reason"] == ""
-
-
-def test_a_material_file_that_names_another_texture_is_seen(tmp_path):
-    textured(tmp_path / "meshes")
-    prepare_dataset(config(tmp_path / "meshes"))
-    Image.new("RGB", (8, 8), (0, 250, 0)).save(tmp_path / "meshes" / "grass.png")
-    (tmp_path / "meshes" / "a.mtl").write_text("newmtl wood\nmap_Kd grass.png\n")
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert is_red(mean_colour(tmp_path / "set")[[1, 0, 2]])
-
-
-def test_textures_beside_the_meshs_folder_are_read_and_those_outside_of_the_data_set_are_named(tmp_path):
-    folder = textured(tmp_path / "meshes" / "a" / "models", "../images/wood.png")
-    (folder.parent / "images").mkdir()
-    os.replace(folder / "wood.png", folder.parent / "images" / "wood.png")
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert is_red(mean_colour(tmp_path / "set"))
-    Image.new("RGB", (8, 8), (250, 0, 0)).save(tmp_path / "outside.png")
-    (folder / "a.mtl").write_text("newmtl wood\nmap_Kd ../../../outside.png\n")
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert not is_red(mean_colour(tmp_path / "set"))
-    (row,) = manifest(tmp_path / "set").values()
-    assert "outside.png" in row["reason"]
-
-
-def test_what_lacks_a_texture_is_not_made_anew_as_long_as_it_lacks_it(tmp_path):
-    (textured(tmp_path / "meshes") / "wood.png").unlink()
-    prepare_dataset(config(tmp_path / "meshes"))
-    before = kept(tmp_path / "set.cache")
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert kept(tmp_path / "set.cache") == before
-
-
-def test_two_objects_that_differ_in_their_textures_alone_stay_two(tmp_path):
-    textured(tmp_path / "meshes" / "x")
-    textured(tmp_path / "meshes" / "y")
-    Image.new("RGB", (8, 8), (0, 250, 0)).save(tmp_path / "meshes" / "y" / "wood.png")
-    prepare_dataset(config(tmp_path / "meshes"))
-    packed = open_packed_dataset(str(tmp_path / "set"))
-    views = [packed.read_view(index, 0) for index in range(2)]
-    red, green = (view[view[..., 3] > 200][:, :3].mean(0) for view in views)
-    assert is_red(red)
-    assert is_red(green[[1, 0, 2]])
-
-
-def test_pictures_whose_cameras_change_are_prepared_anew(tmp_path):
-    chair = "03001627"
-    (tmp_path / "meshes" / "ShapeNetVox32" / chair / "a").mkdir(parents=True)
-    write_binvox(tmp_path / "meshes" / "ShapeNetVox32" / chair / "a" / "model.binvox", np.ones((4, 4, 4), bool))
-    rendering = tmp_path / "meshes" / "ShapeNetRendering" / chair / "a" / "rendering"
-    picture(rendering / "00.png")
-    for azimuth in ("90", "0", "nan"):
-        (rendering / "rendering_metadata.txt").write_text(f"{azimuth} 25 0 0.8 25\n")
-        prepare_dataset(config(tmp_path / "meshes"))
-        (camera,) = open_packed_dataset(str(tmp_path / "set")).objects[0].cameras
-        assert camera is None if azimuth == "nan" else camera[0] == {"90": 270, "0": 0}[azimuth]
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign", "text"])
-def test_a_damaged_or_foreign_cached_object_is_made_anew(tmp_path, damage):
-    box(tmp_path / "meshes" / "a.stl")
-    box(tmp_path / "meshes" / "b.stl", (2, 1, 1))
-    prepare_dataset(config(tmp_path / "meshes"))
-    before = {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()}
-    first, second = sorted((tmp_path / "set.cache").glob("*.zip"))
-    content = first.read_bytes()
-    middle = content.index(b"occupancy") + 20
-    damaged = {
-        "empty": b"",
-        "cut": content[:-30],
-        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
-        "foreign": second.read_bytes(),
-        "text": b"PK\x03\x04 hello",
-    }
-    first.write_bytes(damaged[damage])
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()} == before
-    assert first.read_bytes() == content
-
-
-def test_another_reader_prepares_anew(tmp_path, monkeypatch):
-    box(tmp_path / "meshes" / "a.stl")
-    prepare_dataset(config(tmp_path / "meshes"))
-    monkeypatch.setattr("voxgan.data.shape_cache._digest_method", lambda: "another")
-    prepare_dataset(config(tmp_path / "meshes"))
-    assert len(kept(tmp_path / "set.cache")) == 2
-
-
-def test_a_file_that_is_deleted_meanwhile_is_a_failed_object(tmp_path, monkeypatch):
-    box(tmp_path / "meshes" / "a.stl")
-    gone = box(tmp_path / "meshes" / "b.stl")
-    find = find_objects
-
-    def find_and_delete(folder: Path) -> Layout:
-        layout = find(folder)
-        gone.unlink()
-        return layout
-
-    monkeypatch.setattr("voxgan.data.prepare.find_objects", find_and_delete)
-    prepared = prepare_dataset(config(tmp_path / "meshes"))
-    assert [item.id for item in prepared.objects] == ["a"]
-    assert "no such file" in prepared.failed[0].reason
 
 
 def test_several_processes_make_the_same_as_one(tmp_path):
