@@ -93,7 +93,7 @@ class FurnitureModel(Source):
     ) -> LoadedMesh:
         """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
 
-        Raises ValueError if the mesh cannot be read or is above a limit.
+        Raises UnreadableError if the mesh cannot be read or is above a limit.
         """
         del up, front
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ class FurnitureModel(Source):
                 loaded = load_mesh(self.unpack(Path(folder), limits=limits), limits=limits)
                 return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
             except ValueError as error:  # its message names a file that exists only inside this block
-                raise ValueError(str(error).replace(f"{folder}/", "")) from error
+                raise UnreadableError(str(error).replace(f"{folder}/", "")) from error
 
     def content_digest(self) -> bytes:
         """A 16-byte digest of the checksums of the model's files and of its rotation, size and front."""
