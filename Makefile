@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo browser judges weights test lint docs clean
+.PHONY: setup demo browser judges weights test faults lint docs clean
 
 setup: .venv/.installed
 
@@ -56,7 +56,15 @@ weights: setup
 	-@$(BIN)/vidvox fetch i3d transnet efficientnet lpips
 
 test: lint browser judges weights
-	$(BIN)/pytest -m 'not long'
+	$(BIN)/pytest -m 'not long and not faults'
+
+# An hour or two of kills, full disks, damaged and hostile files. PART=kills, disks, damage, processes, fuzz or soak runs
+# that part alone; the table shows what has been run, from build/faults. FLAGS=--soak-minutes=5 is for the impatient.
+faults: setup
+	@failed=0; \
+	$(BIN)/pytest -m faults $(if $(PART),tests/faults/test_$(PART).py,tests/faults) $(FLAGS) || failed=1; \
+	$(BIN)/python tests/faults/campaign.py || failed=1; \
+	exit $$failed
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,6 +17,13 @@ settings.load_profile("unhurried")  # no test depends on how busy the machine is
 install_import_hook(["gancore", "vidgan", "voxgan", "vidvox"], "beartype.beartype")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults", "how long the tests take that are marked `faults`")
+    group.addoption("--soak-minutes", type=float, default=60.0, help="length of the longest training")
+    group.addoption("--fuzz-inputs", type=int, default=1_000_000, help="unsound files that are read")
+    group.addoption("--fuzz-seed", type=int, default=1, help="another seed makes other files")
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory) -> Iterator[Browser]:
     """A real browser, in which to look at pages."""
