@@ -210,6 +210,7 @@ def bad(tmp_path, chair, models):
     Image.new("RGBA", (1, 1), (9, 9, 9, 255)).save(tmp_path / "dot.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
     Image.new("RGB", (64, 64), (9, 9, 9)).save(tmp_path / "flat.png")
+    Image.new("RGB", (40, 48), (9, 9, 9)).save(tmp_path / "empty.png")
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.jpg", quality=90)
     (tmp_path / "text.png").write_text("no picture")
@@ -230,7 +231,7 @@ MISTAKES = {
     "no such picture": (["{bad}/none.png", *PICTURE[1:]], r"no such file: .*none\.png"),
     "one bad of two": (["{chair}", "{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
     "no such mask": ([*PICTURE, "--masks={bad}/none.png"], r"no such file: .*none\.png"),
-    "an empty mask": ([*PICTURE, "--masks={bad}/flat.png"], r"chair\.png.*no object"),
+    "an empty mask": ([*PICTURE, "--masks={bad}/empty.png"], r"chair\.png.*no object"),
     "too few masks": (["{chair}", *PICTURE, "--masks={chair}"], "masks: 2 pictures need as many masks, got 1"),
     "an unknown class": ([*PICTURE, "--class=sofa"], "sofa.*stool, lamp"),
     "a class of each": (["{chair}", *PICTURE, "--grouping=each", "--class=sofa"], "sofa.*stool, lamp"),
