@@ -132,7 +132,7 @@ def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
         use(*flags, "--interpolate=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
     )
     for name, seed in {"b-01": 3, "b-10": 9}.items():
-        assert use(*flags, f"--seed={seed}", "--out=end.stl").code == 0
+        assert use(*flags, f"--seed={seed}", "--out=end.stl", "--overwrite").code == 0
         assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
     with Image.open("b.png") as sheet:
         assert sheet.size == (4 * 48, 2 * 48)
@@ -219,8 +219,8 @@ def bad(tmp_path, chair, models):
     return {"bad": tmp_path, "chair": chair, "models": models}
 
 
-PICTURE = ["{chair}", "--model={models}/pictures", "--out=o.glb"]
-NOISE = ["--model={models}/noise", "--out=o.glb"]
+PICTURE = ["{chair}", "--model={models}/pictures", "--out=o.glb", "--overwrite"]
+NOISE = ["--model={models}/noise", "--out=o.glb", "--overwrite"]
 MISTAKES = {
     "one pixel": (["{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
     "all transparent": (["{bad}/clear.png", *PICTURE[1:]], r"clear\.png.*no object"),
@@ -243,7 +243,7 @@ MISTAKES = {
     "an unknown ending": ([*PICTURE, "--out=o.fbx"], r"cannot write o\.fbx: the ending must be one of \.glb"),
     "a preview's ending": ([*PICTURE, "--preview=o.avi"], r"cannot write o\.avi: the ending must be one of \.mp4"),
     "below a file": ([*PICTURE, "--out={bad}/text.png/o.glb"], r"cannot write .*text\.png/o\.glb"),
-    "nothing to see": (["--model={models}/empty", "--out=o.glb"], r"no surface: the highest probability is \S+e-\d+"),
+    "nothing to see": ([*NOISE, "--model={models}/empty"], r"no surface: the highest probability is \S+e-\d+"),
     "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
     "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be above 0, got -3"),
     "a size that is no number": ([*PICTURE, "--size-mm=nan"], r"size_mm should be float \| null, not nan"),
