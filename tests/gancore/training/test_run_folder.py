@@ -74,7 +74,7 @@ def test_a_folder_of_something_else_is_refused_by_what_it_holds(tmp_path, files)
 
 def test_a_file_or_a_folder_in_use_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cannot use .*file as a run folder: Not a directory"):
+    with pytest.raises(ValueError, match=r"cannot use .*file as a run folder: Not a directory"):
         go_on(tmp_path / "file")
     with lock_folder(tmp_path / "run"), pytest.raises(ValueError, match="run is in use by process"):
         go_on(tmp_path / "run")
