@@ -6,64 +6,104 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from gancore.atomic import sync_to_disk
-from gancore.errors import ArchitectureError
+from gancore.atomic import as_unwritable, hold_new_folder, sweep_partials, sync_to_disk
+from gancore.errors import ArchitectureError, UnreadableError
+from gancore.reading import require_regular_file
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+STATE, MANIFEST = "state.pt", "manifest.json"
+MAX_MANIFEST_BYTES = 100_000
 
 
 class FormatError(ValueError):
     """A checkpoint that another version of this package wrote."""
 
 
+class DamagedError(ValueError):
+    """A checkpoint that is not what was written; the message names the file at fault."""
+
+
 def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int | None) -> Path:
     """Writes `folder/checkpoint-<step>` and keeps the newest `keep_checkpoints` up to it; None keeps all.
 
     `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
-    what a killed save left lying is swept by the next one. Raises OSError if the disk is full or read-only.
+    what a killed save left lying is swept by the next one.
+
+    Raises:
+        UnwritableError: The disk is full or fails, or the state cannot be read back; older checkpoints are whole.
     """
     assert step >= 0
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
     path = folder / f"checkpoint-{step:08d}"
-    partial = folder / f".partial-{path.name}"
-    partial.mkdir()
-    try:
-        _write(partial, step, state)
-        _move_into_place(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _delete_oldest(folder, step, keep_checkpoints)
+    with as_unwritable(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        with hold_new_folder(path) as partial:
+            _write(partial, step, state)
+            _move_into_place(partial, path)
+        _delete_oldest(folder, step, keep_checkpoints)
     return path
 
 
 def find_latest(folder: Path) -> Path | None:
-    """The newest intact checkpoint; damaged ones are logged by name and skipped.
+    """The newest intact checkpoint, None if there is none at all; damaged ones are logged by name and skipped.
 
-    Raises FormatError if another version of this package wrote the newest one: a training must not start over there.
+    Raises:
+        ValueError: Every checkpoint is damaged: a training must not start over there.
+        FormatError: Another version of this package wrote the newest one.
+        UnreadableError: The disk fails or denies access, for now or for good.
     """
-    for path in reversed(_list_checkpoints(folder)):
+    damages = []
+    for path in reversed(list_checkpoints(folder)):
         try:
             _verify(path)
             return path
-        except FormatError:
-            raise
-        except (ValueError, OSError) as error:
+        except DamagedError as error:
             logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
+            damages.append(str(error))
+    if damages:
+        more = f", nor the {len(damages) - 1} before" if len(damages) > 1 else ""
+        raise ValueError(f"no checkpoint of {folder} can be read: {damages[0]}{more}")
     return None
 
 
 def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, dict[str, Any]]:
-    """The step and the state. Raises ValueError naming the file that is missing, truncated or altered."""
+    """The step and the state.
+
+    Raises:
+        DamagedError: A file is missing, truncated or altered.
+        FormatError: Another version of this package wrote it.
+        UnreadableError: The disk fails or denies access.
+    """
     step = _verify(path)
-    return step, torch.load(path / "state.pt", map_location=map_location, weights_only=True)
+    return step, _load_state(path, map_location=map_location)
+
+
+def identify(path: Path) -> str:
+    """The digest of all that a checkpoint holds, as its manifest states it. Raises what `load` raises."""
+    return _read_manifest(path / MANIFEST)["sha256"]
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first, whole or not; none if there is no such folder.
+
+    Raises UnreadableError if the folder cannot be listed.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnreadableError(f"cannot read {folder}: {error.strerror}") from error
+    found = [folder / name for name in names if re.fullmatch(r"checkpoint-[0-9]{8,}(\.old)?", name)]
+    return sorted(found, key=lambda path: (_step_of(path), path.suffix == ""))
 
 
 def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
@@ -95,19 +135,25 @@ def _format_shape(value: Any) -> str:
 
 
 def _write(partial: Path, step: int, state: dict[str, Any]) -> None:
-    file = partial / "state.pt"
+    file = partial / STATE
     with file.open("wb") as stream:
         torch.save(state, stream)
     torch.load(file, map_location="cpu", weights_only=True, mmap=True)  # what cannot be read back is no checkpoint
-    manifest = {"format": FORMAT_VERSION, "step": step, "files": {file.name: _fingerprint(file)}}
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    for written in (file, partial / "manifest.json", partial):
+    (partial / MANIFEST).write_text(_format_manifest(FORMAT_VERSION, step, {STATE: _fingerprint(file)}))
+    for written in (file, partial / MANIFEST, partial):
         sync_to_disk(written)
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _format_manifest(version: Any, step: Any, files: Any) -> str:
+    """The text of a manifest, with a digest of all else in it."""
+    content = {"format": version, "step": step, "files": files}
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return json.dumps(content | {"sha256": digest}, indent=2) + "\n"
 
 
 def _move_into_place(partial: Path, path: Path) -> None:
@@ -122,8 +168,7 @@ def _move_into_place(partial: Path, path: Path) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.glob(".partial-checkpoint-*"):
-        shutil.rmtree(leftover)
+    sweep_partials(folder)
     for aside in folder.glob("checkpoint-*.old"):
         if aside.with_suffix("").exists():
             shutil.rmtree(aside)
@@ -131,48 +176,88 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _delete_oldest(folder: Path, step: int, keep: int | None) -> None:
     """Deletes the oldest checkpoints up to `step`; later, damaged ones are neither counted nor deleted."""
-    earlier = [path for path in _list_checkpoints(folder) if _step_of(path) <= step]
+    earlier = [path for path in list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep] if keep else []:
-        gone = path.with_name(f".partial-{path.name}")
-        os.replace(path, gone)
-        shutil.rmtree(gone)
+        with hold_new_folder(path) as gone:  # it goes at once, or it is swept
+            os.replace(path, gone / path.name)
 
 
 def _step_of(path: Path) -> int:
     return int(path.stem.removeprefix("checkpoint-"))
 
 
-def _list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of the folder, oldest first."""
-    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{8,}(\.old)?", path.name)]
-    return sorted(found, key=lambda path: (_step_of(path), path.suffix == ""))
-
-
 def _verify(path: Path) -> int:
-    """Checks every byte of a checkpoint and returns its step. Raises ValueError naming the file at fault."""
-    manifest = _read_manifest(path / "manifest.json")
-    for name, written in manifest["files"].items():
-        if not (path / name).is_file():
-            raise ValueError(f"{path / name} is missing")
-        found = _fingerprint(path / name)
-        if found["bytes"] != written["bytes"]:
-            raise ValueError(f"{path / name} holds {found['bytes']} bytes of {written['bytes']}")
-        if found["sha256"] != written["sha256"]:
-            raise ValueError(f"{path / name} is damaged: its SHA-256 differs from the one recorded in the manifest")
-    return manifest["step"]
+    """Checks every byte of a checkpoint and returns its step. Raises what `load` raises."""
+    manifest = _read_manifest(path / MANIFEST)
+    step, files = manifest["step"], manifest["files"]
+    if step != _step_of(path):
+        raise DamagedError(f"{path} holds the step {step} of another")
+    with _as_damage(path):
+        surplus = {name for name in os.listdir(path) if not name.startswith(".")} - {STATE, MANIFEST}
+        if surplus:
+            raise ValueError(f"it holds {min(surplus)}, which was not written there")
+    with _as_damage(path / STATE):
+        require_regular_file(path / STATE)
+        fingerprint = _fingerprint(path / STATE)
+        written = files[STATE]
+        if fingerprint["bytes"] != written["bytes"]:
+            raise ValueError(f"it holds {fingerprint['bytes']} bytes of {written['bytes']}")
+        if fingerprint["sha256"] != written["sha256"]:
+            raise ValueError("its SHA-256 differs from the one recorded in the manifest")
+    _load_state(path, map_location="cpu", mmap=True)
+    return step
+
+
+def _load_state(path: Path, **options: Any) -> dict[str, Any]:
+    with _as_damage(path / STATE):
+        state = torch.load(path / STATE, weights_only=True, **options)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no state of a training")
+        return state
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
+    """The content of a manifest. Raises what `load` raises."""
+    with _as_damage(file):
+        require_regular_file(file)
+        if file.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ValueError("it is too long")
+        text = file.read_bytes().decode()
+        manifest = json.loads(text)
+        version = manifest["format"]
+        if version != FORMAT_VERSION and type(version) is int and _is_of_another_version(manifest):
+            raise FormatError(
+                f"{file} has format {version}, but this version of vidvox reads format {FORMAT_VERSION}: "
+                "train in another run folder, or resume with the version that wrote it"
+            )
+        if text != _format_manifest(FORMAT_VERSION, manifest["step"], manifest["files"]):
+            raise ValueError("its SHA-256 differs from the one that it states")
+        if type(manifest["step"]) is not int or manifest["files"].keys() != {STATE}:
+            raise ValueError("it is not that of a checkpoint")
+        return manifest
+
+
+def _is_of_another_version(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest of another format is as it was written; the first formats had no digest."""
+    if "sha256" not in manifest:
+        return True
+    return manifest == json.loads(_format_manifest(manifest["format"], manifest["step"], manifest["files"]))
+
+
+@contextmanager
+def _as_damage(file: Path) -> Iterator[None]:
+    """Turns what a file raises that is not what was written into a DamagedError, and a failing disk into another."""
     try:
-        manifest = json.loads(file.read_text())
-        version, _, _ = manifest["format"], manifest["step"], manifest["files"]
-    except FileNotFoundError as error:
-        raise ValueError(f"{file} is missing") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is damaged") from error
-    if version != FORMAT_VERSION:
-        raise FormatError(
-            f"{file} has format {version}, but this version of vidvox reads format {FORMAT_VERSION}: "
-            "train in another run folder, or resume with the version that wrote it"
-        )
-    return manifest
+        yield
+    except (FormatError, MemoryError):
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedError(f"{file} is missing") from error
+    except OSError as error:
+        raise UnreadableError(
+            f"cannot read {file}: {error.strerror or error}; try again, or move {file.parent.name} away to go on from "
+            "the checkpoint before"
+        ) from error
+    except Exception as error:  # torch and pickle have errors of a dozen kinds for broken files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DamagedError(f"{file} is damaged: {reason}") from error

@@ -102,6 +102,12 @@ class TrainConfig:
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
+    start_over: bool = False
+    """Begin at step 0 in a run folder that holds a run; all that is there is moved into a folder before-1 inside."""
+
+    allow_changes: bool = False
+    """Resume with settings or data other than those that the run was begun with, on which its weights depend."""
+
     def __post_init__(self) -> None:
         for name in (
             "steps",

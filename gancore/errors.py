@@ -22,6 +22,10 @@ class UnwritableError(ValueError):
     """A file that cannot be written; the message names the file and the reason. What was there before is whole."""
 
 
+class LostProcessError(ValueError):
+    """One of the processes that train together has ended; each of the others says so."""
+
+
 class ArchitectureError(ValueError):
     """Weights that belong to a network of another architecture; the message names the first that differ."""
 
@@ -30,8 +34,8 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
     """Wrap a function so that an error a user can mend becomes one line on standard error and exit code 2.
 
     Such are ValueError and OSError, and too little memory, of the machine or of a GPU.
-    Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line. With VIDVOX_TRACEBACK=1 in
-    the environment the exception is raised as it is.
+    Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line, unless another is lost. With
+    VIDVOX_TRACEBACK=1 in the environment the exception is raised as it is.
     """
 
     @functools.wraps(main)
@@ -54,7 +58,7 @@ def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments,
 def _exit(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130) from error
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0" and not isinstance(error, LostProcessError):
         time.sleep(2)  # a launcher ends all processes once one has failed: rank 0 must have said why
     else:
         line = str(error) or type(error).__name__

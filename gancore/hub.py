@@ -1,17 +1,20 @@
 """Models that can be saved, shared and loaded by name: config.json and model.safetensors, no pickle."""
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import torch
 from huggingface_hub import HfApi
+from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from gancore.atomic import atomic_write
+from gancore.atomic import as_unwritable, atomic_write
 from gancore.errors import ArchitectureError, format_line
 from gancore.layers import fold_spectral_norm
 from gancore.model_files import describe_writer, find_model, locate_model_files, read_model_class, read_model_config
@@ -38,6 +41,26 @@ def load_either(
     raise ValueError(f"{folder_or_repo} holds a {name}, not one of {first.__name__}, {second.__name__}")
 
 
+def digest_model(kind: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of a model: its class, the settings of its constructor and every weight."""
+    digest = hashlib.sha256(json.dumps([kind, config], sort_keys=True).encode())
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_digest(path: Path, kind: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless these are the weights that were saved with these settings; older models do not say."""
+    with safe_open(path, "pt") as file:
+        written = (file.metadata() or {}).get("sha256")
+    if written is not None and written != digest_model(kind, config, weights):
+        raise ValueError(
+            f"config.json and model.safetensors of {path.parent} do not belong together, or one of them is damaged: "
+            "save the model again"
+        )
+
+
 class HubModel(nn.Module):
     """A network that is saved with, and rebuilt from, the dataclasses that its constructor takes."""
 
@@ -48,19 +71,24 @@ class HubModel(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes config.json and model.safetensors, with spectral norm folded into the weights.
 
-        Each file replaces an older one only when it is complete.
+        Both replace older ones only when they are complete. The weights carry a digest of both, so that files which do
+        not belong together are never taken for a model. Raises UnwritableError if they cannot be written.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with as_unwritable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         names = [name for name in get_type_hints(type(self).__init__) if name != "return"]
         config = {name: to_dict(part) for name, part in zip(names, self.configs, strict=True)}
-        with atomic_write(folder / "model.safetensors") as partial:
-            weights = fold_spectral_norm(self).state_dict()
-            save_file({name: weight.contiguous().cpu() for name, weight in weights.items()}, partial)
-        with atomic_write(folder / "config.json") as partial:
-            partial.write_text(
-                json.dumps({"model": type(self).__name__, **describe_writer(), **config}, indent=2) + "\n"
-            )
+        folded = fold_spectral_norm(self).state_dict()
+        weights = {name: weight.contiguous().cpu() for name, weight in folded.items()}
+        digest = digest_model(type(self).__name__, config, weights)
+        text = json.dumps({"model": type(self).__name__, **describe_writer(), **config}, indent=2) + "\n"
+        with (
+            atomic_write(folder / "config.json") as config_partial,
+            atomic_write(folder / "model.safetensors") as weights_partial,
+        ):
+            config_partial.write_text(text)
+            save_file(weights, weights_partial, metadata={"sha256": digest})
 
     @classmethod
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
@@ -87,6 +115,7 @@ class HubModel(nn.Module):
             reason = format_line(str(error), length=200)
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {reason}") from error
         load_weights(model, weights_path, header)
+        _check_digest(weights_path, kind, config, model.state_dict())
         return model.eval()
 
     @staticmethod

@@ -217,3 +217,12 @@ def describe_unknown(kind: str, name: str, known: Iterable[str]) -> str:
     names, name = list(known), format_line(name, length=200)
     near = [other for other in names if other.endswith("." + name.lstrip("-"))] or get_close_matches(name, names, n=1)
     return f"unknown {kind} {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of every setting in nested ones; a list comes as a tuple."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from iter_values(value, f"{section}{name}.")
+        else:
+            yield f"{section}{name}", tuple(value) if isinstance(value, list) else value

@@ -48,7 +48,7 @@ class VideoLimits(ReadingLimits):
 class ShapeLimits(ReadingLimits):
     """What a file of meshes or voxels may hold."""
 
-    max_faces: int = 5_000_000
+    max_faces: int = 1_000_000
     """Meshes of more faces are refused; reading one takes a few hundred bytes of memory a face."""
 
     max_voxels: int = 512**3

@@ -79,9 +79,9 @@ def _check_place(out: Path, *, overwrite: bool, is_file: bool) -> None:
         return
     parent = next(folder for folder in out.absolute().parents if os.path.lexists(folder))
     if not parent.is_dir():
-        raise ValueError(f"{out} cannot be written: {parent} is not a folder")
+        raise ValueError(f"cannot write {out}: {parent} is not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise ValueError(f"{out} cannot be written: nothing may be created in {parent}")
+        raise ValueError(f"cannot write {out}: nothing may be created in {parent}")
 
 
 def _is_same(first: Path, second: Path) -> bool:

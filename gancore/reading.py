@@ -49,6 +49,8 @@ def require_regular_file(path: str | os.PathLike[str]) -> None:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no such file: {path}") from error
+    except OSError as error:
+        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
     if not stat.S_ISREG(mode):
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a file")
 

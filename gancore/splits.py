@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from gancore.reading import as_unreadable, require_regular_file
+
 Split = Literal["train", "val", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -19,12 +21,13 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
-"""What folders, list files and columns of tables call each split."""
+"""What folders, list files and columns of tables call each split, in lower case."""
 
 
 def split_from_names(names: Iterable[str]) -> Split | None:
-    """The split that the first of these names stands for, None if no name does; for the parts of a path."""
-    return next((SPLIT_NAMES[name] for name in names if name in SPLIT_NAMES), None)
+    """The split that the first of these names stands for, in any case; None if no name does. For parts of a path."""
+    lower = (name.lower() for name in names)
+    return next((SPLIT_NAMES[name] for name in lower if name in SPLIT_NAMES), None)
 
 
 def split_of_unlisted(listed: Iterable[Split | None]) -> Split | None:
@@ -117,8 +120,13 @@ def _iterate_splits(content: Any) -> Iterator[tuple[str, Split]]:
 
 
 def read_name_list(path: Path) -> set[str]:
-    """The names in a text file, one a line, each also without a number that follows it after a space (UCF-101)."""
-    lines = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
+    """The names in a text file, one a line, each also without a number that follows it after a space (UCF-101).
+
+    Raises FileNotFoundError, or UnreadableError if it is not a text in UTF-8.
+    """
+    require_regular_file(path)
+    with as_unreadable(path, "a list of names"):
+        lines = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()}
     return lines | {re.sub(r"\s+\d+$", "", line) for line in lines}
 
 

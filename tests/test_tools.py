@@ -80,7 +80,8 @@ def test_a_finished_run_given_back_its_own_settings_changes_nothing(run, use):
 
 @pytest.mark.parametrize("name", ["new/future.mp4", "future.gif", "frames"])
 def test_the_future_of_a_film_is_written_by_the_ending(run, use, name):
-    said = use("predict_video", PEDESTRIANS, "--model", run / "generator", "--out", name, "--size=24x32", "--samples=2")
+    flags = ["--size=24x32", "--samples=2", "--labels=false"]
+    said = use("predict_video", PEDESTRIANS, "--model", run / "generator", "--out", name, *flags)
     assert said == Said(0, f"4 frames, 2 futures: {name}\n", "")
     clip = read_clip(name)
     assert clip.rate == 10
@@ -89,7 +90,7 @@ def test_the_future_of_a_film_is_written_by_the_ending(run, use, name):
 
 def test_a_folder_of_frames_and_a_run_folder_are_enough(run, use):
     write_clip("frames", torch.zeros(6, 3, 16, 16, dtype=torch.uint8), rate=10)
-    assert use("predict_video", "frames", "--model", run, "--out=future.GIF").code == 0
+    assert use("predict_video", "frames", "--model", run, "--out=future.GIF", "--labels=false").code == 0
     assert read_clip("future.GIF").frames.shape == (4, 3, 16, 16)
 
 
@@ -110,6 +111,7 @@ def test_a_strip_has_a_row_for_each_future(run, use):
         "--context_frames=2",
         "--start=40",
         "--stride=2",
+        "--labels=false",
     ]
     assert use("predict_video", PEDESTRIANS, "--model", run / "generator", *flags).code == 0
     with Image.open("future.png") as strip:
@@ -141,7 +143,10 @@ def test_a_comparison_prints_scores_beside_the_last_frame_repeated(run, use):
 
 def test_an_older_file_gives_way_to_its_whole_successor(run, use):
     Path("future.gif").write_bytes(b"older")
-    use("predict_video", PEDESTRIANS, "--model", run / "generator", "--out=future.gif", "--size=16x16")
+    flags = ["--out=future.gif", "--size=16x16", "--labels=false"]
+    said = use("predict_video", PEDESTRIANS, "--model", run / "generator", *flags)
+    assert (said.code, Path("future.gif").read_bytes()) == (2, b"older")
+    assert use("predict_video", PEDESTRIANS, "--model", run / "generator", *flags, "--overwrite").code == 0
     assert read_clip("future.gif").frames.shape == (4, 3, 16, 16)
     assert [path.name for path in Path().iterdir()] == ["future.gif"]
 
@@ -269,6 +274,7 @@ PREDICT = [
     "--size=16x16",
     "--context_frames=1",
     "--out=o.gif",
+    "--overwrite",
 ]
 TRAIN = ["train_video", TINY, "--train.cpu", "--run={bad}/run"]
 MISTAKES = {
@@ -318,7 +324,7 @@ MISTAKES = {
     "no model to measure": (["evaluate_video", "--model={bad}/none"], "none is neither a folder with a model"),
     "a report below a file": (
         ["evaluate_video", "--model={model}", "--out={bad}/text.mp4/report"],
-        "Not a directory",
+        "cannot write .*text.mp4 is not a folder",
     ),
     "channels to measure": (["evaluate_video", "--model={model}", "--data.channels=3"], "data.channels is 3, and"),
     "a setting to measure": (["evaluate_video", "--model={model}", "--data.hight=3"], "did you mean --data.height"),

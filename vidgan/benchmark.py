@@ -112,7 +112,7 @@ def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> 
 
 def decode_window(video: str, start: int, count: int) -> int:
     """Decodes a window with PyAV alone, from the key frame before it; returns the number of frames that it got."""
-    with av.open(video) as container:
+    with av.open(f"file:{video}") as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         rate, unit = stream.average_rate, stream.time_base

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
+from gancore.limits import VideoLimits
 from vidgan.config import VideoDataConfig
 
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig:
+class PredictConfig(VideoLimits):
     """Predict how a video continues after its end, or with --compare its last frames, and compare with the truth."""
 
     clip: Path
-    """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]."""
+    """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]; FILE::NAME for one
+    of several arrays, folders of a zip or films in a file."""
 
     model: str
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from gancore.limits import VideoLimits
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
 StateActivation = Literal["relu", "tanh"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoDataConfig:
+class VideoDataConfig(VideoLimits):
     """Clips to train on, and how they are cut from their videos."""
 
     path: str = "moving-mnist"

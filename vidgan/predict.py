@@ -10,11 +10,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.device import select_device
+from gancore.limits import VideoLimits
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig
 from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
 from vidgan.files.grid import write_grid
+from vidgan.files.readers import DEFAULT_LIMITS
 from vidgan.files.video import open_video
 from vidgan.frames import Frames, convert_channels, resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
@@ -46,6 +48,7 @@ def predict(config: PredictConfig) -> Prediction:
         steps=steps if config.compare else 0,
         stride=config.stride,
         channels=model.shape.channels,
+        limits=config,
     )
     frames = fit_to_model(torch.cat([past, future]), model, size=config.size)
     past, future = frames[: len(past)], frames[len(past) :]
@@ -54,14 +57,21 @@ def predict(config: PredictConfig) -> Prediction:
 
 
 def read_past_and_future(
-    clip: str | Path, *, start: int | None, context_frames: int, steps: int, stride: int, channels: int = 3
+    clip: str | Path,
+    *,
+    start: int | None,
+    context_frames: int,
+    steps: int,
+    stride: int,
+    channels: int = 3,
+    limits: VideoLimits = DEFAULT_LIMITS,
 ) -> tuple[UInt8[Tensor, "past channel height width"], UInt8[Tensor, "future channel height width"], Fraction]:
     """Reads `context_frames` frames before frame number `start`, `steps` frames from it on, and their rate.
 
     Without a start, the last of the frames is the last one of the video. Raises FileNotFoundError if there is no such
     video, ValueError if it cannot be read or is too short.
     """
-    reader = open_video(clip, channels=channels)
+    reader = open_video(clip, channels=channels, limits=limits)
     span = (context_frames + steps - 1) * stride + 1
     first = reader.frames - span if start is None else start - context_frames * stride
     if first < 0 or first + span > reader.frames:

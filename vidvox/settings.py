@@ -1,19 +1,9 @@
-"""Settings that a training saved in its run folder: read, and as a flat list of keys to compare and to show."""
+"""Settings that a training saved in its run folder."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gancore.reading import MAX_SETTINGS_BYTES, read_json
-
-
-def iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of every setting in nested ones; a list comes as a tuple."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from iter_values(value, f"{section}{name}.")
-        else:
-            yield f"{section}{name}", tuple(value) if isinstance(value, list) else value
 
 
 def read_run_settings(folder: Path) -> dict[str, Any] | None:

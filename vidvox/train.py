@@ -4,21 +4,28 @@ Each half is imported only where it is trained.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
 from gancore.errors import ArchitectureError
-from gancore.keys import describe_value
+from gancore.keys import describe_value, iter_values
 from gancore.parsing import to_dict
 from gancore.training.launch import create_accelerator, end_processes
+from gancore.training.processes import in_every_process
+from gancore.training.run import train_run
 from gancore.training.summary import DataSummary, describe_training
-from gancore.training.trainer import Trainer, train_run
+from gancore.training.trainer import Trainer
 from vidgan.config import VideoConfig
-from vidvox.settings import iter_values, read_run_settings
+from vidvox.settings import read_run_settings
 from voxgan.config import VoxelConfig
+
+Data = TypeVar("Data")
+Describe = Callable[[], DataSummary]
 
 
 def train_video(config: VideoConfig) -> None:
@@ -32,14 +39,17 @@ def train_video(config: VideoConfig) -> None:
         OSError: The data are missing, or the run folder cannot be written.
     """
     from vidgan.build import build_trainer, summarise_data
-    from vidgan.data.dataset import open_dataset
+    from vidgan.data.dataset import ClipDataset, open_dataset
 
-    def build(accelerator: Accelerator) -> tuple[Trainer, Callable[[], DataSummary]]:
-        dataset, held_out = (open_dataset(config.data, split=split) for split in ("train", "val"))
+    def open_data() -> tuple[ClipDataset, ClipDataset]:
+        return open_dataset(config.data, split="train"), open_dataset(config.data, split="val")
+
+    def build(accelerator: Accelerator, data: tuple[ClipDataset, ClipDataset]) -> tuple[Trainer, Describe]:
+        dataset, held_out = data
         trainer = build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
         return trainer, partial(summarise_data, config.data, dataset=dataset, held_out=held_out)
 
-    _train(config, build)
+    _train(config, open_data, build)
 
 
 def train_voxels(config: VoxelConfig) -> None:
@@ -50,24 +60,28 @@ def train_voxels(config: VoxelConfig) -> None:
     from voxgan.build import build_trainer, picture_spec, summarise_data
     from voxgan.data.dataset import VoxelDataset, open_held_out
 
-    def build(accelerator: Accelerator) -> tuple[Trainer, Callable[[], DataSummary]]:
+    def open_data() -> tuple[VoxelDataset, VoxelDataset | None]:
         pictures = picture_spec(config.encoder)
-        dataset = VoxelDataset(config.data, pictures, split="train")
-        held_out = open_held_out(config.data, pictures)
+        return VoxelDataset(config.data, pictures, split="train"), open_held_out(config.data, pictures)
+
+    def build(accelerator: Accelerator, data: tuple[VoxelDataset, VoxelDataset | None]) -> tuple[Trainer, Describe]:
+        dataset, held_out = data
         trainer = build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
         return trainer, partial(summarise_data, dataset, held_out)
 
-    _train(config, build)
+    _train(config, open_data, build)
 
 
 def _train(
     config: VideoConfig | VoxelConfig,
-    build: Callable[[Accelerator], tuple[Trainer, Callable[[], DataSummary]]],
+    open_data: Callable[[], Data],
+    build: Callable[[Accelerator, Data], tuple[Trainer, Describe]],
 ) -> None:
     """Say what was found and will be done, and train."""
     accelerator = create_accelerator(config.train)
     torch.manual_seed(config.train.seed)
-    trainer, summarise = build(accelerator)
+    trainer, summarise = build(accelerator, in_every_process(accelerator, open_data))
+    lasting = replace(config, train=replace(config.train, start_over=False, allow_changes=False))
 
     def describe() -> str:
         processes = f" ({accelerator.num_processes} processes)" if accelerator.num_processes > 1 else ""
@@ -80,7 +94,7 @@ def _train(
         )
 
     try:
-        accelerator.print(train_run(trainer, config, announce=tqdm.write, describe=describe))
+        accelerator.print(train_run(trainer, lasting, announce=tqdm.write, describe=describe))
     except ArchitectureError as error:
         raise ValueError(_explain_mismatch(error, config)) from error
     end_processes(accelerator)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
-from gancore.limits import ReadingLimits
-from voxgan.mesh.config import MAX_FACES, Axis, SurfaceConfig
+from gancore.limits import ReadingLimits, ShapeLimits
+from voxgan.mesh.config import Axis, SurfaceConfig
 
 # ----------------------------------------------------------------------------------------------------- prepare
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareConfig:
+class PrepareConfig(ShapeLimits):
     """Prepare a data set: voxels and views of every object in a folder."""
 
     folder: Path
@@ -47,15 +47,16 @@ class PrepareConfig:
     front: Axis | None = None
     """Axis of the meshes that their front faces; if null, as their layout says, or z."""
 
-    max_faces: int = MAX_FACES
-    """Meshes with this many faces or more are refused; reading one takes a few hundred bytes of memory a face."""
-
     duplicate_iou: float = 0.95
     """Objects whose voxels overlap with an IoU above this are near-duplicates and go to the same split; 1 turns it off.
     Splits that the data set itself declares are kept."""
 
     workers: int | None = None
-    """Processes; one a processor core if null. 1 works in the main process."""
+    """Processes; one a processor core if null. 1 works in the main process, where a library that hangs cannot be
+    ended."""
+
+    max_minutes: float = 10.0
+    """Objects that take longer are left out."""
 
     cache: Path | None = None
     """Folder for finished objects, which are not computed again; OUT.cache if null."""
@@ -69,8 +70,8 @@ class PrepareConfig:
                 raise ValueError(f"{name} must lie between {lowest} and {highest}, got {getattr(self, name)}")
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
-        if self.max_faces < 1:
-            raise ValueError(f"max_faces must be at least 1, got {self.max_faces}")
+        if not 0 < self.max_minutes <= 1e6:
+            raise ValueError(f"max_minutes must be above 0, got {self.max_minutes}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
         if not 0 < self.duplicate_iou <= 1:

@@ -1,5 +1,6 @@
 """The interface of feature networks, what their preprocessing shares, and a cache of features by clip content."""
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -14,6 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gancore.atomic import atomic_write
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable, require_regular_file
+
+DIGEST_BYTES = 32
+"""Bytes of SHA-256 at the end of a file of cached features."""
 
 RGBClips = UInt8[Tensor, "_batch _time 3 _height _width"]
 FeatureRows = Float[Tensor, "_rows _features"]
@@ -113,16 +119,42 @@ def compute_features(
 
 def _compute_with_cache(network: FeatureNetwork, clips: RGBClips, cache: Path) -> FeatureRows:
     files = [cache / key[:2] / f"{key}.npy" for key in (_cache_key(network, clip) for clip in clips)]
-    unknown = [index for index, file in enumerate(files) if not file.is_file()]
+    known = [_load_rows(file, network) for file in files]
+    unknown = [index for index, rows in enumerate(known) if rows is None]
     if unknown:
         for index, rows in zip(unknown, network(clips[unknown]).chunk(len(unknown)), strict=True):
             files[index].parent.mkdir(parents=True, exist_ok=True)
+            content = io.BytesIO()
+            np.save(content, rows.numpy())
             with atomic_write(files[index]) as partial:
-                np.save(partial, rows.numpy())
-    return torch.cat([torch.from_numpy(np.load(file)) for file in files])
+                partial.write_bytes(content.getvalue() + _digest_rows(content.getvalue(), files[index]))
+            known[index] = rows
+    return torch.cat([rows for rows in known if rows is not None])
+
+
+def _load_rows(file: Path, network: FeatureNetwork) -> FeatureRows | None:
+    """The cached features of a clip; None if there are none, or their file, which ends in a digest, is damaged."""
+    try:
+        require_regular_file(file)
+        with as_unreadable(file, "features"):
+            stored = file.read_bytes()
+            content, digest = stored[:-DIGEST_BYTES], stored[-DIGEST_BYTES:]
+            if _digest_rows(content, file) != digest:
+                raise ValueError("it is damaged, or of another clip")
+            rows = np.load(io.BytesIO(content), allow_pickle=False)
+            if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != network.feature_dim:
+                raise ValueError(f"it holds {rows.dtype} of shape {rows.shape}")
+            return torch.from_numpy(rows)
+    except (FileNotFoundError, UnreadableError):
+        return None
+
+
+def _digest_rows(content: bytes, file: Path) -> bytes:
+    return sha256(content + file.stem.encode()).digest()
 
 
 def _cache_key(network: FeatureNetwork, clip: UInt8[Tensor, "time 3 height width"]) -> str:
-    digest = sha256(f"{network.name} {network.weights_sha256} {network.preprocessing} {tuple(clip.shape)}".encode())
+    described = (network.name, network.weights_sha256, network.preprocessing, torch.__version__, tuple(clip.shape))
+    digest = sha256(repr(described).encode())
     digest.update(clip.cpu().contiguous().numpy().data)
     return digest.hexdigest()

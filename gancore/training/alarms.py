@@ -50,10 +50,13 @@ class LogHistory:
             player = name.partition("/")[0]
             if name not in self.series and f"gradient/{player}" in self.series:
                 self.series[f"gradient/{player}"].clear()
-            self.series[name] = [*self.series[name][1 - MAX_HISTORY :], value]
+            series = self.series[name]
+            series.append(value)
+            if len(series) >= 2 * MAX_HISTORY:
+                del series[:-MAX_HISTORY]
 
     def __getitem__(self, name: str) -> Sequence[float]:
-        return self.series.get(name, ())
+        return self.series.get(name, ())[-MAX_HISTORY:]
 
     def newest(self, name: str, count: int = SUSTAINED_DIAGNOSES) -> Sequence[float]:
         """The newest `count` values; none if there are fewer."""

@@ -1,21 +1,15 @@
 """curves.png: everything that a run logged, by step, with baselines as dashed lines and alarms marked."""
 
-import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gancore.atomic import atomic_write
-
-LogLine = Mapping[str, Any]
-Curve = tuple[list[int], list[float]]
-Panels = dict[str, dict[str, Curve]]
+from gancore.training.history import Curve, LogLine, Panels, RunHistory
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """Colours of the curves: the palette of Okabe and Ito, which colour-blind readers can tell apart too."""
@@ -25,6 +19,8 @@ MIN_CURVE_POINTS = 3
 """Points that a curve needs to be drawn."""
 MAX_CURVE_POINTS = 500
 """Points of a curve that are drawn; a longer one is thinned by medians."""
+MAX_CAPTIONS = 6
+"""Newest alarms that are named above the panels."""
 BASELINES = {"copy_last": "last frame repeated", "true": "ground truth"}
 """Names of curves that are drawn as a dashed line at their latest value, and what they stand for."""
 QUANTITIES = {
@@ -39,47 +35,41 @@ QUANTITIES = {
 """What the vertical axis shows, by the beginning of a panel's name; else the panel's last name."""
 
 
-def draw_curves(run: Path) -> None:
-    """Writes curves.png from stats.jsonl and alarms.jsonl of the run; nothing while no curve has enough points."""
-    panels = drop_short_curves(group_by_panel(read_json_lines(run / "stats.jsonl")))
+def draw_curves(run: Path, history: RunHistory | None = None) -> None:
+    """Writes curves.png into a run folder; nothing while no curve has enough points.
+
+    Args:
+        run: The run folder.
+        history: What the run has logged; read from its files if None.
+    """
+    history = history or RunHistory.read(run)
+    panels = drop_short_curves(_sort_panels(history.panels()))
     if not panels:
         return
     rows = -(-len(panels) // PANEL_COLUMNS)
     figure = Figure(figsize=(5 * PANEL_COLUMNS, 2.8 * rows), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, PANEL_COLUMNS, squeeze=False).flatten()
-    alarms = read_json_lines(run / "alarms.jsonl")
     for axis, (title, curves) in zip(axes, panels.items(), strict=False):
         _draw_panel(axis, title, curves)
-        _mark_alarms(axis, alarms)
+        _mark_alarms(axis, [alarm["step"] for alarm in history.alarms])
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    if alarms:
-        figure.suptitle("  ".join(_alarm_captions(alarms)), fontsize=9, color="#b00000", wrap=True)
+    if history.alarms:
+        figure.suptitle("  ".join(_alarm_captions(history)), fontsize=9, color="#b00000", wrap=True)
     with atomic_write(run / "curves.png") as partial:
         figure.savefig(partial, format="png")
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads the objects of a file of JSON lines; none if there is no such file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-
-def group_by_panel(lines: Sequence[LogLine]) -> Panels:
+def group_by_panel(lines: Iterable[LogLine]) -> Panels:
     """Groups logged values into curves by panel: a/b/c is curve c of panel a/b, and a/b curve b of panel a.
 
     Alarms are left out.
     """
-    panels: defaultdict[str, dict[str, Curve]] = defaultdict(dict)
+    history = RunHistory()
     for line in lines:
-        for name, value in line.items():
-            if name == "step" or value is None or name.startswith("alarm/"):
-                continue
-            panel, _, curve = name.rpartition("/")
-            steps, values = panels[panel or name].setdefault(curve, ([], []))
-            steps.append(line["step"])
-            values.append(value)
-    return dict(sorted(panels.items(), key=_panel_order))
+        history.add(line)
+    return _sort_panels(history.panels())
 
 
 def drop_short_curves(panels: Panels) -> Panels:
@@ -89,6 +79,10 @@ def drop_short_curves(panels: Panels) -> Panels:
         for title, curves in panels.items()
     }
     return {title: curves for title, curves in long.items() if curves.keys() - BASELINES.keys()}
+
+
+def _sort_panels(panels: Panels) -> Panels:
+    return dict(sorted(panels.items(), key=_panel_order))
 
 
 def _panel_order(panel: tuple[str, dict[str, Curve]]) -> tuple[int, str]:
@@ -138,10 +132,15 @@ def _spans_decades(curves: Mapping[str, Curve]) -> bool:
     return min(values) > 0 and max(values) > 50 * min(values)
 
 
-def _mark_alarms(axis: Axes, alarms: Sequence[LogLine]) -> None:
-    for alarm in alarms:
-        axis.axvline(alarm["step"], color="#b00000", linewidth=0.8, linestyle=":")
+def _mark_alarms(axis: Axes, steps: Sequence[int]) -> None:
+    """Draws a dotted line at each step, all of them as one."""
+    axis.vlines(
+        steps, 0, 1, color="#b00000", linewidth=0.8, linestyle=":", transform=axis.get_xaxis_transform(), zorder=2
+    )
 
 
-def _alarm_captions(alarms: Sequence[LogLine]) -> list[str]:
-    return [f"{alarm['alarm'].replace('_', ' ')} at step {alarm['step']}" for alarm in alarms]
+def _alarm_captions(history: RunHistory) -> list[str]:
+    newest = [*history.alarms][-MAX_CAPTIONS:]
+    earlier = history.alarm_count - len(newest)
+    captions = [f"{alarm['alarm'].replace('_', ' ')} at step {alarm['step']}" for alarm in newest]
+    return ([f"{earlier} earlier alarms"] if earlier else []) + captions

@@ -3,12 +3,14 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from gancore.config import TrainConfig
 from gancore.training.alarms import REARM_LINES, AlarmMonitor
-from gancore.training.curves import draw_curves, read_json_lines
+from gancore.training.curves import draw_curves
+from gancore.training.history import RunHistory, finite_numbers, iter_json_lines
 from gancore.training.run_page import write_run_page
 from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
@@ -49,7 +51,7 @@ class RunLog:
         self.run, self.steps, self.best_tracker = run, config.steps, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
         self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in config.trackers)])
-        self.alarm_monitor = AlarmMonitor()
+        self.alarm_monitor, self.history = AlarmMonitor(), RunHistory()
         for tracker in (self.trackers, self.alarms):
             tracker.truncate_after(step)
         self._replay_log()
@@ -59,43 +61,45 @@ class RunLog:
 
     def _replay_log(self) -> None:
         """Replays the logged lines: the last REARM_LINES are checked for alarms, earlier ones only fill the history."""
-        lines = list(_read_numbers(self.stats.path))
-        for number, values in enumerate(lines):
-            if number < len(lines) - REARM_LINES:
-                self.alarm_monitor.history.add(values)
-            else:
-                self.alarm_monitor.observe(values)
+        newest: deque[dict[str, float | int]] = deque()
+        for line in iter_json_lines(self.stats.path):
+            self.history.add(line)
+            if any(name.startswith("alarm/") for name in line):
+                continue
+            values = finite_numbers(line)
+            newest.append(values)
+            if len(newest) > REARM_LINES:
+                self.alarm_monitor.history.add(newest.popleft())
             if self.best_tracker and self.best_tracker.metric in values:
                 self.best_tracker.update_if_better(values)
+        for values in newest:
+            self.alarm_monitor.observe(values)
+        for line in iter_json_lines(self.alarms.path):
+            self.history.add_alarm(line)
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
         """Logs these numbers, and the alarms that they raise."""
         self.trackers.log(step, values)
+        self.history.add({"step": step, **values})
         for alarm in self.alarm_monitor.observe(values):
             logging.getLogger(__name__).warning("step %d: %s", step, alarm)
             self.trackers.log(step, {f"alarm/{alarm.name}": 1})
-            self.alarms.log(step, {"alarm": alarm.name, "evidence": alarm.evidence, "advice": alarm.advice})
+            record = {"alarm": alarm.name, "evidence": alarm.evidence, "advice": alarm.advice}
+            self.alarms.log(step, record)
+            self.history.add_alarm({"step": step, **record})
 
     def draw_curves(self, *, last: bool = False) -> None:
         """Draws curves.png anew, unless that would take too much of the run's time."""
         since, took = self.last_drawing
         begun = time.monotonic()
         if last or begun - since > took / MAX_DRAWING_SHARE:
-            draw_curves(self.run)
+            draw_curves(self.run, self.history)
             self.last_drawing = (time.monotonic(), time.monotonic() - begun)
 
     def write_page(self) -> None:
         """Writes index.html anew, which shows what the run folder holds by now."""
-        write_run_page(self.run, steps=self.steps)
+        write_run_page(self.run, steps=self.steps, history=self.history)
 
     def close(self) -> None:
         """Writes out whatever trackers still buffer."""
         self.trackers.close()
-
-
-def _read_numbers(path: Path) -> Iterator[dict[str, float | int]]:
-    """The finite numbers of every line of a stats.jsonl; lines that only name alarms are left out."""
-    for line in read_json_lines(path):
-        values = {name: value for name, value in line.items() if name != "step" and value is not None}
-        if not any(name.startswith("alarm/") for name in values):
-            yield values

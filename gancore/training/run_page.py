@@ -1,11 +1,10 @@
 """index.html of a run folder: the newest samples, the curves, the alarms and the latest numbers; it reloads itself."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gancore.reporting.document import write_document
-from gancore.training.curves import BASELINES, LogLine, read_json_lines
+from gancore.training.curves import BASELINES
+from gancore.training.history import LatestValue, RunHistory
 
 REFRESH_SECONDS = 20
 """Seconds after which an open page loads itself anew."""
@@ -13,22 +12,16 @@ HIGHER_IS_BETTER = ("psnr", "ssim")
 """Held-out scores with a baseline of which the higher value is the better one; of the others the lower is."""
 
 
-@dataclass(frozen=True)
-class LatestValue:
-    """The latest logged value of a name."""
-
-    step: int
-    value: float
-
-
-def write_run_page(run: Path, *, steps: int) -> None:
+def write_run_page(run: Path, *, steps: int, history: RunHistory | None = None) -> None:
     """Writes index.html into the run folder, whole or not at all, with links to samples/ and curves.png.
 
     Args:
         run: The run folder, with stats.jsonl, alarms.jsonl, samples/ and curves.png as far as there are any.
         steps: Steps of the whole training.
+        history: What the run has logged; read from its files if None.
     """
-    latest = find_latest_values(read_json_lines(run / "stats.jsonl"))
+    history = history or RunHistory.read(run)
+    latest = history.latest
     step = max((each.step for each in latest.values()), default=0)
     sheets = sorted((run / "samples").glob("step-*.png"))
     films = [sheets[-1].with_suffix(".mp4")] if sheets else []
@@ -44,19 +37,10 @@ def write_run_page(run: Path, *, steps: int) -> None:
         film=next((f"samples/{film.name}" for film in films if film.is_file()), None),
         earlier=[f"samples/{sheet.name}" for sheet in sheets[-6:-1]],
         curves=(run / "curves.png").is_file(),
-        alarms=read_json_lines(run / "alarms.jsonl"),
+        alarms=[*history.alarms],
+        earlier_alarms=history.alarm_count - len(history.alarms),
         numbers=[(name, f"{each.value:.4g}", f"{each.step:,}") for name, each in sorted(latest.items())],
     )
-
-
-def find_latest_values(lines: Sequence[LogLine]) -> dict[str, LatestValue]:
-    """The latest finite value of every logged name; alarms are left out."""
-    return {
-        name: LatestValue(line["step"], value)
-        for line in lines
-        for name, value in line.items()
-        if name != "step" and value is not None and not name.startswith("alarm/")
-    }
 
 
 def describe_latest(latest: dict[str, LatestValue], *, step: int, steps: int) -> list[str]:

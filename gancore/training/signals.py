@@ -16,7 +16,8 @@ DUPLICATE_SECONDS = 2.0
 def catch_stop_signals() -> Iterator[list[float]]:
     """Yields a list that is filled by SIGTERM and SIGINT, for the loop to stop after its step.
 
-    A signal later than DUPLICATE_SECONDS after the first has its former effect, which ends the process.
+    A signal later than DUPLICATE_SECONDS after the first has its former effect, which ends the process. The end of a
+    child interrupts nothing: the loader, which else would raise in the middle of a step, finds out where it waits.
     """
     received: list[float] = []
     former: dict[int, Any] = {}
@@ -30,15 +31,9 @@ def catch_stop_signals() -> Iterator[list[float]]:
 
     for number in STOP_SIGNALS:
         former[number] = signal.signal(number, note)
+    former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
         yield received
     finally:
-        for number in STOP_SIGNALS:
-            signal.signal(number, former[number])
-
-
-def ignore_stop_signals(worker: int) -> None:
-    """Keeps a loader's worker running when its process group is told to stop; it ends with its parent."""
-    del worker
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        for caught, handler in former.items():
+            signal.signal(caught, handler)

@@ -2,16 +2,20 @@
 
 import json
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from gancore.atomic import atomic_write
+from gancore.atomic import as_unwritable, atomic_write
 
 PROJECT = "vidvox"
 """Project under which tracking services list the runs."""
 PIP_NAMES = {"tensorboard": "'vidvox[tensorboard]'", "comet_ml": "comet-ml"}
 """What to install for a tracker whose package has another name than the tracker."""
+
+_STEP = re.compile(rb'\{"step": ([0-9]{1,18})[,}]')
 
 
 @runtime_checkable
@@ -31,7 +35,8 @@ class Tracker(Protocol):
 class JsonLinesTracker:
     """Appends one JSON object per line to a file, which is complete after every call.
 
-    Numbers that are not finite become null, which JSON has in their place; strings are kept.
+    Numbers that are not finite become null, which JSON has in their place; strings are kept. Both methods raise
+    UnwritableError if the file cannot be written.
     """
 
     def __init__(self, path: Path):
@@ -41,26 +46,40 @@ class JsonLinesTracker:
         assert "step" not in values
         finite = {name: value for name, value in values.items() if isinstance(value, str) or math.isfinite(value)}
         record = {"step": step, **dict.fromkeys(values), **finite}
-        with self.path.open("a", encoding="utf-8") as file:
+        with as_unwritable(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
     def truncate_after(self, step: int) -> None:
         """Drops the lines of later steps, and any line that was left half-written when the process was killed."""
-        if self.path.exists():
-            *lines, _half = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
-            with atomic_write(self.path) as partial:
-                partial.write_text(
-                    "".join(f"{line}\n" for line in lines if _is_line_until(step, line)), encoding="utf-8"
-                )
+        if not self.path.exists():
+            return
+        end, is_sorted = 0, True  # of the lines to keep, if no others lie between them
+        with as_unwritable(self.path), self.path.open("rb") as file:
+            position = 0
+            for line in file:
+                if _is_line_until(step, line):
+                    is_sorted = is_sorted and end == position
+                    end = position + len(line)
+                position += len(line)
+            if is_sorted and end < position:
+                os.truncate(self.path, end)
+        if not is_sorted:
+            with atomic_write(self.path) as partial, partial.open("wb") as target, self.path.open("rb") as source:
+                target.writelines(line for line in source if _is_line_until(step, line))
 
     def close(self) -> None:
         """Does nothing: every line is already in the file."""
 
 
-def _is_line_until(step: int, line: str) -> bool:
+def _is_line_until(step: int, line: bytes) -> bool:
+    """Whether a line is whole and its step is at most this one."""
+    if not line.endswith(b"\n"):
+        return False
+    if match := _STEP.match(line):  # far faster than to parse the line
+        return int(match[1]) <= step
     try:
         return json.loads(line)["step"] <= step
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -68,7 +87,8 @@ class AccelerateTracker:
     """One of accelerate's trackers, by its name: tensorboard, wandb, mlflow, trackio, comet_ml, aim and others.
 
     TensorBoard writes its events into `folder`; the services list the run under the folder's name in the project
-    "vidvox". Raises ValueError if accelerate does not know the name, or the tracker's package is not installed.
+    "vidvox". Raises ValueError if accelerate does not know the name, or the tracker's package is not installed, and
+    UnwritableError where the tracker fails.
     """
 
     def __init__(self, name: str, folder: Path):
@@ -81,7 +101,8 @@ class AccelerateTracker:
             raise ValueError(f"the tracker {name} is not installed: pip install {PIP_NAMES.get(name, name)}")
         self.name, self.folder = name, folder
         self._class = tracking.LOGGER_TYPE_TO_CLASS[known[name]]
-        self._tracker = self._start()
+        with as_unwritable(folder):
+            self._tracker = self._start()
 
     def _start(self, **settings: Any) -> Any:
         run = self.folder.name
@@ -108,16 +129,19 @@ class AccelerateTracker:
         return tracker
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
-        self._tracker.log(dict(values), step=step)
+        with as_unwritable(self.folder):
+            self._tracker.log(dict(values), step=step)
 
     def truncate_after(self, step: int) -> None:
         """Hides later steps in TensorBoard; the other trackers cannot take back what they were given."""
         if self.name == "tensorboard":
-            self._tracker.finish()
-            self._tracker = self._start(purge_step=step + 1)
+            with as_unwritable(self.folder):
+                self._tracker.finish()
+                self._tracker = self._start(purge_step=step + 1)
 
     def close(self) -> None:
-        self._tracker.finish()
+        with as_unwritable(self.folder):
+            self._tracker.finish()
 
 
 class TrackerGroup:

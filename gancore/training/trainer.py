@@ -23,14 +23,15 @@ from gancore import checkpoint
 from gancore.config import TrainConfig
 from gancore.data import EndlessBatches
 from gancore.hub import HubModel
-from gancore.parsing import save_config
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
-from gancore.training.processes import any_process, average_gradients, average_terms, broadcast_
+from gancore.training.loading import Preparation, begin_worker, open_batches, prepare_step, raise_failure
+from gancore.training.processes import average_gradients, average_terms, broadcast_, wait_for_all
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
+from gancore.training.resuming import has_model, load_newest
 from gancore.training.run_log import BestTracker, RunLog
-from gancore.training.signals import catch_stop_signals, ignore_stop_signals
+from gancore.training.signals import catch_stop_signals
 from gancore.training.summary import TimeEstimate, format_terms
 
 
@@ -94,6 +95,10 @@ class Trainer:
         self.step = 0
         self.progress = 0.0
         self.started, self.earlier_seconds = time.monotonic(), 0.0
+        self.settings: dict[str, Any] = {}
+        """Saved with every checkpoint."""
+        self.earlier: dict[str, Any] | None = None
+        """What the checkpoint that was resumed says of the run: its settings, and the items of its data set."""
 
     def _place(self, module: Any) -> Any:
         """The module on the device in train mode, with the weights of the main process."""
@@ -122,22 +127,25 @@ class Trainer:
 
         `announce` is called in the main process with lines for the user: where the run resumes, the time to expect.
 
-        Raises ValueError if the checkpoint belongs to another architecture or a loss is not finite.
+        Raises ValueError if the checkpoint belongs to another architecture, a loss is not finite, or data cannot be
+        read; in the last case the state is saved first.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        self.resume()
+        if self.earlier is None:
+            self.resume()
         self.started = time.monotonic()
         config, first_step = self.config, self.step
         estimate = TimeEstimate(config, first_step=first_step, elapsed_seconds=self.elapsed_seconds())
-        batches = iter(self._create_loader())
         recent: defaultdict[str, list[float]] = defaultdict(list)
         bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
-        with catch_stop_signals() as stop, bar, self._open_run_log() as log:
+        loading = open_batches(self._create_loader())
+        with loading as batches, catch_stop_signals() as stop, bar, self._open_run_log() as log:
             if log and announce and first_step and not self.is_finished:
                 announce(f"resuming at step {first_step:,} of {config.steps:,}")
-            while not self.is_finished:
+            ready = self._prepare_step(batches, bool(stop))
+            while not (self.is_finished or ready.leave):
                 lr_factor = config.lr_factor(self.step, self.progress)
-                for name, value in self.train_step(batches).items():
+                for name, value in self.train_step(iter(ready.batches)).items():
                     recent[name].append(value)
                 self.step += 1
                 self.progress = self._measure_progress()
@@ -156,13 +164,17 @@ class Trainer:
                 if log and announce and (line := estimate.observe(self.step)):
                     announce(line)
 
-                if any_process(bool(stop), self.accelerator):
-                    break
-                if self._is_due(config.checkpoint_every) and not self.is_finished:
+                ready = self._prepare_step(batches, bool(stop))
+                if self._is_due(config.checkpoint_every) and not (self.is_finished or ready.leave):
                     self.save(log)
             if self.step > first_step:
                 self.save(log, last=True)
+            raise_failure(ready, self.accelerator)
         return self.is_finished
+
+    def _prepare_step(self, batches: Iterator[Batch], stop: bool) -> Preparation:
+        per_step = self.config.discriminator_steps * self.config.gradient_accumulation_steps
+        return prepare_step(batches, 0 if self.is_finished else per_step, stop=stop, accelerator=self.accelerator)
 
     @property
     def is_finished(self) -> bool:
@@ -266,7 +278,7 @@ class Trainer:
             collate_fn=self.collate,
             num_workers=self.workers,
             pin_memory=self.accelerator.device.type == "cuda",
-            worker_init_fn=ignore_stop_signals,
+            worker_init_fn=begin_worker,
         )
 
     # ------------------------------------------------------------------------------------ what a run writes and reads
@@ -306,7 +318,7 @@ class Trainer:
                     numbers |= scores
                 if preview and self.preview is not None:
                     self.preview(self.ema_generator, self.step, self.run / "samples")
-        self.accelerator.wait_for_everyone()
+        wait_for_all(self.accelerator)
         return numbers
 
     def _diagnose(self, objective: Diagnosable) -> dict[str, float]:
@@ -334,27 +346,34 @@ class Trainer:
                     f"step {self.step}: {where} of the {name} is not finite; the last checkpoint is untouched"
                 )
         if self.accelerator.is_main_process:
-            # In this order a kill in between does no harm: the run resumes from before and writes both again.
-            self.ema_generator.save_pretrained(self.run / "generator")
+            # In this order a kill in between does no harm: the run resumes from before and writes both again. Only the
+            # first model waits for its checkpoint: a model without any is that of a run which has lost them.
+            if has_model(self.run):
+                self.ema_generator.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
+            if not has_model(self.run):
+                self.ema_generator.save_pretrained(self.run / "generator")
         if log:
             if self.config.curves:
                 log.draw_curves(last=last)
             log.write_page()
-        self.accelerator.wait_for_everyone()
+        wait_for_all(self.accelerator)
 
     def resume(self) -> bool:
-        """Loads the newest whole checkpoint; False if there is none. Raises ValueError for another architecture."""
-        path = checkpoint.find_latest(self.run)
-        if path is None:
+        """Loads the newest whole checkpoint; False if there is none. Raises ValueError if it does not fit."""
+        found = load_newest(self.run, self.accelerator)
+        if found is None:
             return False
-        self.step, state = checkpoint.load(path)
-        self.earlier_seconds, self.started = state["seconds"], time.monotonic()
+        path, self.step, state = found
         for name, module in self._modules().items():
             checkpoint.load_into(module, state[name], f"the {name} of {path}")
         self.generator_player.optimizer.load_state_dict(state["optimizers"]["generator"])
         self.discriminator_player.optimizer.load_state_dict(state["optimizers"]["discriminator"])
+        self.earlier_seconds, self.started = state["seconds"], time.monotonic()
+        self.earlier = {name: state[name] for name in ("settings", "items")}
         self.progress = self._measure_progress()
+        if self.accelerator.is_main_process and not has_model(self.run):
+            self.ema_generator.save_pretrained(self.run / "generator")
         return True
 
     def _modules(self) -> dict[str, nn.Module]:
@@ -371,30 +390,5 @@ class Trainer:
             "discriminator": self.discriminator_player.optimizer.state_dict(),
         }
         modules = {name: module.state_dict() for name, module in self._modules().items()}
-        return {**modules, "optimizers": optimizers, "seconds": self.elapsed_seconds()}
-
-
-def train_run(
-    trainer: Trainer,
-    settings: Any,
-    announce: Callable[[str], None] | None = None,
-    describe: Callable[[], str] | None = None,
-) -> str:
-    """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
-
-    `describe` composes what is announced first, once the run folder is known to fit. See `Trainer.train` for the rest.
-    """
-    trainer.resume()  # a run that does not fit is refused before anything of it is overwritten
-    if trainer.accelerator.is_main_process:
-        trainer.run.mkdir(parents=True, exist_ok=True)
-        save_config(settings, trainer.run / "config.json")
-        if announce and describe:
-            announce(describe())
-    finished, steps = trainer.train(announce), trainer.config.steps
-    if finished and trainer.step < steps:
-        return (
-            f"trained {trainer.step} of {steps} steps: the time limit (train.max_minutes "
-            f"{trainer.config.max_minutes:g}) is reached and the learning rates are at their end; "
-            f"{steps - trainer.step} steps were cut off: {trainer.run}"
-        )
-    return f"{'trained' if finished else 'stopped'} at step {trainer.step} of {steps}: {trainer.run}"
+        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": len(self.dataset)}
+        return {**modules, "optimizers": optimizers, **about}

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from gancore import hub
 from gancore.errors import UnwritableError
-from gancore.hub import find_model
+from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.model_files import MODEL_FORMAT
 
@@ -178,13 +178,34 @@ def test_settings_that_do_not_describe_the_weights_are_refused(saved, changes, c
 def test_a_model_that_cannot_be_written_leaves_the_older_one_whole(saved, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(hub, "save_file", full)
     with pytest.raises(UnwritableError, match="No space left"):
         Model(Shape(), Depth()).save_pretrained(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_setting_that_changes_no_shape_cannot_be_exchanged(saved):
+    class Slope(HubModel):
+        def __init__(self, depth: Depth):
+            super().__init__(depth)
+            self.weight = nn.Parameter(torch.ones(1))
+
+    Slope(Depth(layers=1)).save_pretrained(saved)
+    assert Slope.from_pretrained(saved).configs == (Depth(layers=1),)
+    rewrite(saved, depth={"layers": 2})
+    with pytest.raises(ValueError, match=r"config\.json and model\.safetensors of .* do not belong together"):
+        Slope.from_pretrained(saved)
+
+
+def test_a_flipped_bit_of_a_weight_is_damage(saved):
+    written = bytearray((saved / "model.safetensors").read_bytes())
+    written[-5] ^= 4
+    (saved / "model.safetensors").write_bytes(written)
+    with pytest.raises(ValueError, match="or one of them is damaged"):
+        Model.from_pretrained(saved)
 
 
 def test_a_model_is_uploaded_as_the_folder_that_is_saved(monkeypatch, saved):

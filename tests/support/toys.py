@@ -23,6 +23,7 @@ from voxgan.config import (
     VoxelShape,
 )
 from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
+from voxgan.data.description import format_description, read_description
 from voxgan.data.packed import PackedObject, encode_webp, write_packed_dataset
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.generator import VoxelGenerator
@@ -72,6 +73,13 @@ def packed(folder: Path, *, count: int = 12, side: int = SIDE, views: int = 2) -
         contents.append((shape, [encode_webp(picture(shape, from_side=bool(view % 2))) for view in range(views)]))
     write_packed_dataset(folder, objects, contents=contents, side=side)
     return folder
+
+
+def move_to_train(folder: Path, splits: Sequence[str]) -> None:
+    """Moves the objects of these splits of a data set to its training split."""
+    description, _ = read_description(folder / "dataset.json")
+    objects = [replace(item, split="train") if item.split in splits else item for item in description.objects]
+    (folder / "dataset.json").write_text(format_description(replace(description, objects=tuple(objects))))
 
 
 def image_to_voxels(classes: Sequence[str] = (), *, norm: str = "group", side: int = SIDE) -> ImageToVoxels:

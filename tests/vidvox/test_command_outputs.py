@@ -73,7 +73,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (f"{PREDICT} pipe.mp4{FORCE}", "pipe.mp4 is a pipe or device"),
         (f"{PREDICT} /dev/stdout{FORCE}", "/dev/stdout is a pipe or device|cannot write /dev/stdout|exists already"),
         (f"{PREDICT} a.mp4{FORCE}", "a.mp4 is a folder"),
-        (f"{PREDICT} text.txt/future.mp4", "text.txt/future.mp4 cannot be written: .*text.txt is not a folder"),
+        (f"{PREDICT} text.txt/future.mp4", "cannot write text.txt/future.mp4: .*text.txt is not a folder"),
         (f"{PREDICT} alone{FORCE}", "cannot write alone: the folder holds other files than frames"),
         (f"{PREDICT} future.avi", "cannot write future.avi: its suffix must be one of"),
         (f"{PREDICT} .mp4", "cannot write .mp4: its suffix must be one of"),

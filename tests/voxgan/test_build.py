@@ -1,10 +1,9 @@
 """What a voxel training says of its data."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-from support.toys import packed
+from support.toys import move_to_train, packed
 
 from gancore.training.summary import DataSummary
 from voxgan.build import summarise_data
@@ -35,9 +34,7 @@ def test_only_objects_of_the_chosen_classes_count(tmp_path):
 
 
 def test_a_loud_line_says_that_best_is_chosen_on_the_test_split_or_not_at_all(tmp_path):
-    objects = json.loads((packed(tmp_path / "some", count=8) / "dataset.json").read_text())
-    objects["objects"][6]["split"] = "train"
-    (tmp_path / "some" / "dataset.json").write_text(json.dumps(objects))
+    move_to_train(packed(tmp_path / "some", count=8), ["val"])
     found = summary(tmp_path / "some")
     assert "best/ is chosen on the objects that vidvox evaluate measures" in found.warning
     assert [each.split for each in found.splits] == ["train", "test"]

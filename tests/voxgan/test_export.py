@@ -132,7 +132,7 @@ def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
         use(*flags, "--interpolate=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
     )
     for name, seed in {"b-01": 3, "b-10": 9}.items():
-        assert use(*flags, f"--seed={seed}", "--out=end.stl").code == 0
+        assert use(*flags, f"--seed={seed}", "--out=end.stl", "--overwrite").code == 0
         assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
     with Image.open("b.png") as sheet:
         assert sheet.size == (4 * 48, 2 * 48)
@@ -210,6 +210,7 @@ def bad(tmp_path, chair, models):
     Image.new("RGBA", (1, 1), (9, 9, 9, 255)).save(tmp_path / "dot.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
     Image.new("RGB", (64, 64), (9, 9, 9)).save(tmp_path / "flat.png")
+    Image.new("RGB", (40, 48), (9, 9, 9)).save(tmp_path / "empty.png")
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.jpg", quality=90)
     (tmp_path / "text.png").write_text("no picture")
@@ -218,8 +219,8 @@ def bad(tmp_path, chair, models):
     return {"bad": tmp_path, "chair": chair, "models": models}
 
 
-PICTURE = ["{chair}", "--model={models}/pictures", "--out=o.glb"]
-NOISE = ["--model={models}/noise", "--out=o.glb"]
+PICTURE = ["{chair}", "--model={models}/pictures", "--out=o.glb", "--overwrite"]
+NOISE = ["--model={models}/noise", "--out=o.glb", "--overwrite"]
 MISTAKES = {
     "one pixel": (["{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
     "all transparent": (["{bad}/clear.png", *PICTURE[1:]], r"clear\.png.*no object"),
@@ -230,7 +231,7 @@ MISTAKES = {
     "no such picture": (["{bad}/none.png", *PICTURE[1:]], r"no such file: .*none\.png"),
     "one bad of two": (["{chair}", "{bad}/dot.png", *PICTURE[1:]], r"dot\.png.*1x1"),
     "no such mask": ([*PICTURE, "--masks={bad}/none.png"], r"no such file: .*none\.png"),
-    "an empty mask": ([*PICTURE, "--masks={bad}/flat.png"], r"chair\.png.*no object"),
+    "an empty mask": ([*PICTURE, "--masks={bad}/empty.png"], r"chair\.png.*no object"),
     "too few masks": (["{chair}", *PICTURE, "--masks={chair}"], "masks: 2 pictures need as many masks, got 1"),
     "an unknown class": ([*PICTURE, "--class=sofa"], "sofa.*stool, lamp"),
     "a class of each": (["{chair}", *PICTURE, "--grouping=each", "--class=sofa"], "sofa.*stool, lamp"),
@@ -242,7 +243,7 @@ MISTAKES = {
     "an unknown ending": ([*PICTURE, "--out=o.fbx"], r"cannot write o\.fbx: the ending must be one of \.glb"),
     "a preview's ending": ([*PICTURE, "--preview=o.avi"], r"cannot write o\.avi: the ending must be one of \.mp4"),
     "below a file": ([*PICTURE, "--out={bad}/text.png/o.glb"], r"cannot write .*text\.png/o\.glb"),
-    "nothing to see": (["--model={models}/empty", "--out=o.glb"], r"no surface: the highest probability is \S+e-\d+"),
+    "nothing to see": ([*NOISE, "--model={models}/empty"], r"no surface: the highest probability is \S+e-\d+"),
     "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
     "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be above 0, got -3"),
     "a size that is no number": ([*PICTURE, "--size-mm=nan"], r"size_mm should be float \| null, not nan"),

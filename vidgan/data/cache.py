@@ -1,9 +1,10 @@
-"""What a first look at videos found, kept for later runs: their lengths, and their decoded frames as memory maps."""
+"""What a first look at videos found, kept for later runs: their lengths, and their decoded frames as arrays."""
 
 import json
+import operator
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import fields
 from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
@@ -13,99 +14,142 @@ import numpy as np
 
 from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from vidgan.files.arrays import ArrayVideo
-from vidgan.files.readers import VideoFile, VideoReader, open_video_file
+from gancore.limits import VideoLimits
+from gancore.reading import read_json
+from vidgan.files.array_files import list_arrays
+from vidgan.files.arrays import ArrayPart, ArrayVideo
+from vidgan.files.readers import DEFAULT_LIMITS, VideoReader
+from vidgan.files.video_file import VideoFile, open_video_file
 from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256
 """Frames decoded at a time, so that a long video need not fit in memory."""
+CACHE_VERSION = 2
+"""Changes whenever videos are read in another way, so that what was kept before is made again."""
+PROBES_FILE = "probes.json"
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What opening a video file found: a reader, or the reason why it cannot be read."""
+def probe_videos(
+    paths: Iterable[str], folder: str | Path | None, *, limits: VideoLimits = DEFAULT_LIMITS
+) -> dict[str, VideoFile | UnreadableError]:
+    """Opens every film, or says why it cannot be read.
 
-    reader: VideoFile | None
-    reason: str = ""
-
-
-def probe_video(path: str) -> Probe:
-    """Opens a video file by its header."""
-    try:
-        return Probe(open_video_file(path))
-    except UnreadableError as error:
-        return Probe(None, str(error))
-
-
-def probe_videos(paths: Iterable[str], folder: str | Path | None) -> dict[str, Probe]:
-    """Probes every path; `probes.json` in the folder, if one is given, spares files unchanged since an earlier call."""
-    file = Path(folder, "probes.json") if folder else None
-    records = json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
-    probes: dict[str, Probe] = {}
+    `probes.json` in the folder, if one is given, spares films that were opened before and have not changed since; it is
+    made again if it cannot be read. Raises UnwritableError if it cannot be written.
+    """
+    file = Path(folder, PROBES_FILE) if folder else None
+    records = _read_records(file) if file else {}
+    probes: dict[str, VideoFile | UnreadableError] = {}
     added: dict[str, dict[str, Any]] = {}
     for path in paths:
-        key = fingerprint_path(path)
-        if key in records:
-            probes[path] = _from_record(path, records[key])
+        try:
+            key = fingerprint_path(path)
+            known = _from_record(path, records.get(key), limits)
+            probe = known or open_video_file(path, limits=limits)
+            limits.check_frames(probe.frames, path)
+        except FileNotFoundError:
+            probes[path] = UnreadableError(f"{path} is gone, or a link to nothing")
+        except UnreadableError as error:
+            probes[path] = error
         else:
-            probes[path] = probe_video(path)
-            added[key] = _to_record(probes[path])
+            probes[path] = probe
+            if not known:
+                added[key] = _to_record(probe)
     if file and added:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as partial:
-            partial.write_text(json.dumps(records | added), encoding="utf-8")
+            partial.write_text(json.dumps({"version": CACHE_VERSION, "films": records | added}), encoding="utf-8")
     return probes
 
 
-def _to_record(probe: Probe) -> dict[str, Any]:
-    if probe.reader is None:
-        return {"error": probe.reason}
-    return asdict(probe.reader) | {"rate": str(probe.reader.rate)}
+def _read_records(file: Path) -> dict[str, Any]:
+    try:
+        content = read_json(file)
+    except (FileNotFoundError, UnreadableError):
+        return {}
+    if not isinstance(content, dict) or content.get("version") != CACHE_VERSION:
+        return {}
+    return content["films"] if isinstance(content.get("films"), dict) else {}
 
 
-def _from_record(path: str, record: dict[str, Any]) -> Probe:
-    if "error" in record:
-        return Probe(None, record["error"])
-    return Probe(VideoFile(**record | {"path": path, "rate": Fraction(record["rate"])}))
+def _to_record(film: VideoFile) -> dict[str, Any]:
+    values = {field.name: getattr(film, field.name) for field in fields(film) if field.name not in ("path", "limits")}
+    return {name: str(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+
+
+def _from_record(path: str, record: Any, limits: VideoLimits) -> VideoFile | None:
+    """The film that was kept; None if there is none, or the record is not whole."""
+    try:
+        rate, pixel_aspect = Fraction(record["rate"]), Fraction(record["pixel_aspect"])
+        frames, origin, stream = (operator.index(record[name]) for name in ("frames", "origin", "stream"))
+        timed, even = (bool(record[name]) for name in ("timed", "even"))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    if rate <= 0 or pixel_aspect <= 0 or frames <= 0 or stream < 0:
+        return None
+    return VideoFile(path, frames, rate, origin, timed, even, stream, pixel_aspect, limits)
 
 
 def fingerprint_path(path: str) -> str:
-    """A key that changes whenever the file, or a file in the folder, changes in size or time of modification."""
+    """A key that changes whenever the file, or a file in the folder, is replaced or changes.
+
+    Raises FileNotFoundError if there is none.
+    """
     entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else [Path(path)]
-    digest = blake2b(os.path.abspath(path).encode(), digest_size=16)
+    digest = blake2b(os.fsencode(os.path.abspath(path)), digest_size=16)
     for entry in entries:
         state = entry.stat()
-        digest.update(f"{entry.name} {state.st_size} {state.st_mtime_ns}".encode())
+        stamp = f" {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+        digest.update(os.fsencode(entry.name) + stamp.encode())
     return digest.hexdigest()
 
 
 def open_cached(
     reader: VideoReader, path: str, *, folder: str | Path, prepare: Callable[[Frames], Frames], prepare_key: str
 ) -> ArrayVideo:
-    """The video after `prepare`, read from a memory-mapped file in the folder that is written on first use.
+    """The video after `prepare`, read from an npy file in the folder that is written on first use.
 
-    `prepare_key` tells results of different `prepare` functions apart. Processes that write the same file at the same
-    time do the work twice, and each leaves a whole file.
+    `prepare_key` tells results of different `prepare` functions apart. A file that is cut short is written again.
+    Processes that write the same file at the same time do the work twice, and each leaves a whole file.
+
+    Raises UnreadableError if the video is broken or gone, UnwritableError if the file cannot be written.
     """
-    key = blake2b(f"{fingerprint_path(path)} {prepare_key}".encode(), digest_size=16).hexdigest()
-    file = Path(folder, f"{key}.npy")
-    if not file.is_file():
+    try:
+        state = f"{CACHE_VERSION} {fingerprint_path(path)} {reader.frames} {reader.rate} {prepare_key}"
+    except FileNotFoundError as error:
+        raise UnreadableError(f"{path} is gone: it was there when it was opened") from error
+    file = Path(folder, f"{blake2b(state.encode(), digest_size=16).hexdigest()}.npy")
+    try:
+        return _open_decoded(file, reader)
+    except (FileNotFoundError, UnreadableError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as partial:
             write_decoded_frames(reader, partial, prepare)
-    shape = np.load(file, mmap_mode="r").shape
-    return ArrayVideo(str(file), shape[0], shape[1], "tchw")
+        return _open_decoded(file, reader)
+
+
+def _open_decoded(file: Path, reader: VideoReader) -> ArrayVideo:
+    header = list_arrays(str(file), DEFAULT_LIMITS)[""]
+    if len(header.shape) != 4 or header.shape[0] != reader.frames or header.dtype != np.uint8:
+        raise UnreadableError(f"{file} is not what was decoded")
+    return ArrayVideo(str(file), (ArrayPart("", header, "tchw", frames=header.shape[0]),), rate=reader.rate)
 
 
 def write_decoded_frames(reader: VideoReader, file: Path, prepare: Callable[[Frames], Frames]) -> None:
-    """Decodes a whole video, chunk by chunk, into an npy file of the frames after `prepare`."""
-    target: np.ndarray | None = None
-    for start in range(0, reader.frames, CHUNK_FRAMES):
-        count = min(CHUNK_FRAMES, reader.frames - start)
-        frames = prepare(reader.read(start, count)).numpy()
-        if target is None:
-            shape = (reader.frames, *frames.shape[1:])
-            target = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-        target[start : start + count] = frames
-    assert isinstance(target, np.memmap)
-    target.flush()
+    """Decodes a whole video, chunk by chunk, into an npy file of the frames after `prepare`.
+
+    Raises UnreadableError if the video is broken, OSError if the disk is full.
+    """
+    with file.open("wb") as target:  # not mapped: a map for which the disk has no room ends the process
+        for start in range(0, reader.frames, CHUNK_FRAMES):
+            count = min(CHUNK_FRAMES, reader.frames - start)
+            frames = np.ascontiguousarray(prepare(reader.read(start, count)).numpy())
+            if not start:
+                shape = (reader.frames, *frames.shape[1:])
+                np.lib.format.write_array_header_1_0(
+                    target,
+                    {"descr": np.lib.format.dtype_to_descr(frames.dtype), "fortran_order": False, "shape": shape},
+                )
+            elif frames.shape[1:] != shape[1:]:
+                raise UnreadableError(f"the frames of the video differ in size from number {start} on")
+            target.write(frames.data)

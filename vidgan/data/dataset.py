@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,15 +18,20 @@ from gancore.data import Sample
 from gancore.errors import UnreadableError
 from gancore.splits import Split, divide_held_out
 from vidgan.config import VideoDataConfig
-from vidgan.data.cache import Probe, open_cached, probe_videos
+from vidgan.data.cache import open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
 from vidgan.files.arrays import ArrayVideo
-from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key, open_image_strip
+from vidgan.files.image_sequence import open_image_strip
+from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key
 from vidgan.files.video import open_video
+from vidgan.files.video_file import VideoFile
 from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float
 
 log = logging.getLogger(__name__)
+
+Probes: TypeAlias = Mapping[str, VideoFile | UnreadableError]
+"""Films that were opened by path, or the reasons why they cannot be read."""
 
 BUNDLED_CLIP = files("vidgan") / "assets" / "pedestrians.mp4"
 """The clip that the path "pedestrians" stands for: 300 frames of a street."""
@@ -120,9 +125,9 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
     Videos that cannot be read or are too short are skipped with one warning for all. Raises what open_dataset does.
     """
     source = str(BUNDLED_CLIP) if config.path == "pedestrians" else config.path
-    found = find_videos(source, config.layout)
+    found = find_videos(source, config.layout, limits=config, exclude=config.cache)
     classes = list_class_names(found, source) if config.class_conditional else ()
-    videos, skipped = expand_array_files(found, config.channels)
+    videos, skipped = expand_array_files(found, config.channels, limits=config)
     alone = is_single_video(videos, config)
     by_time = config.split_by == "time" or alone
     undivided = by_time and split != "train" and config.holdout_fraction < 1
@@ -134,14 +139,14 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
             prefixes=config.holdout_prefixes,
             holdout_file=config.holdout_file,
         )
-    probes = probe_videos([video.path for video in videos if is_video_file(video)], config.cache)
+    probes = probe_videos([video.path for video in videos if is_video_file(video)], config.cache, limits=config)
     segments = []
     for video in videos:
         try:
             segment = open_segment(video, config, probes)
             segments.append(take_part(segment, config, train=split == "train", alone=alone) if by_time else segment)
-        except UnreadableError as error:
-            skipped.append(str(error))
+        except (UnreadableError, FileNotFoundError) as error:
+            skipped.append(" ".join(str(error).split()))
     if not segments:
         message = (
             f"no {'training' if split == 'train' else 'held-out'} clip of {config.clip_frames} frames at stride "
@@ -167,12 +172,12 @@ def clip_span(config: VideoDataConfig) -> int:
     return (config.clip_frames - 1) * config.stride + 1
 
 
-def open_segment(video: VideoEntry, config: VideoDataConfig, probes: Mapping[str, Probe]) -> Segment:
+def open_segment(video: VideoEntry, config: VideoDataConfig, probes: Probes) -> Segment:
     """Opens all of a video.
 
     Raises UnreadableError if it cannot be read or is too short for a clip, ValueError for other channels.
     """
-    reader = open_reader(video, probes, strips=config.layout == "strips")
+    reader = open_reader(video, probes, config)
     check_channels(video, reader, config.channels)
     segment = Segment(video, reader, video.start, min(video.stop or reader.frames, reader.frames))
     check_length(segment, config)
@@ -295,6 +300,7 @@ class VideoClipDataset:
         config = self.config
         if not config.cache or isinstance(segment.reader, ArrayVideo):
             return segment.reader
+        shape = f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}"
         return open_cached(
             segment.reader,
             segment.video.path,
@@ -302,7 +308,7 @@ class VideoClipDataset:
             prepare=lambda frames: resize_to_cover(
                 convert_channels(frames, config.channels), config.height, config.width, resize=config.resize
             ),
-            prepare_key=f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}",
+            prepare_key=f"{shape} {segment.video.name} {segment.video.member}",
         )
 
     def _label(self, video: VideoEntry) -> int:
@@ -324,21 +330,22 @@ def list_class_names(videos: list[VideoEntry], source: str) -> tuple[str, ...]:
 
 def is_video_file(video: VideoEntry) -> bool:
     """Whether the entry is a file that PyAV reads, not an array, a zip or a folder of images."""
-    return video.path.lower().endswith(VIDEO_SUFFIXES) and Path(video.path).is_file()
+    return video.path.lower().endswith(VIDEO_SUFFIXES) and Path(video.path).is_file() and video.member is None
 
 
-def open_reader(video: VideoEntry, probes: Mapping[str, Probe], *, strips: bool) -> VideoReader:
+def open_reader(video: VideoEntry, probes: Probes, config: VideoDataConfig) -> VideoReader:
     """Opens a video for reading, by its probe if it has one. Raises UnreadableError if it cannot be read."""
-    if video.array_video is not None:
-        return video.array_video
-    if strips:
-        return open_image_strip(video.path)
+    if video.reader is not None:
+        return video.reader
+    if config.layout == "strips":
+        return open_image_strip(video.path, limits=config)
     probe = probes.get(video.path)
     if probe is None:
-        return open_video(video.path)
-    if probe.reader is None:
-        raise UnreadableError(probe.reason)
-    return probe.reader
+        path = video.path if video.member is None else f"{video.path}::{video.member}"
+        return open_video(path, channels=config.channels, limits=config)
+    if isinstance(probe, UnreadableError):
+        raise probe
+    return probe
 
 
 def check_channels(video: VideoEntry, reader: VideoReader, channels: int) -> None:

@@ -1,14 +1,18 @@
 """Where the videos of a data set lie on disk, which class and group each belongs to, and which are held out."""
 
 import csv
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from gancore.errors import UnreadableError
+from gancore.limits import VideoLimits
+from gancore.reading import as_unreadable, require_regular_file
 from gancore.splits import (
     SPLIT_NAMES,
     Split,
@@ -18,8 +22,18 @@ from gancore.splits import (
     split_from_names,
     split_of_unlisted,
 )
-from vidgan.files.arrays import ARRAY_SUFFIXES, ArrayVideo, open_array_videos
-from vidgan.files.readers import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_sort_key
+from vidgan.data.listing import Candidate, Listing, describe_left_out, list_candidates, look_into_zip
+from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
+from vidgan.files.readers import (
+    DEFAULT_LIMITS,
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    VideoReader,
+    natural_sort_key,
+)
+from vidgan.files.video import split_member
+
+log = logging.getLogger(__name__)
 
 UCF_PATTERN = re.compile(r"v_(?P<label>.+)_(?P<group>g\d+)_c\d+")
 KTH_PATTERN = re.compile(r"person(?P<person>\d\d)_(?P<label>\w+?)_d\d")
@@ -35,7 +49,7 @@ class VideoEntry:
 
     path: str
     name: str
-    """Path below the source, with #number for one of several videos in an array file."""
+    """Path below the source, with the folder inside a zip, and #number for one of several videos in an array file."""
     label: str | None = None
     """Name of its class; None if unknown."""
     group: str | None = None
@@ -44,7 +58,10 @@ class VideoEntry:
     """The data set's own split: "unused" for a video that it puts in no split, None if it defines no splits."""
     start: int = 0
     stop: int | None = None
-    array_video: ArrayVideo | None = None
+    reader: VideoReader | None = None
+    """The video, where finding it has opened it."""
+    member: str | None = None
+    """Name of the array, the folder of a zip or the film that was chosen inside the file."""
 
     @property
     def stem(self) -> str:
@@ -52,43 +69,45 @@ class VideoEntry:
         return PurePosixPath(self.name).stem
 
 
-def find_videos(source: str | Path, layout: str = "auto") -> list[VideoEntry]:
+def find_videos(
+    source: str | Path, layout: str = "auto", *, limits: VideoLimits = DEFAULT_LIMITS, exclude: Path | None = None
+) -> list[VideoEntry]:
     """Lists the videos of a file or folder in natural order, with the classes and splits that its layout defines.
+
+    What else lies there, but for texts and tables, is left out with one warning, and so is the folder `exclude`. A
+    source FILE::NAME is one of several arrays, folders of a zip or films in a file.
 
     Raises FileNotFoundError if the path does not exist, ValueError if nothing in it is a video.
     """
-    root = Path(source)
+    root, member = split_member(source)
+    listing = Listing()
     if not root.exists():
         raise FileNotFoundError(f"no such file or folder: {source}")
-    if root.is_file():
-        videos = [VideoEntry(str(source), root.name)]
+    if root.is_dir():
+        listing = list_candidates(root, strips=layout == "strips", limits=limits, exclude=exclude)
+    elif member is None and root.suffix.lower() == ".zip":
+        listing.candidates = list(look_into_zip(str(root), root.name, listing, limits))
     else:
-        names = sorted(list_candidates(root, strips=layout == "strips"), key=natural_sort_key)
-        videos = [VideoEntry(str(root / name), root.resolve().name if name == "." else name) for name in names]
-    if not videos:
+        require_regular_file(root)
+        listing.candidates = [Candidate(root.name if member is None else f"{root.name}::{member}", str(root))]
+    if listing.left_out:
+        _warn_once(f"{source}: {describe_left_out(listing.left_out)}")
+    if not listing.candidates:
         wanted = "image" if layout == "strips" else "video, array, zip or image"
-        suffixes = IMAGE_SUFFIXES if layout == "strips" else VIDEO_SUFFIXES
+        suffixes = IMAGE_SUFFIXES if layout == "strips" else VIDEO_SUFFIXES[:5]
         raise ValueError(f"no {wanted} in {source} ({' '.join(suffixes)} ...)")
+    found = sorted(listing.candidates, key=lambda each: natural_sort_key(each.name))
+    videos = [
+        VideoEntry(each.path, root.resolve().name if each.name == "." else each.name, reader=each.reader, member=member)
+        for each in found
+    ]
     return LAYOUTS[detect_layout(videos) if layout == "auto" else layout](root, videos)
 
 
-def list_candidates(root: Path, *, strips: bool) -> Iterable[str]:
-    """Yields, relative to root, video files, arrays, zips and folders of images; for strips only the images."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(folder).relative_to(root)
-        suffixes = {name: Path(name).suffix.lower() for name in files if not name.startswith(".")}
-        images = [name for name, suffix in suffixes.items() if suffix in IMAGE_SUFFIXES]
-        if strips:
-            yield from ((below / name).as_posix() for name in images)
-            continue
-        if images:
-            yield below.as_posix()
-        yield from (
-            (below / name).as_posix()
-            for name, suffix in suffixes.items()
-            if suffix in VIDEO_SUFFIXES or suffix in ARRAY_SUFFIXES or suffix == ".zip"
-        )
+@cache
+def _warn_once(message: str) -> None:
+    """The splits of a data set are opened one by one: what they share is said once."""
+    log.warning(message)
 
 
 def detect_layout(videos: list[VideoEntry]) -> str:
@@ -111,7 +130,7 @@ def detect_layout(videos: list[VideoEntry]) -> str:
 def apply_folder_layout(root: Path, videos: list[VideoEntry]) -> list[VideoEntry]:
     """Classes by the folder around each video; splits by folders called train, val, test, or train.txt and test.txt."""
     videos = [replace(video, label=label_from_path(video.name)) for video in videos]
-    train, test = root / "train.txt", root / "test.txt"
+    train, test = find_list(root, "train.txt"), find_list(root, "test.txt")
     if train.is_file() or test.is_file():
         return split_by_lists(videos, train=train, test=test)
     return split_by_folders(videos)
@@ -132,25 +151,47 @@ def apply_ucf101_layout(root: Path, videos: list[VideoEntry]) -> list[VideoEntry
 
 def apply_kinetics600_layout(root: Path, videos: list[VideoEntry]) -> list[VideoEntry]:
     """Folders train, val, test of class folders, or the CSV files (label, youtube_id, time_start, time_end, split)."""
-    rows: dict[str, tuple[str | None, Split | Literal["unused"]]] = {}
-    for path in sorted(root.glob("*.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                name = f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
-                rows[name] = row.get("label") or None, SPLIT_NAMES.get(row.get("split") or path.stem, "unused")
+    rows = dict(row for path in sorted(root.glob("*.csv")) for row in read_kinetics_list(path))
     if not rows:
         return split_by_folders([replace(video, label=label_from_path(video.name)) for video in videos])
     videos = [replace(video, label=rows[video.stem][0]) for video in videos if video.stem in rows]
     return assign_splits(videos, [rows[video.stem][1] for video in videos])
 
 
+def read_kinetics_list(path: Path) -> Iterator[tuple[str, tuple[str | None, Split | Literal["unused"]]]]:
+    """Yields (name of the clip, (class, split)) for each row; nothing for a table without the columns of the data set.
+
+    Rows that cannot be read are left out with one warning. Raises UnreadableError if the file is no table.
+    """
+    require_regular_file(path)
+    broken = []
+    with as_unreadable(path, "a table"), path.open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        if not {"youtube_id", "time_start", "time_end"} <= set(table.fieldnames or ()):
+            _warn_once(f"{path} is no list of Kinetics (label, youtube_id, time_start, time_end, split): left out")
+            return
+        for row in table:
+            split = row.get("split") or path.stem
+            try:
+                name = f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
+            except (TypeError, ValueError):
+                broken.append(str(table.line_num))
+                continue
+            yield name, (row.get("label") or None, SPLIT_NAMES.get(split.lower(), "unused"))
+    if broken:
+        _warn_once(f"{path}: {len(broken)} rows cannot be read, in lines {', '.join(broken[:10])}")
+
+
 def apply_kth_layout(root: Path, videos: list[VideoEntry]) -> list[VideoEntry]:
     """Persons 1 to 16 are for training, 17 to 25 for testing; 00sequences.txt cuts each video into its sequences."""
     sequences: dict[str, list[tuple[int, int | None]]] = {}
-    if (root / "00sequences.txt").is_file():
-        for line in (root / "00sequences.txt").read_text(encoding="utf-8", errors="replace").splitlines():
-            if KTH_PATTERN.match(line):
-                sequences[line.split()[0]] = [(int(a) - 1, int(b)) for a, b in re.findall(r"(\d+)-(\d+)", line)]
+    table = root / "00sequences.txt"
+    if table.is_file():
+        with as_unreadable(table, "a list of sequences"):
+            for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
+                if KTH_PATTERN.match(line):
+                    ranges = re.findall(r"(\d+)-(\d+)", line)
+                    sequences[line.split()[0]] = [(max(0, int(a) - 1), int(b)) for a, b in ranges]
     entries = []
     for video in videos:
         if match := KTH_PATTERN.match(video.stem):
@@ -179,8 +220,10 @@ LAYOUTS: dict[str, Callable[[Path, list[VideoEntry]], list[VideoEntry]]] = {
 
 def label_from_path(name: str) -> str | None:
     """The name of the innermost folder around the video that does not stand for a split; None if there is none."""
-    folders = PurePosixPath(name).parts[:-1]
-    return next((part for part in reversed(folders) if part not in SPLIT_NAMES and part != MNIST_TEST_FILE), None)
+    folders = [part for part in PurePosixPath(name).parts[:-1] if not part.lower().endswith(".zip")]
+    return next(
+        (part for part in reversed(folders) if part.lower() not in SPLIT_NAMES and part != MNIST_TEST_FILE), None
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- splits
@@ -189,7 +232,10 @@ def label_from_path(name: str) -> str | None:
 def split_by_folders(videos: list[VideoEntry]) -> list[VideoEntry]:
     """Splits by folders or files called train, val or test, or as SPLIT_NAMES has it."""
     splits = [
-        split_from_names("test" if part == MNIST_TEST_FILE else part for part in (*parts, video.stem))
+        split_from_names(
+            "test" if part == MNIST_TEST_FILE else re.sub(r"\.zip$", "", part, flags=re.IGNORECASE)
+            for part in (*parts, video.stem)
+        )
         for video in videos
         for parts in [PurePosixPath(video.name).parts]
     ]
@@ -202,6 +248,13 @@ def assign_splits(videos: list[VideoEntry], splits: list[Split | Literal["unused
     if not {"val", "test"} & set(splits):
         return videos
     return [replace(video, split=split) for video, split in zip(videos, splits, strict=True)]
+
+
+def find_list(root: Path, name: str) -> Path:
+    """The file of this name in the folder, in upper or lower case."""
+    if root.is_dir():
+        return next((root / each for each in sorted(os.listdir(root)) if each.lower() == name), root / name)
+    return root / name
 
 
 def split_by_lists(videos: list[VideoEntry], *, train: Path, test: Path) -> list[VideoEntry]:
@@ -270,21 +323,25 @@ def select_split(
     return Selection([video for video in videos if (video.name not in held_out) == train], undivided=not train)
 
 
-def expand_array_files(videos: list[VideoEntry], channels: int) -> tuple[list[VideoEntry], list[str]]:
+def expand_array_files(
+    videos: list[VideoEntry], channels: int, *, limits: VideoLimits = DEFAULT_LIMITS
+) -> tuple[list[VideoEntry], list[str]]:
     """Replaces each array file by the videos in it; also returns why array files could not be read, a line for each."""
     expanded, problems = [], []
     for video in videos:
-        if not video.path.lower().endswith(ARRAY_SUFFIXES):
+        if not video.path.lower().endswith(ARRAY_SUFFIXES) or Path(video.path).is_dir():
             expanded.append(video)
             continue
         try:
-            array_videos = open_array_videos(video.path, channels=channels)
+            readers = open_array_videos(video.path, channels=channels, name=video.member, limits=limits)
+        except FileNotFoundError:
+            problems.append(f"{video.path} is gone, or a link to nothing")
+            continue
         except UnreadableError as error:
             problems.append(str(error))
             continue
-        many = len(array_videos) > 1
+        many = len(readers) > 1
         expanded += [
-            replace(video, name=f"{video.name}#{each.index}" if many else video.name, array_video=each)
-            for each in array_videos
+            replace(video, name=f"{video.name}#{each.index}" if many else video.name, reader=each) for each in readers
         ]
     return expanded, problems

@@ -1,5 +1,6 @@
 """Clips of another tool, read from its files and paired with the true ones by name."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.evaluation.pairing import list_names, pair_by_name
+from gancore.limits import VideoLimits
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos
-from vidgan.files.arrays import ARRAY_SUFFIXES
-from vidgan.files.readers import DEFAULT_RATE, VIDEO_SUFFIXES, VideoReader
+from vidgan.files.arrays import ARRAY_SUFFIXES, ArrayVideo
+from vidgan.files.readers import DEFAULT_LIMITS, DEFAULT_RATE, VIDEO_SUFFIXES, VideoReader
 from vidgan.files.video import open_video, write_clip
 from vidgan.frames import Frames, convert_channels
 
@@ -69,19 +71,22 @@ def format_size(shape: torch.Size) -> str:
     return f"{shape[-2]}x{shape[-1]}"
 
 
-def open_ground_truth(source: Path, *, context_frames: int = 0, channels: int | None = None) -> ClipFiles:
+def open_ground_truth(
+    source: Path, *, context_frames: int = 0, channels: int | None = None, limits: VideoLimits = DEFAULT_LIMITS
+) -> ClipFiles:
     """Open the true clips of a file or folder.
 
     Args:
         source: A video, an array of clips, or a folder of either.
         context_frames: Past frames at the start of every clip.
         channels: 1 to read the clips in grey, 3 in colour; as the files are if None.
+        limits: What a clip may hold.
 
     Raises:
         FileNotFoundError, ValueError: There are no clips, they differ in length or in channels, or they are no longer
             than the context.
     """
-    found = open_videos(source, channels=channels)
+    found = open_videos(source, channels=channels, limits=limits)
     names = tuple(found)
     length = found[names[0]].frames
     for name, reader in found.items():
@@ -120,18 +125,21 @@ class PredictionFiles:
         return torch.stack(futures)
 
 
-def open_predictions(source: Path, true: ClipFiles, *, context_frames: int) -> PredictionFiles:
+def open_predictions(
+    source: Path, true: ClipFiles, *, context_frames: int, limits: VideoLimits = DEFAULT_LIMITS
+) -> PredictionFiles:
     """Open the predictions for each true clip X: files X, or X-0, X-1, ..., or X/0, X/1, ... for several samples.
 
     Args:
         source: A file or folder of predictions, which hold the frames after the context, or the context as well.
         true: The true clips.
         context_frames: Past frames at the start of every true clip.
+        limits: What a clip may hold.
 
     Raises:
         ValueError: A clip has no prediction or a prediction no clip, or numbers of frames or samples do not fit.
     """
-    found = open_videos(source, channels=true.channels)
+    found = open_videos(source, channels=true.channels, limits=limits)
     pairing = pair_by_name(list(found), true.names, numbered_samples=True)
     mismatches = {
         "true clips have no prediction": pairing.missing,
@@ -155,22 +163,29 @@ def open_predictions(source: Path, true: ClipFiles, *, context_frames: int) -> P
     return PredictionFiles(true, readers, context_frames)
 
 
-def open_videos(source: Path, *, channels: int | None) -> dict[str, VideoReader]:
+def open_videos(source: Path, *, channels: int | None, limits: VideoLimits) -> dict[str, VideoReader]:
     """Open the videos of a file or folder, by their names without endings; clip 3 of the array X is called X#3.
 
     Raises FileNotFoundError or ValueError if there are none, or one cannot be opened.
     """
-    videos, unreadable = expand_array_files(find_videos(str(source), "folder"), channels or 3)
+    found = find_videos(str(source), "folder", limits=limits)
+    videos, unreadable = expand_array_files(found, channels or 3, limits=limits)
     if unreadable:
         raise ValueError(unreadable[0])
-    return {
-        clip_name_of(video, alone=source.is_file()): video.array_video or open_video(video.path) for video in videos
-    }
+    opened: dict[str, VideoReader] = {}
+    for video in videos:
+        name = clip_name_of(video, alone=not source.is_dir())
+        if name in opened:
+            raise ValueError(f"{source} holds two clips called {name}, which pair by name: rename one")
+        path = video.path if video.member is None else f"{video.path}::{video.member}"
+        opened[name] = video.reader or open_video(path, limits=limits)
+    return opened
 
 
 def clip_name_of(video: VideoEntry, *, alone: bool) -> str:
     """Return the video's name without its ending; for clips of an array that is the whole source, the number alone."""
-    stem, mark, number = video.name.partition("#") if video.array_video else (video.name, "", "")
+    match = re.fullmatch(r"(.*)#(\d+)", video.name, re.DOTALL) if isinstance(video.reader, ArrayVideo) else None
+    stem, mark, number = (match[1], "#", match[2]) if match else (video.name, "", "")
     path = Path(stem)
     if path.suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip"):
         stem = path.with_suffix("").as_posix()

@@ -44,7 +44,7 @@ def read_run_config(model: str) -> VideoConfig | None:
     if not (Path(model).is_dir() and path.is_file()):
         return None
     try:
-        return from_dict(VideoConfig, read_json(path, max_bytes=MAX_SETTINGS_BYTES))
+        return from_dict(VideoConfig, read_json(path, kind="settings", max_bytes=MAX_SETTINGS_BYTES))
     except ValueError as error:
         raise ValueError(f"{path} does not hold the settings of a video run: {error}") from error
 
@@ -110,10 +110,12 @@ def open_from_files(config: EvaluateConfig) -> EvaluationSet:
     assert config.ground_truth is not None
     assert config.predictions is not None
     device = select_device(cpu=config.cpu)
-    true = open_ground_truth(config.ground_truth, context_frames=config.context_frames, channels=config.channels)
+    true = open_ground_truth(
+        config.ground_truth, context_frames=config.context_frames, channels=config.channels, limits=config.data
+    )
     if config.unpaired:
         return open_unpaired(config, true, device)
-    files = open_predictions(config.predictions, true, context_frames=config.context_frames)
+    files = open_predictions(config.predictions, true, context_frames=config.context_frames, limits=config.data)
     indices = tuple(evenly_spaced(len(true), count=config.max_items))
     methods: list[ClipMethod] = []
     if config.model:
@@ -140,7 +142,7 @@ def open_from_files(config: EvaluateConfig) -> EvaluationSet:
 def open_unpaired(config: EvaluateConfig, true: ClipFiles, device: torch.device) -> EvaluationSet:
     """Open equally many generated and true clips, evenly spaced over the larger set."""
     assert config.predictions is not None
-    generated = open_ground_truth(config.predictions, channels=true.channels)
+    generated = open_ground_truth(config.predictions, channels=true.channels, limits=config.data)
     if generated.shape != true.shape:
         raise ValueError(
             f"{config.predictions} has clips of {format_shape(generated.shape)}, and {config.ground_truth} of "

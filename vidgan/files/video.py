@@ -10,15 +10,13 @@ from torch import Tensor
 
 from gancore import media
 from gancore.atomic import atomic_write, create_parents
+from gancore.errors import UnreadableError
+from gancore.limits import VideoLimits
+from vidgan.files.archives import folder_of, list_members, open_zip
 from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
-from vidgan.files.readers import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    VideoReader,
-    natural_sort_key,
-    open_image_sequence,
-    open_video_file,
-)
+from vidgan.files.image_sequence import are_videos, is_image, open_image_file, open_image_sequence
+from vidgan.files.readers import DEFAULT_LIMITS, IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoReader, sort_naturally
+from vidgan.files.video_file import open_video_file
 
 CLIP_SUFFIXES = (*media.MEDIA_SUFFIXES, ".npy")
 """Suffixes that `write_clip` knows, in lower case."""
@@ -32,57 +30,107 @@ class Clip(NamedTuple):
 
 
 def read_clip(
-    path: str | Path, *, start: int = 0, frames: int | None = None, stride: int = 1, channels: int = 3
+    path: str | Path,
+    *,
+    start: int = 0,
+    frames: int | None = None,
+    stride: int = 1,
+    channels: int = 3,
+    limits: VideoLimits = DEFAULT_LIMITS,
 ) -> Clip:
     """Reads frames start, start + stride, ... of a video file, a folder or zip of frames, an image or an array.
 
     Reads to the end unless `frames` says how many. Video files and images become RGB, arrays keep their channels;
     `channels` tells a clip of other than 1, 3 or 4 channels from a stack of grey ones. The rate of the result is that
-    of the frames returned, so stride 2 halves it.
+    of the frames returned, so stride 2 halves it. `open_video` says how one of several videos in a file is named.
 
-    Raises FileNotFoundError if the path does not exist, ValueError if it is not a video or too short.
+    Raises FileNotFoundError if the path does not exist, ValueError if it is not a video, too short, or larger than the
+    limits allow.
     """
-    reader = open_video(path, channels=channels)
+    reader = open_video(path, channels=channels, limits=limits)
     available = max(0, -(-(reader.frames - start) // stride))
     wanted = available if frames is None else frames
-    if not 0 < wanted <= available:
+    if start < 0 or not 0 < wanted <= available:
         raise ValueError(
             f"{path} has {reader.frames} frames, too few to read {wanted} from number {start} on at stride {stride}"
         )
     return Clip(reader.read(start, wanted, stride=stride).contiguous(), reader.rate / stride)
 
 
-def open_video(path: str | Path, *, channels: int = 3) -> VideoReader:
+def open_video(path: str | Path, *, channels: int = 3, limits: VideoLimits = DEFAULT_LIMITS) -> VideoReader:
     """Opens a single video for reading, by the suffix of its path.
+
+    In a path FILE::NAME, NAME is an array of the file, a folder of a zip, or the number of a film in a container.
 
     Raises FileNotFoundError if the path does not exist, ValueError if it is not one video; the message for a folder of
     videos names some of them.
     """
-    path = Path(path)
+    path, name = split_member(path)
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
     suffix = path.suffix.lower()
     if path.is_dir():
-        refuse_video_folder(path)
-        return open_image_sequence(str(path))
+        refuse_video_folder(path, limits)
+        pictures = [entry.name for entry in path.iterdir() if is_image(entry.name)]
+        if are_videos(path, pictures, limits):
+            return open_video(path / pictures[0], limits=limits)
+        return open_image_sequence(str(path), limits=limits)
     if suffix == ".zip":
-        return open_image_sequence(str(path))
-    if suffix in IMAGE_SUFFIXES:
-        return open_image_sequence(str(path.parent), [path.name])
+        return open_zip_folder(str(path), name, limits)
     if suffix in ARRAY_SUFFIXES:
-        videos = open_array_videos(str(path), channels=channels)
+        videos = open_array_videos(str(path), channels=channels, name=name, limits=limits)
         if len(videos) != 1:
             raise ValueError(f"{path} holds {len(videos)} videos, but only one can be read here")
         return videos[0]
-    return open_video_file(str(path))
+    if suffix in IMAGE_SUFFIXES:
+        return open_image_file(str(path), limits=limits)
+    if name is not None and not name.isdecimal():
+        raise UnreadableError(f"{path}::{name}: films in a container are numbered from 0")
+    return open_video_file(str(path), number=None if name is None else int(name), limits=limits)
 
 
-def refuse_video_folder(path: Path) -> None:
-    """Raises ValueError, naming some of them, if the folder holds videos instead of images."""
-    names = sorted((entry.name for entry in path.iterdir()), key=natural_sort_key)
-    suffixes = {name: Path(name).suffix.lower() for name in names}
-    videos = [name for name in names if suffixes[name] in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
-    if videos and not any(suffix in IMAGE_SUFFIXES for suffix in suffixes.values()):
+def split_member(path: str | Path) -> tuple[Path, str | None]:
+    """Splits FILE::NAME, where FILE is a file and the whole is not, into both; the name is None for other paths."""
+    file, mark, name = str(path).rpartition("::")
+    if mark and name and not Path(path).exists() and Path(file).is_file():
+        return Path(file), name
+    return Path(path), None
+
+
+def open_zip_folder(path: str, folder: str | None, limits: VideoLimits) -> VideoReader:
+    """Opens the pictures in a folder of a zip; in that which holds pictures if none is given.
+
+    Raises UnreadableError if there is none, or several of which none is given.
+    """
+    folders = list_zip_folders(path, limits)
+    if folder is None and len(folders) > 1:
+        names = [f"{path}::{each}" for each in sort_naturally(folders)]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise UnreadableError(f"{path} holds {len(names)} videos: name one, {', '.join(names[:3])}{more}")
+    if folder is not None and folder not in folders:
+        raise UnreadableError(f"{path} holds no pictures in a folder {folder}")
+    names = folders[folder] if folder is not None else next(iter(folders.values()), [])
+    return open_image_sequence(path, names, limits=limits)
+
+
+def list_zip_folders(path: str, limits: VideoLimits) -> dict[str, list[str]]:
+    """The pictures in a zip by the folder around them, "." at its root. Raises UnreadableError if it is broken."""
+    folders: dict[str, list[str]] = {}
+    with open_zip(path, limits) as archive:
+        for name in list_members(archive, path):
+            if is_image(name):
+                folders.setdefault(folder_of(name), []).append(name)
+    return folders
+
+
+def refuse_video_folder(path: Path, limits: VideoLimits) -> None:
+    """Raises ValueError, naming some of them, if the folder holds videos instead of images, or several stacks."""
+    names = sort_naturally(entry.name for entry in path.iterdir())
+    pictures = [name for name in names if is_image(name)]
+    videos = [name for name in names if Path(name).suffix.lower() in (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip")]
+    if len(pictures) > 1 and are_videos(path, pictures, limits):
+        videos, pictures = pictures, []
+    if videos and not pictures:
         more = f" and {len(videos) - 3} more" if len(videos) > 3 else ""
         raise ValueError(f"{path} is a folder of videos ({', '.join(videos[:3])}{more}): name one of them")
 

@@ -14,7 +14,19 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         argv,
         prog=prog,
         positional=["folder"],
-        main=["out", "side", "views", "view_size", "up", "front", "max_faces", "duplicate_iou", "workers", "seed"],
+        main=[
+            "out",
+            "side",
+            "views",
+            "view_size",
+            "up",
+            "front",
+            "max_faces",
+            "max_minutes",
+            "duplicate_iou",
+            "workers",
+            "seed",
+        ],
         examples="""
             vidvox prepare MESHES -o DATASET
             vidvox prepare ShapeNetCore.v2 -o shapenet --side 64 --view_size 256

@@ -3,26 +3,44 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gancore.errors import UnreadableError
+from gancore.reading import read_json, resolve_below
 from gancore.splits import SPLIT_NAMES, split_from_names
 from voxgan.data.shapenet import existing_file, find_r2n2, find_shapenet
-from voxgan.data.sources import Layout, Source, SourceImage, apply_split_file, log, read_json, strip_suffix
+from voxgan.data.sources import (
+    Layout,
+    Source,
+    SourceImage,
+    apply_split_file,
+    divide_sources,
+    log,
+    read_text,
+    strip_suffix,
+)
 from voxgan.data.sweethome3d import find_furniture, find_sweethome3d
 from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
 from voxgan.mesh.axes import camera_angles
 from voxgan.mesh.read import MESH_SUFFIXES
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+UNREAD_SUFFIXES = (
+    *(".3ds", ".abc", ".amf", ".blend", ".c4d", ".ctm", ".dxf", ".fbx", ".iges", ".igs", ".ma", ".max", ".mb", ".skp"),
+    *(".step", ".stp", ".usd", ".usda", ".usdc", ".usdz", ".vox", ".vrml", ".wrl", ".x3d"),
+)
+"""Endings of files of objects that are not read; they are named rather than passed over."""
 WRAPPER_FOLDERS = {"models", "meshes", "objects", "shapes", "volumetric_data"}
 """Folders that may surround the class folders and are not classes themselves."""
 
-MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(train|test)/(?P=label)_\d+\.off")
-MODELNET_VOXELS = re.compile(r"(.*/)?(?P<label>\w+)/30/(?P<split>train|test)/(?P<model>\w+)_(?P<rotation>\d+)\.mat")
+MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(?i:train|test)/(?P=label)_\d+\.off")
+MODELNET_VOXELS = re.compile(
+    r"(.*/)?(?P<label>\w+)/30/(?P<split>(?i:train|test))/(?P<model>\w+)_(?P<rotation>\d+)\.mat"
+)
 IKEA = re.compile(r"IKEA_(?P<label>[a-z]+)_")
 
 
@@ -38,7 +56,7 @@ def find_objects(folder: Path) -> Layout:
     Raises FileNotFoundError without such a path, ValueError if it holds no object.
     """
     if folder.is_file():
-        return Layout("file", tuple(find_in_file(folder)))
+        return build_layout("file", find_in_file(folder))
     if not folder.is_dir():
         raise FileNotFoundError(f"no such file or folder: {folder}")
     for name, find in LAYOUTS.items():
@@ -48,8 +66,14 @@ def find_objects(folder: Path) -> Layout:
                 if path.is_file():
                     sources = apply_split_file(sources, path)
                     break
-            return Layout(name, tuple(sources))
+            return build_layout(name, sources)
     raise ValueError(f"no meshes ({' '.join(MESH_SUFFIXES)}) and no voxels ({' '.join(VOXEL_SUFFIXES)}) in {folder}")
+
+
+def build_layout(name: str, sources: Sequence[Source]) -> Layout:
+    """The layout of these objects, without those that have a problem, which it names."""
+    good, bad = divide_sources(sources)
+    return Layout(name, tuple(good), tuple(bad))
 
 
 def find_in_file(path: Path) -> Sequence[Source]:
@@ -75,25 +99,41 @@ def find_pix3d(root: Path) -> list[Source]:
         for record in read_json(root / "pix3d.json"):
             records[record["model"]].append(record)
         sources = [build_pix3d_source(root, each) for each in records.values()]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
+        if isinstance(error, UnreadableError):
+            raise
         raise ValueError(f"{root / 'pix3d.json'} is not a list of Pix3D records: {error!r}") from error
-    return [source for source in sources if source.mesh or source.occupancy]
+    return sources
 
 
 def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
     """The model of these records; its mesh is y up facing -z, its voxels z up facing y, both with x to the left."""
+    first, problem = records[0], ""
+    label = first["category"]
+    if not isinstance(label, str):
+        raise TypeError(f"category {label!r}")
     whole = [record for record in records if not (record.get("truncated") or record.get("occluded"))]
+    mesh = occupancy = None
+    images: tuple[SourceImage, ...] = ()
+    try:
+        mesh, occupancy = (existing_file(resolve_below(root, first[name])) for name in ("model", "voxel"))
+        images = tuple(build_pix3d_image(root, record) for record in whole)
+    except UnreadableError as error:
+        problem = str(error)
+    if not (mesh or occupancy or problem):
+        problem = f"neither {first['model']} nor {first['voxel']} is there"
     return Source(
-        id=strip_suffix(records[0]["model"]).removeprefix("model/"),
-        label=records[0]["category"],
-        mesh=existing_file(root / records[0]["model"]),
-        occupancy=existing_file(root / records[0]["voxel"]),
+        id=strip_suffix(first["model"]).removeprefix("model/"),
+        label=label,
+        mesh=mesh,
+        occupancy=occupancy,
         key="voxel",
-        images=tuple(build_pix3d_image(root, record) for record in whole),
+        images=images,
         up="y",
         front="-z",
         voxel_up="z",
         voxel_front="y",
+        problem=problem,
     )
 
 
@@ -101,12 +141,14 @@ def build_pix3d_image(root: Path, record: dict) -> SourceImage:
     """The picture of a record, with its mask, its box and the angles of its camera."""
     azimuth = elevation = None
     if record.get("cam_position"):
-        azimuth, elevation = camera_angles(np.array(record["cam_position"], float), up="y", front="-z")
+        position = np.array(record["cam_position"], float)
+        if np.isfinite(position).all():
+            azimuth, elevation = camera_angles(position, up="y", front="-z")
     mask, box = record.get("mask"), record.get("bbox")
     left, top, right, bottom = (round(edge) for edge in box) if box else (0, 0, 0, 0)
     return SourceImage(
-        root / record["img"],
-        root / mask if mask else None,
+        resolve_below(root, record["img"]),
+        resolve_below(root, mask) if mask else None,
         azimuth,
         elevation,
         (left, top, right, bottom) if box else None,
@@ -125,13 +167,15 @@ def find_ikea_3dgan(root: Path) -> list[Source]:
         numbered = {
             int(path.stem): path for path in list_files(root / names.stem, IMAGE_SUFFIXES) if path.stem.isdecimal()
         }
-        for number, name in enumerate(names.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, name in enumerate(read_text(names).splitlines(), 1):
             labels.setdefault(strip_suffix(name.strip()), names.stem)
             if number in numbered:
                 pictures[strip_suffix(name.strip())].append(SourceImage(numbered[number]))
     if pictures.keys().isdisjoint(path.stem for path in paths):
         log.warning("the lists in %s name no model; the pictures are left out", root / "list")
-    return [
+    lost = sorted({name for name in labels if name} - {path.stem for path in paths})
+    problem = "a list names it, and there are no voxels of it"
+    return [Source(id=name, label=labels[name], problem=problem) for name in lost] + [
         Source(
             id=path.stem,
             label=labels.get(path.stem, ""),
@@ -154,7 +198,7 @@ def find_modelnet_voxels(root: Path) -> list[Source]:
             source = Source(
                 id=f"{label}/{match['model']}",
                 label=label,
-                split=SPLIT_NAMES[match["split"]],
+                split=SPLIT_NAMES[match["split"].lower()],
                 occupancy=path,
                 key="instance",
                 voxel_up="z",
@@ -203,19 +247,37 @@ def find_plain_folder(root: Path) -> list[Source]:
     ]
 
 
+def find_folder(root: Path) -> list[Source]:
+    """Meshes and voxels in any folders, and what else lies among them that is an object by its name."""
+    sources = find_plain_folder(root)
+    known = {path.with_suffix("") for source in sources for path in (source.mesh, source.occupancy) if path}
+    others = [
+        Source(id=path.relative_to(root).as_posix(), problem=f"files ending in {path.suffix.lower()} are not read")
+        for path in list_files(root, UNREAD_SUFFIXES)
+        if path.with_suffix("") not in known
+    ]
+    links = [
+        Source(id=path.relative_to(root).as_posix(), problem="it is a link to a folder, which is not followed")
+        for path in list_linked_folders(root)
+    ]
+    return [*sources, *others, *links] if sources else []
+
+
 def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
     """The object of these files, or the objects of a file of several voxel grids."""
     meshes, voxels = rank_by_suffix(paths, MESH_SUFFIXES), rank_by_suffix(paths, VOXEL_SUFFIXES)
-    classes = [part for part in name.parts[:-1] if part not in SPLIT_NAMES and part not in WRAPPER_FOLDERS]
+    classes = [part for part in name.parts[:-1] if part.lower() not in SPLIT_NAMES and part not in WRAPPER_FOLDERS]
+    special = [path for path in (*meshes[:1], *voxels[:1]) if not path.is_file()]
     source = Source(
         id=name.as_posix(),
         label=classes[0] if classes else "",
-        split=split_from_names(name.parts[:-1]),
+        split=split_from_names(part.lower() for part in name.parts[:-1]),
         mesh=meshes[0] if meshes else None,
         occupancy=voxels[0] if voxels else None,
         images=tuple(map(SourceImage, find_images(root, name, (meshes or voxels)[0]))),
+        problem=f"{special[0].name} is no regular file" if special else "",
     )
-    keys = occupancy_keys(voxels[0]) if voxels else (None,)
+    keys = occupancy_keys(voxels[0]) if voxels and not special else (None,)
     if len(keys) == 1:
         return [replace(source, key=keys[0])]
     return [replace(source, id=f"{name}#{number}", key=key) for number, key in enumerate(keys)]
@@ -249,18 +311,34 @@ def is_texture(picture: Path, mesh: Path) -> bool:
     for path in (mesh.with_suffix(".mtl"), mesh):
         if path.suffix.lower() in (".mtl", ".dae", ".gltf") and path.is_file():
             with path.open("rb") as file:
-                if picture.name.encode() in file.read(2**20):
+                if os.fsencode(picture.name) in file.read(2**20):
                     return True
     return False
 
 
 def list_files(root: Path, suffixes: Iterable[str]) -> list[Path]:
     """The files below the root with one of these suffixes, sorted, without hidden ones."""
-    paths = []
-    for folder, folders, names in os.walk(root):
+    suffixes = tuple(suffixes)
+    found = (path for _, _, paths in walk_folders(root) for path in paths)
+    return sorted(path for path in found if path.suffix.lower() in suffixes)
+
+
+def list_linked_folders(root: Path) -> list[Path]:
+    """The links to folders below the root."""
+    return sorted(path for _, folders, _ in walk_folders(root) for path in folders if path.is_symlink())
+
+
+def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
+    """Each folder below the root with the paths of its folders and files, without hidden ones."""
+    for folder, folders, names in os.walk(root, onerror=_report_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in paths if path.suffix.lower() in suffixes)
+        files = [Path(folder, name) for name in names if not name.startswith(".")]
+        yield Path(folder), [Path(folder, name) for name in folders], files
+
+
+def _report_folder(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        log.warning("left out a folder: %s", error)
 
 
 LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
@@ -272,6 +350,6 @@ LAYOUTS: dict[str, Callable[[Path], Sequence[Source]]] = {
     "modelnet-voxels": find_modelnet_voxels,
     "modelnet": find_modelnet,
     "ikea": find_ikea,
-    "folder": find_plain_folder,
+    "folder": find_folder,
 }
 """The layouts to try on a folder, from specific to general; the first that finds objects is used."""

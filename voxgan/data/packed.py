@@ -1,29 +1,41 @@
 """The data set that training reads: voxels packed eight to the byte, and all views in one file.
 
-It is a folder of dataset.json (the side of the grids, the classes and a record for each object), occupancy.npy (uint8,
-objects x bytes, numpy.packbits of x y z; or the same compressed as occupancy.npz) and views.zip (stored, not
-compressed: `<object>/<view>.webp`).
+It is a folder of dataset.json (the side of the grids, the classes, a record for each object, and digests of the other
+files), occupancy.npy (uint8, objects x bytes, numpy.packbits of x y z; or the same compressed as occupancy.npz) and
+views.zip (stored, not compressed: `<object>/<view>.webp`).
 """
 
 import io
-import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from gancore.atomic import atomic_write
+from gancore.atomic import atomic_write, sync_to_disk
+from gancore.errors import UnreadableError
+from gancore.reading import as_unreadable, require_regular_file, resolve_below
 from gancore.splits import Split
+from voxgan.data.description import (
+    DESCRIPTION,
+    Cameras,
+    Description,
+    PackedObject,
+    digest_bytes,
+    digest_voxels,
+    format_description,
+    read_description,
+)
+from voxgan.data.file_parts import FileParts
 
-Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
+__all__ = ["Cameras", "PackedDataset", "PackedObject", "encode_webp", "open_packed_dataset", "write_packed_dataset"]
 
 BUNDLED = "furniture"
 """Name of the data set that comes with the package."""
@@ -31,58 +43,88 @@ ZIP_HEADER_BYTES = 30
 """Length of a zip file's local header before the file's name."""
 OCCUPANCY_FILES = {False: "occupancy.npy", True: "occupancy.npz"}
 """Name of the voxels' file, by whether it is compressed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackedObject:
-    """The record of an object: everything but its voxels and views."""
-
-    id: str
-    label: str = ""
-    """Its class; empty in a data set without classes."""
-    split: Split = "train"
-    """The split it belongs to."""
-    cameras: Cameras = ()
-    """Azimuth and elevation of each view in degrees; None where they are not known."""
-    creator: str = ""
-    licence: str = ""
+VIEWS = "views.zip"
+NPY_HEADER_BYTES = 128
+"""Length of the header of an npy file of packed voxels."""
+CHECKED_BYTES = 2**26
+"""Voxels that are held against their digests when a data set is opened; all are whenever they are read."""
+MAX_VIEW_SIDE = 4096
+"""Pixels along the longer side of a view, at most."""
 
 
 class PackedDataset:
-    """A packed data set, mapped into memory: cheap to open, to pickle and to share among loader workers.
+    """A packed data set: cheap to open, to pickle and to share among loader workers.
 
-    With `only_classes`, `indices` lists the objects of these classes alone; objects keep their numbers. Raises
-    ValueError if the folder is not a packed data set, was written only in part, or lacks one of the classes.
+    Every object and view is held against its digest when it is read, so that files that were damaged, replaced or cut
+    short raise an error and never give another object. With `only_classes`, `indices` lists the objects of these
+    classes alone; objects keep their numbers. `digest` is that of a description, which the folder must still have.
+
+    Raises:
+        UnreadableError: The folder is not a packed data set, is of another version, was damaged or edited, or was
+            written only in part.
+        ValueError: It lacks one of the classes.
     """
 
-    def __init__(self, folder: Path, *, only_classes: Sequence[str] | None = None):
+    def __init__(self, folder: Path, *, only_classes: Sequence[str] | None = None, digest: str | None = None):
         self.folder = Path(folder)
         self.only_classes = None if only_classes is None else tuple(only_classes)
         try:
-            description = json.loads((self.folder / "dataset.json").read_text(encoding="utf-8"))
-            self.side: int = description["side"]
-            self.classes: tuple[str, ...] = tuple(description["classes"])
-            self.objects: tuple[PackedObject, ...] = tuple(map(parse_object, description["objects"]))
-            self._bits = open_bits(self.folder / description.get("occupancy", OCCUPANCY_FILES[False]))
-            self._zip = np.memmap(self.folder / "views.zip", np.uint8, "r")
+            self._description, self._digest = read_description(self.folder / DESCRIPTION)
+            if digest not in (None, self._digest):
+                raise UnreadableError("it was prepared anew while it was in use")
+            self._views_file = FileParts(self.folder / VIEWS)
+            self._read_voxels = self._open_voxels()
         except FileNotFoundError as error:
-            raise ValueError(
-                f"{folder} is not a packed data set: it has no {Path(str(error.filename)).name}"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{folder} is not a readable packed data set: {error}") from error
-        if self._bits.shape != (len(self.objects), bytes_per_object(self.side)):
-            raise ValueError(f"{folder}: dataset.json and occupancy do not belong together; prepare it again")
+            name = Path(error.filename or str(error).rpartition(": ")[2]).name
+            raise UnreadableError(f"{folder} is not a packed data set: it has no {name}") from error
+        except UnreadableError as error:
+            raise UnreadableError(f"{folder} is not a readable packed data set: {error}") from error
+        self.side = self._description.side
+        self.objects = self._description.objects
+        self.classes = self._description.classes
+        self._check_files()
         if unknown := set(self.only_classes or ()) - set(self.classes):
             known = ", ".join(self.classes) or "no classes"
             raise ValueError(f"{folder} has no {', '.join(sorted(unknown))}; there are {known}")
+
+    def _open_voxels(self) -> Callable[[int], bytes]:
+        """A function that reads the packed voxels of the object with a number."""
+        described = self._description
+        path = resolve_below(self.folder, described.occupancy)
+        shape = (len(described.objects), bytes_per_object(described.side))
+        if path.suffix == ".npz":
+            bits = read_compressed_bits(path, shape)
+            return lambda index: bits[index].tobytes()
+        parts = FileParts(path)
+        with as_unreadable(path, "voxels"):
+            start = _check_header(parts.read(0, min(parts.size, NPY_HEADER_BYTES)), shape)
+        return lambda index: parts.read(start + index * shape[1], shape[1])
+
+    def _check_files(self) -> None:
+        """Raises UnreadableError unless the files are those that were written together with dataset.json."""
+        described = self._description
+        size = (self.folder / described.occupancy).stat().st_size
+        if size != described.occupancy_bytes:
+            raise self._mismatch("occupancy", f"{size:,} bytes, not {described.occupancy_bytes:,}")
+        for index in range(min(len(self), CHECKED_BYTES // bytes_per_object(self.side))):
+            self._checked_voxels(index)
+        size, start = self._views_file.size, described.directory_start
+        if size != described.views_bytes:
+            raise self._mismatch(VIEWS, f"{size:,} bytes, not {described.views_bytes:,}")
+        if digest_bytes(self._views_file.read(start, size - start)) != described.directory_digest:
+            raise self._mismatch(VIEWS, "other views")
+
+    def _mismatch(self, name: str, reason: str) -> UnreadableError:
+        return UnreadableError(
+            f"{self.folder}: dataset.json and {name} do not belong together ({reason}); prepare it again"
+        )
 
     def of_classes(self, classes: Sequence[str]) -> "PackedDataset":
         """The same data set with the objects of these classes alone. Raises ValueError if one does not exist."""
         return PackedDataset(self.folder, only_classes=classes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(PackedDataset, only_classes=self.only_classes), (self.folder,)
+        return partial(PackedDataset, only_classes=self.only_classes, digest=self._digest), (self.folder,)
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -96,26 +138,34 @@ class PackedDataset:
         ]
 
     def occupancy(self, index: int) -> Bool[np.ndarray, "x y z"]:
-        """The voxels that the object fills."""
-        bits = np.unpackbits(self._bits[index], count=self.side**3)
+        """The voxels that the object fills. Raises UnreadableError if they are damaged."""
+        bits = np.unpackbits(np.frombuffer(self._checked_voxels(index), np.uint8), count=self.side**3)
         return bits.view(np.bool_).reshape(self.side, self.side, self.side)
+
+    def _checked_voxels(self, index: int) -> bytes:
+        packed = self._read_voxels(index)
+        if digest_voxels(packed) != self._description.voxel_digests[index]:
+            raise self._mismatch("occupancy", f"other voxels of {self.objects[index].id}")
+        return packed
 
     def read_view(self, index: int, number: int) -> UInt8[np.ndarray, "height width 4"]:
         """View `number` of the object, with straight alpha.
 
-        Raises IndexError if there is no such view, ValueError if it is damaged.
+        Raises IndexError if there is no such view, UnreadableError if it is damaged.
         """
         if not 0 <= number < len(self.objects[index].cameras):
             raise IndexError(f"object {index} of {self.folder} has no view {number}")
-        start, size, checksum = self._views[self._first_view[index] + number]
-        content = self._zip[start : start + size].tobytes()
+        start, size, checksum = (int(each) for each in self._views[self._first_view[index] + number])
         try:
+            content = self._views_file.read(start, size)
             if zlib.crc32(content) != checksum:
                 raise ValueError("its checksum is wrong")
-            with Image.open(io.BytesIO(content)) as picture:
+            with Image.open(io.BytesIO(content), formats=("WEBP",)) as picture:
+                if max(picture.size) > MAX_VIEW_SIDE:
+                    raise ValueError(f"it is larger than {MAX_VIEW_SIDE} pixels a side")
                 return np.array(picture.convert("RGBA"))
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise ValueError(f"{self.folder}: view {number} of object {index} cannot be read: {error}") from error
+        except (OSError, ValueError, MemoryError) as error:
+            raise UnreadableError(f"{self.folder}: view {number} of object {index} cannot be read: {error}") from error
 
     @cached_property
     def _first_view(self) -> Int64[np.ndarray, " objects"]:
@@ -126,22 +176,22 @@ class PackedDataset:
     def _views(self) -> Int64[np.ndarray, "views 3"]:
         """The start of each view in views.zip, its size in bytes, and its CRC-32."""
         rows = np.zeros((sum(len(item.cameras) for item in self.objects), 3), np.int64)
-        try:
-            with zipfile.ZipFile(self.folder / "views.zip") as archive:
-                entries = {entry.filename: entry for entry in archive.infolist()}
-            row = 0
-            for index, item in enumerate(self.objects):
-                for number in range(len(item.cameras)):
-                    rows[row] = self._locate(entries[view_name(index, number)])
-                    row += 1
-        except (zipfile.BadZipFile, KeyError, IndexError) as error:
-            raise ValueError(f"{self.folder}: dataset.json and views.zip do not belong together: {error}") from error
+        with as_unreadable(self.folder / VIEWS, "views"), zipfile.ZipFile(self._views_file.open()) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+            names = (view_name(*each) for each in self._view_numbers())
+            for row, name in enumerate(names):
+                if name not in entries:
+                    raise self._mismatch(VIEWS, f"no {name}")
+                rows[row] = self._locate(entries[name])
         return rows
+
+    def _view_numbers(self) -> Iterable[tuple[int, int]]:
+        return ((index, number) for index, item in enumerate(self.objects) for number in range(len(item.cameras)))
 
     def _locate(self, entry: zipfile.ZipInfo) -> tuple[int, int, int]:
         if entry.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"{self.folder}: {entry.filename} in views.zip is compressed; store it")
-        lengths = self._zip[entry.header_offset + 26 : entry.header_offset + ZIP_HEADER_BYTES].view("<u2")
+            raise UnreadableError(f"{self.folder}: {entry.filename} in views.zip is compressed; store it")
+        lengths = np.frombuffer(self._views_file.read(entry.header_offset + 26, 4), "<u2")
         return entry.header_offset + ZIP_HEADER_BYTES + int(lengths.sum()), entry.file_size, entry.CRC
 
 
@@ -155,7 +205,7 @@ def open_packed_dataset(source: str) -> PackedDataset:
     folder = Path(source)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder of a packed data set: {source}")
-    if not (folder / "dataset.json").is_file():
+    if not (folder / DESCRIPTION).is_file():
         raise ValueError(
             f"{source} is not a packed data set; make one of meshes or voxels with vidvox prepare {source} -o DATASET"
         )
@@ -178,29 +228,70 @@ def write_packed_dataset(
     if not objects:
         raise ValueError(f"there are no objects to write to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "side": side,
-        "occupancy": OCCUPANCY_FILES[compressed],
-        "classes": sorted({item.label for item in objects} - {""}),
-        "objects": [asdict(item) for item in objects],
-    }
-    with (
-        atomic_write(folder / "dataset.json") as description,
-        atomic_write(folder / OCCUPANCY_FILES[compressed]) as occupancies,
-        atomic_write(folder / "views.zip") as views,
-    ):
-        bits = allocate_bits(occupancies, (len(objects), bytes_per_object(side)), compressed=compressed)
-        with zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
-            for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
-                assert occupancy.shape == (side, side, side)
-                assert len(pictures) == len(item.cameras)
-                bits[index] = np.packbits(occupancy)
-                for number, picture in enumerate(pictures):
-                    archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
-        if compressed:
-            np.savez_compressed(occupancies, bits)
-        description.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    name = OCCUPANCY_FILES[compressed]
+    with ExitStack() as writing:
+        # replaced in the reverse order: dataset.json, which holds the digests of the others, comes last
+        description, occupancies, views = (
+            writing.enter_context(atomic_write(folder / each)) for each in (DESCRIPTION, name, VIEWS)
+        )
+        digests = _write_contents(occupancies, views, objects, contents=contents, side=side, compressed=compressed)
+        content = describe_files(objects, digests, occupancies, views, side=side, name=name)
+        description.write_text(format_description(content), encoding="utf-8")
+        for path in (description, occupancies, views):
+            sync_to_disk(path)  # before any of them is replaced: later there might be no space
     (folder / OCCUPANCY_FILES[not compressed]).unlink(missing_ok=True)  # of an older data set
+
+
+def _write_contents(
+    occupancies: Path,
+    views: Path,
+    objects: Sequence[PackedObject],
+    *,
+    contents: Iterable[tuple[Bool[np.ndarray, "x y z"], Sequence[bytes]]],
+    side: int,
+    compressed: bool,
+) -> list[str]:
+    """Writes voxels and views, and returns the digest of each object's voxels."""
+    shape = (len(objects), bytes_per_object(side))
+    digests, rows = [], bytearray()
+    with occupancies.open("wb") as bits, zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
+        if not compressed:
+            np.lib.format.write_array_header_1_0(bits, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
+            assert occupancy.shape == (side, side, side)
+            assert len(pictures) == len(item.cameras)
+            packed = np.packbits(occupancy).tobytes()
+            digests.append(digest_voxels(packed))
+            if compressed:
+                rows += packed
+            else:
+                bits.write(packed)
+            for number, picture in enumerate(pictures):
+                archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
+        if compressed:
+            np.savez_compressed(bits, np.frombuffer(rows, np.uint8).reshape(shape))
+    return digests
+
+
+def describe_files(
+    objects: Sequence[PackedObject], digests: Sequence[str], occupancies: Path, views: Path, *, side: int, name: str
+) -> Description:
+    """The description of a data set of these files, whose voxels will be called `name`."""
+    with zipfile.ZipFile(views) as archive:
+        start = archive.start_dir
+    with views.open("rb") as file:
+        file.seek(start)
+        directory = file.read()
+    return Description(
+        side=side,
+        objects=tuple(objects),
+        voxel_digests=tuple(digests),
+        occupancy=name,
+        occupancy_bytes=occupancies.stat().st_size,
+        views_bytes=views.stat().st_size,
+        directory_start=start,
+        directory_digest=digest_bytes(directory),
+    )
 
 
 def encode_webp(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
@@ -214,26 +305,29 @@ def encode_webp(view: UInt8[np.ndarray, "height width 4"], *, quality: int | Non
     return file.getvalue()
 
 
-def open_bits(path: Path) -> UInt8[np.ndarray, "objects bytes"]:
-    """The packed voxels of all objects: mapped into memory, or read if they are compressed."""
-    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        return loaded["arr_0"]
+def read_compressed_bits(path: Path, shape: tuple[int, int]) -> UInt8[np.ndarray, "objects bytes"]:
+    """The packed voxels of all objects in an npz file of just this shape.
+
+    Raises FileNotFoundError, or UnreadableError if it holds anything else.
+    """
+    require_regular_file(path)
+    with as_unreadable(path, "voxels"), zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as member:
+        content = member.read(NPY_HEADER_BYTES + shape[0] * shape[1] + 1)  # reading to the end checks its checksum
+        start = _check_header(content, shape)
+        if len(content) - start != shape[0] * shape[1]:
+            raise ValueError("it was cut short")
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def allocate_bits(path: Path, shape: tuple[int, int], *, compressed: bool) -> UInt8[np.ndarray, "objects bytes"]:
-    """An array to write the voxels to: mapped to the file, or in memory if it is to be compressed."""
-    if compressed:
-        return np.empty(shape, np.uint8)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-
-
-def parse_object(record: dict[str, Any]) -> PackedObject:
-    """The object of a record of dataset.json."""
-    cameras = tuple(None if camera is None else (camera[0], camera[1]) for camera in record["cameras"])
-    return PackedObject(**{**record, "cameras": cameras})
+def _check_header(content: bytes, shape: tuple[int, int]) -> int:
+    """The length of the npy header with which this begins. Raises ValueError unless it says uint8 of this shape."""
+    file = io.BytesIO(content[:NPY_HEADER_BYTES])
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another version of the format")
+    found, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+    if (found, fortran_order, dtype) != (shape, False, np.uint8):
+        raise ValueError(f"it holds {dtype} of shape {found}; dataset.json and occupancy do not belong together")
+    return file.tell()
 
 
 def bytes_per_object(side: int) -> int:

@@ -1,34 +1,38 @@
 """From a folder of meshes, voxels and pictures to a packed data set, in parallel and resumable."""
 
-import csv
+import errno
 import logging
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from gancore.atomic import atomic_write
+from gancore.atomic import hold_new_folder, sweep_partials
+from gancore.errors import UnwritableError
+from gancore.locks import lock_folder
+from gancore.outputs import check_outputs
 from gancore.splits import SPLITS
 from voxgan.commands import PrepareConfig
+from voxgan.data.description import DESCRIPTION, PackedObject, is_own_description
 from voxgan.data.layouts import find_objects
+from voxgan.data.manifest import MANIFEST, Failure, is_own_manifest, write_manifest
 from voxgan.data.near_duplicates import find_near_duplicates, group_duplicates
-from voxgan.data.packed import PackedObject, bytes_per_object, write_packed_dataset
-from voxgan.data.prepared import PreparedShape, Recipe, cache_key, load_shape, prepare_shape, save_shape
-from voxgan.data.sources import Source, assign_split
+from voxgan.data.packed import OCCUPANCY_FILES, VIEWS, bytes_per_object, write_packed_dataset
+from voxgan.data.prepared import PreparedShape, Recipe
+from voxgan.data.shape_cache import cache_key, load_shape, obtain_shape
+from voxgan.data.sources import Layout, Source, assign_split, clean_name
 from voxgan.data.sweethome3d import unpack_package
+from voxgan.data.workers import limit_time, run_in_processes
 
-JOBS_PER_WORKER = 32
-"""Objects submitted at a time for each process."""
+OWN_NAMES = {DESCRIPTION, VIEWS, *OCCUPANCY_FILES.values(), MANIFEST}
+"""The files of a data set."""
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +44,9 @@ class Job:
     source: Source
     recipe: Recipe
     cache: Path
+    scratch: Path | None = None
+    """Folder for files that are needed only for a while; the system's if None."""
+    max_minutes: float = PrepareConfig.max_minutes
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,19 @@ class Outcome:
 
     source: Source
     shape_path: Path | None = None
+    digest: str = ""
+    """That of the cached file."""
     reason: str = ""
+    """Why the object cannot be prepared; or, of an object that was prepared, what of it could not be read."""
+    disk_full: bool = False
 
     def load(self) -> PreparedShape:
-        """The cached shape. Raises ValueError if its file has been removed or damaged."""
+        """The cached shape. Raises ValueError if its file has been removed, replaced or damaged."""
         assert self.shape_path
-        shape = load_shape(self.shape_path)
-        if shape is None:
-            raise ValueError(f"{self.shape_path} was removed or damaged; prepare again")
-        return shape
+        cached = load_shape(self.shape_path, self.shape_path.stem)
+        if cached is None or cached.digest != self.digest:
+            raise ValueError(f"{self.shape_path} was removed, replaced or damaged; prepare again")
+        return cached.shape
 
 
 @dataclass(frozen=True)
@@ -64,112 +75,165 @@ class PrepareResult:
     """What is in a data set that was written, and what could not be prepared."""
 
     objects: tuple[PackedObject, ...]
-    failed: tuple[Outcome, ...]
+    failed: tuple[Failure, ...]
+    incomplete: int = 0
+    """Objects of which a texture or a picture could not be read."""
 
     def __str__(self) -> str:
         counts = Counter(item.split for item in self.objects)
         splits = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-        return f"{len(self.objects)} objects ({splits}), {len(self.failed)} failed"
+        incomplete = f", {self.incomplete} incomplete" if self.incomplete else ""
+        return f"{len(self.objects)} objects ({splits}), {len(self.failed)} failed{incomplete}"
 
 
 def prepare_dataset(config: PrepareConfig) -> PrepareResult:
     """Writes the data set and its manifest.
 
     An object that fails is named in the manifest with the reason, and the others are prepared all the same. Raises
-    ValueError if all fail, FileNotFoundError without the folder.
+    ValueError if all fail, the output is the input or holds files of somebody else, or another process prepares into
+    it; FileNotFoundError without the folder; UnwritableError if the disk is full: what was there stays whole.
     """
     cache = config.cache or config.out.with_name(config.out.name + ".cache")
+    check_outputs([config.out, cache], inputs=[config.folder], overwrite=False)
+    require_own_folder(config.out, cache=cache)
     recipe = Recipe(**{field.name: getattr(config, field.name) for field in fields(Recipe)})
-    with open_sources(config.folder) as sources:
-        config.out.mkdir(parents=True, exist_ok=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        jobs = [Job(source, recipe, cache) for source in sources]
+    with scratch_folder(cache) as scratch, open_layout(config.folder, scratch) as layout, lock_folder(config.out):
+        sweep_partials(config.out)
+        jobs = [Job(source, recipe, cache, scratch, config.max_minutes) for source in layout.sources]
         progress = tqdm(run_jobs(jobs, workers=config.workers), total=len(jobs), desc="shapes", unit="object")
         outcomes = sorted(progress, key=lambda outcome: outcome.source.id)
+        return write_outcomes(config, outcomes, left_out=layout.left_out)
+
+
+def write_outcomes(config: PrepareConfig, outcomes: Sequence[Outcome], *, left_out: Sequence[Source]) -> PrepareResult:
+    """Writes what was prepared, and the manifest. Raises ValueError if nothing was."""
     prepared = [outcome for outcome in outcomes if outcome.shape_path]
-    failed = tuple(outcome for outcome in outcomes if not outcome.shape_path)
+    problems = {outcome.source.id: outcome.reason for outcome in prepared if outcome.reason}
+    failed = [
+        *(describe_failure(outcome.source, outcome.reason) for outcome in outcomes if not outcome.shape_path),
+        *(describe_failure(source, source.problem) for source in left_out),
+    ]
+    failed.sort(key=lambda failure: failure.id)
     objects = describe_objects(prepared, side=config.side, duplicate_iou=config.duplicate_iou) if prepared else []
-    manifest = config.out / "manifest.csv"
-    write_manifest(manifest, objects, failed=failed)
+    manifest = config.out / MANIFEST
+    if not prepared or not manifest.exists():  # by its manifest this folder is known, also if this process is killed
+        write_manifest(manifest, objects, problems=problems, failed=failed)
     if not prepared:
         raise ValueError(
             f"none of the {len(failed)} objects in {config.folder} can be prepared; {manifest} says why, "
             f"the first being: {failed[0].reason}"
         )
-    for outcome in failed:
-        log.warning("left out %s: %s", outcome.source.id, outcome.reason)
+    for failure in failed:
+        log.warning("left out %s: %s", failure.id, failure.reason)
     contents = ((shape.occupancy, shape.views) for shape in (outcome.load() for outcome in prepared))
     write_packed_dataset(config.out, objects, contents=contents, side=config.side, compressed=config.compress)
-    return PrepareResult(tuple(objects), failed)
+    write_manifest(manifest, objects, problems=problems, failed=failed)
+    return PrepareResult(tuple(objects), tuple(failed), len(problems))
+
+
+def describe_failure(source: Source, reason: str) -> Failure:
+    return Failure(id=source.id, label=source.label, reason=reason)
+
+
+def require_own_folder(folder: Path, *, cache: Path) -> None:
+    """Raises ValueError if the folder holds anything but a data set of this package; hidden files do not count."""
+    if not folder.is_dir():
+        return
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry != cache}
+    foreign = sorted(names - OWN_NAMES)
+    if not foreign and names and not (is_own_manifest(folder / MANIFEST) or is_own_description(folder / DESCRIPTION)):
+        foreign = sorted(names)
+    if foreign:
+        named = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise ValueError(f"{folder} holds files that vidvox prepare did not make ({named}): choose another output")
 
 
 @contextmanager
-def open_sources(path: Path) -> Iterator[Sequence[Source]]:
+def scratch_folder(cache: Path) -> Iterator[Path]:
+    """A new folder in the cache, where no process leaves anything for good; an empty cache is removed."""
+    sweep_partials(cache)
+    try:
+        with hold_new_folder(cache / "scratch") as scratch:
+            yield scratch
+    finally:
+        with suppress(OSError):
+            cache.rmdir()
+
+
+@contextmanager
+def open_layout(path: Path, scratch: Path) -> Iterator[Layout]:
     """The objects of a folder, a file, or the furniture's Debian package, readable inside the block."""
     if path.suffix.lower() == ".deb" and path.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            unpack_package(path, Path(folder))
-            yield find_objects(Path(folder)).sources
+        unpack_package(path, scratch / "package")
+        yield find_objects(scratch / "package")
     else:
-        yield find_objects(path).sources
+        yield find_objects(path)
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int | None = None) -> Iterator[Outcome]:
     """The outcome of each job, in any order, in this many processes or one a processor core.
 
-    A job that kills its process costs no other job.
+    A job that kills its process, or takes too long, costs no other job. One worker works in this process, where
+    nothing can be killed. Raises UnwritableError if the disk is full.
     """
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if workers <= 1:
-        yield from map(run_job, jobs)
-        return
-    remaining = iter(jobs)
-    pool = start_pool(workers)
-    try:
-        while batch := list(islice(remaining, JOBS_PER_WORKER * workers)):
-            futures = {pool.submit(run_job, job): job for job in batch}
-            unfinished = []
-            for future in as_completed(futures):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    unfinished.append(futures[future])
-            if unfinished:
-                yield from map(run_isolated, unfinished)
-                pool = start_pool(workers)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def start_pool(workers: int) -> ProcessPoolExecutor:
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=limit_threads)
-
-
-def limit_threads() -> None:
-    os.environ["IGL_NUM_THREADS"] = "1"  # libigl would take all cores in each of the processes
-
-
-def run_isolated(job: Job) -> Outcome:
-    """The outcome of the job in a process of its own."""
-    with start_pool(1) as pool:
-        try:
-            return pool.submit(run_job, job).result()
-        except BrokenProcessPool:
-            return Outcome(job.source, reason="its process died: memory ran out, or a library crashed")
+    if workers == 1 or not jobs:
+        outcomes: Iterator[Outcome] = map(run_job, jobs)
+    else:
+        outcomes = run_in_processes(
+            run_job,
+            jobs,
+            workers=min(workers or os.cpu_count() or 1, len(jobs)),
+            seconds=jobs[0].max_minutes * 60,
+            fail=lambda job, reason: Outcome(job.source, reason=reason),
+            preload=__name__,
+        )
+    for outcome in outcomes:
+        if outcome.disk_full:
+            raise UnwritableError(outcome.reason)
+        yield outcome
 
 
 def run_job(job: Job) -> Outcome:
     """Prepares the job's object and caches it, unless it is cached already."""
     try:
-        path = job.cache / f"{cache_key(job.source, job.recipe)}.zip"
-        if load_shape(path) is None:
-            save_shape(prepare_shape(job.source, job.recipe), path)
-        return Outcome(job.source, shape_path=path)
+        with limit_time(job.max_minutes * 60), temporary_files_in(job.scratch):
+            key = cache_key(job.source, job.recipe)
+            path = job.cache / f"{key}.zip"
+            cached = obtain_shape(job.source, job.recipe, path, key)
+        return Outcome(job.source, shape_path=path, digest=cached.digest, reason=one_line(cached.shape.problem))
     except Exception as error:  # whatever is wrong with one object, the others are prepared
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        return Outcome(job.source, reason=reason)
+        reason = one_line(str(error).replace(f"{job.scratch}/", "")) or type(error).__name__
+        return Outcome(job.source, reason=reason, disk_full=is_disk_full(error))
+
+
+def one_line(text: str) -> str:
+    """The text as one line of at most 300 letters."""
+    return clean_name(" ".join(text.split()))[:300]
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the error, or what caused it, says that no more can be written: then no other object can be either."""
+    causes: list[BaseException] = []
+    while error is not None:
+        causes.append(error)
+        error = error.__cause__
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return False
+    return any(
+        isinstance(cause, UnwritableError) or (isinstance(cause, OSError) and cause.errno in DISK_FULL)
+        for cause in causes
+    )
+
+
+@contextmanager
+def temporary_files_in(folder: Path | None) -> Iterator[None]:
+    """Inside the block this process makes its temporary files in the folder, if there is one."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder) if folder else before
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: float) -> list[PackedObject]:
@@ -198,15 +262,3 @@ def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: f
         for index, first in zip(free, free[group_duplicates(len(free), pairs)], strict=True):
             objects[index] = replace(objects[index], split=objects[first].split)
     return objects
-
-
-def write_manifest(path: Path, objects: Sequence[PackedObject], *, failed: Sequence[Outcome]) -> None:
-    """Writes a CSV file with a line for each object, with the reason for each that is not in the data set."""
-    lines: list[tuple[str | int, ...]] = [
-        (item.id, item.label, item.split, len(item.cameras), item.creator, item.licence, "ok", "") for item in objects
-    ]
-    lines += [(failure.source.id, failure.source.label, "", 0, "", "", "failed", failure.reason) for failure in failed]
-    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("id", "label", "split", "views", "creator", "licence", "status", "reason"))
-        writer.writerows(lines)

@@ -1,9 +1,6 @@
-"""One object on its way into a data set: from its files to voxels and views, which are cached."""
+"""One object on its way into a data set: from its files to voxels and views."""
 
-import hashlib
-import json
-import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +8,8 @@ import trimesh
 from jaxtyping import Bool, UInt8
 from skimage.measure import marching_cubes
 
-from gancore.atomic import atomic_write
 from gancore.data import evenly_spaced
+from gancore.errors import UnreadableError
 from gancore.limits import ShapeLimits
 from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
@@ -26,19 +23,18 @@ from voxgan.mesh.voxelise import voxelise
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, sample_light
 
-METHOD_VERSION = 1
-"""Part of every cache key; raised whenever the same files and recipe would give another result."""
 ELEVATIONS = (-10.0, 40.0)
 """Range of the rendering camera's elevation in degrees."""
 MIN_COVERAGE, MAX_TRIES = 0.002, 8
 """Fraction of a view that the object must cover, and the number of cameras tried: a thin sheet seen edge on covers
 nothing."""
 
-PosedViews = list[tuple[tuple[float, float] | None, UInt8[np.ndarray, "size size 4"]]]
+PosedView = tuple[tuple[float, float] | None, UInt8[np.ndarray, "size size 4"]]
+"""The azimuth and elevation of a view in degrees, None where they are unknown, and its pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(ShapeLimits):
     """How each object is prepared; see PrepareConfig for the fields."""
 
     side: int
@@ -48,7 +44,6 @@ class Recipe:
     front: Axis | None
     quality: int | None
     seed: int
-    max_faces: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +55,17 @@ class PreparedShape:
     """Azimuth and elevation of each view in degrees; None where they are unknown."""
     views: tuple[bytes, ...]
     """WebP files."""
+    files: tuple[Path, ...] = ()
+    """Every file that was read or looked for."""
+    lost_pictures: tuple[str, ...] = ()
+    """Why pictures of its own were left out."""
+    missing: tuple[str, ...] = ()
+    """What its mesh refers to and could not be read, each with the reason."""
+
+    @property
+    def problem(self) -> str:
+        """What of the object could not be read; empty if all could."""
+        return "; ".join([*self.lost_pictures, *self.missing])
 
 
 def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
@@ -67,11 +73,11 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
 
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
-    mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=ShapeLimits(max_faces=recipe.max_faces))
+    mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
     occupancy = load_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")
-    views = load_views(source, recipe)
+    views, lost = load_views(source, recipe)
     if not views and recipe.views:
         seed = derive_seed(recipe.seed, int.from_bytes(source.content_digest()[:7], "little"))
         views = render_views(mesh or TexturedMesh(voxel_surface(occupancy)), recipe, seed=seed)
@@ -79,6 +85,9 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
         occupancy=occupancy,
         cameras=tuple(camera for camera, _ in views),
         views=tuple(encode_webp(picture, quality=recipe.quality) for _, picture in views),
+        files=source.files_behind(mesh),
+        lost_pictures=lost,
+        missing=mesh.missing if mesh else (),
     )
 
 
@@ -92,10 +101,27 @@ def load_voxels(source: Source, mesh: trimesh.Trimesh | None, *, side: int) -> B
     return own if own.shape == (side, side, side) else resize_occupancy(crop_to_content(own), side)
 
 
-def load_views(source: Source, recipe: Recipe) -> PosedViews:
-    """The object's own pictures, cut out and framed; if there are more than the recipe asks for, evenly spaced ones."""
-    chosen = [source.images[number] for number in evenly_spaced(len(source.images), count=recipe.views)]
-    return [(known_angles(picture), load_framed_image(picture, recipe.view_size)) for picture in chosen]
+def load_views(source: Source, recipe: Recipe) -> tuple[list[PosedView], tuple[str, ...]]:
+    """The object's own pictures, cut out and framed, and why some were left out.
+
+    If there are more than the recipe asks for, evenly spaced ones are taken; others stand in for those that cannot be
+    read. Raises UnreadableError if none of them can be read.
+    """
+    chosen = evenly_spaced(len(source.images), count=recipe.views)
+    others = [number for number in range(len(source.images)) if number not in set(chosen)]
+    views: dict[int, PosedView] = {}
+    lost: dict[int, str] = {}
+    for number in [*chosen, *others]:
+        if len(views) == len(chosen):
+            break
+        picture = source.images[number]
+        try:
+            views[number] = known_angles(picture), load_framed_image(picture, recipe)
+        except (UnreadableError, FileNotFoundError) as error:
+            lost[number] = str(error)
+    if lost and not views:
+        raise UnreadableError(f"none of its {len(lost)} pictures can be read: {lost[min(lost)]}")
+    return [views[number] for number in sorted(views)], tuple(lost[number] for number in sorted(lost))
 
 
 def known_angles(picture: SourceImage) -> tuple[float, float] | None:
@@ -104,15 +130,16 @@ def known_angles(picture: SourceImage) -> tuple[float, float] | None:
     return picture.azimuth, picture.elevation
 
 
-def load_framed_image(picture: SourceImage, size: int) -> UInt8[np.ndarray, "size size 4"]:
-    return frame_object(cut_out_object(picture.path, picture.mask, any_background=True), size)
+def load_framed_image(picture: SourceImage, recipe: Recipe) -> UInt8[np.ndarray, "size size 4"]:
+    cut_out = cut_out_object(picture.path, picture.mask, limits=recipe, any_background=True)
+    return frame_object(cut_out, recipe.view_size)
 
 
-def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> PosedViews:
+def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> list[PosedView]:
     """Pictures from all around, from a little below to well above, each in another light."""
     random = np.random.default_rng(seed)
     scene = Scene(mesh.mesh, mesh.textures)
-    views: PosedViews = []
+    views: list[PosedView] = []
     while len(views) < recipe.views:
         for _ in range(MAX_TRIES):
             camera = Camera(round(random.uniform(0, 360), 2), round(random.uniform(*ELEVATIONS), 2))
@@ -128,36 +155,3 @@ def voxel_surface(occupancy: Bool[np.ndarray, "x y z"]) -> trimesh.Trimesh:
     padded = np.pad(occupancy, 1).astype(np.float32)
     corners, faces, _, _ = marching_cubes(padded, 0.5, gradient_direction="ascent")
     return trimesh.Trimesh((corners - 0.5) / len(occupancy) - 0.5, faces, process=False)
-
-
-def cache_key(source: Source, recipe: Recipe) -> str:
-    """A key that changes with the object's files, the recipe and the method."""
-    settings = {name: value for name, value in asdict(recipe).items() if name != "max_faces"}  # it changes no shape
-    description = json.dumps([METHOD_VERSION, settings], sort_keys=True).encode()
-    return hashlib.blake2b(source.content_digest() + description, digest_size=16).hexdigest()
-
-
-def save_shape(shape: PreparedShape, path: Path) -> None:
-    """Writes the shape as a zip file; the file is complete as soon as it exists."""
-    description = json.dumps({"side": len(shape.occupancy), "cameras": shape.cameras})
-    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        archive.writestr("shape.json", description)
-        archive.writestr("occupancy", np.packbits(shape.occupancy).tobytes())
-        for number, picture in enumerate(shape.views):
-            archive.writestr(f"{number}.webp", picture)
-
-
-def load_shape(path: Path) -> PreparedShape | None:
-    """The shape saved in the file, None if there is none that can be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            description = json.loads(archive.read("shape.json"))
-            side, cameras = description["side"], description["cameras"]
-            bits = np.frombuffer(archive.read("occupancy"), np.uint8)
-            return PreparedShape(
-                occupancy=np.unpackbits(bits, count=side**3).view(np.bool_).reshape(side, side, side),
-                cameras=tuple(None if camera is None else (camera[0], camera[1]) for camera in cameras),
-                views=tuple(archive.read(f"{number}.webp") for number in range(len(cameras))),
-            )
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
-        return None

@@ -1,14 +1,17 @@
 """ShapeNetCore and the data sets derived from it, in folders by WordNet synset and then by model."""
 
 import csv
+import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from gancore.reading import as_unreadable
 from gancore.splits import SPLIT_NAMES, Split
-from voxgan.data.sources import Source, SourceImage
+from voxgan.data.sources import Source, SourceImage, read_text
 from voxgan.mesh.axes import camera_angles
 
 SYNSETS = dict(
@@ -92,11 +95,9 @@ def find_r2n2(root: Path) -> list[Source]:
         return []
     sources = [build_version1_source(folder) for folder in iterate_models(root / "ShapeNetVox32")]
     renderings = root / "ShapeNetRendering"
-    return [
-        replace(source, images=find_renderings(renderings / source.id / "rendering"))
-        for source in sources
-        if source.occupancy
-    ]
+    return require_any(
+        [replace(source, images=find_renderings(renderings / source.id / "rendering"), mesh=None) for source in sources]
+    )
 
 
 def find_shapenet(root: Path) -> list[Source]:
@@ -105,7 +106,17 @@ def find_shapenet(root: Path) -> list[Source]:
         build_version2_source(path) if (path / "models").is_dir() else build_version1_source(path)
         for path in iterate_models(root)
     ]
-    return assign_listed_splits(root, [source for source in sources if source.mesh or source.occupancy])
+    return assign_listed_splits(root, require_any(sources))
+
+
+def require_any(sources: Sequence[Source]) -> list[Source]:
+    """The objects, where those without files have a problem; none if none has files: then it is another layout."""
+    if not any(source.mesh or source.occupancy for source in sources):
+        return []
+    return [
+        source if source.mesh or source.occupancy else replace(source, problem="its folder holds no mesh and no voxels")
+        for source in sources
+    ]
 
 
 def build_version1_source(folder: Path) -> Source:
@@ -145,8 +156,10 @@ def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
     """The pictures of a model, with their cameras' angles if the metadata have one line for each picture."""
     paths, metadata = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
     try:
-        lines = [line.split() for line in metadata.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in read_text(metadata).splitlines() if line.strip()]
         angles = [r2n2_camera_angles(float(azimuth), float(elevation)) for azimuth, elevation, *_ in lines]
+        if not all(math.isfinite(angle) for camera in angles for angle in camera):
+            angles = []
     except (FileNotFoundError, ValueError):
         angles = []
     if len(angles) != len(paths):
@@ -165,11 +178,12 @@ def assign_listed_splits(root: Path, sources: Sequence[Source]) -> list[Source]:
     """The objects with the splits of all.csv, or of the lists train.lst, val.lst and test.lst in the synset folders."""
     splits: dict[str, Split | None] = {}
     for path in root.glob("*.lst" if is_synset(root) else "*/*.lst"):
-        for model in path.read_text(encoding="utf-8", errors="replace").split():
-            splits[f"{path.parent.name}/{model}"] = SPLIT_NAMES.get(path.stem)
-    if (root / "all.csv").is_file():
-        with (root / "all.csv").open(newline="", encoding="utf-8", errors="replace") as file:
-            for row in csv.DictReader(file):
+        for model in read_text(path).split():
+            splits[f"{path.parent.name}/{model}"] = SPLIT_NAMES.get(path.stem.lower())
+    table = root / "all.csv"
+    if table.is_file():
+        with as_unreadable(table, "a table of splits"):
+            for row in csv.DictReader(io.StringIO(read_text(table), newline="")):
                 model = f"{(row.get('synsetId') or '').zfill(8)}/{row.get('modelId')}"
-                splits[model] = SPLIT_NAMES.get(row.get("split") or "")
+                splits[model] = SPLIT_NAMES.get((row.get("split") or "").lower())
     return [replace(source, split=splits.get(source.id)) for source in sources]

@@ -1,15 +1,16 @@
 """An object as it lies on disk: its mesh, voxels and pictures, its class and its split."""
 
 import hashlib
-import json
 import logging
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from gancore.limits import ShapeLimits
+from gancore.reading import as_unreadable, read_json, require_regular_file
 from gancore.splits import Split, parse_splits, split_by_hash, split_of_unlisted
+from voxgan.data.description import find_id_problem
 from voxgan.files.voxels import VOXEL_SUFFIXES
 from voxgan.mesh.config import Axis
 from voxgan.mesh.read import MESH_SUFFIXES, LoadedMesh, load_mesh
@@ -18,8 +19,8 @@ from voxgan.mesh.voxelise import normalise_mesh
 TEST_FRACTION, VAL_FRACTION = 0.2, 0.05
 """Fractions of the objects held out where a data set declares no splits."""
 
-MAX_JSON_BYTES = 2**28
-"""Longer JSON files are refused."""
+MAX_TEXT_BYTES = 2**28
+"""Longer lists and tables are refused."""
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Source:
     voxel_front: Axis | None = None
     creator: str = ""
     licence: str = ""
+    problem: str = ""
+    """Why it cannot be prepared, as far as its files' names tell; empty for most."""
 
     def load_mesh(
         self, *, up: Axis | None = None, front: Axis | None = None, limits: ShapeLimits = ShapeLimits()
@@ -79,17 +82,31 @@ class Source:
         up, front = loaded.axes(up=up or self.up, front=front or self.front)
         return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up, front=front))
 
+    def own_files(self) -> tuple[Path, ...]:
+        """The mesh, its material file, the voxels, and each picture with its mask, whether they exist or not."""
+        materials = self.mesh.with_suffix(".mtl") if self.mesh else None
+        pictures = [path for picture in self.images for path in (picture.path, picture.mask)]
+        return tuple(path for path in (self.mesh, materials, self.occupancy, *pictures) if path is not None)
+
+    def files_behind(self, loaded: LoadedMesh | None) -> tuple[Path, ...]:
+        """Every file that the object is made of, given its mesh; those that lie in an archive are in its digest."""
+        return tuple(dict.fromkeys([*self.own_files(), *(loaded.files if loaded else ())]))
+
     def content_digest(self) -> bytes:
         """A 16-byte digest of the content of all files of the object and of how they are read."""
         digest = hashlib.blake2b(digest_size=16)
-        materials = self.mesh.with_suffix(".mtl") if self.mesh else None
-        pictures = [path for picture in self.images for path in (picture.path, picture.mask)]
-        for path in (self.mesh, materials, self.occupancy, *pictures):
-            if path is not None and path.is_file():
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "blake2b").digest())
-        digest.update(repr((self.key, self.up, self.front, self.voxel_up, self.voxel_front)).encode())
+        for path in self.own_files():
+            digest.update(digest_file(path) or b"")
+        digest.update(repr((self.key, self.up or "y", self.front, self.voxel_up, self.voxel_front)).encode())
         return digest.digest()
+
+
+def digest_file(path: Path) -> bytes | None:
+    """The digest of a file's content; None without such a regular file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,8 @@ class Layout:
 
     name: str
     sources: tuple[Source, ...]
+    left_out: tuple[Source, ...] = ()
+    """The objects that cannot be prepared, each with its problem."""
 
 
 def assign_split(source: Source) -> Split:
@@ -109,36 +128,63 @@ def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...
     """The objects in the splits that a JSON file lists (see `parse_splits`).
 
     A listed name is an object's id or the last part of it, with or without the suffix of a file. Objects that are not
-    listed are left out, or trained on if the file lists none for training. Raises ValueError if the file is not a list
-    of splits, or names none of the objects.
+    listed have a problem, or are trained on if the file lists none for training. Raises ValueError if the file is not a
+    list of splits, or names none of the objects.
     """
     content = read_json(path)
-    try:
+    with as_unreadable(path, "a list of splits"):
         listed = {strip_suffix(name): split for name, split in parse_splits(content).items()}
-    except ValueError as error:
-        raise ValueError(f"{path} is {error}") from error
     splits = [listed.get(source.id) or listed.get(PurePosixPath(source.id).name) for source in sources]
     if not any(splits):
         raise ValueError(f"{path} names none of the {len(sources)} objects")
     rest = split_of_unlisted(listed.values())
-    kept = tuple(
-        replace(source, split=split or rest) for source, split in zip(sources, splits, strict=True) if split or rest
+    unlisted = f"{path.name} does not name it"
+    if not rest and (count := splits.count(None)):
+        log.warning("%s does not name %d of %d objects; they are left out", path, count, len(sources))
+    return tuple(
+        replace(source, split=split or rest, problem=source.problem or ("" if split or rest else unlisted))
+        for source, split in zip(sources, splits, strict=True)
     )
-    if len(kept) < len(sources):
-        log.warning(
-            "%s does not name %d of %d objects; they are left out", path, len(sources) - len(kept), len(sources)
-        )
-    return kept
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises ValueError if it is not JSON or too long."""
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise ValueError(f"{path} is longer than the {MAX_JSON_BYTES:,} bytes that are read")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"cannot read {path} as JSON: {error}") from error
+def divide_sources(sources: Sequence[Source]) -> tuple[list[Source], list[Source]]:
+    """The objects that can be prepared, and those that cannot, also because another has the same id."""
+    good, bad, seen = [], [], set()
+    for source in sources:
+        named = replace(source, id=clean_name(source.id), label=clean_name(source.label))
+        problem = named.problem or find_id_problem(named.id)
+        if not problem and named.id in seen:
+            problem = "it has the id of another object"
+        if problem:
+            bad.append(replace(named, problem=problem))
+        else:
+            seen.add(named.id)
+            good.append(named)
+    return good, bad
+
+
+def clean_name(name: str) -> str:
+    """The name with control characters, line breaks and bytes that are no text written out, as in \\n and \\xff."""
+    return "".join(
+        letter.encode("ascii", "backslashreplace").decode()
+        if unicodedata.category(letter) in ("Cs", "Zl", "Zp")
+        else repr(letter)[1:-1]
+        if unicodedata.category(letter) == "Cc"
+        else letter
+        for letter in name
+    )
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file; bytes that are no text are replaced.
+
+    Raises FileNotFoundError, or UnreadableError if it is no regular file or immensely long.
+    """
+    require_regular_file(path)
+    with as_unreadable(path, "text"):
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise ValueError(f"it is longer than the {MAX_TEXT_BYTES:,} bytes that are read")
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 def strip_suffix(name: str) -> str:

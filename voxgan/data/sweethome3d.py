@@ -5,6 +5,7 @@ Its catalogues (*.sh3f) are zip files of OBJ models and a list of their names, s
 
 import hashlib
 import io
+import math
 import re
 import tarfile
 import tempfile
@@ -17,13 +18,17 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
-from gancore.limits import ShapeLimits
+from gancore.errors import UnreadableError
+from gancore.limits import ReadingLimits, ShapeLimits
+from gancore.reading import as_unreadable, require_regular_file, resolve_below
 from voxgan.data.sources import Source
 from voxgan.mesh.config import Axis
 from voxgan.mesh.read import LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh
 
 CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
+MAX_LIST_BYTES = 2**26
+"""Longer lists of models are refused."""
 LICENCES = {
     "blendswap-cc-0": "CC0-1.0",
     "blendswap-cc-by": "CC-BY-3.0",
@@ -88,29 +93,43 @@ class FurnitureModel(Source):
     ) -> LoadedMesh:
         """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
 
-        Raises ValueError if the mesh cannot be read or is above a limit.
+        Raises UnreadableError if the mesh cannot be read or is above a limit.
         """
         del up, front
         with tempfile.TemporaryDirectory() as folder:
             try:
-                loaded = load_mesh(self.unpack(Path(folder)), limits=limits)
+                loaded = load_mesh(self.unpack(Path(folder), limits=limits), limits=limits)
                 return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
             except ValueError as error:  # its message names a file that exists only inside this block
-                raise ValueError(str(error).replace(f"{folder}/", "")) from error
+                raise UnreadableError(str(error).replace(f"{folder}/", "")) from error
 
     def content_digest(self) -> bytes:
         """A 16-byte digest of the checksums of the model's files and of its rotation, size and front."""
-        with zipfile.ZipFile(self.catalogue) as archive:
+        with as_unreadable(self.catalogue, "a furniture catalogue"), zipfile.ZipFile(self.catalogue) as archive:
             checksums = [(entry.filename, entry.CRC) for entry in self._entries(archive)]
         content = repr((sorted(checksums), self.rotation, self.size_cm, FRONT_ANGLES.get(self.id))).encode()
         return hashlib.blake2b(content, digest_size=16).digest()
 
-    def unpack(self, folder: Path) -> Path:
-        """Extracts the OBJ file with its materials and textures into the folder, and returns its path."""
-        with zipfile.ZipFile(self.catalogue) as archive:
-            for entry in self._entries(archive):
+    def own_files(self) -> tuple[Path, ...]:
+        """None: the files lie in the catalogue, and their checksums in the digest."""
+        return ()
+
+    def files_behind(self, loaded: LoadedMesh | None) -> tuple[Path, ...]:
+        """None, as for `own_files`."""
+        del loaded
+        return ()
+
+    def unpack(self, folder: Path, *, limits: ShapeLimits = ShapeLimits()) -> Path:
+        """Extracts the OBJ file with its materials and textures into the folder, and returns its path.
+
+        Raises UnreadableError if they are damaged, above a limit, or lie outside of the folder.
+        """
+        with as_unreadable(self.catalogue, "a furniture catalogue"), zipfile.ZipFile(self.catalogue) as archive:
+            entries = self._entries(archive)
+            limits.check_bytes(sum(entry.file_size for entry in entries), self.model)
+            for entry in entries:
                 archive.extract(entry, folder)
-        return folder / self.model
+            return resolve_below(folder, self.model)
 
     def _entries(self, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         folder = str(PurePosixPath(self.model).parent) + "/"
@@ -127,44 +146,71 @@ class FurnitureModel(Source):
         return mesh
 
 
-def find_sweethome3d(root: Path) -> list[FurnitureModel]:
+def find_sweethome3d(root: Path) -> list[Source]:
     """The models of the catalogues (.sh3f) in a folder; none if it has no catalogue."""
     return find_furniture(sorted(root.glob("*.sh3f")))
 
 
-def find_furniture(catalogues: Sequence[Path]) -> list[FurnitureModel]:
-    """The models of the catalogues, sorted by id, without the reserved ones."""
-    models = [model for path in catalogues for model in read_catalogue(path) if model.id not in RESERVED]
-    return sorted(models, key=lambda model: model.id)
+def find_furniture(catalogues: Sequence[Path]) -> list[Source]:
+    """The models of the catalogues, sorted by id, without the reserved ones; what cannot be read has a problem."""
+    models: list[Source] = []
+    for path in catalogues:
+        try:
+            models += read_catalogue(path)
+        except ValueError as error:
+            models.append(Source(id=path.name, problem=str(error).replace(f"{path.parent}/", "")))
+    return sorted((model for model in models if model.id not in RESERVED), key=lambda model: model.id)
 
 
-def read_catalogue(path: Path) -> list[FurnitureModel]:
-    """The models that a .sh3f file lists. Raises ValueError if it is not a furniture catalogue."""
+def read_catalogue(path: Path, *, limits: ReadingLimits = ReadingLimits()) -> list[Source]:
+    """The models that a .sh3f file lists; one whose entry makes no sense has a problem.
+
+    Raises FileNotFoundError, or UnreadableError if it is not a furniture catalogue.
+    """
+    require_regular_file(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with as_unreadable(path, "a zip"), zipfile.ZipFile(path) as archive:
+            limits.check_members(len(archive.infolist()), path)
+            if archive.getinfo(CATALOGUE_FILE).file_size > MAX_LIST_BYTES:
+                raise ValueError(f"its list is longer than the {MAX_LIST_BYTES:,} bytes that are read")
             text = archive.read(CATALOGUE_FILE).decode("latin-1")
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} is not a furniture catalogue: {error}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"{path} is not a furniture catalogue: {error}") from error
     entries: dict[str, dict[str, str]] = {}
     for key, number, value in re.findall(r"^(\w+)#(\d+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE):
         entries.setdefault(number, {})[key] = value
     return [parse_entry(path, entry) for entry in entries.values() if "model" in entry]
 
 
-def parse_entry(catalogue: Path, entry: Mapping[str, str]) -> FurnitureModel:
-    """The model that these properties of a catalogue describe."""
-    model = PurePosixPath(entry["model"].lstrip("/"))
-    width, depth, height = (float(entry[key]) for key in ("width", "depth", "height"))
+def parse_entry(catalogue: Path, entry: Mapping[str, str]) -> Source:
+    """The model that these properties of a catalogue describe; it has a problem if they make no sense."""
+    try:
+        model = PurePosixPath(entry["model"].lstrip("/"))
+        width, depth, height = (parse_number(entry[key]) for key in ("width", "depth", "height"))
+        rotation = tuple(map(parse_number, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split()))
+        if len(rotation) != 9 or min(width, depth, height) <= 0 or not model.name:
+            raise ValueError("its path, size or rotation is none")
+    except (KeyError, ValueError) as error:
+        reason = f"the entry in {catalogue.name} makes no sense: {error}"
+        return Source(id=f"{catalogue.stem}/{entry['model']}", problem=reason)
     return FurnitureModel(
         id=f"{model.parts[0]}/{model.stem}",
-        label=classify_model(entry["name"], category=entry.get("category", "")),
+        label=classify_model(entry.get("name", ""), category=entry.get("category", "")),
         creator=entry.get("creator", ""),
         licence=LICENCES.get(model.parts[0], ""),
         catalogue=catalogue,
         model=str(model),
-        rotation=tuple(map(float, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())),
+        rotation=rotation,
         size_cm=(width, height, depth),
     )
+
+
+def parse_number(text: str) -> float:
+    """Return the finite number that is written. Raises ValueError if there is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a number")
+    return number
 
 
 def classify_model(name: str, *, category: str = "") -> str:
@@ -180,23 +226,30 @@ def classify_model(name: str, *, category: str = "") -> str:
     return "vehicle" if name in ("motorbike", "car model") else "other"
 
 
-def unpack_package(package: Path, folder: Path) -> list[Path]:
+def unpack_package(package: Path, folder: Path, *, limits: ReadingLimits = ReadingLimits()) -> list[Path]:
     """Extracts the catalogues of the Debian package into the folder, and returns their paths.
 
-    Raises ValueError if the file is not a Debian package with catalogues.
+    Raises UnreadableError if the file is not a Debian package with catalogues, or is above a limit.
     """
+    require_regular_file(package)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(fileobj=io.BytesIO(read_data_archive(package)), mode="r:*") as archive:
-            for entry in archive:
-                if entry.name.endswith(".sh3f") and entry.isfile():
-                    entry.name = PurePosixPath(entry.name).name
-                    archive.extract(entry, folder, filter="data")
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{package} is not a readable Debian package: {error}") from error
+    with (
+        as_unreadable(package, "a Debian package"),
+        tarfile.open(fileobj=io.BytesIO(read_data_archive(package)), mode="r:*") as archive,
+    ):
+        size = 0
+        for count, entry in enumerate(archive, 1):
+            size += entry.size
+            limits.check_members(count, package)
+            limits.check_bytes(size, package)
+            if entry.name.endswith(".sh3f") and entry.isfile():
+                entry.name = PurePosixPath(entry.name).name
+                if (folder / entry.name).exists():
+                    raise ValueError(f"it holds two catalogues named {entry.name}")
+                archive.extract(entry, folder, filter="data")
     catalogues = sorted(folder.glob("*.sh3f"))
     if not catalogues:
-        raise ValueError(f"{package} holds no furniture catalogue (.sh3f)")
+        raise UnreadableError(f"{package} holds no furniture catalogue (.sh3f)")
     return catalogues
 
 

@@ -95,6 +95,8 @@ def _cover_levels(
         dim = (values > 0) & (values <= half)
         same = ndimage.maximum_filter(values, LABEL_SIDE) == ndimage.minimum_filter(values, LABEL_SIDE)
         return np.asarray(values > (0 if (dim & same).any() else half))
+    if values.min() == highest:  # a plain dark mask shows nothing
+        return np.zeros(values.shape, bool)
     if values.min() > 0:
         raise ValueError(f"as a mask it holds labels from {values.min()} to {highest}, and no 0 for the background")
     return values > 0

@@ -70,7 +70,9 @@ class Document:
         if shown is None and not scenes:
             return
         scene = scenes[0] if shown is None else self.find(shown.get("url"), "scene")
-        waiting = [(node, np.eye(4), ()) for node in reversed(children(scene, "node"))]
+        waiting: list[tuple[etree._Element, np.ndarray, tuple[etree._Element, ...]]] = [
+            (node, np.eye(4), ()) for node in reversed(children(scene, "node"))
+        ]
         while waiting:
             node, above, path = waiting.pop()
             self.visited += 1

@@ -6,9 +6,6 @@ from typing import Literal
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 """A direction along an axis of an object."""
 
-MAX_FACES = 1_000_000
-"""Meshes of this many faces or more are refused unless a higher limit is set."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceConfig:

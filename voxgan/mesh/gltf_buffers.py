@@ -49,9 +49,9 @@ def read_container(path: Path) -> tuple[dict[str, Any], bytes | None]:
     check_nesting(tree)
     if not isinstance(tree, dict) or not isinstance(tree.get("asset"), dict):
         raise ValueError("its JSON is not that of a glTF file")
-    version = str(tree["asset"].get("minVersion", tree["asset"].get("version", "")))
-    if not re.fullmatch(r"2\.\d+", version):
-        raise ValueError(f"it is glTF {version or 'of no version'}, and only glTF 2 is read")
+    stated = str(tree["asset"].get("minVersion", tree["asset"].get("version", "")))
+    if not re.fullmatch(r"2\.\d+", stated):
+        raise ValueError(f"it is glTF {stated or 'of no version'}, and only glTF 2 is read")
     return tree, binary
 
 

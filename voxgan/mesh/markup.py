@@ -27,7 +27,9 @@ def parse_xml(content: bytes, name: object, *, limits: ShapeLimits) -> etree._El
     try:
         return etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        if "xmlSAX2Characters" not in str(error) and "huge" not in str(error).lower():
+        if "depth" in str(error):
+            raise ValueError("its XML is nested more than 256 levels deep") from error
+        if "huge" not in str(error).lower():
             raise ValueError(f"its XML is damaged: {error}") from error
     # one list of numbers longer than 10 MB, in a tree that has neither entities nor depth to grow by
     parser = etree.XMLParser(
@@ -52,7 +54,7 @@ def local(element: etree._Element) -> str:
 
 def children(element: etree._Element, *names: str) -> list[etree._Element]:
     """Return the children of these names, of any namespace."""
-    return [child for child in element if local(child) in names]
+    return list(element.iterchildren(*(f"{{*}}{name}" for name in names)))
 
 
 def child(element: etree._Element | None, *path: str) -> etree._Element | None:

@@ -15,6 +15,8 @@ from voxgan.mesh.text import check_text_size, decode, parse_integers, parse_rows
 
 FREE_FORM = {"surf", "curv", "curv2", "cstype"}
 """Keywords of curved surfaces, which have no faces."""
+NO_DIGITS = str.maketrans("", "", "+-0123456789")
+"""What is left of a face without these are the forms of its corners."""
 
 
 @dataclass
@@ -69,7 +71,11 @@ def sort_lines(text: str) -> ObjText:
     if "\\\n" in text or "\\\r" in text:
         text = text.replace("\\\r\n", " ").replace("\\\n", " ")
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        keyword, _, rest = line.lstrip().replace("\t", " ").partition(" ")
+        keyword, _, rest = line.partition(" ")
+        if keyword == "vn":
+            continue
+        if keyword not in ("v", "f", "vt"):
+            keyword, _, rest = line.lstrip().replace("\t", " ").partition(" ")
         if keyword == "v":
             lines.v.append(rest)
             new_run = True
@@ -113,11 +119,7 @@ def read_faces(
     lines: list[str], known: list[tuple[int, int, int]], vertices: np.ndarray, count_uv: int
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Triangles of vertices and of texture vertices, first those that have such, then those that have none."""
-    polygons = [line.split() for line in lines]
-    counts = np.fromiter(map(len, polygons), np.int64, len(polygons))
-    corners = [corner for polygon in polygons for corner in polygon]
-    del polygons
-    indices = split_corners(corners)
+    indices, counts = split_corners(lines)
     starts, of_v, of_vt = np.array(known, np.int64).T
     for column, so_far in ((0, of_v), (1, of_vt)):
         relative = indices[:, column] < 0
@@ -138,18 +140,24 @@ def read_faces(
     return found
 
 
-def split_corners(corners: list[str]) -> np.ndarray:
-    """The numbers of the vertex and the texture vertex of each corner, 0 for none."""
-    slashes = {corner.count("/") for corner in corners}
-    joined = " ".join(corners)
-    if len(slashes) == 1 and "//" not in joined:
-        (slash,) = slashes
-        numbers = joined.replace("/", " ").split()
-        if len(numbers) == len(corners) * (slash + 1):
-            table = parse_integers(numbers, "a face").reshape(len(corners), -1)
-            return table[:, :2].copy() if slash else np.pad(table, ((0, 0), (0, 1)))
-    split = [(corner + "//").split("/")[:2] for corner in corners]
-    return parse_integers((number or "0" for pair in split for number in pair), "a face").reshape(-1, 2)
+def split_corners(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the vertex and the texture vertex of each corner, 0 for none, and the corners of each line."""
+    joined = "\n".join(lines).replace("//", "/0/")
+    forms = joined.translate(NO_DIGITS).split()
+    if set(forms) <= {"/"} or set(forms) == {"//"}:  # every corner of every line has the same form
+        try:
+            table = np.loadtxt(joined.replace("/", " ").split("\n"), np.int64, comments=None, ndmin=2)
+        except (ValueError, OverflowError):
+            table = np.empty((0, 0), np.int64)
+        width = len(forms[0]) + 1 if forms else 1
+        if len(table) == len(lines) and table.size == max(len(forms), table.size // width) * width:
+            numbers = table.reshape(-1, width)
+            counts = np.full(len(lines), table.shape[1] // width)
+            return (numbers[:, :2].copy() if width > 1 else np.pad(numbers, ((0, 0), (0, 1)))), counts
+    polygons = [line.split() for line in lines]
+    split = [(corner + "//").split("/")[:2] for polygon in polygons for corner in polygon]
+    indices = parse_integers((number or "0" for pair in split for number in pair), "a face").reshape(-1, 2)
+    return indices, np.fromiter(map(len, polygons), np.int64, len(polygons))
 
 
 def build_part(

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import trimesh
 
 from voxgan.mesh.companions import Companions
 from voxgan.mesh.parts import MeshScene, make_part, triangulate
@@ -85,7 +86,7 @@ def _split_stream(
     return rows, faces
 
 
-def _build(vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[str]]):
+def _build(vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[str]]) -> trimesh.Trimesh:
     counts = parse_integers((face[0] for face in faces), "a face")
     if counts.min() < 1 or (counts > [len(face) - 1 for face in faces]).any():
         raise ValueError("it may be cut short: a face has fewer corners than it states")

@@ -17,6 +17,9 @@ LARGEST_UNIT = 1.5
 """Colours of floats up to this are meant to lie in [0, 1]; otherwise some program wrote them as 0 to 255."""
 LARGE_POLYGON = 32
 """Polygons of more corners are never cut into a fan, whose hub would be a corner of thousands of triangles."""
+MAX_CORNERS = 1024
+"""Polygons of more corners lose those within a MAX_CORNERS-th of their extent of the one before: nobody sees them, and
+hundreds of thousands of slivers would take minutes."""
 
 
 @dataclass
@@ -150,8 +153,12 @@ def _cut_concave(outline: np.ndarray, normal: np.ndarray) -> np.ndarray | None:
     right = np.cross(across, normal / length)
     right /= np.linalg.norm(right)
     flat = outline @ np.stack([right, np.cross(normal / length, right)], 1)
+    kept = np.arange(len(flat))
+    if len(flat) > MAX_CORNERS:
+        cells = np.floor((flat - flat.min(0)) / np.ptp(flat, axis=0).max() * MAX_CORNERS)
+        kept = np.flatnonzero((cells != np.roll(cells, 1, axis=0)).any(1))
     try:
-        triangles = np.asarray(manifold3d.triangulate([flat]), np.int64)
+        triangles = np.asarray(manifold3d.triangulate([flat[kept]]), np.int64)
     except Exception:  # an outline that crosses itself
         return None
-    return triangles if triangles.shape == (len(outline) - 2, 3) else None
+    return kept[triangles] if triangles.shape == (len(kept) - 2, 3) else None

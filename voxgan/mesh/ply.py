@@ -205,12 +205,12 @@ def _read_uneven_rows(content: bytes, place: int, element: Element, order: str) 
             chunks[number].append(content[place:end])
             counts[number].append(count)
             place = end
-    for item, (kind, _), chunk, count in zip(element.properties, kinds, chunks, counts, strict=True):
+    for item, (kind, _), chunk, lengths in zip(element.properties, kinds, chunks, counts, strict=True):
         values = np.frombuffer(b"".join(chunk), kind).astype(item.kind)
         if item.count_kind is None:
             element.values[item.name] = values
         else:
-            element.lists[item.name] = Lists(values, np.array(count, np.int64))
+            element.lists[item.name] = Lists(values, np.array(lengths, np.int64))
     return place
 
 
@@ -264,8 +264,8 @@ def _read_ascii_rows(numbers: np.ndarray, place: int, element: Element) -> int:
             place += count
             if place > len(numbers):
                 raise cut_short
-    for item, start, count in zip(element.properties, starts, counts, strict=True):
-        lengths = np.array(count, np.int64)
+    for item, start, found in zip(element.properties, starts, counts, strict=True):
+        lengths = np.array(found, np.int64)
         before = np.cumsum(lengths) - lengths
         flat = (np.array(start) - before).repeat(lengths) + np.arange(lengths.sum())
         values = _cast(numbers[flat], item)

@@ -50,17 +50,19 @@ def _looks_like_text(head: bytes) -> bool:
 
 def read_text(text: str, path: Path, companions: Companions) -> MeshScene:
     """Return the triangles of the text of an STL file. Raises ValueError if it is cut short."""
-    text = text.lower()
-    companions.limits.check_faces(text.count("endfacet"), path)
-    words = re.findall(r"\b(?:endsolid|outer|facet)\b|\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", text)
-    corners = [word for word in words if word[0]]
-    loops = len(re.findall(r"\bouter\s+loop\b", text))
-    if len(corners) != 3 * loops or len(re.findall(r"\bendfacet\b", text)) != loops:
-        raise ValueError(f"it may be cut short: its {loops:,} facets have {len(corners):,} corners")
-    if len(re.findall(r"^\s*endsolid\b", text, re.M)) == 0:
-        raise ValueError("it may be cut short: it does not end with endsolid")
-    vertices = parse_floats((number for corner in corners for number in corner), "a vertex").reshape(-1, 3)
     up, metres = stated_axes(text[:1000])
+    text, named = re.subn(r"(?m)^[ \t]*solid\b.*$", "", text.lower())
+    text, ended = re.subn(r"(?m)^[ \t]*endsolid\b.*$", "", text)
+    facets = text.count("endfacet")
+    companions.limits.check_faces(facets, path)
+    corners = [words.split(None, 3)[:3] for words in text.split("vertex")[1:]]
+    if len(corners) != 3 * facets or len(re.findall(r"outer\s+loop", text)) != facets:
+        raise ValueError(f"it may be cut short: its {facets:,} facets have {len(corners):,} corners")
+    if ended < max(named, 1):
+        raise ValueError("it may be cut short: it does not end with endsolid")
+    if corners and min(map(len, corners)) < 3:
+        raise ValueError("it has a vertex of fewer than three numbers")
+    vertices = parse_floats((number for corner in corners for number in corner), "a vertex").reshape(-1, 3)
     return build_scene(vertices, MeshScene(up=up, metres=metres))
 
 

@@ -88,7 +88,13 @@ def _first_wrong(tokens: Sequence[str], convert: type) -> str:
 
 def parse_rows(lines: Sequence[str], what: str) -> Float[np.ndarray, "rows columns"]:
     """Return the numbers in lines, cut to the shortest row. Raises ValueError, naming `what`, if one is no number."""
-    rows = [line.split() for line in lines]
+    try:
+        table = np.loadtxt(lines, np.float64, comments=None, ndmin=2)
+        if len(table) == len(lines):
+            return table
+    except ValueError:
+        pass
+    rows = [line.split() for line in lines]  # of several lengths, some of them empty or no numbers
     widths = {len(row) for row in rows}
     if len(widths) > 1:
         width = min(widths)

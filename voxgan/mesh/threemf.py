@@ -15,6 +15,7 @@ from voxgan.mesh.companions import Companions
 from voxgan.mesh.markup import child, children, local, number, parse_xml
 from voxgan.mesh.materials import WARM_GREY
 from voxgan.mesh.parts import MeshScene, check_indices, make_part
+from voxgan.mesh.text import parse_floats, parse_integers
 
 MODEL_TYPE = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
@@ -54,7 +55,7 @@ def read_3mf(path: Path, companions: Companions) -> MeshScene:
             source = package.resolve(item, package.main)
             for mesh, transform, where in package.meshes(source, read_transform(item), ()):
                 companions.limits.check_faces(package.faces, path)
-                if part := build_part(mesh, transform, package.colours(where), companions):
+                if part := build_part(mesh, transform, package.colours(where)):
                     scene.parts.append(part)
                     scene.without_faces = ""
         return scene
@@ -70,6 +71,7 @@ class Package:
         self.names = {"/" + entry.filename.lower().lstrip("/"): entry for entry in archive.infolist()}
         self.models: dict[str, etree._Element] = {}
         self.objects: dict[tuple[str, int], etree._Element] = {}
+        self._colours: dict[str, dict[tuple[str, int], tuple[int, int, int]]] = {}
         self.faces = self.instances = 0
         self.main = self._find_main()
 
@@ -134,7 +136,7 @@ class Package:
         if item.get("type") in ("support", "solidsupport"):
             return
         for mesh in children(item, "mesh"):
-            self.faces += len(child(mesh, "triangles") if child(mesh, "triangles") is not None else ())
+            self.faces += sum(len(triangles) for triangles in children(mesh, "triangles"))
             self.limits.check_faces(self.faces, self.archive.filename)
             yield mesh, transform, where
         for components in children(item, "components"):
@@ -144,13 +146,16 @@ class Package:
 
     def colours(self, where: str) -> dict[tuple[str, int], tuple[int, int, int]]:
         """Return the colours of the groups of a model, by the id of the group and the index in it."""
+        if where in self._colours:
+            return self._colours[where]
         resources = child(self.models[where], "resources")
-        return {
+        self._colours[where] = {
             (group.get("id", ""), index): colour
             for group in (children(resources, "basematerials", "colorgroup") if resources is not None else [])
             for index, entry in enumerate(group)
             if (colour := read_colour(entry.get("displaycolor") or entry.get("color")))
         }
+        return self._colours[where]
 
 
 def read_colour(text: str | None) -> tuple[int, int, int] | None:
@@ -179,36 +184,32 @@ def build_part(
     mesh: etree._Element,
     transform: np.ndarray,
     colours: dict[tuple[str, int], tuple[int, int, int]],
-    companions: Companions,
 ) -> trimesh.Trimesh | None:
     """The mesh of a <mesh> element, None if it has no triangles."""
     vertices, triangles = child(mesh, "vertices"), child(mesh, "triangles")
     if vertices is None or triangles is None or not len(triangles):
         return None
-    try:
-        points = [[float(item.get(axis, "")) for axis in "xyz"] for item in children(vertices, "vertex")]
-    except ValueError as error:
-        raise ValueError(f"it has a vertex of something else than numbers: {error}") from error
+    corners = children(vertices, "vertex")
+    points = parse_floats([item.get(axis, "") for item in corners for axis in "xyz"], "a vertex")
     items = children(triangles, "triangle")
-    faces = np.array([[number(item, name) for name in ("v1", "v2", "v3")] for item in items], np.int64)
-    del companions
-    vertex_colours = None
+    points = points.reshape(-1, 3)
+    faces = parse_integers([item.get(name, "") for item in items for name in ("v1", "v2", "v3")], "a triangle")
+    faces, vertex_colours = faces.reshape(-1, 3), None
     if shades := read_corners(mesh, items, colours):
         known, index = np.unique(np.array(shades, np.uint8).reshape(-1, 3), axis=0, return_inverse=True)
-        # a vertex has a copy for each of its colours
-        pairs, corners = np.unique(faces.reshape(-1) * len(known) + index.reshape(-1), return_inverse=True)
         check_indices(faces, len(points), "vertex")
-        points = [points[number] for number in (pairs // len(known)).tolist()]
-        faces, vertex_colours = corners, known[pairs % len(known)]
-    return make_part(
-        np.array(points).reshape(-1, 3), faces.reshape(-1, 3), vertex_colours=vertex_colours, transform=transform
-    )
+        # a vertex has a copy for each of its colours
+        pairs, copies = np.unique(faces.reshape(-1) * len(known) + index.reshape(-1), return_inverse=True)
+        points, faces, vertex_colours = points[pairs // len(known)], copies.reshape(-1, 3), known[pairs % len(known)]
+    return make_part(points, faces, vertex_colours=vertex_colours, transform=transform)
 
 
 def read_corners(
     mesh: etree._Element, triangles: list[etree._Element], colours: dict[tuple[str, int], tuple[int, int, int]]
 ) -> list[list[tuple[int, ...]]]:
     """The RGB of each corner of each triangle, a warm grey where there is none; empty if no triangle has any."""
+    if not colours:
+        return []
     owner, found = mesh.getparent(), []
     for item in triangles:
         group = item.get("pid", owner.get("pid"))

@@ -268,6 +268,24 @@ def test_other_weights_or_shapes_are_other_features(tmp_path):
     assert len(list(tmp_path.rglob("*.npy"))) == 4
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign", "other torch"])
+def test_damaged_or_foreign_features_are_computed_anew(tmp_path, monkeypatch, damage):
+    clips = torch.randint(256, (2, 2, 1, 4, 4), dtype=torch.uint8)
+    network = Averages()
+    (plain,) = compute_features(network, [clips], cache=tmp_path)
+    first, second = sorted(tmp_path.rglob("*.npy"))
+    sound = first.read_bytes()
+    flipped = bytearray(sound)
+    flipped[-40] ^= 1
+    damaged = {"empty": b"", "cut": sound[:-5], "flipped": bytes(flipped), "foreign": second.read_bytes()}
+    first.write_bytes(damaged.get(damage, sound))
+    if damage == "other torch":
+        monkeypatch.setattr(torch, "__version__", "0")
+    (again,) = compute_features(network, [clips], cache=tmp_path)
+    assert torch.equal(again, plain)
+    assert network.seen == (4 if damage == "other torch" else 3)
+
+
 def test_rows_of_frames_come_back_in_their_order(tmp_path, efficientnet):
     clips = waves(2, 2, 16, 16)
     plain = efficientnet(clips)

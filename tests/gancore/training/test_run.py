@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.training.trainer import train_run
+from gancore.training.run import train_run
 
 # --------------------------------------------------------------------------------------------- stopping, resuming
 

@@ -278,3 +278,29 @@ def test_moving_digits_are_a_source_like_any_other():
     data = open_dataset(VideoDataConfig(channels=1, digits=3, height=32, width=32), split="train")
     assert data[Sample(0, 0)][0].shape == (20, 1, 32, 32)
     assert data.classes == ()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("fault", ["deleted", "cut", "replaced"])
+def test_a_film_that_goes_during_a_run_is_named_and_skipped(tmp_path, caplog, cached, fault):
+    folder = films(tmp_path / "films")
+    data = open_dataset(config(folder, cache=tmp_path / "cache" if cached else None, channels=3), split="train")
+    for index in range(len(data)):
+        data[Sample(index, 0)]
+    broken = folder / "1.mp4"
+    if fault == "deleted":
+        broken.unlink()
+    else:
+        broken.write_bytes(broken.read_bytes()[:200] if fault == "cut" else b"a text now")
+    clips = [data[Sample(index, 0)][0] for index in range(len(data))]
+    assert len(clips) == 9
+    assert torch.equal(clips[3], clips[6])
+    assert sum("1.mp4" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_of_four_videos_one_is_held_out(tmp_path):
+    for name in ("holiday", "garden", "street", "party"):
+        counting(tmp_path / f"{name}.npy", frames=8)
+    train, test = (open_dataset(config(tmp_path, holdout_fraction=0.1), split=split) for split in ("train", "test"))
+    assert len(test.segments) >= 1
+    assert len(train.segments) + len(test.segments) == 4

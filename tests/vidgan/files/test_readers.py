@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from gancore.errors import UnreadableError
-from vidgan.files.readers import open_video_file
 from vidgan.files.video import open_video, read_clip, write_clip
+from vidgan.files.video_file import open_video_file
 
 
 def ramp(count: int, height: int = 32, width: int = 48) -> torch.Tensor:

@@ -1,12 +1,11 @@
 """What training is shown: pictures and voxels that belong together, whatever was changed about them."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from support.toys import SIDE, boxes, packed, picture
+from support.toys import SIDE, boxes, move_to_train, packed, picture
 
 from gancore.data import Sample
 from voxgan.config import ViewAugmentConfig, VoxelDataConfig
@@ -130,9 +129,7 @@ def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_n
     config = VoxelDataConfig(path=source)
     assert open_held_out(config, PICTURES).indices == dataset(source, "val").indices
     packed(tmp_path / "some", count=8)
-    objects = json.loads((tmp_path / "some" / "dataset.json").read_text())
-    objects["objects"][6]["split"] = "train"
-    (tmp_path / "some" / "dataset.json").write_text(json.dumps(objects))
+    move_to_train(tmp_path / "some", ["val"])
     assert open_held_out(replace(config, path=str(tmp_path / "some")), PICTURES).indices == [7]
     assert open_held_out(replace(config, path=str(packed(tmp_path / "few", count=3))), PICTURES) is None
 

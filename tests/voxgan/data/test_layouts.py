@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import trimesh
 from PIL import Image
 from support.toys import iou
 
+from gancore.errors import UnreadableError
 from voxgan.data.layouts import find_objects
 from voxgan.data.sources import Layout, Source, SourceImage, assign_split
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy, write_occupancy
@@ -84,6 +86,27 @@ def test_shapenet_1_needs_nothing_but_its_models(tmp_path: Path):
     assert not any(source.split or source.images for source in layout.sources)
     stands_right(found[f"{CHAIR}/a"])
     assert list(by_id(find_objects(tmp_path / CHAIR))) == [f"{CHAIR}/a"]
+
+
+def problems(layout: Layout) -> dict[str, str]:
+    return {source.id: source.problem for source in layout.left_out}
+
+
+def test_models_without_files_are_named(tmp_path: Path):
+    mesh(tmp_path / "one" / CHAIR / "a" / "model.obj")
+    (tmp_path / "one" / CHAIR / "empty").mkdir()
+    (tmp_path / "one" / CHAIR / "new" / "models").mkdir(parents=True)
+    lost = "its folder holds no mesh and no voxels"
+    assert problems(find_objects(tmp_path / "one")) == {f"{CHAIR}/empty": lost, f"{CHAIR}/new": lost}
+    r2n2(tmp_path / "two")
+    (tmp_path / "two" / "ShapeNetVox32" / CHAIR / "c").mkdir()
+    assert problems(find_objects(tmp_path / "two")) == {f"{CHAIR}/c": lost}
+
+
+def test_folders_with_dates_for_names_are_no_shapenet(tmp_path: Path):
+    mesh(tmp_path / "20240131" / "scan" / "chair.obj")
+    layout = find_objects(tmp_path)
+    assert (layout.name, list(by_id(layout)), layout.left_out) == ("folder", ["20240131/scan/chair"], ())
 
 
 def test_shapenet_2_gives_mesh_and_solid_voxels_and_the_split_of_all_csv(tmp_path: Path):
@@ -240,6 +263,41 @@ def test_pix3d_needs_no_binvox_and_either_mesh_or_voxels_will_do(tmp_path: Path)
     stands_right(source)
 
 
+def test_pix3d_models_without_files_or_outside_of_the_folder_are_named(tmp_path: Path):
+    pix3d(tmp_path / "set", model="model/a.obj", voxel="model/a.mat")
+    mesh(tmp_path / "outside.obj")
+    records = json.loads((tmp_path / "set" / "pix3d.json").read_text())
+    for change in ({"model": "../outside.obj"}, {"model": "model/b.obj", "img": "/etc/passwd"}):
+        records.append(records[0] | change)
+    text(tmp_path / "set" / "pix3d.json", json.dumps(records))
+    layout = find_objects(tmp_path / "set")
+    assert [source.id for source in layout.sources] == ["chair/IKEA_A/model"]
+    reasons = problems(layout)
+    assert reasons["a"] == "neither model/a.obj nor model/a.mat is there"
+    assert "leads out of" in reasons["../outside"]
+    assert "leads out of" in reasons["b"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"bbox": [0, 1]}, {"bbox": [0, 0, float("inf"), 0]}, {"cam_position": "here"}, {"cam_position": [1, 2]}),
+        *({"img": 3}, {"category": 3}, {"model": None}, {"model": ["a"]}),
+    ],
+)
+def test_pix3d_records_that_make_no_sense_are_one_line(tmp_path: Path, change: dict):
+    pix3d(tmp_path)
+    records = json.loads((tmp_path / "pix3d.json").read_text())
+    text(tmp_path / "pix3d.json", json.dumps([record | change for record in records]))
+    with pytest.raises(ValueError, match=r"pix3d\.json is not a list of Pix3D records"):
+        find_objects(tmp_path)
+
+
+def test_a_camera_of_pix3d_that_is_not_a_number_is_unknown(tmp_path: Path):
+    pix3d(tmp_path, cam_position=[float("nan"), 0, 1])
+    assert find_objects(tmp_path).sources[0].images[-1].azimuth is None
+
+
 def test_a_damaged_pix3d_json_is_named(tmp_path: Path):
     text(tmp_path / "pix3d.json", '[{"img": "a.png"}]')
     with pytest.raises(ValueError, match=r"pix3d\.json is not a list of Pix3D records: KeyError\('model'\)"):
@@ -271,6 +329,13 @@ def test_ikea_models_are_of_the_class_in_their_folders_name(tmp_path: Path):
     mesh(tmp_path / "IKEA" / "IKEA_bed_MALM" / "b.obj")
     layout = find_objects(tmp_path)
     assert (layout.name, [source.label for source in layout.sources]) == ("ikea", ["bed", "bookcase"])
+
+
+def test_models_that_an_ikea_list_names_and_that_are_not_there_are_named(tmp_path: Path):
+    voxels(tmp_path / "model" / "IKEA_bed_C.mat", voxel=SHAPE.astype(np.uint8))
+    picture(tmp_path / "bed" / "0001.png")
+    text(tmp_path / "list" / "bed.txt", "IKEA_bed_C\nIKEA_bed_D\n")
+    assert problems(find_objects(tmp_path)) == {"IKEA_bed_D": "a list names it, and there are no voxels of it"}
 
 
 # any other folder
@@ -350,11 +415,16 @@ def test_splits_json_says_what_belongs_where(tmp_path: Path, caplog, content, ex
         text(tmp_path / "chair" / f"{name}.obj", "never opened")
     text(tmp_path / "splits.json", json.dumps(content))
     with caplog.at_level(logging.WARNING):
-        assert [source.split for source in find_objects(tmp_path).sources] == expected
+        layout = find_objects(tmp_path)
+    assert [source.split for source in layout.sources] == expected
+    assert set(problems(layout).values()) <= {"splits.json does not name it"}
+    assert len(layout.left_out) == 4 - len(expected)
     assert ("does not name 2 of 4 objects" in caplog.text) == (len(expected) == 2)
 
 
-@pytest.mark.parametrize("content", ["{", "3", '{"train": 3}', '{"half": ["a"]}', '["a"]', '{"train": ["z"]}'])
+@pytest.mark.parametrize(
+    "content", ["{", "3", '{"train": 3}', '{"half": ["a"]}', '["a"]', '{"train": ["z"]}', '{"train": [1]}']
+)
 def test_a_splits_json_that_fits_nothing_is_named(tmp_path: Path, content: str):
     text(tmp_path / "a.obj", "never opened")
     text(tmp_path / "splits.json", content)
@@ -382,6 +452,20 @@ def test_a_single_file_is_a_data_set_too_and_one_object_alone_is_trained_on(tmp_
         ("many#0", None),
         ("many#1", None),
     ]
+
+
+def test_names_of_parts_are_compared_without_case(tmp_path: Path):
+    mesh(tmp_path / "Train" / "chair" / "a.ply")
+    mesh(tmp_path / "TEST" / "chair" / "b.ply")
+    found = by_id(find_objects(tmp_path))
+    assert [(source.label, source.split) for source in found.values()] == [("chair", "test"), ("chair", "train")]
+
+
+def test_lists_that_are_pipes_keep_nobody_waiting(tmp_path: Path):
+    mesh(tmp_path / CHAIR / "a" / "model.obj")
+    os.mkfifo(tmp_path / CHAIR / "train.lst")
+    with pytest.raises(UnreadableError, match=r"train\.lst is a pipe or device"):
+        find_objects(tmp_path)
 
 
 # splits

@@ -1,14 +1,20 @@
 """The packed data set gives back what was put in, and says so where it cannot."""
 
+import hashlib
 import json
+import os
 import pickle
+import re
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gancore.errors import UnreadableError, UnwritableError
 from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, open_packed_dataset, write_packed_dataset
 
 RANDOM = np.random.default_rng(0)
@@ -107,12 +113,166 @@ def test_files_of_two_data_sets_do_not_pass_for_one(folder):
         PackedDataset(folder)
 
 
-def test_views_of_another_data_set_are_refused(folder):
-    described = json.loads((folder / "dataset.json").read_text())
-    described["objects"][1]["cameras"] = [None]
-    (folder / "dataset.json").write_text(json.dumps(described))
-    with pytest.raises(ValueError, match=r"dataset.json and views.zip do not belong together"):
-        PackedDataset(folder).read_view(0, 0)
+def other_content(item: PackedObject) -> tuple[np.ndarray, list[bytes]]:
+    """An object and views like those of `content`, and of the same sizes in bytes, but of another meaning."""
+    voxels, views = content(item)
+    return ~voxels, [encode_webp(view[::-1]) for view in views]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("replaced", ["occupancy", "views"])
+def test_a_set_that_was_replaced_only_in_part_is_refused(tmp_path, folder, compressed, replaced):
+    write(folder, compressed=compressed)
+    contents = map(other_content, OBJECTS)
+    write_packed_dataset(tmp_path / "other", OBJECTS, contents=contents, side=5, compressed=compressed)
+    (part,) = folder.glob(f"{replaced}*")
+    part.write_bytes((tmp_path / "other" / part.name).read_bytes())
+    with pytest.raises(UnreadableError, match=rf"dataset.json and {replaced}.* do not belong together"):
+        PackedDataset(folder)
+
+
+def test_views_are_held_against_the_description_also_where_their_file_has_the_same_size(folder):
+    content = bytearray((folder / "views.zip").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 16] ^= 1  # the checksum of a view
+    (folder / "views.zip").write_bytes(content)
+    with pytest.raises(UnreadableError, match=r"dataset.json and views.zip do not belong together"):
+        PackedDataset(folder)
+
+
+def test_voxels_that_change_after_opening_are_never_given(folder):
+    packed = PackedDataset(folder)
+    voxels = packed.occupancy(0)
+    with (folder / "occupancy.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x55")
+    np.testing.assert_array_equal(packed.occupancy(0), voxels)
+    with pytest.raises(UnreadableError, match="other voxels of lamp"):
+        packed.occupancy(2)
+
+
+@pytest.mark.parametrize("name", ["occupancy.npy", "views.zip"])
+def test_a_file_that_is_cut_short_while_it_is_in_use_is_one_line(folder, name):
+    packed = PackedDataset(folder)
+    packed.read_view(0, 0)
+    (folder / name).write_bytes(b"")
+    with pytest.raises(UnreadableError, match=rf"{name} .*cut short"):
+        packed.occupancy(2) if name == "occupancy.npy" else packed.read_view(2, 0)
+
+
+def test_a_set_in_use_stays_as_it_was_when_it_is_prepared_anew_and_other_processes_notice(folder):
+    packed = PackedDataset(folder)
+    voxels, view = packed.occupancy(0), packed.read_view(0, 1)
+    write_packed_dataset(folder, OBJECTS, contents=map(other_content, OBJECTS), side=5)
+    np.testing.assert_array_equal(packed.occupancy(0), voxels)
+    np.testing.assert_array_equal(packed.read_view(0, 1), view)
+    with pytest.raises(UnreadableError, match="prepared anew while it was in use"):
+        pickle.loads(pickle.dumps(packed))
+
+
+def sign(folder: Path, **changes: object) -> None:
+    """Changes the description, with the digest that belongs to it."""
+    described = json.loads((folder / "dataset.json").read_text()) | changes
+    head = {"format": described.pop("format"), "digest": described.pop("digest")}
+    body = json.dumps(described)[1:] + "\n"
+    head["digest"] = hashlib.blake2b(body.encode(), digest_size=32).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps(head)[:-1] + ",\n" + body)
+
+
+def test_a_description_that_was_signed_anew_is_read(folder):
+    sign(folder)
+    assert PackedDataset(folder).objects == OBJECTS
+
+
+OBJECT = {"id": "a", "label": "", "split": "train", "cameras": [], "creator": "", "licence": "", "voxels": "0" * 16}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"side": "5"},
+        {"side": True},
+        {"side": 10**9},
+        {"side": 6},
+        {"classes": ["lamp", "chair"]},
+        {"objects": {}},
+        {"objects": []},
+        {"objects": [3]},
+        {"occupancy": {"name": "../other.npy", "bytes": 176}},
+        {"occupancy": {"name": "/etc/passwd", "bytes": 176}},
+        {"occupancy": "occupancy.npy"},
+        {"views": {"bytes": -1, "directory": -5, "digest": ""}},
+        *({"classes": [], "objects": [OBJECT | change]} for change in (
+            {"id": 3}, {"id": ""}, {"id": "../x"}, {"id": "/x"}, {"id": "x" * 5000}, {"split": "half"}, {"label": None},
+            {"cameras": [[float("nan"), 0.0]]}, {"cameras": [[1.0]]}, {"cameras": [["1", 2]]}, {"cameras": {}},
+            {"voxels": 3}, {"extra": 1}, {},
+        )),
+        {"classes": [], "objects": [OBJECT, OBJECT, OBJECT]},
+    ],
+)  # fmt: skip
+def test_a_description_that_makes_no_sense_is_one_line(folder, changes):
+    sign(folder, **changes)
+    with pytest.raises(UnreadableError) as caught:
+        PackedDataset(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def flips(path: Path, positions: Iterable[int]) -> Iterator[None]:
+    """Puts the file in place once for each position, with one bit there flipped."""
+    sound = path.read_bytes()
+    for position in positions:
+        flipped = sound[position] ^ 1 << int(RANDOM.integers(8))
+        path.write_bytes(sound[:position] + bytes([flipped]) + sound[position + 1 :])
+        yield
+
+
+def test_no_flipped_bit_of_a_description_goes_unnoticed(folder):
+    path = folder / "dataset.json"
+    after_digest = path.read_bytes().index(b"\n")
+    for _ in flips(path, range(after_digest + 1, path.stat().st_size, 5)):
+        with pytest.raises(UnreadableError, match=re.escape(str(folder))):
+            PackedDataset(folder)
+    for _ in flips(path, range(after_digest)):
+        with suppress(UnreadableError):
+            assert PackedDataset(folder).objects == OBJECTS
+
+
+@pytest.mark.parametrize("name", ["occupancy.npy", "occupancy.npz", "views.zip"])
+def test_no_flipped_bit_of_the_other_files_gives_another_object(folder, name):
+    write(folder, compressed=name.endswith("z"))
+    truth = [content(item) for item in OBJECTS]
+    for _ in flips(folder / name, RANDOM.integers(0, (folder / name).stat().st_size, 20)):
+        with suppress(UnreadableError):
+            packed = PackedDataset(folder)
+            for index, (voxels, views) in enumerate(truth):
+                np.testing.assert_array_equal(packed.occupancy(index), voxels)
+                for number, view in enumerate(views):
+                    np.testing.assert_array_equal(packed.read_view(index, number), view)
+
+
+def test_a_set_of_an_older_version_is_to_be_prepared_again(folder):
+    old = {"side": 5, "occupancy": "occupancy.npy", "classes": [], "objects": []}
+    (folder / "dataset.json").write_text(json.dumps(old))
+    with pytest.raises(UnreadableError, match="by an older version; prepare the data set again"):
+        open_packed_dataset(str(folder))
+    sign(write(folder), format=3)
+    with pytest.raises(UnreadableError, match="it is of format 3, and this version reads 2"):
+        open_packed_dataset(str(folder))
+
+
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(folder):
+    for name in ("views.zip", "occupancy.npy", "dataset.json"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(UnreadableError, match="is a pipe or device"):
+            PackedDataset(folder)
+
+
+def test_voxels_that_unpack_to_more_than_they_should_are_refused_before(folder):
+    write(folder, compressed=True)
+    np.savez_compressed(folder / "occupancy.npz", np.zeros((10**5, 16), np.uint8))
+    with pytest.raises(UnreadableError, match=r"of shape \(100000, 16\)"):
+        PackedDataset(folder)
 
 
 @pytest.mark.parametrize("missing", ["occupancy.npy", "views.zip"])
@@ -122,7 +282,10 @@ def test_a_missing_file_is_named(folder, missing):
         open_packed_dataset(str(folder))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"side": 5, "classes": [], "objects": [{"name": 1}]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", "\x00", "[" * 200, '{"side": 5, "classes": [], "objects": [{"name": 1}]}', '{"format": "2"}'],
+)
 def test_a_broken_description_is_one_clear_line(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(ValueError, match="is not a readable packed data set"):
@@ -146,6 +309,6 @@ def test_a_failed_write_leaves_the_old_set_as_it_was(folder):
         raise RuntimeError("the disk is on fire")
 
     before = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-    with pytest.raises(RuntimeError):
+    with pytest.raises(UnwritableError, match="the disk is on fire"):
         write_packed_dataset(folder, OBJECTS, contents=broken(), side=5)
     assert {path.name: path.read_bytes() for path in Path(folder).iterdir()} == before

@@ -1,8 +1,7 @@
 """Folders of meshes, voxels and pictures become data sets, whatever else lies among them."""
 
-import csv
+import errno
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,16 +12,15 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from support.shapes import SMALL, box, kept, manifest, picture
+from support.shapes import prepare_config as config
 
-from voxgan.commands import PrepareConfig
+from gancore.locks import lock_folder
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import open_packed_dataset
-from voxgan.data.prepare import Job, prepare_dataset, run_jobs
-from voxgan.data.prepared import Recipe
-from voxgan.data.sources import Source
+from voxgan.data.prepare import prepare_dataset
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "prepare_shapes.py"
-SMALL = {"side": 8, "views": 2, "view_size": 16, "workers": 1}
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 
 
@@ -30,21 +28,6 @@ FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 def use(use):
     """Runs the tool in a fresh folder but in this process."""
     return partial(use, "prepare_shapes")
-
-
-def box(path: Path, extents: tuple[float, float, float] = (1, 2, 1)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    trimesh.creation.box(extents).export(path)
-    return path
-
-
-def config(folder: Path, **settings: object) -> PrepareConfig:
-    return PrepareConfig(folder=folder, out=folder.with_name("set"), **{**SMALL, **settings})
-
-
-def manifest(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
 
 
 # ------------------------------------------------------------------------------------------------------ what it makes
@@ -174,14 +157,13 @@ def test_what_fails_is_named_with_its_reason_and_the_rest_goes_on(tmp_path, use)
         assert "\n" not in rows[name]["reason"]
 
 
-@pytest.mark.slow
-def test_a_mesh_of_a_million_faces_is_refused_unless_it_is_allowed(tmp_path, use):
+def test_a_mesh_of_more_faces_than_are_allowed_is_refused(tmp_path, use):
     (tmp_path / "meshes").mkdir()
-    trimesh.creation.icosphere(subdivisions=8).export(tmp_path / "meshes" / "million.ply")
-    said = use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS)
+    trimesh.creation.icosphere(subdivisions=4).export(tmp_path / "meshes" / "ball.ply")
+    said = use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--max-faces", "5000")
     assert said.code == 2
-    assert "1,310,720 faces" in manifest(tmp_path / "set")["million"]["reason"]
-    assert use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--max-faces", "2000000").code == 0
+    assert "5,120 faces" in manifest(tmp_path / "set")["ball"]["reason"]
+    assert use(tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--max-faces", "6000").code == 0
     packed = open_packed_dataset(str(tmp_path / "set"))
     assert packed.occupancy(0).sum() == pytest.approx(np.pi / 6 * 8**3, rel=0.2)
 
@@ -225,31 +207,124 @@ def test_settings_that_make_no_sense_are_one_line(tmp_path, use, monkeypatch, fl
     assert complaint in said.err
 
 
-class Deadly(Source):
-    """Kills the process that reads it."""
+@pytest.mark.parametrize("name", ["pipe.obj", "pipe.npy", "picture.png", "a.mtl"])
+def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
+    box(tmp_path / "meshes" / "a.obj")
+    box(tmp_path / "meshes" / "picture.obj", (1, 1, 1))
+    (tmp_path / "meshes" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "meshes" / name)
+    prepared = prepare_dataset(config(tmp_path / "meshes"))
+    assert {item.id for item in prepared.objects} == {"a", "picture"}
+    assert [(each.id, each.reason) for each in prepared.failed] == (
+        [("pipe", f"{name} is no regular file")] if name.startswith("pipe") else []
+    )
 
-    def content_digest(self) -> bytes:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return b""
+
+def test_of_many_pictures_the_one_that_cannot_be_read_is_named_and_the_others_are_kept(tmp_path):
+    box(tmp_path / "meshes" / "a.obj")
+    for number in range(4):
+        picture(tmp_path / "meshes" / "images" / "a" / f"{number}.png")
+    (tmp_path / "meshes" / "images" / "a" / "1.png").write_bytes(b"no picture")
+    prepared = prepare_dataset(config(tmp_path / "meshes", views=3))
+    row = manifest(tmp_path / "set")["a"]
+    assert (row["status"], row["views"]) == ("ok", "3"), "the fourth stands in for the second"
+    assert "1.png" in row["reason"]
+    assert str(prepared).endswith("0 failed, 1 incomplete")
+    picture(tmp_path / "meshes" / "images" / "a" / "1.png")
+    prepare_dataset(config(tmp_path / "meshes", views=4))
+    assert manifest(tmp_path / "set")["a"]["reason"] == ""
 
 
-def test_an_object_that_kills_its_process_costs_no_other(tmp_path):
-    folder = tmp_path / "meshes"
-    recipe = Recipe(side=8, views=0, view_size=16, up=None, front=None, quality=None, seed=0, max_faces=1000)
-    for number in range(3):
-        box(folder / f"{number}.stl", (1, 1, number + 1))
-    sources = [*find_objects(folder).sources, Deadly(id="a/b")]
-    outcomes = list(run_jobs([Job(source, recipe, tmp_path) for source in sources], workers=2))
-    assert {outcome.source.id for outcome in outcomes if outcome.shape_path} == {"0", "1", "2"}
-    (failed,) = (outcome for outcome in outcomes if not outcome.shape_path)
-    assert "process died" in failed.reason
+def test_an_object_none_of_whose_pictures_can_be_read_fails(tmp_path):
+    box(tmp_path / "meshes" / "b.obj")
+    box(tmp_path / "meshes" / "a.obj")
+    (tmp_path / "meshes" / "a.png").write_bytes(b"no picture")
+    (failed,) = prepare_dataset(config(tmp_path / "meshes")).failed
+    assert failed.id == "a"
+    assert "none of its 1 pictures can be read" in failed.reason
+
+
+def test_a_picture_above_the_limit_is_read_when_the_limit_is_raised(tmp_path):
+    box(tmp_path / "meshes" / "a.obj")
+    for number in range(2):
+        picture(tmp_path / "meshes" / "images" / "a" / f"{number}.png")
+    Image.new("RGB", (1500, 1500)).save(tmp_path / "meshes" / "images" / "a" / "2.png")
+    assert find_objects(tmp_path / "meshes").sources[0].images[2].path.name == "2.png"
+    cached = {"cache": tmp_path / "cache", "views": 3}
+    prepare_dataset(config(tmp_path / "meshes", **cached))
+    prepare_dataset(config(tmp_path / "meshes", **cached, max_megapixels=3.0))
+    assert len(kept(tmp_path / "cache")) == 1
+
+
+# ---------------------------------------------------------------------------------- what must not be written or removed
+
+
+@pytest.mark.parametrize("out", ["meshes", ".", "meshes/a", "meshes/../meshes"])
+def test_the_output_is_neither_the_input_nor_around_it(tmp_path, use, out):
+    before = box(tmp_path / "meshes" / "a.obj").read_bytes()
+    said = use("meshes", "--out", out, *FLAGS)
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "meshes").iterdir()] == ["a.obj"]
+    assert (tmp_path / "meshes" / "a.obj").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "dataset.json", "occupancy.npy", "manifest.csv", "folder"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, use, name):
+    box(tmp_path / "meshes" / "a.obj")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / name).write_text('{"name": "mine"}')
+    said = use("meshes", "--out", "set", *FLAGS)
+    assert said.code == 2
+    assert f"vidvox prepare did not make ({name})" in said.err
+    assert {path.name for path in (tmp_path / "set").iterdir()} == {name}
+    assert (tmp_path / "set" / name).read_text() == '{"name": "mine"}'
+
+
+def test_the_cache_of_another_folder_may_not_be_the_input(tmp_path, use):
+    box(tmp_path / "set.cache" / "a.obj")
+    said = use("set.cache", "--out", "set", *FLAGS)
+    assert said.code == 2
+    assert "set.cache is read by this command" in said.err
+
+
+def test_two_preparations_into_one_folder_are_one_line(tmp_path, use):
+    box(tmp_path / "meshes" / "a.obj")
+    with lock_folder(tmp_path / "set"):
+        said = use("meshes", "--out", "set", *FLAGS)
+    assert said.code == 2
+    assert f"in use by process {os.getpid()}" in said.err
+    assert use("meshes", "--out", "set", *FLAGS).code == 0
+
+
+def test_a_full_disk_is_one_line_and_what_was_there_stays_whole(tmp_path, use, monkeypatch):
+    box(tmp_path / "meshes" / "a.obj")
+    prepare_dataset(config(tmp_path / "meshes"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()}
+    box(tmp_path / "meshes" / "b.obj", (1, 1, 1))
+
+    def full(path: Path, *_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    said = use("meshes", "--out", "set", *FLAGS)
+    monkeypatch.undo()
+    assert said.code == 2
+    assert "No space left on device" in said.err.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()} == before
+
+
+def test_what_killed_preparations_left_is_swept(tmp_path):
+    box(tmp_path / "meshes" / "a.obj")
+    prepare_dataset(config(tmp_path / "meshes"))
+    for folder in ("set", "set.cache"):
+        (tmp_path / folder / ".partial-0123456789abcdef-views.zip").write_bytes(b"left")
+        (tmp_path / folder / ".partial-0123456789abcdef-scratch").mkdir()
+    prepare_dataset(config(tmp_path / "meshes"))
+    assert not list(tmp_path.rglob(".partial-*"))
 
 
 # ------------------------------------------------------------------------------------------------ stopped and resumed
-
-
-def kept(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*.zip")}
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):

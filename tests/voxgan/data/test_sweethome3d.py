@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from gancore.errors import UnreadableError
+from gancore.limits import ReadingLimits, ShapeLimits
 from voxgan.commands import PrepareConfig
+from voxgan.data.layouts import find_objects
 from voxgan.data.near_duplicates import find_near_duplicates
 from voxgan.data.packed import open_packed_dataset
 from voxgan.data.prepare import prepare_dataset
@@ -131,6 +134,93 @@ def test_a_file_that_is_not_a_catalogue_is_named(tmp_path):
     (tmp_path / "a.sh3f").write_bytes(b"PK?")
     with pytest.raises(ValueError, match=r"a\.sh3f is not a furniture catalogue"):
         read_catalogue(tmp_path / "a.sh3f")
+
+
+def rewrite(catalogue: Path, entries: str, **members: bytes) -> Path:
+    """Replaces the list of a catalogue, and adds members."""
+    with zipfile.ZipFile(catalogue) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if name.startswith("scopia")}
+    with zipfile.ZipFile(catalogue, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", entries.encode("latin-1"))
+        for name, content in (kept | members).items():
+            archive.writestr(name, content)
+    return catalogue
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["width#1=nan", "width#1=0", "width#1=wide", "depth#1=-1", "modelRotation#1=1 0 0", "model#1=", "height#1=1e999"],
+)
+def test_an_entry_that_makes_no_sense_costs_no_other_model(catalogue, line):
+    rewrite(catalogue, ENTRIES + line + "\n")
+    lost = [source for source in find_furniture([catalogue]) if source.problem]
+    assert len(lost) == 1
+    assert "the entry in Test.sh3f makes no sense" in lost[0].problem
+    layout = find_objects(catalogue)
+    assert [source.id for source in layout.sources] == ["scopia/slab"]
+    assert len(layout.left_out) == 1
+
+
+def test_a_catalogue_that_cannot_be_read_costs_no_other(catalogue):
+    (catalogue.parent / "broken.sh3f").write_bytes(b"PK?")
+    layout = find_objects(catalogue.parent)
+    assert [source.id for source in layout.sources] == ["scopia/lying", "scopia/slab"]
+    assert [source.id for source in layout.left_out] == ["broken.sh3f"]
+
+
+def test_a_catalogue_with_a_list_that_unpacks_to_gigabytes_is_refused_before(catalogue, monkeypatch):
+    monkeypatch.setattr("voxgan.data.sweethome3d.MAX_LIST_BYTES", 10**5)
+    rewrite(catalogue, "a" * 10**6)
+    with pytest.raises(UnreadableError, match="its list is longer than the 100,000 bytes"):
+        read_catalogue(catalogue)
+
+
+def test_a_model_that_unpacks_to_gigabytes_is_refused_before(catalogue):
+    rewrite(catalogue, ENTRIES, **{"scopia/slab/zeros": bytes(10**7)})
+    slab = find_furniture([catalogue])[1]
+    with pytest.raises(UnreadableError, match=r"0.01 GB, above the limit"):
+        slab.load_mesh(limits=ShapeLimits(max_gigabytes=1e-3))
+
+
+def test_a_model_whose_path_leads_out_of_its_catalogue_is_refused(catalogue, tmp_path):
+    trimesh.creation.box().export(tmp_path / "secret.obj")
+    rewrite(catalogue, ENTRIES.replace("/scopia/slab/slab.obj", f"/scopia/../../../../../../..{tmp_path}/secret.obj"))
+    layout = find_objects(catalogue)
+    with pytest.raises(UnreadableError, match="leads out of"):
+        layout.sources[-1].load_mesh()
+
+
+def test_a_model_changed_in_its_catalogue_is_prepared_anew(catalogue, tmp_path):
+    config = PrepareConfig(folder=catalogue, out=tmp_path / "set", side=8, views=0, view_size=16, workers=1)
+    prepare_dataset(config)
+    before = open_packed_dataset(str(tmp_path / "set")).occupancy(1)
+    rewrite(catalogue, ENTRIES.replace("width#3=100", "width#3=50"))
+    prepare_dataset(config)
+    assert before.sum() < open_packed_dataset(str(tmp_path / "set")).occupancy(1).sum()
+
+
+def deb(path: Path, files: dict[str, bytes]) -> Path:
+    """A Debian package of these files."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    header = f"{'data.tar.xz':<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data.getvalue()):<10}`\n".encode()
+    path.write_bytes(b"!<arch>\n" + header + data.getvalue())
+    return path
+
+
+def test_a_package_writes_nothing_outside_and_unpacks_nothing_above_the_limit(tmp_path):
+    package = deb(tmp_path / "a.deb", {"../../outside.sh3f": b"PK", "zeros": bytes(10**7)})
+    with pytest.raises(UnreadableError, match=r"0.01 GB, above the limit"):
+        unpack_package(package, tmp_path / "a", limits=ReadingLimits(max_gigabytes=1e-3))
+    package = deb(tmp_path / "a.deb", {"../../outside.sh3f": b"PK"})
+    assert unpack_package(package, tmp_path / "b" / "c" / "d") == [tmp_path / "b" / "c" / "d" / "outside.sh3f"]
+    package = deb(tmp_path / "a.deb", {"a/one.sh3f": b"PK", "b/one.sh3f": b"PK"})
+    with pytest.raises(UnreadableError, match=r"two catalogues named one\.sh3f"):
+        unpack_package(package, tmp_path / "e")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.toys import GENERATOR, boxes, generator, image_to_voxels, packed, picture
+from support.toys import GENERATOR, boxes, generator, image_to_voxels, move_to_train, packed, picture
 
 from gancore.evaluation.report import SCHEMA, read_report_json, write_report_json
 from voxgan.commands import EvaluateConfig
@@ -95,10 +95,7 @@ def test_threshold_and_distance_come_from_validation_alone(report, model, source
 
 def test_a_set_without_validation_objects_chooses_on_training_ones(model, tmp_path):
     folder = packed(tmp_path / "set", count=8)
-    described = json.loads((folder / "dataset.json").read_text())
-    for item in described["objects"]:
-        item["split"] = item["split"].replace("val", "train")
-    (folder / "dataset.json").write_text(json.dumps(described))
+    move_to_train(folder, ["val"])
     found = evaluate(settings(model, folder, generated_objects=0)).report.reconstruction
     assert found.threshold_chosen_on == "7 objects of train, 1 view, by sample mean IoU"
 

@@ -148,7 +148,7 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "fi
     [
         (document().replace("<COLLADA", LAUGHS + "<COLLADA"), "declares a document type or entities"),
         (document().replace("<COLLADA", LAUGHS + "<COLLADA").replace("utf-8", "utf-16").encode("utf-16"), "entities"),
-        (document(nodes="<node>" * 300 + "</node>" * 300), "cannot read"),
+        (document(nodes="<node>" * 300 + "</node>" * 300), "nested more than 256 levels deep"),
         (document(nodes='<node id="n"><instance_node url="#n"/></node>'), "inside itself"),
         (document(nodes='<node><instance_geometry url="#x"/></node>'), "'#x', which it does not hold"),
         (document(nodes=""), "shows no geometry"),

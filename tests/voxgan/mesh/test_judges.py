@@ -10,6 +10,7 @@ from support.judges import judge_3mf, judge_film, judge_gltf
 from trimesh.visual import ColorVisuals
 
 from voxgan.export import write_preview
+from voxgan.mesh.axes import upright_rotation
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.read import load_mesh
 from voxgan.mesh.surface import extract_surface
@@ -84,17 +85,28 @@ def test_colours_survive_a_round_trip_in_every_format_that_has_them(tmp_path, en
     mesh = seat(coloured=True)
     save_mesh(mesh, tmp_path / f"seat{ending}")
     again = load_mesh(tmp_path / f"seat{ending}")
-    assert again.faults == ()
-    corners = again.mesh.visual.vertex_colors[again.mesh.faces]
-    assert len(corners) == len(mesh.faces)
-    there, back = face_order(mesh, mesh.visual.vertex_colors[mesh.faces]), face_order(again.mesh, corners)
-    assert np.array_equal(there, back)
+    assert again.missing == ()
+    assert np.array_equal(corner_values(mesh), corner_values(again.mesh))
 
 
-def face_order(mesh: trimesh.Trimesh, corners: np.ndarray) -> np.ndarray:
-    """The colours of the corners, sorted within each face: a format may begin a face at another corner."""
-    del mesh
-    return np.sort(corners[..., :3].astype(int) @ [65536, 256, 1], axis=1)
+def corner_values(mesh: trimesh.Trimesh) -> np.ndarray:
+    """The colours of the corners as numbers, sorted within each face: a format may begin a face at another corner."""
+    return np.sort(mesh.visual.vertex_colors[mesh.faces][..., :3].astype(int) @ [65536, 256, 1], axis=1)
+
+
+@pytest.mark.parametrize("size_mm", [None, 80.0])
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_axes_and_size_survive_a_round_trip_without_being_told(tmp_path, ending, size_mm):
+    mesh = seat(coloured=False)
+    save_mesh(mesh, tmp_path / f"seat{ending}", size_mm=size_mm)
+    again = load_mesh(tmp_path / f"seat{ending}")
+    assert again.metres is not None
+    up, front = again.axes()
+    vertices = again.mesh.vertices @ upright_rotation(up, front=front).T * again.metres
+    scale = 1 if size_mm is None else size_mm / 1000 / mesh.extents.max()
+    for corner in (np.min, np.max, np.mean):
+        expected = corner(mesh.vertices[mesh.faces], axis=(0, 1)) * scale
+        assert corner(vertices[again.mesh.faces], axis=(0, 1)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("ending", sorted(FORMATS))

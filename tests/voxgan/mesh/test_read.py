@@ -187,11 +187,11 @@ def test_a_file_of_faces_without_area_is_refused(tmp_path):
 
 
 def test_a_polygon_of_very_many_corners_is_read(tmp_path):
-    angle = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
+    angle = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
     rim = [f"v {x:.6f} {y:.6f} 0" for x, y in zip(np.cos(angle), np.sin(angle), strict=True)]
-    lines = [*rim, "v 0 0 1", "f " + " ".join(map(str, range(1, 5001))), "f 1 2 5001", "f 1000 2000 5001"]
+    lines = [*rim, "v 0 0 1", "f " + " ".join(map(str, range(1, 1001))), "f 1 2 1001", "f 300 600 1001"]
     (tmp_path / "m.obj").write_text("\n".join(lines))
-    assert len(load_mesh(tmp_path / "m.obj").mesh.faces) == 5000
+    assert len(load_mesh(tmp_path / "m.obj").mesh.faces) == 1000
 
 
 def test_whatever_a_reader_raises_becomes_one_error(tmp_path):

@@ -1,0 +1,190 @@
+"""The cache of prepared objects: each is made anew if anything that it was made of is not as it was."""
+
+import functools
+import hashlib
+import io
+import json
+import math
+import time
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gancore.atomic import atomic_write
+from gancore.errors import UnreadableError
+from gancore.limits import ShapeLimits
+from gancore.reading import as_unreadable, require_regular_file
+from voxgan.data.description import parse_cameras
+from voxgan.data.prepared import PreparedShape, Recipe, prepare_shape
+from voxgan.data.sources import Source, digest_file
+
+METHOD = ("mesh", "files", "rendering", "data/prepared.py", "data/sources.py", "data/sweethome3d.py")
+"""The code that makes a shape of files, inside voxgan."""
+LIBRARIES = ("embreex", "fast-simplification", "h5py", "libigl", "numpy", "pillow", "scikit-image", "scipy", "trimesh")
+"""The libraries whose versions can change a shape."""
+UNSETTLED = "changed while it was read"
+"""In place of the digest of a file: it is read again the next time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedShape:
+    """A prepared shape as it lies in the cache."""
+
+    shape: PreparedShape
+    digest: str
+    """A digest of the cached file."""
+    file_digests: tuple[tuple[str, str | None], ...]
+    """Every file that the shape was made of, relative to the data set's root, and its digest; None if it was not
+    there."""
+    limits: dict[str, Any]
+    """The limits under which files were read."""
+
+
+def obtain_shape(source: Source, recipe: Recipe, path: Path, key: str) -> CachedShape:
+    """The shape in the cached file, which is made anew unless all that the object is made of is as it was.
+
+    Raises ValueError or OSError if the object cannot be prepared, UnwritableError if it cannot be cached.
+    """
+    cached = load_shape(path, key)
+    if cached is None or not _is_current(cached, source, recipe):
+        started = time.time_ns()
+        shape = prepare_shape(source, recipe)
+        content = _pack(shape, key, _digest_files(source, shape.files, started), recipe)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as partial:
+            partial.write_bytes(content)
+        cached = _unpack(content, key)
+    return cached
+
+
+def cache_key(source: Source, recipe: Recipe) -> str:
+    """A key that changes with the object's id and own files, the recipe, and what reads and prepares them."""
+    limits = {field.name for field in fields(ShapeLimits)}  # they change no shape that was read whole
+    settings = {name: value for name, value in asdict(recipe).items() if name not in limits}
+    pictures = [(each.mask is not None, each.azimuth, each.elevation) for each in source.images]
+    present = [path.is_file() for path in source.own_files()]
+    description = json.dumps([source.id, settings, pictures, present, _digest_method()], sort_keys=True).encode()
+    return hashlib.blake2b(source.content_digest() + description, digest_size=16).hexdigest()
+
+
+def load_shape(path: Path, key: str) -> CachedShape | None:
+    """The shape that was cached under this key; None if there is none, or it is damaged or foreign."""
+    try:
+        require_regular_file(path)
+        with as_unreadable(path, "a prepared object"):
+            return _unpack(path.read_bytes(), key)
+    except (FileNotFoundError, UnreadableError):
+        return None
+
+
+def _is_current(cached: CachedShape, source: Source, recipe: Recipe) -> bool:
+    """Whether the files that the shape was made of are as they were, and nothing more of it can be read."""
+    if any(digest != _digest_hex(_locate(source, name)) for name, digest in cached.file_digests):
+        return False
+    if cached.shape.problem and cached.limits != _limits(recipe):
+        return False
+    if not cached.shape.missing:
+        return True
+    loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)  # what was missing may be there now
+    names = {_name(source, each) for each in source.files_behind(loaded)}
+    return (
+        loaded is not None and loaded.missing == cached.shape.missing and names == {n for n, _ in cached.file_digests}
+    )
+
+
+def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]], recipe: Recipe) -> bytes:
+    """The content of a cached file: a zip of the description, the voxels and the views."""
+    description = {
+        "key": key,
+        "side": len(shape.occupancy),
+        "cameras": shape.cameras,
+        "files": digests,
+        "lost_pictures": shape.lost_pictures,
+        "missing": shape.missing,
+        "limits": _limits(recipe),
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("shape.json"), json.dumps(description))  # without a date
+        archive.writestr(zipfile.ZipInfo("occupancy"), np.packbits(shape.occupancy).tobytes())
+        for number, picture in enumerate(shape.views):
+            archive.writestr(zipfile.ZipInfo(f"{number}.webp"), picture)
+    return file.getvalue()
+
+
+def _unpack(content: bytes, key: str) -> CachedShape:
+    """The shape in the content of a cached file. Raises an error of any kind if it is not of this key, or damaged."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed")
+        described = json.loads(archive.read("shape.json"))
+        side, cameras = described["side"], parse_cameras(described["cameras"])
+        bits = np.frombuffer(archive.read("occupancy"), np.uint8)
+        if described["key"] != key or len(bits) != math.ceil(side**3 / 8):
+            raise ValueError("it is another object")
+        shape = PreparedShape(
+            occupancy=np.unpackbits(bits, count=side**3).view(np.bool_).reshape(side, side, side),
+            cameras=cameras,
+            views=tuple(archive.read(f"{number}.webp") for number in range(len(cameras))),
+            lost_pictures=tuple(described["lost_pictures"]),
+            missing=tuple(described["missing"]),
+        )
+        return CachedShape(
+            shape=shape,
+            digest=hashlib.blake2b(content, digest_size=16).hexdigest(),
+            file_digests=tuple((name, digest) for name, digest in described["files"]),
+            limits=described["limits"],
+        )
+
+
+def _digest_files(source: Source, paths: tuple[Path, ...], started: int) -> list[tuple[str, str | None]]:
+    """The names and digests of files that were read after `started`, in nanoseconds since the epoch."""
+    digests = []
+    for path in paths:
+        changed = path.exists() and path.stat().st_ctime_ns >= started
+        digests.append((_name(source, path), UNSETTLED if changed else _digest_hex(path)))
+    return digests
+
+
+def _digest_hex(path: Path) -> str | None:
+    digest = digest_file(path)
+    return None if digest is None else digest.hex()
+
+
+def _name(source: Source, path: Path) -> str:
+    """The path relative to the data set's root, if it lies below, so that a data set can be moved."""
+    root = source.root
+    return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path.absolute())
+
+
+def _locate(source: Source, name: str) -> Path:
+    return (source.root or Path()) / name
+
+
+def _limits(recipe: Recipe) -> dict[str, Any]:
+    return {field.name: getattr(recipe, field.name) for field in fields(ShapeLimits)}
+
+
+@functools.cache
+def _digest_method() -> str:
+    """A digest of the code and the versions of the libraries that prepare objects."""
+    digest = hashlib.blake2b(digest_size=16)
+    root = Path(str(files("voxgan")))
+    for name in METHOD:
+        path = root / name
+        for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(module.read_bytes())
+    digest.update(repr([_library_version(name) for name in LIBRARIES]).encode())
+    return digest.hexdigest()
+
+
+def _library_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
