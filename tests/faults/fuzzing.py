@@ -3,6 +3,8 @@
 `fuzz` starts `python -m faults.fuzzing`, which imports everything once and forks a process for each few hundred inputs.
 """
 
+import faulthandler
+import gc
 import json
 import logging
 import math
@@ -28,7 +30,7 @@ MEMORY_LIMIT = 2 * 10**9
 """Bytes above what the process has at its start."""
 SECONDS_LIMIT = 10
 """Seconds of work, or ten times as many of waiting, after which a reader hangs."""
-CHUNK = 400
+CHUNK = 1000
 """Inputs for each forked process."""
 
 
@@ -66,7 +68,10 @@ class Slot:
     @property
     def progress(self) -> tuple[int, float]:
         """The number of the input that is being read, and since when."""
-        return struct.unpack_from("qd", self.shared)
+        now = -1, math.nan
+        while now != (now := struct.unpack_from("qd", self.shared)):  # it may be half written
+            pass
+        return now
 
     @progress.setter
     def progress(self, now: tuple[int, float]) -> None:
@@ -93,6 +98,8 @@ class Fuzzer:
             reader.seeds()
             reader.beside()
         warm_up()
+        gc.collect()
+        gc.freeze()  # or collecting garbage would copy everything in each forked process
 
     def _plan(self, inputs: int) -> list[Chunk]:
         """As many inputs for each reader; where hypothesis knows the structure, a third of them are its."""
@@ -126,9 +133,10 @@ class Fuzzer:
             print(f"{self.counts['fuzzed']:,} inputs: {dict(self.counts)}", file=sys.stderr, flush=True)
 
     @staticmethod
-    def _read_error(slot: Slot) -> str:
-        error = slot.folder / "error.txt"
-        return error.read_text() if error.exists() else "it left without a word"
+    def _read_traces(slot: Slot) -> str:
+        """Where the process was when it ended, innermost first, or the error that ended it."""
+        traces = [path.read_text() for name in ("error.txt", "stack.txt") if (path := slot.folder / name).exists()]
+        return " < ".join(line.strip() for line in "\n".join(traces).splitlines() if line)[:600]
 
     def _place_outside(self) -> dict[str, tuple[int, int]]:
         """Files that some inputs point to, beside the folder that inputs lie in."""
@@ -172,6 +180,8 @@ class Fuzzer:
         worked = 0.0 if pid or waited < SECONDS_LIMIT else _seconds_worked(slot.pid) - slot.seen[1]
         hung = not pid and (worked > SECONDS_LIMIT or waited > 10 * SECONDS_LIMIT)
         if hung:
+            os.kill(slot.pid, signal.SIGUSR1)  # it writes where it is
+            time.sleep(0.2)
             os.kill(slot.pid, signal.SIGKILL)
             os.waitpid(slot.pid, 0)
         elif not pid:
@@ -188,13 +198,8 @@ class Fuzzer:
         what = "hung" if hung else "crashed"
         self.counts.update({"fuzzed": number - chunk.first + 1, "refused": number - chunk.first, what: 1})
         code = 0 if hung else os.waitstatus_to_exitcode(status)
-        reason = (
-            f"longer than {SECONDS_LIMIT} s"
-            if hung
-            else signal.Signals(-code).name
-            if code < 0
-            else self._read_error(slot)
-        )
+        reason = "longer than allowed" if hung else signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        reason += f": {self._read_traces(slot)}"
         target = slot.folder / reader.name.replace("/", " ") / reader.target
         keep_input(
             self.keep, reader, what, reason, target.read_bytes() if target.exists() else b"", f"{chunk.source} {number}"
@@ -250,6 +255,11 @@ class Reading:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        self.slot.folder.mkdir(parents=True, exist_ok=True)
+        stack = (self.slot.folder / "stack.txt").open("w")
+        faulthandler.enable(stack, all_threads=False)
+        faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+        (self.slot.folder / "error.txt").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         for name, content in self.reader.beside().items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
