@@ -101,3 +101,8 @@ def measure_leftovers(run: Path, undisturbed: Path) -> int:
 def describe_end(ended: Ended) -> str:
     """How a command ended, in short, for the message of a failing test."""
     return f"exit code {ended.code}, {ended.calls[-3:]}\n{ended.err[-2000:]}"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many numbers from 1 to `count`, evenly spaced."""
+    return sorted({1 + number * count // min(most, count) for number in range(min(most, count))})

@@ -1,10 +1,11 @@
 """Flipped bits, and data that vanish or change while they are read: found and named, never silently used."""
 
+import logging
 import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from faults.forking import Commands, Ended
 from faults.injecting import Fault
 from faults.layouts import DAMAGES, LAYOUTS, write_layout
 from faults.materials import Materials
-from faults.runs import HALVES, Half, describe_difference, describe_end, logged, prepare_words, train_words
+from faults.runs import HALVES, Half, describe_difference, describe_end, logged, prepare_words, spread, train_words
 from support.game import same
 
 from gancore import checkpoint
 from voxgan.data.packed import PackedDataset
 
 STEPS = 14
+MAX_CALLS = 25
+"""Calls of a training that read its run folder at which a fault is tried."""
 
 
 def flip(content: bytes, place: int, bit: int) -> bytes:
@@ -36,6 +39,14 @@ def flips(content: bytes, count: int | None) -> Iterable[tuple[int, int]]:
         return ((place, bit) for place in range(len(content)) for bit in range(8))
     chosen = random.Random(0)
     return [(chosen.randrange(len(content)), chosen.randrange(8)) for _ in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Thousands of warnings are not kept."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def try_flips(file: Path, look: Callable[[], str], *, count: int | None, name: str) -> None:
@@ -121,10 +132,10 @@ class Trainings:
         self.faults = self.told = self.silent = 0
         self.problems: list[str] = []
 
-    def judge(self, what: str, ended: Ended, run: Path, *, names: str) -> None:
+    def judge(self, what: str, ended: Ended, run: Path, *, names: str, may_refuse: bool = True) -> None:
         """A training must end in one line, or say what it left out, or be as if nothing had happened."""
         self.faults += 1
-        if ended.is_one_line:
+        if may_refuse and ended.is_one_line:
             self.told += 1
         elif ended.code != 0:
             self.problems.append(f"{what}: {describe_end(ended)}")
@@ -217,9 +228,8 @@ def test_a_damaged_cache_of_videos_is_made_again(commands: Commands, materials: 
             for file in (tmp_path / "cache").glob(f"*.{suffix}"):
                 DAMAGES[damage](file)
             ended = train(f"{number}{suffix}")
-            trainings.judge(f"cache of {suffix} {damage}", ended, tmp_path / f"{number}{suffix}", names="^$")
-            if ended.code:
-                trainings.problems.append(f"cache of {suffix} {damage}: not made again: {ended.last_line}")
+            what = f"cache of {suffix} {damage}"
+            trainings.judge(what, ended, tmp_path / f"{number}{suffix}", names="^$", may_refuse=False)
     trainings.report("cache of videos")
 
 
@@ -267,7 +277,7 @@ def test_a_moment_in_which_the_disk_cannot_be_read_never_starts_a_run_over(
     calls = len(train("counted", 8, reads=True).calls)
     assert calls > 3
     trainings = Trainings(commands, tmp_path, tmp_path / "undisturbed" / "run")
-    for number in range(1, calls + 1):
+    for number in spread(calls, MAX_CALLS):
         for lasting in (False, True):
             shutil.copytree(tmp_path / "begun", tmp_path / "tried")
             fault = Fault(number, "EIO", lasting)
