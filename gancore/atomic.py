@@ -54,8 +54,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def as_unwritable(path: Path) -> Iterator[None]:
-    """Turns whatever a library raises while it writes into an UnwritableError of one line that names the file.
+def as_unwritable(path: Path | str) -> Iterator[None]:
+    """Turns whatever a library raises while it writes into an UnwritableError of one line that names what is written.
 
     ValueError, TypeError and AssertionError pass: they speak of what should be written.
     """

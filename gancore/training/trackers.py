@@ -101,7 +101,7 @@ class AccelerateTracker:
             raise ValueError(f"the tracker {name} is not installed: pip install {PIP_NAMES.get(name, name)}")
         self.name, self.folder = name, folder
         self._class = tracking.LOGGER_TYPE_TO_CLASS[known[name]]
-        with as_unwritable(folder):
+        with as_unwritable(f"the log of {name}"):
             self._tracker = self._start()
 
     def _start(self, **settings: Any) -> Any:
@@ -129,18 +129,18 @@ class AccelerateTracker:
         return tracker
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
-        with as_unwritable(self.folder):
+        with as_unwritable(f"the log of {self.name}"):
             self._tracker.log(dict(values), step=step)
 
     def truncate_after(self, step: int) -> None:
         """Hides later steps in TensorBoard; the other trackers cannot take back what they were given."""
         if self.name == "tensorboard":
-            with as_unwritable(self.folder):
+            with as_unwritable(f"the log of {self.name}"):
                 self._tracker.finish()
                 self._tracker = self._start(purge_step=step + 1)
 
     def close(self) -> None:
-        with as_unwritable(self.folder):
+        with as_unwritable(f"the log of {self.name}"):
             self._tracker.finish()
 
 

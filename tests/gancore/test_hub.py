@@ -9,6 +9,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from support.tiny_model import Depth, Model, Other, Shape, model, x
+from torch import nn
 from torch.nn.utils import parametrize
 
 from gancore import hub

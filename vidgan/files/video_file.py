@@ -279,8 +279,9 @@ def frame_to_rgb(
 
     Raises UnreadableError if the frame has more pixels than the limits allow.
     """
-    height = max(frame.height, round(frame.height / pixel_aspect))
-    width = max(frame.width, round(frame.width * pixel_aspect))
+    height, width = frame.height, frame.width
+    if pixel_aspect != 1:
+        height, width = max(height, round(height / pixel_aspect)), max(width, round(width * pixel_aspect))
     limits.check_pixels(height, width, path)
     transparent = any(component.is_alpha for component in frame.format.components)
     kind = "rgba" if transparent else "rgb24"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gancore.errors import UnwritableError
 from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
 names = st.text(st.characters(codec="utf-8")).filter(lambda name: name != "step")
@@ -91,3 +92,16 @@ def test_a_tracker_that_is_not_installed_says_what_to_install(
     monkeypatch.setattr(tracking, "_available_trackers", [])
     with pytest.raises(ValueError, match=f"^the tracker {name} is not installed: pip install {package}$"):
         AccelerateTracker(name, tmp_path)
+
+
+class Unreachable:
+    """A tracker whose service answers with an error of its own."""
+
+    def __init__(self, *_words, **_settings):
+        raise RuntimeError("502\nBad Gateway")
+
+
+def test_a_service_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "tensorboard", Unreachable)
+    with pytest.raises(UnwritableError, match=r"^cannot write the log of tensorboard: 502 Bad Gateway$"):
+        AccelerateTracker("tensorboard", tmp_path)
