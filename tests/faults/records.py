@@ -114,7 +114,7 @@ HOSTILE_YAML = (
     b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\ndata: {path: *d}\n",
     b"\n".join(b"key%d: %d" % (number, number) for number in range(300)),
 )
-SECTIONS = ("data.", "encoder.", "generator.", "discriminator.", "objective.", "train.")
+SECTIONS = ("data", "encoder", "generator", "discriminator", "objective", "train")
 """How the keys of settings begin; a value outside its limits is called by its key, which a flag may have given."""
 SPLITS = b'{"train": ["box0", "box1"], "val": [], "test": ["box2.obj"]}'
 SHAPENET = "02691156/abc/models/model_normalized.obj"
