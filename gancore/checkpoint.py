@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancore.atomic import as_unwritable, hold_new_folder, sweep_partials, sync_to_disk
 from gancore.errors import ArchitectureError, UnreadableError
-from gancore.reading import require_regular_file
+from gancore.files.atomic import as_unwritable, hold_new_folder, sweep_partials, sync_to_disk
+from gancore.files.reading import require_regular_file
 
 FORMAT_VERSION = 3
 STATE, MANIFEST = "state.pt", "manifest.json"

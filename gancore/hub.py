@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gancore.atomic import as_unwritable, atomic_write
 from gancore.errors import ArchitectureError, format_line
+from gancore.files.atomic import as_unwritable, atomic_write
 from gancore.layers import fold_spectral_norm
 from gancore.model_files import describe_writer, find_model, locate_model_files, read_model_class, read_model_config
 from gancore.parsing import from_dict, to_dict

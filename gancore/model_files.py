@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore.errors import UnreadableError, format_line
-from gancore.reading import MAX_SETTINGS_BYTES, read_json
+from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 
 MODEL_FILES = ("config.json", "model.safetensors")
 MODEL_FORMAT = 1

@@ -14,8 +14,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gancore.atomic import atomic_write
 from gancore.errors import program_name, report_user_errors
+from gancore.files.atomic import atomic_write
 from gancore.keys import SWITCH, Key, describe_briefly, describe_unknown, key_name, list_keys
 from gancore.settings_file import read_settings_file
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-from gancore.reading import MAX_NESTING, MAX_SETTINGS_BYTES, as_unreadable, read_json, read_text
+from gancore.files.reading import MAX_NESTING, MAX_SETTINGS_BYTES, as_unreadable, read_json, read_text
 
 MAX_VALUES = 10_000
 """YAML with more keys and values is refused; what an alias repeats counts each time."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.reading import as_unreadable, require_regular_file
 
 Split = Literal["train", "val", "test"]
 

@@ -14,7 +14,7 @@ from torch.nn.modules import module as hooks
 
 from gancore.checkpoint import check_architecture
 from gancore.errors import ArchitectureError
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.reading import as_unreadable, require_regular_file
 
 MAX_HEADER_BYTES = 2**24
 """Longer headers are refused; one names a hundred thousand weights in as many bytes."""

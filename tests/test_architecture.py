@@ -18,8 +18,7 @@ MAY_IMPORT = {
 }
 ORDER = {
     "gancore": "benchmark training evaluation hub weights_file checkpoint features reporting metrics adversarial "
-    "losses augment layers data rng device media model_files splits parsing settings_file keys outputs config pictures "
-    "locks atomic limits reading errors",
+    "losses augment layers data rng device model_files splits parsing settings_file keys config files errors",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config",
     "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.config import VideoDataConfig
 
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
 StateActivation = Literal["relu", "tanh"]

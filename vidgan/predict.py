@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.device import select_device
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig

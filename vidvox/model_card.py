@@ -11,10 +11,10 @@ from typing import Any
 import vidvox
 from gancore.errors import format_line
 from gancore.evaluation.report import read_report_json
+from gancore.files.reading import as_unreadable
 from gancore.keys import describe_value, iter_values
 from gancore.model_files import locate_model_file, read_model_config
 from gancore.parsing import to_dict
-from gancore.reading import as_unreadable
 from vidgan.config import VideoConfig
 from vidvox.kinds import HALVES
 from vidvox.settings import read_run_settings

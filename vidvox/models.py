@@ -14,7 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from gancore.device import select_device
-from gancore.media import nearest_rate
+from gancore.files.media import nearest_rate
 from vidgan.files.arrays import convert_to_uint8
 from vidgan.files.readers import DEFAULT_RATE
 from vidgan.generate import generate_clips

@@ -12,7 +12,7 @@ import trimesh
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from gancore.outputs import check_outputs
+from gancore.files.outputs import check_outputs
 from vidgan.generate import GeneratedClips, write_samples
 from vidgan.predict import Prediction, write_prediction
 from voxgan.export import write_preview

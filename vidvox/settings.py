@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gancore.reading import MAX_SETTINGS_BYTES, read_json
+from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 
 
 def read_run_settings(folder: Path) -> dict[str, Any] | None:

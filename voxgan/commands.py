@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
-from gancore.limits import ReadingLimits, ShapeLimits
+from gancore.files.limits import ReadingLimits, ShapeLimits
 from voxgan.mesh.config import Axis, SurfaceConfig
 
 # ----------------------------------------------------------------------------------------------------- prepare

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
 from gancore.device import select_device
-from gancore.limits import ReadingLimits
-from gancore.media import require_media_suffix, write_animation
+from gancore.files.limits import ReadingLimits
+from gancore.files.media import require_media_suffix, write_animation
 from voxgan.commands import ExportConfig, numbered_path
 from voxgan.files.images import cut_out_object
 from voxgan.mesh.config import SurfaceConfig
@@ -35,7 +35,7 @@ PREVIEW_RATE = 16
 PREVIEW_SHEET = (4, 2)
 """Columns and rows of a preview in a PNG."""
 PREVIEW_CRF = 18
-"""Quality of a preview in an MP4, see `gancore.media.write_mp4`."""
+"""Quality of a preview in an MP4, see `gancore.files.media.write_mp4`."""
 INTERPOLATION_RATE = 8
 """Objects per second in the preview of an interpolation."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gancore.data import Sample, evenly_spaced
-from gancore.media import write_png
+from gancore.files.media import write_png
 from gancore.reporting.contact_sheet import make_contact_sheet
 from gancore.rng import SampleRandom
 from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancore.outputs import KEY_SUFFIX
+from gancore.files.outputs import KEY_SUFFIX
 from gancore.splits import Split
 
 REPORT_FILE, REPORT_PAGE = "report.json", "report.html"

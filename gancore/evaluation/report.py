@@ -8,8 +8,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gancore.evaluation.config import REPORT_FILE
+from gancore.files.reading import read_json
 from gancore.keys import describe_briefly
-from gancore.reading import read_json
 from gancore.reporting.provenance import write_json
 
 SCHEMA = 1

@@ -14,9 +14,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.atomic import atomic_write
+from gancore.files.reading import as_unreadable, require_regular_file
 
 DIGEST_BYTES = 32
 """Bytes of SHA-256 at the end of a file of cached features."""

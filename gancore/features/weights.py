@@ -19,8 +19,8 @@ import torch
 from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
-from gancore.atomic import atomic_write
 from gancore.errors import format_line
+from gancore.files.atomic import atomic_write
 
 
 @dataclass(frozen=True, kw_only=True)

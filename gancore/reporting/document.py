@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gancore.atomic import atomic_write, create_parents
+from gancore.files.atomic import atomic_write, create_parents
 
 
 @cache

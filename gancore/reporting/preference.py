@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gancore.errors import format_line
-from gancore.outputs import KEY_SUFFIX
-from gancore.reading import read_json
+from gancore.files.outputs import KEY_SUFFIX
+from gancore.files.reading import read_json
 from gancore.reporting.document import write_document
 from gancore.reporting.page import Media
 from gancore.reporting.provenance import write_json

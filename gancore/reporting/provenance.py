@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancore.atomic import atomic_write, create_parents
+from gancore.files.atomic import atomic_write, create_parents
 
 NUMERICAL_PACKAGES = (
     "vidvox",

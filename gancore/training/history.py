@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.reading import as_unreadable, require_regular_file
 
 LogLine = Mapping[str, Any]
 Curve = tuple[list[int], list[float]]

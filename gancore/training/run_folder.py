@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gancore.atomic import as_unwritable, sweep_partials
 from gancore.checkpoint import list_checkpoints
 from gancore.errors import UnreadableError
-from gancore.locks import lock_folder
-from gancore.reading import read_json
+from gancore.files.atomic import as_unwritable, sweep_partials
+from gancore.files.locks import lock_folder
+from gancore.files.reading import read_json
 
 FOLDERS = ("samples", "generator", "best")
 """Folders that a training writes into its run folder, besides the checkpoints."""

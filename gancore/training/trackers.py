@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from gancore.atomic import as_unwritable, atomic_write
+from gancore.files.atomic import as_unwritable, atomic_write
 
 PROJECT = "vidvox"
 """Project under which tracking services list the runs."""

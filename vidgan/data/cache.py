@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import read_json
+from gancore.files.atomic import atomic_write
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import read_json
 from vidgan.files.array_files import list_arrays
 from vidgan.files.arrays import ArrayPart, ArrayVideo
 from vidgan.files.readers import DEFAULT_LIMITS, VideoReader

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 from gancore.splits import (
     SPLIT_NAMES,
     Split,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.data.cache import PROBES_FILE
 from vidgan.files.archives import folder_of, list_members, open_zip
 from vidgan.files.arrays import ARRAY_SUFFIXES

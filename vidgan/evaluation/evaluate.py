@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gancore.outputs import check_new_folder
+from gancore.files.outputs import check_new_folder
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan.commands import EvaluateConfig

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gancore.data import Sample
 from gancore.evaluation.pairing import list_names, pair_by_name
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos
 from vidgan.files.arrays import ARRAY_SUFFIXES, ArrayVideo
 from vidgan.files.readers import DEFAULT_LIMITS, DEFAULT_RATE, VIDEO_SUFFIXES, VideoReader

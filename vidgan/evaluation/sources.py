@@ -8,9 +8,9 @@ import torch
 
 from gancore.data import evenly_spaced
 from gancore.device import select_device
+from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 from gancore.model_files import find_model
 from gancore.parsing import from_dict, to_dict
-from gancore.reading import MAX_SETTINGS_BYTES, read_json
 from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoConfig, VideoDataConfig
 from vidgan.data.dataset import open_dataset

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 
 BYTES_PER_PIXEL = 16
 """No picture takes more bytes a pixel in its file, four channels of 32 bits."""

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from gancore.errors import UnreadableError
-from gancore.limits import ReadingLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import ReadingLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 

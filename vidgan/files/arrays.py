@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.files.array_files import ARRAY_SUFFIXES, ArrayHeader, Window, list_arrays, read_window
 from vidgan.files.readers import DEFAULT_LIMITS, DEFAULT_RATE, check_window, reading_frames
 

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 from vidgan.files.readers import RGBImage
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "PPM", "TIFF", "GIF")

@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import as_unreadable
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import as_unreadable
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".gif", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv", ".3gp"),

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancore import media
-from gancore.atomic import atomic_write, create_parents
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files import media
+from gancore.files.atomic import atomic_write, create_parents
+from gancore.files.limits import VideoLimits
 from vidgan.files.archives import folder_of, list_members, open_zip
 from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
 from vidgan.files.image_sequence import are_videos, is_image, open_image_file, open_image_sequence
@@ -144,7 +144,7 @@ def write_clip(
     """Writes the frames in the format of the path's suffix, whole or not at all; missing folders are created.
 
     .mp4, .gif and .png (a strip with the frames side by side, and one row below the other if there are rows) are
-    written as gancore.media does; .npy takes any number of channels; a path without a suffix becomes a folder of
+    written as gancore.files.media does; .npy takes any number of channels; a path without a suffix becomes a folder of
     numbered PNG files, which may replace only such a folder that this function wrote.
 
     Raises ValueError for any other suffix, other than 1 or 3 channels, no frames, sizes and rates that the format

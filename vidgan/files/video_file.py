@@ -20,8 +20,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import VideoLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 from vidgan.files.pictures import composite_on_black
 from vidgan.files.readers import DEFAULT_LIMITS, RGBImage, reading_frames, stack_images
 from vidgan.files.timing import Timing, measure_timing

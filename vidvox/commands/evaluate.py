@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.atomic import create_parents
 from gancore.evaluation.config import EvaluationConfig
+from gancore.files.atomic import create_parents
+from gancore.files.outputs import check_new_folder, check_outputs, check_replaceable
 from gancore.model_files import find_model, list_model_inputs
-from gancore.outputs import check_new_folder, check_outputs, check_replaceable
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
 from vidvox.commands.halves import choose_half

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from gancore.files.outputs import check_outputs
 from gancore.model_files import list_model_inputs
-from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 from vidvox.kinds import require_kind
 from voxgan.commands import ExportConfig, list_outputs

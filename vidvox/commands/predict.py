@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from gancore.files.outputs import check_outputs
+from gancore.files.reading import containing_file
 from gancore.model_files import list_model_inputs
-from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
-from gancore.reading import containing_file
 from vidgan.commands import PredictConfig
 from vidvox.kinds import require_kind
 

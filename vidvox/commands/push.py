@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancore.atomic import atomic_write, create_parents
+from gancore.files.atomic import atomic_write, create_parents
+from gancore.files.outputs import check_outputs
 from gancore.model_files import find_model, list_model_inputs
-from gancore.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 from vidvox.kinds import require_kind
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gancore.outputs import check_outputs
+from gancore.files.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar, cast
 
-from gancore.reading import as_unreadable, read_json
+from gancore.files.reading import as_unreadable, read_json
 from gancore.splits import SPLITS, Split
 
 Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]

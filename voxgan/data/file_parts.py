@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.reading import as_unreadable, require_regular_file
 
 
 class FileParts:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gancore.errors import UnreadableError
-from gancore.reading import read_json, resolve_below
+from gancore.files.reading import read_json, resolve_below
 from gancore.splits import SPLIT_NAMES, split_from_names
 from voxgan.data.shapenet import existing_file, find_r2n2, find_shapenet
 from voxgan.data.sources import (

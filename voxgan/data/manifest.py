@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancore.atomic import atomic_write
+from gancore.files.atomic import atomic_write
 from voxgan.data.description import PackedObject
 
 MANIFEST = "manifest.csv"

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
-from gancore.atomic import atomic_write, sync_to_disk
 from gancore.errors import UnreadableError
-from gancore.reading import as_unreadable, require_regular_file, resolve_below
+from gancore.files.atomic import atomic_write, sync_to_disk
+from gancore.files.reading import as_unreadable, require_regular_file, resolve_below
 from gancore.splits import Split
 from voxgan.data.description import (
     DESCRIPTION,

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gancore.atomic import hold_new_folder, sweep_partials
 from gancore.errors import UnwritableError
-from gancore.locks import lock_folder
-from gancore.outputs import check_outputs
+from gancore.files.atomic import hold_new_folder, sweep_partials
+from gancore.files.locks import lock_folder
+from gancore.files.outputs import check_outputs
 from gancore.splits import SPLITS
 from voxgan.commands import PrepareConfig
 from voxgan.data.description import DESCRIPTION, PackedObject, is_own_description

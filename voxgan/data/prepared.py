@@ -10,7 +10,7 @@ from skimage.measure import marching_cubes
 
 from gancore.data import evenly_spaced
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
+from gancore.files.limits import ShapeLimits
 from gancore.rng import derive_seed
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.atomic import atomic_write
+from gancore.files.limits import ShapeLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 from voxgan.data.description import parse_cameras
 from voxgan.data.prepared import PreparedShape, Recipe, prepare_shape
 from voxgan.data.sources import Source, digest_file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gancore.reading import as_unreadable
+from gancore.files.reading import as_unreadable
 from gancore.splits import SPLIT_NAMES, Split
 from voxgan.data.sources import Source, SourceImage, read_text
 from voxgan.mesh.axes import camera_angles

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from gancore.limits import ShapeLimits
-from gancore.reading import as_unreadable, read_json, require_regular_file
+from gancore.files.limits import ShapeLimits
+from gancore.files.reading import as_unreadable, read_json, require_regular_file
 from gancore.splits import Split, parse_splits, split_by_hash, split_of_unlisted
 from voxgan.data.description import find_id_problem
 from voxgan.files.voxels import VOXEL_SUFFIXES

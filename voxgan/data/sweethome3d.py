@@ -19,8 +19,8 @@ import trimesh
 from jaxtyping import Float
 
 from gancore.errors import UnreadableError
-from gancore.limits import ReadingLimits, ShapeLimits
-from gancore.reading import as_unreadable, require_regular_file, resolve_below
+from gancore.files.limits import ReadingLimits, ShapeLimits
+from gancore.files.reading import as_unreadable, require_regular_file, resolve_below
 from voxgan.data.sources import Source
 from voxgan.mesh.config import Axis
 from voxgan.mesh.read import LoadedMesh, load_mesh

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d
 
 from gancore import checkpoint
+from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 from gancore.parsing import from_dict
-from gancore.reading import MAX_SETTINGS_BYTES, read_json
 from voxgan.config import VoxelConfig, VoxelDiscriminatorConfig, VoxelShape
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import load_occupancies

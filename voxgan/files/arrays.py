@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gancore.errors import UnreadableError
-from gancore.limits import ReadingLimits, ShapeLimits
-from gancore.reading import MAX_NESTING, require_regular_file
+from gancore.files.limits import ReadingLimits, ShapeLimits
+from gancore.files.reading import MAX_NESTING, require_regular_file
 from voxgan.files.matlab import read_mat
 from voxgan.mesh.axes import Axis, parse_axis
 

@@ -8,10 +8,10 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 
-from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.atomic import atomic_write
+from gancore.files.limits import ShapeLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 
 LONGEST_RUN = 255
 """Voxels in the longest run that a byte can count."""

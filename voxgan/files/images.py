@@ -16,8 +16,8 @@ from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from gancore.errors import UnreadableError
-from gancore.limits import ReadingLimits
-from gancore.pictures import open_picture, to_rgba
+from gancore.files.limits import ReadingLimits
+from gancore.files.pictures import open_picture, to_rgba
 from voxgan.files.background import require_plain_background
 from voxgan.files.masks import MaskInput, has_outline, read_mask
 

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from gancore.limits import ReadingLimits
-from gancore.pictures import LOSSY_FORMATS, grey_levels, open_picture, to_rgba, turn_upright
+from gancore.files.limits import ReadingLimits
+from gancore.files.pictures import LOSSY_FORMATS, grey_levels, open_picture, to_rgba, turn_upright
 
 MIN_OUTLINE_SHARE = 0.02
 """Fraction of the rectangle around the opaque pixels that must be transparent for alpha to outline an object, unless

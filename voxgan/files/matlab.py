@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from gancore.limits import ReadingLimits
+from gancore.files.limits import ReadingLimits
 
 BYTE_ORDERS = {b"IM": "<", b"MI": ">"}
 """NumPy's byte order for each endian indicator."""

@@ -11,10 +11,10 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool, Float
 
-from gancore.atomic import atomic_write
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
-from gancore.reading import as_unreadable
+from gancore.files.atomic import atomic_write
+from gancore.files.limits import ShapeLimits
+from gancore.files.reading import as_unreadable
 from voxgan.files.arrays import READERS, default_key, list_arrays, to_probabilities
 from voxgan.files.binvox import read_binvox, write_binvox
 from voxgan.mesh.axes import reorient

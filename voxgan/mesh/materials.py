@@ -25,7 +25,7 @@ from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.color import DEFAULT_COLOR
 from trimesh.visual.material import Material, PBRMaterial, SimpleMaterial
 
-from gancore.pictures import to_rgba
+from gancore.files.pictures import to_rgba
 from voxgan.mesh.srgb import linear_to_srgb, srgb_to_linear
 from voxgan.mesh.textures import MAX_TEXELS, MAX_TEXTURE_ROWS, Textures, sample_texture, shrink_texture
 

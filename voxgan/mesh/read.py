@@ -13,20 +13,20 @@ from scipy.spatial import cKDTree
 from trimesh.visual import TextureVisuals
 
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
-from gancore.reading import as_unreadable, require_regular_file
+from gancore.files.limits import ShapeLimits
+from gancore.files.reading import as_unreadable, require_regular_file
 from voxgan.mesh.axes import choose_axes
-from voxgan.mesh.collada import read_dae
-from voxgan.mesh.companions import Companions
 from voxgan.mesh.config import Axis
-from voxgan.mesh.gltf import read_gltf
+from voxgan.mesh.formats.collada import read_dae
+from voxgan.mesh.formats.companions import Companions
+from voxgan.mesh.formats.gltf import read_gltf
+from voxgan.mesh.formats.obj import read_obj
+from voxgan.mesh.formats.off import read_off
+from voxgan.mesh.formats.parts import MeshScene
+from voxgan.mesh.formats.ply_mesh import read_ply
+from voxgan.mesh.formats.stl import read_stl
+from voxgan.mesh.formats.threemf import read_3mf
 from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
-from voxgan.mesh.obj import read_obj
-from voxgan.mesh.off import read_off
-from voxgan.mesh.parts import MeshScene
-from voxgan.mesh.ply_mesh import read_ply
-from voxgan.mesh.stl import read_stl
-from voxgan.mesh.threemf import read_3mf
 from voxgan.mesh.winding import remove_duplicate_faces
 
 TARGET_FACES = 200_000

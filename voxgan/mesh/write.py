@@ -13,7 +13,7 @@ from trimesh.exchange.export import export_mesh
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gancore.atomic import atomic_write, create_parents
+from gancore.files.atomic import atomic_write, create_parents
 from voxgan.mesh.materials import WARM_GREY
 from voxgan.mesh.srgb import srgb_to_linear
 from voxgan.mesh.write_3mf import encode_3mf

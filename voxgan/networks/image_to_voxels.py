@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gancore.files.limits import ReadingLimits
 from gancore.hub import HubModel, load_either
-from gancore.limits import ReadingLimits
 from gancore.rng import SampleRandom
 from voxgan.config import VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
 from voxgan.files.images import ImageInput, cut_out_object, encode_views, frame_object

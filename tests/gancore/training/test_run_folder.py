@@ -8,7 +8,7 @@ from support.game import Numbers, settings, trainer
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.locks import lock_folder
+from gancore.files.locks import lock_folder
 from gancore.training.run import train_run
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gancore.errors import UnreadableError, UnwritableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.data import cache
 from vidgan.data.cache import fingerprint_path, open_cached, probe_videos
 from vidgan.files.video import open_video, write_clip

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.layouts import find_videos

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.files.arrays import open_array_videos
 from vidgan.files.video import read_clip
 

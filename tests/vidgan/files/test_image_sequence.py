@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.readers import sort_naturally
 from vidgan.files.video import open_video, read_clip

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.files.pictures import read_picture
 from vidgan.files.readers import DEFAULT_LIMITS
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gancore.errors import UnreadableError
-from gancore.limits import VideoLimits
+from gancore.files.limits import VideoLimits
 from vidgan.files.video import read_clip
 from vidgan.files.video_file import open_video_file
 

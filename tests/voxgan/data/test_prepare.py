@@ -15,7 +15,7 @@ from PIL import Image
 from support.shapes import SMALL, box, kept, manifest, picture
 from support.shapes import prepare_config as config
 
-from gancore.locks import lock_folder
+from gancore.files.locks import lock_folder
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import open_packed_dataset
 from voxgan.data.prepare import prepare_dataset

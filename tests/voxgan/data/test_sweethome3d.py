@@ -12,7 +12,7 @@ import pytest
 import trimesh
 
 from gancore.errors import UnreadableError
-from gancore.limits import ReadingLimits, ShapeLimits
+from gancore.files.limits import ReadingLimits, ShapeLimits
 from voxgan.commands import PrepareConfig
 from voxgan.data.layouts import find_objects
 from voxgan.data.near_duplicates import find_near_duplicates

@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
+from gancore.files.limits import ShapeLimits
 from voxgan.files.voxels import object_keys, read_occupancy
 
 VOXELS = np.random.default_rng(5).random((3, 4, 5)) < 0.4

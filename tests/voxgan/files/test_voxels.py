@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
+from gancore.files.limits import ShapeLimits
 from voxgan.files.binvox import decode_runs, encode_runs, read_binvox, write_binvox
 from voxgan.files.voxels import (
     crop_to_content,

@@ -12,8 +12,8 @@ from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import SimpleMaterial
 
+from voxgan.mesh.formats.parts import make_part, to_bytes
 from voxgan.mesh.materials import WARM_GREY, face_colours, read_paint
-from voxgan.mesh.parts import make_part, to_bytes
 from voxgan.mesh.read import LoadedMesh, load_mesh
 from voxgan.mesh.srgb import linear_to_srgb, srgb_to_linear
 

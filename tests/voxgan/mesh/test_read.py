@@ -11,7 +11,7 @@ from PIL import Image
 from trimesh.creation import box, icosphere
 
 from gancore.errors import UnreadableError
-from gancore.limits import ShapeLimits
+from gancore.files.limits import ShapeLimits
 from voxgan.mesh import read
 from voxgan.mesh.materials import MAX_TEXELS
 from voxgan.mesh.read import load_mesh

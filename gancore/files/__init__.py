@@ -1,0 +1,1 @@
+"""Files: one door for reading, one for writing, limits, locks, pictures and animations."""

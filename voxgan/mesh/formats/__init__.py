@@ -1,0 +1,1 @@
+"""A reader for each format of mesh files, and what they share."""
