@@ -139,9 +139,8 @@ def start_two(words: list[object], err: Path) -> subprocess.Popen:
     """A training of two processes, in a session of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "vidvox", *map(str, words), "--processes", "2"]
-    return subprocess.Popen(
-        command, env=environment, stdout=err.open("w"), stderr=subprocess.STDOUT, start_new_session=True
-    )
+    with err.open("w") as file:
+        return subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 @pytest.mark.faults
