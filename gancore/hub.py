@@ -45,7 +45,7 @@ def digest_model(kind: str, config: Mapping[str, Any], weights: Mapping[str, Ten
     digest = hashlib.sha256(json.dumps([kind, config], sort_keys=True).encode())
     for name, weight in sorted(weights.items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.reshape(-1).view(torch.uint8).numpy())
+        digest.update(weight.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
