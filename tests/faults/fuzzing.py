@@ -3,9 +3,10 @@
 `fuzz` starts `python -m faults.fuzzing`, which imports everything once and forks a process for each few hundred inputs.
 """
 
+import faulthandler
+import gc
 import json
 import logging
-import math
 import mmap
 import os
 import random
@@ -24,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-MEMORY_LIMIT = 2 * 10**9
-"""Bytes above what the process has at its start."""
+MEMORY_LIMIT, ADDRESS_LIMIT = 2 * 10**9, 8 * 10**9
+"""Bytes that a process may have in memory, and that it can have in all, above what it has at its start."""
 SECONDS_LIMIT = 10
 """Seconds of work, or ten times as many of waiting, after which a reader hangs."""
-CHUNK = 400
+CHUNK = 1000
 """Inputs for each forked process."""
 
 
@@ -60,17 +61,27 @@ class Slot:
         self.folder, self.shared = folder, mmap.mmap(-1, 4096)
         self.pid = 0
         self.chunk = Chunk(0, "", 0, 0)
-        self.seen = 0, 0.0
-        """The last input that was seen to be read, and the seconds that the process had worked by then."""
+        self.seen, self.since, self.worked = (0, False), 0.0, 0.0
+        """The progress that was seen last, since when, and the seconds that the process had worked by then."""
 
     @property
-    def progress(self) -> tuple[int, float]:
-        """The number of the input that is being read, and since when."""
-        return struct.unpack_from("qd", self.shared)
+    def progress(self) -> tuple[int, bool]:
+        """The number of an input, and whether it is being read; it may be half written."""
+        return struct.unpack_from("q?", self.shared)
 
     @progress.setter
-    def progress(self, now: tuple[int, float]) -> None:
-        struct.pack_into("qd", self.shared, 0, *now)
+    def progress(self, now: tuple[int, bool]) -> None:
+        struct.pack_into("q?", self.shared, 0, *now)
+
+    def is_hung(self) -> bool:
+        """Whether one input has been read for too long, by what was seen at this look and at earlier ones."""
+        now, when = self.progress, time.monotonic()
+        if now != self.seen:
+            self.seen, self.since, self.worked = now, when, _seconds_worked(self.pid)
+        waited = when - self.since
+        if not now[1] or waited < SECONDS_LIMIT:
+            return False
+        return waited > 10 * SECONDS_LIMIT or _seconds_worked(self.pid) - self.worked > SECONDS_LIMIT
 
 
 class Fuzzer:
@@ -93,6 +104,8 @@ class Fuzzer:
             reader.seeds()
             reader.beside()
         warm_up()
+        gc.collect()
+        gc.freeze()  # or collecting garbage would copy everything in each forked process
 
     def _plan(self, inputs: int) -> list[Chunk]:
         """As many inputs for each reader; where hypothesis knows the structure, a third of them are its."""
@@ -126,9 +139,10 @@ class Fuzzer:
             print(f"{self.counts['fuzzed']:,} inputs: {dict(self.counts)}", file=sys.stderr, flush=True)
 
     @staticmethod
-    def _read_error(slot: Slot) -> str:
-        error = slot.folder / "error.txt"
-        return error.read_text() if error.exists() else "it left without a word"
+    def _read_traces(slot: Slot) -> str:
+        """Where the process was when it ended, innermost first, or the error that ended it."""
+        traces = [path.read_text() for name in ("error.txt", "stack.txt") if (path := slot.folder / name).exists()]
+        return " < ".join(line.strip() for line in "\n".join(traces).splitlines() if line)[:600]
 
     def _place_outside(self) -> dict[str, tuple[int, int]]:
         """Files that some inputs point to, beside the folder that inputs lie in."""
@@ -150,8 +164,8 @@ class Fuzzer:
         }
 
     def _start(self, slot: Slot, chunk: Chunk) -> None:
-        slot.chunk, slot.seen = chunk, (-1, 0.0)
-        slot.progress = chunk.first, time.monotonic()
+        slot.chunk, slot.seen = chunk, (-1, False)
+        slot.progress = chunk.first, False
         slot.pid = os.fork()
         if not slot.pid:
             code = 1
@@ -165,13 +179,10 @@ class Fuzzer:
 
     def _look_after(self, slot: Slot) -> None:
         pid, status = os.waitpid(slot.pid, os.WNOHANG)
-        number, since = slot.progress
-        if number != slot.seen[0]:
-            slot.seen = number, 0.0 if pid else _seconds_worked(slot.pid)
-        waited = time.monotonic() - since
-        worked = 0.0 if pid or waited < SECONDS_LIMIT else _seconds_worked(slot.pid) - slot.seen[1]
-        hung = not pid and (worked > SECONDS_LIMIT or waited > 10 * SECONDS_LIMIT)
+        hung = not pid and slot.is_hung()
         if hung:
+            os.kill(slot.pid, signal.SIGUSR1)  # it writes where it is
+            time.sleep(0.2)
             os.kill(slot.pid, signal.SIGKILL)
             os.waitpid(slot.pid, 0)
         elif not pid:
@@ -184,17 +195,12 @@ class Fuzzer:
             result.unlink()
             self._say_how_far()
             return
-        reader, chunk = self.readers[slot.chunk.reader], slot.chunk
+        reader, chunk, (number, _) = self.readers[slot.chunk.reader], slot.chunk, slot.progress
         what = "hung" if hung else "crashed"
         self.counts.update({"fuzzed": number - chunk.first + 1, "refused": number - chunk.first, what: 1})
         code = 0 if hung else os.waitstatus_to_exitcode(status)
-        reason = (
-            f"longer than {SECONDS_LIMIT} s"
-            if hung
-            else signal.Signals(-code).name
-            if code < 0
-            else self._read_error(slot)
-        )
+        reason = "longer than allowed" if hung else signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        reason += f": {self._read_traces(slot)}"
         target = slot.folder / reader.name.replace("/", " ") / reader.target
         keep_input(
             self.keep, reader, what, reason, target.read_bytes() if target.exists() else b"", f"{chunk.source} {number}"
@@ -233,13 +239,12 @@ class Reading:
 
     def work(self) -> None:
         self._prepare()
-        start = _memory("VmRSS")
+        self.start = self.highest = _highest_memory()
         if self.chunk.source == "mutated":
             self._read_mutated()
         else:
             self._read_structured()
-        peak = max(0, _memory("VmHWM") - start)
-        result = {**self.counts, "peak": peak, "slowest": self.slowest}
+        result = {**self.counts, "peak": self.highest - self.start, "slowest": self.slowest}
         partial = self.slot.folder / "result.part"
         partial.write_text(json.dumps(result))
         os.replace(partial, self.slot.folder / "result.json")
@@ -250,6 +255,11 @@ class Reading:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        self.slot.folder.mkdir(parents=True, exist_ok=True)
+        stack = (self.slot.folder / "stack.txt").open("w")
+        faulthandler.enable(stack, all_threads=False)
+        faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+        (self.slot.folder / "error.txt").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         for name, content in self.reader.beside().items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +270,7 @@ class Reading:
         import tempfile
 
         tempfile.tempdir = str(self.folder)
-        limit = _memory("VmSize") + MEMORY_LIMIT
+        limit = _memory("VmSize") + ADDRESS_LIMIT
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.addaudithook(self._audit)
@@ -310,12 +320,15 @@ class Reading:
         target.unlink(missing_ok=True)
         target.write_bytes(content)
         begun = time.monotonic()
-        self.slot.progress = number, begun
+        self.slot.progress = number, True
         self.escape = ""
         what, reason = self._read()
         seconds = time.monotonic() - begun
-        self.slot.progress = number, math.inf  # nothing is being read
+        self.slot.progress = number, False
         self.slowest = max(self.slowest, seconds)
+        before, self.highest = self.highest, _highest_memory()
+        if self.highest > max(before, self.start + MEMORY_LIMIT):
+            what, reason = "over", f"{(self.highest - self.start) / 1e9:.1f} GB"
         if self.escape:
             self.counts["escapes"] += 1
             keep_input(self.keep, self.reader, "escape", self.escape, content, f"{self.chunk.source} {number}")
@@ -330,12 +343,6 @@ class Reading:
         except MemoryError:
             return "over", "MemoryError"
         except (ValueError, OSError) as error:
-            causes, cause = [], error
-            while cause is not None:
-                causes.append(cause)
-                cause = cause.__cause__
-            if any(isinstance(each, MemoryError) for each in causes):
-                return "over", "MemoryError inside"
             return self._judge_message(error)
         except BaseException as error:
             return "unexpected", _describe(error)
@@ -358,6 +365,10 @@ def _describe(error: BaseException) -> str:
     own = [frame for frame in frames if any(f"/{name}/" in frame.filename for name in ("gancore", "vidgan", "voxgan"))]
     places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in (own[-1:] + frames[-1:])]
     return f"{type(error).__name__} at {' < '.join(dict.fromkeys(places))}: {' '.join(str(error).split())[:80]}"
+
+
+def _highest_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _memory(name: str) -> int:

@@ -8,10 +8,12 @@ from faults import seeds
 from faults.mutating import altered_json, token_text
 from hypothesis.strategies import SearchStrategy
 
+from gancore.errors import UnreadableError
 from vidgan.data.layouts import expand_array_files, find_videos
-from vidgan.files.readers import open_image_strip
+from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.video import open_video
-from voxgan.files.images import read_image, read_mask
+from voxgan.files.images import read_image
+from voxgan.files.masks import read_mask
 from voxgan.files.voxels import read_occupancy
 from voxgan.mesh.read import load_mesh
 
@@ -51,10 +53,12 @@ def read_video(path: Path) -> None:
 
 def read_videos(path: Path) -> None:
     """All videos that a data set finds in a file of arrays."""
-    videos, _ = expand_array_files(find_videos(str(path)), 3)
+    videos, problems = expand_array_files(find_videos(str(path)), 3)
+    if problems:
+        raise UnreadableError(problems[0])
     for video in videos[:3]:
-        if video.array_video:
-            video.array_video.read(0, min(2, video.array_video.frames))
+        if video.reader:
+            video.reader.read(0, min(2, video.reader.frames))
 
 
 def read_strip(path: Path) -> None:
@@ -88,7 +92,7 @@ VIDEO_READERS = [
         file_reader(f"frame {each}", "video", each, read_video, lambda each=each: seeds.pictures(each))
         for each in ("png", "jpg", "bmp", "tif", "webp")
     ),
-    file_reader("strip", "video", "png", read_strip, lambda: seeds.pictures("png")[-1:], wrap=seeds.mend_png),
+    file_reader("strip", "video", "png", read_strip, seeds.strips, wrap=seeds.mend_png),
     file_reader("video npy", "video", "npy", read_videos, lambda: seeds.npy("video")),
     file_reader("video npz", "video", "npz", read_videos, lambda: seeds.npz("video")),
     file_reader("video npy in npz", "video", "npz", read_videos, lambda: seeds.npy("video"), wrap=seeds.in_npz),

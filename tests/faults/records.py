@@ -9,14 +9,14 @@ from pathlib import Path
 from faults import seeds
 from faults.mutating import altered_json, altered_lines, token_text
 from faults.readers import Reader, opens
-from faults.stored import cached_video, catalogue, debian, models, packed, saved_checkpoint, shape
+from faults.stored import SHAPE_KEY, cached_video, catalogue, debian, models, packed, saved_checkpoint, shape
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
 from gancore.parsing import parse_config, to_dict
 from gancore.reporting.preference import read_ratings
 from gancore.splits import read_name_list
-from gancore.training.curves import read_json_lines
+from gancore.training.history import iter_json_lines
 from gancore.training.run_log import RunLog
 from vidgan.config import VideoConfig
 from vidgan.data.cache import open_cached, probe_videos
@@ -26,7 +26,7 @@ from vidgan.networks.generator import FramePredictor
 from voxgan.config import VoxelConfig
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import PackedDataset
-from voxgan.data.prepared import load_shape
+from voxgan.data.shape_cache import load_shape
 from voxgan.data.sweethome3d import CATALOGUE_FILE, unpack_package
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
@@ -48,7 +48,7 @@ def read_checkpoint(folder: Path) -> None:
 
 
 def read_stats(folder: Path) -> None:
-    read_json_lines(folder / "stats.jsonl")
+    list(iter_json_lines(folder / "stats.jsonl"))
     RunLog(folder, TrainConfig(curves=False), step=10).close()
 
 
@@ -114,6 +114,8 @@ HOSTILE_YAML = (
     b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\ndata: {path: *d}\n",
     b"\n".join(b"key%d: %d" % (number, number) for number in range(300)),
 )
+SECTIONS = ("data", "encoder", "generator", "discriminator", "objective", "train")
+"""How the keys of settings begin; a value outside its limits is called by its key, which a flag may have given."""
 SPLITS = b'{"train": ["box0", "box1"], "val": [], "test": ["box2.obj"]}'
 SHAPENET = "02691156/abc/models/model_normalized.obj"
 
@@ -171,6 +173,7 @@ RECORD_READERS = [
             _parse(kind, f"settings.{suffix}"),
             (lambda: [YAML, *HOSTILE_YAML]) if suffix == "yaml" else _settings(kind),
             structured=token_text if suffix == "yaml" else altered_json,
+            names=SECTIONS,
         )
         for kind in (VideoConfig, VoxelConfig)
         for suffix in ("yaml", "json")
@@ -215,7 +218,13 @@ RECORD_READERS = [
         lambda: {"clip.mp4": cached_video()["clip.mp4"]},
         structured=altered_json,
     ),
-    Reader("cached shape", "voxdata", "shape.zip", opens(load_shape, "shape.zip"), lambda: [shape()]),
+    Reader(
+        "cached shape",
+        "voxdata",
+        "shape.zip",
+        lambda folder: load_shape(folder / "shape.zip", SHAPE_KEY),
+        lambda: [shape()],
+    ),
     _records(
         "ratings answers",
         "settings",

@@ -85,7 +85,7 @@ def pictures(suffix: str) -> list[bytes]:
         ],
         "jpg": [colour, colour.convert("L"), colour.convert("CMYK")],
         "bmp": [colour, colour.convert("P"), colour.convert("1")],
-        "tif": [colour, alpha, colour.convert("F"), colour.convert("I;16") if False else colour.convert("L")],
+        "tif": [colour, alpha, colour.convert("F"), colour.convert("L")],
         "webp": [colour, alpha],
         "gif": [colour.convert("P")],
     }[suffix]
@@ -110,6 +110,16 @@ def _turned() -> Image.Exif:
     exif = Image.Exif()
     exif[0x112] = 6
     return exif
+
+
+@cache
+def strips() -> list[bytes]:
+    """Three frames side by side."""
+    pixels = np.concatenate(list(moving_frames(0, frames=3).movedim(1, 3).numpy()), axis=1)
+    return [
+        written(".png", lambda path, mode=mode: Image.fromarray(pixels).convert(mode).save(path))
+        for mode in ("RGB", "L", "P")
+    ]
 
 
 def mend_png(content: bytes) -> bytes:
@@ -220,6 +230,9 @@ def meshes(suffix: str) -> list[bytes]:
     """A coloured box in the format, as our own writer and as trimesh write it."""
     box = trimesh.creation.box((1.0, 2.0, 3.0))
     coloured = trimesh.Trimesh(box.vertices, box.faces, vertex_colors=np.arange(32, dtype="u1").reshape(8, 4) * 7)
+    if suffix == "gltf":  # with its buffers inside
+        embedded = trimesh.exchange.gltf.export_gltf(coloured.scene(), embed_buffers=True)
+        return [GLTF, *embedded.values()]
     made = []
     for write in (
         lambda path: save_mesh(coloured, path),
@@ -237,8 +250,6 @@ def meshes(suffix: str) -> list[bytes]:
         made.append(
             b"COFF\n4 4 0\n0 0 0 255 0 0\n1 0 0 0 255 0\n0 1 0 1 1 1\n0 0 1 9 9 9\n3 0 1 2\n3 0 1 3\n3 1 2 3\n3 0 2 3\n"
         )
-    if suffix == "gltf":
-        made.append(GLTF)
     return made
 
 

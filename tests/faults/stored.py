@@ -18,7 +18,9 @@ from vidgan.files.video import open_video
 from voxgan.build import build_generator as build_voxel_generator
 from voxgan.config import VoxelConfig, VoxelShape
 from voxgan.data.packed import PackedObject, encode_webp, write_packed_dataset
-from voxgan.data.prepared import PreparedShape, save_shape
+from voxgan.data.prepared import Recipe
+from voxgan.data.shape_cache import obtain_shape
+from voxgan.data.sources import Source
 from voxgan.data.sweethome3d import CATALOGUE_FILE
 
 
@@ -65,11 +67,19 @@ def saved_checkpoint() -> dict[str, bytes]:
         return {f"{path.name}/{file.name}": file.read_bytes() for file in path.iterdir()}
 
 
+SHAPE_KEY = "0" * 32
+"""The key under which the shape of `shape` is cached."""
+
+
 @cache
 def shape() -> bytes:
-    views = (encode_webp(np.zeros((8, 8, 4), np.uint8)),)
-    shape = PreparedShape(occupancy=np.ones((8, 8, 8), bool), cameras=((1.0, 2.0),), views=views)
-    return seeds.written(".zip", lambda path: save_shape(shape, path))
+    """A prepared object as it lies in the cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        mesh, cached = Path(folder, "box.obj"), Path(folder, "shape.zip")
+        mesh.write_bytes(seeds.meshes("obj")[-2])
+        recipe = Recipe(side=8, views=1, view_size=8, up=None, front=None, quality=None, seed=0)
+        obtain_shape(Source(id="box", mesh=mesh), recipe, cached, SHAPE_KEY)
+        return cached.read_bytes()
 
 
 @cache
