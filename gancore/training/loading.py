@@ -50,7 +50,7 @@ def read_batches(batches: Iterator[Batch], count: int) -> list[Batch]:
     """Reads the next batches. Raises LoadingError if an item cannot be read, or a process that reads them has ended."""
     try:
         return list(islice(batches, count))
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, MemoryError) as error:
         raise LoadingError(describe_failure(error)) from error
 
 
@@ -79,7 +79,8 @@ def raise_failure(preparation: Preparation, accelerator: Accelerator) -> None:
 def describe_failure(error: BaseException) -> str:
     """Says in one line why data could not be read, without the traceback that a loader's process sends."""
     text = str(error).strip()
-    if "exited unexpectedly" in text or "killed by signal" in text:
+    lost = isinstance(error, EOFError | ConnectionError)  # it had a batch ready, which went with it
+    if lost or "exited unexpectedly" in text or "killed by signal" in text:
         return "a process that reads data was killed or ran out of memory; fewer data.workers need less of it"
     if text.startswith("Caught "):  # the last line of the traceback is TYPE: MESSAGE
         text = text.splitlines()[-1].partition(": ")[2] or text.splitlines()[-1]
@@ -97,5 +98,7 @@ def begin_worker(worker: int) -> None:
 
 def _end_worker(error: Exception, _: Any) -> NoReturn:
     """Ends this process, for whose batch the training would wait for ever; /dev/shm may be full."""
-    print(f"a batch cannot be handed over: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    os._exit(1)
+    try:
+        print(f"a batch cannot be handed over: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(1)

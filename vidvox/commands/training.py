@@ -51,8 +51,13 @@ def train_together(count: int, prog: str, argv: Sequence[str]) -> NoReturn:
     try:
         elastic_launch(local, sys.executable)("-m", "vidvox", *prog.split()[1:], *argv, "--processes=1")
     except ChildFailedError as error:
-        _, first = error.get_first_failure()
-        raise SystemExit(first.exitcode) from error
+        rank, first = error.get_first_failure()
+        if first.exitcode >= 0:  # it has said why
+            raise SystemExit(first.exitcode) from error
+        raise ValueError(
+            f"process {rank} of {count} was ended by signal {-first.exitcode}, and the others with it; the last "
+            "checkpoint is whole, and the same command goes on from it"
+        ) from error
     except SignalException as stop:
         raise SystemExit(128 + stop.sigval) from stop
     raise SystemExit(0)
