@@ -67,7 +67,7 @@ def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
         (["predict", "clip.mp4"], "--model is required"),
         (["predict", "clip.mp4", "-m", "mine"], "mine is neither a folder with a model nor a Hub repository in reach"),
         (["mesh", "-m", "mine"], "IMAGES is required: pictures of an object; .*"),
-        (["mesh", "none.png", "-m", "mine"], "mine is neither a folder .*"),
+        (["mesh", "none.png", "-m", "mine"], "no such file: none.png"),
         (["train", "video", "none"], "no such file or folder: none; give the folder of your videos: .*"),
         (["train", "video"], "no such file or folder: VIDEOS; give the folder of your videos: .* FOLDER"),
         (["train", "voxels", "none"], "no such folder: none; give the folder of your meshes or data set: .*"),

@@ -74,7 +74,7 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
     mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
-    occupancy = load_voxels(source, mesh.mesh if mesh else None, side=recipe.side)
+    occupancy = load_voxels(source, mesh.mesh if mesh else None, recipe)
     if not occupancy.any():
         raise ValueError(f"{source.id} fills no voxel")
     views, lost = load_views(source, recipe)
@@ -91,12 +91,13 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     )
 
 
-def load_voxels(source: Source, mesh: trimesh.Trimesh | None, *, side: int) -> Bool[np.ndarray, "side side side"]:
+def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) -> Bool[np.ndarray, "side side side"]:
     """The object's own voxels, upright and scaled to the grid, or those that its mesh fills."""
+    side = recipe.side
     if source.occupancy is None:
         assert mesh is not None
         return voxelise(mesh, side)
-    own = read_occupancy(source.occupancy, key=source.key)
+    own = read_occupancy(source.occupancy, key=source.key, limits=recipe)
     own = reorient(own, up=source.voxel_up, front=source.voxel_front) > 0.5
     return own if own.shape == (side, side, side) else resize_occupancy(crop_to_content(own), side)
 
@@ -117,8 +118,9 @@ def load_views(source: Source, recipe: Recipe) -> tuple[list[PosedView], tuple[s
         picture = source.images[number]
         try:
             views[number] = known_angles(picture), load_framed_image(picture, recipe)
-        except (UnreadableError, FileNotFoundError) as error:
-            lost[number] = str(error)
+        except (ValueError, OSError) as error:
+            named = str(picture.path) in str(error)
+            lost[number] = str(error) if named else f"{picture.path}: {error}"
     if lost and not views:
         raise UnreadableError(f"none of its {len(lost)} pictures can be read: {lost[min(lost)]}")
     return [views[number] for number in sorted(views)], tuple(lost[number] for number in sorted(lost))

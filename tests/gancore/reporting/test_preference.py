@@ -269,7 +269,7 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
                 '{"0": {"a": 1}}': "a.json: {'a': 1} is not an answer to pair '0' of 6",
                 '{"00": "tie"}': "a.json: 'tie' is not an answer to pair '00' of 6",
                 '{"\\u0663": "tie"}': "a.json: 'tie' is not an answer to pair",
-                '{"0": "tie", "0": "left"}': "cannot read a.json as JSON: duplicate key 0",
+                '{"0": "tie", "0": "left"}': "cannot read a.json as what a page saves: duplicate key 0",
                 f'{{"{"9" * 5000}": "tie"}}': "a.json: 'tie' is not an answer to pair '999",
             }.items()
         ),
@@ -277,7 +277,7 @@ def test_raters_who_all_agree_do_so_wholly_and_chance_is_about_nothing():
             '{"page": "PAGE", "rater": "all raters", "answers": {"0": "tie"}}',
             "a.json: no rater can be called 'all raters'",
         ),
-        ("[" * 10_000, "cannot read a.json as JSON: it is nested too deeply"),
+        ("[" * 10_000, "cannot read a.json as what a page saves: it is nested too deeply"),
         (None, "no such file: a.json"),
     ],
 )

@@ -301,6 +301,8 @@ def test_a_film_that_goes_during_a_run_is_named_and_skipped(tmp_path, caplog, ca
 def test_of_four_videos_one_is_held_out(tmp_path):
     for name in ("holiday", "garden", "street", "party"):
         counting(tmp_path / f"{name}.npy", frames=8)
-    train, test = (open_dataset(config(tmp_path, holdout_fraction=0.1), split=split) for split in ("train", "test"))
-    assert len(test.segments) >= 1
-    assert len(train.segments) + len(test.segments) == 4
+    parts = [open_dataset(config(tmp_path, holdout_fraction=0.1), split=split) for split in ("train", "val", "test")]
+    names = [{segment.video.name for segment in part.segments} for part in parts]
+    assert all(names)
+    assert len(set.union(*names)) == 4
+    assert not names[0] & (names[1] | names[2])

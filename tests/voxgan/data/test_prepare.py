@@ -285,7 +285,7 @@ def test_the_cache_of_another_folder_may_not_be_the_input(tmp_path, use):
     box(tmp_path / "set.cache" / "a.obj")
     said = use("set.cache", "--out", "set", *FLAGS)
     assert said.code == 2
-    assert "set.cache is read by this command" in said.err
+    assert "set.cache is an input too" in said.err
 
 
 def test_two_preparations_into_one_folder_are_one_line(tmp_path, use):
