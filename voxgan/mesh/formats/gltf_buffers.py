@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 from jaxtyping import Num
 
+from gancore.errors import UnreadableError
 from gancore.files.reading import MAX_JSON_BYTES, check_nesting
 from voxgan.mesh.formats.companions import Companions
 from voxgan.mesh.formats.text import decode
@@ -96,6 +97,12 @@ class Buffers:
         self._companions.limits.check_bytes(len(payload), "a data: URI")
         return base64.b64decode(unquote_to_bytes(payload)) if head.endswith(";base64") else unquote_to_bytes(payload)
 
+    def _load_buffer(self, uri: str) -> bytes:
+        try:
+            return self.load_uri(uri)
+        except UnreadableError as error:
+            raise ValueError(f"its buffer {error}") from error  # so that the mesh is named as well
+
     def view(self, index: Any) -> tuple[bytes, int]:
         """Return the bytes of a buffer view and the distance of its rows, 0 if they follow one another."""
         view = self.item("bufferViews", index)
@@ -110,7 +117,7 @@ class Buffers:
         if number not in self._buffers:
             entry = self.item("buffers", number)
             if isinstance(entry.get("uri"), str):
-                content = self.load_uri(entry["uri"])
+                content = self._load_buffer(entry["uri"])
             elif number == 0 and self._binary is not None:
                 content = self._binary
             else:

@@ -98,6 +98,15 @@ def test_names_of_buffers_may_hold_percent_signs(builder, tmp_path):
     assert loaded.files == (tmp_path / "m.gltf", tmp_path / "a b.bin")
 
 
+def test_a_buffer_that_is_missing_is_named_with_its_mesh(builder, tmp_path):
+    builder.mesh()
+    builder.save(tmp_path / "m.gltf")
+    builder.tree["buffers"][0]["uri"] = "lost.bin"
+    (tmp_path / "m.gltf").write_text(json.dumps(builder.tree))
+    with pytest.raises(UnreadableError, match=r"m\.gltf as a mesh: its buffer 'lost\.bin' was not found"):
+        load_mesh(tmp_path / "m.gltf")
+
+
 @pytest.mark.parametrize("name", ["EXT_meshopt_compression", "KHR_something_new"])
 def test_a_required_extension_that_is_not_read_is_named(builder, tmp_path, name):
     builder.mesh()
