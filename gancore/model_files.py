@@ -8,6 +8,7 @@ from typing import Any
 
 from gancore.errors import UnreadableError, format_line
 from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
+from gancore.keys import describe_briefly
 
 MODEL_FILES = ("config.json", "model.safetensors")
 MODEL_FORMAT = 1
@@ -84,9 +85,10 @@ def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{path.parent} holds no model that can be read: {error}") from error
     name, format_, writer = config.pop("model"), config.pop("format", 0), config.pop("vidvox", "0.1")
     if format_ != MODEL_FORMAT:
+        writer = describe_briefly(writer)
         raise ValueError(
-            f"{path} has format {format_}, written by vidvox {writer}; this version reads format {MODEL_FORMAT}: "
-            f"train the model again, or use vidvox {writer}"
+            f"{path} has format {describe_briefly(format_)}, written by vidvox {writer}; this version reads format "
+            f"{MODEL_FORMAT}: train the model again, or use vidvox {writer}"
         )
     return name, config
 

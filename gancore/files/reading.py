@@ -24,13 +24,16 @@ MAX_NESTING = 100
 def as_unreadable(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     """Turns whatever is raised while a file is read into an UnreadableError of one line that names it.
 
-    `kind` completes "cannot read PATH as ...", for example "a mesh". FileNotFoundError and UnreadableError pass.
+    `kind` completes "cannot read PATH as ...", for example "a mesh". What names it already passes: UnreadableError, and
+    FileNotFoundError where the file itself is missing.
     """
     name = format_line(str(path))
     try:
         yield
-    except (FileNotFoundError, UnreadableError):
-        raise
+    except (FileNotFoundError, UnreadableError) as error:
+        if any(each in str(error) for each in (str(path), name)):
+            raise
+        raise UnreadableError(f"cannot read {name} as {kind}: {format_line(str(error), length=200)}") from error
     except MemoryError as error:
         raise UnreadableError(f"cannot read {name} as {kind}: it takes more memory than there is") from error
     except RecursionError as error:

@@ -1,6 +1,7 @@
 """The processes of a training: how they begin together and end cleanly, on GPUs and on CPUs."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from gancore.config import TrainConfig
+from gancore.training.signals import end_with_parent
 
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 """Environment variables of which every process has one where torch's launcher or MPI started several."""
@@ -23,6 +25,8 @@ def create_accelerator(config: TrainConfig) -> Accelerator:
         ValueError: `accelerate launch --cpu` was asked for several processes and started one.
     """
     _require_all_processes()
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # a killed launcher leaves no process behind, and each stops with its state
+        end_with_parent(signal.SIGTERM)
     cpu = config.cpu or not torch.cuda.is_available()
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
     return Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")

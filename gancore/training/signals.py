@@ -1,15 +1,25 @@
 """SIGTERM and SIGINT as requests to stop: the current step is finished and saved first."""
 
+import ctypes
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DUPLICATE_SECONDS = 2.0
 """Seconds within which a second signal counts as the same request, since terminal and launcher both send one."""
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(number: int) -> None:
+    """Ask for this signal once the parent process ends, however that happens; only Linux can do that."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextmanager

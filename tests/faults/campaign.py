@@ -60,7 +60,8 @@ def format_table(parts: dict[str, dict[str, float]]) -> str:
         )
     if "fuzzed" in everything:
         lines.append(
-            f"fuzzed inputs: {count('fuzzed')}; unexpected {count('unexpected')}, crashed {count('crashed')}, "
+            f"fuzzed inputs: {count('fuzzed')}, of each reader at least {count('least')}; "
+            f"unexpected {count('unexpected')}, crashed {count('crashed')}, "
             f"hung {count('hung')}, over the limit of 2 GB {count('over')}; "
             f"peak memory {everything['peak_bytes'] / 1e6:,.0f} MB, slowest {everything['slowest_seconds']:.1f} s"
         )

@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ CHUNK = 1000
 
 
 def fuzz(inputs: int, *, seed: int, keep: Path, workers: int = 1, only: str = "") -> dict[str, Any]:
-    """Counts of what became of so many inputs, spread over all readers; those that failed are kept in a folder."""
+    """What became of so many inputs or more; readers get equal shares up to CHUNK inputs, and equal times then."""
     keep.mkdir(parents=True, exist_ok=True)
     settings = {"inputs": inputs, "seed": seed, "keep": str(keep), "workers": workers, "only": only}
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
@@ -59,7 +59,7 @@ class Slot:
 
     def __init__(self, folder: Path):
         self.folder, self.shared = folder, mmap.mmap(-1, 4096)
-        self.pid = 0
+        self.pid, self.begun = 0, 0.0
         self.chunk = Chunk(0, "", 0, 0)
         self.seen, self.since, self.worked = (0, False), 0.0, 0.0
         """The progress that was seen last, since when, and the seconds that the process had worked by then."""
@@ -99,7 +99,10 @@ class Fuzzer:
         self.slots = [Slot(self.base / "slots" / str(number)) for number in range(settings["workers"])]
         self.counts: Counter[str] = Counter()
         self.peak, self.slowest, self.said = 0, 0.0, 0
-        self.chunks = deque(self._plan(settings["inputs"]))
+        self.inputs, self.chunk = settings["inputs"], min(CHUNK, -(-settings["inputs"] // len(self.readers)))
+        self.unfinished: list[Chunk] = []
+        self.planned = [0 for _ in self.readers]
+        self.seconds = [0.0 for _ in self.readers]
         for reader in self.readers:  # made once, before anything is forked
             reader.seeds()
             reader.beside()
@@ -107,30 +110,37 @@ class Fuzzer:
         gc.collect()
         gc.freeze()  # or collecting garbage would copy everything in each forked process
 
-    def _plan(self, inputs: int) -> list[Chunk]:
-        """As many inputs for each reader; where hypothesis knows the structure, a third of them are its."""
-        each, chunks = -(-inputs // len(self.readers)), []
-        for number, reader in enumerate(self.readers):
-            made = each // 3 if reader.structured else 0
-            for source, count in (("mutated", each - made), ("structured", made)):
-                chunks += [Chunk(number, source, first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
-        random.Random(self.seed).shuffle(chunks)
-        return chunks
+    def _next_chunk(self) -> Chunk | None:
+        """A chunk for the reader that has had the least time; hypothesis makes every third where it knows how."""
+        if self.unfinished:
+            return self.unfinished.pop()
+        reader = min(range(len(self.readers)), key=lambda number: (self.seconds[number], self.planned[number]))
+        if sum(self.planned) >= self.inputs and all(self.planned):
+            return None
+        first = self.planned[reader]
+        self.planned[reader] += self.chunk
+        is_made = self.readers[reader].structured and first // self.chunk % 3 == 1
+        return Chunk(reader, "structured" if is_made else "mutated", first, first + self.chunk)
 
     def run(self) -> dict[str, Any]:
         outside = self._place_outside()
-        while self.chunks or any(slot.pid for slot in self.slots):
+        busy = True
+        while busy:
+            busy = False
             for slot in self.slots:
-                if not slot.pid and self.chunks:
-                    self._start(slot, self.chunks.popleft())
-                elif slot.pid:
+                if slot.pid:
+                    busy = True
                     self._look_after(slot)
+                elif chunk := self._next_chunk():
+                    busy = True
+                    self._start(slot, chunk)
             time.sleep(0.005)
         changed = self._list_outside() != outside
         self.counts["escapes"] += changed
         shutil.rmtree(self.base)
-        counts = dict.fromkeys(("fuzzed", "read", "refused", "unexpected", "crashed", "hung", "over", "escapes"), 0)
-        return {**counts, **self.counts, "peak_bytes": self.peak, "slowest_seconds": self.slowest}
+        counts = dict.fromkeys(["fuzzed", "read", "refused", "unexpected", "crashed", "hung", "over", "escapes"], 0)
+        worst = {"peak_bytes": self.peak, "slowest_seconds": self.slowest}
+        return {**counts, **self.counts, "least": min(self.planned), **worst}
 
     def _say_how_far(self) -> None:
         """Every now and then, on standard error."""
@@ -164,7 +174,8 @@ class Fuzzer:
         }
 
     def _start(self, slot: Slot, chunk: Chunk) -> None:
-        slot.chunk, slot.seen = chunk, (-1, False)
+        slot.chunk, slot.seen, slot.begun = chunk, (-1, False), time.monotonic()
+        self.seconds[chunk.reader] += SECONDS_LIMIT  # until its chunk has ended
         slot.progress = chunk.first, False
         slot.pid = os.fork()
         if not slot.pid:
@@ -188,6 +199,7 @@ class Fuzzer:
         elif not pid:
             return
         slot.pid = 0
+        self.seconds[slot.chunk.reader] += time.monotonic() - slot.begun - SECONDS_LIMIT
         if (result := slot.folder / "result.json").exists():
             found = json.loads(result.read_text())
             self.peak, self.slowest = max(self.peak, found.pop("peak")), max(self.slowest, found.pop("slowest"))
@@ -206,7 +218,7 @@ class Fuzzer:
             self.keep, reader, what, reason, target.read_bytes() if target.exists() else b"", f"{chunk.source} {number}"
         )
         if number + 1 < chunk.stop:
-            self.chunks.append(Chunk(chunk.reader, chunk.source, number + 1, chunk.stop))
+            self.unfinished.append(Chunk(chunk.reader, chunk.source, number + 1, chunk.stop))
 
 
 def _seconds_worked(pid: int) -> float:

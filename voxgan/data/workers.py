@@ -1,6 +1,5 @@
 """Processes that do one job at a time, and are ended and replaced when they die or take too long."""
 
-import ctypes
 import math
 import os
 import signal
@@ -12,13 +11,14 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from gancore.training.signals import end_with_parent
+
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 
 GRACE = 5.0
 """Seconds that a job has, after its time is over, to say so itself before its process is killed."""
 DIED = "its process died: memory ran out, or a library crashed"
-PR_SET_PDEATHSIG = 1
 
 
 def run_in_processes(
@@ -126,8 +126,7 @@ _READY = "ready"
 
 
 def _serve(work: Callable[[Any], Any], connection: Connection) -> None:
-    with suppress(AttributeError, OSError):  # only Linux ends a process together with its parent
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     os.environ["IGL_NUM_THREADS"] = "1"  # libigl would take all cores in each of the processes
     with suppress(EOFError, OSError):

@@ -20,6 +20,8 @@ from gancore.files.reading import as_unreadable, read_json, require_regular_file
         (IndexError(), "IndexError"),
         (NotImplementedError("method 97"), "method 97"),
         (OSError(5, "Input/output error"), "Input/output error"),
+        (UnreadableError("'c.bin' was not found"), "'c.bin' was not found"),
+        (FileNotFoundError("no such file: c.bin"), "no such file: c.bin"),
     ],
 )
 def test_whatever_a_library_raises_is_one_line_that_names_the_file(error, reason):
@@ -28,6 +30,12 @@ def test_whatever_a_library_raises_is_one_line_that_names_the_file(error, reason
     assert str(raised.value).startswith("cannot read a/b.mp4 as a video: ")
     assert reason in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [UnreadableError("a/b.mp4 is short"), FileNotFoundError("no such file: a/b.mp4")])
+def test_an_error_that_names_the_file_already_stays_as_it_is(error):
+    with pytest.raises(type(error), match=f"^{error}$"), as_unreadable("a/b.mp4", "a video"):
+        raise error
 
 
 def test_only_regular_files_are_read(tmp_path):

@@ -178,6 +178,19 @@ def test_two_processes_that_were_killed_and_interrupted_equal_those_that_were_no
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_a_killed_launcher_leaves_no_process_and_the_state_saved(tmp_path):
+    process = start(tmp_path, "two")
+    await_step(tmp_path, process, 5)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    process.communicate()
+    assert not alive
+    assert newest(tmp_path)[0] >= 5
+
+
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(alone, together):
     for ours, theirs in zip(log(alone), log(together), strict=True):
         assert ours.keys() == theirs.keys()
