@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gancore.errors import UnreadableError
-from gancore.files.reading import read_json, resolve_below
+from gancore.files.reading import as_unreadable, read_json, resolve_below
 from gancore.splits import SPLIT_NAMES, split_from_names
 from voxgan.data.shapenet import existing_file, find_r2n2, find_shapenet
 from voxgan.data.sources import (
@@ -95,15 +95,10 @@ def find_pix3d(root: Path) -> list[Source]:
     if not (root / "pix3d.json").is_file():
         return []
     records = defaultdict(list)
-    try:
+    with as_unreadable(root / "pix3d.json", "a list of Pix3D records"):
         for record in read_json(root / "pix3d.json"):
             records[record["model"]].append(record)
-        sources = [build_pix3d_source(root, each) for each in records.values()]
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
-        if isinstance(error, UnreadableError):
-            raise
-        raise ValueError(f"{root / 'pix3d.json'} is not a list of Pix3D records: {error!r}") from error
-    return sources
+        return [build_pix3d_source(root, each) for each in records.values()]
 
 
 def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
