@@ -86,10 +86,11 @@ def parse_config(
     return _build(config_class, keys, given)
 
 
-def from_dict(config_class: type[Config], mapping: Mapping[str, Any]) -> Config:
+def from_dict(config_class: type[Config], mapping: Any) -> Config:
     """Rebuild a configuration from what `to_dict` returned.
 
-    Raises ValueError that names the key if one is unknown, missing or has a value of the wrong type.
+    Raises ValueError if it is not a mapping; and one that names the key if that is unknown, missing or has a value of
+    the wrong type.
     """
     keys = list_keys(config_class)
     return _build(config_class, keys, _flatten(mapping, keys))

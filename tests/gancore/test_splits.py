@@ -21,7 +21,8 @@ from gancore.splits import (
 def test_the_first_folder_that_names_a_split_decides():
     assert split_from_names(("ucf", "validation", "test", "a.avi")) == "val"
     assert split_from_names(("training", "a")) == "train"
-    assert split_from_names(("Test", "trainer", "a")) is None
+    assert split_from_names(("Test", "trainer", "a")) == "test"
+    assert split_from_names(("trainer", "tests", "a")) is None
 
 
 def test_a_training_is_measured_on_val_or_without_one_on_test():

@@ -116,7 +116,7 @@ MISTAKES = {
     "an unknown class": ([*TRAIN, "--data.classes=sofa"], "data.classes: .* has no sofa; there are lamp, stool"),
     "pictures of a wrong size": (
         [*TRAIN, "--encoder.size=100"],
-        "encoder.size must be a power of two from 16 on, got 100",
+        "encoder.size must be a power of two from 16 to 4096, got 100",
     ),
     "the paper's pictures": ([*TRAIN, "--encoder.kind=paper"], "encoder.size must be 256 for the paper's encoder"),
     "three steps of noise": (
