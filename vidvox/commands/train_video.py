@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.config import VideoConfig
-from vidvox.commands.training import SHARED_KEYS, add_default_recipe, check_processes, train_together, upcast
+from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
 from vidvox.recipes import find_recipes
 
 RECIPE = "folder_64"
@@ -14,16 +14,9 @@ RECIPE = "folder_64"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVideoConfig(VideoConfig):
+class TrainVideoConfig(ProcessesConfig, VideoConfig):
     """Train a next-frame predictor, or with data.context_frames 0 a generator of whole clips. Without --config the
     recipe folder_64 is used, whose settings (vidvox show folder_64) take the place of the defaults below."""
-
-    processes: int | None = None
-    """Local processes, one a GPU, that train together; only this one if not given."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_processes(self.processes)
 
 
 @report_user_errors

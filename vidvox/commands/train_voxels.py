@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
-from vidvox.commands.training import SHARED_KEYS, add_default_recipe, check_processes, train_together, upcast
+from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
 from vidvox.recipes import find_recipes
 from voxgan.config import VoxelConfig
 
@@ -15,17 +15,10 @@ RECIPE = "furniture_32"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVoxelsConfig(VoxelConfig):
+class TrainVoxelsConfig(ProcessesConfig, VoxelConfig):
     """Train a network from pictures to objects, or with encoder.kind none a generator from noise. A folder of meshes is
     prepared first, into a data set beside the run folder. Without --config the recipe furniture_32 is used, whose
     settings (vidvox show furniture_32) take the place of the defaults below."""
-
-    processes: int | None = None
-    """Local processes, one a GPU, that train together; only this one if not given."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_processes(self.processes)
 
 
 @report_user_errors

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, NoReturn, TypeVar
 
 Config = TypeVar("Config")
@@ -18,10 +18,18 @@ def add_default_recipe(argv: Sequence[str], recipe: str) -> list[str]:
     return [*argv] if named else ["--config", recipe, *argv]
 
 
-def check_processes(processes: int | None) -> None:
-    """Raise ValueError unless this is a number of processes, or None for this one."""
-    if processes is not None and processes < 1:
-        raise ValueError(f"processes must be at least 1, got {processes}")
+@dataclass(frozen=True, kw_only=True)
+class ProcessesConfig:
+    """The setting that a training from the command line has besides those of its half."""
+
+    processes: int | None = None
+    """Local processes, one a GPU, that train together; only this one if not given."""
+
+    def __post_init__(self) -> None:
+        if self.processes is not None and self.processes < 1:
+            raise ValueError(f"processes must be at least 1, got {self.processes}")
+        if check_others := getattr(super(), "__post_init__", None):
+            check_others()
 
 
 def upcast(config: Any, parent: type[Config]) -> Config:
