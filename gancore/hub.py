@@ -118,11 +118,6 @@ class HubModel(nn.Module):
         _check_digest(weights_path, kind, config, model.state_dict())
         return model.eval()
 
-    @staticmethod
-    def class_name(folder_or_repo: str | os.PathLike[str]) -> str:
-        """The class name of the model of a folder or a Hub repository. Raises ValueError if there is no such model."""
-        return read_model_class(folder_or_repo)
-
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, creating it if necessary."""
         api = HfApi()
