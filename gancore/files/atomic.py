@@ -40,20 +40,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path`, which takes its place if the block ends without an error; `path` must not exist.
-
-    Raises:
-        UnwritableError: As `atomic_write` does.
-    """
-    with as_unwritable(path), hold_new_folder(path) as partial:
-        yield partial
-        sync_to_disk(partial)
-        os.replace(partial, path)
-        sync_to_disk(path.parent)
-
-
-@contextmanager
 def as_unwritable(path: Path | str) -> Iterator[None]:
     """Turns whatever a library raises while it writes into an UnwritableError of one line that names what is written.
 
@@ -72,16 +58,6 @@ def create_parents(path: Path) -> None:
     """Creates the missing folders above `path`. Raises UnwritableError if that fails."""
     with as_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def claim_space(path: Path, size: int) -> None:
-    """Makes the file `size` bytes long and reserves them on disk, so that a memory map of it cannot run out of space.
-
-    Raises OSError if the disk has no room for them.
-    """
-    with path.open("ab") as file:
-        if size:
-            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def sync_to_disk(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gancore.errors import UnwritableError
-from gancore.files.atomic import atomic_folder, atomic_write, claim_space, hold_new_folder, sweep_partials
+from gancore.files.atomic import atomic_write, hold_new_folder, sweep_partials
 
 
 def partials(folder: Path) -> list[Path]:
@@ -49,16 +49,6 @@ def test_names_as_long_as_the_disk_takes_can_be_written(tmp_path):
     assert path.read_text() == "{}"
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with atomic_folder(tmp_path / "frames") as partial:
-        (partial / "0.png").write_bytes(b"")
-        assert not (tmp_path / "frames").exists()
-    assert [path.name for path in (tmp_path / "frames").iterdir()] == ["0.png"]
-    with pytest.raises(UnwritableError), atomic_folder(tmp_path / "others"):
-        raise OSError("disk full")
-    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -95,12 +85,3 @@ def test_a_folder_is_swept_when_a_process_first_writes_to_it(tmp_path):
     (tmp_path / f".partial-{'0' * 16}-a.txt").write_text("half")
     with hold_new_folder(tmp_path / "b"):
         assert not (tmp_path / f".partial-{'0' * 16}-a.txt").exists()
-
-
-def test_space_is_reserved_at_once(tmp_path):
-    claim_space(tmp_path / "map", 2**20)
-    state = (tmp_path / "map").stat()
-    assert state.st_size == 2**20
-    assert state.st_blocks * 512 >= 2**20
-    with pytest.raises(OSError, match=r"space|large"):
-        claim_space(tmp_path / "map", 2**62)
