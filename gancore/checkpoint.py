@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancore.errors import ArchitectureError, UnreadableError
+from gancore.errors import ArchitectureError, UnreadableError, describe_error
 from gancore.files.atomic import as_unwritable, hold_new_folder, sweep_partials, sync_to_disk
 from gancore.files.reading import require_regular_file
 
@@ -259,5 +259,4 @@ def _as_damage(file: Path) -> Iterator[None]:
             "the checkpoint before"
         ) from error
     except Exception as error:  # torch and pickle have errors of a dozen kinds for broken files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DamagedError(f"{file} is damaged: {reason}") from error
+        raise DamagedError(f"{file} is damaged: {describe_error(error)}") from error

@@ -90,6 +90,14 @@ def format_line(text: str, *, length: int = 1000) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in re.sub(r"\s*\n\s*", " ", text))
 
 
+def describe_error(error: BaseException) -> str:
+    """Return what an error says, or else its type, as one line of at most 200 characters.
+
+    Of an error of the operating system this is the reason alone, without number and path.
+    """
+    return getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
+
+
 def program_name() -> str:
     """Return the name by which the running program was called; `python -m vidvox` is vidvox."""
     path = Path(sys.argv[0])
