@@ -20,7 +20,7 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
 from gancore.errors import format_line
-from gancore.files.atomic import atomic_write
+from gancore.files.atomic import atomic_write, create_parents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,16 +140,18 @@ def fetch_weights(name: str, file: str | Path | None = None) -> Path:
     """Puts the file of these weights into the cache if it is not there, and returns its path.
 
     It is copied from `file` if that is given, else downloaded, and checked before it gets its name: the cache holds
-    whole files only. Raises OSError if it cannot be downloaded, or ValueError if `file` is not the published one.
+    whole files only. Raises OSError if it cannot be downloaded, UnwritableError if the cache cannot be written, or
+    ValueError if `file` is not the published one.
     """
     try:
         return find_weights(name)
     except (FileNotFoundError, ValueError):
         weights = look_up_weights(name)
-    weights_folder().mkdir(parents=True, exist_ok=True)
+    path = weights_folder() / weights.file_name
+    create_parents(path)
     with TemporaryDirectory() as scratch:
         source = find_weights(name, file or _download(weights, scratch))
-        with atomic_write(weights_folder() / weights.file_name) as partial:
+        with atomic_write(path) as partial:
             shutil.copyfile(source, partial)
     return find_weights(name)
 
