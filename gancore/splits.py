@@ -87,7 +87,7 @@ def _hash_number(name: str) -> int:
     """A hash of the name, uniform in [0, 2^64)."""
     import hashlib  # loads OpenSSL, and commands that only parse do without
 
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 # ------------------------------------------------------------------------------------------------------------ by lists
