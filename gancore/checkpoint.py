@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancore.errors import ArchitectureError, UnreadableError
+from gancore.errors import ArchitectureError, UnreadableError, describe_error
 from gancore.files.atomic import as_unwritable, hold_new_folder, sweep_partials, sync_to_disk
 from gancore.files.reading import require_regular_file
 
@@ -175,7 +175,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _delete_oldest(folder: Path, step: int, keep: int | None) -> None:
-    """Deletes the oldest checkpoints up to `step`; later, damaged ones are neither counted nor deleted."""
+    """Deletes the oldest checkpoints up to `step`; later ones, which are damaged, are neither counted nor deleted."""
     earlier = [path for path in list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep] if keep else []:
         with hold_new_folder(path) as gone:  # it goes at once, or it is swept
@@ -191,7 +191,7 @@ def _verify(path: Path) -> int:
     manifest = _read_manifest(path / MANIFEST)
     step, files = manifest["step"], manifest["files"]
     if step != _step_of(path):
-        raise DamagedError(f"{path} holds the step {step} of another")
+        raise DamagedError(f"{path} holds step {step}, which is that of another")
     with _as_damage(path):
         surplus = {name for name in os.listdir(path) if not name.startswith(".")} - {STATE, MANIFEST}
         if surplus:
@@ -246,7 +246,7 @@ def _is_of_another_version(manifest: dict[str, Any]) -> bool:
 
 @contextmanager
 def _as_damage(file: Path) -> Iterator[None]:
-    """Turns what a file raises that is not what was written into a DamagedError, and a failing disk into another."""
+    """Raises DamagedError for a file that is not what was written, and UnreadableError for a disk that fails."""
     try:
         yield
     except (FormatError, MemoryError):
@@ -259,5 +259,4 @@ def _as_damage(file: Path) -> Iterator[None]:
             "the checkpoint before"
         ) from error
     except Exception as error:  # torch and pickle have errors of a dozen kinds for broken files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DamagedError(f"{file} is damaged: {reason}") from error
+        raise DamagedError(f"{file} is damaged: {describe_error(error)}") from error

@@ -33,9 +33,9 @@ class ArchitectureError(ValueError):
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Wrap a function so that an error a user can mend becomes one line on standard error and exit code 2.
 
-    Such are ValueError and OSError, and too little memory, of the machine or of a GPU.
-    Ctrl-C becomes exit code 130. Of several processes only that of rank 0 writes the line, unless another is lost. With
-    VIDVOX_TRACEBACK=1 in the environment the exception is raised as it is.
+    These errors are ValueError, OSError and running out of memory, on the machine or on a GPU. Ctrl-C becomes exit code
+    130. Of several processes only that of rank 0 writes the line, unless another is lost. With VIDVOX_TRACEBACK=1 in
+    the environment the exception is raised as it is.
     """
 
     @functools.wraps(main)
@@ -71,7 +71,7 @@ def _exit(error: BaseException) -> NoReturn:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was too little memory, of this machine or of its GPU; torch has no error of its own for the one."""
+    """Whether memory ran out, on the machine or on a GPU; for the machine's, torch raises a plain RuntimeError."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
@@ -79,15 +79,23 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def format_line(text: str, *, length: int = 1000) -> str:
-    """Return a text as one line for a terminal: line ends become spaces, and \\x1b stands for what cannot be seen.
+    """Return a text as one line that a terminal can show: line ends become spaces, control characters escapes (\\x1b).
 
-    Control characters and escape sequences in the name of a file could move the cursor, change colours or hide what
-    stands before them. A text of more than `length` characters loses its middle.
+    In the name of a file they could move the cursor, change colours or hide what stands before them. A text of more
+    than `length` characters loses its middle.
     """
     text = text.strip()
     if len(text) > length:
         text = f"{text[: length * 2 // 3]} ... {text[5 - length // 3 :]}"
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in re.sub(r"\s*\n\s*", " ", text))
+
+
+def describe_error(error: BaseException) -> str:
+    """Return what an error says, or else its type, as one line of at most 200 characters.
+
+    Of an error of the operating system this is the reason alone, without number and path.
+    """
+    return getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
 
 
 def program_name() -> str:

@@ -114,8 +114,8 @@ class HubModel(nn.Module):
         except Exception as error:  # numbers that no layer can have are errors of a dozen kinds
             reason = format_line(str(error), length=200)
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {reason}") from error
-        load_weights(model, weights_path, header)
-        _check_digest(weights_path, kind, config, model.state_dict())
+        weights = load_weights(model, weights_path, header)
+        _check_digest(weights_path, kind, config, weights)
         return model.eval()
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from gancore.errors import UnreadableError, format_line
+from gancore.errors import describe_error
 from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 from gancore.keys import describe_briefly
 
@@ -55,7 +55,7 @@ def list_model_inputs(folder_or_repo: str | os.PathLike[str]) -> list[Path]:
     found = Path(find_model(folder_or_repo))
     parts = ("best", "generator")
     folders = [found.parent / part for part in parts] if found.name in parts else []
-    return [*folders, found / "config.json", found / "model.safetensors"]
+    return [*folders, *(found / name for name in MODEL_FILES)]
 
 
 def read_model_class(folder_or_repo: str | os.PathLike[str]) -> str:
@@ -76,7 +76,7 @@ def read_model_config(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         config = read_json(path, kind="the settings of a model", max_bytes=MAX_SETTINGS_BYTES)
         if not isinstance(config, dict):
-            raise UnreadableError(f"{path} does not hold the settings of a model")
+            raise ValueError(f"{path.name} does not hold the settings of a model")
         if "model" not in config and "train" in config:
             raise ValueError("training writes it with its first checkpoint")
         if not isinstance(config.get("model"), str):
@@ -149,8 +149,7 @@ def locate_model_file(folder_or_repo: str | os.PathLike[str], name: str) -> Path
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise ValueError(_describe_absence(folder_or_repo)) from error
     except Exception as error:  # a full disk, and the errors of the HTTP library where a download is cut short
-        reason = getattr(error, "strerror", None) or format_line(str(error), length=200)
-        raise ValueError(f"{name} of {folder_or_repo} cannot be downloaded: {reason}") from error
+        raise ValueError(f"{name} of {folder_or_repo} cannot be downloaded: {describe_error(error)}") from error
 
 
 def _parse_hub_name(name: str | os.PathLike[str]) -> re.Match[str] | None:

@@ -89,8 +89,8 @@ def parse_config(
 def from_dict(config_class: type[Config], mapping: Any) -> Config:
     """Rebuild a configuration from what `to_dict` returned.
 
-    Raises ValueError if it is not a mapping; and one that names the key if that is unknown, missing or has a value of
-    the wrong type.
+    Raises ValueError if that is not a mapping, or if a key, which the message names, is unknown, missing or has a value
+    of the wrong type.
     """
     keys = list_keys(config_class)
     return _build(config_class, keys, _flatten(mapping, keys))

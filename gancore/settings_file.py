@@ -8,16 +8,16 @@ from typing import Any
 from gancore.files.reading import MAX_NESTING, MAX_SETTINGS_BYTES, as_unreadable, read_json, read_text
 
 MAX_VALUES = 10_000
-"""YAML with more keys and values is refused; what an alias repeats counts each time."""
+"""YAML with more keys and values is refused; what an alias repeats counts every time."""
 
-_NUMBERS = {
+_SCALARS = {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
     "int": r"[-+]?(0|[1-9][0-9]*)",
     "float": r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }
-"""Which words of YAML are no texts: those of JSON, as in YAML 1.2. Older YAML takes 010 for 8, 1:30 for 90 and
-2026-01-31 for a date; such words are left to the key that they are given to."""
+"""Unquoted words that are not text, as in the core schema of YAML 1.2 but in decimal alone. YAML 1.1 takes 010 for 8,
+1:30 for 90 and 2026-01-31 for a date; here such words stay text, which the key that they are given to interprets."""
 
 
 def read_settings_file(path: Path) -> Any:
@@ -72,7 +72,7 @@ def _load_yaml(text: str) -> Any:
                 seen.add(name.value)
             return super().construct_mapping(node, deep)
 
-    for kind, pattern in _NUMBERS.items():
+    for kind, pattern in _SCALARS.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"^(?:{pattern})$"), None)
     Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
     try:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from gancore.files.reading import as_unreadable, require_regular_file
+from gancore.files.reading import read_text
 
 Split = Literal["train", "val", "test"]
 
@@ -87,7 +87,7 @@ def _hash_number(name: str) -> int:
     """A hash of the name, uniform in [0, 2^64)."""
     import hashlib  # loads OpenSSL, and commands that only parse do without
 
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 # ------------------------------------------------------------------------------------------------------------ by lists
@@ -122,11 +122,9 @@ def _iterate_splits(content: Any) -> Iterator[tuple[str, Split]]:
 def read_name_list(path: Path) -> set[str]:
     """The names in a text file, one a line, each also without a number that follows it after a space (UCF-101).
 
-    Raises FileNotFoundError, or UnreadableError if it is not a text in UTF-8.
+    Raises FileNotFoundError, or UnreadableError if it is not a text in UTF-8 or UTF-16.
     """
-    require_regular_file(path)
-    with as_unreadable(path, "a list of names"):
-        lines = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()}
+    lines = {line.strip() for line in read_text(path, kind="a list of names").splitlines()}
     return lines | {re.sub(r"\s+\d+$", "", line) for line in lines}
 
 

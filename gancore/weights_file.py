@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from gancore.checkpoint import check_architecture
@@ -74,13 +74,16 @@ def stop_beyond(weights: int, *, name: object) -> Iterator[None]:
         yield
 
 
-def load_weights(model: nn.Module, path: Path, header: Mapping[str, StoredWeight]) -> None:
+def load_weights(model: nn.Module, path: Path, header: Mapping[str, StoredWeight]) -> dict[str, Tensor]:
     """Fill a model that was built on the meta device from a file, on the CPU.
 
     Args:
         model: Its parameters and buffers get memory only once the header has been found right.
         path: A safetensors file.
         header: What `read_header` returned for it.
+
+    Returns:
+        The weights of the file, each of the type in which it was stored.
 
     Raises:
         ArchitectureError: The names or shapes are those of another architecture.
@@ -99,3 +102,4 @@ def load_weights(model: nn.Module, path: Path, header: Mapping[str, StoredWeight
         raise ValueError(
             f"{path} is of no use: {len(broken)} of {len(weights)} weights are NaN or infinite, such as {broken[0]}"
         )
+    return weights

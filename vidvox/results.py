@@ -12,6 +12,7 @@ import trimesh
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from gancore.files.media import MEDIA_SUFFIXES
 from gancore.files.outputs import check_outputs
 from vidgan.generate import GeneratedClips, write_samples
 from vidgan.predict import Prediction, write_prediction
@@ -19,7 +20,6 @@ from voxgan.export import write_preview
 from voxgan.mesh.write import save_mesh
 from voxgan.rendering.raycast import render_turntable
 
-PREVIEW_SUFFIXES = (".mp4", ".gif", ".png")
 NOTEBOOK_SIDE, NOTEBOOK_FRAMES = 160, 24
 """Size of the turning object in a notebook, which a CPU renders while one waits."""
 
@@ -131,7 +131,7 @@ class ObjectMesh:
             ValueError: There is no such format, the path is that of a picture, or the file cannot be written.
         """
         check_outputs([Path(path)], inputs=self.sources, overwrite=True)
-        if Path(path).suffix.lower() in PREVIEW_SUFFIXES:
+        if Path(path).suffix.lower() in MEDIA_SUFFIXES:
             write_preview(path, render_turntable(self.mesh))
         else:
             save_mesh(self.mesh, path, size_mm=None if size_mm is None else float(size_mm))

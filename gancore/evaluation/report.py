@@ -69,7 +69,7 @@ def _rebuild(kind: Any, value: Any, name: str) -> Any:
         if missing := [field.name for field in fields(kind) if field.name not in value]:
             raise ValueError(f"{name} has no {missing[0]}")
         content = {field.name: value[field.name] for field in fields(kind)}
-        return kind(**{key: _rebuild(types[key], item, f"{name}.{key}") for key, item in content.items()})  # type: ignore
+        return kind(**{key: _rebuild(types[key], item, f"{name}.{key}") for key, item in content.items()})  # type: ignore[operator]
     if origin is Literal and value in options:
         return value
     if isinstance(origin, type) and not is_dataclass(kind):

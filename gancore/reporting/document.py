@@ -49,7 +49,7 @@ def write_document(
 
     Missing folders are created. Styles and scripts are names of files with the templates. The document's content
     security policy forbids it to load anything, and to run any script but these, which it knows by their hashes. With
-    `local_files` it may show pictures and films that lie in its folder.
+    `local_files` it may show pictures and videos that lie in its folder.
     """
     sources = [read_asset(name) for name in scripts]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -105,7 +105,7 @@ def read_ratings(files: Iterable[str | Path], *, key: str | Path) -> list[Prefer
     """
     solution = _read_json_object(key, {"page": str, "pairs": list}, source="a page's key")
     for number, pair in enumerate(solution["pairs"]):
-        sides = [pair.get(side) for side in ("left", "right")] if isinstance(pair, dict) else []
+        sides = [pair.get(side) for side in SIDES] if isinstance(pair, dict) else []
         if not all(isinstance(side, str) for side in sides) or len(set(sides)) != 2:
             raise ValueError(f"{key}: pair {number} does not name two methods, as a page's key does")
     judged: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))

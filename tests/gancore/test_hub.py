@@ -201,6 +201,18 @@ def test_a_setting_that_changes_no_shape_cannot_be_exchanged(saved):
         Slope.from_pretrained(saved)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_of_another_precision_is_loaded_in_single_precision(saved, dtype):
+    trained = model().to(dtype)
+    trained.save_pretrained(saved)
+    loaded = Model.from_pretrained(saved)
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
+    assert all(
+        torch.equal(loaded.state_dict()[name], own.to(loaded.state_dict()[name].dtype))
+        for name, own in trained.state_dict().items()
+    )
+
+
 def test_a_flipped_bit_of_a_weight_is_damage(saved):
     written = bytearray((saved / "model.safetensors").read_bytes())
     written[-5] ^= 4

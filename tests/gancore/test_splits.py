@@ -70,6 +70,13 @@ def test_held_out_items_are_divided_and_two_fill_both_parts(names):
     assert set(splits.values()) == ({"val", "test"} if len(names) > 1 else {"test"} if names else set())
 
 
+def test_a_file_name_that_is_not_utf_8_has_a_split_too():
+    names = {"caf\udce9.mp4", "b.mp4"}
+    assert choose_held_out(names, 1.0) == names
+    assert set(divide_held_out(names).values()) == {"val", "test"}
+    assert split_by_hash("caf\udce9.mp4", test=1.0) == "test"
+
+
 def test_about_half_of_the_held_out_items_are_val_each_by_its_own_name():
     splits = divide_held_out(f"video_{number:04d}.avi" for number in range(5000))
     assert sum(split == "val" for split in splits.values()) / 5000 == pytest.approx(0.5, abs=0.03)

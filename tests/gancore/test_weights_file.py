@@ -69,7 +69,7 @@ def test_a_header_that_is_no_header_is_one_line(saved, header):
     assert len(str(raised.value)) < 500
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-4], lambda data: data + b"more", lambda data: b""])  # noqa: ARG005
+@pytest.mark.parametrize("change", [lambda data: data[:-4], lambda data: data + b"more", lambda _: b""])
 def test_weights_that_are_fewer_or_more_than_the_header_says_are_refused(saved, change):
     file = saved / "model.safetensors"
     header, data = split(file)

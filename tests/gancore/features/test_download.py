@@ -101,31 +101,24 @@ def test_a_size_that_is_not_stated_and_too_little_that_comes_is_cut_short(server
     refused("it was cut short: 1,000 of 256,000 bytes came")
 
 
-def test_more_than_the_file_has_is_refused_before_it_is_sent(server):
+@pytest.mark.parametrize(
+    ("headers", "complaint"),
+    [
+        ({"Content_Length": 1_500_000_000}, "1500000000 bytes are offered where it has 256000"),
+        ({}, "more than its 256000 bytes are sent"),
+    ],
+)
+def test_more_than_the_file_has_is_not_read_whether_its_size_is_stated_or_not(server, headers, complaint):
     sent = []
 
     def reply(handler, _):
-        handler.start(Content_Length=1_500_000_000)
+        handler.start(**headers)
         for _ in range(1000):
             handler.wfile.write(bytes(2**20))
             sent.append(1)
 
     server.reply = reply
-    refused("1500000000 bytes are offered where it has 256000")
-    assert len(sent) < 100
-
-
-def test_more_than_the_file_has_is_not_read_where_no_size_is_stated(server):
-    sent = []
-
-    def reply(handler, _):
-        handler.start()
-        for _ in range(1000):
-            handler.wfile.write(bytes(2**20))
-            sent.append(1)
-
-    server.reply = reply
-    refused("more than its 256000 bytes are sent")
+    refused(complaint)
     assert len(sent) < 100
 
 

@@ -98,6 +98,8 @@ def test_limits_say_which_flag_lets_a_file_in():
         ReadingLimits(max_members=2).check_members(3, "a.zip")
     with pytest.raises(UnreadableError, match="max_frames"):
         VideoLimits(max_frames=2).check_frames(3, "a.mp4")
+    with pytest.raises(UnreadableError, match="has 10,000,001 frames, above the limit of 10,000,000;"):
+        VideoLimits().check_frames(10_000_001, "a.mp4")
     with pytest.raises(UnreadableError, match="max_faces"):
         ShapeLimits(max_faces=2).check_faces(3, "a.obj")
     with pytest.raises(UnreadableError, match="max_voxels"):
