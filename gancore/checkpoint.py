@@ -64,6 +64,7 @@ def find_latest(folder: Path) -> Path | None:
     for path in reversed(list_checkpoints(folder)):
         try:
             _verify(path)
+            _load_state(path, map_location="cpu", mmap=True)
             return path
         except DamagedError as error:
             logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
@@ -88,7 +89,7 @@ def load(path: Path, *, map_location: torch.device | str = "cpu") -> tuple[int, 
 
 def identify(path: Path) -> str:
     """The digest of all that a checkpoint holds, as its manifest states it. Raises what `load` raises."""
-    return _read_manifest(path / MANIFEST)["sha256"]
+    return _read_manifest(path)["sha256"]
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -188,37 +189,36 @@ def _step_of(path: Path) -> int:
 
 def _verify(path: Path) -> int:
     """Checks every byte of a checkpoint and returns its step. Raises what `load` raises."""
-    manifest = _read_manifest(path / MANIFEST)
-    step, files = manifest["step"], manifest["files"]
+    manifest = _read_manifest(path)
+    step, written = manifest["step"], manifest["files"][STATE]
     if step != _step_of(path):
-        raise DamagedError(f"{path} holds step {step}, which is that of another")
+        raise DamagedError(f"{path} holds the checkpoint of step {step}")
     with _as_damage(path):
         surplus = {name for name in os.listdir(path) if not name.startswith(".")} - {STATE, MANIFEST}
         if surplus:
             raise ValueError(f"it holds {min(surplus)}, which was not written there")
-    with _as_damage(path / STATE):
+    with _as_damage(path, STATE):
         require_regular_file(path / STATE)
         fingerprint = _fingerprint(path / STATE)
-        written = files[STATE]
         if fingerprint["bytes"] != written["bytes"]:
             raise ValueError(f"it holds {fingerprint['bytes']} bytes of {written['bytes']}")
         if fingerprint["sha256"] != written["sha256"]:
             raise ValueError("its SHA-256 differs from the one recorded in the manifest")
-    _load_state(path, map_location="cpu", mmap=True)
     return step
 
 
 def _load_state(path: Path, **options: Any) -> dict[str, Any]:
-    with _as_damage(path / STATE):
+    with _as_damage(path, STATE):
         state = torch.load(path / STATE, weights_only=True, **options)
         if not isinstance(state, dict):
             raise ValueError("it holds no state of a training")
         return state
 
 
-def _read_manifest(file: Path) -> dict[str, Any]:
-    """The content of a manifest. Raises what `load` raises."""
-    with _as_damage(file):
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint's manifest. Raises what `load` raises."""
+    file = path / MANIFEST
+    with _as_damage(path, MANIFEST):
         require_regular_file(file)
         if file.stat().st_size > MAX_MANIFEST_BYTES:
             raise ValueError("it is too long")
@@ -245,18 +245,20 @@ def _is_of_another_version(manifest: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _as_damage(file: Path) -> Iterator[None]:
-    """Raises DamagedError for a file that is not what was written, and UnreadableError for a disk that fails."""
+def _as_damage(path: Path, name: str = "") -> Iterator[None]:
+    """Turns the errors of a damaged file of a checkpoint into DamagedError, those of a disk into UnreadableError."""
+    file = path / name
     try:
         yield
     except (FormatError, MemoryError):
         raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DamagedError(f"{file} is missing") from error
-    except OSError as error:
-        raise UnreadableError(
-            f"cannot read {file}: {error.strerror or error}; try again, or move {file.parent.name} away to go on from "
-            "the checkpoint before"
-        ) from error
     except Exception as error:  # torch and pickle have errors of a dozen kinds for broken files
+        cause = (error.__cause__ or error) if isinstance(error, UnreadableError) else error
+        if isinstance(cause, FileNotFoundError | NotADirectoryError):
+            raise DamagedError(f"{file} is missing") from error
+        if isinstance(cause, OSError):
+            raise UnreadableError(
+                f"cannot read {file}: {cause.strerror or cause}; try again, or move {path.name} away to go on from "
+                "the checkpoint before"
+            ) from error
         raise DamagedError(f"{file} is damaged: {describe_error(error)}") from error

@@ -13,8 +13,9 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from gancore.errors import ArchitectureError
-from gancore.keys import describe_value, iter_values
+from gancore.keys import describe_value
 from gancore.parsing import to_dict
+from gancore.training.changes import list_changes
 from gancore.training.launch import create_accelerator, end_processes
 from gancore.training.processes import in_every_process
 from gancore.training.run import train_run
@@ -103,14 +104,10 @@ def _train(
 def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfig) -> str:
     """What differs between the run folder and the settings, and what to do about it."""
     advice = "choose another --run to start anew"
-    before = dict(iter_values(read_run_settings(config.run) or {}))
-    now = dict(iter_values(to_dict(config)))
     changes = [
-        f"{name} was {describe_value(before[name])} and is {describe_value(value)}"
-        for name, value in now.items()
-        if name.partition(".")[0] in ("encoder", "generator", "discriminator", "data")
-        and name not in ("data.path", "data.workers", "data.cache")
-        and before.get(name, value) != value
+        f"{change.name} was {describe_value(change.before)} and is {describe_value(change.now)}"
+        for change in list_changes(read_run_settings(config.run) or {}, to_dict(config))
+        if change.breaks_resume and change.name.partition(".")[0] in ("encoder", "generator", "discriminator", "data")
     ]
     if not changes:
         return f"{error}; {advice}"

@@ -94,10 +94,8 @@ def coverage_falls(history: LogHistory) -> str:
 def loss_oscillates(history: LogHistory) -> str:
     """The generator's loss swings between distant levels, as when it moves from mode to mode."""
     for term in history.shared_terms():
-        losses, rival = (
-            history.newest(f"generator/{term}", OSCILLATION_WINDOW),
-            history.newest(f"discriminator/{term}", OSCILLATION_WINDOW),
-        )
+        losses = history.newest(f"generator/{term}", OSCILLATION_WINDOW)
+        rival = history.newest(f"discriminator/{term}", OSCILLATION_WINDOW)
         if losses and rival and min(rival) >= 0:
             # A generator's loss that may be negative has no scale of its own; the discriminator's has.
             scale = median(losses) if min(losses) > 0 else median(rival)
@@ -130,10 +128,8 @@ def discriminator_wins(history: LogHistory) -> str:
 
 def generator_falls_behind(history: LogHistory) -> str:
     """The discriminator makes no error, and the gap between real and generated outputs in its scores grows."""
-    errors, gaps = (
-        history.newest("health/error", 2 * SUSTAINED_DIAGNOSES),
-        history.newest("health/gap", 2 * SUSTAINED_DIAGNOSES),
-    )
+    errors = history.newest("health/error", 2 * SUSTAINED_DIAGNOSES)
+    gaps = history.newest("health/gap", 2 * SUSTAINED_DIAGNOSES)
     if not errors or max(errors) > 0:
         return ""
     first, second = median(gaps[:SUSTAINED_DIAGNOSES]), median(gaps[SUSTAINED_DIAGNOSES:])

@@ -117,6 +117,8 @@ def iter_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _parse_line(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
+        if b"\\u" in text or b"\xed" in text:  # half a surrogate pair is no text that could be drawn or written
+            json.dumps(line, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and type(line.get("step")) is int else None

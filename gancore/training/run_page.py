@@ -24,7 +24,7 @@ def write_run_page(run: Path, *, steps: int, history: RunHistory | None = None) 
     latest = history.latest
     step = max((each.step for each in latest.values()), default=0)
     sheets = sorted((run / "samples").glob("step-*.png"))
-    films = [sheets[-1].with_suffix(".mp4")] if sheets else []
+    film = sheets[-1].with_suffix(".mp4") if sheets else None
     write_document(
         run / "index.html",
         "run.html.j2",
@@ -34,7 +34,7 @@ def write_run_page(run: Path, *, steps: int, history: RunHistory | None = None) 
         step=step,
         sentences=describe_latest(latest, step=step, steps=steps),
         sheet=f"samples/{sheets[-1].name}" if sheets else None,
-        film=next((f"samples/{film.name}" for film in films if film.is_file()), None),
+        film=f"samples/{film.name}" if film and film.is_file() else None,
         earlier=[f"samples/{sheet.name}" for sheet in sheets[-6:-1]],
         curves=(run / "curves.png").is_file(),
         alarms=[*history.alarms],

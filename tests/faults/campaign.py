@@ -31,19 +31,21 @@ def read_counts(folder: Path = FOLDER) -> dict[str, dict[str, float]]:
             continue
         total: dict[str, float] = {}
         for counts in json.loads((folder / f"{part}.json").read_text()).values():
-            for name, value in counts.items():
-                if isinstance(value, int | float):
-                    total[name] = max(total.get(name, 0), value) if name in MOST else total.get(name, 0) + value
+            _add_up(total, {name: value for name, value in counts.items() if isinstance(value, int | float)})
         parts[part] = total
     return parts
+
+
+def _add_up(total: dict[str, float], counts: dict[str, float]) -> None:
+    for name, value in counts.items():
+        total[name] = max(total.get(name, 0), value) if name in MOST else total.get(name, 0) + value
 
 
 def format_table(parts: dict[str, dict[str, float]]) -> str:
     """The table of all that was counted, silent wrong results first."""
     everything: dict[str, float] = {}
     for counts in parts.values():
-        for name, value in counts.items():
-            everything[name] = max(everything.get(name, 0), value) if name in MOST else everything.get(name, 0) + value
+        _add_up(everything, counts)
 
     def count(name: str) -> str:
         return f"{everything.get(name, 0):,.0f}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import torch
 from faults.materials import moving_frames
 from PIL import Image
 
@@ -17,8 +18,6 @@ Frames = np.ndarray
 
 
 def _write_mp4(path: Path, frames: Frames) -> Path:
-    import torch
-
     write_clip(path.with_suffix(".mp4"), torch.from_numpy(frames).movedim(3, 1), rate=10)
     return path.with_suffix(".mp4")
 

@@ -120,7 +120,7 @@ OBJECT_READERS = [
             each,
             load_mesh,
             lambda each=each: seeds.meshes(each),
-            structured=altered_json if each == "gltf" else token_text if each in ("off",) else None,
+            structured=altered_json if each == "gltf" else token_text if each == "off" else None,
         )
         for each in ("obj", "off", "ply", "stl", "glb", "gltf", "dae", "3mf")
     ),

@@ -62,10 +62,8 @@ class Kills:
             self.problems.append(f"{options}: {describe_end(ended)}")
             return False
         self.kills += 1
-        reached, kept = (
-            max([before, *(int(line["step"]) for line in logged(folder / "run"))]),
-            newest_step(folder / "run"),
-        )
+        reached = max([before, *(int(line["step"]) for line in logged(folder / "run"))])
+        kept = newest_step(folder / "run")
         self.steps_lost = max(self.steps_lost, reached - kept)
         if kept < before:
             self.problems.append(f"{options}: the checkpoint of step {before} is gone")
@@ -86,15 +84,18 @@ class Kills:
         """Kill at a call, or if it writes and its number is odd after half of it, and resume."""
         tear = self.calls[number - 1] in TEARABLE and number % 2
         fault = Fault(number, "tear" if tear else "kill")
-        if self.kill(self.folder / "killed", fault=fault):
-            self.resume(self.folder / "killed", fault)
+        self._kill_and_resume(fault, fault=fault)
 
     def at_moment(self, seconds: float) -> None:
         """Kill after this time, and resume."""
-        if self.kill(self.folder / "killed", signal_after=(seconds, signal.SIGKILL)):
-            self.resume(self.folder / "killed", f"after {seconds:.3f} s")
+        self._kill_and_resume(f"after {seconds:.3f} s", signal_after=(seconds, signal.SIGKILL))
+
+    def _kill_and_resume(self, what: object, **options) -> None:
+        folder = self.folder / "killed"
+        if self.kill(folder, **options):
+            self.resume(folder, what)
         else:
-            shutil.rmtree(self.folder / "killed")
+            shutil.rmtree(folder)
 
     def report(self, name: str) -> None:
         record(

@@ -232,6 +232,24 @@ def test_a_disk_that_fails_for_a_moment_is_not_taken_for_damage(
     assert checkpoint.find_latest(tmp_path) == tmp_path / "checkpoint-00000002"
 
 
+@pytest.mark.parametrize(("function", "at"), [("stat", "manifest.json"), ("stat", "state.pt"), ("listdir", "")])
+def test_a_checkpoint_that_cannot_be_looked_at_is_not_passed_over_and_is_the_one_to_move_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, at: str
+) -> None:
+    checkpoint.save(tmp_path, 1, state(1), keep_checkpoints=None)
+    path = checkpoint.save(tmp_path, 2, state(2), keep_checkpoints=None)
+    look = getattr(os, function)
+
+    def fail(place: object, *words: object, **options: object) -> object:
+        if place == path / at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), place)
+        return look(place, *words, **options)
+
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(UnreadableError, match=rf"{re.escape(str(path / at))}: .*; .* move checkpoint-00000002 away"):
+        checkpoint.find_latest(tmp_path)
+
+
 @pytest.mark.parametrize(
     "error", [RuntimeError("x"), EOFError(), pickle.UnpicklingError(), KeyError("a"), ValueError()]
 )

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import pytest
 from support.game import settings
 
 from gancore.training.history import MAX_ALARMS, MAX_POINTS, RunHistory, iter_json_lines
@@ -32,6 +33,15 @@ def test_a_run_goes_on_whatever_stands_in_its_log(tmp_path):
     log.write_page()
     assert set(log.history.latest) == {"e"}
     assert [alarm["alarm"] for alarm in log.history.alarms] == ["5"]
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"])
+def test_a_line_whose_text_cannot_be_drawn_is_damaged(tmp_path, half):
+    lines = [b'{"step": %d, "a/%s": 1.5}\n{"step": %d, "\\u00b2": 2.5}\n' % (step, half, step) for step in (1, 2, 3)]
+    (tmp_path / "stats.jsonl").write_bytes(b"".join(lines))
+    log = RunLog(tmp_path, settings(), step=3)
+    log.draw_curves(last=True)
+    assert set(log.history.latest) == {"²"}
 
 
 def test_the_memory_for_curves_and_alarms_is_bounded():

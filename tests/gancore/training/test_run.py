@@ -117,6 +117,32 @@ def test_a_signal_lets_the_step_be_finished_and_saved(tmp_path, number):
     assert trainer(tmp_path).train()
 
 
+def test_a_signal_in_the_middle_of_a_save_lets_it_be_finished_and_the_next_step_too(tmp_path, monkeypatch):
+    sync, synced, told_at = os.fsync, [], None
+
+    def sync_when_told(descriptor):
+        synced.append(descriptor)
+        if len(synced) == told_at:
+            signal.raise_signal(signal.SIGTERM)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_when_told)
+    trainer(tmp_path / "undisturbed", steps=3, checkpoint_every=1, keep_checkpoints=None).train()
+    _, wanted = checkpoint.load(tmp_path / "undisturbed" / "checkpoint-00000002")
+    # the first two are those of the page; then the state is half-written, then in place, then the model half-written
+    for told_at in (3, 6, 8):
+        run = tmp_path / str(told_at)
+        synced.clear()
+        assert not trainer(run, steps=3, checkpoint_every=1).train()
+        assert told_at < len(synced)
+        step, state = checkpoint.load(checkpoint.find_latest(run))
+        assert step == lines(run)[-1]["step"] == 2
+        assert same(state, wanted)
+        checkpoint.load(run / "checkpoint-00000001")
+        assert Multiply.from_pretrained(run / "generator").weight.tolist() == state["ema"]["module.weight"].tolist()
+        assert not list(run.rglob(".partial-*"))
+
+
 def test_the_same_request_may_come_twice_but_one_that_comes_later_is_obeyed_at_once(tmp_path, monkeypatch):
     def twice():
         for _ in range(2):
