@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
+from gancore.files.pictures import ORIENTATION, list_pages
 from gancore.files.reading import as_unreadable
 from vidgan.files.archives import list_members, open_zip, read_member
-from vidgan.files.pictures import ORIENTATION, has_pages, list_pages, open_picture, picture_to_rgb, read_picture
+from vidgan.files.pictures import has_pages, open_picture, picture_to_rgb, read_picture
 from vidgan.files.readers import (
     DEFAULT_LIMITS,
     DEFAULT_RATE,
