@@ -68,7 +68,7 @@ class VideoDataConfig(VideoLimits):
     """Text file that lists the held-out videos, one per line, instead of a fraction."""
 
     cache: Path | None = None
-    """Folder for memory-mapped copies of the decoded videos; by default videos are decoded every time."""
+    """Folder for copies of the decoded videos as arrays; by default videos are decoded every time."""
 
     digits: int = 2
     """Digits in a moving-mnist clip."""

@@ -3,7 +3,8 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,11 @@ from gancore.files.reading import as_unreadable, require_regular_file
 
 LOSSY_FORMATS = {"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"}
 """Formats, by their names in Pillow, in which a pixel may differ a little from the one that was stored."""
-_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SUBFILE_TYPE, _LOWEST, _HIGHEST = 258, 262, 254, 340, 341  # tags of TIFF
+ORIENTATION = 274
+"""Tag of the EXIF orientation."""
+_PAGED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}
+_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _LOWEST, _HIGHEST = 254, 258, 262, 340, 341  # tags of TIFF
+_PREVIEW_OR_MASK = 0b101  # bits of the subfile type
 
 
 @contextmanager
@@ -30,16 +34,48 @@ def open_picture(path: str | os.PathLike[str], *, limits: ReadingLimits = Readin
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: no such image")
-    require_regular_file(path)
-    with as_unreadable(path, "an image"), warnings.catch_warnings(), _without_pixel_limit():
-        warnings.simplefilter("ignore")  # about metadata that nobody needs
+    with as_unreadable(path, "an image"):
         limits.check_bytes(os.path.getsize(path), path)
-        # not by its path, or Pillow would map uncompressed TIFFs, which it then turns wrong
-        with open(path, "rb") as file, Image.open(file, formats=_readable_formats()) as image:
+        with open_header(path, formats=_readable_formats()) as image:
             limits.check_pixels(image.height, image.width, path)
-            if _holds_several(image):
+            if list_pages(image) != [0]:
                 raise UnreadableError(f"{path} holds several pictures; save the one that is meant as a file of its own")
             yield image
+
+
+@contextmanager
+def open_header(file: str | os.PathLike[str] | BytesIO, *, formats: list[str]) -> Iterator[Image.Image]:
+    """The picture in a file or in memory, of one of Pillow's formats; its size is not held against any limit.
+
+    Raises FileNotFoundError, UnreadableError unless it is a regular file, or what Pillow raises.
+    """
+    if not isinstance(file, BytesIO):
+        require_regular_file(file)
+    # Given a path, Pillow maps uncompressed TIFFs: cut short they would end the process, and they are turned wrong.
+    with (
+        warnings.catch_warnings(),
+        _without_pixel_limit(),
+        nullcontext(file) if isinstance(file, BytesIO) else open(file, "rb") as stream,
+    ):
+        warnings.simplefilter("ignore")  # about metadata that nobody needs
+        with Image.open(stream, formats=formats) as image:
+            yield image
+
+
+def list_pages(image: Image.Image) -> list[int]:
+    """Numbers of the pages of a TIFF, or of an animated picture, leaving out previews and masks; [0] for any other."""
+    if image.format not in _PAGED_FORMATS:
+        return [0]
+    count = getattr(image, "n_frames", 1)
+    if image.format != "TIFF" or count == 1:
+        return list(range(bool(image.info.get("default_image")), count))
+    pages = []
+    for number in range(count):
+        image.seek(number)
+        if not getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0) & _PREVIEW_OR_MASK:
+            pages.append(number)
+    image.seek(0)
+    return pages or [0]
 
 
 def to_rgba(image: Image.Image, name: object, *, upright: bool = True) -> Image.Image:
@@ -48,63 +84,80 @@ def to_rgba(image: Image.Image, name: object, *, upright: bool = True) -> Image.
     It is turned as its EXIF orientation says unless `upright` is off, as for textures. Raises UnreadableError, naming
     the picture and the mode, if the file does not state the range of its numbers.
     """
-    if not image.mode.startswith(("I", "F")):
+    if not holds_levels(image):
         return (turn_upright(image) if upright else image).convert("RGBA")
     levels = grey_levels(image, upright=upright)
     if levels.white is None:
         raise UnreadableError(
             f"{name} has pixels of mode {image.mode}, numbers whose range it does not state; store 8 or 16 bits"
         )
-    share = (levels.values - levels.black) / (levels.white - levels.black)
-    if not ((share >= 0) & (share <= 1)).all():
+    shown = levels.to_8_bits()
+    if shown is None:
         raise UnreadableError(f"{name} has pixels outside the range from {levels.black:g} to {levels.white:g}")
-    opaque = np.full(share.shape, 255, np.uint8)
-    if isinstance(hidden := image.info.get("transparency"), int):
-        opaque[levels.values == hidden] = 0
-    grey = (share * 255).round().astype(np.uint8)
-    return Image.fromarray(np.stack([grey, grey, grey, opaque], 2))
+    return shown.convert("RGBA")
+
+
+def holds_levels(image: Image.Image) -> bool:
+    """Whether its pixels are integers of 16 or 32 bits, or floats."""
+    return image.mode.startswith(("I", "F"))
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
-    """A copy of the picture, turned and mirrored as its EXIF orientation says."""
+    """The picture turned and mirrored as its EXIF orientation says; itself if that is how it stands."""
     image.load()  # Pillow turns a TIFF by itself then, and must not be asked to do so twice
-    return ImageOps.exif_transpose(image)
+    return image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 class GreyLevels(NamedTuple):
-    """The numbers of a picture of one channel, and those that stand for black and white."""
+    """The numbers of a picture of one channel, and those that stand for black, white and nothing."""
 
     values: Int[np.ndarray, "height width"] | Float[np.ndarray, "height width"]
     black: float
     white: float | None
     """None if the file does not say."""
+    transparent: int | None = None
+
+    def to_8_bits(self) -> Image.Image | None:
+        """The picture in mode L, or LA if a level is transparent; None if it is unknown what white is, or levels lie
+        beyond black or white."""
+        if self.white is None:
+            return None
+        share = (self.values - self.black) / (self.white - self.black)
+        if not ((share >= 0) & (share <= 1)).all():
+            return None
+        grey = Image.fromarray((share * 255).round().astype(np.uint8))
+        if self.transparent is not None:
+            grey.putalpha(Image.fromarray(np.where(self.values == self.transparent, 0, 255).astype(np.uint8)))
+        return grey
 
 
-def grey_levels(image: Image.Image, *, upright: bool = True) -> GreyLevels:
-    """The levels of a picture of 16-bit or 32-bit integers or of floats, a mode that begins with I or F."""
+def grey_levels(
+    image: Image.Image, *, upright: bool = True, float_range: tuple[float, float] | None = None
+) -> GreyLevels:
+    """The levels of a picture of 16-bit or 32-bit integers or of floats, a mode that begins with I or F.
+
+    Floats lie in `float_range`, or without it in the range that the file states.
+    """
     tags = getattr(image, "tag_v2", {})
     black, white = 0.0, None
     if image.mode == "F":
         lowest, highest = (np.ravel(tags.get(tag, ())) for tag in (_LOWEST, _HIGHEST))
-        if lowest.size and highest.size and lowest[0] < highest[0]:
+        if float_range:
+            black, white = float_range
+        elif lowest.size and highest.size and lowest[0] < highest[0]:
             black, white = float(lowest[0]), float(highest[0])
     elif image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):
         white = float(2 ** int(np.ravel(tags.get(_BITS_PER_SAMPLE, 16))[0]) - 1)
-        if tags.get(_PHOTOMETRIC) == 0:
-            black, white = white, 0.0
+    if white is not None and tags.get(_PHOTOMETRIC) == 0:
+        black, white = white, black
+    hidden = image.info.get("transparency")
     values = np.asarray(turn_upright(image) if upright else image)
-    return GreyLevels(values.astype(np.float64 if image.mode == "F" else np.int64), black, white)
-
-
-def _holds_several(image: Image.Image) -> bool:
-    if image.format not in _ANIMATED_FORMATS or not getattr(image, "is_animated", False):
-        return False
-    if image.format != "TIFF":
-        return True
-    image.seek(1)
-    is_thumbnail = bool(image.tag_v2.get(_SUBFILE_TYPE, 0))  # type: ignore[attr-defined]
-    image.seek(0)
-    return not is_thumbnail
+    return GreyLevels(
+        values.astype(np.float64 if image.mode == "F" else np.int64),
+        black,
+        white,
+        hidden if isinstance(hidden, int) else None,
+    )
 
 
 def _readable_formats() -> list[str]:

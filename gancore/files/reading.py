@@ -57,10 +57,17 @@ def require_regular_file(path: str | os.PathLike[str]) -> None:
         raise UnreadableError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a file")
 
 
+def split_member(path: str | Path) -> tuple[Path, str | None]:
+    """Split FILE::NAME, where FILE is a file and the whole is not, into both; the name is None for other paths."""
+    file, mark, name = str(path).rpartition("::")
+    if mark and name and not Path(path).exists() and Path(file).is_file():
+        return Path(file), name
+    return Path(path), None
+
+
 def containing_file(path: Path) -> Path:
     """Return the file of a path FILE::NAME, where NAME is a part of what the file holds; other paths as they are."""
-    file, mark, name = str(path).rpartition("::")
-    return Path(file) if mark and name and not path.exists() and Path(file).is_file() else path
+    return split_member(path)[0]
 
 
 def resolve_below(root: Path, reference: str) -> Path:

@@ -341,8 +341,7 @@ def open_reader(video: VideoEntry, probes: Probes, config: VideoDataConfig) -> V
         return open_image_strip(video.path, limits=config)
     probe = probes.get(video.path)
     if probe is None:
-        path = video.path if video.member is None else f"{video.path}::{video.member}"
-        return open_video(path, channels=config.channels, limits=config)
+        return open_video(video.address, channels=config.channels, limits=config)
     if isinstance(probe, UnreadableError):
         raise probe
     return probe

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
-from gancore.files.reading import as_unreadable, require_regular_file
+from gancore.files.reading import as_unreadable, require_regular_file, split_member
 from gancore.splits import (
     SPLIT_NAMES,
     Split,
@@ -31,7 +31,6 @@ from vidgan.files.readers import (
     VideoReader,
     natural_sort_key,
 )
-from vidgan.files.video import split_member
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +61,11 @@ class VideoEntry:
     """The video, where finding it has opened it."""
     member: str | None = None
     """Name of the array, the folder of a zip or the film that was chosen inside the file."""
+
+    @property
+    def address(self) -> str:
+        """What `open_video` opens it by: its path, or FILE::NAME."""
+        return self.path if self.member is None else f"{self.path}::{self.member}"
 
     @property
     def stem(self) -> str:

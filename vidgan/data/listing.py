@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
 from vidgan.data.cache import PROBES_FILE
-from vidgan.files.archives import folder_of, list_members, open_zip
+from vidgan.files.archives import list_members, open_zip
 from vidgan.files.arrays import ARRAY_SUFFIXES
-from vidgan.files.image_sequence import ImageSequence, are_videos, is_image, open_image_sequence
+from vidgan.files.image_sequence import ImageSequence, are_videos, group_by_folder, is_image, open_image_sequence
 from vidgan.files.readers import VIDEO_SUFFIXES
 
 GROUND_TRUTH_BESIDE = {
@@ -142,13 +142,12 @@ def look_into_zip(path: str, name: str, listing: Listing, limits: VideoLimits) -
     try:
         with open_zip(path, limits) as archive:
             members = list_members(archive, path)
-        folders: dict[str, list[str]] = {}
-        for member in members:
-            if is_image(member):
-                folders.setdefault(folder_of(member), []).append(member)
         others = [each for each in members if each.lower().endswith((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".zip"))]
         listing.left_out += [f"{name}/{each} (only pictures are read from a zip: unpack it)" for each in others]
-        opened = {inside: open_image_sequence(path, names, limits=limits) for inside, names in folders.items()}
+        opened = {
+            inside: open_image_sequence(path, names, limits=limits)
+            for inside, names in group_by_folder(members).items()
+        }
     except (UnreadableError, FileNotFoundError):
         opened = {}
     if len(opened) < 2:

@@ -177,8 +177,7 @@ def open_videos(source: Path, *, channels: int | None, limits: VideoLimits) -> d
         name = clip_name_of(video, alone=not source.is_dir())
         if name in opened:
             raise ValueError(f"{source} holds two clips called {name}, which pair by name: rename one")
-        path = video.path if video.member is None else f"{video.path}::{video.member}"
-        opened[name] = video.reader or open_video(path, limits=limits)
+        opened[name] = video.reader or open_video(video.address, limits=limits)
     return opened
 
 

@@ -109,7 +109,7 @@ def open_array_videos(
         return _check(_cut_into_clips(path, arrays, limits), path, limits)
     candidates = {key: header for key, header in arrays.items() if 3 <= len(header.shape) <= 5}
     if not candidates:
-        raise UnreadableError(f"{path} holds no array of three or more axes{_describe(arrays) if name else ''}")
+        raise UnreadableError(f"{path} holds no array of three or more axes{f': {_describe(arrays)}' if name else ''}")
     joined = ("past", "future") if candidates.keys() == {"past", "future"} else tuple(candidates)
     if len(joined) > 1 and joined != ("past", "future"):
         names = ", ".join(f"{path}::{key}" for key in candidates)
@@ -123,8 +123,8 @@ def open_array_videos(
         raise UnreadableError(f"past and future of {path} differ in shape: {_describe(candidates)}")
     videos = []
     for index in range(shapes[0].get("n", 1)):
-        own = [ArrayPart(part.name, part.header, part.axes, index, 0, part.frames) for part in parts]
-        videos.append(ArrayVideo(path, tuple(own), index, limits=limits))
+        own = tuple(replace(part, index=index) for part in parts)
+        videos.append(ArrayVideo(path, own, index, limits=limits))
     return _check(videos, path, limits)
 
 
@@ -137,8 +137,7 @@ def _open_array(path: str, name: str, header: ArrayHeader, channels: int, *, tim
         raise UnreadableError(
             f"{path} holds an array of shape {header.shape}, which is not a video of time, height and width"
         )
-    part = ArrayPart(name, header, axes)
-    return ArrayPart(name, header, axes, frames=part.sizes["t"])
+    return ArrayPart(name, header, axes, frames=header.shape[axes.index("t")])
 
 
 def _cut_into_clips(path: str, arrays: Mapping[str, ArrayHeader], limits: VideoLimits) -> list[ArrayVideo]:

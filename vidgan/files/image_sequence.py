@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
+from gancore.files.pictures import ORIENTATION, list_pages
 from gancore.files.reading import as_unreadable
-from vidgan.files.archives import list_members, open_zip, read_member
-from vidgan.files.pictures import ORIENTATION, has_pages, list_pages, open_picture, picture_to_rgb, read_picture
+from vidgan.files.archives import folder_of, open_zip, read_member
+from vidgan.files.pictures import has_pages, open_picture, picture_to_rgb, read_picture
 from vidgan.files.readers import (
     DEFAULT_LIMITS,
     DEFAULT_RATE,
@@ -112,24 +113,20 @@ class ImageStrip:
 
 
 def open_image_sequence(
-    path: str, names: list[str] | None = None, *, limits: VideoLimits = DEFAULT_LIMITS
+    path: str, members: list[str] | None = None, *, limits: VideoLimits = DEFAULT_LIMITS
 ) -> ImageSequence:
-    """Opens the images of a folder or a zip, or those of `names` alone, as one video.
+    """Opens the images of a folder, or these members of a zip, as one video.
 
-    Of a zip, names are those of its members. Raises UnreadableError if there are no images, or too many.
+    Raises UnreadableError if there are no images, or too many.
     """
-    zipped = Path(path).is_file()
-    if names is None and zipped:
-        with open_zip(path, limits) as archive:
-            names = list_members(archive, path)
-    elif names is None:
+    names = members
+    if names is None:
         with as_unreadable(path, "a folder of pictures"):
-            names = [entry.name for entry in Path(path).iterdir()]
-    names = [name for name in names if is_image(name)]
+            names = [entry.name for entry in Path(path).iterdir() if is_image(entry.name)]
     if not names:
         raise UnreadableError(f"{path} holds no images ({' '.join(IMAGE_SUFFIXES)})")
     limits.check_frames(len(names), path)
-    return ImageSequence(path, tuple(sort_naturally(names)), zipped, limits)
+    return ImageSequence(path, tuple(sort_naturally(names)), members is not None, limits)
 
 
 def open_image_file(path: str, *, limits: VideoLimits = DEFAULT_LIMITS) -> ImageSequence | ImagePages:
@@ -166,6 +163,15 @@ def is_image(name: str) -> bool:
     """Whether the file is a picture by its ending, and not hidden."""
     path = PurePosixPath(name)
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def group_by_folder(members: Iterable[str]) -> dict[str, list[str]]:
+    """The pictures among the members of a zip, by the folder around them, "." at its root."""
+    folders: dict[str, list[str]] = {}
+    for name in members:
+        if is_image(name):
+            folders.setdefault(folder_of(name), []).append(name)
+    return folders
 
 
 def are_videos(folder: Path, names: Iterable[str], limits: VideoLimits) -> bool:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 MAX_GAP = 10
-"""A film in which nothing new is shown for more seconds, and ten times as long as usual, is read frame by frame."""
+"""Seconds. Where nothing new is shown for longer, and for ten usual intervals, frames are counted instead."""
 FALLBACK_RATE = Fraction(25)
 """Frames per second of films whose files state neither a rate nor time stamps."""
 MAX_RATE_DENOMINATOR = 1001

@@ -12,9 +12,10 @@ from gancore.errors import UnreadableError
 from gancore.files import media
 from gancore.files.atomic import atomic_write, create_parents
 from gancore.files.limits import VideoLimits
-from vidgan.files.archives import folder_of, list_members, open_zip
+from gancore.files.reading import split_member
+from vidgan.files.archives import list_members, open_zip
 from vidgan.files.arrays import ARRAY_SUFFIXES, open_array_videos
-from vidgan.files.image_sequence import are_videos, is_image, open_image_file, open_image_sequence
+from vidgan.files.image_sequence import are_videos, group_by_folder, is_image, open_image_file, open_image_sequence
 from vidgan.files.readers import DEFAULT_LIMITS, IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoReader, sort_naturally
 from vidgan.files.video_file import open_video_file
 
@@ -89,14 +90,6 @@ def open_video(path: str | Path, *, channels: int = 3, limits: VideoLimits = DEF
     return open_video_file(str(path), number=None if name is None else int(name), limits=limits)
 
 
-def split_member(path: str | Path) -> tuple[Path, str | None]:
-    """Splits FILE::NAME, where FILE is a file and the whole is not, into both; the name is None for other paths."""
-    file, mark, name = str(path).rpartition("::")
-    if mark and name and not Path(path).exists() and Path(file).is_file():
-        return Path(file), name
-    return Path(path), None
-
-
 def open_zip_folder(path: str, folder: str | None, limits: VideoLimits) -> VideoReader:
     """Opens the pictures in a folder of a zip; in that which holds pictures if none is given.
 
@@ -115,12 +108,8 @@ def open_zip_folder(path: str, folder: str | None, limits: VideoLimits) -> Video
 
 def list_zip_folders(path: str, limits: VideoLimits) -> dict[str, list[str]]:
     """The pictures in a zip by the folder around them, "." at its root. Raises UnreadableError if it is broken."""
-    folders: dict[str, list[str]] = {}
     with open_zip(path, limits) as archive:
-        for name in list_members(archive, path):
-            if is_image(name):
-                folders.setdefault(folder_of(name), []).append(name)
-    return folders
+        return group_by_folder(list_members(archive, path))
 
 
 def refuse_video_folder(path: Path, limits: VideoLimits) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from typing import TYPE_CHECKING, Literal
 
 from gancore.parsing import parse_config, report_user_errors
@@ -79,6 +79,7 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     """Time training and prediction with every preset, and the reading of a film."""
     from gancore.benchmark import format_throughput_table, run_in_subprocess
     from vidgan.benchmark import format_reading_time, measure_reading_time, measure_throughput
+    from vidgan.data.dataset import BUNDLED_CLIP
 
     speeds = {}
     for preset in config.presets or VIDEO:
@@ -88,7 +89,7 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         name = f"{preset}, width {video.generator.base_channels}, {video.data.context_frames} -> {future} frames"
         speeds[name] = run_in_subprocess(measure_throughput, video, repeats=config.repeats)
     print(format_throughput_table(speeds, item="clip", inference="prediction"))
-    with as_file(files("vidgan") / "assets" / "pedestrians.mp4") as film:
+    with as_file(BUNDLED_CLIP) as film:
         data = VideoDataConfig(path=str(film), clip_frames=16, context_frames=0, holdout_fraction=1.0)
         read = measure_reading_time(str(film), data, repeats=config.repeats)
     print()

@@ -68,7 +68,7 @@ def has_outline(alpha: UInt8[np.ndarray, "height width"]) -> bool:
 def _cover(image: Image.Image, name: object) -> Bool[np.ndarray, "height width"]:
     lossy = image.format in LOSSY_FORMATS
     if image.mode.startswith("I"):
-        values, black, white = grey_levels(image)
+        values, black, white, _ = grey_levels(image)
         return _cover_levels(values if black == 0 else int(black) - values, int(max(black, white or 0)) or None)
     if image.mode == "1":
         return np.asarray(turn_upright(image))

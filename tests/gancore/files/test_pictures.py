@@ -135,6 +135,16 @@ def test_the_thumbnail_in_a_tiff_is_no_second_picture(tmp_path):
     assert (read(tmp_path / "a.tiff")[..., 0] == 200).all()
 
 
+@pytest.mark.parametrize("kinds", [(0, 1, 0), (1, 0), (2, 2)])
+def test_a_picture_behind_a_thumbnail_and_pages_of_a_document_count(tmp_path, kinds):
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "a.tiff"), True) as file:
+        for kind in kinds:
+            Image.new("L", (8, 8), 200).save(file, "TIFF", tiffinfo={254: kind})
+            file.newFrame()
+    with pytest.raises(UnreadableError, match="holds several pictures; save the one"):
+        read(tmp_path / "a.tiff")
+
+
 def test_only_regular_files_of_pictures_are_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png is a pipe"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
@@ -76,6 +76,21 @@ def test_pictures_stand_as_their_orientation_says(tmp_path, orientation, name, d
     assert shown.shape == (16, 24, 3)
     assert shown[2:6, 2:6].min() > 220
     assert shown[10:].max() < 20
+
+
+def test_a_transparent_level_of_16_bits_is_black(tmp_path):
+    path = save(tmp_path / "a.png", RAMP.astype(np.uint16) * 257, transparency=200 * 257)
+    np.testing.assert_array_equal(read(path)[..., 0], np.where(RAMP == 200, 0, RAMP))
+
+
+def test_a_picture_behind_its_preview_is_the_one_that_is_read(tmp_path):
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "a.tif"), True) as file:
+        for side, level, kind in ((8, 100, 1), (16, 200, 0)):
+            Image.new("L", (side, side), level).save(file, "TIFF", tiffinfo={254: kind})
+            file.newFrame()
+    shown = read(tmp_path / "a.tif")
+    assert shown.shape == (16, 16, 3)
+    assert (shown == 200).all()
 
 
 def test_a_header_above_the_limit_is_refused_before_decoding(tmp_path):

@@ -242,8 +242,10 @@ def test_arrays_of_floats_lie_between_zero_and_one(tmp_path):
         read_clip(save(tmp_path / "c.npy", frames * 2 - 1))
     with pytest.raises(UnreadableError, match="type int64"):
         read_clip(save(tmp_path / "d.npy", frames.astype(np.int64)))
-    with pytest.raises(UnreadableError, match="no array of three or more axes"):
+    with pytest.raises(UnreadableError, match=r"no array of three or more axes$"):
         read_clip(save(tmp_path / "e.npz", frames[0]))
+    with pytest.raises(UnreadableError, match=r"no array of three or more axes: clip \(8, 8\)$"):
+        read_clip(f"{tmp_path / 'e.npz'}::clip")
 
 
 def test_a_stack_of_videos_is_not_one_clip(tmp_path):
