@@ -31,11 +31,11 @@ def open_picture(path: str | os.PathLike[str], *, limits: ReadingLimits = Readin
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: no such image")
     require_regular_file(path)
-    with as_unreadable(path, "an image"), warnings.catch_warnings(), _without_pixel_limit():
+    with as_unreadable(path, "an image"), warnings.catch_warnings(), without_pixel_limit():
         warnings.simplefilter("ignore")  # about metadata that nobody needs
         limits.check_bytes(os.path.getsize(path), path)
         # not by its path, or Pillow would map uncompressed TIFFs, which it then turns wrong
-        with open(path, "rb") as file, Image.open(file, formats=_readable_formats()) as image:
+        with open(path, "rb") as file, Image.open(file, formats=readable_formats()) as image:
             limits.check_pixels(image.height, image.width, path)
             if _holds_several(image):
                 raise UnreadableError(f"{path} holds several pictures; save the one that is meant as a file of its own")
@@ -107,14 +107,14 @@ def _holds_several(image: Image.Image) -> bool:
     return not is_thumbnail
 
 
-def _readable_formats() -> list[str]:
+def readable_formats() -> list[str]:
     """The formats that Pillow reads by itself; for EPS it would run another program."""
     Image.init()
     return sorted(set(Image.OPEN) - {"EPS"})
 
 
 @contextmanager
-def _without_pixel_limit() -> Iterator[None]:
+def without_pixel_limit() -> Iterator[None]:
     """Suspends Pillow's own limit, which no flag could raise; ours is checked instead."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None

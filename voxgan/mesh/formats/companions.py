@@ -6,10 +6,11 @@ import warnings
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import ShapeLimits
+from gancore.files.pictures import readable_formats, without_pixel_limit
 from gancore.files.reading import require_regular_file
 from voxgan.mesh.materials import MAX_TEXELS
 
@@ -55,9 +56,9 @@ class Companions:
     def decode_image(self, content: bytes, name: str) -> Image.Image | None:
         """Return the picture in these bytes as `open_image` does."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of sizes: the limits know them
-                image = Image.open(io.BytesIO(content))
+            with warnings.catch_warnings(), without_pixel_limit():
+                warnings.simplefilter("ignore")  # about metadata that nobody needs
+                image = Image.open(io.BytesIO(content), formats=readable_formats())
                 image.draft(None, (4 * MAX_TEXELS, 4 * MAX_TEXELS))  # large JPEGs are never decoded at full size
                 self.limits.check_pixels(image.height, image.width, name)
                 image.thumbnail((4 * MAX_TEXELS, 4 * MAX_TEXELS))
@@ -65,6 +66,8 @@ class Companions:
             return image
         except UnreadableError as error:
             self.report(str(error))
+        except UnidentifiedImageError:  # its own message holds an address in memory
+            self.report(f"{name} cannot be read as a picture: it is of no format that is read")
         except Exception as error:  # Pillow raises errors of a dozen kinds
             self.report(f"{name} cannot be read as a picture: {' '.join(str(error).split()) or type(error).__name__}")
         return None
