@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 
 from voxgan.mesh.formats.companions import Companions
-from voxgan.mesh.formats.parts import MeshScene, make_part, triangulate
+from voxgan.mesh.formats.parts import MeshScene, check_indices, make_part, triangulate
 from voxgan.mesh.formats.text import check_text_size, decode, parse_floats, parse_integers, stated_axes
 
 HEADER = re.compile(r"(ST)?(C)?(N)?(4)?(n)?OFF(?![A-Za-z])")
@@ -93,8 +93,7 @@ def _build(vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[st
     corners = parse_integers(
         chain.from_iterable(face[1 : count + 1] for face, count in zip(faces, counts.tolist(), strict=True)), "a face"
     )
-    if corners.min() < 0 or corners.max() >= len(vertices):
-        raise ValueError(f"a face refers to vertex {corners.max()}, counted from 0, and there are {len(vertices):,}")
+    check_indices(corners, len(vertices), "vertex")
     triangles, owner = triangulate(vertices[corners], counts)
     own = [face[count + 1 :] for face, count in zip(faces, counts.tolist(), strict=True)]
     return make_part(

@@ -172,7 +172,7 @@ def read_transform(element: etree._Element) -> np.ndarray:
     text = element.get("transform")
     if text is None:
         return np.eye(4)
-    values = np.array([float(word) for word in text.split()])
+    values = parse_floats(text.split(), "a transform")
     if values.shape != (12,) or not np.isfinite(values).all():
         raise ValueError(f"{text[:80]!r} is no transform, which has twelve numbers")
     matrix = np.eye(4)

@@ -156,7 +156,7 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "fi
         (document().replace("0 3 2 1 2 3", "0 3 2 1 2 -3"), "refers to vertex -3"),
         (document().replace('count="4"><input', 'count="9"><input'), "states 9 faces, and has 4"),
         (document().replace('count="4" stride', 'count="5" stride'), "states 5 rows of 3, and holds 12"),
-        (document().replace("0 0 3<", "0 0 three<"), "something else than numbers"),
+        (document().replace("0 0 3<", "0 0 three<"), "'three' is no number of float_array"),
         (document()[:-40], "its XML is damaged"),
         (document(asset="<asset><up_axis>W_UP</up_axis></asset>"), "'W_UP'"),
         (document(faces="").replace("<mesh>", "<convex_mesh>").replace("</mesh>", "</convex_mesh>"), "convex hull"),

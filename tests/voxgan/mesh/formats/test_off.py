@@ -66,7 +66,7 @@ def test_colours_are_read_in_either_range(tmp_path, text):
         (file(counts="4 5 6"), "cut short"),
         (file(counts="4 900000 6"), "cut short"),
         (file(faces=["3 0 2 9", *FACES[1:]]), "refers to vertex 9"),
-        (file(faces=["3 0 2 -1", *FACES[1:]]), "refers to vertex"),
+        (file(faces=["3 0 2 -1", *FACES[1:]]), "refers to vertex -1"),
         (file(faces=["9 0 2 1", *FACES[1:]]), "fewer corners than it states"),
         (file(counts="-4 4 6"), "does not state how many"),
         (file(faces=[], counts="4 0 0"), "holds no faces: only points"),
