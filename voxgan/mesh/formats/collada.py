@@ -11,7 +11,7 @@ from voxgan.mesh.config import Axis
 from voxgan.mesh.formats.collada_materials import Materials
 from voxgan.mesh.formats.companions import Companions
 from voxgan.mesh.formats.markup import child, children, floats, integers, local, number, parse_xml
-from voxgan.mesh.formats.parts import MeshScene, check_indices, make_part, triangulate
+from voxgan.mesh.formats.parts import MeshScene, check_indices, cut_fan, cut_strip, make_part, triangulate
 
 UP: dict[str, Axis] = {"X_UP": "x", "Y_UP": "y", "Z_UP": "z"}
 MAX_DEPTH = 200
@@ -196,7 +196,8 @@ def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError("it has a face that ends in the middle of a corner")
         rows.append(values.reshape(-1, stride))
     if kind in ("tristrips", "trifans"):
-        rows = [_strip(row) if kind == "tristrips" else _fan(row) for row in rows]
+        cut = cut_strip if kind == "tristrips" else cut_fan
+        rows = [row[cut(np.arange(len(row))).reshape(-1)] for row in rows]
     corners = np.concatenate(rows) if rows else np.empty((0, stride), np.int64)
     if kind == "polylist":
         vcount = child(primitive, "vcount")
@@ -213,17 +214,6 @@ def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
     if kind in ("triangles", "polylist") and stated.isdecimal() and int(stated) != len(counts):
         raise ValueError(f"it states {int(stated):,} faces, and has {len(counts):,}")
     return corners, counts
-
-
-def _strip(row: np.ndarray) -> np.ndarray:
-    first = np.arange(max(len(row) - 2, 0))
-    odd = first % 2
-    return row[np.stack([first + odd, first + 1 - odd, first + 2], 1).reshape(-1)]
-
-
-def _fan(row: np.ndarray) -> np.ndarray:
-    first = np.arange(1, max(len(row) - 1, 1))
-    return row[np.stack([np.zeros_like(first), first, first + 1], 1).reshape(-1)]
 
 
 def read_source(source: etree._Element, width: int) -> np.ndarray:
