@@ -135,20 +135,20 @@ class Document:
         instance: etree._Element,
     ) -> trimesh.Trimesh:
         inputs = [(item.get("semantic"), item, number(item, "offset", "0")) for item in children(primitive, "input")]
-        sources: dict[str, tuple[etree._Element, int, str | None]] = {}
+        sources: dict[str, tuple[etree._Element, int]] = {}
         texcoords: dict[str, tuple[etree._Element, int]] = {}
         for semantic, item, offset in inputs:
             source = self.find(item.get("source"), "source")
             if semantic == "VERTEX":
                 for inner in children(source, "input"):
-                    sources.setdefault(inner.get("semantic"), (self.find(inner.get("source"), "source"), offset, None))
+                    sources.setdefault(inner.get("semantic"), (self.find(inner.get("source"), "source"), offset))
             elif semantic == "TEXCOORD":
                 texcoords[item.get("set", "0")] = source, offset
             else:
-                sources.setdefault(semantic, (source, offset, None))
+                sources.setdefault(semantic, (source, offset))
         if "POSITION" not in sources:
             raise ValueError("it has faces without positions")
-        positions, offset, _ = sources["POSITION"]
+        positions, offset = sources["POSITION"]
         points = read_source(positions, 3)
         index = corners[:, offset]
         check_indices(index, len(points), "vertex")
@@ -157,9 +157,9 @@ class Document:
         material, uv_set = self.materials.find(primitive.get("material"), instance)
         uv = colours = None
         if material is not None and material.image is not None and texcoords:
-            uv = _per_corner(*texcoords.get(uv_set or "", next(iter(texcoords.values()))), corners, 2)
-        if "COLOR" in sources:
-            colours = _per_corner(*sources["COLOR"][:2], corners, 3)
+            uv = self._per_corner(*texcoords.get(uv_set or "", next(iter(texcoords.values()))), corners, 2)
+        if "COLOR" in sources and material is None:
+            colours = self._per_corner(*sources["COLOR"], corners, 3)
         flat = triangles.reshape(-1)
         if uv is None and colours is None:
             return make_part(points, index[triangles], material=material, transform=matrix)
@@ -172,15 +172,15 @@ class Document:
             transform=matrix,
         )
 
-
-def _per_corner(source: etree._Element, offset: int, corners: np.ndarray, width: int) -> np.ndarray | None:
-    """The rows of a source at the corners; None if it lacks one, which costs colours alone."""
-    try:
-        rows, index = read_source(source, width), corners[:, offset]
-        check_indices(index, len(rows), "row")
-    except ValueError:
-        return None
-    return rows[index]
+    def _per_corner(self, source: etree._Element, offset: int, corners: np.ndarray, width: int) -> np.ndarray | None:
+        """The rows of a source at the corners; None if it lacks one, which costs colours alone."""
+        try:
+            rows, index = read_source(source, width), corners[:, offset]
+            check_indices(index, len(rows), "row")
+        except ValueError as error:
+            self.companions.report(f"colours or texture coordinates cannot be read: {error}")
+            return None
+        return rows[index]
 
 
 def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
