@@ -36,7 +36,7 @@ def open_picture(path: str | os.PathLike[str], *, limits: ReadingLimits = Readin
         raise FileNotFoundError(f"{path}: no such image")
     with as_unreadable(path, "an image"):
         limits.check_bytes(os.path.getsize(path), path)
-        with open_header(path, formats=_readable_formats()) as image:
+        with open_header(path, formats=readable_formats()) as image:
             limits.check_pixels(image.height, image.width, path)
             if list_pages(image) != [0]:
                 raise UnreadableError(f"{path} holds several pictures; save the one that is meant as a file of its own")
@@ -160,7 +160,7 @@ def grey_levels(
     )
 
 
-def _readable_formats() -> list[str]:
+def readable_formats() -> list[str]:
     """The formats that Pillow reads by itself; for EPS it would run another program."""
     Image.init()
     return sorted(set(Image.OPEN) - {"EPS"})

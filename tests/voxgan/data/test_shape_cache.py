@@ -84,8 +84,10 @@ def test_textures_beside_the_meshs_folder_are_read_and_those_outside_of_the_data
     assert "outside.png" in row["reason"]
 
 
-def test_what_lacks_a_texture_is_not_made_anew_as_long_as_it_lacks_it(tmp_path):
-    (textured(tmp_path / "meshes") / "wood.png").unlink()
+@pytest.mark.parametrize("content", [None, b"not a picture"], ids=["missing", "damaged"])
+def test_what_lacks_a_texture_is_not_made_anew_as_long_as_it_lacks_it(tmp_path, content):
+    texture = textured(tmp_path / "meshes") / "wood.png"
+    texture.unlink() if content is None else texture.write_bytes(content)
     prepare_dataset(config(tmp_path / "meshes"))
     before = kept(tmp_path / "set.cache")
     prepare_dataset(config(tmp_path / "meshes"))

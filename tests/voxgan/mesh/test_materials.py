@@ -142,13 +142,17 @@ def test_texels_that_alpha_hides_do_not_show_unless_alpha_means_nothing(tmp_path
     assert shown(load_mesh(tmp_path / "a.gltf")) == colour
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+
+
 def faulty(picture: bytes | None = None, **changes) -> dict:
     return {"picture": plain_png(200, 100, 50) if picture is None else picture, "TEXCOORD_0": UV} | changes
 
 
 FAULTS = {
     "a truncated picture": (faulty(png(np.random.default_rng(0).integers(0, 255, (64, 64, 3)))[:-3000]), "picture"),
-    "no picture": (faulty(b"not a picture"), "picture"),
+    "no picture": (faulty(b"not a picture"), "is of no format that is read"),
+    "a picture that is a program": (faulty(EPS), "is of no format that is read"),
     "too few texture coordinates": (faulty(TEXCOORD_0=UV[:2]), "TEXCOORD_0"),
     "too few vertex colours": (faulty(COLOR_0=np.ones((2, 3), np.float32)), "2 vertex colours for 4"),
 }

@@ -11,7 +11,7 @@ from voxgan.mesh.config import Axis
 from voxgan.mesh.formats.collada_materials import Materials
 from voxgan.mesh.formats.companions import Companions
 from voxgan.mesh.formats.markup import child, children, floats, integers, local, number, parse_xml
-from voxgan.mesh.formats.parts import MeshScene, check_indices, make_part, triangulate
+from voxgan.mesh.formats.parts import MeshScene, check_indices, cut_fan, cut_strip, make_part, triangulate
 
 UP: dict[str, Axis] = {"X_UP": "x", "Y_UP": "y", "Z_UP": "z"}
 MAX_DEPTH = 200
@@ -135,20 +135,20 @@ class Document:
         instance: etree._Element,
     ) -> trimesh.Trimesh:
         inputs = [(item.get("semantic"), item, number(item, "offset", "0")) for item in children(primitive, "input")]
-        sources: dict[str, tuple[etree._Element, int, str | None]] = {}
+        sources: dict[str, tuple[etree._Element, int]] = {}
         texcoords: dict[str, tuple[etree._Element, int]] = {}
         for semantic, item, offset in inputs:
             source = self.find(item.get("source"), "source")
             if semantic == "VERTEX":
                 for inner in children(source, "input"):
-                    sources.setdefault(inner.get("semantic"), (self.find(inner.get("source"), "source"), offset, None))
+                    sources.setdefault(inner.get("semantic"), (self.find(inner.get("source"), "source"), offset))
             elif semantic == "TEXCOORD":
                 texcoords[item.get("set", "0")] = source, offset
             else:
-                sources.setdefault(semantic, (source, offset, None))
+                sources.setdefault(semantic, (source, offset))
         if "POSITION" not in sources:
             raise ValueError("it has faces without positions")
-        positions, offset, _ = sources["POSITION"]
+        positions, offset = sources["POSITION"]
         points = read_source(positions, 3)
         index = corners[:, offset]
         check_indices(index, len(points), "vertex")
@@ -157,9 +157,9 @@ class Document:
         material, uv_set = self.materials.find(primitive.get("material"), instance)
         uv = colours = None
         if material is not None and material.image is not None and texcoords:
-            uv = _per_corner(*texcoords.get(uv_set or "", next(iter(texcoords.values()))), corners, 2)
-        if "COLOR" in sources:
-            colours = _per_corner(*sources["COLOR"][:2], corners, 3)
+            uv = self._per_corner(*texcoords.get(uv_set or "", next(iter(texcoords.values()))), corners, 2)
+        if "COLOR" in sources and material is None:
+            colours = self._per_corner(*sources["COLOR"], corners, 3)
         flat = triangles.reshape(-1)
         if uv is None and colours is None:
             return make_part(points, index[triangles], material=material, transform=matrix)
@@ -172,15 +172,15 @@ class Document:
             transform=matrix,
         )
 
-
-def _per_corner(source: etree._Element, offset: int, corners: np.ndarray, width: int) -> np.ndarray | None:
-    """The rows of a source at the corners; None if it lacks one, which costs colours alone."""
-    try:
-        rows, index = read_source(source, width), corners[:, offset]
-        check_indices(index, len(rows), "row")
-    except ValueError:
-        return None
-    return rows[index]
+    def _per_corner(self, source: etree._Element, offset: int, corners: np.ndarray, width: int) -> np.ndarray | None:
+        """The rows of a source at the corners; None if it lacks one, which costs colours alone."""
+        try:
+            rows, index = read_source(source, width), corners[:, offset]
+            check_indices(index, len(rows), "row")
+        except ValueError as error:
+            self.companions.report(f"colours or texture coordinates cannot be read: {error}")
+            return None
+        return rows[index]
 
 
 def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +196,8 @@ def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError("it has a face that ends in the middle of a corner")
         rows.append(values.reshape(-1, stride))
     if kind in ("tristrips", "trifans"):
-        rows = [_strip(row) if kind == "tristrips" else _fan(row) for row in rows]
+        cut = cut_strip if kind == "tristrips" else cut_fan
+        rows = [row[cut(np.arange(len(row))).reshape(-1)] for row in rows]
     corners = np.concatenate(rows) if rows else np.empty((0, stride), np.int64)
     if kind == "polylist":
         vcount = child(primitive, "vcount")
@@ -213,17 +214,6 @@ def read_corners(primitive: etree._Element) -> tuple[np.ndarray, np.ndarray]:
     if kind in ("triangles", "polylist") and stated.isdecimal() and int(stated) != len(counts):
         raise ValueError(f"it states {int(stated):,} faces, and has {len(counts):,}")
     return corners, counts
-
-
-def _strip(row: np.ndarray) -> np.ndarray:
-    first = np.arange(max(len(row) - 2, 0))
-    odd = first % 2
-    return row[np.stack([first + odd, first + 1 - odd, first + 2], 1).reshape(-1)]
-
-
-def _fan(row: np.ndarray) -> np.ndarray:
-    first = np.arange(1, max(len(row) - 1, 1))
-    return row[np.stack([np.zeros_like(first), first, first + 1], 1).reshape(-1)]
 
 
 def read_source(source: etree._Element, width: int) -> np.ndarray:

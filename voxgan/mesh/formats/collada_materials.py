@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from lxml import etree
 from PIL import Image
 
@@ -58,8 +59,11 @@ class Materials:
                 return DiffuseMaterial(None, image), texture.get("texcoord")
             if colour is None:
                 return None
-            values = floats(colour)[:3].clip(0, 1).tolist()
-            return (DiffuseMaterial((values[0], values[1], values[2])), None) if len(values) == 3 else None
+            values = floats(colour)[:3]
+            if len(values) < 3 or not np.isfinite(values).all():
+                raise ValueError(f"the colour {(colour.text or '').strip()[:40]!r} is not of three numbers")
+            red, green, blue = values.clip(0, 1).tolist()
+            return DiffuseMaterial((red, green, blue)), None
         except ValueError as error:
             self._companions.report(str(error))
             return None

@@ -2,14 +2,14 @@
 
 import io
 import os
-import warnings
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from gancore.errors import UnreadableError
+from gancore.errors import UnreadableError, describe_error
 from gancore.files.limits import ShapeLimits
+from gancore.files.pictures import open_header, readable_formats
 from gancore.files.reading import require_regular_file
 from voxgan.mesh.materials import MAX_TEXELS
 
@@ -55,9 +55,7 @@ class Companions:
     def decode_image(self, content: bytes, name: str) -> Image.Image | None:
         """Return the picture in these bytes as `open_image` does."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of sizes: the limits know them
-                image = Image.open(io.BytesIO(content))
+            with open_header(io.BytesIO(content), formats=readable_formats()) as image:
                 image.draft(None, (4 * MAX_TEXELS, 4 * MAX_TEXELS))  # large JPEGs are never decoded at full size
                 self.limits.check_pixels(image.height, image.width, name)
                 image.thumbnail((4 * MAX_TEXELS, 4 * MAX_TEXELS))
@@ -65,8 +63,10 @@ class Companions:
             return image
         except UnreadableError as error:
             self.report(str(error))
+        except UnidentifiedImageError:  # its own message holds an address in memory
+            self.report(f"{name} cannot be read as a picture: it is of no format that is read")
         except Exception as error:  # Pillow raises errors of a dozen kinds
-            self.report(f"{name} cannot be read as a picture: {' '.join(str(error).split()) or type(error).__name__}")
+            self.report(f"{name} cannot be read as a picture: {describe_error(error)}")
         return None
 
     def report(self, reason: str) -> None:

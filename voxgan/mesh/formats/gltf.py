@@ -11,7 +11,7 @@ import trimesh
 from voxgan.mesh.formats.companions import Companions
 from voxgan.mesh.formats.gltf_buffers import Buffers, normalise, read_container
 from voxgan.mesh.formats.gltf_materials import Materials
-from voxgan.mesh.formats.parts import MeshScene, make_part
+from voxgan.mesh.formats.parts import MeshScene, cut_fan, cut_strip, make_part
 
 DRACO = "KHR_draco_mesh_compression"
 INSTANCING = "EXT_mesh_gpu_instancing"
@@ -156,7 +156,10 @@ class SceneReader:
             arrays, faces = self._unpack(packed, attributes)
         else:
             arrays, faces = {}, self._read_faces(primitive, mode, accessor)
-        get = lambda name: arrays[name] if name in arrays else self.buffers.array(attributes[name])  # noqa: E731
+
+        def get(name: str) -> np.ndarray:
+            return arrays[name] if name in arrays else self.buffers.array(attributes[name])
+
         vertices = get("POSITION").astype(np.float64)
         if vertices.shape[1] != 3:
             raise ValueError(f"it has positions of {vertices.shape[1]} numbers")
@@ -185,10 +188,7 @@ class SceneReader:
             if len(order) % 3:
                 raise ValueError(f"it has triangles of {len(order):,} corners together")
             return order.reshape(-1, 3)
-        first = np.arange(max(len(order) - 2, 0))
-        if mode == STRIP:
-            return np.stack([order[first], order[first + 1 + first % 2], order[first + 2 - first % 2]], 1)
-        return np.stack([order[first + 1], order[first + 2], order[np.zeros_like(first)]], 1)
+        return cut_strip(order) if mode == STRIP else cut_fan(order)
 
     def _unpack(self, packed: dict[str, Any], attributes: dict[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         content, _ = self.buffers.view(packed.get("bufferView"))

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from lxml import etree
 
 from gancore.files.limits import ShapeLimits
+from voxgan.mesh.formats.text import parse_floats, parse_integers
 
 BYTES_PER_BYTE = 12
 """Memory that a tree of elements takes, in bytes a byte of its text."""
@@ -21,22 +22,16 @@ def parse_xml(content: bytes, name: object, *, limits: ShapeLimits) -> etree._El
     limits.check_bytes(len(content) * BYTES_PER_BYTE, name)
     if DECLARATION.search(content.replace(b"\0", b"")):
         raise ValueError("its XML declares a document type or entities, which are not read")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=False
-    )
     try:
-        return etree.fromstring(content, parser)
+        return _parse(content, huge_tree=False)
     except etree.XMLSyntaxError as error:
         if "depth" in str(error):
             raise ValueError("its XML is nested more than 256 levels deep") from error
         if "huge" not in str(error).lower():
             raise ValueError(f"its XML is damaged: {error}") from error
     # one list of numbers longer than 10 MB, in a tree that has neither entities nor depth to grow by
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=True
-    )
     try:
-        root = etree.fromstring(content, parser)
+        root = _parse(content, huge_tree=True)
     except etree.XMLSyntaxError as error:
         raise ValueError(f"its XML is damaged: {error}") from error
     level, depth = [root], 0
@@ -45,6 +40,18 @@ def parse_xml(content: bytes, name: object, *, limits: ShapeLimits) -> etree._El
         if depth > 256:
             raise ValueError("its XML is nested more than 256 levels deep")
     return root
+
+
+def _parse(content: bytes, *, huge_tree: bool) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=huge_tree,
+    )
+    return etree.fromstring(content, parser)
 
 
 def local(element: etree._Element) -> str:
@@ -75,18 +82,10 @@ def number(element: etree._Element, name: str, default: str | None = None) -> in
 
 
 def floats(element: etree._Element) -> Float[np.ndarray, " numbers"]:
-    """Return the numbers in the text of an element."""
-    words = (element.text or "").split()
-    try:
-        return np.fromiter(map(float, words), np.float64, len(words))
-    except ValueError as error:
-        raise ValueError(f"{local(element)} holds something else than numbers: {error}") from error
+    """Return the numbers in the text of an element. Raises ValueError if it holds anything else."""
+    return parse_floats((element.text or "").split(), local(element))
 
 
 def integers(element: etree._Element) -> Int[np.ndarray, " numbers"]:
-    """Return the whole numbers in the text of an element."""
-    words = (element.text or "").split()
-    try:
-        return np.fromiter(map(int, words), np.int64, len(words))
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{local(element)} holds something else than whole numbers: {error}") from error
+    """Return the whole numbers in the text of an element. Raises ValueError if it holds anything else."""
+    return parse_integers((element.text or "").split(), local(element))

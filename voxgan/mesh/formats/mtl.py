@@ -51,7 +51,7 @@ def _read_libraries(line: str, companions: Companions) -> list[bytes]:
 
 
 def parse_materials(text: str, companions: Companions) -> dict[str, ObjMaterial]:
-    """Return the materials of a library; lines that cannot be read are passed over."""
+    """Return the materials of a library; what cannot be read of a material costs its colours alone."""
     materials: dict[str, ObjMaterial] = {}
     images: dict[str, Image.Image | None] = {}
     material = ObjMaterial()
@@ -61,7 +61,9 @@ def parse_materials(text: str, companions: Companions) -> dict[str, ObjMaterial]
             case "newmtl":
                 material = materials.setdefault(rest.strip(), ObjMaterial())
             case "kd":
-                material.colour = _parse_colour(rest) or material.colour
+                if (colour := _parse_colour(rest)) is None:
+                    companions.report(f"the colour {rest.strip()[:40]!r} of a material is not of numbers")
+                material.colour = colour or material.colour
             case "map_kd":
                 name, material.scale, material.offset = parse_texture(rest.strip())
                 if name not in images:

@@ -60,7 +60,7 @@ def read_obj(path: Path, companions: Companions) -> MeshScene:
         material = materials.get(name)
         if material is None and name and lines.libraries:
             companions.report(f"the material {name!r} was not found")
-        for corners, uvs in read_faces(faces, lines.known[name], vertices, len(uv)):
+        for corners, uvs in read_faces(faces, lines.known[name], vertices, len(uv), companions):
             scene.parts.append(build_part(vertices, corners, uv, uvs, colours, material))
     return scene
 
@@ -116,7 +116,11 @@ def vertex_colours(rows: np.ndarray) -> np.ndarray | None:
 
 
 def read_faces(
-    lines: list[str], known: list[tuple[int, int, int]], vertices: np.ndarray, count_uv: int
+    lines: list[str],
+    known: list[tuple[int, int, int]],
+    vertices: np.ndarray,
+    count_uv: int,
+    companions: Companions,
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Triangles of vertices and of texture vertices, first those that have such, then those that have none."""
     indices, counts = split_corners(lines)
@@ -131,6 +135,8 @@ def read_faces(
     check_indices(indices[:, 0], len(vertices), "vertex")
     triangles, _ = triangulate(vertices[indices[:, 0]], counts)
     v, vt = indices[triangles, 0], indices[triangles, 1]
+    if vt.max(initial=-1) >= count_uv:
+        companions.report(f"faces refer to texture vertex {vt.max() + 1}, and there are {count_uv:,}")
     textured = ((vt >= 0) & (vt < count_uv)).all(1)
     found: list[tuple[np.ndarray, np.ndarray | None]] = []
     if textured.any():

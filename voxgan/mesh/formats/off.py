@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 
 from voxgan.mesh.formats.companions import Companions
-from voxgan.mesh.formats.parts import MeshScene, make_part, triangulate
+from voxgan.mesh.formats.parts import MeshScene, check_indices, make_part, triangulate
 from voxgan.mesh.formats.text import check_text_size, decode, parse_floats, parse_integers, stated_axes
 
 HEADER = re.compile(r"(ST)?(C)?(N)?(4)?(n)?OFF(?![A-Za-z])")
@@ -66,7 +66,7 @@ def read_off(path: Path, companions: Companions) -> MeshScene:
     if texture and colours.shape[1] in (2, 5, 6):
         colours = table[:, place:-2]
     known = coloured or (not header or not (normals or texture))
-    scene.parts.append(_build(vertices, colours if known and colours.shape[1] >= 3 else None, faces))
+    scene.parts.append(_build(vertices, colours if known and colours.shape[1] >= 3 else None, faces, companions))
     return scene
 
 
@@ -83,33 +83,38 @@ def _split_stream(
         end = place + 1 + max(int(parse_integers(words[place : place + 1], "a face")[0]), 0)
         faces.append(words[place:end])
         place = end
+    if place < len(words):
+        raise ValueError("it holds more numbers than it states, and its lines do not say which are vertices and faces")
     return rows, faces
 
 
-def _build(vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[str]]) -> trimesh.Trimesh:
+def _build(
+    vertices: np.ndarray, colours: np.ndarray | None, faces: list[list[str]], companions: Companions
+) -> trimesh.Trimesh:
     counts = parse_integers((face[0] for face in faces), "a face")
     if counts.min() < 1 or (counts > [len(face) - 1 for face in faces]).any():
         raise ValueError("it may be cut short: a face has fewer corners than it states")
     corners = parse_integers(
         chain.from_iterable(face[1 : count + 1] for face, count in zip(faces, counts.tolist(), strict=True)), "a face"
     )
-    if corners.min() < 0 or corners.max() >= len(vertices):
-        raise ValueError(f"a face refers to vertex {corners.max()}, counted from 0, and there are {len(vertices):,}")
+    check_indices(corners, len(vertices), "vertex")
     triangles, owner = triangulate(vertices[corners], counts)
     own = [face[count + 1 :] for face, count in zip(faces, counts.tolist(), strict=True)]
     return make_part(
         vertices,
         corners[triangles],
         vertex_colours=colours,
-        face_colours=None if (shades := _face_colours(own)) is None else shades[owner],
+        face_colours=None if (shades := _face_colours(own, companions)) is None else shades[owner],
     )
 
 
-def _face_colours(rows: list[list[str]]) -> np.ndarray | None:
-    """RGB of faces if all have it, from 0 to 1, or to 255."""
-    if not rows or min(map(len, rows)) < 3:
+def _face_colours(rows: list[list[str]], companions: Companions) -> np.ndarray | None:
+    """RGB of faces, from 0 to 1 or to 255, and NaN where a face has none; None if no face has any."""
+    if max(map(len, rows), default=0) < 3:
         return None
+    words = chain.from_iterable(row[:3] if len(row) >= 3 else ["nan"] * 3 for row in rows)
     try:
-        return parse_floats(chain.from_iterable(row[:3] for row in rows), "a colour").reshape(-1, 3)
-    except ValueError:
+        return parse_floats(words, "a colour").reshape(-1, 3)
+    except ValueError as error:
+        companions.report(f"colours of faces cannot be read: {error}")
         return None

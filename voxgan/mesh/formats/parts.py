@@ -16,7 +16,7 @@ from voxgan.mesh.materials import WARM_GREY
 LARGEST_UNIT = 1.5
 """Colours of floats up to this are meant to lie in [0, 1]; otherwise some program wrote them as 0 to 255."""
 LARGE_POLYGON = 32
-"""Polygons of more corners are never cut into a fan, whose hub would be a corner of thousands of triangles."""
+"""Polygons of more corners are not cut into a fan, whose hub would be a corner of thousands of triangles."""
 MAX_CORNERS = 1024
 """Polygons of more corners lose those within a MAX_CORNERS-th of their extent of the one before: nobody sees them, and
 hundreds of thousands of slivers would take minutes."""
@@ -95,7 +95,20 @@ def check_indices(indices: Int[np.ndarray, "*shape"], count: int, what: str) -> 
         raise ValueError(f"a face refers to {what} {worst}, counted from 0, and there are {count:,}")
 
 
-# ----------------------------------------------------------------------------------------------------------- polygons
+# -------------------------------------------------------------------------------------------- strips, fans and polygons
+
+
+def cut_strip(corners: Int[np.ndarray, " corners"]) -> Int[np.ndarray, "triangles 3"]:
+    """Return the triangles of a strip; every second one is turned, so that all face one way."""
+    first = np.arange(max(len(corners) - 2, 0))
+    odd = first % 2
+    return corners[np.stack([first, first + 1 + odd, first + 2 - odd], 1)]
+
+
+def cut_fan(corners: Int[np.ndarray, " corners"]) -> Int[np.ndarray, "triangles 3"]:
+    """Return the triangles of a fan, all of which have its first corner."""
+    first = np.arange(max(len(corners) - 2, 0))
+    return corners[np.stack([first + 1, first + 2, np.zeros_like(first)], 1)]
 
 
 def triangulate(
@@ -147,7 +160,7 @@ def _cut_polygons(points: np.ndarray, corners: np.ndarray) -> list[tuple[np.ndar
 def _cut_concave(outline: np.ndarray, normal: np.ndarray) -> np.ndarray | None:
     """The triangles of one polygon as indices of its corners; None if it has no inside to be cut."""
     length = np.linalg.norm(normal)
-    if not length > 0:
+    if not 0 < length < np.inf:
         return None
     across = np.eye(3)[abs(normal).argmin()]
     right = np.cross(across, normal / length)
@@ -157,8 +170,5 @@ def _cut_concave(outline: np.ndarray, normal: np.ndarray) -> np.ndarray | None:
     if len(flat) > MAX_CORNERS:
         cells = np.floor((flat - flat.min(0)) / np.ptp(flat, axis=0).max() * MAX_CORNERS)
         kept = np.flatnonzero((cells != np.roll(cells, 1, axis=0)).any(1))
-    try:
-        triangles = np.asarray(manifold3d.triangulate([flat[kept]]), np.int64)
-    except Exception:  # an outline that crosses itself
-        return None
+    triangles = np.asarray(manifold3d.triangulate([flat[kept]]), np.int64)
     return kept[triangles] if triangles.shape == (len(kept) - 2, 3) else None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gancore.files.limits import ShapeLimits
-from voxgan.mesh.formats.text import BYTES_PER_CHARACTER, decode
+from voxgan.mesh.formats.text import BYTES_PER_CHARACTER, decode, parse_floats
 
 TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
@@ -228,10 +228,7 @@ def _check_count(count: float | int) -> int:
 
 def read_ascii(words: list[str], elements: dict[str, Element]) -> None:
     """Fill the elements from words."""
-    try:
-        numbers = np.fromiter(map(float, words), np.float64, len(words))
-    except ValueError as error:
-        raise ValueError(f"its data holds something else than numbers: {error}") from error
+    numbers = parse_floats(words, "its data")
     place = 0
     for element in elements.values():
         place = _read_ascii_rows(numbers, place, element)

@@ -56,7 +56,7 @@ def parse_floats(tokens: Iterable[str], what: str) -> Float[np.ndarray, " number
     """Return the numbers. Raises ValueError, naming `what`, at the first that is none."""
     tokens = list(tokens)
     try:
-        return np.array(tokens, np.float64) if len(tokens) < 10_000 else _parse_many(tokens, np.float64)
+        return np.fromiter(map(float, tokens), np.float64, len(tokens))
     except ValueError as error:
         raise ValueError(f"{_first_wrong(tokens, float)!r} is no number of {what}") from error
 
@@ -65,16 +65,9 @@ def parse_integers(tokens: Iterable[str], what: str) -> Int[np.ndarray, " number
     """Return the whole numbers. Raises ValueError, naming `what`, at the first that is none."""
     tokens = list(tokens)
     try:
-        return _parse_many(tokens, np.int64)
+        return np.fromiter(map(int, tokens), np.int64, len(tokens))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{_first_wrong(tokens, int)!r} is no whole number of {what}") from error
-
-
-def _parse_many(tokens: Sequence[str], kind: type) -> np.ndarray:
-    if not tokens:
-        return np.empty(0, kind)
-    convert = float if kind is np.float64 else int
-    return np.fromiter(map(convert, tokens), kind, len(tokens))
 
 
 def _first_wrong(tokens: Sequence[str], convert: type) -> str:

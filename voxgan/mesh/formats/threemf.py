@@ -16,14 +16,14 @@ from voxgan.mesh.formats.markup import child, children, local, number, parse_xml
 from voxgan.mesh.formats.parts import MeshScene, check_indices, make_part
 from voxgan.mesh.formats.text import parse_floats, parse_integers
 from voxgan.mesh.materials import WARM_GREY
+from voxgan.mesh.write_3mf import CORE, MATERIAL, MODEL_TYPE
 
-MODEL_TYPE = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
 KNOWN_EXTENSIONS = {
+    CORE,
     PRODUCTION,
-    "http://schemas.microsoft.com/3dmanufacturing/material/2015/02",
+    MATERIAL,
     "http://schemas.microsoft.com/3dmanufacturing/2015/02/trianglesets",
-    "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel",
     "http://www.w3.org/XML/1998/namespace",
 }
 """Namespaces of extensions whose geometry is read, or that do not touch the geometry."""
@@ -33,6 +33,8 @@ UNREAD_GEOMETRY = {
     "displacementmesh": "a displacement mesh",
     "levelset": "a level set",
 }
+UNREAD_COLOURS = ("texture2dgroup", "compositematerials", "multiproperties")
+"""Groups of the materials extension that are not read; what they paint is a warm grey."""
 METRES = {"micron": 1e-6, "millimeter": 1e-3, "centimeter": 1e-2, "inch": 0.0254, "foot": 0.3048, "meter": 1.0}
 MAX_DEPTH = 64
 """Components nested more deeply are refused."""
@@ -65,7 +67,7 @@ class Package:
     """The files of models in a 3MF archive, each read once."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path, companions: Companions) -> None:
-        self.archive, self.limits = archive, companions.limits
+        self.archive, self.companions, self.limits = archive, companions, companions.limits
         self.limits.check_members(len(archive.infolist()), path)
         self.limits.check_bytes(sum(entry.file_size for entry in archive.infolist()), path)
         self.names = {"/" + entry.filename.lower().lstrip("/"): entry for entry in archive.infolist()}
@@ -149,6 +151,8 @@ class Package:
         if where in self._colours:
             return self._colours[where]
         resources = child(self.models[where], "resources")
+        for unread in children(resources, *UNREAD_COLOURS) if resources is not None else []:
+            self.companions.report(f"colours of a {local(unread)} are not read")
         self._colours[where] = {
             (group.get("id", ""), index): colour
             for group in (children(resources, "basematerials", "colorgroup") if resources is not None else [])
@@ -172,7 +176,7 @@ def read_transform(element: etree._Element) -> np.ndarray:
     text = element.get("transform")
     if text is None:
         return np.eye(4)
-    values = np.array([float(word) for word in text.split()])
+    values = parse_floats(text.split(), "a transform")
     if values.shape != (12,) or not np.isfinite(values).all():
         raise ValueError(f"{text[:80]!r} is no transform, which has twelve numbers")
     matrix = np.eye(4)

@@ -140,6 +140,24 @@ def test_a_texture_that_is_lost_and_a_material_that_is_not_there_cost_colours_al
     assert loaded.missing == ("the material 'S' was not found",)
 
 
+@pytest.mark.parametrize("colour", ["1 0", "nan 0 0 1", "red"])
+def test_a_colour_that_is_not_of_numbers_is_named_and_leaves_the_warm_grey(tmp_path, colour):
+    libraries = MATERIALS.format(file="", diffuse=f"<color>{colour}</color>")
+    loaded = load(tmp_path, document(libraries=libraries, nodes=BOUND, material=' material="S"'))
+    is_tetrahedron(loaded.mesh)
+    assert (loaded.mesh.visual.face_colors[:, :3] == (176, 168, 158)).all()
+    assert colour.split()[0] in loaded.missing[0]
+
+
+def test_coordinates_of_a_texture_that_are_not_there_are_named(tmp_path):
+    Image.new("RGB", (4, 4), (10, 200, 30)).save(tmp_path / "a.png")
+    libraries = MATERIALS.format(file="a.png", diffuse="<texture texture='m' texcoord='UV'/>")
+    faces = WITH_UV.replace("3 0</p>", "3 1</p>")
+    loaded = load(tmp_path, document(faces=faces, libraries=libraries, nodes=BOUND, material=' material="S"'))
+    is_tetrahedron(loaded.mesh)
+    assert "refers to row 1" in loaded.missing[0]
+
+
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "file:///etc/hostname">]>'
 
 
@@ -156,7 +174,7 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "fi
         (document().replace("0 3 2 1 2 3", "0 3 2 1 2 -3"), "refers to vertex -3"),
         (document().replace('count="4"><input', 'count="9"><input'), "states 9 faces, and has 4"),
         (document().replace('count="4" stride', 'count="5" stride'), "states 5 rows of 3, and holds 12"),
-        (document().replace("0 0 3<", "0 0 three<"), "something else than numbers"),
+        (document().replace("0 0 3<", "0 0 three<"), "'three' is no number of float_array"),
         (document()[:-40], "its XML is damaged"),
         (document(asset="<asset><up_axis>W_UP</up_axis></asset>"), "'W_UP'"),
         (document(faces="").replace("<mesh>", "<convex_mesh>").replace("</mesh>", "</convex_mesh>"), "convex hull"),

@@ -119,6 +119,17 @@ def test_a_library_may_have_spaces_in_its_name(tmp_path):
     assert (loaded.mesh.visual.face_colors[:, :3] == (0, 255, 0)).all()
 
 
+def test_a_colour_or_a_texture_vertex_that_makes_no_sense_is_named(tmp_path):
+    save_green(tmp_path / "a.png")
+    write(tmp_path, "m.mtl", "newmtl cloth\nKd red\nmap_Kd a.png\n")
+    loaded = load_mesh(write(tmp_path, "m.obj", "mtllib m.mtl\n" + TEXTURED.replace("4/3", "4/9")))
+    assert loaded.missing == (
+        "the colour 'red' of a material is not of numbers",
+        "faces refer to texture vertex 9, and there are 3",
+    )
+    assert len(loaded.mesh.faces) == 4
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "utf-32"])
 def test_text_of_every_encoding_is_read(tmp_path, encoding):
     write(tmp_path, "m.mtl", "newmtl tissé\nKd 0 1 0\n", encoding)

@@ -58,6 +58,16 @@ def test_colours_are_read_in_either_range(tmp_path, text):
     assert (load(tmp_path, text).visual.face_colors[:, :3] == (255, 0, 0)).all()
 
 
+def test_a_face_without_a_colour_among_others_is_a_warm_grey(tmp_path):
+    text = file(faces=[FACES[0], *(face + " 255 0 0" for face in FACES[1:])])
+    assert load(tmp_path, text).visual.face_colors[:, :3].tolist() == [[176, 168, 158], *[[255, 0, 0]] * 3]
+
+
+def test_colours_that_are_not_numbers_are_named(tmp_path):
+    (tmp_path / "m.off").write_text(file(suffix=" red 0 0"))
+    assert load_mesh(tmp_path / "m.off").missing == ("colours of faces cannot be read: 'red' is no number of a colour",)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -66,8 +76,9 @@ def test_colours_are_read_in_either_range(tmp_path, text):
         (file(counts="4 5 6"), "cut short"),
         (file(counts="4 900000 6"), "cut short"),
         (file(faces=["3 0 2 9", *FACES[1:]]), "refers to vertex 9"),
-        (file(faces=["3 0 2 -1", *FACES[1:]]), "refers to vertex"),
+        (file(faces=["3 0 2 -1", *FACES[1:]]), "refers to vertex -1"),
         (file(faces=["9 0 2 1", *FACES[1:]]), "fewer corners than it states"),
+        (" ".join(file(suffix=" 3").split()), "more numbers than it states"),
         (file(counts="-4 4 6"), "does not state how many"),
         (file(faces=[], counts="4 0 0"), "holds no faces: only points"),
         ("", "is empty"),

@@ -79,6 +79,12 @@ def test_a_texture_that_a_comment_names_is_found(tmp_path):
     assert (load(tmp_path, content).visual.face_colors[:, :3] == (0, 255, 0)).all()
 
 
+def test_a_texture_without_coordinates_is_named(tmp_path):
+    Image.new("RGB", (2, 2), (0, 255, 0)).save(tmp_path / "a.png")
+    (tmp_path / "m.ply").write_bytes(ply(comment="TextureFile a.png"))
+    assert load_mesh(tmp_path / "m.ply").missing[0].startswith("a texture is not shown")
+
+
 def test_colours_of_other_names_and_ranges_are_read(tmp_path):
     content = ply(colours=(255, 0, 0))
     for colour in (b"red", b"green", b"blue"):

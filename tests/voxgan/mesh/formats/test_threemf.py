@@ -108,6 +108,14 @@ def test_colours_of_materials_are_read(tmp_path):
     assert loaded.mesh.visual.face_colors[:, :3].tolist() == [[255, 0, 0]] * 3 + [[0, 255, 0]]
 
 
+def test_textures_are_named_as_they_are_not_read(tmp_path):
+    material = 'xmlns:m="http://schemas.microsoft.com/3dmanufacturing/material/2015/02"'
+    texture = f'<m:texture2dgroup {material} id="5" texid="6"><m:tex2coord u="0" v="0"/></m:texture2dgroup>'
+    loaded = load(tmp_path, model(texture, thing(1, mesh(), 'pid="5" pindex="0"'), build=ITEM))
+    assert loaded.missing == ("colours of a texture2dgroup are not read",)
+    assert (loaded.mesh.visual.face_colors[:, :3] == (176, 168, 158)).all()
+
+
 LOOP = '<components><component objectid="2"/></components>'
 
 
