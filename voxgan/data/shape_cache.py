@@ -23,9 +23,16 @@ from voxgan.data.description import parse_cameras
 from voxgan.data.prepared import PreparedShape, Recipe, prepare_shape
 from voxgan.data.sources import Source, digest_file
 
-METHOD = ("mesh", "files", "rendering", "data/prepared.py", "data/sources.py", "data/sweethome3d.py")
-"""The code that makes a shape of files, inside voxgan."""
-LIBRARIES = ("embreex", "fast-simplification", "h5py", "libigl", "numpy", "pillow", "scikit-image", "scipy", "trimesh")
+METHOD = (
+    *("voxgan/mesh", "voxgan/files", "voxgan/rendering", "voxgan/data/packed.py", "voxgan/data/prepared.py"),
+    *("voxgan/data/sources.py", "voxgan/data/sweethome3d.py"),
+    *("gancore/data.py", "gancore/files/pictures.py", "gancore/rng.py"),
+)
+"""The code that makes a shape of files."""
+LIBRARIES = (
+    *("DracoPy", "embreex", "fast-simplification", "h5py", "libigl", "lxml", "manifold3d", "numpy", "pillow"),
+    *("scikit-image", "scipy", "trimesh"),
+)
 """The libraries whose versions can change a shape."""
 UNSETTLED = "changed while it was read"
 """In place of the digest of a file: it is read again the next time."""
@@ -174,7 +181,7 @@ def _limits(recipe: Recipe) -> dict[str, Any]:
 def _digest_method() -> str:
     """A digest of the code and the versions of the libraries that prepare objects."""
     digest = hashlib.blake2b(digest_size=16)
-    root = Path(str(files("voxgan")))
+    root = Path(str(files("voxgan"))).parent
     for name in METHOD:
         path = root / name
         for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

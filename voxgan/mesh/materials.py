@@ -13,7 +13,6 @@ Colours are kept as sRGB. Faces without any are a warm grey. Everything is opaqu
 seen, unless glTF says that it means nothing (OPAQUE). A fault in colours costs colours, never the geometry.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,7 @@ from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.color import DEFAULT_COLOR
 from trimesh.visual.material import Material, PBRMaterial, SimpleMaterial
 
+from gancore.errors import describe_error
 from gancore.files.pictures import to_rgba
 from voxgan.mesh.srgb import linear_to_srgb, srgb_to_linear
 from voxgan.mesh.textures import MAX_TEXELS, MAX_TEXTURE_ROWS, Textures, sample_texture, shrink_texture
@@ -123,8 +123,8 @@ def read_paint(mesh: trimesh.Trimesh) -> tuple[Paint, str]:
         if colours.shape != (count, 3, 3):
             raise ValueError(f"there are {len(colours):,} colours for {count:,} faces")
         return Paint(colours.astype(np.uint8)), ""
-    except Exception as error:  # whatever is wrong with colours, the mesh is whole
-        return plain, f"colours cannot be read: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    except (ValueError, TypeError, IndexError) as error:  # whatever is wrong with colours, the mesh is whole
+        return plain, f"colours cannot be read: {describe_error(error)}"
 
 
 def _read_material(mesh: trimesh.Trimesh, visual: TextureVisuals) -> tuple[Paint, str]:
@@ -142,8 +142,8 @@ def _read_material(mesh: trimesh.Trimesh, visual: TextureVisuals) -> tuple[Paint
         return plain, fault
     try:
         image, uv = _read_texture(picture, visual.material), corner_uv(mesh)
-    except Exception as error:  # Pillow raises errors of a dozen kinds
-        return plain, f"a texture cannot be read: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    except (ValueError, OSError) as error:
+        return plain, f"a texture cannot be read: {describe_error(error)}"
     # in glTF the colour tints the texture; elsewhere it only stands in for it
     if isinstance(visual.material, PBRMaterial) and colour is not None and (colour != 1).any():
         image[..., :3] = linear_to_srgb(srgb_to_linear(image[..., :3]) * colour).round()
@@ -196,17 +196,6 @@ def _read_texture(picture: Image.Image, material: Material) -> UInt8[np.ndarray,
         row, column = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
         texels = texels[row, column]
     return texels
-
-
-def shrink_image_in_place(visual: TextureVisuals) -> None:
-    """Reduces the texture's image to at most 4 * MAX_TEXELS a side, for a mesh that was just read.
-
-    An image that is not decoded yet, such as a large JPEG, is then never decoded at its full size.
-    """
-    image = _texture_image(visual)
-    if image is not None:
-        with suppress(Exception):  # `read_paint` reports what is wrong with it
-            image.thumbnail((4 * MAX_TEXELS, 4 * MAX_TEXELS))
 
 
 def _texture_image(visual: TextureVisuals) -> Image.Image | None:

@@ -10,7 +10,6 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool
 from scipy.spatial import cKDTree
-from trimesh.visual import TextureVisuals
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import ShapeLimits
@@ -26,7 +25,7 @@ from voxgan.mesh.formats.parts import MeshScene
 from voxgan.mesh.formats.ply_mesh import read_ply
 from voxgan.mesh.formats.stl import read_stl
 from voxgan.mesh.formats.threemf import read_3mf
-from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials, shrink_image_in_place
+from voxgan.mesh.materials import TexturedMesh, face_colours, merge_materials
 from voxgan.mesh.winding import remove_duplicate_faces
 
 TARGET_FACES = 200_000
@@ -103,9 +102,6 @@ def join_parts(scene: MeshScene, path: Path, *, limits: ShapeLimits) -> Textured
     extents = np.ptp(whole.vertices, axis=0)
     if extents.min() <= 1e-6 * extents.max():
         raise ValueError(f"it is flat: its extents are {' x '.join(f'{extent:g}' for extent in extents)}")
-    for part in parts:
-        if isinstance(part.visual, TextureVisuals):
-            shrink_image_in_place(part.visual)
     return merge_materials(whole, parts)
 
 

@@ -1,15 +1,19 @@
 """What was prepared before is used again only if all that it was made of is as it was."""
 
+import ast
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from packaging.utils import canonicalize_name
 from PIL import Image
 from support.shapes import box, kept, manifest, picture
 from support.shapes import prepare_config as config
 
+from voxgan.data import shape_cache
 from voxgan.data.layouts import find_objects
 from voxgan.data.packed import open_packed_dataset
 from voxgan.data.prepare import prepare_dataset
@@ -147,6 +151,22 @@ def test_another_reader_prepares_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("voxgan.data.shape_cache._digest_method", lambda: "another")
     prepare_dataset(config(tmp_path / "meshes"))
     assert len(kept(tmp_path / "set.cache")) == 2
+
+
+def test_every_library_that_makes_a_shape_is_looked_at():
+    root = Path(shape_cache.__file__).parents[2]
+    paths = [root / name for name in shape_cache.METHOD]
+    modules = [module for path in paths for module in ([path] if path.is_file() else path.rglob("*.py"))]
+    imported = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported |= {name.partition(".")[0] for name in names}
+    of_no_effect = {*sys.stdlib_module_names, "gancore", "voxgan", "einops", "jaxtyping", "torch"}
+    names = {"PIL": "pillow", "igl": "libigl", "skimage": "scikit-image"}
+    used = {canonicalize_name(names.get(module, module)) for module in imported - of_no_effect}
+    assert used == {canonicalize_name(name) for name in shape_cache.LIBRARIES}
 
 
 def test_a_file_that_is_deleted_meanwhile_is_a_failed_object(tmp_path, monkeypatch):
