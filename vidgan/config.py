@@ -170,7 +170,7 @@ class VideoGeneratorConfig:
     correlation_radius: int = 2
     """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
 
-    output: Literal["motion", "sprites", "frames"] = "motion"
+    output: Literal["motion", "splat", "sprites", "frames"] = "motion"
     """How frames are formed: the last frame warped plus new content, sprites moved rigidly, or from scratch (paper)."""
 
     motion_layers: int = 2
@@ -282,7 +282,7 @@ class VideoObjectiveConfig(AdversarialConfig):
     reconstruction_weight: float = 0.0
     """Weight of the distance between the mean of several sampled futures and the true future."""
 
-    reconstruction_distance: Literal["l1", "l2"] = "l2"
+    reconstruction_distance: Literal["l1", "l2", "crps"] = "l2"
     """That distance: absolute or squared error, averaged over pixels; on sparse frames l1 collapses to all black."""
 
     reconstruction_scales: int = 1

@@ -74,7 +74,10 @@ class VideoObjective:
         else:
             futures = sample_futures(generator, batch, context.rng, samples=samples)
         if config.reconstruction_weight:
-            error = self._reconstruction_error(futures.float().mean(1), batch.future)
+            if config.reconstruction_distance == "crps":
+                error = fair_crps(futures.float(), batch.future, scales=config.reconstruction_scales)
+            else:
+                error = self._reconstruction_error(futures.float().mean(1), batch.future)
             terms["reconstruction"] = config.reconstruction_weight * error
         if not self.game.is_active(context.progress):
             return terms
@@ -134,6 +137,23 @@ class VideoObjective:
         augment = partial(apply_transforms, self.config.augment, parameters=transforms)
         real, fake = self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
         return real, fake, selection
+
+
+def fair_crps(samples: Futures, true: Frames, *, scales: int) -> Float[Tensor, ""]:
+    """The fair continuous ranked probability score (Ferro 2014), averaged over pixels and scales."""
+    count = samples.shape[1]
+    both = rearrange(torch.cat([samples, true[:, None]], 1), "b n t c h w -> (b n t) c h w")
+    scores = []
+    for _ in range(scales):
+        at_scale = both.unflatten(0, (len(true), count + 1, -1))
+        futures, target = at_scale[:, :-1], at_scale[:, -1:]
+        score = (futures - target).abs().mean()
+        if count > 1:
+            apart = (futures[:, :, None] - futures[:, None]).abs().mean((0, 3, 4, 5, 6)).sum()
+            score = score - apart / (2 * count * (count - 1))
+        scores.append(score)
+        both = downsample2x(both)
+    return torch.stack(scores).mean()
 
 
 def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:

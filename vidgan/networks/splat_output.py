@@ -1,0 +1,161 @@
+"""Frames whose pixels travel: those of the last past frame are moved forward, over a background plate.
+
+Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n several of these joined.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vidgan.networks.norms import MakeNorm
+from vidgan.networks.optical_flow import estimate_flow, window_mean
+from vidgan.networks.outputs import FrameOutput, Memory
+from vidgan.networks.splat import splat
+from vidgan.networks.warp import warp
+
+NOISE_LEVEL = 0.1
+"""Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
+INERTIA_LOGIT = 2.0
+"""Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
+ACCELERATION_SCALE = 0.05
+"""Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
+LOOKS_SCALE = 0.1
+"""Change of looks, for values in [-1, 1], that an output of one stands for."""
+CONTENT_LOGIT = -2.0
+"""Initial logit of the gate of new content."""
+MAX_IMPORTANCE = 6.0
+"""Logarithm of the largest weight of one pixel against another where both land in one place."""
+
+
+class SplatOutput(FrameOutput):
+    """Every pixel of the last past frame I follows a trajectory of its own, and lands on a background plate B.
+
+    The maps of the decoder stay with the pixels of I, whose velocity v and looks r they change at every step:
+
+        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t = d_{t-1} + v_t
+
+    The displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
+    neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w,
+
+        frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
+
+    Where B has never been seen it is new content. Untrained, everything goes on as it moved, ever more slowly.
+    """
+
+    def __init__(self, width: int, channels: int, *, patch_size: int, make_norm: MakeNorm):
+        super().__init__()
+        self.patch_size, patch = patch_size, patch_size**2
+        self.norm = make_norm(width)
+        self.travel = nn.Conv2d(width, 3 + channels * patch, 3, padding=1)
+        self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
+        self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Starts as measured motion that slows down, without changes of looks and without new content."""
+        for layer in (self.travel, self.still):
+            nn.init.zeros_(layer.weight)
+        self.travel.bias[2] = INERTIA_LOGIT
+        patch = self.patch_size**2
+        self.still.bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
+        self.still.bias[10 * patch : 11 * patch] = CONTENT_LOGIT
+
+    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
+        """See SplatMemory. Raises ValueError if there is no past."""
+        if past is None:
+            raise ValueError("the splat output needs past frames")
+        last, patch = past[:, -1], self.patch_size
+        rows, columns = (side // patch for side in last.shape[-2:])
+        velocity = last.new_zeros(len(last), 2, rows, columns)
+        if past.shape[1] > 1:
+            velocity = measure_velocity(past[:, -2], last, patch)
+        start = SplatMemory(
+            last,
+            past.median(1).values,
+            velocity,
+            torch.zeros_like(velocity),
+            last.new_zeros(len(last), 9 * patch**2, rows, columns),
+            torch.zeros_like(last[:, :1]),
+        )
+        return SplatMemory(*(part.repeat_interleave(batch // len(past), 0) for part in start))
+
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+        """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
+        last, plate, velocity, displacement, convex, importance = memory
+        batch, steps, patch = maps.shape[0], maps.shape[1], self.patch_size
+        x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
+        if start == 0:
+            seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
+            cue = torch.cat([rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0], seen, velocity], 1)
+            still = self.still(torch.relu(self.cue(cue))).float()
+            convex, still = still.split([9 * patch**2, still.shape[1] - 9 * patch**2], 1)
+            importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
+            plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
+            importance = (MAX_IMPORTANCE * torch.tanh(importance)).exp()
+        travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
+        displacements = []
+        for change in travel.unbind(1):
+            velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * change[:, :2]
+            displacement = displacement + velocity
+            displacements.append(displacement)
+        moved = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
+        looks = F.pixel_shuffle(travel[:, :, 3:], patch)
+        source = last[:, None] + LOOKS_SCALE * looks
+        weight = repeat(importance, "b 1 h w -> b t 1 h w", t=steps)
+        landed = splat(
+            torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1),
+            rearrange(moved, "b (t two) h w -> (b t) two h w", two=2),
+        ).unflatten(0, (batch, steps))
+        colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
+        frames = torch.lerp(plate[:, None].expand_as(colour), colour / total.clamp(min=1e-4), cover.clamp(max=1))
+        return frames.clamp(-1, 1), SplatMemory(last, plate, velocity, displacement, convex, importance)
+
+
+class SplatMemory(NamedTuple):
+    """What SplatOutput keeps of the past and of the steps so far, repeated for every future."""
+
+    last: Float[Tensor, "batch channels height width"]
+    """The last past frame."""
+    plate: Float[Tensor, "batch channels height width"]
+    """The background as far as it has been seen; after the first step with new content."""
+    velocity: Float[Tensor, "batch 2 rows columns"]
+    """The velocity of the patches now, (x, y) in pixels a frame."""
+    displacement: Float[Tensor, "batch 2 rows columns"]
+    """How far the patches have come."""
+    convex: Float[Tensor, "batch weights rows columns"]
+    """Logits of the convex weights of neighbouring patches, from the first step on."""
+    importance: Float[Tensor, "batch 1 height width"]
+    """Weight of each pixel where several land in one place, from the first step on."""
+
+
+@torch.no_grad()
+def measure_velocity(
+    before: Float[Tensor, "batch channels height width"], last: Float[Tensor, "batch channels height width"], patch: int
+) -> Float[Tensor, "batch 2 rows columns"]:
+    """The velocity of each patch of the last frame, (x, y) in pixels a frame; zero where motion explains nothing.
+
+    With e_0 the squared difference of the frames around a pixel and e_1 what is left of it along the optical flow, a
+    pixel counts by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL.
+    """
+    back = estimate_flow(last, before)
+    still = window_mean((last - before).square().mean(1, keepdim=True), 3)
+    moved = window_mean((last - warp(before, back)).square().mean(1, keepdim=True), 3)
+    confidence = (still - moved).clamp(min=0) / (still + NOISE_LEVEL**2)
+    weighted = F.avg_pool2d(torch.cat([-back * confidence, confidence], 1), patch)
+    return weighted[:, :2] / (weighted[:, 2:] + 0.1)
+
+
+def convex_upsample(
+    x: Float[Tensor, "batch channels rows columns"], logits: Float[Tensor, "batch weights rows columns"], factor: int
+) -> Float[Tensor, "batch channels height width"]:
+    """Each pixel is a convex combination of the 3 x 3 nearest positions of x (RAFT, Teed, Deng 2020)."""
+    batch, _, rows, _ = x.shape
+    weights = rearrange(logits, "b (k p) h w -> (b h w) p k", k=9).softmax(2)
+    around = F.unfold(F.pad(x, [1, 1, 1, 1], mode="replicate"), 3)  # b (c k) (h w)
+    around = rearrange(around, "b (c k) n -> (b n) k c", k=9)
+    fine = rearrange(weights @ around, "(b h w) p c -> b (c p) h w", b=batch, h=rows)
+    return F.pixel_shuffle(fine, factor)
