@@ -11,14 +11,17 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
 from vidgan.networks.norms import MakeNorm
-from vidgan.networks.optical_flow import estimate_flow, window_mean
+from vidgan.networks.optical_flow import WINDOW_RADIUS, estimate_flow, window_mean
 from vidgan.networks.outputs import FrameOutput, Memory
 from vidgan.networks.splat import splat
 from vidgan.networks.warp import warp
 
 NOISE_LEVEL = 0.1
 """Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
+MIN_CONFIDENCE = 0.1
+"""Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
@@ -38,7 +41,8 @@ class SplatOutput(FrameOutput):
 
         v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t = d_{t-1} + v_t
 
-    The displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
+    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
+    displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
     neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w,
 
         frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
@@ -70,12 +74,12 @@ class SplatOutput(FrameOutput):
             raise ValueError("the splat output needs past frames")
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
-        velocity = last.new_zeros(len(last), 2, rows, columns)
-        if past.shape[1] > 1:
-            velocity = measure_velocity(past[:, -2], last, patch)
+        velocity, plate, camera = measure_motion(past, patch)
         start = SplatMemory(
             last,
-            past.median(1).values,
+            plate,
+            camera,
+            torch.eye(2, 3, device=last.device).expand(len(last), -1, -1),
             velocity,
             torch.zeros_like(velocity),
             last.new_zeros(len(last), 9 * patch**2, rows, columns),
@@ -85,7 +89,7 @@ class SplatOutput(FrameOutput):
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
-        last, plate, velocity, displacement, convex, importance = memory
+        last, plate, camera, lookup, velocity, displacement, convex, importance = memory
         batch, steps, patch = maps.shape[0], maps.shape[1], self.patch_size
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         if start == 0:
@@ -102,17 +106,25 @@ class SplatOutput(FrameOutput):
             velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * change[:, :2]
             displacement = displacement + velocity
             displacements.append(displacement)
-        moved = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
+        own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
+        lookups = []
+        for _ in range(steps):
+            lookup = compose(lookup, camera)
+            lookups.append(lookup)
+        lookups = torch.stack(lookups, 1).flatten(0, 1)  # (b t) 2 3
+        moved = camera_flow(invert(lookups), last) + rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
         looks = F.pixel_shuffle(travel[:, :, 3:], patch)
         source = last[:, None] + LOOKS_SCALE * looks
         weight = repeat(importance, "b 1 h w -> b t 1 h w", t=steps)
         landed = splat(
             torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1),
-            rearrange(moved, "b (t two) h w -> (b t) two h w", two=2),
+            moved,
         ).unflatten(0, (batch, steps))
         colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
-        frames = torch.lerp(plate[:, None].expand_as(colour), colour / total.clamp(min=1e-4), cover.clamp(max=1))
-        return frames.clamp(-1, 1), SplatMemory(last, plate, velocity, displacement, convex, importance)
+        ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, last))
+        ground = ground.unflatten(0, (batch, steps))
+        frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
+        return frames.clamp(-1, 1), SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
 
 
 class SplatMemory(NamedTuple):
@@ -121,32 +133,57 @@ class SplatMemory(NamedTuple):
     last: Float[Tensor, "batch channels height width"]
     """The last past frame."""
     plate: Float[Tensor, "batch channels height width"]
-    """The background as far as it has been seen; after the first step with new content."""
+    """The background, seen as in the last past frame; after the first step with new content."""
+    camera: Float[Tensor, "batch 2 3"]
+    """The camera's motion: positions in a frame to those in the frame before."""
+    lookup: Float[Tensor, "batch 2 3"]
+    """Positions in the frame before the segment to those in the last past frame."""
     velocity: Float[Tensor, "batch 2 rows columns"]
-    """The velocity of the patches now, (x, y) in pixels a frame."""
+    """The velocity of the patches now beside the camera's, (x, y) in pixels a frame."""
     displacement: Float[Tensor, "batch 2 rows columns"]
-    """How far the patches have come."""
+    """How far the patches have come by themselves, in pixels."""
     convex: Float[Tensor, "batch weights rows columns"]
     """Logits of the convex weights of neighbouring patches, from the first step on."""
     importance: Float[Tensor, "batch 1 height width"]
     """Weight of each pixel where several land in one place, from the first step on."""
 
 
-@torch.no_grad()
-def measure_velocity(
-    before: Float[Tensor, "batch channels height width"], last: Float[Tensor, "batch channels height width"], patch: int
-) -> Float[Tensor, "batch 2 rows columns"]:
-    """The velocity of each patch of the last frame, (x, y) in pixels a frame; zero where motion explains nothing.
+class MeasuredMotion(NamedTuple):
+    """What moves in the past, measured rather than learned."""
 
-    With e_0 the squared difference of the frames around a pixel and e_1 what is left of it along the optical flow, a
-    pixel counts by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL.
+    velocity: Float[Tensor, "batch 2 rows columns"]
+    """Velocity of each patch of the last frame beside the camera's, (x, y) in pixels a frame."""
+    plate: Float[Tensor, "batch channels height width"]
+    """The background as far as it has been seen."""
+    camera: Float[Tensor, "batch 2 3"]
+    """Positions in a frame to those in the frame before."""
+
+
+@torch.no_grad()
+def measure_motion(past: Float[Tensor, "batch time channels height width"], patch: int) -> MeasuredMotion:
+    """The velocity of what moves and of the camera between the last two frames, and the background.
+
+    A pixel keeps the velocity by which its optical flow differs from the camera's as far as that explains something:
+    with e_0 the squared difference of the frames along the camera's motion, and e_1 what is left of it along the flow,
+    by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL. All is at rest in a past of one frame.
     """
-    back = estimate_flow(last, before)
-    still = window_mean((last - before).square().mean(1, keepdim=True), 3)
-    moved = window_mean((last - warp(before, back)).square().mean(1, keepdim=True), 3)
-    confidence = (still - moved).clamp(min=0) / (still + NOISE_LEVEL**2)
-    weighted = F.avg_pool2d(torch.cat([-back * confidence, confidence], 1), patch)
-    return weighted[:, :2] / (weighted[:, 2:] + 0.1)
+    last = past[:, -1].float()
+    if past.shape[1] == 1:
+        still = torch.eye(2, 3, device=last.device).expand(len(last), -1, -1)
+        rows, columns = (side // patch for side in last.shape[-2:])
+        return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still)
+    before = past[:, -2].float()
+    flow = estimate_flow(last, before)
+    camera = fit_camera(flow, last, before)
+    drift = camera_flow(camera, last)
+    unexplained, left = (
+        window_mean((last - warp(before, moved)).square().mean(1, keepdim=True), WINDOW_RADIUS)
+        for moved in (drift, flow)
+    )
+    confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
+    weighted = F.avg_pool2d(torch.cat([(flow - drift) * confidence, confidence], 1), patch)
+    own = weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
+    return MeasuredMotion(-own, estimate_background(past.float(), camera), camera)
 
 
 def convex_upsample(
