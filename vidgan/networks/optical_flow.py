@@ -1,4 +1,4 @@
-"""Optical flow between two frames, measured rather than learned: pyramidal Lucas-Kanade."""
+"""Optical flow between two frames, measured rather than learned: iterative Lucas-Kanade."""
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,8 @@ MIN_SIDE = 16
 """Frames are halved as long as their shorter side is at least this."""
 MAX_LEVELS = 4
 """Resolutions at most: motion of up to some 2^MAX_LEVELS pixels is found."""
-TIKHONOV = 1e-2
-"""Added to the squared gradients, for values in [-1, 1]: where there is no texture the flow is pulled to zero."""
+DAMPING = 1e-2
+"""Added to the squared gradients, for values in [-1, 1]: where there is no texture the flow is that around it."""
 
 Frame = Float[Tensor, "batch channels height width"]
 Flow = Float[Tensor, "batch 2 height width"]
@@ -24,10 +24,10 @@ Flow = Float[Tensor, "batch 2 height width"]
 
 @torch.no_grad()
 def estimate_flow(first: Frame, second: Frame) -> Flow:
-    """The flow f with first(p) = second(p + f(p)), (x, y) in pixels (Lucas, Kanade 1981; Bouguet 2001).
+    """The flow f with first(p) = second(p + f(p)), (x, y) in pixels (Lucas, Kanade 1981).
 
-    Coarse to fine; at each resolution the second frame is warped by the flow so far, and the flow is updated by the
-    least-squares solution over a window, at most one pixel at a time.
+    Coarse to fine; at each resolution the second frame is warped by the flow so far, and the flow becomes the one
+    that explains best, by least squares over a window, what the frames differ by (Le Besnerais, Champagnat 2005).
     """
     pyramid = [(first.float(), second.float())]
     while len(pyramid) < MAX_LEVELS and min(pyramid[-1][0].shape[-2:]) >= MIN_SIDE:
@@ -40,13 +40,13 @@ def estimate_flow(first: Frame, second: Frame) -> Flow:
         for _ in range(ITERATIONS):
             warped = warp(b, flow)
             bx, by = image_gradient(warped)
-            x, y, change = (ax + bx) / 2, (ay + by) / 2, warped - a
-            products = torch.stack([x * x, x * y, y * y, x * change, y * change], 1).sum(2)
-            xx, xy, yy, xc, yc = window_mean(products, WINDOW_RADIUS).unbind(1)
-            xx, yy = xx + TIKHONOV, yy + TIKHONOV
-            determinant = xx * yy - xy * xy
-            update = torch.stack([xy * yc - yy * xc, xy * xc - xx * yc], 1) / determinant[:, None]
-            flow = flow + update.clamp(-1, 1)
+            x, y = (ax + bx) / 2, (ay + by) / 2
+            target = x * flow[:, :1] + y * flow[:, 1:] - (warped - a)
+            products = torch.stack([x * x, x * y, y * y, x * target, y * target], 1).sum(2)
+            means = window_mean(torch.cat([products, flow], 1), WINDOW_RADIUS)
+            xx, xy, yy, xt, yt, mean_x, mean_y = means.unbind(1)
+            xx, yy, xt, yt = xx + DAMPING, yy + DAMPING, xt + DAMPING * mean_x, yt + DAMPING * mean_y
+            flow = torch.stack([yy * xt - xy * yt, xx * yt - xy * xt], 1) / (xx * yy - xy * xy)[:, None]
     return flow
 
 
