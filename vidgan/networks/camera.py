@@ -20,8 +20,10 @@ TEXTURE_MIDPOINT = 1e-3
 MIN_MOTION = 0.1
 """Pixels a frame, at the corner that moves most, below which the camera is taken to stand still."""
 
+MIN_EXPLAINED = 0.25
+"""The camera moves only if that explains more than this share of the frame; a passer-by fills less."""
 MIN_ADVANTAGE = 2.0
-"""The camera moves if that explains this many times as many pixels as standing still does."""
+"""The camera moves only if that explains this many times as many pixels as standing still does."""
 CLEARLY_LESS = 0.8
 """Of two squared differences, the smaller one is clearly so below this fraction of the other."""
 NOISE_VARIANCE = 1e-4
@@ -56,7 +58,10 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
     corners = positions.new_tensor([[x, y, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
     moving = (corners @ fit).norm(dim=2).amax(1) >= MIN_MOTION
     drift = rearrange(positions @ fit, "b (h w) two -> b two h w", h=height)
-    moving &= explained_share(last, before, drift) > MIN_ADVANTAGE * explained_share(last, before, 0 * drift, drift)
+    explained = explained_share(last, before, drift)
+    moving &= (explained > MIN_EXPLAINED) & (
+        explained > MIN_ADVANTAGE * explained_share(last, before, 0 * drift, drift)
+    )
     fit = fit * moving[:, None, None]
     # back to pixels: x' = x + fit . ((x - centre) / size, 1)
     scale = fit.new_tensor([1 / width, 1 / height])[:, None]
@@ -70,7 +75,7 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
 def explained_share(
     last: Frame, before: Frame, flow: Float[Tensor, "batch 2 height width"], rival: Tensor | None = None
 ) -> Float[Tensor, " batch"]:
-    """The share of pixels that a flow explains clearly better than another does (None: than standing still)."""
+    """The share of pixels that a flow explains clearly better than a rival does, which by default is standing still."""
     ours, theirs = (
         window_mean((last - warp(before, each)).float().square().mean(1, keepdim=True), 2) + NOISE_VARIANCE
         for each in (flow, torch.zeros_like(flow) if rival is None else rival)
@@ -78,12 +83,10 @@ def explained_share(
     return (ours < CLEARLY_LESS * theirs).float().mean((1, 2, 3))
 
 
-def camera_flow(
-    camera: Affine, like: Float[Tensor, "batch channels height width"]
-) -> Float[Tensor, "batch 2 height width"]:
-    """The displacement (x, y), in pixels, of every pixel under the map."""
-    grid = identity_grid(like.new_zeros(1, 1, *like.shape[-2:], dtype=camera.dtype))
-    moved = torch.einsum("bij,bjhw->bihw", camera[:, :, :2], grid.expand(len(camera), -1, -1, -1))
+def camera_flow(camera: Affine, height: int, width: int) -> Float[Tensor, "batch 2 {height} {width}"]:
+    """The displacement (x, y), in pixels, of every pixel of a frame under the map."""
+    grid = identity_grid(camera.new_zeros(1, 1, height, width)).expand(len(camera), -1, -1, -1)
+    moved = torch.einsum("bij,bjhw->bihw", camera[:, :, :2], grid)
     return moved + camera[:, :, 2, None, None] - grid
 
 
@@ -114,7 +117,7 @@ def estimate_background(
     aligned, lookup = [last], None
     for frame in past[:, :-1].flip(1).unbind(1):
         lookup = backward if lookup is None else compose(lookup, backward)
-        flow = camera_flow(lookup, frame)
+        flow = camera_flow(lookup, height, width)
         position = identity_grid(flow) + flow
         inside = ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
         aligned.append(torch.where(inside, warp(frame, flow), last))

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
 from vidgan.networks.norms import MakeNorm
-from vidgan.networks.optical_flow import WINDOW_RADIUS, estimate_flow, window_mean
+from vidgan.networks.optical_flow import estimate_flow, window_mean
 from vidgan.networks.outputs import FrameOutput, Memory
 from vidgan.networks.splat import splat
 from vidgan.networks.warp import warp
 
 NOISE_LEVEL = 0.1
 """Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
+CONFIDENCE_RADIUS = 1
+"""Radius in pixels of the window over which two frames are compared along a flow."""
 MIN_CONFIDENCE = 0.1
 """Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
 INERTIA_LOGIT = 2.0
@@ -30,8 +32,10 @@ LOOKS_SCALE = 0.1
 """Change of looks, for values in [-1, 1], that an output of one stands for."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
-MAX_IMPORTANCE = 6.0
-"""Logarithm of the largest weight of one pixel against another where both land in one place."""
+MAX_IMPORTANCE = 4.0
+"""Bound of the learned logarithm of a pixel's weight where several land in one place."""
+MOTION_IMPORTANCE = 4.0
+"""What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
 
 
 class SplatOutput(FrameOutput):
@@ -43,7 +47,8 @@ class SplatOutput(FrameOutput):
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
     displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
-    neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w,
+    neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w, which are
+    learned and higher for what moves by itself,
 
         frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
 
@@ -90,7 +95,7 @@ class SplatOutput(FrameOutput):
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
         last, plate, camera, lookup, velocity, displacement, convex, importance = memory
-        batch, steps, patch = maps.shape[0], maps.shape[1], self.patch_size
+        batch, steps, patch, size = maps.shape[0], maps.shape[1], self.patch_size, last.shape[-2:]
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         if start == 0:
             seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
@@ -99,7 +104,6 @@ class SplatOutput(FrameOutput):
             convex, still = still.split([9 * patch**2, still.shape[1] - 9 * patch**2], 1)
             importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
             plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
-            importance = (MAX_IMPORTANCE * torch.tanh(importance)).exp()
         travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
         displacements = []
         for change in travel.unbind(1):
@@ -112,16 +116,20 @@ class SplatOutput(FrameOutput):
             lookup = compose(lookup, camera)
             lookups.append(lookup)
         lookups = torch.stack(lookups, 1).flatten(0, 1)  # (b t) 2 3
-        moved = camera_flow(invert(lookups), last) + rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
+        own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
+        moved = camera_flow(invert(lookups), *size) + own
         looks = F.pixel_shuffle(travel[:, :, 3:], patch)
         source = last[:, None] + LOOKS_SCALE * looks
-        weight = repeat(importance, "b 1 h w -> b t 1 h w", t=steps)
+        # what moves by itself passes in front of what does not
+        speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
+        in_front = MOTION_IMPORTANCE * speed / (speed + 1)
+        weight = (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
         landed = splat(
             torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1),
             moved,
         ).unflatten(0, (batch, steps))
         colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
-        ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, last))
+        ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
         ground = ground.unflatten(0, (batch, steps))
         frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
         return frames.clamp(-1, 1), SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
@@ -145,7 +153,7 @@ class SplatMemory(NamedTuple):
     convex: Float[Tensor, "batch weights rows columns"]
     """Logits of the convex weights of neighbouring patches, from the first step on."""
     importance: Float[Tensor, "batch 1 height width"]
-    """Weight of each pixel where several land in one place, from the first step on."""
+    """What the network adds to the importance of each pixel, from the first step on."""
 
 
 class MeasuredMotion(NamedTuple):
@@ -175,9 +183,9 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     before = past[:, -2].float()
     flow = estimate_flow(last, before)
     camera = fit_camera(flow, last, before)
-    drift = camera_flow(camera, last)
+    drift = camera_flow(camera, *last.shape[-2:])
     unexplained, left = (
-        window_mean((last - warp(before, moved)).square().mean(1, keepdim=True), WINDOW_RADIUS)
+        window_mean((last - warp(before, moved)).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
         for moved in (drift, flow)
     )
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from support.textures import texture
 
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
 from vidgan.networks.optical_flow import estimate_flow
@@ -13,17 +13,12 @@ PAN = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]]])
 ZOOM = torch.tensor([[[1.02, 0.005, -1.0], [-0.005, 0.98, 0.6]]])
 
 
-def scene(height: int = 64, width: int = 80) -> torch.Tensor:
-    coarse = torch.randn(1, 3, height // 3, width // 3, generator=torch.Generator().manual_seed(0))
-    return F.interpolate(coarse, (height, width), mode="bicubic").clamp(-2, 2) / 2
-
-
 def seen_through(camera: torch.Tensor, steps: int) -> torch.Tensor:
     """Frames of a still scene, of which each is the one before seen through the map."""
-    frames = [scene()]
+    frames = [texture(64, 80)[None]]
     lookup = camera
     for _ in range(steps):
-        frames.append(warp(frames[0], camera_flow(lookup, frames[0])))
+        frames.append(warp(frames[0], camera_flow(lookup, *frames[0].shape[-2:])))
         lookup = compose(lookup, camera)
     return torch.stack(frames, 1)
 
@@ -49,13 +44,13 @@ def test_a_camera_that_stands_still_has_the_identity_whatever_passes_before_it()
 
 def test_a_car_on_bare_ground_is_not_the_camera():
     bare = 0.02 * torch.randn(1, 2, 3, 64, 80, generator=torch.Generator().manual_seed(1))
-    bare[:, 0, :, 20:44, 20:50] = bare[:, 1, :, 20:44, 24:54] = scene(24, 30)[0]
+    bare[:, 0, :, 20:44, 20:50] = bare[:, 1, :, 20:44, 24:54] = texture(24, 30)
     assert torch.equal(fit(bare[:, 1], bare[:, 0]), STILL)
 
 
 def test_a_map_after_its_inverse_moves_nothing():
     torch.testing.assert_close(compose(ZOOM, invert(ZOOM)), STILL, rtol=0, atol=1e-5)
-    there = camera_flow(ZOOM, torch.zeros(1, 1, 5, 6))
+    there = camera_flow(ZOOM, 5, 6)
     assert there[0, :, 4, 5].tolist() == pytest.approx(
         [5 * 0.02 + 4 * 0.005 - 1.0, -5 * 0.005 - 4 * 0.02 + 0.6], abs=1e-5
     )
@@ -72,5 +67,5 @@ def test_the_background_behind_something_that_moves_is_seen_through_a_moving_cam
 
 
 def test_the_background_of_one_frame_is_that_frame():
-    frame = scene()
+    frame = texture(64, 80)[None]
     assert torch.equal(estimate_background(frame[:, None], STILL), frame)
