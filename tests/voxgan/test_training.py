@@ -18,7 +18,7 @@ def source(tmp_path_factory):
     return packed(tmp_path_factory.mktemp("boxes"), count=16)
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", [pytest.param("modern", marks=pytest.mark.slow), "three-step", "unconditional"])
 def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path, game):
     flags = GAMES[game]
     trainer_of(source, tmp_path / "whole", flags, steps=6).train()

@@ -16,6 +16,7 @@ def alone(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_and_interrupted_equals_the_one_that_was_not_to_the_bit(tmp_path, alone):
     kill(tmp_path, "one", at=5)
     interrupt(tmp_path, "one", at=10, number=signal.SIGINT)
