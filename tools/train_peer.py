@@ -31,7 +31,7 @@ class PeerConfig:
     max_items: int = 256
     """Clips of the test split to predict, evenly spaced."""
 
-    minutes: float = 30
+    minutes: float = 30.0
     """Minutes of training; the learning rate falls to 0 over them."""
 
     steps: int | None = None
@@ -102,7 +102,7 @@ def train_and_predict(config: PeerConfig) -> None:
         network,
         open_dataset(data, split="train"),
         context_frames=context,
-        minutes=config.minutes,
+        minutes=float(config.minutes),
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,

@@ -45,11 +45,13 @@ def test_a_peer_learns_and_a_seed_repeats_it(name):
 
     def trained(steps: int) -> tuple[torch.nn.Module, float]:
         network = built(name)
-        done, error = train_peer(network, dataset, context_frames=3, minutes=5, steps=steps, batch=2, seed=3)
+        done, error = train_peer(
+            network, dataset, context_frames=3, minutes=5.0, steps=steps, batch=2, learning_rate=0.01
+        )
         assert done == steps
         return network, error
 
-    (first, error), (again, same_error) = trained(12), trained(12)
+    (first, error), (again, same_error) = trained(2), trained(2)
     assert error == same_error
     assert all(a.equal(b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
-    assert error < trained(1)[1] / 2
+    assert trained(20)[1] < trained(1)[1] - 0.2
