@@ -57,8 +57,8 @@ class ProceduralPatches:
         mixture = torch.zeros(height, width)
         if kind < 0.5:
             mixture = (0.5 + random.uniform(0.2, 1.2) * fractal_noise(random, height, width)).clamp_(0, 1)
-        elif kind < 0.75:
-            mixture = draw_stripes(random, height, width, crossed=kind < 0.6)
+        elif kind < 0.65:
+            mixture = draw_stripes(random, height, width, crossed=kind < 0.57)
         grain = random.uniform(0, 0.04) * random.standard_normal((height, width), dtype=np.float32)
         return torch.lerp(first, second, mixture).add_(torch.from_numpy(grain)).clamp_(0, 1)
 

@@ -153,7 +153,9 @@ class World:
     def look(self, camera: Camera, height: int, width: int, *, light: Vector) -> View:
         """Renders the bodies, without the floor; `light` is the direction towards the light."""
         view = self.bullet.computeViewMatrix(camera.eye.tolist(), camera.target.tolist(), [0, 0, 1])
-        projection = self.bullet.computeProjectionMatrixFOV(camera.field_of_view, width / height, NEAR, FAR)
+        projection = list(self.bullet.computeProjectionMatrixFOV(camera.field_of_view, width / height, NEAR, FAR))
+        projection[8] += 1 / width  # TinyRenderer samples pixels at their lower left corners: half a pixel on,
+        projection[9] += 1 / height  # these are the centres
         _, _, colour, depth, body = self.bullet.getCameraImage(
             width,
             height,
