@@ -1,7 +1,6 @@
 """Cut-outs that move: single things, and figures whose limbs swing about their joints."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vidgan.data.synthetic.affine import Maps, attach, rotation, scaling, translation
+from vidgan.data.synthetic.layers import Layer
 from vidgan.data.synthetic.motion import draw_path, draw_scales, draw_turning, swing
 from vidgan.data.synthetic.outlines import Opacity, blob, ellipse, rounded_box
 from vidgan.data.synthetic.patches import PatchSource
@@ -17,20 +17,9 @@ TOP_SPEED = 4.0
 """Fastest motion on the plate, in pixels a frame where the shorter side of the frame has 64."""
 
 
-@dataclass(frozen=True)
-class CutOut:
-    """A piece that moves."""
-
-    picture: Float[Tensor, "4 height width"]
-    """Red, green and blue in [0, 1], multiplied by opacity; opacity."""
-
-    placement: Maps
-    """From the pixels of the picture to those of the plate."""
-
-
 def draw_cut_outs(
     random: np.random.Generator, patches: PatchSource, *, frames: int, height: int, width: int
-) -> list[CutOut]:
+) -> list[Layer]:
     """The pieces of one thing, person or arm, from far to near, and their way over the plate."""
     unit = min(height, width) / 64
     placement = draw_placement(random, frames, height=height, width=width)
@@ -57,7 +46,7 @@ def draw_placement(random: np.random.Generator, frames: int, *, height: int, wid
     return translation(path) @ rotation(draw_turning(random, frames)) @ scaling(draw_scales(random, frames))
 
 
-def draw_thing(random: np.random.Generator, patches: PatchSource, placement: Maps, *, unit: float) -> CutOut:
+def draw_thing(random: np.random.Generator, patches: PatchSource, placement: Maps, *, unit: float) -> Layer:
     """A blob, box, bar or ellipse of 6 to 36 units, turned at random."""
     long = float(np.exp(random.uniform(np.log(6), np.log(36)))) * unit
     short, softness = long * random.uniform(0.4, 1), random.uniform(0.8, 2)
@@ -71,10 +60,10 @@ def draw_thing(random: np.random.Generator, patches: PatchSource, placement: Map
         case _:
             opacity = blob(random, long, short, softness=softness)
     angle = np.full(len(placement), random.uniform(0, 2 * np.pi))
-    return CutOut(_cut(random, patches, opacity), placement @ rotation(angle))
+    return Layer(_cut(random, patches, opacity), placement @ rotation(angle))
 
 
-def draw_person(random: np.random.Generator, patches: PatchSource, placement: Maps, *, tall: float) -> Iterator[CutOut]:
+def draw_person(random: np.random.Generator, patches: PatchSource, placement: Maps, *, tall: float) -> Iterator[Layer]:
     """Two legs, an arm, head and torso, the other arm: walking or standing, arms swinging or gesturing.
 
     `tall` is the height in pixels.
@@ -89,21 +78,21 @@ def draw_person(random: np.random.Generator, patches: PatchSource, placement: Ma
     trousers, sleeves = _cut(random, patches, leg), _cut(random, patches, arm)
     for side in (-1, 1):
         hip = (side * 0.25 * torso_width, 0.45 * torso_height)
-        yield CutOut(trousers, attach(placement, joint=hip, angle=side * stride * step, pivot=(0.0, -0.2 * tall)))
+        yield Layer(trousers, attach(placement, joint=hip, angle=side * stride * step, pivot=(0.0, -0.2 * tall)))
     for side in (-1, 1):
         rest = side * -random.uniform(0, 1.5) * (random.random() < 0.5)
         waving = rest + reach * (swing(random, frames) if random.random() < 0.5 else -side * step)
         shoulder = (side * 0.45 * torso_width, -0.4 * torso_height)
-        yield CutOut(sleeves, attach(lean, joint=shoulder, angle=waving, pivot=(0.0, -0.16 * tall)))
+        yield Layer(sleeves, attach(lean, joint=shoulder, angle=waving, pivot=(0.0, -0.16 * tall)))
         if side < 0:
-            yield CutOut(_cut(random, patches, rounded_box(torso_height, torso_width, corner=0.08 * tall)), lean)
+            yield Layer(_cut(random, patches, rounded_box(torso_height, torso_width, corner=0.08 * tall)), lean)
             nod = 0.2 * reach * swing(random, frames)
             neck = (0.0, -0.48 * torso_height)
             head = attach(lean, joint=neck, angle=nod, pivot=(0.0, 0.09 * tall))
-            yield CutOut(_cut(random, patches, ellipse(0.2 * tall, 0.16 * tall)), head)
+            yield Layer(_cut(random, patches, ellipse(0.2 * tall, 0.16 * tall)), head)
 
 
-def draw_arm(random: np.random.Generator, patches: PatchSource, placement: Maps, *, long: float) -> Iterator[CutOut]:
+def draw_arm(random: np.random.Generator, patches: PatchSource, placement: Maps, *, long: float) -> Iterator[Layer]:
     """An upper arm, a forearm that turns at the elbow and a hand that turns at the wrist, as of somebody close by.
 
     `long` is the length of the forearm in pixels.
@@ -118,9 +107,9 @@ def draw_arm(random: np.random.Generator, patches: PatchSource, placement: Maps,
     hand = attach(fore, joint=end, angle=angles[2], pivot=(0.0, -0.15 * long))
     limb = rounded_box(long, thick, corner=thick / 2)
     palm = blob(random, 0.5 * long, 1.2 * thick)
-    yield CutOut(_cut(random, patches, limb), upper)
-    yield CutOut(_cut(random, patches, limb) if sleeve else _fill(skin, limb), fore)
-    yield CutOut(_fill(skin, palm), hand)
+    yield Layer(_cut(random, patches, limb), upper)
+    yield Layer(_cut(random, patches, limb) if sleeve else _fill(skin, limb), fore)
+    yield Layer(_fill(skin, palm), hand)
 
 
 def _cut(random: np.random.Generator, patches: PatchSource, opacity: Opacity) -> Float[Tensor, "4 height width"]:

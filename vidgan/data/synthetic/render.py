@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from vidgan.data.synthetic.affine import Maps, identity
-from vidgan.data.synthetic.scene import Layer, Scene
+from vidgan.data.synthetic.layers import Layer
+from vidgan.data.synthetic.scene import Scene
 from vidgan.files.readers import RGBImage
 from vidgan.frames import Frames, convert_channels
 

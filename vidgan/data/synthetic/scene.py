@@ -8,28 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from vidgan.data.synthetic.affine import Maps, Numbers, identity, rotation, scaling, translation
-from vidgan.data.synthetic.figures import CutOut, draw_cut_outs
+from vidgan.data.synthetic.figures import draw_cut_outs
+from vidgan.data.synthetic.layers import Layer
 from vidgan.data.synthetic.motion import draw_pace, draw_path, swing
 from vidgan.data.synthetic.patches import PatchSource, Picture
 
 CUT_OUT_SHARES = (0.25, 0.25, 0.2, 0.15, 0.1, 0.05)
 """How often there are one, two, ... six cut-outs."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A flat piece of picture, and where it is on the plate."""
-
-    picture: Float[Tensor, "4 height width"]
-    """Red, green and blue in [0, 1], multiplied by opacity; opacity. A shadow is black and never more than half opaque,
-    so that what it falls on is still what is seen."""
-
-    placement: Maps
-    """From the pixels of the picture to those of the plate."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,7 @@ def draw_scene(random: np.random.Generator, patches: PatchSource, *, frames: int
         cut_outs = draw_cut_outs(random, patches, frames=frames, height=height, width=width)
         if random.random() < 0.3:
             layers += [throw_shadow(each, sun=sun, unit=unit) for each in cut_outs]
-        layers += [Layer(each.picture, each.placement) for each in cut_outs]
+        layers += cut_outs
     return Scene(
         height=height,
         width=width,
@@ -115,7 +102,7 @@ def measure_plate(camera: Maps, height: int, width: int) -> tuple[int, int]:
     return 2 * int(np.ceil(y)), 2 * int(np.ceil(x))
 
 
-def throw_shadow(cut_out: CutOut, *, sun: tuple[float, float], unit: float) -> Layer:
+def throw_shadow(cut_out: Layer, *, sun: tuple[float, float], unit: float) -> Layer:
     """The blurred shadow of a cut-out, to one side of it; larger things throw it farther."""
     opacity = cut_out.picture[3:]
     blur = max(1, round(1.5 * unit))

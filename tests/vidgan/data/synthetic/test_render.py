@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from vidgan.data.synthetic.affine import identity, rotation, translation
+from vidgan.data.synthetic.layers import Layer
 from vidgan.data.synthetic.patches import ProceduralPatches
 from vidgan.data.synthetic.render import RenderedClip, render_clip, render_frames
-from vidgan.data.synthetic.scene import Layer, Scene, draw_scene
+from vidgan.data.synthetic.scene import Scene, draw_scene
 
 
 def drawn(seed: int, *, frames: int = 9, height: int = 64, width: int = 64) -> Scene:
