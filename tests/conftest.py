@@ -57,3 +57,14 @@ def run_vidvox(capsys, monkeypatch, tmp_path):
         return Said(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def small_turns() -> Iterator[None]:
+    """Turning objects of a report are drawn smaller and in fewer frames than a reader would want."""
+    from voxgan.evaluation import media  # not before signatures are checked
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media, "SIDE", 32)
+        patch.setattr(media, "FRAMES", 3)
+        yield

@@ -22,6 +22,7 @@ def test_every_block_that_runs_something_has_a_name():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_turns")
 def test_every_command_of_the_readme_runs(workplace):
     blocks = read_blocks(README)
     for block in blocks:

@@ -173,6 +173,23 @@ def test_saved_clips_of_a_model_are_scored_as_the_model_and_people_may_choose(ru
     assert len(json.loads(Path("pages/rate.key.json").read_text())["pairs"]) == 2
 
 
+def test_a_peer_is_trained_and_what_it_predicts_is_evaluated(use):
+    flags = ["--data.channels=1", "--data.clip_frames=5", "--data.context_frames=3", *SMALL[:2]]
+    limits = ["--steps=2", "--max_items=2", "--parameters=20000", "--cpu"]
+    said = use("train_peer", "convlstm", *flags, *limits, "--out=peer")
+    assert said.code == 0, said.err
+    command = said.out.splitlines()[-1].split()
+    assert command[:3] == ["vidvox", "evaluate", "video"]
+    said = use("evaluate_video", *command[3:], "--networks=none", "--cpu")
+    assert said.code == 0, said.err
+    assert "constant-velocity sprites" in said.out
+    other = use("train_peer", "simvp", *flags, *limits, "--ground_truth=peer/truth", "--out=other")
+    assert other.code == 0, other.err
+    assert {path.name for path in Path("other/predictions").iterdir()} == {"00000.npy", "00001.npy"}
+    assert use("train_peer", "simvp", *flags, *limits, "--out=other").code == 2
+    assert "convlstm or simvp" in use("train_peer", "unet", *flags, "--out=third").err
+
+
 def test_whole_clips_made_from_noise_are_measured_as_a_set(synthesis, use):
     said = use("evaluate_video", "--model", synthesis / "generator", "--out=report", "--networks=colours")
     assert said.code == 0, said.err
@@ -228,7 +245,9 @@ def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls
         assert re.search(r" \d+\.\d{3}  +-  +-  +-$", line), line
 
 
-@pytest.mark.parametrize("tool", ["train_video", "predict_video", "generate_video", "evaluate_video", "benchmark"])
+@pytest.mark.parametrize(
+    "tool", ["train_video", "train_peer", "predict_video", "generate_video", "evaluate_video", "benchmark"]
+)
 def test_help_lists_every_setting_with_what_it_means(use, tool):
     said = use(tool, "--help")
     assert said.code == 0

@@ -11,6 +11,7 @@ from gancore.training.summary import DataSummary, SplitSummary
 from gancore.training.trainer import Trainer
 from vidgan.config import ClipShape, VideoConfig, VideoDataConfig
 from vidgan.data.dataset import ClipDataset, VideoClipDataset, collate, open_dataset
+from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective
@@ -88,6 +89,7 @@ def summarise_data(config: VideoDataConfig, *, dataset: ClipDataset, held_out: C
 
 def list_video_names(clips: ClipDataset) -> list[str]:
     """The names of the videos that clips are cut from, each once; none for generated clips."""
+    videos = clips.videos if isinstance(clips, MixedClips) else clips
     return (
-        list(dict.fromkeys(each.video.name for each in clips.segments)) if isinstance(clips, VideoClipDataset) else []
+        list(dict.fromkeys(each.video.name for each in videos.segments)) if isinstance(videos, VideoClipDataset) else []
     )

@@ -13,14 +13,20 @@ from gancore.files.limits import VideoLimits
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
 StateActivation = Literal["relu", "tanh"]
 
+GENERATED = ("moving-mnist", "cut-outs", "physics")
+"""Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+NAMED_SOURCES = (*GENERATED, "pedestrians")
+"""Values of `data.path` that are not paths."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDataConfig(VideoLimits):
     """Clips to train on, and how they are cut from their videos."""
 
     path: str = "moving-mnist"
-    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "pedestrians" is the
-    clip that comes with the package. A single video is split by time."""
+    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
+    patches that move over plates, "physics" bodies that fall and are pushed, "pedestrians" is the clip that comes with
+    the package. A single video is split by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
@@ -73,6 +79,13 @@ class VideoDataConfig(VideoLimits):
     digits: int = 2
     """Digits in a moving-mnist clip."""
 
+    patches: str | None = None
+    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs and physics), each split
+    from its own part of them; textures by formula if not given."""
+
+    synthetic_fraction: float = 0.0
+    """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
+
     workers: int = 0
     """Processes that read clips; 0 reads in the training process."""
 
@@ -89,8 +102,16 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"context_frames must lie in {limits}, got {self.context_frames}")
         if not 0 <= self.holdout_fraction <= 1:
             raise ValueError(f"holdout_fraction must lie in [0, 1], got {self.holdout_fraction}")
-        if self.class_conditional and self.path == "moving-mnist":
-            raise ValueError("class_conditional: moving-mnist has no classes")
+        if self.class_conditional and self.path in GENERATED:
+            raise ValueError(f"class_conditional: {self.path} has no classes")
+        if not 0 <= self.synthetic_fraction <= 1:
+            raise ValueError(f"synthetic_fraction must lie in [0, 1], got {self.synthetic_fraction}")
+        if self.synthetic_fraction and self.path in GENERATED:
+            raise ValueError(f"synthetic_fraction: all clips of {self.path} are made; give a path to videos")
+        if self.synthetic_fraction and self.class_conditional:
+            raise ValueError("synthetic_fraction: rendered clips have no class; leave out class_conditional")
+        if self.patches and self.path not in ("cut-outs", "physics"):
+            raise ValueError("patches: only the paths cut-outs and physics take them; other clips are their own")
         if self.holdout_prefixes and self.holdout_file:
             raise ValueError("holdout_prefixes and holdout_file exclude each other")
         if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Float
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 ClipTensor = Float[Tensor, "batch time channels height width"]
@@ -33,6 +32,8 @@ def psnr(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Structural similarity of each frame (Wang et al. 2004), by scikit-image in 7x7 windows, for frames in [0, 1]."""
+    from skimage.metrics import structural_similarity  # half a second, which every prediction would pay
+
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
     scores = [
         [structural_similarity(x, y, data_range=1.0, channel_axis=-1) for x, y in zip(*pair, strict=True)]

@@ -116,7 +116,7 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
     changed = {
         name: value
         for name, value in iter_values(run)
-        if defaults.get(name) != value and name not in ("run", "data.path", "data.cache", "train.cpu")
+        if defaults.get(name) != value and name not in ("run", "data.path", "data.patches", "data.cache", "train.cpu")
     }
     if not changed:
         return trained

@@ -16,7 +16,7 @@ from gancore.files.media import MEDIA_SUFFIXES
 from gancore.files.outputs import check_outputs
 from vidgan.generate import GeneratedClips, write_samples
 from vidgan.predict import Prediction, write_prediction
-from voxgan.export import write_preview
+from voxgan.export import write_preview, write_turntable
 from voxgan.mesh.write import save_mesh
 from voxgan.rendering.raycast import render_turntable
 
@@ -132,7 +132,7 @@ class ObjectMesh:
         """
         check_outputs([Path(path)], inputs=self.sources, overwrite=True)
         if Path(path).suffix.lower() in MEDIA_SUFFIXES:
-            write_preview(path, render_turntable(self.mesh))
+            write_turntable(path, self.mesh)
         else:
             save_mesh(self.mesh, path, size_mm=None if size_mm is None else float(size_mm))
         return Path(path)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
+from gancore.data import evenly_spaced
 from gancore.device import select_device
 from gancore.files.limits import ReadingLimits
 from gancore.files.media import require_media_suffix, write_animation
@@ -30,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 BACKGROUND = (255, 255, 255)
 """Colour behind the objects of a preview."""
-PREVIEW_RATE = 16
-"""Frames per second of a preview: a turn of 48 frames takes three seconds."""
+TURN_FRAMES, PREVIEW_RATE = 48, 16
+"""Frames of a turn in a preview, and frames per second."""
 PREVIEW_SHEET = (4, 2)
 """Columns and rows of a preview in a PNG."""
 PREVIEW_CRF = 18
@@ -112,7 +114,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
         exported.append(ExportedMesh(path, mesh))
         if config.preview and not config.interpolate:
             preview = numbered_path(config.preview, prediction.number, total)
-            write_preview(preview, render_turntable(mesh, side=config.preview_size))
+            write_turntable(preview, mesh, side=config.preview_size)
     if not exported:
         raise ValueError(f"none of the {total} objects could be made")
     if config.preview and config.interpolate:
@@ -211,6 +213,13 @@ def render_sequence(meshes: Sequence[trimesh.Trimesh], *, side: int) -> UInt8[np
 
 
 # ------------------------------------------------------------------------------------------------ files
+
+
+def write_turntable(path: str | Path, mesh: trimesh.Trimesh, *, side: int = 256) -> None:
+    """Writes the object turning once, `side` pixels wide, as `write_preview` does."""
+    # of a sheet, no other frames are rendered
+    sheet = evenly_spaced(TURN_FRAMES, count=prod(PREVIEW_SHEET)) if Path(path).suffix.lower() == ".png" else None
+    write_preview(path, render_turntable(mesh, side=side, frames=TURN_FRAMES, shown=sheet))
 
 
 def write_preview(

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from accelerate.utils import tqdm
 from jaxtyping import Float, Int
-from scipy import stats
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gancore.metrics.checks import (
@@ -196,17 +194,21 @@ def wasserstein(a: FeaturesLike, b: FeaturesLike) -> float:
             f"an exact Wasserstein distance needs equally many samples of both sets, at most {MAX_ASSIGNMENT_SAMPLES}, "
             f"not {len(a)} and {len(b)}: use fewer, or the sliced one"
         )
+    from scipy.optimize import linear_sum_assignment  # half a second, which every training would pay
+
     distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
 def sliced_wasserstein(a: FeaturesLike, b: FeaturesLike, *, projections: int = 128, seed: int = 0) -> float:
     """Mean Wasserstein-1 distance of both sets projected onto random directions (Bonneel et al. 2015)."""
+    from scipy.stats import wasserstein_distance  # more than a second, which every training would pay
+
     a, b = validate_pair(a, b)
     directions = torch.randn(a.shape[1], projections, generator=create_seeded_rng(seed), dtype=torch.float64)
     directions /= directions.norm(dim=0)
     lines = zip((a @ directions).T.numpy(), (b @ directions).T.numpy(), strict=True)
-    return float(np.mean([stats.wasserstein_distance(ours, theirs) for ours, theirs in lines]))
+    return float(np.mean([wasserstein_distance(ours, theirs) for ours, theirs in lines]))
 
 
 def _random_subset(rows: FeatureMatrix, size: int, generator: torch.Generator) -> FeatureMatrix:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from gancore.reporting.document import render_template
 
-SERIES_COUNT, BASELINE_COUNT = 8, 4
+SERIES_COUNT, BASELINE_COUNT = 8, 6
 """Styles of lines in page.css, for methods and for baselines; further lines begin again with the first."""
 
 MAX_VISIBLE_DOTS = 40

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from gancore.files.atomic import atomic_write
 from gancore.training.history import Curve, LogLine, Panels, RunHistory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """Colours of the curves: the palette of Okabe and Ito, which colour-blind readers can tell apart too."""
@@ -46,6 +46,9 @@ def draw_curves(run: Path, history: RunHistory | None = None) -> None:
     panels = drop_short_curves(_sort_panels(history.panels()))
     if not panels:
         return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second, which every training would pay at its start
+    from matplotlib.figure import Figure
+
     rows = -(-len(panels) // PANEL_COLUMNS)
     figure = Figure(figsize=(5 * PANEL_COLUMNS, 2.8 * rows), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
@@ -102,7 +105,7 @@ def thin_curve(curve: Curve) -> Curve:
     ]
 
 
-def _draw_panel(axis: Axes, title: str, curves: Mapping[str, Curve]) -> None:
+def _draw_panel(axis: "Axes", title: str, curves: Mapping[str, Curve]) -> None:
     own = {name: curve for name, curve in curves.items() if name not in BASELINES}
     for (name, curve), colour in zip(own.items(), COLOURS * len(own), strict=False):
         steps, values = thin_curve(curve)
@@ -132,7 +135,7 @@ def _spans_decades(curves: Mapping[str, Curve]) -> bool:
     return min(values) > 0 and max(values) > 50 * min(values)
 
 
-def _mark_alarms(axis: Axes, steps: Sequence[int]) -> None:
+def _mark_alarms(axis: "Axes", steps: Sequence[int]) -> None:
     """Draws a dotted line at each step, all of them as one."""
     axis.vlines(
         steps, 0, 1, color="#b00000", linewidth=0.8, linestyle=":", transform=axis.get_xaxis_transform(), zorder=2

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -142,15 +143,18 @@ def serve() -> None:
                 os._exit(0)
 
 
-def _import_everything() -> None:
-    """What the commands import, without running anything that starts threads."""
-    import torch.utils.tensorboard
+IMPORTED = (
+    *("voxgan.build", "voxgan.data.prepare", "voxgan.evaluation.evaluate", "voxgan.evaluation.page", "voxgan.export"),
+    *("torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure", "scipy.stats", "skimage.metrics"),
+)
+"""What the commands import, by and by; the first optimiser of a process imports dynamo."""
 
-    import voxgan.build
-    import voxgan.data.prepare
-    import voxgan.evaluation.evaluate
-    import voxgan.evaluation.page
-    import voxgan.export  # noqa: F401
+
+def _import_everything() -> None:
+    """Imports what the commands need, without running anything that starts threads."""
+    for name in IMPORTED:
+        import_module(name)
+    import torch
 
     torch.set_num_threads(1)
 

@@ -47,6 +47,7 @@ TRAIN_VOXELS = (
 SMALL = {
     "tools/train_video.py": TRAIN_VIDEO,
     "tools/train_voxels.py": TRAIN_VOXELS,
+    "tools/train_peer.py": "--steps 1 --cpu --parameters 20000 --max_items 2 --data.height 16 --data.width 16",
     "train video": TRAIN_VIDEO,
     "train voxels": TRAIN_VOXELS,
     "predict": "--size 32x32 --cpu",

@@ -123,6 +123,7 @@ def settings(source: Path, run: Path, **train: Any) -> VoxelConfig:
         "preview_every": 0,
         "checkpoint_every": 2,
         "cpu": True,
+        "curves": False,
         **train,
     }
     return VoxelConfig(

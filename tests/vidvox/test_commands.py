@@ -220,6 +220,7 @@ def test_objects_are_generated_from_noise_and_numbered(shapes, run_vidvox):
     assert (said.code, "vidvox mesh" in said.err) == (2, True)
 
 
+@pytest.mark.usefixtures("small_turns")
 def test_a_model_of_objects_is_measured_on_the_data_of_its_run(shapes, run_vidvox):
     words = ["--generated_objects", 2, "--renders_per_object", 0, "--view_draws", 1, "--views", 1, "-o", "report"]
     said = run_vidvox("evaluate", shapes, *words)

@@ -15,7 +15,8 @@ from PIL import Image
 from support.toys import generator, image_to_voxels
 
 from voxgan.commands import ExportConfig
-from voxgan.export import export_meshes
+from voxgan.export import export_meshes, write_preview, write_turntable
+from voxgan.rendering.raycast import render_turntable
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "export_mesh.py"
@@ -136,6 +137,13 @@ def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
         assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
     with Image.open("b.png") as sheet:
         assert sheet.size == (4 * 48, 2 * 48)
+
+
+def test_a_sheet_of_a_turn_is_that_of_all_its_frames(tmp_path):
+    mesh = trimesh.creation.box((1, 0.2, 0.1))
+    write_turntable(tmp_path / "sheet.png", mesh, side=16)
+    write_preview(tmp_path / "whole.png", render_turntable(mesh, side=16))
+    assert (tmp_path / "sheet.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
 
 
 def test_a_preview_turns_the_object_in_its_colours(models, chair, tmp_path):

@@ -1,4 +1,4 @@
-"""Batches of clips in [-1, 1] from video files, folders of frames, arrays or moving digits."""
+"""Batches of clips in [-1, 1] from video files, folders of frames, arrays, moving digits or rendered scenes."""
 
 import logging
 from bisect import bisect_right
@@ -21,6 +21,10 @@ from vidgan.config import VideoDataConfig
 from vidgan.data.cache import open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
+from vidgan.data.synthetic.cut_outs import CutOutClips
+from vidgan.data.synthetic.mixture import MixedClips
+from vidgan.data.synthetic.patches import PatchSource, ProceduralPatches, VideoPatches
+from vidgan.data.synthetic.physics import PhysicsClips
 from vidgan.files.arrays import ArrayVideo
 from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key
@@ -92,16 +96,38 @@ def open_dataset(config: VideoDataConfig, *, split: Split) -> ClipDataset:
 
     Raises FileNotFoundError if the source does not exist, ValueError if it holds no clip of the requested length.
     """
-    if config.path == "moving-mnist":
-        return MovingMNIST(
-            split=split,
-            height=config.height,
-            width=config.width,
-            channels=config.channels,
-            clip_frames=config.clip_frames,
-            digits=config.digits,
+    shape = {name: getattr(config, name) for name in ("height", "width", "channels", "clip_frames")}
+    match config.path:
+        case "moving-mnist":
+            return MovingMNIST(split=split, digits=config.digits, **shape)
+        case "cut-outs":
+            return CutOutClips(open_patches(config, split=split), split=split, **shape)
+        case "physics":
+            return PhysicsClips(open_patches(config, split=split), split=split, **shape)
+    videos = open_video_clips(config, split=split)
+    if split != "train" or not config.synthetic_fraction:
+        return videos
+    rendered = CutOutClips(cut_patches(videos), split=split, **shape)
+    return MixedClips(videos, rendered, fraction=config.synthetic_fraction)
+
+
+def open_patches(config: VideoDataConfig, *, split: Split) -> PatchSource:
+    """What rendered clips of a split show: patches of its part of the videos in `config.patches`, if given."""
+    if not config.patches:
+        return ProceduralPatches()
+    return cut_patches(
+        open_video_clips(
+            replace(config, path=config.patches, patches=None, clip_frames=1, context_frames=0), split=split
         )
-    return open_video_clips(config, split=split)
+    )
+
+
+def cut_patches(videos: "VideoClipDataset") -> VideoPatches:
+    """Patches of the frames of a split."""
+    return VideoPatches(
+        [(segment.reader, range(segment.start, segment.stop)) for segment in videos.segments],
+        smallest=round(1.5 * min(videos.config.height, videos.config.width)),
+    )
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.errors import UnreadableError
 from gancore.files import media
+from gancore.files.arrays import write_npy
 from gancore.files.atomic import atomic_write, create_parents
 from gancore.files.limits import VideoLimits
 from gancore.files.reading import split_member
@@ -147,7 +147,7 @@ def write_clip(
     if suffix == ".npy":
         create_parents(path)
         with atomic_write(path) as partial, partial.open("wb") as file:
-            np.save(file, frames.cpu().numpy())
+            write_npy(file, frames.cpu().numpy())
     elif suffix == ".png":
         rows = frames if frames.ndim == 5 else frames[None]
         media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]))

@@ -17,8 +17,14 @@ SIZE = ("--data.height=64", "--data.width=64")
 VIDEO = {"tiny": ["--config=tiny"], "modern": [], "paper": ["--config=paper_64_fp", "--train.batch=2"]}
 NARROW = ("--generator.base_channels=16", "--discriminator.base_channels=16")
 """Makes the paper's 821 million parameters bearable on a CPU."""
-VOXELS = {"modern-32": (32, ["--train.batch=16"]), "modern-64": (64, ["--train.batch=4"])}
+VOXELS = {
+    "tiny": (32, ["--config=tiny"]),
+    "modern-32": (32, ["--train.batch=16"]),
+    "modern-64": (64, ["--train.batch=4"]),
+}
 """Side, and what differs from the defaults."""
+PREPARED_SIDES, MESHED_SIDES = (32, 64), (32, 64, 128)
+"""Voxels a side that a mesh becomes, and that become a mesh."""
 PRESETS: dict[str, tuple[str, ...]] = {"video": tuple(VIDEO), "voxels": tuple(VOXELS), "metrics": ()}
 
 
@@ -30,7 +36,7 @@ class BenchmarkConfig:
     """video: training, prediction and reading; voxels: training, preparing and extracting meshes; or metrics."""
 
     presets: tuple[str, ...] = ()
-    """Presets to train with: tiny, modern, paper for video, modern-32, modern-64 for voxels; all by default."""
+    """Presets to train with: tiny, modern, paper for video, tiny, modern-32, modern-64 for voxels; all by default."""
 
     repeats: int = 5
     """Repetitions of each measurement, of which the median counts."""
@@ -104,11 +110,11 @@ def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
     speeds = {}
     for preset in config.presets or VOXELS:
         side, flags = VOXELS[preset]
-        run = parse_config(VoxelConfig, [*flags, f"--train.cpu={on_cpu}"])
+        run = parse_config(VoxelConfig, [*flags, f"--train.cpu={on_cpu}"], recipes=find_recipes("voxels"))
         speeds[preset] = run_in_subprocess(measure_throughput, run, side=side, repeats=config.repeats)
     print(format_throughput_table(speeds, item="shape", inference="making objects"), flush=True)
-    print("\n" + report_preparation(sides=(32, 64), repeats=config.repeats), flush=True)
-    print("\n" + report_meshing(sides=(32, 64, 128), repeats=config.repeats))
+    print("\n" + report_preparation(sides=PREPARED_SIDES, repeats=config.repeats), flush=True)
+    print("\n" + report_meshing(sides=MESHED_SIDES, repeats=config.repeats))
 
 
 def measure_metrics(config: BenchmarkConfig) -> None:

@@ -15,6 +15,7 @@ from gancore.parsing import parse_config, report_user_errors
 LIBRARIES = ("torch", "torchvision", "accelerate", "numpy", "av", "trimesh", "safetensors", "huggingface_hub")
 OPTIONAL = {
     "tensorboard": ("train.trackers tensorboard", "pip install 'vidvox[tensorboard]'"),
+    "pybullet": ("data.path physics", "pip install 'vidvox[physics]'"),
     "torch_fidelity": ("FID and IS", "pip install 'vidvox[metrics]'"),
 }
 """Packages that one feature needs: the feature, and how to install them."""

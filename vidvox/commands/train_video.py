@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.config import VideoConfig
+from vidgan.config import NAMED_SOURCES, VideoConfig
 from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
 from vidvox.recipes import find_recipes
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         """,
     )
     path = config.data.path
-    if path not in ("moving-mnist", "pedestrians") and not Path(path).exists():
+    if path not in NAMED_SOURCES and not Path(path).exists():
         raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
     if config.processes and config.processes > 1:
         train_together(config.processes, prog, argv)

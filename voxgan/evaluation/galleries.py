@@ -115,7 +115,7 @@ def to_turnable(caption: str, mesh: trimesh.Trimesh | None) -> list[Mesh3D]:
     """Return a mesh as one that a reader can turn by hand; nothing for an empty or a very large one."""
     if mesh is None or not 0 < len(mesh.faces) <= MAX_TURNABLE_FACES:
         return []
-    still = Media(caption, join_side_by_side([animate_turntable(mesh)[:1]]))
+    still = Media(caption, join_side_by_side([animate_turntable(mesh, shown=[0])]))
     vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
     return [Mesh3D(caption, vertices, faces, still=still)]
 

@@ -42,11 +42,12 @@ def render_still(scene: Scene | None, camera: Camera) -> StillImage:
     return torch.from_numpy(composite_over(scene.render(camera, side=SIDE), BACKGROUND))
 
 
-def animate_turntable(mesh: trimesh.Trimesh | None) -> Animation:
-    """Turn the object once; white frames without an object."""
+def animate_turntable(mesh: trimesh.Trimesh | None, *, shown: Sequence[int] | None = None) -> Animation:
+    """Turn the object once; white frames without an object. `shown` as in `render_turntable`."""
     if mesh is None or not len(mesh.faces):
-        return rearrange(render_still(None, Camera()), "h w c -> 1 c h w").repeat(FRAMES, 1, 1, 1)
-    frames = render_turntable(mesh, side=SIDE, frames=FRAMES, background=BACKGROUND)
+        count = FRAMES if shown is None else len(shown)
+        return rearrange(render_still(None, Camera()), "h w c -> 1 c h w").repeat(count, 1, 1, 1)
+    frames = render_turntable(mesh, side=SIDE, frames=FRAMES, background=BACKGROUND, shown=shown)
     return rearrange(torch.from_numpy(frames), "f h w c -> f c h w")
 
 

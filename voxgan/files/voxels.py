@@ -12,6 +12,7 @@ import scipy.io
 from jaxtyping import Bool, Float
 
 from gancore.errors import UnreadableError
+from gancore.files.arrays import write_npy
 from gancore.files.atomic import atomic_write
 from gancore.files.limits import ShapeLimits
 from gancore.files.reading import as_unreadable
@@ -98,7 +99,8 @@ def write_occupancy(path: Path, occupancy: Bool[np.ndarray, "x y z"] | Float[np.
         return
     with atomic_write(path) as partial:
         if suffix == ".npy":
-            np.save(partial, occupancy)
+            with partial.open("wb") as file:
+                write_npy(file, occupancy)
         elif suffix == ".npz" and binary is not None:
             np.savez_compressed(partial, packed=np.packbits(binary), shape=occupancy.shape, up="y")
         elif suffix == ".npz":

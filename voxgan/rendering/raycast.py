@@ -1,6 +1,6 @@
 """Renders shaded images of a mesh by ray casting, without a display or a graphics driver."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -211,12 +211,17 @@ def render_turntable(
     frames: int = 48,
     elevation: float = 20.0,
     background: tuple[int, int, int] = (255, 255, 255),
-) -> UInt8[np.ndarray, "frames side side 3"]:
-    """Frames of the object turning once about its upright axis, all in the same window, over a plain background."""
+    shown: Sequence[int] | None = None,
+) -> UInt8[np.ndarray, "shown side side 3"]:
+    """Frames of the object turning once about its upright axis, all in the same window, over a plain background.
+
+    Only the frames with the numbers in `shown` are rendered; all of them if it is None.
+    """
     scene = Scene(mesh)
     cameras = [Camera(360 * frame / frames, elevation) for frame in range(frames)]
     windows = [view_window(scene.vertices, camera) for camera in cameras]
-    images = (scene.render_projection(fit_windows(windows, camera, side=side)) for camera in cameras)
+    chosen = cameras if shown is None else [cameras[frame] for frame in shown]
+    images = (scene.render_projection(fit_windows(windows, camera, side=side)) for camera in chosen)
     return np.stack([composite_over(image, background) for image in images])
 
 

@@ -9,7 +9,9 @@ from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.baselines import (
     extrapolate_flow,
+    extrapolate_flow_over_background,
     extrapolate_linearly,
+    extrapolate_moving_parts,
     predict_baselines,
     predict_black,
     repeat_last_frame,
@@ -73,4 +75,51 @@ def test_a_baseline_that_needs_more_past_than_there_is_is_left_out():
     clip = clips(1, frames=3)
     assert list(predict_baselines(clip[:, :1], steps=2)) == ["last frame repeated", "all black"]
     assert len(predict_baselines(clip[:, :2], steps=2)) == 4
+    assert len(predict_baselines(clip, steps=2)) == 6
     assert predict_baselines(clip[:, :0], steps=2) == {}
+
+
+OVER_BACKGROUND = pytest.mark.parametrize("extrapolate", [extrapolate_flow_over_background, extrapolate_moving_parts])
+
+
+def crossing(*, frames: int, channels: int) -> torch.Tensor:
+    """A bright disc that moves 3 pixels right a frame over stripes."""
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(48.0), indexing="ij")
+    moments = torch.arange(float(frames))[:, None, None]
+    disc = (5 - ((rows - 16) ** 2 + (columns - 8 - 3 * moments) ** 2).sqrt()).clamp(0, 1)
+    stripes = 0.2 * torch.sin(columns / 6).expand_as(disc)
+    return (disc + (1 - disc) * stripes)[None, :, None].repeat(1, 1, channels, 1, 1)
+
+
+@OVER_BACKGROUND
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_moves_is_carried_on_over_the_background(extrapolate, channels):
+    clip = crossing(frames=11, channels=channels)
+    past, future = clip[:, :5], clip[:, 5:]
+    carried, stood = psnr(extrapolate(past, 6), future), psnr(repeat_last_frame(past, 6), future)
+    assert (carried > stood + 4).all()
+    assert carried.mean() > psnr(extrapolate_flow(past, 6), future).mean() + 2
+
+
+@OVER_BACKGROUND
+def test_over_a_background_nothing_moves_by_itself(extrapolate):
+    past = clips(2, frames=1, channels=3).expand(-1, 4, -1, -1, -1)
+    assert extrapolate(past, 3).equal(repeat_last_frame(past, 3))
+
+
+@OVER_BACKGROUND
+def test_over_a_background_every_clip_is_carried_on_by_itself_and_always_alike(extrapolate):
+    past = torch.cat([crossing(frames=5, channels=1), crossing(frames=5, channels=1).flip(4)])
+    apart = torch.cat([extrapolate(clip[None], 3) for clip in past])
+    together = extrapolate(past, 3)
+    assert together.equal(apart)
+    assert together.equal(extrapolate(past, 3))
+
+
+@OVER_BACKGROUND
+@pytest.mark.parametrize("shape", [(2, 3, 3, 2, 3), (1, 6, 1, 5, 17)])
+def test_over_a_background_frames_may_have_any_size(extrapolate, shape):
+    future = extrapolate(torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1, 3)
+    assert future.shape == (shape[0], 3, *shape[2:])
+    assert future.isfinite().all()
+    assert future.abs().max() <= 1 + 1e-5

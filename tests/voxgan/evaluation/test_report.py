@@ -15,7 +15,6 @@ from gancore.reporting.preference import read_ratings
 from voxgan.commands import EvaluateConfig
 from voxgan.config import VoxelShape
 from voxgan.data.packed import PackedDataset, PackedObject, write_packed_dataset
-from voxgan.evaluation import media as showcase
 from voxgan.evaluation import probe, published
 from voxgan.evaluation.baselines import load_occupancies
 from voxgan.evaluation.evaluate import evaluate
@@ -25,14 +24,7 @@ from voxgan.evaluation.summary import format_summary
 from voxgan.files.voxels import write_occupancy
 from voxgan.networks.discriminator import VoxelDiscriminator
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _small():
-    """Less is drawn than a reader would want."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(showcase, "SIDE", 32)
-        patch.setattr(showcase, "FRAMES", 3)
-        yield
+pytestmark = pytest.mark.usefixtures("small_turns")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +45,7 @@ def run(whole, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(whole, run, tmp_path_factory):
+def done(whole, run, tmp_path_factory, small_turns):  # noqa: ARG001
     """(Settings, evaluation, files) of all that can be measured of a small model."""
     out = tmp_path_factory.mktemp("out")
     image_to_voxels().save_pretrained(out / "model")

@@ -216,6 +216,12 @@ def test_a_turntable_turns_once_within_one_window():
     assert middle == [FRONT, RIGHT, BACK, LEFT]
 
 
+def test_some_frames_of_a_turntable_are_those_of_the_whole():
+    mesh = coloured_box(box((1, 0.2, 0.1)))
+    whole = render_turntable(mesh, side=16, frames=6)
+    assert np.array_equal(render_turntable(mesh, side=16, frames=6, shown=[4, 0]), whole[[4, 0]])
+
+
 def test_a_mesh_without_faces_or_outside_the_cube_is_refused():
     with pytest.raises(ValueError, match="without faces"):
         Scene(trimesh.Trimesh()).render(Camera(), side=8)

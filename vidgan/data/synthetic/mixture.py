@@ -1,0 +1,39 @@
+"""Training clips of which a fraction is rendered, from patches of the same videos."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from gancore.data import Sample
+from gancore.rng import derive_seed
+from vidgan.data.synthetic.cut_outs import CutOutClips
+from vidgan.frames import Frames
+
+
+@runtime_checkable
+class Clips(Protocol):
+    """Clips that are read by sample."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, sample: Sample) -> tuple[Frames, int]: ...
+
+
+class MixedClips:
+    """Clips of videos, any of which may be replaced by a rendered one.
+
+    Whether it is depends on `sample.seed` alone, so that an item is now real, now rendered.
+    """
+
+    classes: tuple[str, ...] = ()
+
+    def __init__(self, videos: Clips, rendered: CutOutClips, *, fraction: float):
+        """`fraction`, in (0, 1], of the clips are rendered."""
+        self.videos, self.rendered, self.fraction = videos, rendered, fraction
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
+        renders = np.random.default_rng(derive_seed(sample.seed, 14)).random() < self.fraction
+        return (self.rendered if renders else self.videos)[sample]
