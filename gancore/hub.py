@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import torch
 from huggingface_hub import HfApi
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from gancore.errors import ArchitectureError, format_line
@@ -88,7 +88,8 @@ class HubModel(nn.Module):
             atomic_write(folder / "model.safetensors") as weights_partial,
         ):
             config_partial.write_text(text)
-            save_file(weights, weights_partial, metadata={"sha256": digest})
+            # not save_file, whose own temporary file a killed process would leave behind
+            weights_partial.write_bytes(save(weights, metadata={"sha256": digest}))
 
     @classmethod
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:

@@ -6,6 +6,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from gancore import checkpoint
+from gancore.model_files import MODEL_FILES
 from gancore.training.processes import ask_main_process, in_every_process
 
 
@@ -28,8 +29,8 @@ def load_newest(run: Path, accelerator: Accelerator) -> tuple[Path, int, dict[st
 
 
 def has_model(run: Path) -> bool:
-    """Whether a training has left a model in this run folder."""
-    return (run / "generator" / "model.safetensors").exists()
+    """Whether a training has left a whole model in this run folder."""
+    return all((run / "generator" / name).exists() for name in MODEL_FILES)
 
 
 def _choose(run: Path) -> tuple[Path, str] | None:

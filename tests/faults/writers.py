@@ -8,7 +8,7 @@ from pathlib import Path
 from faults.materials import Materials
 from faults.runs import describe_difference, prepare_words, train_words
 
-LEFT_OVER = (".partial-", ".old")
+LEFT_OVER = (".partial-", ".old", ".tmp")
 """What the names of files hold that a failed write must not leave lying."""
 
 
@@ -23,11 +23,14 @@ class Writer:
     """Name of the run folder, for a training, whose state is compared as well."""
 
     def outputs(self, folder: Path) -> dict[str, str]:
-        """The digest of each file that lies in the folder, by its name."""
+        """The digest of each file that lies in the folder, by its name; checkpoints are compared otherwise.
+
+        Which older ones there are depends on the saves that failed.
+        """
         return {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.parent.name.startswith("checkpoint-")
         }
 
 
@@ -96,6 +99,7 @@ WRITERS = (
         "evaluate voxels",
         lambda given, folder: [
             *("evaluate", given.reconstructor, "--generated_objects", "4", "--renders_per_object", "0", "--cpu"),
+            *("--split", "train"),
             *("-o", folder / "report"),
         ],
     ),

@@ -1,6 +1,7 @@
 """A model that was saved is the same model when it is loaded, and anything else is refused by name."""
 
 import json
+import os
 import socket
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from gancore import hub
 from gancore.errors import UnwritableError
+from gancore.files import atomic
 from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.model_files import MODEL_FORMAT
@@ -182,10 +184,28 @@ def test_a_model_that_cannot_be_written_leaves_the_older_one_whole(saved, monkey
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hub, "save_file", full)
+    monkeypatch.setattr(hub, "save", full)
     with pytest.raises(UnwritableError, match="No space left"):
         Model(Shape(), Depth()).save_pretrained(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_what_a_killed_save_leaves_is_swept_by_the_next(saved, monkeypatch):
+    before = sorted(path.name for path in saved.iterdir())
+
+    def die(path: Path, content: bytes) -> int:
+        os.write(os.open(path, os.O_WRONLY), content[:10])
+        os._exit(9)
+
+    monkeypatch.setattr(Path, "write_bytes", die)
+    if not (child := os.fork()):
+        model().save_pretrained(saved)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    monkeypatch.undo()
+    assert len(list(saved.iterdir())) == len(before) + 2
+    atomic._swept.clear()  # as in a process of its own
+    model().save_pretrained(saved)
+    assert sorted(path.name for path in saved.iterdir()) == before
 
 
 def test_a_setting_that_changes_no_shape_cannot_be_exchanged(saved):

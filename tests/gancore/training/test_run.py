@@ -44,6 +44,15 @@ def test_a_finished_run_is_left_alone(tmp_path):
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.glob("*/*")} == before
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_model_of_which_a_file_was_never_written_is_written_when_the_run_is_called_again(tmp_path, name):
+    trainer(tmp_path).train()
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "generator").iterdir()}
+    (tmp_path / "generator" / name).unlink()
+    assert trainer(tmp_path).train()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "generator").iterdir()} == whole
+
+
 def test_checkpoints_come_as_often_as_asked_and_the_newest_are_kept(tmp_path):
     trainer(tmp_path, steps=9, keep_checkpoints=3).train()
     assert sorted(path.name[-2:] for path in tmp_path.glob("checkpoint-*")) == ["06", "08", "09"]
