@@ -26,7 +26,7 @@ MIN_ADVANTAGE = 2.0
 """The camera moves only if that explains this many times as many pixels as standing still does."""
 CLEARLY_LESS = 0.8
 """Of two squared differences, the smaller one is clearly so below this fraction of the other."""
-NOISE_VARIANCE = 1e-4
+NOISE_VARIANCE = 1e-3
 """Squared difference, for values in [-1, 1], that noise alone makes."""
 
 Frame = Float[Tensor, "batch channels height width"]

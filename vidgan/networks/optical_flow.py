@@ -31,7 +31,8 @@ def estimate_flow(first: Frame, second: Frame) -> Flow:
     """
     pyramid = [(first.float(), second.float())]
     while len(pyramid) < MAX_LEVELS and min(pyramid[-1][0].shape[-2:]) >= MIN_SIDE:
-        pyramid.append(tuple(F.avg_pool2d(frame, 2, ceil_mode=True) for frame in pyramid[-1]))
+        finer, other = pyramid[-1]
+        pyramid.append((F.avg_pool2d(finer, 2, ceil_mode=True), F.avg_pool2d(other, 2, ceil_mode=True)))
     flow = first.new_zeros(len(first), 2, *pyramid[-1][0].shape[-2:], dtype=torch.float32)
     for a, b in reversed(pyramid):
         if flow.shape[-2:] != a.shape[-2:]:

@@ -68,10 +68,10 @@ class SplatOutput(FrameOutput):
         """Starts as measured motion that slows down, without changes of looks and without new content."""
         for layer in (self.travel, self.still):
             nn.init.zeros_(layer.weight)
-        self.travel.bias[2] = INERTIA_LOGIT
-        patch = self.patch_size**2
-        self.still.bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
-        self.still.bias[10 * patch : 11 * patch] = CONTENT_LOGIT
+        self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
+        patch, bias = self.patch_size**2, self.still.get_parameter("bias")
+        bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
+        bias[10 * patch : 11 * patch] = CONTENT_LOGIT
 
     def begin(self, past: Tensor | None, *, batch: int) -> Memory:
         """See SplatMemory. Raises ValueError if there is no past."""
@@ -111,11 +111,11 @@ class SplatOutput(FrameOutput):
             displacement = displacement + velocity
             displacements.append(displacement)
         own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
-        lookups = []
+        maps_back = []
         for _ in range(steps):
             lookup = compose(lookup, camera)
-            lookups.append(lookup)
-        lookups = torch.stack(lookups, 1).flatten(0, 1)  # (b t) 2 3
+            maps_back.append(lookup)
+        lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
         own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
         moved = camera_flow(invert(lookups), *size) + own
         looks = F.pixel_shuffle(travel[:, :, 3:], patch)

@@ -40,7 +40,7 @@ def test_an_untrained_predictor_lets_things_go_on_over_what_they_uncover():
         left = 6 + 2 * (CONTEXT + time)  # of the box; its rim and what it uncovers are seen in no frame as a whole
         box = (..., slice(12, 20), slice(left + 2, left + 10))
         still = (past[:, -1] - future[:, time])[box].abs().mean()
-        assert (frames[:, time] - future[:, time])[box].abs().mean() < 0.7 * still
+        assert (frames[:, time] - future[:, time])[box].abs().mean() < 0.8 * still
         beside = (..., slice(None), slice(44, None))
         torch.testing.assert_close(frames[:, time][beside], past[:, -1][beside], rtol=0, atol=0.02)
 
