@@ -191,8 +191,9 @@ class VideoGeneratorConfig:
     correlation_radius: int = 2
     """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
 
-    output: Literal["motion", "sprites", "frames"] = "motion"
-    """How frames are formed: the last frame warped plus new content, sprites moved rigidly, or from scratch (paper)."""
+    output: Literal["motion", "splat", "sprites", "frames"] = "motion"
+    """How frames are formed: the last frame warped plus new content, its pixels moved forward over the background,
+    sprites moved rigidly, or from scratch (paper)."""
 
     motion_layers: int = 2
     """Number of independently moving layers, for the outputs that have them."""
@@ -301,16 +302,18 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Differentiable augmentation of all the discriminators see."""
 
     reconstruction_weight: float = 0.0
-    """Weight of the distance between the mean of several sampled futures and the true future."""
+    """Weight of the distance between several sampled futures and the true future."""
 
-    reconstruction_distance: Literal["l1", "l2"] = "l2"
-    """That distance: absolute or squared error, averaged over pixels; on sparse frames l1 collapses to all black."""
+    reconstruction_distance: Literal["l1", "l2", "crps"] = "l2"
+    """That distance, averaged over pixels: the absolute or squared error of the samples' mean, which is smallest if
+    all samples are equal, or the fair continuous ranked probability score, which is smallest if they are as different
+    as possible futures are. On sparse frames l1 and crps collapse to all black."""
 
     reconstruction_scales: int = 1
     """Resolutions at which the distance is taken, each half the previous one; coarse ones correct misplaced content."""
 
     reconstruction_samples: int = 2
-    """Sampled futures per past whose mean is compared with the true future."""
+    """Sampled futures per past that are compared with the true future."""
 
     trajectory_weight: float = 0.0
     """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
@@ -325,6 +328,8 @@ class VideoObjectiveConfig(AdversarialConfig):
         for name in ("reconstruction_samples", "reconstruction_scales"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.reconstruction_weight and self.reconstruction_distance == "crps" and self.reconstruction_samples < 2:
+            raise ValueError("reconstruction_distance crps compares samples: set reconstruction_samples to 2 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """VideoObjective: the losses of both players of a video GAN."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -29,7 +29,7 @@ Futures = Float[Tensor, "batch samples time channels height width"]
 
 
 class VideoObjective:
-    """Adversarial loss over whole clips, given past and future, and reconstruction of the mean future."""
+    """Adversarial loss over whole clips, given past and future, and a distance of samples from the true future."""
 
     def __init__(self, config: VideoObjectiveConfig):
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
@@ -64,7 +64,7 @@ class VideoObjective:
     def generator_terms(
         self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss of each discriminator, reconstruction of the mean future, and trajectory error."""
+        """The adversarial loss of each discriminator, the distance of samples from the future, and trajectory error."""
         config, terms = self.config, {}
         samples = config.reconstruction_samples if config.reconstruction_weight else 1
         if config.trajectory_weight:
@@ -74,7 +74,7 @@ class VideoObjective:
         else:
             futures = sample_futures(generator, batch, context.rng, samples=samples)
         if config.reconstruction_weight:
-            error = self._reconstruction_error(futures.float().mean(1), batch.future)
+            error = self._reconstruction_error(futures.float(), batch.future)
             terms["reconstruction"] = config.reconstruction_weight * error
         if not self.game.is_active(context.progress):
             return terms
@@ -113,13 +113,17 @@ class VideoObjective:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _reconstruction_error(self, mean: Tensor, future: Tensor) -> Tensor:
-        """The distance between two futures, averaged over pixels and scales."""
-        error = rearrange(mean - future, "b t c h w -> (b t) c h w")
+    def _reconstruction_error(self, samples: Futures, future: Frames) -> Tensor:
+        """The distance of sampled futures from the true one, averaged over pixels and scales."""
+        distance = DISTANCES[self.config.reconstruction_distance]
+        if distance is not fair_crps:
+            samples = samples.mean(1, keepdim=True)
+        count = samples.shape[1]
+        errors = rearrange(samples - future[:, None], "b n t c h w -> (b t) (n c) h w")
         distances = []
         for _ in range(self.config.reconstruction_scales):
-            distances.append((error.abs() if self.config.reconstruction_distance == "l1" else error**2).mean())
-            error = downsample2x(error)
+            distances.append(distance(rearrange(errors, "b (n c) h w -> n b c h w", n=count)))
+            errors = downsample2x(errors)
         return torch.stack(distances).mean()
 
     def _perturbed_clips(
@@ -134,6 +138,25 @@ class VideoObjective:
         augment = partial(apply_transforms, self.config.augment, parameters=transforms)
         real, fake = self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
         return real, fake, selection
+
+
+def fair_crps(errors: Float[Tensor, "samples *shape width"]) -> Float[Tensor, ""]:
+    """The fair continuous ranked probability score, averaged over values, of samples less the truth (Ferro 2014).
+
+    It is the mean absolute error less half the mean distance of two samples: in expectation smallest if truth and
+    samples have the same distribution. Zero samples apart would be the best for the error of their mean.
+    """
+    count = len(errors)
+    apart = sum((errors[i] - errors[j]).abs().mean() for i in range(count) for j in range(i))
+    return errors.abs().mean() - apart / (count * (count - 1))
+
+
+DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "l1": lambda error: error.abs().mean(),
+    "l2": lambda error: (error**2).mean(),
+    "crps": fair_crps,
+}
+"""Distances from the truth by their names: of the samples' mean, or of all samples, given what they differ by."""
 
 
 def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:

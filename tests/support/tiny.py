@@ -36,9 +36,9 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @cache
 def preset(name: str) -> VideoConfig:
-    """The defaults for "modern", the same with sprites for "sprites", else a recipe of configs/video."""
-    if name == "sprites":
-        return replace(VideoConfig(), generator=VideoGeneratorConfig(output="sprites"))
+    """The defaults for "modern", the same with another output for "splat" and "sprites", else a recipe."""
+    if name in ("splat", "sprites"):
+        return replace(VideoConfig(), generator=VideoGeneratorConfig(output=name))
     return (
         VideoConfig()
         if name == "modern"

@@ -17,8 +17,9 @@ from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
 from vidgan.config import VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
+from vidgan.metrics import crps
 from vidgan.networks.generator import FramePredictor
-from vidgan.objective import VideoObjective, sample_futures
+from vidgan.objective import DISTANCES, VideoObjective, fair_crps, sample_futures
 
 PLAIN = VideoObjectiveConfig(
     loss="hinge",
@@ -108,7 +109,36 @@ def test_every_option_of_the_generator_changes_its_gradient(options):
 def test_distance_and_number_of_samples_change_what_reconstruction_pulls():
     near = replace(PLAIN, reconstruction_weight=1.0)
     assert changes(replace(near, reconstruction_distance="l1"), "generator", than=near)
+    assert changes(
+        replace(near, reconstruction_distance="crps"), "generator", than=replace(near, reconstruction_distance="l1")
+    )
     assert changes(replace(near, reconstruction_samples=3), "generator", than=near)
+
+
+def test_only_the_score_of_samples_is_best_for_samples_as_different_as_the_truth():
+    random = torch.Generator().manual_seed(0)
+    truth, noise = torch.randn(20_000, generator=random), torch.randn(2, 20_000, generator=random)
+    scores = {
+        name: [
+            float(DISTANCES[name](spread * noise - truth if name == "crps" else (spread * noise).mean(0) - truth))
+            for spread in (0.0, 0.5, 1.0, 1.5, 2.0)
+        ]
+        for name in ("l1", "l2", "crps")
+    }
+    assert scores["crps"].index(min(scores["crps"])) == 2
+    assert scores["l1"].index(min(scores["l1"])) == scores["l2"].index(min(scores["l2"])) == 0
+
+
+def test_the_score_of_samples_is_that_which_forecasts_are_evaluated_by():
+    random = torch.Generator().manual_seed(0)
+    samples, true = torch.randn(3, 4, 2, 1, 5, 6, generator=random), torch.randn(3, 2, 1, 5, 6, generator=random)
+    ours = fair_crps((samples - true[:, None]).transpose(0, 1))
+    torch.testing.assert_close(ours, 2 * crps(samples, true).mean())  # evaluated on a range of one, not of two
+
+
+def test_a_score_of_samples_needs_two():
+    with pytest.raises(ValueError, match="set reconstruction_samples to 2"):
+        replace(PLAIN, reconstruction_weight=1.0, reconstruction_distance="crps", reconstruction_samples=1)
 
 
 @pytest.mark.parametrize("pair", ["minimax", "non-saturating", "least-squares"])

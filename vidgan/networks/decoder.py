@@ -19,6 +19,7 @@ from vidgan.networks.norms import ConditionalNorm, MakeNorm
 from vidgan.networks.outputs import FrameOutput, FramesOutput, GeneratorOutput, Memory, MotionOutput
 from vidgan.networks.recomputation import run_with_recomputation
 from vidgan.networks.recurrent import TSRU, build_recurrent_unit
+from vidgan.networks.splat_output import SplatOutput
 from vidgan.networks.sprite_output import SpriteOutput
 
 
@@ -143,6 +144,8 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
         return FramesOutput(width, channels, patch_size=patch, make_norm=make_norm)
     if config.output == "motion":
         return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
+    if config.output == "splat":
+        return SplatOutput(width, channels, patch_size=patch, make_norm=make_norm)
     return SpriteOutput(
         width,
         channels,

@@ -13,7 +13,7 @@ from vidgan.build import build_generator
 from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 
-PRESETS = ("modern", "sprites", "paper", "trivd")
+PRESETS = ("modern", "splat", "sprites", "paper", "trivd")
 Z = 6
 
 

@@ -1,0 +1,121 @@
+"""Frames whose pixels travel: what moves goes on over the background, what stays is left as it is."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from support.textures import texture
+from support.tiny import SHAPE, small_generator
+
+from vidgan.networks.generator import FramePredictor
+from vidgan.networks.splat_output import convex_upsample, measure_motion
+
+CONTEXT = 5
+
+
+def crossing(frames: int, *, speed: int = 2) -> torch.Tensor:
+    """A textured box that moves to the right over a textured wall."""
+    clip = texture(32, 64, seed=1).repeat(1, frames, 1, 1, 1).clone()
+    box = texture(12, 12, seed=2)
+    for time in range(frames):
+        clip[:, time, :, 10:22, 6 + speed * time : 18 + speed * time] = box
+    return clip
+
+
+def untrained(**changes: object) -> FramePredictor:
+    torch.manual_seed(0)
+    config = replace(small_generator("splat"), **changes)
+    return FramePredictor(
+        config, replace(SHAPE, channels=3, height=32, width=64, context_frames=CONTEXT, clip_frames=9)
+    )
+
+
+@torch.no_grad()
+def test_an_untrained_predictor_lets_things_go_on_over_what_they_uncover():
+    clip = crossing(CONTEXT + 3)
+    past, future = clip[:, :CONTEXT], clip[:, CONTEXT:]
+    frames = untrained().eval()(past, torch.randn(1, 6), steps=3)
+    for time in range(3):
+        left = 6 + 2 * (CONTEXT + time)  # of the box; its rim and what it uncovers are seen in no frame as a whole
+        box = (..., slice(12, 20), slice(left + 2, left + 10))
+        still = (past[:, -1] - future[:, time])[box].abs().mean()
+        assert (frames[:, time] - future[:, time])[box].abs().mean() < 0.8 * still
+        beside = (..., slice(None), slice(44, None))
+        torch.testing.assert_close(frames[:, time][beside], past[:, -1][beside], rtol=0, atol=0.02)
+
+
+@torch.no_grad()
+def test_what_a_thing_uncovers_is_the_ground_that_was_seen_before_it_came():
+    clip = crossing(12, speed=4)
+    frames = untrained().eval()(clip[:, :7], torch.randn(1, 6), steps=3)
+    uncovered = (..., slice(12, 20), slice(33, 37))  # under the box in the last past frame, bare in most before
+    last, true = clip[:, 6][uncovered], clip[:, 9][uncovered]
+    assert (frames[:, 2][uncovered] - true).abs().mean() < 0.5 * (last - true).abs().mean()
+
+
+@torch.no_grad()
+def test_a_clip_in_which_nothing_moves_stays_as_it_is():
+    past = texture(32, 64, seed=1).expand(1, CONTEXT, -1, -1, -1)
+    frames = untrained().eval()(past, torch.randn(2, 6), steps=4)
+    torch.testing.assert_close(frames, past[:, :1].expand(2, 4, -1, -1, -1), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_pan_goes_on_with_the_whole_frame():
+    wall = texture(32, 96, seed=3)
+    clip = torch.stack([wall[:, :, 2 * time : 2 * time + 64] for time in range(CONTEXT + 4)])[None]
+    frames = untrained().eval()(clip[:, :CONTEXT], torch.randn(1, 6), steps=4)
+    error = (frames - clip[:, CONTEXT:]).abs()[..., 4:-4, 4:-16].mean((0, 2, 3, 4))
+    assert (error < 0.25 * (clip[:, CONTEXT - 1 : CONTEXT] - clip[:, CONTEXT:]).abs().mean((0, 2, 3, 4))).all()
+
+
+@torch.no_grad()
+def test_things_keep_their_velocity_the_better_the_higher_the_inertia():
+    clip = crossing(CONTEXT + 4)
+    box, errors = (..., slice(12, 20), slice(24, 32)), []
+    for logit in (-3.0, 6.0):
+        model = untrained().eval()
+        model.decoder.output.travel.bias[2] = logit
+        errors.append((model(clip[:, :CONTEXT], torch.randn(1, 6), steps=4)[:, -1] - clip[:, -1])[box].abs().mean())
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_gradients_reach_every_parameter():
+    model = untrained(zero_init_residual=False).train()
+    with torch.no_grad():
+        for layer in (model.decoder.output.travel, model.decoder.output.still):
+            layer.weight.normal_(0, 0.1)
+    futures = model(crossing(CONTEXT), torch.randn(2, 6), steps=3)
+    (futures * torch.randn_like(futures)).sum().backward()
+    without = [name for name, each in model.named_parameters() if each.grad is None or not each.grad.any()]
+    assert not without
+
+
+def test_velocities_are_measured_in_pixels_a_frame_and_are_zero_where_nothing_moves():
+    velocity, plate, camera = measure_motion(crossing(CONTEXT), 4)
+    assert velocity[0, 0, 3:5, 4:6].mean() == pytest.approx(2, abs=0.4)
+    assert velocity[0, :, :, 9:].abs().max() < 0.05
+    assert torch.equal(camera, torch.eye(2, 3)[None])
+    assert plate.shape == (1, 3, 32, 64)
+
+
+def test_a_past_of_one_frame_is_at_rest():
+    frame = texture(32, 64, seed=1)[None]
+    velocity, plate, camera = measure_motion(frame[:, None], 4)
+    assert not velocity.any()
+    assert torch.equal(plate, frame)
+    assert torch.equal(camera, torch.eye(2, 3)[None])
+
+
+def test_each_pixel_of_a_convex_upsampling_lies_between_the_nearest_positions():
+    torch.manual_seed(0)
+    x, logits = torch.randn(2, 3, 4, 5), torch.randn(2, 9 * 4, 4, 5)
+    fine = convex_upsample(x, logits, 2)
+    assert fine.shape == (2, 3, 8, 10)
+    around = F.unfold(F.pad(x, [1] * 4, mode="replicate"), 3).view(2, 3, 9, 4, 5)
+    weights = logits.view(2, 9, 2, 2, 4, 5).softmax(1)
+    for row, column in ((0, 0), (5, 3), (7, 9)):
+        share = weights[:, :, row % 2, column % 2, row // 2, column // 2]
+        expected = (share[:, None] * around[..., row // 2, column // 2]).sum(2)
+        torch.testing.assert_close(fine[..., row, column], expected)

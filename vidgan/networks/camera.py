@@ -1,0 +1,142 @@
+"""The motion of the camera, an affine map fitted to optical flow, and the background that it looks over.
+
+Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n pixels.
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vidgan.networks.optical_flow import image_gradient, window_mean
+from vidgan.networks.warp import identity_grid, warp
+
+ROUNDS = 8
+"""Rounds of iteratively reweighted least squares."""
+OUTLIER_SCALE = 0.25
+"""Distance in pixels from the fit at which a pixel counts for a quarter."""
+TEXTURE_MIDPOINT = 1e-3
+"""Mean squared gradient, for values in [-1, 1], at which a pixel counts for half: flow needs texture."""
+MIN_MOTION = 0.1
+"""Pixels a frame, at the corner that moves most, below which the camera is taken to stand still."""
+
+MIN_EXPLAINED = 0.25
+"""The camera moves only if that explains more than this share of the frame; a passer-by fills less."""
+MIN_ADVANTAGE = 2.0
+"""The camera moves only if that explains this many times as many pixels as standing still does."""
+CLEARLY_LESS = 0.8
+"""Of two squared differences, the smaller one is clearly so below this fraction of the other."""
+NOISE_VARIANCE = 1e-3
+"""Squared difference, for values in [-1, 1], that noise alone makes."""
+
+Frame = Float[Tensor, "batch channels height width"]
+Affine = Float[Tensor, "batch 2 3"]
+"""(x, y) -> A (x, y, 1): a map of positions in pixels."""
+
+
+@torch.no_grad()
+def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before: Frame) -> Affine:
+    """The affine map of positions p -> p + flow(p), from the last frame to the one before, that most pixels follow.
+
+    Least squares under Cauchy weights, from the median translation on: what moves by itself may cover up to half of
+    the texture. The identity, exactly, if no corner moves by MIN_MOTION, or if the map explains less of the frame than
+    standing still does.
+    """
+    height, width = flow.shape[-2:]
+    across, down = image_gradient(last.float())
+    energy = window_mean((across.square() + down.square()).mean(1, keepdim=True), 2)
+    texture = rearrange(energy / (energy + TEXTURE_MIDPOINT), "b 1 h w -> b (h w) 1")
+    positions = _homogeneous(flow)  # 1 n 3, centred and scaled
+    moves = rearrange(flow, "b two h w -> b (h w) two")
+    fit = moves.new_zeros(len(flow), 3, 2)
+    fit[:, 2] = _weighted_median(moves, texture)
+    for _ in range(ROUNDS):
+        apart = (moves - positions @ fit).square().sum(2, keepdim=True)
+        weighted = positions * texture / (1 + apart / OUTLIER_SCALE**2) ** 2
+        gram = weighted.mT @ positions + 1e-3 * torch.eye(3, device=flow.device, dtype=moves.dtype)
+        fit = torch.linalg.solve(gram, weighted.mT @ moves)
+    corners = positions.new_tensor([[x, y, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
+    moving = (corners @ fit).norm(dim=2).amax(1) >= MIN_MOTION
+    drift = rearrange(positions @ fit, "b (h w) two -> b two h w", h=height)
+    explained = explained_share(last, before, drift)
+    moving &= (explained > MIN_EXPLAINED) & (
+        explained > MIN_ADVANTAGE * explained_share(last, before, 0 * drift, drift)
+    )
+    fit = fit * moving[:, None, None]
+    # back to pixels: x' = x + fit . ((x - centre) / size, 1)
+    scale = fit.new_tensor([1 / width, 1 / height])[:, None]
+    linear = fit[:, :2] * scale
+    centre = fit.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    offset = fit[:, 2] - torch.einsum("i,bij->bj", centre, linear)
+    identity = torch.eye(2, device=flow.device, dtype=fit.dtype)
+    return torch.cat([linear.mT + identity, offset[:, :, None]], 2)
+
+
+def explained_share(
+    last: Frame, before: Frame, flow: Float[Tensor, "batch 2 height width"], rival: Tensor | None = None
+) -> Float[Tensor, " batch"]:
+    """The share of pixels that a flow explains clearly better than a rival does, which by default is standing still."""
+    ours, theirs = (
+        window_mean((last - warp(before, each)).float().square().mean(1, keepdim=True), 2) + NOISE_VARIANCE
+        for each in (flow, torch.zeros_like(flow) if rival is None else rival)
+    )
+    return (ours < CLEARLY_LESS * theirs).float().mean((1, 2, 3))
+
+
+def camera_flow(camera: Affine, height: int, width: int) -> Float[Tensor, "batch 2 {height} {width}"]:
+    """The displacement (x, y), in pixels, of every pixel of a frame under the map."""
+    grid = identity_grid(camera.new_zeros(1, 1, height, width)).expand(len(camera), -1, -1, -1)
+    moved = torch.einsum("bij,bjhw->bihw", camera[:, :, :2], grid)
+    return moved + camera[:, :, 2, None, None] - grid
+
+
+def compose(first: Affine, then: Affine) -> Affine:
+    """The map that applies `first`, then `then`."""
+    linear = then[:, :, :2] @ first[:, :, :2]
+    return torch.cat([linear, then[:, :, :2] @ first[:, :, 2:] + then[:, :, 2:]], 2)
+
+
+def invert(camera: Affine) -> Affine:
+    """The map that undoes another."""
+    linear = torch.linalg.inv(camera[:, :, :2])
+    return torch.cat([linear, -linear @ camera[:, :, 2:]], 2)
+
+
+@torch.no_grad()
+def estimate_background(
+    past: Float[Tensor, "batch time channels height width"], backward: Affine
+) -> Float[Tensor, "batch channels height width"]:
+    """The median of the past frames, each seen from where the camera is in the last.
+
+    `backward` takes positions in a frame to those in the frame before. Where an earlier frame does not reach, the last
+    one stands in for it.
+    """
+    last = past[:, -1]
+    height, width = last.shape[-2:]
+    size = last.new_tensor([width - 1, height - 1])[:, None, None]
+    aligned, lookup = [last], None
+    for frame in past[:, :-1].flip(1).unbind(1):
+        lookup = backward if lookup is None else compose(lookup, backward)
+        flow = camera_flow(lookup, height, width)
+        position = identity_grid(flow) + flow
+        inside = ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
+        aligned.append(torch.where(inside, warp(frame, flow), last))
+    return torch.stack(aligned, 1).median(1).values
+
+
+def _homogeneous(flow: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, "1 pixels 3"]:
+    """(x, y, 1) of every pixel, x and y in [-1/2, 1/2]."""
+    height, width = flow.shape[-2:]
+    grid = rearrange(identity_grid(flow), "1 two h w -> 1 (h w) two")
+    size = grid.new_tensor([width, height])
+    centred = (grid - (size - 1) / 2) / size
+    return torch.cat([centred, torch.ones_like(centred[..., :1])], 2)
+
+
+def _weighted_median(
+    values: Float[Tensor, "batch pixels two"], weights: Float[Tensor, "batch pixels 1"]
+) -> Float[Tensor, "batch two"]:
+    order = values.argsort(1)
+    share = weights.expand_as(values).gather(1, order).cumsum(1)
+    place = (share < share[:, -1:] / 2).sum(1, keepdim=True)
+    return values.gather(1, order.gather(1, place))[:, 0]

@@ -1,0 +1,206 @@
+"""Frames whose pixels travel: those of the last past frame are moved forward, over a background plate.
+
+Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n several of these joined.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
+from vidgan.networks.norms import MakeNorm
+from vidgan.networks.optical_flow import estimate_flow, window_mean
+from vidgan.networks.outputs import FrameOutput, Memory
+from vidgan.networks.splat import splat
+from vidgan.networks.warp import warp
+
+NOISE_LEVEL = 0.1
+"""Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
+CONFIDENCE_RADIUS = 1
+"""Radius in pixels of the window over which two frames are compared along a flow."""
+MIN_CONFIDENCE = 0.1
+"""Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
+INERTIA_LOGIT = 2.0
+"""Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
+ACCELERATION_SCALE = 0.05
+"""Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
+LOOKS_SCALE = 0.1
+"""Change of looks, for values in [-1, 1], that an output of one stands for."""
+CONTENT_LOGIT = -2.0
+"""Initial logit of the gate of new content."""
+MAX_IMPORTANCE = 4.0
+"""Bound of the learned logarithm of a pixel's weight where several land in one place."""
+MOTION_IMPORTANCE = 4.0
+"""What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
+
+
+class SplatOutput(FrameOutput):
+    """Every pixel of the last past frame I follows a trajectory of its own, and lands on a background plate B.
+
+    The maps of the decoder stay with the pixels of I, whose velocity v and looks r they change at every step:
+
+        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t = d_{t-1} + v_t
+
+    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
+    displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
+    neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w, which are
+    learned and higher for what moves by itself,
+
+        frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
+
+    Where B has never been seen it is new content. Untrained, everything goes on as it moved, ever more slowly.
+    """
+
+    def __init__(self, width: int, channels: int, *, patch_size: int, make_norm: MakeNorm):
+        super().__init__()
+        self.patch_size, patch = patch_size, patch_size**2
+        self.norm = make_norm(width)
+        self.travel = nn.Conv2d(width, 3 + channels * patch, 3, padding=1)
+        self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
+        self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Starts as measured motion that slows down, without changes of looks and without new content."""
+        for layer in (self.travel, self.still):
+            nn.init.zeros_(layer.weight)
+        self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
+        patch, bias = self.patch_size**2, self.still.get_parameter("bias")
+        bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
+        bias[10 * patch : 11 * patch] = CONTENT_LOGIT
+
+    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
+        """See SplatMemory. Raises ValueError if there is no past."""
+        if past is None:
+            raise ValueError("the splat output needs past frames")
+        last, patch = past[:, -1], self.patch_size
+        rows, columns = (side // patch for side in last.shape[-2:])
+        velocity, plate, camera = measure_motion(past, patch)
+        start = SplatMemory(
+            last,
+            plate,
+            camera,
+            torch.eye(2, 3, device=last.device).expand(len(last), -1, -1),
+            velocity,
+            torch.zeros_like(velocity),
+            last.new_zeros(len(last), 9 * patch**2, rows, columns),
+            torch.zeros_like(last[:, :1]),
+        )
+        return SplatMemory(*(part.repeat_interleave(batch // len(past), 0) for part in start))
+
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+        """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
+        last, plate, camera, lookup, velocity, displacement, convex, importance = memory
+        batch, steps, patch, size = maps.shape[0], maps.shape[1], self.patch_size, last.shape[-2:]
+        x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
+        if start == 0:
+            seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
+            cue = torch.cat([rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0], seen, velocity], 1)
+            still = self.still(torch.relu(self.cue(cue))).float()
+            convex, still = still.split([9 * patch**2, still.shape[1] - 9 * patch**2], 1)
+            importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
+            plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
+        travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
+        displacements = []
+        for change in travel.unbind(1):
+            velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * change[:, :2]
+            displacement = displacement + velocity
+            displacements.append(displacement)
+        own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
+        maps_back = []
+        for _ in range(steps):
+            lookup = compose(lookup, camera)
+            maps_back.append(lookup)
+        lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
+        own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
+        moved = camera_flow(invert(lookups), *size) + own
+        looks = F.pixel_shuffle(travel[:, :, 3:], patch)
+        source = last[:, None] + LOOKS_SCALE * looks
+        # what moves by itself passes in front of what does not
+        speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
+        in_front = MOTION_IMPORTANCE * speed / (speed + 1)
+        weight = (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
+        landed = splat(
+            torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1),
+            moved,
+        ).unflatten(0, (batch, steps))
+        colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
+        ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
+        ground = ground.unflatten(0, (batch, steps))
+        frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
+        return frames.clamp(-1, 1), SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
+
+
+class SplatMemory(NamedTuple):
+    """What SplatOutput keeps of the past and of the steps so far, repeated for every future."""
+
+    last: Float[Tensor, "batch channels height width"]
+    """The last past frame."""
+    plate: Float[Tensor, "batch channels height width"]
+    """The background, seen as in the last past frame; after the first step with new content."""
+    camera: Float[Tensor, "batch 2 3"]
+    """The camera's motion: positions in a frame to those in the frame before."""
+    lookup: Float[Tensor, "batch 2 3"]
+    """Positions in the frame before the segment to those in the last past frame."""
+    velocity: Float[Tensor, "batch 2 rows columns"]
+    """The velocity of the patches now beside the camera's, (x, y) in pixels a frame."""
+    displacement: Float[Tensor, "batch 2 rows columns"]
+    """How far the patches have come by themselves, in pixels."""
+    convex: Float[Tensor, "batch weights rows columns"]
+    """Logits of the convex weights of neighbouring patches, from the first step on."""
+    importance: Float[Tensor, "batch 1 height width"]
+    """What the network adds to the importance of each pixel, from the first step on."""
+
+
+class MeasuredMotion(NamedTuple):
+    """What moves in the past, measured rather than learned."""
+
+    velocity: Float[Tensor, "batch 2 rows columns"]
+    """Velocity of each patch of the last frame beside the camera's, (x, y) in pixels a frame."""
+    plate: Float[Tensor, "batch channels height width"]
+    """The background as far as it has been seen."""
+    camera: Float[Tensor, "batch 2 3"]
+    """Positions in a frame to those in the frame before."""
+
+
+@torch.no_grad()
+def measure_motion(past: Float[Tensor, "batch time channels height width"], patch: int) -> MeasuredMotion:
+    """The velocity of what moves and of the camera between the last two frames, and the background.
+
+    A pixel keeps the velocity by which its optical flow differs from the camera's as far as that explains something:
+    with e_0 the squared difference of the frames along the camera's motion, and e_1 what is left of it along the flow,
+    by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL. All is at rest in a past of one frame.
+    """
+    last = past[:, -1].float()
+    if past.shape[1] == 1:
+        still = torch.eye(2, 3, device=last.device).expand(len(last), -1, -1)
+        rows, columns = (side // patch for side in last.shape[-2:])
+        return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still)
+    before = past[:, -2].float()
+    flow = estimate_flow(last, before)
+    camera = fit_camera(flow, last, before)
+    drift = camera_flow(camera, *last.shape[-2:])
+    unexplained, left = (
+        window_mean((last - warp(before, moved)).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
+        for moved in (drift, flow)
+    )
+    confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
+    weighted = F.avg_pool2d(torch.cat([(flow - drift) * confidence, confidence], 1), patch)
+    own = weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
+    return MeasuredMotion(-own, estimate_background(past.float(), camera), camera)
+
+
+def convex_upsample(
+    x: Float[Tensor, "batch channels rows columns"], logits: Float[Tensor, "batch weights rows columns"], factor: int
+) -> Float[Tensor, "batch channels height width"]:
+    """Each pixel is a convex combination of the 3 x 3 nearest positions of x (RAFT, Teed, Deng 2020)."""
+    batch, _, rows, _ = x.shape
+    weights = rearrange(logits, "b (k p) h w -> (b h w) p k", k=9).softmax(2)
+    around = F.unfold(F.pad(x, [1, 1, 1, 1], mode="replicate"), 3)  # b (c k) (h w)
+    around = rearrange(around, "b (c k) n -> (b n) k c", k=9)
+    fine = rearrange(weights @ around, "(b h w) p c -> b (c p) h w", b=batch, h=rows)
+    return F.pixel_shuffle(fine, factor)
