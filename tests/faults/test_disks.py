@@ -17,7 +17,7 @@ from faults.materials import Materials
 from faults.runs import describe_end, spread
 from faults.writers import WRITERS, Writer, describe_wrong, list_left_over
 
-MAX_CALLS = 24
+MAX_CALLS = 12
 """Calls of a command at which a fault is tried, spread evenly over all of them."""
 
 
