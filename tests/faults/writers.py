@@ -96,14 +96,6 @@ WRITERS = (
         ],
     ),
     Writer(
-        "evaluate voxels",
-        lambda given, folder: [
-            *("evaluate", given.reconstructor, "--generated_objects", "4", "--renders_per_object", "0", "--cpu"),
-            *("--split", "train"),
-            *("-o", folder / "report"),
-        ],
-    ),
-    Writer(
         "rating page",
         lambda given, folder: [
             *("evaluate", given.predictor, "--max_items", "2", "--samples", "1", "--networks", "none", "--cpu"),
