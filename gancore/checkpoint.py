@@ -48,7 +48,7 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: in
         with hold_new_folder(path) as partial:
             _write(partial, step, state)
             _move_into_place(partial, path)
-        _delete_oldest(folder, step, keep_checkpoints)
+        delete_oldest(folder, step, keep_checkpoints=keep_checkpoints)
     return path
 
 
@@ -105,6 +105,17 @@ def list_checkpoints(folder: Path) -> list[Path]:
         raise UnreadableError(f"cannot read {folder}: {error.strerror}") from error
     found = [folder / name for name in names if re.fullmatch(r"checkpoint-[0-9]{8,}(\.old)?", name)]
     return sorted(found, key=lambda path: (_step_of(path), path.suffix == ""))
+
+
+def delete_oldest(folder: Path, step: int, *, keep_checkpoints: int | None) -> None:
+    """Deletes all checkpoints up to `step` but the newest `keep_checkpoints`; None keeps all.
+
+    Later ones, which are damaged, are neither counted nor deleted. Raises OSError if the disk fails.
+    """
+    earlier = [path for path in list_checkpoints(folder) if _step_of(path) <= step]
+    for path in earlier[:-keep_checkpoints] if keep_checkpoints else []:
+        with hold_new_folder(path) as gone:  # it goes at once, or it is swept
+            os.replace(path, gone / path.name)
 
 
 def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
@@ -173,14 +184,6 @@ def _remove_leftovers(folder: Path) -> None:
     for aside in folder.glob("checkpoint-*.old"):
         if aside.with_suffix("").exists():
             shutil.rmtree(aside)
-
-
-def _delete_oldest(folder: Path, step: int, keep: int | None) -> None:
-    """Deletes the oldest checkpoints up to `step`; later ones, which are damaged, are neither counted nor deleted."""
-    earlier = [path for path in list_checkpoints(folder) if _step_of(path) <= step]
-    for path in earlier[:-keep] if keep else []:
-        with hold_new_folder(path) as gone:  # it goes at once, or it is swept
-            os.replace(path, gone / path.name)
 
 
 def _step_of(path: Path) -> int:

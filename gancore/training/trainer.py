@@ -372,8 +372,10 @@ class Trainer:
         self.earlier_seconds, self.started = state["seconds"], time.monotonic()
         self.earlier = {name: state[name] for name in ("settings", "items")}
         self.progress = self._measure_progress()
-        if self.accelerator.is_main_process and not has_model(self.run):
-            self.ema_generator.save_pretrained(self.run / "generator")
+        if self.accelerator.is_main_process:  # what a save that was killed in its last moments left undone
+            checkpoint.delete_oldest(self.run, self.step, keep_checkpoints=self.config.keep_checkpoints)
+            if not has_model(self.run):
+                self.ema_generator.save_pretrained(self.run / "generator")
         return True
 
     def _modules(self) -> dict[str, nn.Module]:

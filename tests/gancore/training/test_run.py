@@ -1,6 +1,7 @@
 """A run can be stopped, killed, looked at and gone on with, and is what it would have been."""
 
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -56,6 +57,13 @@ def test_a_model_of_which_a_file_was_never_written_is_written_when_the_run_is_ca
 def test_checkpoints_come_as_often_as_asked_and_the_newest_are_kept(tmp_path):
     trainer(tmp_path, steps=9, keep_checkpoints=3).train()
     assert sorted(path.name[-2:] for path in tmp_path.glob("checkpoint-*")) == ["06", "08", "09"]
+
+
+def test_a_checkpoint_too_many_is_gone_when_a_finished_run_is_called_again(tmp_path):
+    trainer(tmp_path, steps=9, keep_checkpoints=2).train()
+    shutil.copytree(tmp_path / "checkpoint-00000008", tmp_path / "checkpoint-00000006")  # as before it was deleted
+    assert trainer(tmp_path, steps=9, keep_checkpoints=2).train()
+    assert sorted(path.name[-2:] for path in tmp_path.glob("checkpoint-*")) == ["08", "09"]
 
 
 def test_steps_that_a_kill_took_back_are_taken_out_of_the_log(tmp_path):
