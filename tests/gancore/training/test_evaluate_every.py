@@ -129,7 +129,7 @@ def test_short_curves_are_left_out_and_baselines_never_stand_alone():
 
 def test_a_baseline_is_a_dashed_line_and_both_axes_have_names(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr("gancore.training.curves.Figure.savefig", lambda self, *_, **__: figures.append(self))
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, *_, **__: figures.append(self))
     records = [
         {"step": n, "held_out/mse_per_frame/mean": 1 / n, "held_out/mse_per_frame/copy_last": 0.3} for n in (1, 2, 3)
     ]
