@@ -19,7 +19,6 @@ TEXTURE_MIDPOINT = 1e-3
 """Mean squared gradient, for values in [-1, 1], at which a pixel counts for half: flow needs texture."""
 MIN_MOTION = 0.1
 """Pixels a frame, at the corner that moves most, below which the camera is taken to stand still."""
-
 MIN_EXPLAINED = 0.25
 """The camera moves only if that explains more than this share of the frame; a passer-by fills less."""
 MIN_ADVANTAGE = 2.0
@@ -60,7 +59,7 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
     drift = rearrange(positions @ fit, "b (h w) two -> b two h w", h=height)
     explained = explained_share(last, before, drift)
     moving &= (explained > MIN_EXPLAINED) & (
-        explained > MIN_ADVANTAGE * explained_share(last, before, 0 * drift, drift)
+        explained > MIN_ADVANTAGE * explained_share(last, before, torch.zeros_like(drift), drift)
     )
     fit = fit * moving[:, None, None]
     # back to pixels: x' = x + fit . ((x - centre) / size, 1)

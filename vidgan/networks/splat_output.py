@@ -28,8 +28,8 @@ INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
 """Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
-LOOKS_SCALE = 0.1
-"""Change of looks, for values in [-1, 1], that an output of one stands for."""
+APPEARANCE_SCALE = 0.1
+"""Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
@@ -41,7 +41,7 @@ MOTION_IMPORTANCE = 4.0
 class SplatOutput(FrameOutput):
     """Every pixel of the last past frame I follows a trajectory of its own, and lands on a background plate B.
 
-    The maps of the decoder stay with the pixels of I, whose velocity v and looks r they change at every step:
+    The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
 
         v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t = d_{t-1} + v_t
 
@@ -52,7 +52,8 @@ class SplatOutput(FrameOutput):
 
         frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
 
-    Where B has never been seen it is new content. Untrained, everything goes on as it moved, ever more slowly.
+    B is the median of the past, to which new content is added. Untrained, everything goes on as it moved, ever more
+    slowly. All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
     def __init__(self, width: int, channels: int, *, patch_size: int, make_norm: MakeNorm):
@@ -65,7 +66,7 @@ class SplatOutput(FrameOutput):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Starts as measured motion that slows down, without changes of looks and without new content."""
+        """Starts as measured motion that slows down, without changes of appearance and without new content."""
         for layer in (self.travel, self.still):
             nn.init.zeros_(layer.weight)
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
@@ -79,7 +80,8 @@ class SplatOutput(FrameOutput):
             raise ValueError("the splat output needs past frames")
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
-        velocity, plate, camera = measure_motion(past, patch)
+        with torch.autocast(last.device.type, enabled=False):
+            velocity, plate, camera = measure_motion(past, patch)
         start = SplatMemory(
             last,
             plate,
@@ -95,7 +97,7 @@ class SplatOutput(FrameOutput):
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
         last, plate, camera, lookup, velocity, displacement, convex, importance = memory
-        batch, steps, patch, size = maps.shape[0], maps.shape[1], self.patch_size, last.shape[-2:]
+        steps, patch = maps.shape[1], self.patch_size
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         if start == 0:
             seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
@@ -105,29 +107,34 @@ class SplatOutput(FrameOutput):
             importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
             plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
         travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
-        displacements = []
+        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
+        # mixed precision would round positions to whole pixels and more
+        with torch.autocast(last.device.type, enabled=False):
+            return self._move(travel, memory)
+
+    def _move(
+        self, travel: Float[Tensor, "batch steps changes rows columns"], memory: "SplatMemory"
+    ) -> tuple[Tensor, Memory]:
+        """What `step` returns, from the changes of velocity and appearance at every step."""
+        last, plate, camera, lookup, velocity, displacement, convex, importance = memory
+        batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
+        displacements, maps_back = [], []
         for change in travel.unbind(1):
             velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * change[:, :2]
             displacement = displacement + velocity
             displacements.append(displacement)
-        own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, patch)
-        maps_back = []
-        for _ in range(steps):
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
         lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
+        own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, self.patch_size)
         own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
-        moved = camera_flow(invert(lookups), *size) + own
-        looks = F.pixel_shuffle(travel[:, :, 3:], patch)
-        source = last[:, None] + LOOKS_SCALE * looks
+        source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, 3:], self.patch_size)
         # what moves by itself passes in front of what does not
         speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
         weight = (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
-        landed = splat(
-            torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1),
-            moved,
-        ).unflatten(0, (batch, steps))
+        weighted = torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1)
+        landed = splat(weighted, camera_flow(invert(lookups), *size) + own).unflatten(0, (batch, steps))
         colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
         ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
         ground = ground.unflatten(0, (batch, steps))

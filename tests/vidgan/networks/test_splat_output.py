@@ -71,6 +71,17 @@ def test_a_pan_goes_on_with_the_whole_frame():
 
 
 @torch.no_grad()
+def test_mixed_precision_moves_everything_to_the_same_places():
+    wall = texture(32, 96, seed=3)
+    past = torch.stack([wall[:, :, 2 * time : 2 * time + 64] for time in range(CONTEXT)])[None]
+    model, latent = untrained().eval(), torch.randn(1, 6)
+    exact = model(past, latent, steps=4)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = model(past, latent, steps=4)
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=5e-3)
+
+
+@torch.no_grad()
 def test_things_keep_their_velocity_the_better_the_higher_the_inertia():
     clip = crossing(CONTEXT + 4)
     box, errors = (..., slice(12, 20), slice(24, 32)), []
