@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from vidgan.data.synthetic.physics_world import (
     find_object,
     import_pybullet,
 )
-from vidgan.data.synthetic.sampling import check_shape, choose_seed, count_clips
+from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
 from vidgan.frames import Frames, convert_channels
 
 MOST_STEPS = 12
@@ -39,34 +40,15 @@ class PhysicsClip:
     """Number of the body, counted from 0; -1 where there is floor or wall."""
 
 
-class PhysicsClips:
-    """Clips of rigid bodies in a room; their label is always 0. Held-out splits have other objects and other cameras.
+class PhysicsClips(RenderedClips):
+    """Clips of rigid bodies in a room; held-out splits have other objects and other cameras. See RenderedClips.
 
-    Training clips depend on `sample.seed` alone; clips of val and test depend on the split and `sample.index` alone.
-
-    Raises ValueError if the frames are too small, or neither grey nor RGB, or pybullet is not installed.
+    `patches` paints the floor and the walls. Raises ValueError, besides, if pybullet is not installed.
     """
 
-    classes: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        patches: PatchSource,
-        *,
-        split: Split,
-        height: int = 64,
-        width: int = 64,
-        channels: int = 3,
-        clip_frames: int = 20,
-    ):
-        """`patches` paints the floor and the walls."""
-        check_shape(height, width, channels)
+    def __init__(self, patches: PatchSource, **shape: Any):
+        super().__init__(patches, **shape)
         import_pybullet()
-        self.patches, self.split, self.channels = patches, split, channels
-        self.height, self.width, self.clip_frames = height, width, clip_frames
-
-    def __len__(self) -> int:
-        return count_clips(self.split)
 
     def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
         return self.render(sample).frames, 0
