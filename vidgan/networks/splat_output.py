@@ -3,7 +3,8 @@
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n several of these joined.
 """
 
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +81,7 @@ class SplatOutput(FrameOutput):
             raise ValueError("the splat output needs past frames")
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
-        with torch.autocast(last.device.type, enabled=False):
+        with _full_precision(last.device):
             velocity, plate, camera = measure_motion(past, patch)
         start = SplatMemory(
             last,
@@ -108,8 +109,7 @@ class SplatOutput(FrameOutput):
             plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
         travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
         memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
-        # mixed precision would round positions to whole pixels and more
-        with torch.autocast(last.device.type, enabled=False):
+        with _full_precision(last.device):
             return self._move(travel, memory)
 
     def _move(
@@ -140,6 +140,12 @@ class SplatOutput(FrameOutput):
         ground = ground.unflatten(0, (batch, steps))
         frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
         return frames.clamp(-1, 1), SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Suspends mixed precision, which would round positions to whole pixels and more."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 class SplatMemory(NamedTuple):
