@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from typing import NamedTuple
@@ -38,7 +38,8 @@ def open_picture(path: str | os.PathLike[str], *, limits: ReadingLimits = Readin
         limits.check_bytes(os.path.getsize(path), path)
         with open_header(path, formats=readable_formats()) as image:
             limits.check_pixels(image.height, image.width, path)
-            if list_pages(image) != [0]:
+            pages = list_pages(image)
+            if len(pages) > 1 or pages[0] > 0:
                 raise UnreadableError(f"{path} holds several pictures; save the one that is meant as a file of its own")
             yield image
 
@@ -62,13 +63,13 @@ def open_header(file: str | os.PathLike[str] | BytesIO, *, formats: list[str]) -
             yield image
 
 
-def list_pages(image: Image.Image) -> list[int]:
+def list_pages(image: Image.Image) -> Sequence[int]:
     """Numbers of the pages of a TIFF, or of an animated picture, leaving out previews and masks; [0] for any other."""
     if image.format not in _PAGED_FORMATS:
         return [0]
     count = getattr(image, "n_frames", 1)
     if image.format != "TIFF" or count == 1:
-        return list(range(bool(image.info.get("default_image")), count))
+        return range(bool(image.info.get("default_image")), count) or [0]  # a file may state billions: no list
     pages = []
     for number in range(count):
         image.seek(number)

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from gancore.errors import UnreadableError
+from gancore.files.hdf5 import open_hdf5, visit_hdf5
 from gancore.files.limits import ReadingLimits
 from gancore.files.reading import as_unreadable, require_regular_file
 
@@ -54,9 +55,9 @@ def list_arrays(path: str, limits: ReadingLimits) -> dict[str, ArrayHeader]:
                     limits.check_members(len(archive.infolist()), path)
                     return {_array_name(info): _member_header(archive, info, path) for info in _arrays_of(archive)}
             case _:
-                with h5py.File(path) as file:
+                with open_hdf5(path) as file:
                     found: list[tuple[str, h5py.Dataset]] = []
-                    file.visititems(lambda name, item: _collect(found, name, item))
+                    visit_hdf5(file, lambda name, item: _collect(found, name, item))
                     limits.check_members(len(found), path)
                     return {name: ArrayHeader(item.shape, item.dtype) for name, item in found}
 
@@ -97,7 +98,7 @@ def read_window(path: str, name: str, header: ArrayHeader, window: Window, limit
                 _require_same(path, header, array.shape, array.dtype)
                 return array[window.selection]
             case _:
-                with h5py.File(path) as file:
+                with open_hdf5(path) as file:
                     dataset = _find_dataset(file, name, path)
                     _require_same(path, header, dataset.shape, dataset.dtype)
                     limits.check_bytes(_product(dataset.chunks or (0,)) * header.dtype.itemsize, path)

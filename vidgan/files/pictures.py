@@ -30,12 +30,10 @@ def open_picture(file: str | Path | BytesIO, name: object, limits: VideoLimits) 
 def read_picture(file: str | Path | BytesIO, name: object, limits: VideoLimits) -> RGBImage:
     """Reads a picture of one page as RGB on black. Raises UnreadableError if it cannot be read, or has more pages."""
     with open_picture(file, name, limits) as image:
-        first, *others = list_pages(image)
-        if others:
-            raise UnreadableError(
-                f"{name} has {1 + len(others)} pages, and lies among pictures of one: put it by itself"
-            )
-        image.seek(first)
+        pages = list_pages(image)
+        if len(pages) > 1:
+            raise UnreadableError(f"{name} has {len(pages)} pages, and lies among pictures of one: put it by itself")
+        image.seek(pages[0])
         limits.check_pixels(image.height, image.width, name)
         return picture_to_rgb(image, name)
 

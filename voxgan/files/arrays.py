@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gancore.errors import UnreadableError
+from gancore.files.hdf5 import open_hdf5, visit_hdf5
 from gancore.files.limits import ReadingLimits, ShapeLimits
 from gancore.files.reading import MAX_NESTING, require_regular_file
 from voxgan.files.matlab import read_mat
@@ -172,14 +173,14 @@ def list_hdf5(path: Path, limits: ShapeLimits, *, matlab: bool = False) -> dict[
             limits.check_voxels(math.prod(item.chunks or (0,)), f"a chunk of {name} in {path}")
         arrays[name] = entry
 
-    with h5py.File(path) as file:
-        file.visititems(add_dataset)
+    with open_hdf5(path) as file:
+        visit_hdf5(file, add_dataset)
     return arrays
 
 
 def read_dataset(path: Path, name: str, matlab: bool, index: tuple[int | slice, ...]) -> np.ndarray:
     """The indexed part of a data set, in MATLAB's order of axes if it was stored by MATLAB."""
-    with h5py.File(path) as file:
+    with open_hdf5(path) as file:
         return file[name][index[::-1]].T if matlab else file[name][index]
 
 

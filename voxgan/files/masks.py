@@ -78,7 +78,7 @@ def _cover(image: Image.Image, name: object) -> Bool[np.ndarray, "height width"]
     colours = pixels[..., :3]
     if np.ptp(colours.astype(np.int16), axis=2).max() <= 16:  # grey, but for the rounding of colour spaces
         return _cover_levels(colours.max(2).astype(np.int64), 255, lossy=lossy)
-    if not lossy and len(np.unique(colours.reshape(-1, 3), axis=0)) <= MAX_LABELS:
+    if not lossy and Image.fromarray(colours).getcolors(MAX_LABELS) is not None:  # None if there are more
         return np.asarray(colours.any(2))
     return np.asarray(colours.mean(2) > 127)
 

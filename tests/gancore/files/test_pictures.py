@@ -2,6 +2,7 @@
 
 import os
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -51,6 +52,17 @@ def write_png(path, depth: int, colour_type: int, rows: np.ndarray, extra: bytes
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
     )
+
+
+def test_a_picture_that_states_billions_of_pages_costs_nothing(tmp_path):
+    pages = struct.pack(">II", 2**31 - 1, 0)
+    stated = struct.pack(">I", 8) + b"acTL" + pages + struct.pack(">I", zlib.crc32(b"acTL" + pages))
+    write_png(tmp_path / "many.png", 8, 0, np.zeros((4, 4), np.uint8), stated)
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="several pictures"):
+        read(tmp_path / "many.png")
+    assert tracemalloc.get_traced_memory()[1] < 1e7
+    tracemalloc.stop()
 
 
 def test_colour_of_sixteen_bits_is_scaled(tmp_path):
