@@ -61,10 +61,12 @@ def run_vidvox(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def small_turns() -> Iterator[None]:
-    """Turning objects of a report are drawn smaller and in fewer frames than a reader would want."""
-    from voxgan.evaluation import media  # not before signatures are checked
+    """Turning objects are drawn smaller and in fewer frames than a reader would want."""
+    from voxgan import export  # not before signatures are checked
+    from voxgan.evaluation import media
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "TURN_FRAMES", 8)
         patch.setattr(media, "SIDE", 32)
         patch.setattr(media, "FRAMES", 3)
         yield

@@ -15,7 +15,7 @@ from vidgan.evaluation.fvd import ClipSet, frechet_video_distance
 from vidgan.evaluation.networks import NETWORKS, open_network
 from vidgan.files.video import read_clip
 
-COUNT, FRAMES, SIDE = 8, 8, 64
+COUNT, FRAMES, SIDE = 4, 8, 64
 
 
 def network(name: str):
@@ -49,17 +49,17 @@ def clips_of_noise(count: int, frames: int = 9, *, seed: int = 0) -> torch.Tenso
 
 
 def test_fvd_depends_on_neither_batches_nor_order_and_a_set_is_nought_from_itself(i3d, tmp_path):
-    real, made = clips_of_noise(3), clips_of_noise(3, seed=1) // 2
+    real, made = clips_of_noise(2), clips_of_noise(2, seed=1) // 2
     cache = tmp_path / "features"
 
     def fvd(batch: int, order: list[int]) -> float:
         sets = (ClipSet.from_batches(i3d, clips[order].split(batch), cache=cache) for clips in (real, made))
         return frechet_video_distance(*sets, context="in").value
 
-    first = fvd(3, [0, 1, 2])
+    first = fvd(2, [0, 1])
     assert first > 1
-    assert fvd(1, [2, 0, 1]) == pytest.approx(first, rel=1e-9)
-    assert fvd(3, [0, 1, 2]) == first
+    assert fvd(1, [1, 0]) == pytest.approx(first, rel=1e-9)
+    assert fvd(2, [0, 1]) == first
     same = ClipSet.from_batches(i3d, real.split(2), cache=cache)
     assert frechet_video_distance(same, same, context="in").value == pytest.approx(0, abs=1e-6 * first)
 
