@@ -15,8 +15,8 @@ def describe(keep: Path, counts: dict[str, float]) -> str:
 
 
 def test_a_few_thousand_unsound_files_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
-    counts = fuzz(4000, seed=0, keep=tmp_path)
-    assert counts["fuzzed"] >= 4000
+    counts = fuzz(2500, seed=0, keep=tmp_path)
+    assert counts["fuzzed"] >= 2500
     assert not any(counts[name] for name in BAD), describe(tmp_path, counts)
     assert counts["read"] > 100
     assert counts["refused"] > 1000

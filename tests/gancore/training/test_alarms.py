@@ -74,6 +74,7 @@ def test_a_generator_that_hardly_learns_loses(tmp_path):
     assert {"discriminator_wins", "generator_falls_behind"} <= set(alarms(tmp_path))
 
 
+@pytest.mark.slow
 def test_reconstruction_drives_the_noise_out_of_a_generator_that_is_told_the_answer(tmp_path):
     data = {"told": True, "scatter": 1.0}
     game = RingGame(adversarial=1e-3, reconstruction=30.0)

@@ -45,6 +45,7 @@ PAPER = [
 ]
 
 
+@pytest.mark.slow
 def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_the_data(tmp_path, monkeypatch):
     whole, broken = trainer(tmp_path / "whole", *PAPER), trainer(tmp_path / "broken", *PAPER)
     assert whole.train()
