@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gancore.files.reading import MAX_NESTING, MAX_SETTINGS_BYTES, as_unreadable, read_json, read_text
 
@@ -38,7 +38,7 @@ def _load_yaml(text: str) -> Any:
     import yaml  # takes as long as all else, and help and flags do without
 
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (yaml fills it below)
+        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # yaml fills it below
 
         def __init__(self, stream: str):
             super().__init__(stream)

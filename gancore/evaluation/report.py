@@ -64,12 +64,12 @@ def _rebuild(kind: Any, value: Any, name: str) -> Any:
             with suppress(ValueError):
                 return _rebuild(option, value, name)
         return _rebuild(options[-1] if options[-1] is not NoneType else options[0], value, name)
-    if is_dataclass(kind) and isinstance(value, dict):
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         types = get_type_hints(kind)
         if missing := [field.name for field in fields(kind) if field.name not in value]:
             raise ValueError(f"{name} has no {missing[0]}")
         content = {field.name: value[field.name] for field in fields(kind)}
-        return kind(**{key: _rebuild(types[key], item, f"{name}.{key}") for key, item in content.items()})  # type: ignore[operator]
+        return kind(**{key: _rebuild(types[key], item, f"{name}.{key}") for key, item in content.items()})
     if origin is Literal and value in options:
         return value
     if isinstance(origin, type) and not is_dataclass(kind):

@@ -69,7 +69,7 @@ def list_pages(image: Image.Image) -> Sequence[int]:
         return [0]
     count = getattr(image, "n_frames", 1)
     if image.format != "TIFF" or count == 1:
-        return range(bool(image.info.get("default_image")), count) or [0]  # a file may state billions: no list
+        return range(bool(image.info.get("default_image")), count) or [0]  # a range, for a file may state billions
     pages = []
     for number in range(count):
         image.seek(number)

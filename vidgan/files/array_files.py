@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from gancore.errors import UnreadableError
-from gancore.files.hdf5 import open_hdf5, visit_hdf5
+from gancore.files.hdf5 import iterate_datasets, open_hdf5
 from gancore.files.limits import ReadingLimits
 from gancore.files.reading import as_unreadable, require_regular_file
 
@@ -56,10 +56,8 @@ def list_arrays(path: str, limits: ReadingLimits) -> dict[str, ArrayHeader]:
                     return {_array_name(info): _member_header(archive, info, path) for info in _arrays_of(archive)}
             case _:
                 with open_hdf5(path) as file:
-                    found: list[tuple[str, h5py.Dataset]] = []
-                    visit_hdf5(file, lambda name, item: _collect(found, name, item))
-                    limits.check_members(len(found), path)
-                    return {name: ArrayHeader(item.shape, item.dtype) for name, item in found}
+                    found = iterate_datasets(file, path, limits)
+                    return {name: ArrayHeader(item.shape, item.dtype) for name, item in found if item.shape is not None}
 
 
 @dataclass(frozen=True)
@@ -192,11 +190,6 @@ def _load(path: str, name: str, limits: ReadingLimits, _modified: int, _size: in
 
 
 # ---------------------------------------------------------------------------------------------------------------- HDF5
-
-
-def _collect(found: list[tuple[str, h5py.Dataset]], name: str, item: h5py.Group | h5py.Dataset) -> None:
-    if isinstance(item, h5py.Dataset) and item.shape is not None:
-        found.append((name, item))
 
 
 def _find_dataset(file: h5py.File, name: str, path: str) -> h5py.Dataset:

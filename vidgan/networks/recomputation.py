@@ -21,7 +21,7 @@ def run_with_recomputation(network: nn.Module, function: Callable[..., Result], 
     # parametrize.cached() keeps a spectrally normalised weight from its first use on. It must be cached before the
     # first run already, or the second run, which finds it cached, would save fewer tensors than the first.
     for layer in iter_weight_layers(network):
-        layer.weight  # noqa: B018
+        _ = layer.weight
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Those of the first and of the second run."""

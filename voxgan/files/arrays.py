@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import count
 from pathlib import Path
 
 import h5py
@@ -16,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 
 from gancore.errors import UnreadableError
-from gancore.files.hdf5 import open_hdf5, visit_hdf5
+from gancore.files.hdf5 import iterate_datasets, open_hdf5
 from gancore.files.limits import ReadingLimits, ShapeLimits
-from gancore.files.reading import MAX_NESTING, require_regular_file
+from gancore.files.reading import require_regular_file
 from voxgan.files.matlab import read_mat
 from voxgan.mesh.axes import Axis, parse_axis
 
@@ -155,27 +154,24 @@ def list_hdf5(path: Path, limits: ShapeLimits, *, matlab: bool = False) -> dict[
 
     Links are not followed. Raises UnreadableError for a data set whose numbers lie in another file.
     """
-    arrays: dict[str, ArrayEntry] = {}
-    visited = count(1)
-
-    def add_dataset(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        limits.check_members(next(visited), path)
-        if name.count("/") > MAX_NESTING:
-            raise UnreadableError(f"{path} is nested more than {MAX_NESTING} levels deep")
-        if not isinstance(item, h5py.Dataset) or not item.shape or item.dtype.kind not in "biuf":
-            return
-        if item.external or item.is_virtual:
-            raise UnreadableError(f"{path} stores {name} in other files, which are not read")
-        entry = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
-        if entry.axes:
-            read_at_once = max(math.prod(item.shape) // entry.num_objects, math.prod(item.chunks or (0,)))
-            limits.check_bytes(read_at_once * item.dtype.itemsize, f"{path}: {name}")  # a chunk is unpacked whole
-            limits.check_voxels(math.prod(item.chunks or (0,)), f"a chunk of {name} in {path}")
-        arrays[name] = entry
-
     with open_hdf5(path) as file:
-        visit_hdf5(file, add_dataset)
-    return arrays
+        found = iterate_datasets(file, path, limits)
+        return {
+            name: _dataset_entry(path, name, item, limits, matlab=matlab)
+            for name, item in found
+            if item.shape and item.dtype.kind in "biuf"
+        }
+
+
+def _dataset_entry(path: Path, name: str, item: h5py.Dataset, limits: ShapeLimits, *, matlab: bool) -> ArrayEntry:
+    if item.external or item.is_virtual:
+        raise UnreadableError(f"{path} stores {name} in other files, which are not read")
+    entry = ArrayEntry(item.shape[:: -1 if matlab else 1], partial(read_dataset, path, name, matlab))
+    if entry.axes:
+        read_at_once = max(math.prod(item.shape) // entry.num_objects, math.prod(item.chunks or (0,)))
+        limits.check_bytes(read_at_once * item.dtype.itemsize, f"{path}: {name}")  # a chunk is unpacked whole
+        limits.check_voxels(math.prod(item.chunks or (0,)), f"a chunk of {name} in {path}")
+    return entry
 
 
 def read_dataset(path: Path, name: str, matlab: bool, index: tuple[int | slice, ...]) -> np.ndarray:

@@ -77,9 +77,9 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path, holder):
 
 
 def test_a_second_block_of_one_process_is_refused_and_both_leave_nothing(tmp_path):
-    with lock_folder(tmp_path), pytest.raises(ValueError, match=f"in use by process {os.getpid()}"):  # noqa: SIM117
-        with lock_folder(tmp_path):
-            pass
+    refused = pytest.raises(ValueError, match=f"in use by process {os.getpid()}")
+    with lock_folder(tmp_path), refused, lock_folder(tmp_path):
+        pass
     assert list(tmp_path.iterdir()) == []
     with lock_folder(tmp_path):
         pass
