@@ -46,7 +46,7 @@ def test_reconstructions_are_scored_by_the_number_of_views(held_out):
     class Perfect(ImageToVoxels):
         """Knows the answer."""
 
-        def forward(self, views, **_):
+        def forward(self, views, *_):
             true = torch.stack([held_out[sample][1] for sample in (Sample(0, 0), Sample(1, 0))]).float()
             return (true - 0.5) * (20 if views.shape[1] == 2 else -20)
 
