@@ -15,7 +15,10 @@ Result = TypeVar("Result")
 
 
 class UnreadableError(ValueError):
-    """A file whose content cannot be read; the message names the file and the reason."""
+    """A file whose content cannot be read; the message names the file and the reason, in one line."""
+
+    def __init__(self, message: str):
+        super().__init__(format_line(message))  # names from inside the file may hold line ends
 
 
 class UnwritableError(ValueError):

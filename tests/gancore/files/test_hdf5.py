@@ -10,6 +10,8 @@ import pytest
 from gancore.errors import UnreadableError
 from gancore.files.hdf5 import iterate_datasets, open_hdf5
 from gancore.files.limits import ReadingLimits
+from vidgan.files.video import open_video
+from voxgan.files.voxels import read_occupancy
 
 END_OF_FILE = 40  # where the superblock of an old file states its size
 SUCCESSOR, CHILD = 16, 32  # where a node of a group's index says which node comes next, and where its first child lies
@@ -102,3 +104,16 @@ def test_an_index_that_leads_back_to_itself_is_listed_to_its_end(tmp_path, group
         signal.alarm(20)  # nothing else ends a loop of the library
         os._exit(names(tmp_path / "a.h5") != ["a/b", "c"])
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_name_with_line_ends_does_not_break_the_line_of_the_error(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["v"] = np.zeros((4, 4, 4), np.uint8)
+    layout = h5py.VirtualLayout((4, 4, 4), np.uint8)
+    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "v", (4, 4, 4))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_virtual_dataset("v\noxels\x85\x1b[2J", layout)
+    for read in (lambda: open_video(tmp_path / "a.h5").read(0, 1), lambda: read_occupancy(tmp_path / "a.h5")):
+        with pytest.raises(UnreadableError, match="other files") as caught:
+            read()
+        assert str(caught.value).isprintable()
