@@ -49,11 +49,19 @@ class VideoDataConfig(VideoLimits):
     stride: int = 1
     """Video frames from one frame of a clip to the next."""
 
+    max_stride: int | None = None
+    """Largest stride of a training clip, drawn from `stride` up to it as far as the video is long enough; by default
+    all clips have the same stride."""
+
     crop: Literal["centre", "random"] = "centre"
     """Where training clips are cropped from larger frames; held-out clips are cropped at the centre."""
 
     resize: int | None = None
     """Shorter side in pixels before the crop; by default the smallest that covers height x width."""
+
+    max_resize: int | None = None
+    """Largest shorter side of a training clip before the crop, drawn from `resize` up to it; by default all clips have
+    the same."""
 
     flip: bool = False
     """Mirror half of the training clips left to right."""
@@ -97,6 +105,12 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"workers must not be negative, got {self.workers}")
         if self.resize is not None and self.resize < 1:
             raise ValueError(f"resize must be at least 1, got {self.resize}")
+        if self.max_stride is not None and self.max_stride < self.stride:
+            raise ValueError(f"max_stride must be at least stride, {self.stride}, got {self.max_stride}")
+        if self.max_resize is not None and self.max_resize < (smallest := self.resize or min(self.height, self.width)):
+            raise ValueError(
+                f"max_resize must be at least the smallest shorter side, {smallest}, got {self.max_resize}"
+            )
         if not 0 <= self.context_frames < self.clip_frames:
             limits = f"[0, clip_frames) = [0, {self.clip_frames})"
             raise ValueError(f"context_frames must lie in {limits}, got {self.context_frames}")

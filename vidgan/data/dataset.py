@@ -30,7 +30,7 @@ from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key
 from vidgan.files.video import open_video
 from vidgan.files.video_file import VideoFile
-from vidgan.frames import convert_channels, resize_and_crop, resize_to_cover, to_float
+from vidgan.frames import Frames, convert_channels, resize_and_crop, resize_to_cover, to_float
 
 log = logging.getLogger(__name__)
 
@@ -284,6 +284,7 @@ class VideoClipDataset:
         self.segments, self.classes, self.config = segments, classes, config
         self.split, self.train, self.val_is_test = split, split == "train", val_is_test
         self.clip_span = clip_span(config)
+        self.resize = (self.train and config.max_resize) or config.resize
         self.cumulative_clips = list(accumulate((each.stop - each.start) // self.clip_span for each in segments))
         self._warned: set[str] = set()
         """Paths of broken videos that this process has logged; every loader worker has a set of its own."""
@@ -307,14 +308,22 @@ class VideoClipDataset:
     def _read_clip(self, segment: Segment, item: int, seed: int) -> UInt8[Tensor, "time channel height width"]:
         config, random = self.config, np.random.default_rng(seed)
         start = segment.start + item * self.clip_span
+        stride, shorter = config.stride, None
         if self.train:
             start += int(random.integers(min(self.clip_span, segment.stop - self.clip_span - start + 1)))
-        frames = self._cached_reader(segment).read(start, config.clip_frames, stride=config.stride)
+        if self.train and config.max_stride:
+            longest = (segment.stop - segment.start - 1) // max(config.clip_frames - 1, 1)
+            stride = int(random.integers(stride, max(stride, min(config.max_stride, longest)) + 1))
+            start = min(start, segment.stop - (config.clip_frames - 1) * stride - 1)
+        frames = self._prepare(self._cached_reader(segment).read(start, config.clip_frames, stride=stride))
+        if self.train and config.max_resize:
+            smallest = config.resize or min(config.height, config.width)
+            shorter = int(random.integers(smallest, config.max_resize + 1))
         frames = resize_and_crop(
-            convert_channels(frames, config.channels),
+            frames,
             config.height,
             config.width,
-            resize=config.resize,
+            resize=shorter or min(frames.shape[2:]),
             crop=config.crop if self.train else "centre",
             seed=int(random.integers(2**62)),
         )
@@ -326,15 +335,20 @@ class VideoClipDataset:
         config = self.config
         if not config.cache or isinstance(segment.reader, ArrayVideo):
             return segment.reader
-        shape = f"{config.height} {config.width} {config.resize} {config.channels} {config.layout == 'strips'}"
+        shape = f"{config.height} {config.width} {self.resize} {config.channels} {config.layout == 'strips'}"
         return open_cached(
             segment.reader,
             segment.video.path,
             folder=config.cache,
-            prepare=lambda frames: resize_to_cover(
-                convert_channels(frames, config.channels), config.height, config.width, resize=config.resize
-            ),
+            prepare=self._prepare,
             prepare_key=f"{shape} {segment.video.name} {segment.video.member}",
+        )
+
+    def _prepare(self, frames: UInt8[Tensor, "time c h w"]) -> Frames:
+        """What is cached: the frames as large as a clip may need them. Changes nothing a second time."""
+        config = self.config
+        return resize_to_cover(
+            convert_channels(frames, config.channels), config.height, config.width, resize=self.resize
         )
 
     def _label(self, video: VideoEntry) -> int:

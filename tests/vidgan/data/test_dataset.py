@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,14 +186,46 @@ def films(folder: Path) -> Path:
     return folder
 
 
-def test_a_cache_changes_nothing_but_the_time(tmp_path):
-    options = {"crop": "random", "resize": 20, "flip": True, "channels": 3}
+@pytest.mark.parametrize("extra", [{}, {"max_resize": 32, "max_stride": 3}])
+def test_a_cache_changes_nothing_but_the_time(tmp_path, extra):
+    options = {"crop": "random", "resize": 20, "flip": True, "channels": 3} | extra
     plain = open_dataset(config(films(tmp_path / "films"), **options), split="train")
     for _ in range(2):
         cached = open_dataset(config(tmp_path / "films", cache=tmp_path / "cache", **options), split="train")
         for index in range(len(plain)):
             assert torch.equal(cached[Sample(index, 7)][0], plain[Sample(index, 7)][0])
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
+
+
+def test_training_clips_are_drawn_at_several_strides_as_far_as_the_video_reaches(tmp_path):
+    counting(tmp_path / "videos" / "a.npy", frames=9)
+    chosen = config(tmp_path / "videos", max_stride=5)
+    data = open_dataset(chosen, split="train")
+    strides = set()
+    for seed in range(200):
+        frames = data[Sample(seed % len(data), seed)][0].flatten(1).int().amin(1)
+        steps = set(frames.diff().tolist())
+        assert len(steps) == 1
+        assert frames.max() <= 8
+        strides |= steps
+    assert strides == {1, 2}  # four frames, 3 apart, would be ten
+    held_out = open_dataset(replace(chosen, holdout_fraction=1.0), split="test")
+    assert held_out[Sample(0, 3)][0].flatten(1).int().amin(1).tolist() == [0, 1, 2, 3]
+
+
+def test_training_clips_are_cropped_from_frames_of_several_sizes(tmp_path):
+    """A ramp from left to right: its slope says how large the frame was."""
+    ramp = torch.arange(96, dtype=torch.uint8).expand(6, 1, 96, 96).numpy() * 2
+    np.save(tmp_path / "ramp.npy", ramp)
+    chosen = config(tmp_path / "ramp.npy", resize=24, max_resize=48, crop="random")
+    data = open_dataset(chosen, split="train")
+    sizes = set()
+    for seed in range(100):
+        row = data[Sample(0, seed)][0][0, 0, 5].float()
+        sizes.add(round(192 / float((row[-2] - row[1]) / (len(row) - 3))))
+    assert min(sizes) >= 23
+    assert max(sizes) <= 49
+    assert len(sizes) > 10
 
 
 def test_a_film_that_changed_is_decoded_anew(tmp_path):
@@ -228,6 +261,8 @@ def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp
     [
         ({"context_frames": 4}, r"context_frames must lie in \[0, clip_frames\) = \[0, 4\), got 4"),
         ({"context_frames": -1}, "context_frames must lie in"),
+        ({"stride": 3, "max_stride": 2}, "max_stride must be at least stride, 3, got 2"),
+        ({"resize": 90, "max_resize": 64}, "max_resize must be at least the smallest shorter side, 90, got 64"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"workers": -1}, "workers must not be negative, got -1"),
         ({"holdout_fraction": 1.5}, r"holdout_fraction must lie in \[0, 1\], got 1.5"),
