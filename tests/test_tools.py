@@ -280,7 +280,9 @@ def test_the_benchmark_prints_training_prediction_and_reading(use):
 
 
 @pytest.mark.slow
-def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use):
+def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use, monkeypatch):
+    for name, value in {"FRAMES": 10, "SIDE": 32, "ROWS": 96}.items():
+        monkeypatch.setattr(f"vidgan.evaluation.benchmark.{name}", value)
     said = use("benchmark", "metrics", "--repeats=1")
     assert said.code == 0, said.err
     lines = said.out.splitlines()

@@ -145,7 +145,7 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
     if config.output == "motion":
         return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
     if config.output == "splat":
-        return SplatOutput(width, channels, patch_size=patch, make_norm=make_norm)
+        return SplatOutput(width, channels, patch_size=patch, condition=condition, make_norm=make_norm)
     return SpriteOutput(
         width,
         channels,

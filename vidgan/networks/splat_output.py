@@ -3,6 +3,7 @@
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n several of these joined.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -25,10 +26,16 @@ CONFIDENCE_RADIUS = 1
 """Radius in pixels of the window over which two frames are compared along a flow."""
 MIN_CONFIDENCE = 0.1
 """Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
+TRAVEL = 5
+"""Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
+RELATIVE_NOISE = 1.0
+"""Initial share of noise, of the speed, in units of ACCELERATION_SCALE."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
 """Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
+MAX_SPEED = 64.0
+"""Bound of a velocity in pixels a frame along each axis: shares of noise would let it grow for ever."""
 APPEARANCE_SCALE = 0.1
 """Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
 CONTENT_LOGIT = -2.0
@@ -37,6 +44,8 @@ MAX_IMPORTANCE = 4.0
 """Bound of the learned logarithm of a pixel's weight where several land in one place."""
 MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
+WAVE_LENGTH = 16.0
+"""Distance in pixels over which the noise of velocities changes."""
 
 
 class SplatOutput(FrameOutput):
@@ -44,7 +53,10 @@ class SplatOutput(FrameOutput):
 
     The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
 
-        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t = d_{t-1} + v_t
+        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p) + (s_t(p) + m_t(p) |v_{t-1}(p)|) n(p),    d_t = d_{t-1} + v_t
+
+    n is a smooth field of noise, the same at all steps, so that neighbouring pixels go astray together and distant ones
+    apart; a, the inertia k and the shares of noise s and m are learned.
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
     displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
@@ -57,12 +69,13 @@ class SplatOutput(FrameOutput):
     slowly. All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
-    def __init__(self, width: int, channels: int, *, patch_size: int, make_norm: MakeNorm):
+    def __init__(self, width: int, channels: int, *, patch_size: int, condition: int, make_norm: MakeNorm):
         super().__init__()
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
-        self.travel = nn.Conv2d(width, 3 + channels * patch, 3, padding=1)
+        self.noise = NoiseField(condition, fields=2)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
+        self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
         self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
 
     @torch.no_grad()
@@ -71,6 +84,7 @@ class SplatOutput(FrameOutput):
         for layer in (self.travel, self.still):
             nn.init.zeros_(layer.weight)
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
+        self.travel.get_parameter("bias")[4] = RELATIVE_NOISE
         patch, bias = self.patch_size**2, self.still.get_parameter("bias")
         bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
         bias[10 * patch : 11 * patch] = CONTENT_LOGIT
@@ -90,6 +104,7 @@ class SplatOutput(FrameOutput):
             torch.eye(2, 3, device=last.device).expand(len(last), -1, -1),
             velocity,
             torch.zeros_like(velocity),
+            last.new_zeros(len(last), self.cue.out_channels, rows, columns),
             last.new_zeros(len(last), 9 * patch**2, rows, columns),
             torch.zeros_like(last[:, :1]),
         )
@@ -97,30 +112,39 @@ class SplatOutput(FrameOutput):
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
-        last, plate, camera, lookup, velocity, displacement, convex, importance = memory
+        last, plate, camera, lookup, velocity, displacement, cue, convex, importance = memory
         steps, patch = maps.shape[1], self.patch_size
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         if start == 0:
             seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
-            cue = torch.cat([rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0], seen, velocity], 1)
-            still = self.still(torch.relu(self.cue(cue))).float()
+            first = rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0]
+            cue = torch.relu(self.cue(torch.cat([first, seen, velocity], 1)))
+            still = self.still(cue).float()
             convex, still = still.split([9 * patch**2, still.shape[1] - 9 * patch**2], 1)
             importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
             plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
-        travel = rearrange(self.travel(x).float(), "(b t) c h w -> b t c h w", t=steps)
-        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
+        known = repeat(cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
+        travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
+        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, convex, importance)
         with _full_precision(last.device):
-            return self._move(travel, memory)
+            noise = self.noise(condition, *velocity.shape[-2:], spacing=patch)
+            return self._move(travel, noise, memory)
 
     def _move(
-        self, travel: Float[Tensor, "batch steps changes rows columns"], memory: "SplatMemory"
+        self,
+        travel: Float[Tensor, "batch steps changes rows columns"],
+        noise: Float[Tensor, "batch 2 rows columns"],
+        memory: "SplatMemory",
     ) -> tuple[Tensor, Memory]:
         """What `step` returns, from the changes of velocity and appearance at every step."""
-        last, plate, camera, lookup, velocity, displacement, convex, importance = memory
+        last, plate, camera, lookup, velocity, displacement, cue, convex, importance = memory
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         displacements, maps_back = [], []
         for change in travel.unbind(1):
-            velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * change[:, :2]
+            astray, relative = change[:, 3:4], change[:, 4:5] * torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
+            velocity = torch.sigmoid(change[:, 2:3]) * velocity
+            velocity = velocity + ACCELERATION_SCALE * (change[:, :2] + (astray + relative) * noise)
+            velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED)
             displacement = displacement + velocity
             displacements.append(displacement)
             lookup = compose(lookup, camera)
@@ -128,7 +152,7 @@ class SplatOutput(FrameOutput):
         lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
         own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, self.patch_size)
         own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
-        source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, 3:], self.patch_size)
+        source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, TRAVEL:], self.patch_size)
         # what moves by itself passes in front of what does not
         speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
@@ -139,7 +163,36 @@ class SplatOutput(FrameOutput):
         ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
         ground = ground.unflatten(0, (batch, steps))
         frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
-        return frames.clamp(-1, 1), SplatMemory(last, plate, camera, lookup, velocity, displacement, convex, importance)
+        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, convex, importance)
+        return frames.clamp(-1, 1), memory
+
+
+class NoiseField(nn.Module):
+    """Smooth Gaussian fields, a function of position and of the latent: sums of waves in random, fixed directions.
+
+        n_f(p) = sqrt(2 / K) sum_k z_k cos(w_fk . p + phi_fk),    w_fk ~ N(0, 1 / WAVE_LENGTH^2)
+
+    For latents z from N(0, I) each value has variance 1 on average over positions, and values WAVE_LENGTH pixels apart
+    have a correlation of exp(-1/2) (random features, Rahimi, Recht 2007). The fields cover frames of any size.
+    """
+
+    waves: Tensor
+    phases: Tensor
+
+    def __init__(self, latent: int, *, fields: int):
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        self.register_buffer("waves", torch.randn(fields, latent, 2, generator=random) / WAVE_LENGTH)
+        self.register_buffer("phases", 2 * torch.pi * torch.rand(fields, latent, generator=random))
+
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], rows: int, columns: int, *, spacing: int
+    ) -> Float[Tensor, "batch fields {rows} {columns}"]:
+        """The fields at patches that are `spacing` pixels apart."""
+        x, y = (spacing * torch.arange(size, device=latent.device, dtype=self.waves.dtype) for size in (columns, rows))
+        across, down = self.waves.unbind(2)
+        angle = across[..., None, None] * x + down[..., None, None] * y[:, None] + self.phases[..., None, None]
+        return math.sqrt(2 / latent.shape[1]) * torch.einsum("bk,fkhw->bfhw", latent.to(angle.dtype), angle.cos())
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
@@ -163,6 +216,8 @@ class SplatMemory(NamedTuple):
     """The velocity of the patches now beside the camera's, (x, y) in pixels a frame."""
     displacement: Float[Tensor, "batch 2 rows columns"]
     """How far the patches have come by themselves, in pixels."""
+    cue: Float[Tensor, "batch width rows columns"]
+    """What the network makes of the last frame, the plate and the measured velocity, from the first step on."""
     convex: Float[Tensor, "batch weights rows columns"]
     """Logits of the convex weights of neighbouring patches, from the first step on."""
     importance: Float[Tensor, "batch 1 height width"]

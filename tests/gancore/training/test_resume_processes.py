@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from support.resuming import assert_equal_runs, await_step, finish, interrupt, kill, log, newest, start, trainer
+from support.resuming import assert_equal_runs, await_step, finish, interrupt, log, newest, start, trainer
 
 pytestmark = pytest.mark.slow
 
@@ -28,23 +28,20 @@ def together(tmp_path_factory) -> Path:
     return folder
 
 
-def test_two_processes_that_were_killed_and_interrupted_equal_those_that_were_not_to_the_bit(tmp_path, together):
-    kill(tmp_path, "two", at=5)
-    interrupt(tmp_path, "two", at=10, number=signal.SIGTERM)
-    finish(start(tmp_path, "two of accelerate"))
-    assert_equal_runs(tmp_path, together)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
-def test_a_killed_launcher_leaves_no_process_and_the_state_saved(tmp_path):
+def test_two_processes_whose_launcher_was_killed_and_that_were_interrupted_equal_others_to_the_bit(tmp_path, together):
     process = start(tmp_path, "two")
     await_step(tmp_path, process, 5)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     _, alive = psutil.wait_procs(workers, timeout=60)
     process.communicate()
-    assert not alive
+    assert workers
+    assert not alive, "a killed launcher leaves processes"
     assert newest(tmp_path)[0] >= 5
+    interrupt(tmp_path, "two", at=10, number=signal.SIGTERM)
+    finish(start(tmp_path, "two of accelerate"))
+    assert_equal_runs(tmp_path, together)
 
 
 def test_two_processes_train_what_one_does(alone, together):

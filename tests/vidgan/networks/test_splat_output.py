@@ -9,7 +9,7 @@ from support.textures import texture
 from support.tiny import SHAPE, small_generator
 
 from vidgan.networks.generator import FramePredictor
-from vidgan.networks.splat_output import convex_upsample, measure_motion
+from vidgan.networks.splat_output import WAVE_LENGTH, NoiseField, convex_upsample, measure_motion
 
 CONTEXT = 5
 
@@ -90,6 +90,27 @@ def test_things_keep_their_velocity_the_better_the_higher_the_inertia():
         model.decoder.output.travel.bias[2] = logit
         errors.append((model(clip[:, :CONTEXT], torch.randn(1, 6), steps=4)[:, -1] - clip[:, -1])[box].abs().mean())
     assert errors[1] < 0.5 * errors[0]
+
+
+@torch.no_grad()
+def test_noise_moves_what_moves_and_nothing_else():
+    clip = crossing(CONTEXT)
+    futures = untrained().eval()(clip, torch.randn(8, 6), steps=4)
+    spread = futures.std(0).mean((0, 1))  # height width
+    assert spread[12:20, 16:36].mean() > 0.02
+    assert spread[:, 48:].max() < 1e-3
+
+
+def test_noise_fields_are_smooth_of_variance_one_and_independent_of_the_size_of_the_frame():
+    latent = torch.randn(4000, 32, generator=torch.Generator().manual_seed(1))
+    noise = NoiseField(32, fields=2)
+    field = noise(latent, 4, 12, spacing=int(WAVE_LENGTH) // 2)
+    assert field.square().mean() == pytest.approx(1, abs=0.1)
+    assert (field[:, 0] * field[:, 1]).mean() == pytest.approx(0, abs=0.1)
+    neighbours = (field[..., :-2] * field[..., 2:]).mean() / field.square().mean()
+    assert neighbours == pytest.approx(0.61, abs=0.15)
+    assert (field[..., 0] * field[..., 10]).mean().abs() < 0.25
+    torch.testing.assert_close(noise(latent[:3], 2, 5, spacing=int(WAVE_LENGTH) // 2), field[:3, :, :2, :5])
 
 
 def test_gradients_reach_every_parameter():
