@@ -11,7 +11,6 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import alexnet
 
 from gancore.features.network import RGBClips, flatten_frames, full_precision, require_min_size
 from gancore.features.weights import find_weights, hash_file, load_tensors
@@ -112,6 +111,8 @@ class LPIPS(nn.Module):
 
 def _build_alexnet(backbone: Mapping[str, Tensor]) -> nn.Sequential:
     """The layers of AlexNet up to the last one that LPIPS compares."""
+    from torchvision.models import alexnet  # loads a compiler, which takes seconds
+
     with torch.device("meta"):  # no random weights that would only be overwritten
         layers = alexnet().features[: LPIPS_LAYERS[-1] + 1]
     layers.load_state_dict({name: backbone[f"features.{name}"] for name in layers.state_dict()}, assign=True)

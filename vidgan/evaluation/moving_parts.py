@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage, signal
+from scipy import fft, ndimage
 
 DIFFERENCE_BLUR = 1.2
 """Standard deviation in pixels of the blur of a difference, over which the noise of single pixels averages out."""
@@ -130,8 +130,18 @@ def matching_error(frame: Frame, other: Frame, mask: Mask, *, reach: int) -> Flo
     part = frame[:, rows, columns] * inside
     padded = np.pad(other.astype(np.float64), ((0, 0), (reach, reach), (reach, reach)), mode="edge")
     around = padded[:, rows.start : rows.stop + 2 * reach, columns.start : columns.stop + 2 * reach]
-    products = sum(signal.correlate(*pair, "valid", "fft") for pair in zip(around, part, strict=True))
-    return (part**2).sum() + signal.correlate((around**2).sum(0), inside, "valid", "fft") - 2 * products
+    squares = correlate((around**2).sum(0, keepdims=True), inside[None])
+    return (part**2).sum() + squares - 2 * correlate(around, part)
+
+
+def correlate(
+    around: Float[np.ndarray, "channels _height _width"], part: Float[np.ndarray, "channels _h _w"]
+) -> Float[np.ndarray, "offsets_down offsets_right"]:
+    """Sum of the products of a part with what is around, at every offset at which the part lies within it, by FFT."""
+    size = [fft.next_fast_len(side, real=True) for side in around.shape[1:]]
+    products = (fft.rfft2(around, size) * fft.rfft2(part, size).conj()).sum(0)
+    down, right = (outer - inner + 1 for outer, inner in zip(around.shape[1:], part.shape[1:], strict=True))
+    return fft.irfft2(products, size)[:down, :right]
 
 
 def uncover_background(past: Frames, parts: list[Part]) -> Frame:
