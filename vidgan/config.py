@@ -329,6 +329,10 @@ class VideoObjectiveConfig(AdversarialConfig):
     reconstruction_samples: int = 2
     """Sampled futures per past that are compared with the true future."""
 
+    reconstruction_relative: bool = False
+    """Divide the error of each clip by the mean absolute distance of its future from its last past frame, so that clips
+    in which little moves count as much as others."""
+
     trajectory_weight: float = 0.0
     """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
 

@@ -22,6 +22,9 @@ from vidgan.networks.sprites import measure_trajectories
 TRAJECTORY_TOLERANCE = 0.3
 """Distance in pixels below which trajectory errors hardly count (pseudo-Huber loss)."""
 
+MIN_MOTION = 0.02
+"""Mean absolute change, for values in [-1, 1], below which noise is the most of it."""
+
 VideoModel = FramePredictor | VideoGenerator
 Frames = Float[Tensor, "batch time channels height width"]
 Totals = Float[Tensor, " batch"]
@@ -74,7 +77,7 @@ class VideoObjective:
         else:
             futures = sample_futures(generator, batch, context.rng, samples=samples)
         if config.reconstruction_weight:
-            error = self._reconstruction_error(futures.float(), batch.future)
+            error = self._reconstruction_error(futures.float(), batch)
             terms["reconstruction"] = config.reconstruction_weight * error
         if not self.game.is_active(context.progress):
             return terms
@@ -113,13 +116,16 @@ class VideoObjective:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _reconstruction_error(self, samples: Futures, future: Frames) -> Tensor:
+    def _reconstruction_error(self, samples: Futures, batch: ClipBatch) -> Tensor:
         """The distance of sampled futures from the true one, averaged over pixels and scales."""
         distance = DISTANCES[self.config.reconstruction_distance]
         if distance is not fair_crps:
             samples = samples.mean(1, keepdim=True)
         count = samples.shape[1]
-        errors = rearrange(samples - future[:, None], "b n t c h w -> (b t) (n c) h w")
+        errors = samples - batch.future[:, None]
+        if self.config.reconstruction_relative:
+            errors = errors / motion_scale(batch)[:, None]
+        errors = rearrange(errors, "b n t c h w -> (b t) (n c) h w")
         distances = []
         for _ in range(self.config.reconstruction_scales):
             distances.append(distance(rearrange(errors, "b (n c) h w -> n b c h w", n=count)))
@@ -157,6 +163,12 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "crps": fair_crps,
 }
 """Distances from the truth by their names: of the samples' mean, or of all samples, given what they differ by."""
+
+
+def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:
+    """How far the future of each clip is from its last past frame, averaged over values; at least MIN_MOTION."""
+    change = (batch.future - batch.past[:, -1:]).abs().mean((1, 2, 3, 4), keepdim=True)
+    return change.clamp(min=MIN_MOTION)
 
 
 def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:
