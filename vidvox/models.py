@@ -1,8 +1,9 @@
 """Trained models with plain inputs and outputs: files, arrays and pictures in; clips and meshes out."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
 
@@ -66,8 +67,37 @@ class VideoPredictor:
             FileNotFoundError: There is no such file.
             ValueError: The clip cannot be read, is too short, or has channels that cannot be converted to the model's.
         """
-        shape = self.network.shape
-        context_frames = context_frames or shape.context_frames
+        past, rate = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
+        steps = steps or self._trained_steps
+        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate, find_source(clip))
+
+    def stream(
+        self,
+        clip: ClipInput,
+        *,
+        steps: int | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        context_frames: int | None = None,
+        stride: int = 1,
+        size: str | None = None,
+    ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
+        """Predict what follows a clip, and give each frame as soon as it is computed.
+
+        The arguments and errors are those of `predict`, and so are the frames, but for rounding.
+        """
+        past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
+        return self.network.stream(past, steps or self._trained_steps, samples=samples, seed=seed)
+
+    @property
+    def _trained_steps(self) -> int:
+        return self.network.shape.clip_frames - self.network.shape.context_frames
+
+    def _read_past(
+        self, clip: ClipInput, *, context_frames: int | None, stride: int, size: str | None
+    ) -> tuple[UInt8[Tensor, "time channel height width"], Fraction]:
+        """(The past frames as the model sees them, the rate of the future)."""
+        context_frames = context_frames or self.network.shape.context_frames
         if isinstance(clip, np.ndarray | Tensor):
             frames, rate = _convert_frames(clip), DEFAULT_RATE / stride
             span = (context_frames - 1) * stride + 1
@@ -83,11 +113,9 @@ class VideoPredictor:
                 context_frames=context_frames,
                 steps=0,
                 stride=stride,
-                channels=shape.channels,
+                channels=self.network.shape.channels,
             )
-        past = fit_to_model(past, self.network, size=size)
-        steps = steps or shape.clip_frames - shape.context_frames
-        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate, find_source(clip))
+        return fit_to_model(past, self.network, size=size), rate
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,23 @@ def test_distance_and_number_of_samples_change_what_reconstruction_pulls():
     assert changes(replace(near, reconstruction_samples=3), "generator", than=near)
 
 
+@pytest.mark.parametrize("distance", ["l1", "crps"])
+def test_a_relative_error_counts_clips_alike_however_much_moves(distance):
+    random = torch.Generator().manual_seed(0)
+    past, change = torch.zeros(2, 1, 1, 8, 8), torch.rand(1, 2, 1, 8, 8, generator=random) - 0.5
+    frames = torch.cat([past, torch.cat([change, 0.1 * change])], 1)
+    batch = ClipBatch(frames, torch.zeros(2, dtype=torch.long), 1)
+    samples = frames[:, None, 1:] * torch.tensor([0.3, 0.6])[:, None, None, None, None]
+    config = replace(PLAIN, reconstruction_weight=1.0, reconstruction_distance=distance, reconstruction_scales=2)
+    objectives = [VideoObjective(replace(config, reconstruction_relative=relative)) for relative in (True, False)]
+    (loud, quiet), (plain_loud, plain_quiet) = (
+        [objective._reconstruction_error(samples[each], batch[each]) for each in (slice(1), slice(1, None))]
+        for objective in objectives
+    )
+    torch.testing.assert_close(loud, quiet)
+    torch.testing.assert_close(plain_loud, 10 * plain_quiet)
+
+
 def test_only_the_score_of_samples_is_best_for_samples_as_different_as_the_truth():
     random = torch.Generator().manual_seed(0)
     truth, noise = torch.randn(20_000, generator=random), torch.randn(2, 20_000, generator=random)

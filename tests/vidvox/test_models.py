@@ -70,6 +70,15 @@ def test_a_prediction_is_the_same_as_that_of_the_command_line(folder):
     assert future.rate == theirs.rate == 25
 
 
+def test_frames_can_be_had_one_by_one(folder):
+    model = vidvox.load(folder / "predictor")
+    options = {"steps": 3, "samples": 2, "seed": 3, "stride": 2}
+    together = model.predict(folder / "clip.mp4", **options).frames
+    apart = torch.stack(list(model.stream(folder / "clip.mp4", **options)), 1)
+    assert (apart.int() - together.int()).abs().max() <= 1
+    assert len(list(model.stream(folder / "clip.mp4"))) == model.predict(folder / "clip.mp4").frames.shape[1]
+
+
 def test_a_clip_is_a_path_or_an_array_or_a_tensor(folder):
     model = vidvox.load(folder / "predictor")
     frames = read_clip(folder / "clip.mp4").frames

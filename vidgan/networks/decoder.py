@@ -3,7 +3,7 @@
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns of a map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -95,9 +95,7 @@ class Decoder(nn.Module):
         The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
         backward pass recomputes their activations, so that those of only one segment are held at a time.
         """
-        x = self._start_map(condition, height, width)  # b widths[0] rows columns
-        carried: Sequence[Tensor | None] = [None] * len(self.levels) if states is None else states
-        memory = self.output.begin(past, batch=len(x))
+        x, carried, memory = self._begin(condition, height, width, states, past)
         map_steps = self.output.map_steps(steps)
         segment = self.config.segment_steps or map_steps
         recompute = torch.is_grad_enabled() and segment < map_steps
@@ -110,6 +108,43 @@ class Decoder(nn.Module):
                 result, carried, memory = self._run_segment(*inputs)
             results.append(result)
         return self.output.finish(torch.cat(results, 1), memory, condition, steps)
+
+    @torch.no_grad()
+    def stream(
+        self,
+        condition: Float[Tensor, "batch size"],
+        *,
+        steps: int,
+        height: int,
+        width: int,
+        states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
+        past: Float[Tensor, "pasts time channels height width"] | None = None,
+    ) -> Iterator[Float[Tensor, "batch channels {height} {width}"]]:
+        """The frames that the forward pass gives, each as soon as it is computed, without gradients.
+
+        Those of an output that needs all its maps first (sprites) come together.
+        """
+        if not self.output.yields_frames:
+            yield from self(condition, steps=steps, height=height, width=width, states=states, past=past).frames.unbind(
+                1
+            )
+            return
+        x, carried, memory = self._begin(condition, height, width, states, past)
+        for start in range(steps):
+            frames, carried, memory = self._run_segment(x, condition, carried, memory, start, 1)
+            yield frames[:, 0]
+
+    def _begin(
+        self,
+        condition: Tensor,
+        height: int,
+        width: int,
+        states: Sequence[Tensor] | None,
+        past: Tensor | None,
+    ) -> tuple[Tensor, Sequence[Tensor | None], Memory]:
+        """(The smallest map, the initial states of all levels, the memory of the output) before the first segment."""
+        x = self._start_map(condition, height, width)  # b widths[0] rows columns
+        return x, [None] * len(self.levels) if states is None else states, self.output.begin(past, batch=len(x))
 
     def _start_map(self, condition: Tensor, height: int, width: int) -> Tensor:
         """The smallest map: one vector everywhere, or a map resized to the size that the frames need."""

@@ -1,5 +1,8 @@
 """The two video generators: clips from noise (DVD-GAN), and the next frames of a clip (DVD-GAN-FP)."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
@@ -94,6 +97,14 @@ class FramePredictor(HubModel):
         steps: int,
     ) -> GeneratorOutput:
         """The futures of the forward pass, with masks and trajectories of the sprites if the output has sprites."""
+        height, width = past.shape[-2:]
+        frames, masks, trajectories = self.decoder(**self._decoder_inputs(past, latent, steps))
+        if masks is not None:
+            masks = masks[..., :height, :width]
+        return GeneratorOutput(frames[..., :height, :width], masks, trajectories)
+
+    def _decoder_inputs(self, past: Tensor, latent: Tensor, steps: int) -> dict[str, Any]:
+        """The arguments of the decoder for the futures of padded frames; raises what the forward pass does."""
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {past.shape[2]}")
         if steps < 1:
@@ -105,13 +116,14 @@ class FramePredictor(HubModel):
         padding = (0, -width % stride, 0, -height % stride, 0, 0)
         padded = F.pad(past, padding, mode="replicate") if any(padding) else past
         samples = len(latent) // len(past)
-        states = [state.repeat_interleave(samples, 0) for state in self.encoder(padded)]
-        frames, masks, trajectories = self.decoder(
-            latent, steps=steps, height=padded.shape[-2], width=padded.shape[-1], states=states, past=padded
-        )
-        if masks is not None:
-            masks = masks[..., :height, :width]
-        return GeneratorOutput(frames[..., :height, :width], masks, trajectories)
+        return {
+            "condition": latent,
+            "steps": steps,
+            "height": padded.shape[-2],
+            "width": padded.shape[-1],
+            "states": [state.repeat_interleave(samples, 0) for state in self.encoder(padded)],
+            "past": padded,
+        }
 
     @torch.inference_mode()
     def predict(
@@ -121,10 +133,25 @@ class FramePredictor(HubModel):
 
         Sample n does not depend on the number of samples. Raises ValueError as the forward pass does.
         """
+        past, latents = self._past_and_latents(frames, samples, seed)
+        return torch.stack([to_uint8(self(past, latent, steps=steps)[0]).cpu() for latent in latents])
+
+    @torch.inference_mode()
+    def stream(
+        self, frames: UInt8[Tensor, "time channel height width"], steps: int, *, samples: int = 1, seed: int = 0
+    ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
+        """The frames that `predict` gives, each as soon as it is computed, equal but for rounding."""
+        height, width = frames.shape[-2:]
+        past, latents = self._past_and_latents(frames, samples, seed)
+        futures = [self.decoder.stream(**self._decoder_inputs(past, latent, steps)) for latent in latents]
+        for parts in zip(*futures, strict=True):
+            yield to_uint8(torch.cat(parts)[..., :height, :width]).cpu()
+
+    def _past_and_latents(self, frames: Tensor, samples: int, seed: int) -> tuple[Tensor, list[Tensor]]:
+        """A batch of one past, and the latent of each sample."""
         device = next(self.parameters()).device
-        past = to_float(frames.to(device))[None]
         latents = [
             SampleRandom(derive_seed(seed, number), device=device).normal(1, self.config.latent_dim)
             for number in range(samples)
         ]
-        return torch.stack([to_uint8(self(past, latent, steps=steps)[0]).cpu() for latent in latents])
+        return to_float(frames.to(device))[None], latents

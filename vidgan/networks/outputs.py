@@ -41,6 +41,9 @@ class FrameOutput(nn.Module):
     the next goes through the memory, so that a segment depends on its arguments alone and can be recomputed.
     """
 
+    yields_frames = True
+    """Whether what a segment yields are its frames, so that they can be shown before the next segment is computed."""
+
     def reset_parameters(self) -> None:
         """Sets the weights that should not start orthogonal; does nothing by default."""
 

@@ -43,6 +43,8 @@ class SpriteOutput(FrameOutput):
     and keeps its shape. Untrained, everything goes on as it moved lately. The equations are in docs/sprites.md.
     """
 
+    yields_frames = False
+
     def __init__(
         self,
         width: int,

@@ -62,6 +62,34 @@ def test_one_past_has_different_futures_for_different_noise_and_equal_ones_for_e
     torch.testing.assert_close(also, first, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_frames_come_one_by_one_as_they_are_predicted(name):
+    model, frames = predictor(name), torch.randint(256, (2, SHAPE.channels, 18, 24), dtype=torch.uint8)
+    together = model.predict(frames, 4, samples=2, seed=5)
+    apart = torch.stack(list(model.stream(frames, 4, samples=2, seed=5)), 1)
+    assert apart.shape == together.shape
+    assert (apart.int() - together.int()).abs().max() <= 1
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        next(model.stream(frames, 0))
+
+
+def test_the_first_frame_is_out_before_the_second_is_computed(monkeypatch):
+    model, computed = predictor("splat"), []
+    run_segment = type(model.decoder)._run_segment
+
+    def recorded(self, *inputs):
+        computed.append(inputs[-2])
+        return run_segment(self, *inputs)
+
+    monkeypatch.setattr(type(model.decoder), "_run_segment", recorded)
+    frames = model.stream(torch.randint(256, (2, SHAPE.channels, 16, 16), dtype=torch.uint8), 3)
+    assert computed == []
+    next(frames)
+    assert computed == [0]
+    next(frames)
+    assert computed == [0, 1]
+
+
 @torch.no_grad()
 def test_several_futures_of_one_past_stand_together_in_the_order_of_their_latents():
     model, past, latent = predictor("modern"), clips(2)[:, :2], torch.randn(6, Z)
