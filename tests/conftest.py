@@ -1,6 +1,7 @@
 """Every shape in a signature is checked while the tests run, however long that takes."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +14,16 @@ from support.calling import Said, called, called_vidvox
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # no test depends on how busy the machine is
+
+
+def _use_one_thread() -> None:
+    """A forked process has none of the threads that computed in its parent, and would wait for them for ever."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 install_import_hook(["gancore", "vidgan", "voxgan", "vidvox"], "beartype.beartype")
 
