@@ -83,14 +83,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         return
 
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     with tempfile.TemporaryDirectory() as folder:
         _write_files(config, model, report, Path(folder))
         try:
             url = HfApi().create_repo(config.repo, private=config.private, exist_ok=True)
             HfApi().upload_folder(repo_id=config.repo, folder_path=folder)
-        except (HfHubHTTPError, OSError) as error:
+        except Exception as error:  # those of its HTTP library, which differs from version to version, among others
             raise ValueError(f"{config.repo} cannot be uploaded: {error} (log in with: hf auth login)") from error
     print(url)
 
