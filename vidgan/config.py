@@ -320,8 +320,8 @@ class VideoObjectiveConfig(AdversarialConfig):
 
     reconstruction_distance: Literal["l1", "l2", "crps"] = "l2"
     """That distance, averaged over pixels: the absolute or squared error of the samples' mean, which is smallest if
-    all samples are equal, or the fair continuous ranked probability score, which is smallest if they are as different
-    as possible futures are. On sparse frames l1 and crps collapse to all black."""
+    all samples are equal, or the almost fair continuous ranked probability score, which is smallest if they are as
+    different as possible futures are. On sparse frames l1 and crps collapse to all black."""
 
     reconstruction_scales: int = 1
     """Resolutions at which the distance is taken, each half the previous one; coarse ones correct misplaced content."""

@@ -22,6 +22,8 @@ from vidgan.networks.sprites import measure_trajectories
 TRAJECTORY_TOLERANCE = 0.3
 """Distance in pixels below which trajectory errors hardly count (pseudo-Huber loss)."""
 
+FAIRNESS = 0.95
+"""Share of the fair score in the almost fair one."""
 MIN_MOTION = 0.02
 """Mean absolute change, for values in [-1, 1], below which noise is the most of it."""
 
@@ -119,7 +121,7 @@ class VideoObjective:
     def _reconstruction_error(self, samples: Futures, batch: ClipBatch) -> Tensor:
         """The distance of sampled futures from the true one, averaged over pixels and scales."""
         distance = DISTANCES[self.config.reconstruction_distance]
-        if distance is not fair_crps:
+        if distance is not almost_fair_crps:
             samples = samples.mean(1, keepdim=True)
         count = samples.shape[1]
         errors = samples - batch.future[:, None]
@@ -146,21 +148,22 @@ class VideoObjective:
         return real, fake, selection
 
 
-def fair_crps(errors: Float[Tensor, "samples *shape width"]) -> Float[Tensor, ""]:
-    """The fair continuous ranked probability score, averaged over values, of samples less the truth (Ferro 2014).
+def almost_fair_crps(errors: Float[Tensor, "samples *shape width"], fairness: float = FAIRNESS) -> Float[Tensor, ""]:
+    """The continuous ranked probability score, averaged over values, of samples less the truth (Lang et al. 2024).
 
-    It is the mean absolute error less half the mean distance of two samples: in expectation smallest if truth and
-    samples have the same distribution. Zero samples apart would be the best for the error of their mean.
+    It is the mean absolute error less half the mean distance of two samples, which in expectation is smallest if truth
+    and samples have the same distribution (the fair score, Ferro 2014), mixed with the score of the samples alone,
+    whose distances count less. Where one of two samples meets the truth, the fair score lets the other be anything.
     """
     count = len(errors)
-    apart = sum((errors[i] - errors[j]).abs().mean() for i in range(count) for j in range(i))
-    return errors.abs().mean() - apart / (count * (count - 1))
+    apart = sum((errors[i] - errors[j]).abs().mean() for i in range(count) for j in range(i)) / (count * (count - 1))
+    return errors.abs().mean() - (1 - (1 - fairness) / count) * apart
 
 
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "l1": lambda error: error.abs().mean(),
     "l2": lambda error: (error**2).mean(),
-    "crps": fair_crps,
+    "crps": almost_fair_crps,
 }
 """Distances from the truth by their names: of the samples' mean, or of all samples, given what they differ by."""
 

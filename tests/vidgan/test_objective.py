@@ -19,7 +19,7 @@ from vidgan.config import VideoObjectiveConfig
 from vidgan.data.dataset import ClipBatch
 from vidgan.metrics import crps
 from vidgan.networks.generator import FramePredictor
-from vidgan.objective import DISTANCES, VideoObjective, fair_crps, sample_futures
+from vidgan.objective import DISTANCES, VideoObjective, almost_fair_crps, sample_futures
 
 PLAIN = VideoObjectiveConfig(
     loss="hinge",
@@ -149,8 +149,16 @@ def test_only_the_score_of_samples_is_best_for_samples_as_different_as_the_truth
 def test_the_score_of_samples_is_that_which_forecasts_are_evaluated_by():
     random = torch.Generator().manual_seed(0)
     samples, true = torch.randn(3, 4, 2, 1, 5, 6, generator=random), torch.randn(3, 2, 1, 5, 6, generator=random)
-    ours = fair_crps((samples - true[:, None]).transpose(0, 1))
+    ours = almost_fair_crps((samples - true[:, None]).transpose(0, 1), fairness=1.0)
     torch.testing.assert_close(ours, 2 * crps(samples, true).mean())  # evaluated on a range of one, not of two
+
+
+def test_the_almost_fair_score_is_between_the_fair_one_and_that_of_the_samples_alone():
+    samples, true = torch.randn(4, 500), torch.randn(500)
+    error = (samples - true).abs().mean()
+    apart = (samples[:, None] - samples).abs().mean((0, 1, 2))
+    alone, fair = error - apart / 2, error - apart / 2 * 4 / 3
+    torch.testing.assert_close(almost_fair_crps(samples - true), 0.95 * fair + 0.05 * alone)
 
 
 def test_a_score_of_samples_needs_two():

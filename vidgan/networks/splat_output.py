@@ -28,8 +28,8 @@ MIN_CONFIDENCE = 0.1
 """Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
 TRAVEL = 5
 """Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
-RELATIVE_NOISE = 1.0
-"""Initial share of noise, of the speed, in units of ACCELERATION_SCALE."""
+NOISE_LOGITS = (-6.0, 0.5)
+"""Initial values of the two shares of noise before the softplus: that of everything and that of the speed."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
@@ -56,7 +56,7 @@ class SplatOutput(FrameOutput):
         v_t(p) = k_t(p) v_{t-1}(p) + a_t(p) + (s_t(p) + m_t(p) |v_{t-1}(p)|) n(p),    d_t = d_{t-1} + v_t
 
     n is a smooth field of noise, the same at all steps, so that neighbouring pixels go astray together and distant ones
-    apart; a, the inertia k and the shares of noise s and m are learned.
+    apart; a, the inertia k and the positive shares of noise s and m are learned.
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
     displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
@@ -84,7 +84,7 @@ class SplatOutput(FrameOutput):
         for layer in (self.travel, self.still):
             nn.init.zeros_(layer.weight)
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
-        self.travel.get_parameter("bias")[4] = RELATIVE_NOISE
+        self.travel.get_parameter("bias")[3:5] = torch.tensor(NOISE_LOGITS)
         patch, bias = self.patch_size**2, self.still.get_parameter("bias")
         bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
         bias[10 * patch : 11 * patch] = CONTENT_LOGIT
@@ -141,9 +141,10 @@ class SplatOutput(FrameOutput):
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         displacements, maps_back = [], []
         for change in travel.unbind(1):
-            astray, relative = change[:, 3:4], change[:, 4:5] * torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
-            velocity = torch.sigmoid(change[:, 2:3]) * velocity
-            velocity = velocity + ACCELERATION_SCALE * (change[:, :2] + (astray + relative) * noise)
+            speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
+            anyway, moving = F.softplus(change[:, 3:5]).split(1, 1)
+            astray = (anyway + moving * speed) * noise
+            velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * (change[:, :2] + astray)
             velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED)
             displacement = displacement + velocity
             displacements.append(displacement)

@@ -58,7 +58,7 @@ def test_what_a_thing_uncovers_is_the_ground_that_was_seen_before_it_came():
 def test_a_clip_in_which_nothing_moves_stays_as_it_is():
     past = texture(32, 64, seed=1).expand(1, CONTEXT, -1, -1, -1)
     frames = untrained().eval()(past, torch.randn(2, 6), steps=4)
-    torch.testing.assert_close(frames, past[:, :1].expand(2, 4, -1, -1, -1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(frames, past[:, :1].expand(2, 4, -1, -1, -1), rtol=0, atol=1e-3)
 
 
 @torch.no_grad()
