@@ -336,6 +336,10 @@ class VideoObjectiveConfig(AdversarialConfig):
     trajectory_weight: float = 0.0
     """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
 
+    displacement_weight: float = 0.0
+    """Weight of the score of predicted displacements, as fractions of the frame's shorter side, on rendered clips
+    (cut-outs), whose displacements are known; for generator.output splat."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.adversarial_start or not self.adversarial_weight) and not self.reconstruction_weight:
@@ -383,6 +387,14 @@ class VideoConfig:
             raise ValueError("generator.output: without data.context_frames there is no last frame to move; use frames")
         if self.objective.trajectory_weight and self.generator.output != "sprites":
             raise ValueError("objective.trajectory_weight: only generator.output sprites has trajectories")
+        if self.objective.displacement_weight:
+            if self.generator.output != "splat":
+                raise ValueError("objective.displacement_weight: only generator.output splat displaces pixels")
+            if self.data.path != "cut-outs" and not self.data.synthetic_fraction:
+                raise ValueError(
+                    "objective.displacement_weight: only of cut-outs are displacements known; set data.path or "
+                    "data.synthetic_fraction"
+                )
         if self.objective.penalties.finite_difference_sigma and self.discriminator.dropout:
             raise ValueError(
                 "objective.penalties.finite_difference_sigma needs two identical passes; "

@@ -76,6 +76,10 @@ class VideoObjective:
             assert isinstance(generator, FramePredictor)
             futures, error = sample_with_trajectory_error(generator, batch, context.rng, samples=samples)
             terms["trajectory"] = config.trajectory_weight * error
+        elif config.displacement_weight:
+            assert isinstance(generator, FramePredictor)
+            futures, error = sample_with_displacement_error(generator, batch, context.rng, samples=samples)
+            terms["displacement"] = config.displacement_weight * error
         else:
             futures = sample_futures(generator, batch, context.rng, samples=samples)
         if config.reconstruction_weight:
@@ -204,6 +208,27 @@ def sample_with_trajectory_error(
     return rearrange(made.frames, "(b n) t c h w -> b n t c h w", n=samples), apart.mean() / min(
         batch.frames.shape[-2:]
     )
+
+
+def sample_with_displacement_error(
+    generator: FramePredictor, batch: ClipBatch, draws: SampleRandom, *, samples: int
+) -> tuple[Futures, Float[Tensor, ""]]:
+    """(Futures of the batch's pasts, score of where they carry the pixels of the last past frame).
+
+    The almost fair CRPS of the displacements, or for one sample their absolute error, as a fraction of the frame's
+    shorter side, averaged over clips whose displacements are known; 0 if there are none.
+    """
+    latent = sample_latents(generator, batch, draws, samples=samples)
+    made = generator.predict_output(batch.past, latent, steps=batch.future.shape[1])
+    futures = rearrange(made.frames, "(b n) t c h w -> b n t c h w", n=samples)
+    if batch.displacement is None:
+        return futures, made.frames.new_zeros(())
+    assert made.displacement is not None
+    errors = rearrange(made.displacement, "(b n) t c h w -> n b t c h w", n=samples) - batch.displacement
+    known = batch.displacement.isfinite().all((1, 2, 3, 4))
+    errors = errors.masked_fill(~known[:, None, None, None, None], 0) / min(batch.frames.shape[-2:])
+    error = almost_fair_crps(errors) if samples > 1 else errors.abs().mean()
+    return futures, error * len(batch) / known.sum().clamp(min=1)
 
 
 def sample_latents(

@@ -43,7 +43,9 @@ def train_video(config: VideoConfig) -> None:
     from vidgan.data.dataset import ClipDataset, open_dataset
 
     def open_data() -> tuple[ClipDataset, ClipDataset]:
-        return open_dataset(config.data, split="train"), open_dataset(config.data, split="val")
+        supervised = config.objective.displacement_weight > 0
+        clips = open_dataset(config.data, split="train", displacements=supervised)
+        return clips, open_dataset(config.data, split="val")
 
     def build(accelerator: Accelerator, data: tuple[ClipDataset, ClipDataset]) -> tuple[Trainer, Describe]:
         dataset, held_out = data

@@ -7,19 +7,38 @@ from functools import partial
 import pytest
 import torch
 from einops import rearrange
-from support.tiny import SHAPE, batch_of, discriminator, predictor, preset, step_context, synthesiser
+from support.tiny import (
+    SHAPE,
+    batch_of,
+    discriminator,
+    predictor,
+    preset,
+    small_generator,
+    step_context,
+    synthesiser,
+)
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gancore.config import AugmentConfig, PenaltyConfig
+from gancore.data import Sample
 from gancore.losses import GAN_LOSSES
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
-from vidgan.config import VideoObjectiveConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoDiscriminatorConfig, VideoObjectiveConfig
+from vidgan.data.dataset import ClipBatch, collate, open_dataset
+from vidgan.data.synthetic.cut_outs import CutOutClips
+from vidgan.data.synthetic.patches import ProceduralPatches
 from vidgan.metrics import crps
 from vidgan.networks.generator import FramePredictor
-from vidgan.objective import DISTANCES, VideoObjective, almost_fair_crps, sample_futures
+from vidgan.objective import (
+    DISTANCES,
+    VideoObjective,
+    almost_fair_crps,
+    sample_futures,
+    sample_latents,
+    sample_with_displacement_error,
+)
 
 PLAIN = VideoObjectiveConfig(
     loss="hinge",
@@ -130,6 +149,55 @@ def test_a_relative_error_counts_clips_alike_however_much_moves(distance):
     )
     torch.testing.assert_close(loud, quiet)
     torch.testing.assert_close(plain_loud, 10 * plain_quiet)
+
+
+SPLAT = ClipShape(channels=3, height=16, width=16, context_frames=3, clip_frames=6)
+
+
+def rendered_batch(*, known: int) -> ClipBatch:
+    """Three cut-outs, of which the displacements of the first are known."""
+    data = CutOutClips(ProceduralPatches(), split="train", height=16, width=16, clip_frames=6)
+    data.context_frames = 3
+    return collate([data[Sample(0, seed)][: 3 if seed < known else 2] for seed in range(3)], 3).to("cpu")
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_displacements_are_scored_on_clips_of_which_they_are_known(samples):
+    torch.manual_seed(0)
+    model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=2)
+    futures, error = sample_with_displacement_error(model, batch, SampleRandom(0), samples=samples)
+    assert futures.shape == (3, samples, 3, 3, 16, 16)
+    _, of_known = sample_with_displacement_error(model, batch[:2], SampleRandom(0), samples=samples)
+    assert error > 0
+    if samples == 1:
+        made = model.predict_output(
+            batch.past[:2], sample_latents(model, batch[:2], SampleRandom(0), samples=1), steps=3
+        )
+        torch.testing.assert_close(of_known, (made.displacement - batch.displacement[:2]).abs().mean() / 16)
+    assert sample_with_displacement_error(model, rendered_batch(known=0), SampleRandom(0), samples=samples)[1] == 0
+    assert (sample_with_displacement_error(model, batch[2:], SampleRandom(0), samples=samples)[1]) == 0
+
+
+def test_only_clips_that_are_rendered_for_an_output_that_displaces_pixels_are_supervised():
+    wanted, few = VideoObjectiveConfig(displacement_weight=1.0), VideoDiscriminatorConfig(spatial_frames=2)
+    splat, cut_outs = small_generator("splat"), VideoDataConfig(path="cut-outs", clip_frames=6, context_frames=3)
+    with pytest.raises(ValueError, match=r"only generator\.output splat displaces pixels"):
+        VideoConfig(objective=wanted, data=cut_outs, discriminator=few)
+    with pytest.raises(ValueError, match=r"only of cut-outs are displacements known"):
+        VideoConfig(objective=wanted, generator=splat)
+    config = VideoConfig(objective=wanted, generator=splat, data=cut_outs, discriminator=few)
+    assert len(open_dataset(config.data, split="train", displacements=True)[Sample(0, 0)]) == 3
+    assert len(open_dataset(config.data, split="train")[Sample(0, 0)]) == 2
+
+
+def test_displacements_move_the_generator_by_themselves():
+    torch.manual_seed(0)
+    model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=3)
+    config = replace(PLAIN, adversarial_weight=0.0, reconstruction_weight=1e-9, displacement_weight=2.0)
+    terms = VideoObjective(config).generator_terms(model, discriminator("modern"), batch, step_context(1))
+    assert set(terms) == {"displacement", "reconstruction"}
+    terms["displacement"].backward()
+    assert model.decoder.output.travel.weight.grad.abs().max() > 0
 
 
 def test_only_the_score_of_samples_is_best_for_samples_as_different_as_the_truth():

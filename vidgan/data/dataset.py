@@ -21,7 +21,7 @@ from vidgan.config import VideoDataConfig
 from vidgan.data.cache import open_cached, probe_videos
 from vidgan.data.layouts import VideoEntry, expand_array_files, find_videos, select_split
 from vidgan.data.moving_mnist import MovingMNIST
-from vidgan.data.synthetic.cut_outs import CutOutClips
+from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.data.synthetic.patches import PatchSource, ProceduralPatches, VideoPatches
 from vidgan.data.synthetic.physics import PhysicsClips
@@ -48,6 +48,9 @@ class ClipBatch:
     frames: Float[Tensor, "batch time channel height width"] | UInt8[Tensor, "batch time channel height width"]
     labels: Int64[Tensor, " batch"]
     context_frames: int
+    displacement: Float[Tensor, "batch future 2 height width"] | None = None
+    """For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame;
+    NaN for clips of which it is not known, None if it is known of none."""
 
     @property
     def past(self) -> Tensor:
@@ -63,18 +66,21 @@ class ClipBatch:
         return len(self.frames)
 
     def __getitem__(self, part: slice) -> "ClipBatch":
-        return ClipBatch(self.frames[part], self.labels[part], self.context_frames)
+        known = None if self.displacement is None else self.displacement[part]
+        return ClipBatch(self.frames[part], self.labels[part], self.context_frames, known)
 
     def pin_memory(self) -> "ClipBatch":
         """Copies to page-locked memory, from which transfers to the device run in the background."""
-        return ClipBatch(self.frames.pin_memory(), self.labels.pin_memory(), self.context_frames)
+        known = None if self.displacement is None else self.displacement.pin_memory()
+        return ClipBatch(self.frames.pin_memory(), self.labels.pin_memory(), self.context_frames, known)
 
     def to(self, device: torch.device | str) -> "ClipBatch":
         """Moves to the device and there scales bytes to [-1, 1]; floats are only moved."""
         frames = self.frames.to(device, non_blocking=True)
         if frames.dtype == torch.uint8:
             frames = to_float(frames)
-        return ClipBatch(frames, self.labels.to(device, non_blocking=True), self.context_frames)
+        known = None if self.displacement is None else self.displacement.to(device, non_blocking=True)
+        return ClipBatch(frames, self.labels.to(device, non_blocking=True), self.context_frames, known)
 
 
 @runtime_checkable
@@ -86,13 +92,15 @@ class ClipDataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, sample: Sample) -> tuple[Tensor, int]:
+    def __getitem__(self, sample: Sample) -> Item:
         """The uint8 frames (time, channel, height, width) of a clip and the number of its class, 0 without classes."""
         ...
 
 
-def open_dataset(config: VideoDataConfig, *, split: Split) -> ClipDataset:
+def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool = False) -> ClipDataset:
     """Opens the clips of a split of the source: train to learn from, val to choose weights by, test to measure on.
+
+    With `displacements`, cut-outs come with the displacements of their pixels.
 
     Raises FileNotFoundError if the source does not exist, ValueError if it holds no clip of the requested length.
     """
@@ -101,13 +109,16 @@ def open_dataset(config: VideoDataConfig, *, split: Split) -> ClipDataset:
         case "moving-mnist":
             return MovingMNIST(split=split, digits=config.digits, **shape)
         case "cut-outs":
-            return CutOutClips(open_patches(config, split=split), split=split, **shape)
+            rendered = CutOutClips(open_patches(config, split=split), split=split, **shape)
+            rendered.context_frames = config.context_frames if displacements else None
+            return rendered
         case "physics":
             return PhysicsClips(open_patches(config, split=split), split=split, **shape)
     videos = open_video_clips(config, split=split)
     if split != "train" or not config.synthetic_fraction:
         return videos
     rendered = CutOutClips(cut_patches(videos), split=split, **shape)
+    rendered.context_frames = config.context_frames if displacements else None
     return MixedClips(videos, rendered, fraction=config.synthetic_fraction)
 
 
@@ -396,7 +407,13 @@ def check_channels(video: VideoEntry, reader: VideoReader, channels: int) -> Non
         )
 
 
-def collate(items: Sequence[tuple[Tensor, int]], context_frames: int) -> ClipBatch:
+def collate(items: Sequence[Item], context_frames: int) -> ClipBatch:
     """Stacks items of a data set into one uint8 batch."""
-    frames, labels = zip(*items, strict=True)
-    return ClipBatch(torch.stack(frames), torch.tensor(labels), context_frames)
+    frames, labels = (torch.stack([item[0] for item in items]), torch.tensor([item[1] for item in items]))
+    known = {number: item[2] for number, item in enumerate(items) if len(item) == 3}
+    if not known:
+        return ClipBatch(frames, labels, context_frames)
+    displacement = torch.full((len(items), *next(iter(known.values())).shape), torch.nan)
+    for number, each in known.items():
+        displacement[number] = each
+    return ClipBatch(frames, labels, context_frames, displacement)

@@ -15,6 +15,7 @@ from gancore.evaluation.methods import Method
 from gancore.hub import load_either
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.data.dataset import ClipBatch, collate
+from vidgan.data.synthetic.cut_outs import Item
 from vidgan.evaluation.predictions import PredictionFiles
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
@@ -85,7 +86,7 @@ class GroundTruth(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, sample: Sample) -> tuple[Tensor, int]: ...
+    def __getitem__(self, sample: Sample) -> Item: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ class EvaluationSet:
         """Shape of each clip: time, channels, height, width."""
         return self._load_item(0)[0].shape
 
-    def _load_item(self, number: int) -> tuple[Tensor, int]:
+    def _load_item(self, number: int) -> Item:
         return self.ground_truth[Sample(self.indices[number], derive_seed(self.seed, number))]
 
     def iterate_batches(self, size: int) -> Iterator[tuple[ClipBatch, dict[str, Futures]]]:

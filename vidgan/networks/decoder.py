@@ -60,7 +60,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape, *, condition: int):
         """`condition` is the number of channels of the condition."""
         super().__init__()
-        self.config = config
+        self.config, self.channels = config, shape.channels
         timesteps = shape.clip_frames - shape.context_frames if config.norm == "batch" else None
         make_norm = partial(ConditionalNorm, condition=condition, timesteps=timesteps)
         widths = config.widths
@@ -132,7 +132,7 @@ class Decoder(nn.Module):
         x, carried, memory = self._begin(condition, height, width, states, past)
         for start in range(steps):
             frames, carried, memory = self._run_segment(x, condition, carried, memory, start, 1)
-            yield frames[:, 0]
+            yield frames[:, 0, : self.channels]
 
     def _begin(
         self,

@@ -96,12 +96,14 @@ class FramePredictor(HubModel):
         *,
         steps: int,
     ) -> GeneratorOutput:
-        """The futures of the forward pass, with masks and trajectories of the sprites if the output has sprites."""
+        """The futures of the forward pass, and the masks and trajectories of sprites or the displacements of pixels."""
         height, width = past.shape[-2:]
-        frames, masks, trajectories = self.decoder(**self._decoder_inputs(past, latent, steps))
+        frames, masks, trajectories, displacement = self.decoder(**self._decoder_inputs(past, latent, steps))
         if masks is not None:
             masks = masks[..., :height, :width]
-        return GeneratorOutput(frames[..., :height, :width], masks, trajectories)
+        if displacement is not None:
+            displacement = displacement[..., :height, :width]
+        return GeneratorOutput(frames[..., :height, :width], masks, trajectories, displacement)
 
     def _decoder_inputs(self, past: Tensor, latent: Tensor, steps: int) -> dict[str, Any]:
         """The arguments of the decoder for the futures of padded frames; raises what the forward pass does."""

@@ -32,6 +32,8 @@ class GeneratorOutput(NamedTuple):
     """How much, in [0, 1), each pixel of the last past frame counts in locating each sprite."""
     trajectories: Float[Tensor, "batch layers steps 2"] | None = None
     """(x, y), in pixels, of each sprite in each generated frame, relative to its place in the last past frame."""
+    displacement: Float[Tensor, "batch steps 2 height width"] | None = None
+    """How far right and down, in pixels, each pixel of the last past frame is carried in each generated frame."""
 
 
 class FrameOutput(nn.Module):
@@ -42,7 +44,7 @@ class FrameOutput(nn.Module):
     """
 
     yields_frames = True
-    """Whether what a segment yields are its frames, so that they can be shown before the next segment is computed."""
+    """Whether a segment yields frames, as their first channels, that can be shown before the next is computed."""
 
     def reset_parameters(self) -> None:
         """Sets the weights that should not start orthogonal; does nothing by default."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
 from vidgan.networks.norms import MakeNorm
 from vidgan.networks.optical_flow import estimate_flow, window_mean
-from vidgan.networks.outputs import FrameOutput, Memory
+from vidgan.networks.outputs import FrameOutput, GeneratorOutput, Memory
 from vidgan.networks.splat import splat
 from vidgan.networks.warp import warp
 
@@ -111,7 +111,7 @@ class SplatOutput(FrameOutput):
         return SplatMemory(*(part.repeat_interleave(batch // len(past), 0) for part in start))
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
-        """(Frames in [-1, 1], the memory with velocity and displacement after the segment)."""
+        """(Frames in [-1, 1] followed by two channels of displacement, the memory after the segment)."""
         last, plate, camera, lookup, velocity, displacement, cue, convex, importance = memory
         steps, patch = maps.shape[1], self.patch_size
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
@@ -159,13 +159,19 @@ class SplatOutput(FrameOutput):
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
         weight = (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
         weighted = torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1)
-        landed = splat(weighted, camera_flow(invert(lookups), *size) + own).unflatten(0, (batch, steps))
+        carried = camera_flow(invert(lookups), *size) + own
+        landed = splat(weighted, carried).unflatten(0, (batch, steps))
         colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
         ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
         ground = ground.unflatten(0, (batch, steps))
         frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
         memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, convex, importance)
-        return frames.clamp(-1, 1), memory
+        return torch.cat([frames.clamp(-1, 1), carried.unflatten(0, (batch, steps))], 2), memory
+
+    def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
+        """The frames, and where the pixels of the last past frame go."""
+        del memory, condition, steps
+        return GeneratorOutput(results[:, :, :-2], displacement=results[:, :, -2:])
 
 
 class NoiseField(nn.Module):

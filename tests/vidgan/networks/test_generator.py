@@ -106,7 +106,7 @@ def test_a_longer_horizon_begins_with_the_shorter_one(name):
     longer = model(past, latent, steps=7)
     assert longer.shape[1] == 7
     for steps in (1, 3):
-        torch.testing.assert_close(model(past, latent, steps=steps), longer[:, :steps], rtol=0, atol=1e-5)
+        torch.testing.assert_close(model(past, latent, steps=steps), longer[:, :steps], rtol=0, atol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------ shapes and ranges

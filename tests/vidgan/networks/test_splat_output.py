@@ -124,6 +124,21 @@ def test_gradients_reach_every_parameter():
     assert not without
 
 
+@torch.no_grad()
+def test_the_displacement_of_a_pixel_is_that_of_what_it_shows_and_of_the_camera():
+    clip, model = crossing(CONTEXT), untrained().eval()
+    model.decoder.output.travel.bias[2] = 6.0  # nothing slows down
+    moved = model.predict_output(clip, torch.zeros(1, 6), steps=3).displacement
+    assert moved.shape == (1, 3, 2, 32, 64)
+    assert moved[0, :, 0, 13:19, 17:23].mean((1, 2)).tolist() == pytest.approx([2, 4, 6], rel=0.35)
+    assert moved[0, :, :, :, 40:].abs().max() < 0.05
+    wall = texture(32, 96, seed=3)
+    pan = torch.stack([wall[:, :, 2 * time : 2 * time + 61] for time in range(CONTEXT)])[None]
+    moved = model.predict_output(pan, torch.zeros(1, 6), steps=3).displacement
+    assert moved.shape[-1] == 61
+    assert moved[0, :, 0].mean((1, 2)).tolist() == pytest.approx([-2, -4, -6], rel=0.2)
+
+
 def test_velocities_are_measured_in_pixels_a_frame_and_are_zero_where_nothing_moves():
     velocity, plate, camera = measure_motion(crossing(CONTEXT), 4)
     assert velocity[0, 0, 3:5, 4:6].mean() == pytest.approx(2, abs=0.4)

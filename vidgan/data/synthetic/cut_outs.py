@@ -1,6 +1,10 @@
 """Clips of cut-outs that move over plates, rendered as they are read."""
 
+from typing import TypeAlias
+
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from gancore.data import Sample
 from vidgan.data.synthetic.render import RenderedClip, render_clip, render_frames
@@ -8,12 +12,23 @@ from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
 from vidgan.data.synthetic.scene import Scene, draw_scene
 from vidgan.frames import Frames
 
+Displacement: TypeAlias = Float[Tensor, "future 2 height width"]
+"""For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame."""
+Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement]
+"""Frames and the number of their class; rendered clips may come with the displacement of their pixels."""
+
 
 class CutOutClips(RenderedClips):
     """Clips of cut-outs over plates, both painted by `patches`; see RenderedClips."""
 
-    def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
-        return render_frames(self.draw(sample), channels=self.channels), 0
+    context_frames: int | None = None
+    """If set, clips come with the displacement of every pixel of the last of so many past frames."""
+
+    def __getitem__(self, sample: Sample) -> Item:
+        if self.context_frames is None:
+            return render_frames(self.draw(sample), channels=self.channels), 0
+        clip = self.render(sample, context_frames=self.context_frames)
+        return clip.frames, 0, clip.displacement
 
     def draw(self, sample: Sample) -> Scene:
         """The scene of a clip."""

@@ -6,8 +6,7 @@ import numpy as np
 
 from gancore.data import Sample
 from gancore.rng import derive_seed
-from vidgan.data.synthetic.cut_outs import CutOutClips
-from vidgan.frames import Frames
+from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 
 
 @runtime_checkable
@@ -16,7 +15,7 @@ class Clips(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, sample: Sample) -> tuple[Frames, int]: ...
+    def __getitem__(self, sample: Sample) -> Item: ...
 
 
 class MixedClips:
@@ -34,6 +33,6 @@ class MixedClips:
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
+    def __getitem__(self, sample: Sample) -> Item:
         renders = np.random.default_rng(derive_seed(sample.seed, 14)).random() < self.fraction
         return (self.rendered if renders else self.videos)[sample]

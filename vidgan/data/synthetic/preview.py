@@ -35,7 +35,7 @@ def write_sheet(path: str | Path, clips: Clips, *, count: int = 32, frames: int 
         raise ValueError(f"a sheet is a .webp, not {path.name}")
     shown: list[Tensor] = []
     for index in range(min(count, len(clips))):
-        clip, _ = clips[Sample(index, seed + index)]
+        clip = clips[Sample(index, seed + index)][0]
         last = len(clip) - 1
         spread = [round(number * last / max(1, frames - 1)) for number in range(frames)]
         shown.append(convert_channels(clip[spread], 3))
