@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gancore.files.outputs import check_new_folder
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.config import VideoDataConfig
+from vidgan.data_config import VideoDataConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,8 @@ def train_and_predict(config: PeerConfig) -> None:
 
     from gancore.data import Sample, evenly_spaced
     from gancore.device import select_device
-    from vidgan.data.dataset import collate, open_dataset
+    from vidgan.data.batch import collate
+    from vidgan.data.dataset import open_dataset
     from vidgan.evaluation.peers import build_peer, count_parameters, predict_frames, train_peer
     from vidgan.evaluation.predictions import open_ground_truth, write_clip_pair
     from vidgan.frames import to_uint8

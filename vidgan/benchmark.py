@@ -26,8 +26,10 @@ from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
-from vidgan.config import VideoConfig, VideoDataConfig
-from vidgan.data.dataset import ClipBatch, collate, open_dataset
+from vidgan.config import VideoConfig
+from vidgan.data.batch import ClipBatch, collate
+from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import open_video
 from vidgan.objective import VideoModel, VideoObjective, sample_futures
 

@@ -9,9 +9,11 @@ from gancore.layers import spectral_norm_
 from gancore.splits import Split
 from gancore.training.summary import DataSummary, SplitSummary
 from gancore.training.trainer import Trainer
-from vidgan.config import ClipShape, VideoConfig, VideoDataConfig
-from vidgan.data.dataset import ClipDataset, VideoClipDataset, collate, open_dataset
+from vidgan.config import ClipShape, VideoConfig
+from vidgan.data.batch import collate
+from vidgan.data.dataset import ClipDataset, VideoClipDataset, open_dataset
 from vidgan.data.synthetic.mixture import MixedClips
+from vidgan.data_config import VideoDataConfig
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.objective import VideoObjective

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
-from vidgan.config import VideoDataConfig
+from vidgan.data_config import VideoDataConfig
 
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 

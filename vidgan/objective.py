@@ -14,7 +14,7 @@ from gancore.layers import downsample2x
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from vidgan.config import VideoObjectiveConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.data.batch import ClipBatch
 from vidgan.networks.discriminators import ClipSelection, DiscriminatorScores, VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.sprites import measure_trajectories

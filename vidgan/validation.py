@@ -14,7 +14,8 @@ from gancore.metrics.distances import sliced_wasserstein
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import flatten_outputs
 from vidgan import metrics
-from vidgan.data.dataset import ClipBatch, ClipDataset, collate
+from vidgan.data.batch import ClipBatch, collate
+from vidgan.data.dataset import ClipDataset
 from vidgan.files.captions import LabelledClip, make_film, make_sheet
 from vidgan.files.video import write_clip
 from vidgan.frames import to_uint8

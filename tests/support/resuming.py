@@ -19,7 +19,8 @@ from gancore.training.launch import create_accelerator
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
-from vidgan.data.dataset import collate, open_dataset
+from vidgan.data.batch import collate
+from vidgan.data.dataset import open_dataset
 from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation
 
@@ -64,7 +65,7 @@ STEPS = 20
 
 def start(run: Path, processes: str) -> subprocess.Popen:
     command = [sys.executable, *COMMANDS[processes], "--run", str(run), *SMALL]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

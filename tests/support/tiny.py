@@ -17,14 +17,9 @@ from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
-from vidgan.config import (
-    ClipShape,
-    VideoConfig,
-    VideoDataConfig,
-    VideoDiscriminatorConfig,
-    VideoGeneratorConfig,
-)
-from vidgan.data.dataset import ClipBatch, collate
+from vidgan.config import ClipShape, VideoConfig, VideoDiscriminatorConfig, VideoGeneratorConfig
+from vidgan.data.batch import ClipBatch, collate
+from vidgan.data_config import VideoDataConfig
 from vidgan.frames import to_uint8
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator

@@ -50,7 +50,7 @@ def train(source: Path, run: Path, *flags: str) -> None:
 def train_apart(source: Path, run: Path, *flags: str, processes: int = 1) -> None:
     """Trains in a process of its own, or in two."""
     command = [sys.executable, *LAUNCH[processes], TOOL, *_flags(source, run, flags)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -9,7 +9,8 @@ from support.tiny import preset, small_discriminator, small_generator
 
 from gancore.benchmark import format_throughput_table
 from vidgan.benchmark import decode_window, format_reading_time, measure_reading_time, measure_throughput
-from vidgan.config import VideoConfig, VideoDataConfig, VideoObjectiveConfig
+from vidgan.config import VideoConfig, VideoObjectiveConfig
+from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import write_clip
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from gancore.training.summary import DataSummary
 from vidgan.build import summarise_data
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 
 
 def summary(source: Path | str, **options) -> DataSummary:

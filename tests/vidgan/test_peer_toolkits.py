@@ -10,8 +10,8 @@ from support.tiny import (
 )
 from torch import nn
 
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.frames import to_uint8
 
 

@@ -32,8 +32,9 @@ from gancore.config import PenaltyConfig
 from gancore.parsing import parse_config
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.build import build_generator
-from vidgan.config import ClipShape, VideoConfig, VideoDataConfig, VideoObjectiveConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.config import ClipShape, VideoConfig, VideoObjectiveConfig
+from vidgan.data.batch import ClipBatch
+from vidgan.data_config import VideoDataConfig
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.norms import ConditionalNorm, TimestepBatchNorm

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from support.tiny import SHAPE, predictor, small_generator, synthesiser
 
-from vidgan.data.dataset import ClipBatch, collate
+from vidgan.data.batch import ClipBatch, collate
 from vidgan.data.moving_mnist import MovingMNIST
 from vidgan.files.captions import BORDER, LINE_HEIGHT
 from vidgan.files.video import read_clip

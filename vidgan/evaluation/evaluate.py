@@ -9,7 +9,7 @@ from gancore.files.outputs import check_new_folder
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan.commands import EvaluateConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.data.batch import ClipBatch
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import TRUE_SET, ClipSets
 from vidgan.evaluation.measure import FrameMetric, select_frame_metrics

@@ -14,7 +14,7 @@ from gancore.data import Sample
 from gancore.evaluation.methods import Method
 from gancore.hub import load_either
 from gancore.rng import SampleRandom, derive_seed
-from vidgan.data.dataset import ClipBatch, collate
+from vidgan.data.batch import ClipBatch, collate
 from vidgan.data.synthetic.cut_outs import Item
 from vidgan.evaluation.predictions import PredictionFiles
 from vidgan.frames import to_float, to_uint8

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from gancore.data import EndlessBatches
-from vidgan.data.dataset import ClipBatch, ClipDataset, collate
+from vidgan.data.batch import ClipBatch, collate
+from vidgan.data.dataset import ClipDataset
 from vidgan.evaluation.baselines import Future, Past
 
 PeerName = Literal["convlstm", "simvp"]

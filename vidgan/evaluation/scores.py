@@ -13,7 +13,7 @@ from torch import Tensor
 from gancore.evaluation.examples import select_extremes
 from gancore.evaluation.report import Curve
 from vidgan import metrics
-from vidgan.data.dataset import ClipBatch
+from vidgan.data.batch import ClipBatch
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import ClipSets
 from vidgan.evaluation.measure import FrameMetric

@@ -12,8 +12,9 @@ from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 from gancore.model_files import find_model
 from gancore.parsing import from_dict, to_dict
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, ModelMethod, load_model
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
 from vidgan.networks.generator import FramePredictor

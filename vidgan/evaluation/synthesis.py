@@ -14,7 +14,8 @@ from gancore.metrics.distances import count_modes
 from gancore.metrics.neighbours import find_nearest, memorised_share
 from vidgan import metrics
 from vidgan.commands import EvaluateConfig
-from vidgan.data.dataset import ClipBatch, open_dataset
+from vidgan.data.batch import ClipBatch
+from vidgan.data.dataset import open_dataset
 from vidgan.evaluation.clip_sets import TRAINING_SET, TRUE_SET, ClipSets
 from vidgan.evaluation.methods import EvaluationSet, to_cpu_uint8
 from vidgan.evaluation.report import ClassReport, Neighbour, NeighbourReport, PredictionReport, SynthesisReport

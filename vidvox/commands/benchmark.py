@@ -6,7 +6,8 @@ from importlib.resources import as_file
 from typing import TYPE_CHECKING, Literal
 
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.config import VideoConfig, VideoDataConfig
+from vidgan.config import VideoConfig
+from vidgan.data_config import VideoDataConfig
 from vidvox.recipes import find_recipes
 from voxgan.config import VoxelConfig
 

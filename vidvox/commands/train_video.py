@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.config import NAMED_SOURCES, VideoConfig
+from vidgan.config import VideoConfig
+from vidgan.data_config import NAMED_SOURCES
 from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
 from vidvox.recipes import find_recipes
 

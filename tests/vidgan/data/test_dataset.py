@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from gancore.data import EndlessBatches, Sample
-from vidgan.config import VideoDataConfig
-from vidgan.data.dataset import ClipBatch, VideoClipDataset, collate, open_dataset
+from vidgan.data.batch import collate
+from vidgan.data.dataset import VideoClipDataset, open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import write_clip
 
 
@@ -38,21 +39,6 @@ def config(source: Path, **options) -> VideoDataConfig:
 
 def first_frames(data: VideoClipDataset, samples: list[Sample]) -> list[int]:
     return [int(data[sample][0].min(dim=3).values[0, 0, 0]) for sample in samples]
-
-
-def test_a_batch_is_past_and_future_and_is_scaled_where_it_is_used():
-    frames = torch.arange(256, dtype=torch.uint8).view(4, 4, 1, 4, 4)
-    batch = collate([(clip, label) for label, clip in enumerate(frames)], 3)
-    assert (len(batch), batch.context_frames, batch.frames.dtype) == (4, 3, torch.uint8)
-    assert batch.past.shape[1] == 3
-    assert torch.equal(torch.cat([batch.past, batch.future], 1), frames)
-    scaled = batch.to("cpu")
-    assert (scaled.frames.dtype, scaled.frames.min(), scaled.frames.max()) == (torch.float32, -1, 1)
-    assert torch.equal(scaled.to("cpu").frames, scaled.frames)
-    part = scaled[1:3]
-    assert isinstance(part, ClipBatch)
-    assert part.labels.tolist() == [1, 2]
-    assert torch.equal(part.frames, scaled.frames[1:3])
 
 
 def test_everything_random_comes_from_the_seed_of_the_sample(tmp_path):
@@ -237,6 +223,7 @@ def test_a_film_that_changed_is_decoded_anew(tmp_path):
     assert after.float().mean() < 20
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than the machine has cores
 def test_workers_give_the_same_clips_in_the_same_order_and_may_share_a_cache(tmp_path):
     chosen = config(films(tmp_path / "films"), cache=tmp_path / "cache", channels=3)
     data = open_dataset(chosen, split="train")

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from gancore.data import Sample
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import VideoClipDataset, open_dataset
 from vidgan.data.layouts import find_videos
+from vidgan.data_config import VideoDataConfig
 from vidgan.files.readers import natural_sort_key
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.layouts import find_videos
+from vidgan.data_config import VideoDataConfig
 
 
 def pictures(folder: Path, frames: int = 5) -> Path:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from gancore.data import Sample
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import VideoClipDataset, open_dataset
 from vidgan.data.moving_mnist import MovingMNIST
+from vidgan.data_config import VideoDataConfig
 
 
 def video(path: Path, frames: int = 4) -> None:

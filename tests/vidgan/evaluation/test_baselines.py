@@ -5,8 +5,8 @@ import torch
 from support.tiny import clips
 
 from gancore.data import Sample
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.baselines import (
     extrapolate_flow,
     extrapolate_flow_over_background,

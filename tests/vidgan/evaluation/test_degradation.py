@@ -14,8 +14,8 @@ from gancore.data import Sample
 from gancore.features.network import FeatureNetwork
 from gancore.metrics.distances import Moments, compute_fidelity, frechet_distance
 from vidgan import metrics
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.networks import BoxMeans, open_network
 from vidgan.files.video import read_clip
 from vidgan.frames import resize_and_crop, to_float, to_uint8

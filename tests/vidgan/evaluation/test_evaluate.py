@@ -11,8 +11,8 @@ from support.tiny import SHAPE, batch_of, clips, predictor
 from gancore.evaluation.report import SCHEMA, read_report_json, write_report_json
 from gancore.parsing import parse_config
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoDataConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.data.batch import ClipBatch
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.measure import select_frame_metrics
 from vidgan.evaluation.report import VideoReport

@@ -4,8 +4,8 @@ import pytest
 import torch
 from support.tiny import clips
 
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.peers import build_peer, count_parameters, predict_frames, train_peer
 
 PEERS = pytest.mark.parametrize("name", ["convlstm", "simvp"])

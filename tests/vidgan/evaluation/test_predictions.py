@@ -10,7 +10,7 @@ from support.tiny import SHAPE, clips, predictor
 
 from gancore.data import Sample
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoDataConfig
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.predictions import open_ground_truth, open_predictions
 from vidgan.files.video import read_clip, write_clip

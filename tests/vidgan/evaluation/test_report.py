@@ -11,7 +11,7 @@ from support.tiny import SHAPE, clips, predictor, synthesiser
 
 from gancore.evaluation.report import read_report_json
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoDataConfig
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.baselines import BASELINES, REQUIRED_PAST_FRAMES
 from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.media import CONTEXT_COLOUR, GENERATED_COLOUR, add_border, write_preference_pairs

@@ -9,7 +9,7 @@ from support.tiny import SHAPE, clips, synthesiser
 
 from gancore.evaluation.report import read_report_json, write_report_json
 from vidgan.commands import EvaluateConfig
-from vidgan.config import VideoDataConfig
+from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.evaluate import evaluate
 from vidgan.evaluation.report import VideoReport
 from vidgan.evaluation.sources import open_evaluation_set

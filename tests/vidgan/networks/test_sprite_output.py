@@ -7,8 +7,9 @@ import torch
 from support.tiny import SHAPE, batch_of, discriminator, predictor, small_generator, step_context
 
 from gancore.layers import orthogonal_init_
-from vidgan.config import VideoConfig, VideoDataConfig, VideoObjectiveConfig
-from vidgan.data.dataset import ClipBatch
+from vidgan.config import VideoConfig, VideoObjectiveConfig
+from vidgan.data.batch import ClipBatch
+from vidgan.data_config import VideoDataConfig
 from vidgan.networks.generator import FramePredictor
 from vidgan.networks.sprite_output import TrajectoryNetwork, composite_sprites
 from vidgan.objective import VideoObjective, sample_with_trajectory_error

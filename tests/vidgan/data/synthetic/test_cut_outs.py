@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gancore.data import Sample
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.synthetic.cut_outs import CutOutClips
 from vidgan.data.synthetic.patches import ProceduralPatches
+from vidgan.data_config import VideoDataConfig
 
 
 def clips(**options) -> CutOutClips:

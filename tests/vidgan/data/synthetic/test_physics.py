@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from gancore.data import Sample
-from vidgan.config import VideoDataConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.synthetic.patches import ProceduralPatches
 from vidgan.data.synthetic.physics import PhysicsClips
 from vidgan.data.synthetic.physics_view import Room, find_shadows, find_surfaces, paint_room
 from vidgan.data.synthetic.physics_world import Camera, World, draw_azimuth, draw_object
+from vidgan.data_config import VideoDataConfig
 
 LEVEL = np.zeros(3)
 

@@ -1,0 +1,127 @@
+"""The settings of the clips to train on, without torch, so that a command can print its help at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gancore.files.limits import VideoLimits
+
+GENERATED = ("moving-mnist", "cut-outs", "physics")
+"""Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+NAMED_SOURCES = (*GENERATED, "pedestrians")
+"""Values of `data.path` that are not paths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDataConfig(VideoLimits):
+    """Clips to train on, and how they are cut from their videos."""
+
+    path: str = "moving-mnist"
+    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
+    patches that move over plates, "physics" bodies that fall and are pushed, "pedestrians" is the clip that comes with
+    the package. A single video is split by time."""
+
+    layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
+    """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
+
+    height: int = 64
+    """Height of a frame in pixels."""
+
+    width: int = 64
+    """Width of a frame in pixels."""
+
+    channels: int = 3
+    """3 for RGB, 1 for luminance, any other number for arrays with as many channels."""
+
+    clip_frames: int = 20
+    """Length of a clip in frames, past included."""
+
+    context_frames: int = 10
+    """Past frames given to the generator; 0 generates whole clips from noise."""
+
+    stride: int = 1
+    """Video frames from one frame of a clip to the next."""
+
+    max_stride: int | None = None
+    """Largest stride of a training clip, drawn from `stride` up to it as far as the video is long enough; by default
+    all clips have the same stride."""
+
+    crop: Literal["centre", "random"] = "centre"
+    """Where training clips are cropped from larger frames; held-out clips are cropped at the centre."""
+
+    resize: int | None = None
+    """Shorter side in pixels before the crop; by default the smallest that covers height x width."""
+
+    max_resize: int | None = None
+    """Largest shorter side of a training clip before the crop, drawn from `resize` up to it; by default all clips have
+    the same."""
+
+    flip: bool = False
+    """Mirror half of the training clips left to right."""
+
+    class_conditional: bool = False
+    """Take the name of the folder around each video as its class."""
+
+    holdout_fraction: float = 0.1
+    """Fraction of the videos held out where the layout has no split of its own; 1 holds out everything."""
+
+    holdout_prefixes: tuple[str, ...] = ()
+    """Hold out exactly the videos whose names start with one of these, instead of a fraction."""
+
+    split_by: Literal["name", "time"] = "name"
+    """"name" holds out whole videos, "time" the end of every video, for few and long ones."""
+
+    holdout_file: Path | None = None
+    """Text file that lists the held-out videos, one per line, instead of a fraction."""
+
+    cache: Path | None = None
+    """Folder for copies of the decoded videos as arrays; by default videos are decoded every time."""
+
+    digits: int = 2
+    """Digits in a moving-mnist clip."""
+
+    patches: str | None = None
+    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs and physics), each split
+    from its own part of them; textures by formula if not given."""
+
+    synthetic_fraction: float = 0.0
+    """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
+
+    workers: int = 0
+    """Processes that read clips; 0 reads in the training process."""
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "channels", "clip_frames", "stride", "digits"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, got {self.workers}")
+        if self.resize is not None and self.resize < 1:
+            raise ValueError(f"resize must be at least 1, got {self.resize}")
+        if self.max_stride is not None and self.max_stride < self.stride:
+            raise ValueError(f"max_stride must be at least stride, {self.stride}, got {self.max_stride}")
+        if self.max_resize is not None and self.max_resize < (smallest := self.resize or min(self.height, self.width)):
+            raise ValueError(
+                f"max_resize must be at least the smallest shorter side, {smallest}, got {self.max_resize}"
+            )
+        if not 0 <= self.context_frames < self.clip_frames:
+            limits = f"[0, clip_frames) = [0, {self.clip_frames})"
+            raise ValueError(f"context_frames must lie in {limits}, got {self.context_frames}")
+        if not 0 <= self.holdout_fraction <= 1:
+            raise ValueError(f"holdout_fraction must lie in [0, 1], got {self.holdout_fraction}")
+        if self.class_conditional and self.path in GENERATED:
+            raise ValueError(f"class_conditional: {self.path} has no classes")
+        if not 0 <= self.synthetic_fraction <= 1:
+            raise ValueError(f"synthetic_fraction must lie in [0, 1], got {self.synthetic_fraction}")
+        if self.synthetic_fraction and self.path in GENERATED:
+            raise ValueError(f"synthetic_fraction: all clips of {self.path} are made; give a path to videos")
+        if self.synthetic_fraction and self.class_conditional:
+            raise ValueError("synthetic_fraction: rendered clips have no class; leave out class_conditional")
+        if self.patches and self.path not in ("cut-outs", "physics"):
+            raise ValueError("patches: only the paths cut-outs and physics take them; other clips are their own")
+        if self.holdout_prefixes and self.holdout_file:
+            raise ValueError("holdout_prefixes and holdout_file exclude each other")
+        if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):
+            raise ValueError(
+                "split_by=time holds out the end of every video: leave out holdout_prefixes and holdout_file"
+            )
