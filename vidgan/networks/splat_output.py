@@ -38,6 +38,8 @@ MAX_SPEED = 64.0
 """Bound of a velocity in pixels a frame along each axis: shares of noise would let it grow for ever."""
 APPEARANCE_SCALE = 0.1
 """Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
+CORRECTION_WIDTH = 64
+"""Features of the network that corrects measured velocities."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
@@ -65,8 +67,9 @@ class SplatOutput(FrameOutput):
 
         frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
 
-    B is the median of the past, to which new content is added. Untrained, everything goes on as it moved, ever more
-    slowly. All geometry is computed in float32, whatever the precision of the convolutions.
+    v_0 is measured by optical flow and corrected by a small network, which sees what the flow leaves unexplained. B is
+    the median of the past, to which new content is added. Untrained, everything goes on as it moved, ever more slowly.
+    All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
     def __init__(self, width: int, channels: int, *, patch_size: int, condition: int, make_norm: MakeNorm):
@@ -74,6 +77,13 @@ class SplatOutput(FrameOutput):
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
         self.noise = NoiseField(condition, fields=2)
+        self.correct = nn.Sequential(
+            nn.Conv2d((4 * channels + 5) * patch, CORRECTION_WIDTH, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(CORRECTION_WIDTH, CORRECTION_WIDTH, 3, padding=2, dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(CORRECTION_WIDTH, 2, 3, padding=1),
+        )
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
         self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
         self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
@@ -81,8 +91,9 @@ class SplatOutput(FrameOutput):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Starts as measured motion that slows down, without changes of appearance and without new content."""
-        for layer in (self.travel, self.still):
-            nn.init.zeros_(layer.weight)
+        for layer in (self.travel, self.still, self.correct[-1]):
+            nn.init.zeros_(layer.get_parameter("weight"))
+            nn.init.zeros_(layer.get_parameter("bias"))
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
         self.travel.get_parameter("bias")[3:5] = torch.tensor(NOISE_LOGITS)
         patch, bias = self.patch_size**2, self.still.get_parameter("bias")
@@ -96,7 +107,8 @@ class SplatOutput(FrameOutput):
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
         with _full_precision(last.device):
-            velocity, plate, camera = measure_motion(past, patch)
+            velocity, plate, camera, evidence = measure_motion(past, patch)
+        velocity = velocity + self.correct(F.pixel_unshuffle(evidence, patch)).float()
         start = SplatMemory(
             last,
             plate,
@@ -240,6 +252,9 @@ class MeasuredMotion(NamedTuple):
     """The background as far as it has been seen."""
     camera: Float[Tensor, "batch 2 3"]
     """Positions in a frame to those in the frame before."""
+    evidence: Float[Tensor, "batch kinds height width"]
+    """What velocities can be corrected by: the last frame, what it differs by from the background and from the frame
+    before along the camera's motion and along the flow; velocities now and a frame before; confidence in the former."""
 
 
 @torch.no_grad()
@@ -254,19 +269,21 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     if past.shape[1] == 1:
         still = torch.eye(2, 3, device=last.device).expand(len(last), -1, -1)
         rows, columns = (side // patch for side in last.shape[-2:])
-        return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still)
+        nothing = torch.zeros_like(last[:, :1]).expand(-1, 3 * last.shape[1] + 5, -1, -1)
+        return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still, torch.cat([last, nothing], 1))
     before = past[:, -2].float()
     flow = estimate_flow(last, before)
     camera = fit_camera(flow, last, before)
     drift = camera_flow(camera, *last.shape[-2:])
-    unexplained, left = (
-        window_mean((last - warp(before, moved)).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
-        for moved in (drift, flow)
-    )
+    changes = [last - warp(before, moved) for moved in (drift, flow)]
+    unexplained, left = (window_mean(each.square().mean(1, keepdim=True), CONFIDENCE_RADIUS) for each in changes)
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
     weighted = F.avg_pool2d(torch.cat([(flow - drift) * confidence, confidence], 1), patch)
-    own = weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
-    return MeasuredMotion(-own, estimate_background(past.float(), camera), camera)
+    velocity = -weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
+    plate = estimate_background(past.float(), camera)
+    earlier = estimate_flow(before, past[:, -3].float()) - drift if past.shape[1] > 2 else torch.zeros_like(drift)
+    evidence = torch.cat([last, last - plate, *changes, drift - flow, -earlier, confidence], 1)
+    return MeasuredMotion(velocity, plate, camera, evidence)
 
 
 def convex_upsample(

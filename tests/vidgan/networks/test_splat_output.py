@@ -116,7 +116,8 @@ def test_noise_fields_are_smooth_of_variance_one_and_independent_of_the_size_of_
 def test_gradients_reach_every_parameter():
     model = untrained(zero_init_residual=False).train()
     with torch.no_grad():
-        for layer in (model.decoder.output.travel, model.decoder.output.still):
+        output = model.decoder.output
+        for layer in (output.travel, output.still, output.correct[-1]):
             layer.weight.normal_(0, 0.1)
     futures = model(crossing(CONTEXT), torch.randn(2, 6), steps=3)
     (futures * torch.randn_like(futures)).sum().backward()
@@ -140,7 +141,7 @@ def test_the_displacement_of_a_pixel_is_that_of_what_it_shows_and_of_the_camera(
 
 
 def test_velocities_are_measured_in_pixels_a_frame_and_are_zero_where_nothing_moves():
-    velocity, plate, camera = measure_motion(crossing(CONTEXT), 4)
+    velocity, plate, camera, _ = measure_motion(crossing(CONTEXT), 4)
     assert velocity[0, 0, 3:5, 4:6].mean() == pytest.approx(2, abs=0.4)
     assert velocity[0, :, :, 9:].abs().max() < 0.05
     assert torch.equal(camera, torch.eye(2, 3)[None])
@@ -149,7 +150,7 @@ def test_velocities_are_measured_in_pixels_a_frame_and_are_zero_where_nothing_mo
 
 def test_a_past_of_one_frame_is_at_rest():
     frame = texture(32, 64, seed=1)[None]
-    velocity, plate, camera = measure_motion(frame[:, None], 4)
+    velocity, plate, camera, _ = measure_motion(frame[:, None], 4)
     assert not velocity.any()
     assert torch.equal(plate, frame)
     assert torch.equal(camera, torch.eye(2, 3)[None])
