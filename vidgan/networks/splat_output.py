@@ -28,7 +28,7 @@ MIN_CONFIDENCE = 0.1
 """Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
 TRAVEL = 5
 """Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
-NOISE_LOGITS = (-6.0, 0.5)
+NOISE_LOGITS = (-7.0, 0.5)
 """Initial values of the two shares of noise before the softplus: that of everything and that of the speed."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
