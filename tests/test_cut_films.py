@@ -42,6 +42,10 @@ def test_films_are_cut_into_splits_that_a_training_finds(use):
         ("{film: count.npy, split: test, until: 1}", "until"),
         ("{film: ../count.npy, split: test}", "should be the name of a file"),
         ("5", "not a table of parts"),
+        (
+            "{film: count.npy, split: train}\n- {film: count.npy, split: test, from: 0.9}",
+            "two parts of count.npy overlap",
+        ),
         ("{film: absent.npy, split: test}", "no such file or folder"),
         ("{film: count.npy, split: test, to: 0.01}", "no frame"),
     ],

@@ -1,14 +1,13 @@
 """Cut films into train, val and test by a table: python tools/cut_films.py TABLE SOURCE --out FOLDER."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-
-import yaml
 
 from gancore.errors import UnreadableError
 from gancore.files.outputs import check_new_folder
-from gancore.files.reading import read_text
 from gancore.parsing import parse_config, report_user_errors
+from gancore.settings_file import read_settings_file
 
 CHUNK_FRAMES = 64
 """Frames decoded at a time."""
@@ -56,14 +55,18 @@ class Part:
 
 
 def read_parts(table: Path) -> list[Part]:
-    """The parts that a table lists. Raises UnreadableError if it is not such a table."""
+    """The parts that a table lists. Raises UnreadableError if it is not such a table, or parts of a film overlap."""
     try:
-        entries = yaml.safe_load(read_text(table))
+        entries = read_settings_file(table)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ValueError("it should be a list of mappings")
         renamed = [{{"from": "start", "to": "stop"}.get(key, key): entry[key] for key in entry} for entry in entries]
-        return [Part(**entry) for entry in renamed]
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+        parts = [Part(**entry) for entry in renamed]
+        for one, other in combinations(parts, 2):
+            if Path(one.film).stem == Path(other.film).stem and one.start < other.stop and other.start < one.stop:
+                raise ValueError(f"two parts of {one.film} overlap")
+        return parts
+    except (TypeError, ValueError) as error:
         raise UnreadableError(f"{table} is not a table of parts of films: {error}") from error
 
 

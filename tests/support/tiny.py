@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.config import TrainConfig
+from gancore.config import AugmentConfig, PenaltyConfig, TrainConfig
 from gancore.data import Sample
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.parsing import parse_config
@@ -17,7 +17,7 @@ from gancore.training.launch import create_accelerator
 from gancore.training.protocols import StepContext
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
-from vidgan.config import ClipShape, VideoConfig, VideoDiscriminatorConfig, VideoGeneratorConfig
+from vidgan.config import ClipShape, VideoConfig, VideoDiscriminatorConfig, VideoGeneratorConfig, VideoObjectiveConfig
 from vidgan.data.batch import ClipBatch, collate
 from vidgan.data_config import VideoDataConfig
 from vidgan.frames import to_uint8
@@ -39,6 +39,17 @@ def preset(name: str) -> VideoConfig:
         if name == "modern"
         else parse_config(VideoConfig, ["--config", f"{CONFIGS}/video/{name}_64_fp.yaml"])
     )
+
+
+PLAIN = VideoObjectiveConfig(
+    loss="hinge",
+    penalties=PenaltyConfig(),
+    reconstruction_weight=0.0,
+    adversarial_weight=1.0,
+    adversarial_ramp=0.0,
+    augment=AugmentConfig(),
+)
+"""The adversarial loss alone, to which tests add what they are about."""
 
 
 def small_generator(name: str, *, segment: int | None = None) -> VideoGeneratorConfig:

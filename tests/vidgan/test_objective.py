@@ -8,6 +8,7 @@ import pytest
 import torch
 from einops import rearrange
 from support.tiny import (
+    PLAIN,
     SHAPE,
     batch_of,
     discriminator,
@@ -31,14 +32,6 @@ from vidgan.objective import (
     sample_futures,
 )
 
-PLAIN = VideoObjectiveConfig(
-    loss="hinge",
-    penalties=PenaltyConfig(),
-    reconstruction_weight=0.0,
-    adversarial_weight=1.0,
-    adversarial_ramp=0.0,
-    augment=AugmentConfig(),
-)
 EVERY_R1 = PenaltyConfig(r1=1.0, lazy_every=1)
 
 

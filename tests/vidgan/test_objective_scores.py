@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 from support.tiny import (
+    PLAIN,
     discriminator,
     small_generator,
     step_context,
 )
 
-from gancore.config import AugmentConfig, PenaltyConfig
 from gancore.data import Sample
 from gancore.rng import SampleRandom
 from vidgan.config import ClipShape, VideoConfig, VideoDiscriminatorConfig, VideoObjectiveConfig
@@ -27,15 +27,6 @@ from vidgan.objective import (
     almost_fair_crps,
     sample_latents,
     sample_with_displacement_error,
-)
-
-PLAIN = VideoObjectiveConfig(
-    loss="hinge",
-    penalties=PenaltyConfig(),
-    reconstruction_weight=0.0,
-    adversarial_weight=1.0,
-    adversarial_ramp=0.0,
-    augment=AugmentConfig(),
 )
 
 
@@ -61,8 +52,7 @@ SPLAT = ClipShape(channels=3, height=16, width=16, context_frames=3, clip_frames
 
 def rendered_batch(*, known: int) -> ClipBatch:
     """Three cut-outs, of which the displacements of the first are known."""
-    data = CutOutClips(ProceduralPatches(), split="train", height=16, width=16, clip_frames=6)
-    data.context_frames = 3
+    data = CutOutClips(ProceduralPatches(), split="train", known_after=3, height=16, width=16, clip_frames=6)
     return collate([data[Sample(0, seed)][: 3 if seed < known else 2] for seed in range(3)], 3).to("cpu")
 
 

@@ -62,20 +62,18 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
     Raises FileNotFoundError if the source does not exist, ValueError if it holds no clip of the requested length.
     """
     shape = {name: getattr(config, name) for name in ("height", "width", "channels", "clip_frames")}
+    known_after = config.context_frames if displacements else None
     match config.path:
         case "moving-mnist":
             return MovingMNIST(split=split, digits=config.digits, **shape)
         case "cut-outs":
-            rendered = CutOutClips(open_patches(config, split=split), split=split, **shape)
-            rendered.context_frames = config.context_frames if displacements else None
-            return rendered
+            return CutOutClips(open_patches(config, split=split), split=split, known_after=known_after, **shape)
         case "physics":
             return PhysicsClips(open_patches(config, split=split), split=split, **shape)
     videos = open_video_clips(config, split=split)
     if split != "train" or not config.synthetic_fraction:
         return videos
-    rendered = CutOutClips(cut_patches(videos), split=split, **shape)
-    rendered.context_frames = config.context_frames if displacements else None
+    rendered = CutOutClips(cut_patches(videos), split=split, known_after=known_after, **shape)
     return MixedClips(videos, rendered, fraction=config.synthetic_fraction)
 
 

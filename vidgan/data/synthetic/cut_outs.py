@@ -1,12 +1,13 @@
 """Clips of cut-outs that move over plates, rendered as they are read."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from gancore.data import Sample
+from vidgan.data.synthetic.patches import PatchSource
 from vidgan.data.synthetic.render import RenderedClip, render_clip, render_frames
 from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
 from vidgan.data.synthetic.scene import Scene, draw_scene
@@ -21,13 +22,15 @@ Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement]
 class CutOutClips(RenderedClips):
     """Clips of cut-outs over plates, both painted by `patches`; see RenderedClips."""
 
-    context_frames: int | None = None
-    """If set, clips come with the displacement of every pixel of the last of so many past frames."""
+    def __init__(self, patches: PatchSource, *, known_after: int | None = None, **shape: Any):
+        """As RenderedClips; clips come with the displacements after so many past frames, unless that is None."""
+        super().__init__(patches, **shape)
+        self.known_after = known_after
 
     def __getitem__(self, sample: Sample) -> Item:
-        if self.context_frames is None:
+        if self.known_after is None:
             return render_frames(self.draw(sample), channels=self.channels), 0
-        clip = self.render(sample, context_frames=self.context_frames)
+        clip = self.render(sample, context_frames=self.known_after)
         return clip.frames, 0, clip.displacement
 
     def draw(self, sample: Sample) -> Scene:
