@@ -102,6 +102,10 @@ class TrainConfig:
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
+    start_from: str | None = None
+    """Trained model whose weights the generator begins with: a run folder, a folder with a model, or a name on the Hub.
+    Its networks must be the same; clips may have another size and length. The discriminator begins anew."""
+
     start_over: bool = False
     """Begin at step 0 in a run folder that holds a run; all that is there is moved into a folder before-1 inside."""
 

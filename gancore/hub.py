@@ -13,9 +13,12 @@ from huggingface_hub import HfApi
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
+from gancore.checkpoint import check_architecture
 from gancore.errors import ArchitectureError, format_line
 from gancore.files.atomic import as_unwritable, atomic_write
+from gancore.keys import describe_value, iter_values
 from gancore.layers import fold_spectral_norm
 from gancore.model_files import describe_writer, find_model, locate_model_files, read_model_class, read_model_config
 from gancore.parsing import from_dict, to_dict
@@ -24,6 +27,10 @@ from gancore.weights_file import load_weights, read_header, stop_beyond
 # Not typing.Self, which beartype cannot check on a single method.
 Model = TypeVar("Model", bound="HubModel")
 OtherModel = TypeVar("OtherModel", bound="HubModel")
+FREE_SETTINGS = ("spectral_norm", "segment_steps")
+"""Settings of a network that change neither its weights nor what it computes from them."""
+POWER_ITERATIONS = 15
+"""Steps towards the largest singular value of a weight that was replaced."""
 
 
 def load_either(
@@ -118,6 +125,40 @@ class HubModel(nn.Module):
         weights = load_weights(model, weights_path, header)
         _check_digest(weights_path, kind, config, weights)
         return model.eval()
+
+    @torch.no_grad()
+    def start_from(self, folder_or_repo: str | os.PathLike[str]) -> None:
+        """Takes over the weights of a model of the same class and the same networks, to train them further.
+
+        What its last setting says of the data, such as the size of clips, may differ if no weight depends on it, and so
+        may spectral norm. Raises ValueError as `from_pretrained` does, and if it is of other networks.
+        """
+        other = type(self).from_pretrained(folder_or_repo)
+        for theirs, own in zip(other.configs[:-1], self.configs[:-1], strict=True):
+            wanted = dict(iter_values(to_dict(own)))
+            changes = [
+                f"{name} is {describe_value(value)} and not {describe_value(wanted[name])}"
+                for name, value in iter_values(to_dict(theirs))
+                if value != wanted[name] and name not in FREE_SETTINGS
+            ]
+            if changes:
+                raise ValueError(f"the networks of {folder_or_repo} are others: {', '.join(changes)}")
+        try:
+            check_architecture(fold_spectral_norm(self), other.state_dict(), str(folder_or_repo))
+        except ArchitectureError as error:
+            raise ValueError(str(error)) from error
+        for name, weight in other.state_dict().items():
+            module, _, part = name.rpartition(".")
+            layer = self.get_submodule(module)
+            if parametrize.is_parametrized(layer, part):
+                setattr(layer, part, weight.to(getattr(layer, part)))
+                was_training = layer.training
+                layer.train()
+                for _ in range(POWER_ITERATIONS):
+                    getattr(layer, part)  # in training this improves the estimate of the largest singular value
+                layer.train(was_training)
+            else:
+                getattr(layer, part).copy_(weight)
 
     def push_to_hub(self, repo: str, *, private: bool = False) -> None:
         """Uploads the model to a Hub repository, creating it if necessary."""

@@ -42,11 +42,13 @@ def train_run(
 
         ask_main_process(accelerator, prepare)
         try:
-            trainer.resume()
+            resumed = trainer.resume()
         except ArchitectureError:
             raise
         except ValueError as error:
             raise ValueError(f"{error}; {ADVICE}") from error
+        if config.start_from and not resumed:
+            trainer.start_from(config.start_from)
 
         def begin() -> None:
             changes = _list_changes(trainer)

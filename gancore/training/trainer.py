@@ -27,7 +27,7 @@ from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
 from gancore.training.loading import Preparation, begin_worker, open_batches, prepare_step, raise_failure
-from gancore.training.processes import average_gradients, average_terms, broadcast_, wait_for_all
+from gancore.training.processes import average_gradients, average_terms, broadcast_, in_every_process, wait_for_all
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.resuming import has_model, load_newest
 from gancore.training.run_log import BestTracker, RunLog
@@ -359,10 +359,14 @@ class Trainer:
             log.write_page()
         wait_for_all(self.accelerator)
 
+    def start_from(self, model: str) -> None:
+        """Gives the generator and its EMA the weights of a trained model. Raises ValueError if it does not fit."""
+        for network in (self.generator, self.ema_generator):
+            in_every_process(self.accelerator, partial(network.start_from, model))
+
     def resume(self) -> bool:
         """Loads the newest whole checkpoint; False if there is none. Raises ValueError if it does not fit."""
-        found = load_newest(self.run, self.accelerator)
-        if found is None:
+        if (found := load_newest(self.run, self.accelerator)) is None:
             return False
         path, self.step, state = found
         for name, module in self._modules().items():

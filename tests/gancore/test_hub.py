@@ -40,6 +40,32 @@ def test_a_saved_model_is_the_same_when_loaded(saved):
     assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
 
 
+@pytest.mark.parametrize("spectral", [False, True])
+def test_a_model_starts_from_another_of_the_same_networks(saved, spectral):
+    started = Model(Shape(sides=(3, 1)), Depth(layers=3))
+    if spectral:
+        spectral_norm_(started)
+    before = dict(started.named_parameters())
+    started.start_from(saved)
+    assert dict(started.named_parameters()).items() == before.items()  # an optimizer holds them already
+    expected = Model.from_pretrained(saved)
+    if spectral:
+        spectral_norm_(expected)
+    torch.testing.assert_close(started.eval()(x()), expected(x()), atol=0.05, rtol=0.05)  # estimates
+
+
+def test_a_model_starts_from_no_other_networks(saved, tmp_path):
+    before = Model(Shape(sides=(1, 3)), Depth(layers=3))
+    with pytest.raises(ValueError, match=r"are others: sides is 3,1 and not 1,3$"):
+        before.start_from(saved)
+    with pytest.raises(ValueError, match="other architecture"):
+        Model(Shape(sides=(3, 1)), Depth(layers=2)).start_from(saved)
+    with pytest.raises(ValueError, match="holds a Model; Other is needed"):
+        Other(Shape()).start_from(saved)
+    with pytest.raises(ValueError, match="neither a folder"):
+        before.start_from(tmp_path / "nothing")
+
+
 def test_a_folder_may_be_given_as_text(saved):
     assert torch.equal(Model.from_pretrained(str(saved))(x()), Model.from_pretrained(saved)(x()))
 

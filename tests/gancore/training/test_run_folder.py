@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from support.game import Numbers, settings, trainer
+import torch
+from support.game import Multiply, Numbers, settings, trainer
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
@@ -137,3 +138,29 @@ def test_a_model_that_a_kill_left_unwritten_is_written_when_the_run_is_gone_on_w
     model.unlink()
     go_on(tmp_path)
     assert model.read_bytes() == before
+
+
+def test_a_training_starts_from_another_model_which_it_then_needs_no_more(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    go_on(first)
+    trained = Multiply.from_pretrained(first).weight
+    begun = trainer(second, weights=7, start_from=str(first))
+    begun.start_from(str(first))
+    assert torch.equal(begun.generator.weight, trained)
+    assert torch.equal(begun.ema_generator.weight, trained)
+    assert not torch.equal(trained, torch.ones(3))
+    go_on(second, steps=1, start_from=str(first), generator_lr=0.01)
+    assert (Multiply.from_pretrained(second).weight - trained).abs().max() < 0.02
+    first.rename(tmp_path / "elsewhere")
+    assert "trained at step 4 of 4" in go_on(second, steps=4, start_from=str(first), generator_lr=0.01)
+    with pytest.raises(ValueError, match=r"train\.start_from"):
+        go_on(second, steps=6)
+
+
+def test_a_training_starts_from_no_other_networks(tmp_path):
+    go_on(tmp_path / "first")
+    wider = trainer(tmp_path / "second", width=4, start_from=str(tmp_path / "first"))
+    with pytest.raises(ValueError, match=r"first is of another architecture \(of another shape: weight is 3 and should be 4\)$"):
+        train_run(wider, Whole())
+    with pytest.raises(ValueError, match="did you mean"):
+        go_on(tmp_path / "third", start_from=str(tmp_path / "frist"))
