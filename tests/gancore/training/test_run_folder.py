@@ -160,7 +160,9 @@ def test_a_training_starts_from_another_model_which_it_then_needs_no_more(tmp_pa
 def test_a_training_starts_from_no_other_networks(tmp_path):
     go_on(tmp_path / "first")
     wider = trainer(tmp_path / "second", width=4, start_from=str(tmp_path / "first"))
-    with pytest.raises(ValueError, match=r"first is of another architecture \(of another shape: weight is 3 and should be 4\)$"):
+    with pytest.raises(
+        ValueError, match=r"first is of another architecture \(of another shape: weight is 3 and should be 4\)$"
+    ):
         train_run(wider, Whole())
     with pytest.raises(ValueError, match="did you mean"):
         go_on(tmp_path / "third", start_from=str(tmp_path / "frist"))
