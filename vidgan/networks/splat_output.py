@@ -38,8 +38,10 @@ MAX_SPEED = 64.0
 """Bound of a velocity in pixels a frame along each axis: shares of noise would let it grow for ever."""
 APPEARANCE_SCALE = 0.1
 """Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
-CORRECTION_WIDTH = 64
-"""Features of the network that corrects measured velocities."""
+CORRECTION_WIDTHS = (32, 64)
+"""Features, at full and at the patches' resolution, of the network that corrects measured velocities."""
+CORRECTION_DILATIONS = (1, 2, 4)
+"""Dilations of the residual blocks of that network."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
@@ -77,13 +79,7 @@ class SplatOutput(FrameOutput):
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
         self.noise = NoiseField(condition, fields=2)
-        self.correct = nn.Sequential(
-            nn.Conv2d((4 * channels + 5) * patch, CORRECTION_WIDTH, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(CORRECTION_WIDTH, CORRECTION_WIDTH, 3, padding=2, dilation=2),
-            nn.ReLU(),
-            nn.Conv2d(CORRECTION_WIDTH, 2, 3, padding=1),
-        )
+        self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
         self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
         self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
@@ -91,7 +87,7 @@ class SplatOutput(FrameOutput):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Starts as measured motion that slows down, without changes of appearance and without new content."""
-        for layer in (self.travel, self.still, self.correct[-1]):
+        for layer in (self.travel, self.still, self.correct.change):
             nn.init.zeros_(layer.get_parameter("weight"))
             nn.init.zeros_(layer.get_parameter("bias"))
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
@@ -108,7 +104,7 @@ class SplatOutput(FrameOutput):
         rows, columns = (side // patch for side in last.shape[-2:])
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
-        velocity = velocity + self.correct(F.pixel_unshuffle(evidence, patch)).float()
+        velocity = velocity + self.correct(evidence).float()
         start = SplatMemory(
             last,
             plate,
@@ -186,6 +182,29 @@ class SplatOutput(FrameOutput):
         return GeneratorOutput(results[:, :, :-2], displacement=results[:, :, -2:])
 
 
+class VelocityCorrection(nn.Module):
+    """What to add to the measured velocity of each patch: a look at every pixel, then at what surrounds the patch."""
+
+    def __init__(self, kinds: int, patch_size: int):
+        super().__init__()
+        fine, coarse = CORRECTION_WIDTHS
+        self.look = nn.Conv2d(kinds, fine, 3, padding=1)
+        self.gather = nn.Conv2d(fine, coarse, patch_size, stride=patch_size)
+        self.around = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), nn.Conv2d(coarse, coarse, 3, padding=d, dilation=d), nn.ReLU(), nn.Conv2d(coarse, coarse, 1)
+            )
+            for d in CORRECTION_DILATIONS
+        )
+        self.change = nn.Conv2d(coarse, 2, 3, padding=1)
+
+    def forward(self, evidence: Float[Tensor, "batch kinds height width"]) -> Float[Tensor, "batch 2 rows columns"]:
+        x = self.gather(torch.relu(self.look(evidence)))
+        for block in self.around:
+            x = x + block(x)
+        return self.change(torch.relu(x))
+
+
 class NoiseField(nn.Module):
     """Smooth Gaussian fields, a function of position and of the latent: sums of waves in random, fixed directions.
 
@@ -254,7 +273,8 @@ class MeasuredMotion(NamedTuple):
     """Positions in a frame to those in the frame before."""
     evidence: Float[Tensor, "batch kinds height width"]
     """What velocities can be corrected by: the last frame, what it differs by from the background and from the frame
-    before along the camera's motion and along the flow; velocities now and a frame before; confidence in the former."""
+    before along the camera's motion and along the flow, all three divided by NOISE_LEVEL; velocities now and a frame
+    before; confidence in the former."""
 
 
 @torch.no_grad()
@@ -282,7 +302,8 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     velocity = -weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
     plate = estimate_background(past.float(), camera)
     earlier = estimate_flow(before, past[:, -3].float()) - drift if past.shape[1] > 2 else torch.zeros_like(drift)
-    evidence = torch.cat([last, last - plate, *changes, drift - flow, -earlier, confidence], 1)
+    unexpected = torch.cat([last - plate, *changes], 1) / NOISE_LEVEL
+    evidence = torch.cat([last, unexpected, drift - flow, -earlier, confidence], 1)
     return MeasuredMotion(velocity, plate, camera, evidence)
 
 
