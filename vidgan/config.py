@@ -213,6 +213,10 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Divide the error of each clip by the mean absolute distance of its future from its last past frame, so that clips
     in which little moves count as much as others."""
 
+    perceptual_weight: float = 0.0
+    """Weight of the perceptual distance (EfficientNet-Lite0) between single frames of a sampled future and of the true
+    one; its weights come by `vidvox fetch efficientnet`."""
+
     trajectory_weight: float = 0.0
     """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
 
@@ -265,6 +269,10 @@ class VideoConfig:
             )
         if self.data.context_frames == 0 and self.generator.output != "frames":
             raise ValueError("generator.output: without data.context_frames there is no last frame to move; use frames")
+        if self.objective.perceptual_weight and self.data.channels not in (1, 3):
+            raise ValueError(
+                f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {self.data.channels}"
+            )
         if self.objective.trajectory_weight and self.generator.output != "sprites":
             raise ValueError("objective.trajectory_weight: only generator.output sprites has trajectories")
         if self.objective.displacement_weight:

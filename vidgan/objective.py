@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gancore.adversarial import AdversarialGame
 from gancore.augment import apply_transforms, sample_transforms
+from gancore.features.efficientnet import EfficientNet
 from gancore.layers import downsample2x
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
@@ -37,7 +38,9 @@ class VideoObjective:
     """Adversarial loss over whole clips, given past and future, and a distance of samples from the true future."""
 
     def __init__(self, config: VideoObjectiveConfig):
+        """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
+        self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: VideoModel, discriminator: VideoDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
@@ -69,7 +72,7 @@ class VideoObjective:
     def generator_terms(
         self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss of each discriminator, the distance of samples from the future, and trajectory error."""
+        """The adversarial loss of each discriminator, and the distances of samples from the true future."""
         config, terms = self.config, {}
         samples = config.reconstruction_samples if config.reconstruction_weight else 1
         if config.trajectory_weight:
@@ -85,6 +88,9 @@ class VideoObjective:
         if config.reconstruction_weight:
             error = self._reconstruction_error(futures.float(), batch)
             terms["reconstruction"] = config.reconstruction_weight * error
+        if self.network is not None:
+            error = perceptual_error(self.network, futures[:, 0].float(), batch.future, context.rng)
+            terms["perceptual"] = config.perceptual_weight * error
         if not self.game.is_active(context.progress):
             return terms
         real, fake, selection = self._perturbed_clips(discriminator, batch, futures[:, 0], context)
@@ -170,6 +176,13 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "crps": almost_fair_crps,
 }
 """Distances from the truth by their names: of the samples' mean, or of all samples, given what they differ by."""
+
+
+def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws: SampleRandom) -> Float[Tensor, ""]:
+    """The perceptual distance between the futures and the true ones, in one frame of each, drawn at random."""
+    which = draws.choice(len(true), 1, true.shape[1])[:, 0].to(true.device)
+    frames = [clips[torch.arange(len(true)), which].expand(-1, 3, -1, -1) for clips in (futures, true)]
+    return network.to(true.device).training_distance(*frames).mean()
 
 
 def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:

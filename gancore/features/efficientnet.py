@@ -17,6 +17,8 @@ BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 """Strides of the sixteen blocks."""
 STAGE_ENDS = (0, 2, 4, 10, 15)
 """The last block of each map size."""
+TRAINING_SIZE = (128, 128)
+"""Height and width at which images are compared to train on them; 224 x 224 would cost three times as much."""
 FRAMES_PER_PASS = 16
 """Frames that pass through the network at a time."""
 
@@ -67,6 +69,10 @@ class EfficientNet(nn.Module):
             prepared = ([_preprocess(chunk.to(device)) for chunk in pair] for pair in zip(*pairs, strict=True))
             distances = [self._difference(*pair) for pair in prepared]
         return rearrange(torch.cat(distances).cpu(), "(b t) -> b t", b=len(a))
+
+    def training_distance(self, a: Images, b: Images) -> Float[Tensor, " _batch"]:
+        """The perceptual distance of images in [-1, 1], with gradients, and at TRAINING_SIZE to save time."""
+        return self._difference(*(resize_images(x, TRAINING_SIZE, mode="bicubic", antialias=True) for x in (a, b)))
 
     def _difference(self, a: Images, b: Images) -> Float[Tensor, " _batch"]:
         maps = zip(self._maps(a), self._maps(b), strict=True)

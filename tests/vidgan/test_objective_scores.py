@@ -25,6 +25,7 @@ from vidgan.objective import (
     DISTANCES,
     VideoObjective,
     almost_fair_crps,
+    perceptual_error,
     sample_latents,
     sample_with_displacement_error,
 )
@@ -127,3 +128,31 @@ def test_the_almost_fair_score_is_between_the_fair_one_and_that_of_the_samples_a
 def test_a_score_of_samples_needs_two():
     with pytest.raises(ValueError, match="set reconstruction_samples to 2"):
         replace(PLAIN, reconstruction_weight=1.0, reconstruction_distance="crps", reconstruction_samples=1)
+
+
+def test_a_perceptual_error_is_of_one_frame_of_each_clip_and_of_the_first_sample():
+    try:
+        objective = VideoObjective(
+            replace(PLAIN, adversarial_weight=0.0, perceptual_weight=3.0, reconstruction_weight=1.0)
+        )
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    random = torch.Generator().manual_seed(0)
+    futures, true = (torch.rand(2, 3, 1, 16, 16, generator=random) * 2 - 1 for _ in range(2))
+    error = perceptual_error(objective.network, futures, true, SampleRandom(4))
+    each = [
+        objective.network.training_distance(*(x[:, t].expand(-1, 3, -1, -1) for x in (futures, true))) for t in range(3)
+    ]
+    which = SampleRandom(4).choice(2, 1, 3)[:, 0].tolist()
+    assert error.item() == pytest.approx(sum(each[t][clip] for clip, t in enumerate(which)).item() / 2)
+    model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=0)
+    terms = objective.generator_terms(model, discriminator("modern", channels=3), batch, step_context())
+    assert terms.keys() == {"reconstruction", "perceptual"}
+    assert terms["perceptual"] > 0
+    assert not any(weight.requires_grad for weight in objective.network.parameters())
+    assert not objective.state.state_dict()  # its weights are not saved with every checkpoint
+
+
+def test_a_perceptual_error_needs_colours_or_grey():
+    with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
+        VideoConfig(data=VideoDataConfig(channels=2), objective=VideoObjectiveConfig(perceptual_weight=1.0))

@@ -309,6 +309,19 @@ def test_a_perceptual_distance_is_zero_of_equals_and_grows_with_noise(efficientn
     torch.testing.assert_close(efficientnet.perceptual_distance(noisy, clips), some)
 
 
+def test_the_distance_to_train_on_ranks_images_alike_and_leads_to_the_other_image(efficientnet):
+    image, other = waves(2, 1, 64, 64)[:, 0].float() / 127.5 - 1
+    steps = torch.linspace(0, 1, 5)[:, None, None, None]
+    between = (image + steps * (other - image)).requires_grad_()
+    distances = efficientnet.training_distance(between, other.expand(5, -1, -1, -1))
+    assert distances[-1].item() == pytest.approx(0, abs=1e-5)
+    assert (distances.diff() < 0).all()
+    (gradient,) = torch.autograd.grad(distances[0], between)
+    assert ((gradient[0] * (other - image)).sum()) < 0
+    at_full_size = efficientnet.perceptual_distance(*(waves(2, 1, 64, 64)[n : n + 1] for n in range(2)))
+    assert distances[0].item() == pytest.approx(at_full_size.item(), rel=0.5)
+
+
 def backbone() -> dict[str, torch.Tensor]:
     """AlexNet of made-up weights, the same on every machine."""
     shapes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
