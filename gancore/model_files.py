@@ -3,6 +3,7 @@
 import os
 import re
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ HUB_TIMEOUT = 5
 MAX_DOWNLOADED_BYTES = 10**10
 """Larger files are not downloaded from the Hub."""
 
+BUNDLED_USER = "vidvox"
+"""What stands before the slash in the names of models that come with the package."""
+
 _HUB_NAME = re.compile(r"(?P<repo>(?P<user>\w[\w.-]*)/(?P<model>\w[\w.-]*))(@(?P<revision>\w[\w./-]*))?", re.ASCII)
 _FOLDERS = {"data", "demo", "tmp", "weights", "out"} | {
     word + end for word in ("run", "model", "output", "result", "checkpoint", "experiment", "log") for end in ("", "s")
@@ -31,7 +35,8 @@ def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
     """Return the folder of the model in a run folder: best/ if there is one, else generator/.
 
     A folder with a model and the name of a model on the Hub, user/name or user/name@revision, are returned as they are.
-    A path object never is such a name, nor is a text that looks like a path: ./x, x/, runs/x, x/generator.
+    A path object never is such a name, nor is a text that looks like a path: ./x, x/, runs/x, x/generator. For
+    vidvox/name the folder of the model of that name that comes with the package is returned, if there is one.
 
     Raises:
         ValueError: There is no such folder, it holds no model, or the name cannot be one on the Hub.
@@ -42,9 +47,22 @@ def find_model(folder_or_repo: str | os.PathLike[str]) -> str:
             return str(candidate)
     if folder.is_file():
         raise ValueError(f"{folder} is a file; give the folder that it lies in")
+    if isinstance(folder_or_repo, str) and folder_or_repo in (bundled := find_bundled_models()):
+        return str(bundled[folder_or_repo])
     if not folder.is_dir() and not _parse_hub_name(folder_or_repo):
         raise ValueError(f"{_describe_absence(folder_or_repo)}{_suggest_neighbour(folder)}")
     return str(folder_or_repo)
+
+
+def find_bundled_models() -> dict[str, Path]:
+    """Return the folders of the models that come with the package, by name, such as "vidvox/moving-mnist"."""
+    package = find_spec(BUNDLED_USER)  # is not imported
+    folders = [Path(place) / "weights" for place in package.submodule_search_locations or ()] if package else []
+    return {
+        f"{BUNDLED_USER}/{path.parent.name}": path.parent
+        for each in folders
+        for path in sorted(each.glob("*/config.json"))
+    }
 
 
 def list_model_inputs(folder_or_repo: str | os.PathLike[str]) -> list[Path]:
@@ -166,7 +184,10 @@ def _parse_hub_name(name: str | os.PathLike[str]) -> re.Match[str] | None:
 
 
 def _describe_absence(folder_or_repo: str | os.PathLike[str]) -> str:
-    return f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach"
+    absent = f"{folder_or_repo} is neither a folder with a model nor a Hub repository in reach"
+    if str(folder_or_repo).startswith(f"{BUNDLED_USER}/") and (bundled := find_bundled_models()):
+        return f"{absent}; with the package come {', '.join(bundled)}"
+    return absent
 
 
 def _suggest_neighbour(folder: Path) -> str:

@@ -13,7 +13,7 @@ from support.tiny_model import Depth, Model, Other, Shape, model, x
 from torch import nn
 from torch.nn.utils import parametrize
 
-from gancore import hub
+from gancore import hub, model_files
 from gancore.errors import UnwritableError
 from gancore.files import atomic
 from gancore.hub import HubModel, find_model
@@ -64,6 +64,25 @@ def test_a_model_starts_from_no_other_networks(saved, tmp_path):
         Other(Shape()).start_from(saved)
     with pytest.raises(ValueError, match="neither a folder"):
         before.start_from(tmp_path / "nothing")
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_models_of_the_package_are_found_by_name_without_a_network(saved, tmp_path, monkeypatch):
+    package = tmp_path / "site" / "bundle"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('must not be imported')")
+    model().save_pretrained(package / "weights" / "small")
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr(model_files, "BUNDLED_USER", "bundle")
+    assert model_files.find_bundled_models() == {"bundle/small": package / "weights" / "small"}
+    assert torch.equal(Model.from_pretrained("bundle/small")(x()), Model.from_pretrained(saved)(x()))
+    with pytest.raises(ValueError, match=r"bundle/other is neither .*; with the package come bundle/small$"):
+        Model.from_pretrained("bundle/other")
+    monkeypatch.chdir(tmp_path)
+    Model(Shape(), Depth()).save_pretrained(tmp_path / "bundle" / "small")  # a folder here is meant first
+    assert Model.from_pretrained("bundle/small").configs == (Shape(), Depth())
+    monkeypatch.setattr(model_files, "BUNDLED_USER", "nobody_has_this")
+    assert model_files.find_bundled_models() == {}
 
 
 def test_a_folder_may_be_given_as_text(saved):

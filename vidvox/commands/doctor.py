@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import vidvox
+from gancore.model_files import find_bundled_models
 from gancore.parsing import parse_config, report_user_errors
+from vidvox.kinds import USES, require_kind
 
 LIBRARIES = ("torch", "torchvision", "accelerate", "numpy", "av", "trimesh", "safetensors", "huggingface_hub")
 OPTIONAL = {
@@ -24,8 +26,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Print versions, devices, codecs and downloaded weights; for what is missing, print what it is for and what to
-    type."""
+    """Print versions, devices, codecs, models and downloaded weights; for what is missing, print what it is for and what
+    to type."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def examine() -> dict[str, list[Finding]]:
         "devices": [*_find_devices()],
         "video": [*_find_codecs()],
         "optional": [*_find_optional()],
+        "models": [*_find_models()],
         "weights for metrics": [*_find_weights()],
     }
 
@@ -97,6 +100,14 @@ def _find_optional() -> Iterator[Finding]:
     named = [os.environ.get("CHROME", ""), *BROWSERS]
     browser = next(filter(None, (shutil.which(name) for name in named if name)), "")
     yield Finding("browser", browser, "needed to look at report.html; open it on another machine")
+
+
+def _find_models() -> Iterator[Finding]:
+    for name, folder in find_bundled_models().items():
+        try:
+            yield Finding(name, USES[require_kind(folder)])
+        except ValueError:
+            yield Finding(name, "", "pip install --force-reinstall vidvox")
 
 
 def _find_weights() -> Iterator[Finding]:
