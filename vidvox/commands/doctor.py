@@ -26,8 +26,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Print versions, devices, codecs, models and downloaded weights; for what is missing, print what it is for and what
-    to type."""
+    """Print versions, devices, codecs, models and downloaded weights; for what is missing, print what it is for and
+    what to type."""
 
 
 @dataclass(frozen=True)
