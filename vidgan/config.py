@@ -213,9 +213,12 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Divide the error of each clip by the mean absolute distance of its future from its last past frame, so that clips
     in which little moves count as much as others."""
 
+    typical_weight: float = 0.0
+    """Weight of the absolute error of the typical future, that of the zero latent. The samples spread around it."""
+
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) between single frames of a sampled future and of the true
-    one; its weights come by `vidvox fetch efficientnet`."""
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true future to one frame of the typical future,
+    or of a sample if typical_weight is 0; the weights of the network come by `vidvox fetch efficientnet`."""
 
     trajectory_weight: float = 0.0
     """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
@@ -226,7 +229,8 @@ class VideoObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.adversarial_start or not self.adversarial_weight) and not self.reconstruction_weight:
+        learned_from = (self.reconstruction_weight, self.typical_weight, self.displacement_weight)
+        if (self.adversarial_start or not self.adversarial_weight) and not any(learned_from):
             raise ValueError(
                 "reconstruction_weight is 0: without the adversarial loss (adversarial_weight, adversarial_start) "
                 "there is nothing to learn from"
@@ -288,5 +292,6 @@ class VideoConfig:
                 "objective.penalties.finite_difference_sigma needs two identical passes; "
                 "discriminator.dropout makes them differ"
             )
-        if self.data.context_frames == 0 and self.objective.reconstruction_weight:
-            raise ValueError("objective.reconstruction_weight: without data.context_frames there is no true future")
+        for name in ("reconstruction_weight", "typical_weight", "perceptual_weight"):
+            if self.data.context_frames == 0 and getattr(self.objective, name):
+                raise ValueError(f"objective.{name}: without data.context_frames there is no true future")

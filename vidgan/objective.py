@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -75,21 +76,26 @@ class VideoObjective:
         """The adversarial loss of each discriminator, and the distances of samples from the true future."""
         config, terms = self.config, {}
         samples = config.reconstruction_samples if config.reconstruction_weight else 1
+        latents = sample_latents(generator, batch, context.rng, samples=samples, typical=config.typical_weight > 0)
         if config.trajectory_weight:
             assert isinstance(generator, FramePredictor)
-            futures, error = sample_with_trajectory_error(generator, batch, context.rng, samples=samples)
+            futures, error = futures_with_trajectory_error(generator, batch, latents)
             terms["trajectory"] = config.trajectory_weight * error
         elif config.displacement_weight:
             assert isinstance(generator, FramePredictor)
-            futures, error = sample_with_displacement_error(generator, batch, context.rng, samples=samples)
+            futures, error = futures_with_displacement_error(generator, batch, latents)
             terms["displacement"] = config.displacement_weight * error
         else:
-            futures = sample_futures(generator, batch, context.rng, samples=samples)
+            futures = make_futures(generator, batch, latents)
+        futures, typical = futures[:, :samples], futures[:, samples:].float()
         if config.reconstruction_weight:
             error = self._reconstruction_error(futures.float(), batch)
             terms["reconstruction"] = config.reconstruction_weight * error
+        if config.typical_weight:
+            terms["typical"] = config.typical_weight * self._distance(typical, batch, DISTANCES["l1"])
         if self.network is not None:
-            error = perceptual_error(self.network, futures[:, 0].float(), batch.future, context.rng)
+            shown = typical if config.typical_weight else futures.float()
+            error = perceptual_error(self.network, shown[:, 0], batch.future, context.rng)
             terms["perceptual"] = config.perceptual_weight * error
         if not self.game.is_active(context.progress):
             return terms
@@ -133,8 +139,11 @@ class VideoObjective:
         distance = DISTANCES[self.config.reconstruction_distance]
         if distance is not almost_fair_crps:
             samples = samples.mean(1, keepdim=True)
-        count = samples.shape[1]
-        errors = samples - batch.future[:, None]
+        return self._distance(samples, batch, distance)
+
+    def _distance(self, futures: Futures, batch: ClipBatch, distance: Callable[[Tensor], Tensor]) -> Tensor:
+        count = futures.shape[1]
+        errors = futures - batch.future[:, None]
         if self.config.reconstruction_relative:
             errors = errors / motion_scale(batch)[:, None]
         errors = rearrange(errors, "b n t c h w -> (b t) (n c) h w")
@@ -193,62 +202,66 @@ def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:
 
 def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:
     """Futures of the batch's pasts, or whole clips of its classes."""
-    latent = sample_latents(generator, batch, draws, samples=samples)
+    return make_futures(generator, batch, sample_latents(generator, batch, draws, samples=samples))
+
+
+def sample_latents(
+    generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int, typical: bool = False
+) -> Float[Tensor, "batch many latent"]:
+    """Noise for several samples of every clip, and after it zeros for the typical one if that is asked for."""
+    latents = draws.normal(len(batch), samples, generator.config.latent_dim)
+    return F.pad(latents, (0, 0, 0, 1)) if typical else latents
+
+
+def make_futures(generator: VideoModel, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]) -> Futures:
+    """The future, or the whole clip, of each latent."""
     steps = batch.frames.shape[1] - batch.context_frames
     if isinstance(generator, VideoGenerator):
-        labels = batch.labels.repeat_interleave(samples) if generator.embedding is not None else None
-        made = generator(latent, labels, steps=steps)
+        many = latents.shape[1]
+        labels = batch.labels.repeat_interleave(many) if generator.embedding is not None else None
+        made = generator(latents.flatten(0, 1), labels, steps=steps)
     else:
-        made = generator(batch.past, latent, steps=steps)
-    return rearrange(made, "(b n) t c h w -> b n t c h w", n=samples)
+        made = generator(batch.past, latents.flatten(0, 1), steps=steps)
+    return made.unflatten(0, latents.shape[:2])
 
 
-def sample_with_trajectory_error(
-    generator: FramePredictor, batch: ClipBatch, draws: SampleRandom, *, samples: int
+def futures_with_trajectory_error(
+    generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]
 ) -> tuple[Futures, Float[Tensor, ""]]:
     """(Futures of the batch's pasts, error of their sprites' trajectories as a fraction of the frame's side).
 
     Where they go is measured in the true future. Distances below a third of a pixel count for less.
     """
-    latent = sample_latents(generator, batch, draws, samples=samples)
-    made = generator.predict_output(batch.past, latent, steps=batch.future.shape[1])
+    many = latents.shape[1]
+    made = generator.predict_output(batch.past, latents.flatten(0, 1), steps=batch.future.shape[1])
     assert made.sprite_masks is not None
     assert made.trajectories is not None
     true = measure_trajectories(
-        batch.past[:, -1:], batch.future, made.sprite_masks[::samples], scale=generator.config.patch_size
+        batch.past[:, -1:], batch.future, made.sprite_masks[::many], scale=generator.config.patch_size
     )
-    apart = ((made.trajectories - true.repeat_interleave(samples, 0)).square().sum(-1) + TRAJECTORY_TOLERANCE**2).sqrt()
-    return rearrange(made.frames, "(b n) t c h w -> b n t c h w", n=samples), apart.mean() / min(
-        batch.frames.shape[-2:]
-    )
+    apart = ((made.trajectories - true.repeat_interleave(many, 0)).square().sum(-1) + TRAJECTORY_TOLERANCE**2).sqrt()
+    return made.frames.unflatten(0, latents.shape[:2]), apart.mean() / min(batch.frames.shape[-2:])
 
 
-def sample_with_displacement_error(
-    generator: FramePredictor, batch: ClipBatch, draws: SampleRandom, *, samples: int
+def futures_with_displacement_error(
+    generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]
 ) -> tuple[Futures, Float[Tensor, ""]]:
     """(Futures of the batch's pasts, score of where they carry the pixels of the last past frame).
 
-    The almost fair CRPS of the displacements, or for one sample their absolute error, as a fraction of the frame's
+    The almost fair CRPS of the displacements, or for one latent their absolute error, as a fraction of the frame's
     shorter side, averaged over clips whose displacements are known; 0 if there are none.
     """
-    latent = sample_latents(generator, batch, draws, samples=samples)
-    made = generator.predict_output(batch.past, latent, steps=batch.future.shape[1])
-    futures = rearrange(made.frames, "(b n) t c h w -> b n t c h w", n=samples)
+    made = generator.predict_output(batch.past, latents.flatten(0, 1), steps=batch.future.shape[1])
+    futures = made.frames.unflatten(0, latents.shape[:2])
     if batch.displacement is None:
         return futures, made.frames.new_zeros(())
     assert made.displacement is not None
-    errors = rearrange(made.displacement, "(b n) t c h w -> n b t c h w", n=samples) - batch.displacement
+    many = latents.shape[1]
+    errors = rearrange(made.displacement, "(b n) t c h w -> n b t c h w", n=many) - batch.displacement
     known = batch.displacement.isfinite().all((1, 2, 3, 4))
     errors = errors.masked_fill(~known[:, None, None, None, None], 0) / min(batch.frames.shape[-2:])
-    error = almost_fair_crps(errors) if samples > 1 else errors.abs().mean()
+    error = almost_fair_crps(errors) if many > 1 else errors.abs().mean()
     return futures, error * len(batch) / known.sum().clamp(min=1)
-
-
-def sample_latents(
-    generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int
-) -> Float[Tensor, "many latent"]:
-    """Noise for several samples of every clip; the samples of one clip are consecutive."""
-    return rearrange(draws.normal(len(batch), samples, generator.config.latent_dim), "b n z -> (b n) z")
 
 
 def _score_clips(

@@ -25,9 +25,9 @@ from vidgan.objective import (
     DISTANCES,
     VideoObjective,
     almost_fair_crps,
+    futures_with_displacement_error,
     perceptual_error,
     sample_latents,
-    sample_with_displacement_error,
 )
 
 
@@ -61,17 +61,34 @@ def rendered_batch(*, known: int) -> ClipBatch:
 def test_displacements_are_scored_on_clips_of_which_they_are_known(samples):
     torch.manual_seed(0)
     model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=2)
-    futures, error = sample_with_displacement_error(model, batch, SampleRandom(0), samples=samples)
+    latents = sample_latents(model, batch, SampleRandom(0), samples=samples)
+    futures, error = futures_with_displacement_error(model, batch, latents)
     assert futures.shape == (3, samples, 3, 3, 16, 16)
-    _, of_known = sample_with_displacement_error(model, batch[:2], SampleRandom(0), samples=samples)
+    _, of_known = futures_with_displacement_error(model, batch[:2], latents[:2])
     assert error > 0
+    torch.testing.assert_close(error, of_known)
     if samples == 1:
-        made = model.predict_output(
-            batch.past[:2], sample_latents(model, batch[:2], SampleRandom(0), samples=1), steps=3
-        )
+        made = model.predict_output(batch.past[:2], latents[:2, 0], steps=3)
         torch.testing.assert_close(of_known, (made.displacement - batch.displacement[:2]).abs().mean() / 16)
-    assert sample_with_displacement_error(model, rendered_batch(known=0), SampleRandom(0), samples=samples)[1] == 0
-    assert (sample_with_displacement_error(model, batch[2:], SampleRandom(0), samples=samples)[1]) == 0
+    assert futures_with_displacement_error(model, rendered_batch(known=0), latents)[1] == 0
+    assert futures_with_displacement_error(model, batch[2:], latents[2:])[1] == 0
+
+
+def test_the_typical_future_is_that_of_the_zero_latent_and_is_scored_beside_the_samples():
+    torch.manual_seed(0)
+    model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=0)
+    config = replace(PLAIN, adversarial_weight=0.0, reconstruction_weight=1.0, reconstruction_distance="crps")
+    alone, beside = (
+        VideoObjective(replace(config, typical_weight=weight)).generator_terms(
+            model, discriminator("modern", channels=3), batch, step_context()
+        )
+        for weight in (0.0, 3.0)
+    )
+    torch.testing.assert_close(alone["reconstruction"], beside["reconstruction"])
+    future = model(batch.past, torch.zeros(3, model.config.latent_dim), steps=3)
+    torch.testing.assert_close(beside["typical"], 3 * (future - batch.future).abs().mean())
+    assert alone.keys() == {"reconstruction"}
+    assert beside.keys() == {"reconstruction", "typical"}
 
 
 def test_only_clips_that_are_rendered_for_an_output_that_displaces_pixels_are_supervised():

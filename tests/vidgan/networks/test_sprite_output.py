@@ -12,7 +12,7 @@ from vidgan.data.batch import ClipBatch
 from vidgan.data_config import VideoDataConfig
 from vidgan.networks.generator import FramePredictor
 from vidgan.networks.sprite_output import TrajectoryNetwork, composite_sprites
-from vidgan.objective import VideoObjective, sample_with_trajectory_error
+from vidgan.objective import VideoObjective, futures_with_trajectory_error, sample_latents
 
 
 def moving_picture(frames: int) -> torch.Tensor:
@@ -75,7 +75,8 @@ def test_the_trajectory_error_is_a_distance_and_its_gradient_reaches_the_network
     clip[:, 5:] = clip[:, 4:5]  # it stops, and the untrained sprite goes 2, 4, 6 and 8 pixels too far
     model = sprite_predictor()
     batch = ClipBatch(clip, torch.zeros(1, dtype=torch.long), 5)
-    futures, error = sample_with_trajectory_error(model, batch, step_context().rng, samples=3)
+    latents = sample_latents(model, batch, step_context().rng, samples=3)
+    futures, error = futures_with_trajectory_error(model, batch, latents)
     assert futures.shape == (1, 3, 4, 1, 16, 32)
     torch.testing.assert_close(error * 16, torch.tensor(5.0), rtol=0, atol=0.2)
     error.backward()
