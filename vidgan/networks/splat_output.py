@@ -24,8 +24,10 @@ NOISE_LEVEL = 0.1
 """Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
 CONFIDENCE_RADIUS = 1
 """Radius in pixels of the window over which two frames are compared along a flow."""
-MIN_CONFIDENCE = 0.1
-"""Mean confidence in the motion of a patch's pixels at which the patch moves half as fast."""
+MIN_CONFIDENCE = 0.01
+"""Mean confidence in the motion around a patch at which the patch moves half as fast."""
+COHERENCE = 6.0
+"""Standard deviation in pixels of the window over which things move together."""
 TRAVEL = 5
 """Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
 NOISE_LOGITS = (-7.0, 0.5)
@@ -42,13 +44,15 @@ CORRECTION_WIDTHS = (32, 64)
 """Features, at full and at the patches' resolution, of the network that corrects measured velocities."""
 CORRECTION_DILATIONS = (1, 2, 4)
 """Dilations of the residual blocks of that network."""
+CUT_SHARPNESS = 2.0
+"""Factor from the logarithm of how much a pixel differs from the background to the logit that it is cut out."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
 """Bound of the learned logarithm of a pixel's weight where several land in one place."""
 MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
-WAVE_LENGTH = 16.0
+WAVE_LENGTH = 32.0
 """Distance in pixels over which the noise of velocities changes."""
 
 
@@ -82,7 +86,7 @@ class SplatOutput(FrameOutput):
         self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
         self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
-        self.still = nn.Conv2d(width, (9 + 1 + 1 + channels) * patch, 1)
+        self.still = nn.Conv2d(width, (1 + 1 + 1 + channels) * patch, 1)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -92,9 +96,8 @@ class SplatOutput(FrameOutput):
             nn.init.zeros_(layer.get_parameter("bias"))
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
         self.travel.get_parameter("bias")[3:5] = torch.tensor(NOISE_LOGITS)
-        patch, bias = self.patch_size**2, self.still.get_parameter("bias")
-        bias[4 * patch : 5 * patch] = 2.0  # the middle one of nine neighbours, and less so the others
-        bias[10 * patch : 11 * patch] = CONTENT_LOGIT
+        patch = self.patch_size**2
+        self.still.get_parameter("bias")[2 * patch : 3 * patch] = CONTENT_LOGIT
 
     def begin(self, past: Tensor | None, *, batch: int) -> Memory:
         """See SplatMemory. Raises ValueError if there is no past."""
@@ -104,36 +107,37 @@ class SplatOutput(FrameOutput):
         rows, columns = (side // patch for side in last.shape[-2:])
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
-        velocity = velocity + self.correct(evidence).float()
+            cut = cut_out(last.float(), plate)
+        change = together(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
         start = SplatMemory(
             last,
             plate,
             camera,
             torch.eye(2, 3, device=last.device).expand(len(last), -1, -1),
-            velocity,
+            velocity + change,
             torch.zeros_like(velocity),
             last.new_zeros(len(last), self.cue.out_channels, rows, columns),
-            last.new_zeros(len(last), 9 * patch**2, rows, columns),
+            cut,
             torch.zeros_like(last[:, :1]),
         )
         return SplatMemory(*(part.repeat_interleave(batch // len(past), 0) for part in start))
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1] followed by two channels of displacement, the memory after the segment)."""
-        last, plate, camera, lookup, velocity, displacement, cue, convex, importance = memory
+        last, plate, camera, lookup, velocity, displacement, cue, cut, importance = memory
         steps, patch = maps.shape[1], self.patch_size
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         if start == 0:
             seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
             first = rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0]
             cue = torch.relu(self.cue(torch.cat([first, seen, velocity], 1)))
-            still = self.still(cue).float()
-            convex, still = still.split([9 * patch**2, still.shape[1] - 9 * patch**2], 1)
-            importance, gate, content = F.pixel_shuffle(still, patch).split([1, 1, last.shape[1]], 1)
+            still = F.pixel_shuffle(self.still(cue).float(), patch)
+            importance, more, gate, content = still.split([1, 1, 1, last.shape[1]], 1)
+            cut = cut + more
             plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
         known = repeat(cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
         travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
-        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, convex, importance)
+        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
         with _full_precision(last.device):
             noise = self.noise(condition, *velocity.shape[-2:], spacing=patch)
             return self._move(travel, noise, memory)
@@ -145,10 +149,13 @@ class SplatOutput(FrameOutput):
         memory: "SplatMemory",
     ) -> tuple[Tensor, Memory]:
         """What `step` returns, from the changes of velocity and appearance at every step."""
-        last, plate, camera, lookup, velocity, displacement, cue, convex, importance = memory
+        last, plate, camera, lookup, velocity, displacement, cue, cut, importance = memory
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
+        alpha = torch.sigmoid(cut)
+        weights = F.avg_pool2d(alpha, self.patch_size)
+        coherent = together(travel[:, :, :TRAVEL].flatten(1, 2), weights, self.patch_size).unflatten(1, (steps, TRAVEL))
         displacements, maps_back = [], []
-        for change in travel.unbind(1):
+        for change in coherent.unbind(1):
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
             anyway, moving = F.softplus(change[:, 3:5]).split(1, 1)
             astray = (anyway + moving * speed) * noise
@@ -159,21 +166,23 @@ class SplatOutput(FrameOutput):
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
         lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
-        own = convex_upsample(torch.stack(displacements, 1).flatten(1, 2), convex, self.patch_size)
-        own = rearrange(own, "b (t two) h w -> (b t) two h w", two=2)
+        own = torch.stack(displacements, 1).flatten(0, 1)  # (b t) 2 rows columns
+        own = F.interpolate(own, size, mode="bilinear", align_corners=False)
         source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, TRAVEL:], self.patch_size)
         # what moves by itself passes in front of what does not
         speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
-        weight = (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
-        weighted = torch.cat([source * weight, weight, torch.ones_like(weight)], 2).flatten(0, 1)
+        opaque = alpha[:, None].expand(-1, steps, -1, -1, -1)
+        weight = opaque * (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
+        weighted = torch.cat([source * weight, weight, opaque], 2).flatten(0, 1)
         carried = camera_flow(invert(lookups), *size) + own
         landed = splat(weighted, carried).unflatten(0, (batch, steps))
         colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
-        ground = warp(repeat(plate, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
+        ground = torch.lerp(last, plate, alpha)  # what is cut out leaves the background behind
+        ground = warp(repeat(ground, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
         ground = ground.unflatten(0, (batch, steps))
         frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
-        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, convex, importance)
+        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
         return torch.cat([frames.clamp(-1, 1), carried.unflatten(0, (batch, steps))], 2), memory
 
     def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
@@ -256,8 +265,8 @@ class SplatMemory(NamedTuple):
     """How far the patches have come by themselves, in pixels."""
     cue: Float[Tensor, "batch width rows columns"]
     """What the network makes of the last frame, the plate and the measured velocity, from the first step on."""
-    convex: Float[Tensor, "batch weights rows columns"]
-    """Logits of the convex weights of neighbouring patches, from the first step on."""
+    cut: Float[Tensor, "batch 1 height width"]
+    """Logit that a pixel of the last frame is cut out of the background, which it leaves behind when it moves."""
     importance: Float[Tensor, "batch 1 height width"]
     """What the network adds to the importance of each pixel, from the first step on."""
 
@@ -298,22 +307,42 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     changes = [last - warp(before, moved) for moved in (drift, flow)]
     unexplained, left = (window_mean(each.square().mean(1, keepdim=True), CONFIDENCE_RADIUS) for each in changes)
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
-    weighted = F.avg_pool2d(torch.cat([(flow - drift) * confidence, confidence], 1), patch)
-    velocity = -weighted[:, :2] / (weighted[:, 2:] + MIN_CONFIDENCE)
     plate = estimate_background(past.float(), camera)
+    trust = confidence * torch.sigmoid(cut_out(last, plate))
+    velocity = together(
+        F.avg_pool2d((drift - flow) * trust, patch) / F.avg_pool2d(trust, patch).clamp(min=1e-6),
+        F.avg_pool2d(trust, patch),
+        patch,
+        least=MIN_CONFIDENCE,
+    )
     earlier = estimate_flow(before, past[:, -3].float()) - drift if past.shape[1] > 2 else torch.zeros_like(drift)
     unexpected = torch.cat([last - plate, *changes], 1) / NOISE_LEVEL
     evidence = torch.cat([last, unexpected, drift - flow, -earlier, confidence], 1)
     return MeasuredMotion(velocity, plate, camera, evidence)
 
 
-def convex_upsample(
-    x: Float[Tensor, "batch channels rows columns"], logits: Float[Tensor, "batch weights rows columns"], factor: int
-) -> Float[Tensor, "batch channels height width"]:
-    """Each pixel is a convex combination of the 3 x 3 nearest positions of x (RAFT, Teed, Deng 2020)."""
-    batch, _, rows, _ = x.shape
-    weights = rearrange(logits, "b (k p) h w -> (b h w) p k", k=9).softmax(2)
-    around = F.unfold(F.pad(x, [1, 1, 1, 1], mode="replicate"), 3)  # b (c k) (h w)
-    around = rearrange(around, "b (c k) n -> (b n) k c", k=9)
-    fine = rearrange(weights @ around, "(b h w) p c -> b (c p) h w", b=batch, h=rows)
-    return F.pixel_shuffle(fine, factor)
+def cut_out(
+    last: Float[Tensor, "batch channels height width"], plate: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, "batch 1 height width"]:
+    """The logit that a pixel is no background: CUT_SHARPNESS log(e / n^2), e being the squared difference."""
+    error = window_mean((last - plate).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
+    return CUT_SHARPNESS * (error.clamp(min=1e-6) / NOISE_LEVEL**2).log()
+
+
+def together(
+    x: Float[Tensor, "batch channels rows columns"],
+    weights: Float[Tensor, "batch 1 rows columns"],
+    patch: int,
+    *,
+    least: float = 1e-4,
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Weighted means over Gaussian windows of COHERENCE, so that neighbouring patches of a thing agree."""
+    radius = math.ceil(2 * COHERENCE / patch)
+    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    window = (-0.5 * (offsets * patch / COHERENCE).square()).exp()
+    window = window / window.sum()
+    both = torch.cat([x * weights, weights], 1).flatten(0, 1)[:, None]
+    both = F.conv2d(both, window[None, None, :, None], padding=(radius, 0))
+    both = F.conv2d(both, window[None, None, None, :], padding=(0, radius))
+    both = both[:, 0].unflatten(0, (len(x), -1))
+    return both[:, :-1] / (both[:, -1:] + least)
