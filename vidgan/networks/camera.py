@@ -4,6 +4,7 @@ Letters in einops patterns: b batch, t timestep, c channel, h and w rows and col
 """
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -27,6 +28,11 @@ CLEARLY_LESS = 0.8
 """Of two squared differences, the smaller one is clearly so below this fraction of the other."""
 NOISE_VARIANCE = 1e-3
 """Squared difference, for values in [-1, 1], that noise alone makes."""
+
+KNOWN = 0.5
+"""Sum of weights from which on a pixel of the background is known without looking at what surrounds it."""
+EPSILON = 1e-6
+"""Keeps divisions by weights finite."""
 
 Frame = Float[Tensor, "batch channels height width"]
 Affine = Float[Tensor, "batch 2 3"]
@@ -103,24 +109,41 @@ def invert(camera: Affine) -> Affine:
 
 @torch.no_grad()
 def estimate_background(
-    past: Float[Tensor, "batch time channels height width"], backward: Affine
+    past: Float[Tensor, "batch time channels height width"],
+    backward: Affine,
+    at_rest: Float[Tensor, "batch time 1 height width"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """The median of the past frames, each seen from where the camera is in the last.
+    """What lies behind all that moves, seen from where the camera is in the last past frame.
 
-    `backward` takes positions in a frame to those in the frame before. Where an earlier frame does not reach, the last
-    one stands in for it.
+    `backward` takes positions in a frame to those in the frame before; `at_rest` is near 1 where a frame shows the
+    background, near 0 where something moves. The frames are aligned and averaged with these weights; where none of them
+    shows the background, it is that around.
     """
     last = past[:, -1]
     height, width = last.shape[-2:]
     size = last.new_tensor([width - 1, height - 1])[:, None, None]
-    aligned, lookup = [last], None
-    for frame in past[:, :-1].flip(1).unbind(1):
+    shown = torch.cat([past * at_rest, at_rest], 2)
+    total, lookup = shown[:, -1], None
+    for frame in shown[:, :-1].flip(1).unbind(1):
         lookup = backward if lookup is None else compose(lookup, backward)
         flow = camera_flow(lookup, height, width)
         position = identity_grid(flow) + flow
         inside = ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
-        aligned.append(torch.where(inside, warp(frame, flow), last))
-    return torch.stack(aligned, 1).median(1).values
+        total = total + warp(frame, flow) * inside
+    return fill(total)
+
+
+def fill(total: Float[Tensor, "batch kinds height width"]) -> Float[Tensor, "batch channels height width"]:
+    """Sums of values divided by the sum of their weights, the last channel; from half the resolution where it is 0."""
+    weight = total[:, -1:]
+    mean = total[:, :-1] / weight.clamp(min=EPSILON)
+    if min(total.shape[-2:]) < 2:
+        return mean
+    # pixels that are known well count for no more than others in what surrounds them
+    bounded = torch.cat([mean, torch.ones_like(weight)], 1) * weight.clamp(max=1)
+    coarse = fill(F.avg_pool2d(bounded, 2, ceil_mode=True, count_include_pad=False))
+    around = F.interpolate(coarse, total.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.lerp(around, mean, (weight / KNOWN).clamp(max=1))
 
 
 def _homogeneous(flow: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, "1 pixels 3"]:

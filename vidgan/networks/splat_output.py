@@ -44,6 +44,12 @@ CORRECTION_WIDTHS = (32, 64)
 """Features, at full and at the patches' resolution, of the network that corrects measured velocities."""
 CORRECTION_DILATIONS = (1, 2, 4)
 """Dilations of the residual blocks of that network."""
+MOTION_GAP = 2
+"""Frames between two that are compared to find what moves, even slowly."""
+REACH = 3
+"""Pixels around a moving one that are taken to belong to the same thing."""
+CUT_LEVEL = 0.2
+"""Difference from the background, for values in [-1, 1], at which a pixel is as likely cut out as not."""
 CUT_SHARPNESS = 2.0
 """Factor from the logarithm of how much a pixel differs from the background to the logit that it is cut out."""
 CONTENT_LOGIT = -2.0
@@ -307,7 +313,7 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     changes = [last - warp(before, moved) for moved in (drift, flow)]
     unexplained, left = (window_mean(each.square().mean(1, keepdim=True), CONFIDENCE_RADIUS) for each in changes)
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
-    plate = estimate_background(past.float(), camera)
+    plate = estimate_background(past.float(), camera, find_rest(past.float(), camera))
     trust = confidence * torch.sigmoid(cut_out(last, plate))
     velocity = together(
         F.avg_pool2d((drift - flow) * trust, patch) / F.avg_pool2d(trust, patch).clamp(min=1e-6),
@@ -321,12 +327,38 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     return MeasuredMotion(velocity, plate, camera, evidence)
 
 
+def find_rest(
+    past: Float[Tensor, "batch time channels height width"], camera: Float[Tensor, "batch 2 3"]
+) -> Float[Tensor, "batch time 1 height width"]:
+    """Where frames show what does not move: near 1 there, near 0 around what differs from the frames before and after.
+
+    Frames are compared with those MOTION_GAP before and after, along the camera's motion; a difference counts if it is
+    there in both, which leaves out what something has uncovered.
+    """
+    times, size = past.shape[1], past.shape[-2:]
+    gap = min(MOTION_GAP, times - 1)
+    back = camera
+    for _ in range(gap - 1):
+        back = compose(back, camera)
+    differences: list[Tensor | None] = [None] * times
+    for later in range(gap, times):
+        pair = past[:, later], past[:, later - gap]
+        for (one, other), time, lookup in ((pair, later, back), (pair[::-1], later - gap, invert(back))):
+            error = (one - warp(other, camera_flow(lookup, *size))).square().mean(1, keepdim=True)
+            error = window_mean(error, CONFIDENCE_RADIUS)
+            before = differences[time]
+            differences[time] = error if before is None else torch.minimum(before, error)
+    moving = torch.stack([each for each in differences if each is not None], 1)
+    spread = F.max_pool2d(moving.flatten(0, 1), 2 * REACH + 1, stride=1, padding=REACH).unflatten(0, moving.shape[:2])
+    return torch.sigmoid(-CUT_SHARPNESS * (4 * spread.clamp(min=1e-6) / NOISE_LEVEL**2).log())
+
+
 def cut_out(
     last: Float[Tensor, "batch channels height width"], plate: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, "batch 1 height width"]:
-    """The logit that a pixel is no background: CUT_SHARPNESS log(e / n^2), e being the squared difference."""
+    """The logit that a pixel is no background: CUT_SHARPNESS log(e / CUT_LEVEL^2), e the squared difference."""
     error = window_mean((last - plate).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
-    return CUT_SHARPNESS * (error.clamp(min=1e-6) / NOISE_LEVEL**2).log()
+    return CUT_SHARPNESS * (error.clamp(min=1e-6) / CUT_LEVEL**2).log()
 
 
 def together(
