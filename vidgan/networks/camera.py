@@ -31,6 +31,8 @@ NOISE_VARIANCE = 1e-3
 
 KNOWN = 0.5
 """Sum of weights from which on a pixel of the background is known without looking at what surrounds it."""
+GUESS = 0.02
+"""Weight of the median of the past frames, which is the background unless something stays there half the time."""
 EPSILON = 1e-6
 """Keeps divisions by weights finite."""
 
@@ -116,34 +118,42 @@ def estimate_background(
     """What lies behind all that moves, seen from where the camera is in the last past frame.
 
     `backward` takes positions in a frame to those in the frame before; `at_rest` is near 1 where a frame shows the
-    background, near 0 where something moves. The frames are aligned and averaged with these weights; where none of them
-    shows the background, it is that around.
+    background, near 0 where something moves. The frames are aligned and averaged with these weights. Where none of them
+    shows the background, it is that around; far from all that is known, the median of the frames.
     """
     last = past[:, -1]
     height, width = last.shape[-2:]
     size = last.new_tensor([width - 1, height - 1])[:, None, None]
-    shown = torch.cat([past * at_rest, at_rest], 2)
-    total, lookup = shown[:, -1], None
-    for frame in shown[:, :-1].flip(1).unbind(1):
+    aligned, weights, lookup = [last], [at_rest[:, -1]], None
+    for frame, weight in zip(past[:, :-1].flip(1).unbind(1), at_rest[:, :-1].flip(1).unbind(1), strict=True):
         lookup = backward if lookup is None else compose(lookup, backward)
         flow = camera_flow(lookup, height, width)
         position = identity_grid(flow) + flow
         inside = ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
-        total = total + warp(frame, flow) * inside
-    return fill(total)
+        aligned.append(torch.where(inside, warp(frame, flow), last))
+        weights.append(warp(weight, flow) * inside)
+    frames, weight = torch.stack(aligned, 1), torch.stack(weights, 1)
+    total = torch.cat([(frames * weight).sum(1), weight.sum(1)], 1)
+    median = frames.median(1).values
+    return fill(total + GUESS * torch.cat([median, torch.ones_like(median[:, :1])], 1), known=KNOWN)
 
 
-def fill(total: Float[Tensor, "batch kinds height width"]) -> Float[Tensor, "batch channels height width"]:
-    """Sums of values divided by the sum of their weights, the last channel; from half the resolution where it is 0."""
+def fill(
+    total: Float[Tensor, "batch kinds height width"], *, known: float
+) -> Float[Tensor, "batch channels height width"]:
+    """Sums of values divided by the sum of their weights, the last channel; from half the resolution where it is low.
+
+    Weights from `known` on are enough; at every coarser resolution a quarter of that.
+    """
     weight = total[:, -1:]
     mean = total[:, :-1] / weight.clamp(min=EPSILON)
     if min(total.shape[-2:]) < 2:
         return mean
     # pixels that are known well count for no more than others in what surrounds them
     bounded = torch.cat([mean, torch.ones_like(weight)], 1) * weight.clamp(max=1)
-    coarse = fill(F.avg_pool2d(bounded, 2, ceil_mode=True, count_include_pad=False))
+    coarse = fill(F.avg_pool2d(bounded, 2, ceil_mode=True, count_include_pad=False), known=known / 4)
     around = F.interpolate(coarse, total.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.lerp(around, mean, (weight / KNOWN).clamp(max=1))
+    return torch.lerp(around, mean, (weight / known).clamp(max=1))
 
 
 def _homogeneous(flow: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, "1 pixels 3"]:
