@@ -6,7 +6,7 @@ Letters in einops patterns: b batch, t timestep, c channel, h and w rows and col
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vidgan.networks.optical_flow import image_gradient, window_mean
@@ -29,6 +29,12 @@ CLEARLY_LESS = 0.8
 NOISE_VARIANCE = 1e-3
 """Squared difference, for values in [-1, 1], that noise alone makes."""
 
+MOTION_GAPS = (2, 3, 4)
+"""Distances of frames that are compared to find what moves, even slowly."""
+REACH = 3
+"""Pixels around a moving one that are taken to belong to the same thing."""
+REST_VARIANCE = 2.5e-3
+"""Squared difference, for values in [-1, 1], at which a pixel is as likely moving as at rest."""
 KNOWN = 0.5
 """Sum of weights from which on a pixel of the background is known without looking at what surrounds it."""
 GUESS = 0.02
@@ -111,31 +117,64 @@ def invert(camera: Affine) -> Affine:
 
 @torch.no_grad()
 def estimate_background(
-    past: Float[Tensor, "batch time channels height width"],
-    backward: Affine,
-    at_rest: Float[Tensor, "batch time 1 height width"],
+    past: Float[Tensor, "batch time channels height width"], backward: Affine
 ) -> Float[Tensor, "batch channels height width"]:
     """What lies behind all that moves, seen from where the camera is in the last past frame.
 
-    `backward` takes positions in a frame to those in the frame before; `at_rest` is near 1 where a frame shows the
-    background, near 0 where something moves. The frames are aligned and averaged with these weights. Where none of them
-    shows the background, it is that around; far from all that is known, the median of the frames.
+    `backward` takes positions in a frame to those in the frame before. The frames are aligned and averaged where they
+    show something at rest. Where none of them does, the background is that around; far from all that is known, it is
+    the median of the frames.
     """
     last = past[:, -1]
+    if past.shape[1] == 1:
+        return last
+    at_rest = find_rest(past, backward)
     height, width = last.shape[-2:]
-    size = last.new_tensor([width - 1, height - 1])[:, None, None]
     aligned, weights, lookup = [last], [at_rest[:, -1]], None
     for frame, weight in zip(past[:, :-1].flip(1).unbind(1), at_rest[:, :-1].flip(1).unbind(1), strict=True):
         lookup = backward if lookup is None else compose(lookup, backward)
         flow = camera_flow(lookup, height, width)
-        position = identity_grid(flow) + flow
-        inside = ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
+        inside = is_inside(flow)
         aligned.append(torch.where(inside, warp(frame, flow), last))
         weights.append(warp(weight, flow) * inside)
     frames, weight = torch.stack(aligned, 1), torch.stack(weights, 1)
     total = torch.cat([(frames * weight).sum(1), weight.sum(1)], 1)
     median = frames.median(1).values
     return fill(total + GUESS * torch.cat([median, torch.ones_like(median[:, :1])], 1), known=KNOWN)
+
+
+def is_inside(flow: Float[Tensor, "batch 2 height width"]) -> Bool[Tensor, "batch 1 height width"]:
+    """Where a flow leads to a position within the frame."""
+    height, width = flow.shape[-2:]
+    position = identity_grid(flow) + flow
+    size = flow.new_tensor([width - 1, height - 1])[:, None, None]
+    return ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
+
+
+def find_rest(
+    past: Float[Tensor, "batch time channels height width"], backward: Affine
+) -> Float[Tensor, "batch time 1 height width"]:
+    """Where frames show what does not move: near 1 there, near 0 around what differs from most other frames.
+
+    Each frame is compared, along the camera's motion, with those MOTION_GAPS before and after; what counts is the
+    median of the differences, so that what something has uncovered or will cover is at rest.
+    """
+    times, (height, width) = past.shape[1], past.shape[-2:]
+    changes: list[list[Tensor]] = [[] for _ in range(times)]
+    lookup = backward
+    for gap in range(1, times):
+        if gap > 1:
+            lookup = compose(lookup, backward)
+        if gap not in MOTION_GAPS and times > MOTION_GAPS[0]:
+            continue
+        for one in range(times - gap):
+            for time, other, map_ in ((one + gap, one, lookup), (one, one + gap, invert(lookup))):
+                flow = camera_flow(map_, height, width)
+                change = (past[:, time] - warp(past[:, other], flow)) * is_inside(flow)
+                changes[time].append(window_mean(change.square().mean(1, keepdim=True), 1))
+    moving = torch.stack([torch.stack(each).median(0).values for each in changes], 1)
+    around = F.max_pool2d(moving.flatten(0, 1), 2 * REACH + 1, stride=1, padding=REACH).unflatten(0, moving.shape[:2])
+    return 1 / (1 + (around / REST_VARIANCE).square())
 
 
 def fill(

@@ -44,10 +44,6 @@ CORRECTION_WIDTHS = (32, 64)
 """Features, at full and at the patches' resolution, of the network that corrects measured velocities."""
 CORRECTION_DILATIONS = (1, 2, 4)
 """Dilations of the residual blocks of that network."""
-MOTION_GAP = 2
-"""Frames between two that are compared to find what moves, even slowly."""
-REACH = 3
-"""Pixels around a moving one that are taken to belong to the same thing."""
 CUT_LEVEL = 0.2
 """Difference from the background, for values in [-1, 1], at which a pixel is as likely cut out as not."""
 CUT_SHARPNESS = 2.0
@@ -63,7 +59,7 @@ WAVE_LENGTH = 32.0
 
 
 class SplatOutput(FrameOutput):
-    """Every pixel of the last past frame I follows a trajectory of its own, and lands on a background plate B.
+    """What differs from the background is cut out of the last past frame I, and lands on a background plate B.
 
     The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
 
@@ -72,15 +68,16 @@ class SplatOutput(FrameOutput):
     n is a smooth field of noise, the same at all steps, so that neighbouring pixels go astray together and distant ones
     apart; a, the inertia k and the positive shares of noise s and m are learned.
 
-    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. The
-    displacements d_t are interpolated to full resolution by learned convex weights (Teed, Deng 2020), so that
-    neighbours may part at an edge. With S the sum of all that lands in a place (splat) and importances w, which are
-    learned and higher for what moves by itself,
+    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All that
+    velocities come from is averaged over windows of COHERENCE, and the displacements d_t are interpolated smoothly:
+    what is cut out moves as a whole. Its opacity A is higher the more I differs from B, and learned besides. With S the
+    sum of all that lands in a place (splat) and importances w, which are learned and higher for what moves by itself,
 
-        frame_t = c S(w (I + r_t)) / S(w) + (1 - c) B,    c = min(S(1), 1)
+        frame_t = c S(A w (I + r_t)) / S(A w) + (1 - c) (A B + (1 - A) I),    c = min(S(A), 1)
 
     v_0 is measured by optical flow and corrected by a small network, which sees what the flow leaves unexplained. B is
-    the median of the past, to which new content is added. Untrained, everything goes on as it moved, ever more slowly.
+    what the past shows at rest, to which new content is added. Untrained, everything goes on as it moved, ever more
+    slowly.
     All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
@@ -192,7 +189,7 @@ class SplatOutput(FrameOutput):
         return torch.cat([frames.clamp(-1, 1), carried.unflatten(0, (batch, steps))], 2), memory
 
     def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
-        """The frames, and where the pixels of the last past frame go."""
+        """The frames, and where the pixels of the last past frame go as far as they are cut out."""
         del memory, condition, steps
         return GeneratorOutput(results[:, :, :-2], displacement=results[:, :, -2:])
 
@@ -313,7 +310,7 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     changes = [last - warp(before, moved) for moved in (drift, flow)]
     unexplained, left = (window_mean(each.square().mean(1, keepdim=True), CONFIDENCE_RADIUS) for each in changes)
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
-    plate = estimate_background(past.float(), camera, find_rest(past.float(), camera))
+    plate = estimate_background(past.float(), camera)
     trust = confidence * torch.sigmoid(cut_out(last, plate))
     velocity = together(
         F.avg_pool2d((drift - flow) * trust, patch) / F.avg_pool2d(trust, patch).clamp(min=1e-6),
@@ -325,32 +322,6 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     unexpected = torch.cat([last - plate, *changes], 1) / NOISE_LEVEL
     evidence = torch.cat([last, unexpected, drift - flow, -earlier, confidence], 1)
     return MeasuredMotion(velocity, plate, camera, evidence)
-
-
-def find_rest(
-    past: Float[Tensor, "batch time channels height width"], camera: Float[Tensor, "batch 2 3"]
-) -> Float[Tensor, "batch time 1 height width"]:
-    """Where frames show what does not move: near 1 there, near 0 around what differs from the frames before and after.
-
-    Frames are compared with those MOTION_GAP before and after, along the camera's motion; a difference counts if it is
-    there in both, which leaves out what something has uncovered.
-    """
-    times, size = past.shape[1], past.shape[-2:]
-    gap = min(MOTION_GAP, times - 1)
-    back = camera
-    for _ in range(gap - 1):
-        back = compose(back, camera)
-    differences: list[Tensor | None] = [None] * times
-    for later in range(gap, times):
-        pair = past[:, later], past[:, later - gap]
-        for (one, other), time, lookup in ((pair, later, back), (pair[::-1], later - gap, invert(back))):
-            error = (one - warp(other, camera_flow(lookup, *size))).square().mean(1, keepdim=True)
-            error = window_mean(error, CONFIDENCE_RADIUS)
-            before = differences[time]
-            differences[time] = error if before is None else torch.minimum(before, error)
-    moving = torch.stack([each for each in differences if each is not None], 1)
-    spread = F.max_pool2d(moving.flatten(0, 1), 2 * REACH + 1, stride=1, padding=REACH).unflatten(0, moving.shape[:2])
-    return torch.sigmoid(-CUT_SHARPNESS * (4 * spread.clamp(min=1e-6) / NOISE_LEVEL**2).log())
 
 
 def cut_out(
