@@ -1,9 +1,11 @@
 """Small networks of both presets, and clips to feed them."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +29,8 @@ from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation, VideoPreview
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+Arguments = ParamSpec("Arguments")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @cache
@@ -84,26 +88,45 @@ def stirred(module: Any, strength: float = 0.2) -> Any:
     return module.eval()
 
 
+def stirred_once(build: Callable[Arguments, Model]) -> Callable[Arguments, Model]:
+    """Stirs what was built; the second time for the same arguments by its weights, as spectral norm settles slowly."""
+    settled: dict[str, dict[str, Tensor]] = {}
+
+    @wraps(build)
+    def build_stirred(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Model:
+        model, key = build(*args, **kwargs), repr((args, kwargs))
+        if key in settled:
+            model.load_state_dict(settled[key])
+        else:
+            settled[key] = deepcopy(stirred(model).state_dict())
+        return model.eval()
+
+    return build_stirred
+
+
+@stirred_once
 def predictor(name: str, shape: ClipShape = SHAPE, *, segment: int | None = None) -> FramePredictor:
     """A small predictor of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = small_generator(name, segment=segment)
     model = FramePredictor(config, shape)
-    return stirred(spectral_norm_(model) if config.spectral_norm else model)
+    return spectral_norm_(model) if config.spectral_norm else model
 
 
+@stirred_once
 def synthesiser(name: str, *, classes: tuple[str, ...] = ("a", "b", "c"), segment: int | None = None) -> VideoGenerator:
     """A small generator of whole clips of the preset, stirred, in eval mode."""
     torch.manual_seed(1)
     config = replace(small_generator(name, segment=segment), output="frames")
     model = VideoGenerator(config, replace(SHAPE, context_frames=0, classes=classes))
-    return stirred(spectral_norm_(model) if config.spectral_norm else model)
+    return spectral_norm_(model) if config.spectral_norm else model
 
 
+@stirred_once
 def discriminator(name: str, *, frames: int = 2, channels: int = 1, classes: int = 0) -> VideoDiscriminator:
     """Small discriminators of the preset, stirred, in eval mode."""
     torch.manual_seed(2)
-    return stirred(VideoDiscriminator(small_discriminator(name, frames=frames), channels=channels, classes=classes))
+    return VideoDiscriminator(small_discriminator(name, frames=frames), channels=channels, classes=classes)
 
 
 def clips(

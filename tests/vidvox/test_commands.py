@@ -21,6 +21,7 @@ from gancore.parsing import from_dict
 from gancore.splits import is_held_out
 from vidgan.config import VideoConfig
 from vidgan.files.video import read_clip, write_clip
+from voxgan.commands import PrepareConfig
 from voxgan.config import VoxelConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,9 @@ def shapes(tmp_path_factory) -> Path:
     (folder / "MESHES" / "broken.obj").write_text("v 0 0 0")
     Image.fromarray(picture(boxes(1), from_side=False)).save(folder / "box.png")
     words = ["--config", "tiny", "--run", folder / "runs" / "y", *SMALL_VOXELS]
-    assert called_vidvox("train", "voxels", folder / "MESHES", *words) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PrepareConfig, "views", 2)
+        assert called_vidvox("train", "voxels", folder / "MESHES", *words) == 0
     return folder / "runs" / "y"
 
 

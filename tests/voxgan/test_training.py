@@ -73,7 +73,10 @@ def test_each_step_of_the_three_moves_its_own_network_alone(source, tmp_path):
 @pytest.mark.slow
 def test_a_few_objects_are_learned_by_heart(source, tmp_path):
     config = settings(
-        source, tmp_path, steps=200, batch=4, generator_lr=1e-2, discriminator_lr=1e-3, beta1=0.5, ema_decay=0.9
+        source,
+        tmp_path,
+        **{"steps": 200, "batch": 4, "generator_lr": 1e-2, "discriminator_lr": 1e-3, "beta1": 0.5, "ema_decay": 0.9},
+        **{"checkpoint_every": 200, "log_every": 50},
     )
     config = replace(
         config, data=replace(config.data, augment=replace(config.data.augment, mirror=False, crop_jitter=0.0))
@@ -89,7 +92,7 @@ def test_a_few_objects_are_learned_by_heart(source, tmp_path):
 
 def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(source, tmp_path):
     """With a mean where the paper has a norm over all voxels, KL would erase the reconstruction; see VoxelObjective."""
-    game = trainer(settings(source, tmp_path, steps=40, generator_lr=2e-3))
+    game = trainer(settings(source, tmp_path, steps=40, generator_lr=2e-3, checkpoint_every=40))
     game.train()
     batch, network, objective = next(iter(game._create_loader())), game.generator, game.objective
     posterior = objective._posterior(network, batch, step_context(progress=1.0))

@@ -48,13 +48,6 @@ def far_off(trained) -> None:
     trained.generator.layers[-1].bias.data += 3
 
 
-def test_a_generator_deaf_to_its_latents_has_collapsed(tmp_path):
-    trained = trainer(tmp_path, steps=90, health_every=10)
-    deaf(trained)
-    trained.train()
-    assert alarms(tmp_path) == ["mode_collapse"]
-
-
 def test_modes_that_get_lost_are_missed(tmp_path):
     trainer(tmp_path, steps=140).train()
     assert not alarms(tmp_path)
@@ -121,9 +114,9 @@ def test_every_alarm_is_shown_by_a_test():
 PAIRS = ["non-saturating", "hinge", "least-squares", "relativistic"]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_healthy_game_is_left_in_peace(tmp_path, seed):
-    data = {"told": seed > 3, "scatter": 0.3 if seed > 3 else 0.1}
+    data = {"told": seed > 1, "scatter": 0.3 if seed > 1 else 0.1}
     trainer(tmp_path, RingGame(loss=PAIRS[seed % 4]), data=data, steps=200, seed=seed).train()
     assert not alarms(tmp_path)
 
@@ -139,11 +132,12 @@ def test_many_healthy_games_are_left_in_peace(tmp_path, pair):
 # -------------------------------------------------------------------------------------------------- how they are said
 
 
-def test_an_alarm_gives_evidence_and_advice_and_is_raised_once(tmp_path, caplog):
+def test_a_generator_deaf_to_its_latents_has_collapsed_which_is_said_once_with_evidence_and_advice(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         trained = trainer(tmp_path, steps=160, health_every=10)
         deaf(trained)
         trained.train()
+    assert alarms(tmp_path) == ["mode_collapse"]
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("step 80: mode collapse: the outputs for different inputs differ by 0 of what")
     assert "What usually helps: a lower generator_lr" in caplog.messages[0]
@@ -152,7 +146,7 @@ def test_an_alarm_gives_evidence_and_advice_and_is_raised_once(tmp_path, caplog)
 
 
 def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_never_stopped(tmp_path):
-    for name, stops in (("whole", (120,)), ("parts", (50, 90, 120))):
+    for name, stops in (("whole", (90,)), ("parts", (40, 70, 90))):
         for steps in stops:
             trained = trainer(tmp_path / name, steps=steps, health_every=10)
             deaf(trained)

@@ -97,7 +97,7 @@ def test_evaluating_changes_no_weight(tmp_path):
 
 
 def test_curves_are_drawn_of_what_was_logged_and_mark_alarms(tmp_path):
-    run(tmp_path, Scored(4, 3, 2, 1), curves=True)
+    run(tmp_path, Scored(4, 3, 2, 1), curves=True, checkpoint_every=7)
     plain = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB")).astype(int)
     assert plain.shape[1] == 1200
     assert plain.std() > 10

@@ -1,11 +1,10 @@
 """A training has all the processes that were asked for, or none."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands import launch
 
 from gancore.config import TrainConfig
 from gancore.training.launch import RANKS, create_accelerator
@@ -34,11 +33,15 @@ def test_a_launcher_that_is_asked_for_one_process_gives_an_accelerator(monkeypat
     assert create_accelerator(TrainConfig()).num_processes == 1
 
 
-def test_accelerate_launch_on_a_cpu_never_trains_with_fewer_processes_than_it_was_asked_for(tmp_path):
-    command = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--quiet"]
+def test_accelerate_launch_on_a_cpu_never_trains_with_fewer_processes_than_it_was_asked_for(
+    tmp_path, monkeypatch, capfd
+):
+    command = ["accelerate launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--quiet"]
     tool = [str(ROOT / "tools" / "train_video.py"), "--config", "tiny", "--run", str(tmp_path / "run")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *command, *tool], env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "train_video.py: error: accelerate launch --cpu starts one process" in done.stderr
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(sys, "argv", [*command, *tool])
+    with pytest.raises(SystemExit) as done:
+        launch.main()
+    assert done.value.code != 0
+    assert "train_video.py: error: accelerate launch --cpu starts one process" in capfd.readouterr().err
     assert not (tmp_path / "run").exists()

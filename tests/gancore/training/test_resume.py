@@ -18,10 +18,10 @@ def alone(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_and_interrupted_equals_the_one_that_was_not_to_the_bit(tmp_path, alone):
-    kill(tmp_path, "one", at=5)
-    interrupt(tmp_path, "one", at=10, number=signal.SIGINT)
-    assert trainer(tmp_path).train()
-    assert_equal_runs(tmp_path, alone)
+    kill(tmp_path / "run", at=5)
+    interrupt(tmp_path / "run", processes=1, at=7, number=signal.SIGINT)
+    assert trainer(tmp_path / "run").train()
+    assert_equal_runs(tmp_path / "run", alone)
 
 
 PAPER = [
@@ -40,7 +40,9 @@ PAPER = [
         "--train.ema_decay",
         "0.9",
         "--train.steps",
-        "7",
+        "6",
+        "--train.evaluate_every",
+        "0",
     ),
 ]
 
@@ -53,7 +55,7 @@ def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_t
     monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 5 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         broken.train()
-    assert newest(broken.run)[0] == 3
+    assert newest(broken.run)[0] == 4
     assert trainer(broken.run, *PAPER, "--data.workers", "1").train()
     assert same(newest(broken.run)[1], newest(whole.run)[1])
     assert log(broken.run) == log(whole.run)

@@ -7,7 +7,16 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from support.resuming import assert_equal_runs, await_step, finish, interrupt, log, newest, start, trainer
+from support.resuming import (
+    assert_equal_runs,
+    await_step,
+    finish_without_launcher,
+    interrupt,
+    log,
+    newest,
+    start,
+    trainer,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -21,27 +30,38 @@ def alone(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory) -> Path:
-    """The same run in two processes, as `vidvox train video --processes 2` starts them."""
-    folder = tmp_path_factory.mktemp("together")
-    finish(start(folder, "two"))
+def in_parts(tmp_path_factory) -> Path:
+    """The same run with its batches in two parts, which is to the bit what two processes train."""
+    folder = tmp_path_factory.mktemp("parts")
+    assert trainer(folder, "--train.gradient_accumulation_steps", "2").train()
     return folder
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
-def test_two_processes_whose_launcher_was_killed_and_that_were_interrupted_equal_others_to_the_bit(tmp_path, together):
-    process = start(tmp_path, "two")
-    await_step(tmp_path, process, 5)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    _, alive = psutil.wait_procs(workers, timeout=60)
-    process.communicate()
+@pytest.fixture(scope="module")
+def together(tmp_path_factory) -> Path:
+    """The same run in two processes, whose launcher is killed; two others are interrupted, and two more finish it."""
+    folder = tmp_path_factory.mktemp("together") / "run"
+    if sys.platform == "linux":  # no other system tells a process that its parent has ended
+        kill_launcher(folder, at=3)
+    interrupt(folder, processes=2, at=6, number=signal.SIGTERM)
+    finish_without_launcher(folder)
+    return folder
+
+
+def kill_launcher(run: Path, *, at: int) -> None:
+    """Starts the run, and sends SIGKILL at a step to its launcher alone, whose processes stop with a checkpoint."""
+    launcher = start(run, processes=2)
+    await_step(run, launcher, at)
+    workers = launcher.children(recursive=True)
+    launcher.kill()
+    _, alive = psutil.wait_procs([launcher, *workers], timeout=60)
     assert workers
     assert not alive, "a killed launcher leaves processes"
-    assert newest(tmp_path)[0] >= 5
-    interrupt(tmp_path, "two", at=10, number=signal.SIGTERM)
-    finish(start(tmp_path, "two of accelerate"))
-    assert_equal_runs(tmp_path, together)
+    assert newest(run)[0] >= at
+
+
+def test_two_processes_that_were_killed_and_interrupted_are_to_the_bit_one_that_trains_in_two_parts(together, in_parts):
+    assert_equal_runs(together, in_parts)
 
 
 def test_two_processes_train_what_one_does(alone, together):
@@ -53,8 +73,3 @@ def test_two_processes_train_what_one_does(alone, together):
     for network in ("generator", "discriminator", "ema"):
         for name, weight in states[0][network].items():
             torch.testing.assert_close(states[1][network][name], weight, atol=1e-5, rtol=0, msg=f"{network}: {name}")
-
-
-def test_two_processes_train_to_the_bit_what_one_does_in_two_parts(tmp_path, together):
-    assert trainer(tmp_path, "--train.gradient_accumulation_steps", "2").train()
-    assert_equal_runs(tmp_path, together)
