@@ -165,7 +165,7 @@ def find_rest(
     for gap in range(1, times):
         if gap > 1:
             lookup = compose(lookup, backward)
-        if gap not in MOTION_GAPS and times > MOTION_GAPS[0]:
+        if gap not in MOTION_GAPS and times > max(MOTION_GAPS):  # a shorter past is compared throughout
             continue
         for one in range(times - gap):
             for time, other, map_ in ((one + gap, one, lookup), (one, one + gap, invert(lookup))):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.textures import texture
 
-from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
+from vidgan.networks.camera import camera_flow, compose, estimate_background, find_rest, fit_camera, invert
 from vidgan.networks.optical_flow import estimate_flow
 from vidgan.networks.warp import warp
 
@@ -69,3 +69,15 @@ def test_the_background_behind_something_that_moves_is_seen_through_a_moving_cam
 def test_the_background_of_one_frame_is_that_frame():
     frame = texture(64, 80)[None]
     assert torch.equal(estimate_background(frame[:, None], STILL), frame)
+
+
+@pytest.mark.parametrize("frames", range(2, 8))
+def test_what_passes_once_is_not_at_rest_however_short_the_past_is(frames):
+    clip = seen_through(STILL, frames - 1)
+    clip[:, -1, :, 20:30, 20:30] = 1.0
+    rest = find_rest(clip, STILL)
+    assert rest.shape == (1, frames, 1, 64, 80)
+    assert rest[:, -1, :, 20:30, 20:30].max() < 0.05
+    assert rest[..., 40:].min() > 0.99
+    if frames > 2:  # of two frames, neither can tell which is the odd one
+        assert rest[:, :-1].min() > 0.99
