@@ -83,7 +83,7 @@ class VideoObjective:
             terms["trajectory"] = config.trajectory_weight * error
         elif config.displacement_weight:
             assert isinstance(generator, FramePredictor)
-            futures, error = futures_with_displacement_error(generator, batch, latents)
+            futures, error = futures_with_displacement_error(generator, batch, latents, samples=samples)
             terms["displacement"] = config.displacement_weight * error
         else:
             futures = make_futures(generator, batch, latents)
@@ -244,11 +244,11 @@ def futures_with_trajectory_error(
 
 
 def futures_with_displacement_error(
-    generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]
+    generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"], *, samples: int
 ) -> tuple[Futures, Float[Tensor, ""]]:
-    """(Futures of the batch's pasts, score of where they carry the pixels of the last past frame).
+    """(Futures of the batch's pasts, score of where the first `samples` carry the pixels of the last past frame).
 
-    The almost fair CRPS of the displacements, or for one latent their absolute error, as a fraction of the frame's
+    The almost fair CRPS of the displacements, or for one sample their absolute error, as a fraction of the frame's
     shorter side, averaged over clips whose displacements are known; 0 if there are none.
     """
     made = generator.predict_output(batch.past, latents.flatten(0, 1), steps=batch.future.shape[1])
@@ -257,10 +257,10 @@ def futures_with_displacement_error(
         return futures, made.frames.new_zeros(())
     assert made.displacement is not None
     many = latents.shape[1]
-    errors = rearrange(made.displacement, "(b n) t c h w -> n b t c h w", n=many) - batch.displacement
+    errors = rearrange(made.displacement, "(b n) t c h w -> n b t c h w", n=many)[:samples] - batch.displacement
     known = batch.displacement.isfinite().all((1, 2, 3, 4))
     errors = errors.masked_fill(~known[:, None, None, None, None], 0) / min(batch.frames.shape[-2:])
-    error = almost_fair_crps(errors) if many > 1 else errors.abs().mean()
+    error = almost_fair_crps(errors) if samples > 1 else errors.abs().mean()
     return futures, error * len(batch) / known.sum().clamp(min=1)
 
 

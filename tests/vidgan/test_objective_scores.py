@@ -62,16 +62,18 @@ def test_displacements_are_scored_on_clips_of_which_they_are_known(samples):
     torch.manual_seed(0)
     model, batch = FramePredictor(small_generator("splat"), SPLAT), rendered_batch(known=2)
     latents = sample_latents(model, batch, SampleRandom(0), samples=samples)
-    futures, error = futures_with_displacement_error(model, batch, latents)
+    futures, error = futures_with_displacement_error(model, batch, latents, samples=samples)
     assert futures.shape == (3, samples, 3, 3, 16, 16)
-    _, of_known = futures_with_displacement_error(model, batch[:2], latents[:2])
+    _, of_known = futures_with_displacement_error(model, batch[:2], latents[:2], samples=samples)
     assert error > 0
     torch.testing.assert_close(error, of_known)
+    beside = sample_latents(model, batch, SampleRandom(0), samples=samples, typical=True)
+    torch.testing.assert_close(futures_with_displacement_error(model, batch, beside, samples=samples)[1], error)
     if samples == 1:
         made = model.predict_output(batch.past[:2], latents[:2, 0], steps=3)
         torch.testing.assert_close(of_known, (made.displacement - batch.displacement[:2]).abs().mean() / 16)
-    assert futures_with_displacement_error(model, rendered_batch(known=0), latents)[1] == 0
-    assert futures_with_displacement_error(model, batch[2:], latents[2:])[1] == 0
+    assert futures_with_displacement_error(model, rendered_batch(known=0), latents, samples=samples)[1] == 0
+    assert futures_with_displacement_error(model, batch[2:], latents[2:], samples=samples)[1] == 0
 
 
 def test_the_typical_future_is_that_of_the_zero_latent_and_is_scored_beside_the_samples():

@@ -111,7 +111,7 @@ class SplatOutput(FrameOutput):
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
             cut = cut_out(last.float(), plate)
-        change = together(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
+        change = normalised_convolution(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
         start = SplatMemory(
             last,
             plate,
@@ -156,7 +156,9 @@ class SplatOutput(FrameOutput):
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
-        coherent = together(travel[:, :, :TRAVEL].flatten(1, 2), weights, self.patch_size).unflatten(1, (steps, TRAVEL))
+        coherent = normalised_convolution(travel[:, :, :TRAVEL].flatten(1, 2), weights, self.patch_size).unflatten(
+            1, (steps, TRAVEL)
+        )
         displacements, maps_back = [], []
         for change in coherent.unbind(1):
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
@@ -295,7 +297,8 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
 
     A pixel keeps the velocity by which its optical flow differs from the camera's as far as that explains something:
     with e_0 the squared difference of the frames along the camera's motion, and e_1 what is left of it along the flow,
-    by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL. All is at rest in a past of one frame.
+    by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL. A patch has the mean velocity of the pixels around it, weighted
+    by that and by how far they are cut out. All is at rest in a past of one frame.
     """
     last = past[:, -1].float()
     if past.shape[1] == 1:
@@ -312,7 +315,7 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
     confidence = (unexplained - left).clamp(min=0) / (unexplained + NOISE_LEVEL**2)
     plate = estimate_background(past.float(), camera)
     trust = confidence * torch.sigmoid(cut_out(last, plate))
-    velocity = together(
+    velocity = normalised_convolution(
         F.avg_pool2d((drift - flow) * trust, patch) / F.avg_pool2d(trust, patch).clamp(min=1e-6),
         F.avg_pool2d(trust, patch),
         patch,
@@ -332,14 +335,14 @@ def cut_out(
     return CUT_SHARPNESS * (error.clamp(min=1e-6) / CUT_LEVEL**2).log()
 
 
-def together(
+def normalised_convolution(
     x: Float[Tensor, "batch channels rows columns"],
     weights: Float[Tensor, "batch 1 rows columns"],
     patch: int,
     *,
     least: float = 1e-4,
 ) -> Float[Tensor, "batch channels rows columns"]:
-    """Weighted means over Gaussian windows of COHERENCE, so that neighbouring patches of a thing agree."""
+    """Weighted means over Gaussian windows of COHERENCE (normalised convolution, Knutsson, Westin 1993)."""
     radius = math.ceil(2 * COHERENCE / patch)
     offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     window = (-0.5 * (offsets * patch / COHERENCE).square()).exp()

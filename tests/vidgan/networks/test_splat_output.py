@@ -8,7 +8,7 @@ from support.textures import texture
 from support.tiny import SHAPE, small_generator
 
 from vidgan.networks.generator import FramePredictor
-from vidgan.networks.splat_output import WAVE_LENGTH, NoiseField, cut_out, measure_motion, together
+from vidgan.networks.splat_output import WAVE_LENGTH, NoiseField, cut_out, measure_motion, normalised_convolution
 
 CONTEXT = 5
 
@@ -160,7 +160,7 @@ def test_velocities_are_averaged_over_what_is_cut_out_and_over_nothing_else():
     velocity[..., 2:4, 2:4], cut[..., 2:6, 2:4] = 3.0, 1.0  # one half of a thing is known to move
     velocity[..., 2:6, 12:14], cut[..., 2:6, 12:14] = -2.0, 1.0
     velocity[..., 7, 8] = 50.0  # of no weight
-    coherent = together(velocity, cut, 4)
+    coherent = normalised_convolution(velocity, cut, 4)
     assert coherent[0, 0, 2:6, 2:4].std(0).max() < 0.7
     assert coherent[0, 0, 2:6, 2:4].mean() == pytest.approx(1.5, abs=0.1)
     assert coherent[0, 0, 3:5, 12:14].mean() == pytest.approx(-2, abs=0.1)
