@@ -31,13 +31,13 @@ NOISE_VARIANCE = 1e-3
 
 MOTION_GAPS = (2, 3, 4)
 """Distances of frames that are compared to find what moves, even slowly."""
-REACH = 3
+REACH = 1
 """Pixels around a moving one that are taken to belong to the same thing."""
 REST_VARIANCE = 2.5e-3
 """Squared difference, for values in [-1, 1], at which a pixel is as likely moving as at rest."""
 KNOWN = 0.5
 """Sum of weights from which on a pixel of the background is known without looking at what surrounds it."""
-GUESS = 0.02
+GUESS = 1e-3
 """Weight of the median of the past frames, which is the background unless something stays there half the time."""
 EPSILON = 1e-6
 """Keeps divisions by weights finite."""

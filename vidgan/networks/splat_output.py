@@ -30,14 +30,16 @@ COHERENCE = 6.0
 """Standard deviation in pixels of the window over which things move together."""
 TRAVEL = 5
 """Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
-NOISE_LOGITS = (-7.0, 0.5)
-"""Initial values of the two shares of noise before the softplus: that of everything and that of the speed."""
+NOISE_LOGITS = (-4.0, -1.0)
+"""Initial logits of the two shares of noise: that of everything, in MAX_NOISE, and that of the speed."""
+MAX_NOISE = 1.0
+"""Bound in pixels a frame of the noise of what is at rest; what moves has at most its own speed besides."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
 """Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
 MAX_SPEED = 64.0
-"""Bound of a velocity in pixels a frame along each axis: shares of noise would let it grow for ever."""
+"""Bound of a velocity in pixels a frame along each axis."""
 APPEARANCE_SCALE = 0.1
 """Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
 CORRECTION_WIDTHS = (32, 64)
@@ -54,8 +56,8 @@ MAX_IMPORTANCE = 4.0
 """Bound of the learned logarithm of a pixel's weight where several land in one place."""
 MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
-WAVE_LENGTH = 32.0
-"""Distance in pixels over which the noise of velocities changes."""
+WAVE_LENGTH = 1.0
+"""Distance, in shorter sides of the frame, over which the noise of velocities changes."""
 
 
 class SplatOutput(FrameOutput):
@@ -63,10 +65,10 @@ class SplatOutput(FrameOutput):
 
     The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
 
-        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p) + (s_t(p) + m_t(p) |v_{t-1}(p)|) n(p),    d_t = d_{t-1} + v_t
+        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t(p) = d_{t-1}(p) + v_t(p) + (s_t(p) + m_t(p) |v_t(p)|) n(p)
 
-    n is a smooth field of noise, the same at all steps, so that neighbouring pixels go astray together and distant ones
-    apart; a, the inertia k and the positive shares of noise s and m are learned.
+    n is a smooth field of noise, the same at all steps, so that what is close goes astray together; a, the inertia k
+    and the bounded shares of noise s and m are learned.
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All that
     velocities come from is averaged over windows of COHERENCE, and the displacements d_t are interpolated smoothly:
@@ -142,7 +144,7 @@ class SplatOutput(FrameOutput):
         travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
         memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
         with _full_precision(last.device):
-            noise = self.noise(condition, *velocity.shape[-2:], spacing=patch)
+            noise = self.noise(condition, *velocity.shape[-2:])
             return self._move(travel, noise, memory)
 
     def _move(
@@ -156,17 +158,14 @@ class SplatOutput(FrameOutput):
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
-        coherent = normalised_convolution(travel[:, :, :TRAVEL].flatten(1, 2), weights, self.patch_size).unflatten(
-            1, (steps, TRAVEL)
-        )
+        changes = torch.cat([ACCELERATION_SCALE * travel[:, :, :2], torch.sigmoid(travel[:, :, 2:TRAVEL])], 2)
+        coherent = normalised_convolution(changes.flatten(1, 2), weights, self.patch_size)
         displacements, maps_back = [], []
-        for change in coherent.unbind(1):
+        for change in coherent.unflatten(1, (steps, TRAVEL)).unbind(1):
+            acceleration, inertia, anyway, moving = change.split([2, 1, 1, 1], 1)
+            velocity = (inertia * velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED)
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
-            anyway, moving = F.softplus(change[:, 3:5]).split(1, 1)
-            astray = (anyway + moving * speed) * noise
-            velocity = torch.sigmoid(change[:, 2:3]) * velocity + ACCELERATION_SCALE * (change[:, :2] + astray)
-            velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED)
-            displacement = displacement + velocity
+            displacement = displacement + velocity + (MAX_NOISE * anyway + moving * speed) * noise
             displacements.append(displacement)
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
@@ -224,8 +223,8 @@ class NoiseField(nn.Module):
 
         n_f(p) = sqrt(2 / K) sum_k z_k cos(w_fk . p + phi_fk),    w_fk ~ N(0, 1 / WAVE_LENGTH^2)
 
-    For latents z from N(0, I) each value has variance 1 on average over positions, and values WAVE_LENGTH pixels apart
-    have a correlation of exp(-1/2) (random features, Rahimi, Recht 2007). The fields cover frames of any size.
+    For latents z from N(0, I) each value has variance 1 on average over positions, and values WAVE_LENGTH apart have a
+    correlation of exp(-1/2) (random features, Rahimi, Recht 2007). Positions are in shorter sides of the frame.
     """
 
     waves: Tensor
@@ -238,10 +237,11 @@ class NoiseField(nn.Module):
         self.register_buffer("phases", 2 * torch.pi * torch.rand(fields, latent, generator=random))
 
     def forward(
-        self, latent: Float[Tensor, "batch latent"], rows: int, columns: int, *, spacing: int
+        self, latent: Float[Tensor, "batch latent"], rows: int, columns: int
     ) -> Float[Tensor, "batch fields {rows} {columns}"]:
-        """The fields at patches that are `spacing` pixels apart."""
-        x, y = (spacing * torch.arange(size, device=latent.device, dtype=self.waves.dtype) for size in (columns, rows))
+        """The fields at the points of a grid that covers the frame."""
+        places = (torch.arange(size, device=latent.device, dtype=self.waves.dtype) for size in (columns, rows))
+        x, y = (place / min(rows, columns) for place in places)
         across, down = self.waves.unbind(2)
         angle = across[..., None, None] * x + down[..., None, None] * y[:, None] + self.phases[..., None, None]
         return math.sqrt(2 / latent.shape[1]) * torch.einsum("bk,fkhw->bfhw", latent.to(angle.dtype), angle.cos())

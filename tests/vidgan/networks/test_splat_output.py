@@ -8,7 +8,7 @@ from support.textures import texture
 from support.tiny import SHAPE, small_generator
 
 from vidgan.networks.generator import FramePredictor
-from vidgan.networks.splat_output import WAVE_LENGTH, NoiseField, cut_out, measure_motion, normalised_convolution
+from vidgan.networks.splat_output import NoiseField, cut_out, measure_motion, normalised_convolution
 
 CONTEXT = 5
 
@@ -34,7 +34,7 @@ def untrained(**changes: object) -> FramePredictor:
 def test_an_untrained_predictor_lets_things_go_on_over_what_they_uncover():
     clip = crossing(CONTEXT + 3)
     past, future = clip[:, :CONTEXT], clip[:, CONTEXT:]
-    frames = untrained().eval()(past, torch.randn(1, 6), steps=3)
+    frames = untrained().eval()(past, torch.zeros(1, 6), steps=3)
     for time in range(3):
         left = 6 + 2 * (CONTEXT + time)  # of the box; its rim and what it uncovers are seen in no frame as a whole
         box = (..., slice(12, 20), slice(left + 2, left + 10))
@@ -46,11 +46,12 @@ def test_an_untrained_predictor_lets_things_go_on_over_what_they_uncover():
 
 @torch.no_grad()
 def test_what_a_thing_uncovers_is_the_ground_that_was_seen_before_it_came():
-    clip = crossing(12, speed=4)
-    frames = untrained().eval()(clip[:, :7], torch.randn(1, 6), steps=3)
-    uncovered = (..., slice(12, 20), slice(33, 37))  # under the box in the last past frame, bare in most before
-    last, true = clip[:, 6][uncovered], clip[:, 9][uncovered]
-    assert (frames[:, 2][uncovered] - true).abs().mean() < 0.5 * (last - true).abs().mean()
+    wall = texture(32, 64, seed=1).repeat(1, 4, 1, 1, 1)
+    clip = torch.cat([wall, crossing(8, speed=4)], 1)
+    frames = untrained().eval()(clip[:, :8], torch.zeros(1, 6), steps=4)
+    uncovered = (..., slice(12, 20), slice(21, 26))  # under the box in the last past frame, bare at first
+    last, true = clip[:, 7][uncovered], clip[:, 11][uncovered]
+    assert (frames[:, 3][uncovered] - true).abs().mean() < 0.3 * (last - true).abs().mean()
 
 
 @torch.no_grad()
@@ -100,16 +101,37 @@ def test_noise_moves_what_moves_and_nothing_else():
     assert spread[:, 48:].max() < 1e-3
 
 
-def test_noise_fields_are_smooth_of_variance_one_and_independent_of_the_size_of_the_frame():
-    latent = torch.randn(4000, 32, generator=torch.Generator().manual_seed(1))
-    noise = NoiseField(32, fields=2)
-    field = noise(latent, 4, 12, spacing=int(WAVE_LENGTH) // 2)
+def test_noise_fields_are_smooth_of_variance_one_and_in_proportion_to_the_frame():
+    latent = torch.randn(4000, 256, generator=torch.Generator().manual_seed(1))
+    noise = NoiseField(256, fields=2)
+    field = noise(latent, 4, 20)  # five shorter sides long
     assert field.square().mean() == pytest.approx(1, abs=0.1)
     assert (field[:, 0] * field[:, 1]).mean() == pytest.approx(0, abs=0.1)
-    neighbours = (field[..., :-2] * field[..., 2:]).mean() / field.square().mean()
-    assert neighbours == pytest.approx(0.61, abs=0.15)
-    assert (field[..., 0] * field[..., 10]).mean().abs() < 0.25
-    torch.testing.assert_close(noise(latent[:3], 2, 5, spacing=int(WAVE_LENGTH) // 2), field[:3, :, :2, :5])
+    apart = [(field[..., :-far] * field[..., far:]).mean() / field.square().mean() for far in (1, 4, 16)]
+    assert apart == pytest.approx([0.97, 0.61, 0], abs=0.1)
+    torch.testing.assert_close(noise(latent[:3], 8, 40)[..., ::2, ::2], field[:3])
+
+
+@torch.no_grad()
+def test_noise_moves_a_thing_by_its_own_speed_at_most_and_what_is_at_rest_by_a_pixel_a_frame():
+    model = untrained().eval()
+    clip = crossing(CONTEXT)
+    latents = torch.zeros(1, 6), 3 * torch.ones(1, 6)
+
+    def come(noise: float) -> list[torch.Tensor]:
+        model.decoder.output.travel.bias[3:5] = noise
+        return [model.predict_output(clip, latent, steps=4).displacement for latent in latents]
+
+    model.decoder.output.noise.waves.zero_()  # the noise is 3 sqrt(2 / 6) sum_k cos(0) = 10.4 everywhere
+    model.decoder.output.noise.phases.zero_()
+    still, same = come(-40.0)
+    torch.testing.assert_close(still, same)
+    still, moved = come(40.0)
+    speed = still.diff(dim=1, prepend=torch.zeros_like(still[:, :1])).norm(dim=2, keepdim=True)
+    box = (..., slice(12, 20), slice(16, 24))
+    astray = (moved - still).diff(dim=1)[box]
+    torch.testing.assert_close(astray, (10.392 * (1 + speed[:, 1:][box])).expand_as(astray), rtol=0.02, atol=0.05)
+    assert moved[..., 52:].abs().max() < 0.05
 
 
 def test_gradients_reach_every_parameter():
@@ -171,12 +193,13 @@ def test_velocities_are_averaged_over_what_is_cut_out_and_over_nothing_else():
 def test_a_thing_that_moves_less_than_its_width_is_cut_out_and_leaves_no_double():
     ground = 0.2 * texture(32, 64, seed=1)
     clip = ground.repeat(1, CONTEXT, 1, 1, 1).clone()
+    thing = 0.6 + 0.4 * texture(10, 6, seed=2)
     for time in range(CONTEXT):
-        clip[:, time, :, 10:20, 20 + time : 26 + time] = 0.8
+        clip[:, time, :, 10:20, 20 + time : 26 + time] = thing
     _, plate, _, _ = measure_motion(clip, 4)
     last, median = clip[:, -1], clip.median(1).values
     box, double = (..., slice(11, 19), slice(24, 30)), (..., slice(11, 19), slice(22, 28))
-    assert (plate - ground)[double].abs().mean() < 0.65 * (median - ground)[double].abs().mean()
-    assert torch.sigmoid(cut_out(last, plate))[box].mean() > 0.9
+    assert (plate - ground)[double].abs().mean() < 0.75 * (median - ground)[double].abs().mean()
+    assert torch.sigmoid(cut_out(last, plate))[box].mean() > 0.6
     away = (..., slice(None), slice(42, None))
     assert torch.sigmoid(cut_out(last, plate))[away].max() < 0.01
