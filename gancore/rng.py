@@ -29,11 +29,18 @@ class SampleRandom:
     def _local_share(self, numbers: Tensor, batch: int) -> Tensor:
         return numbers[self.first_sample : self.first_sample + batch].to(self.device)
 
-    def normal(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
-        """N(0, 1) numbers of shape (batch, *shape)."""
-        return self._local_share(
-            torch.randn(self.total_samples or batch, *shape, generator=self.torch_generator), batch
-        )
+    def normal(self, batch: int, *shape: int, truncation: float | None = None) -> Float[Tensor, "..."]:
+        """N(0, 1) numbers of shape (batch, *shape), each below `truncation` in magnitude if that is given.
+
+        They then are distributed as N(0, 1) conditioned on that (the truncation trick, Brock et al. 2019); 0 gives
+        zeros.
+        """
+        if truncation is None:
+            numbers = torch.randn(self.total_samples or batch, *shape, generator=self.torch_generator)
+            return self._local_share(numbers, batch)
+        share = torch.special.ndtr(torch.tensor(truncation, dtype=torch.float64))
+        quantiles = 1 - share + (2 * share - 1) * self.uniform(batch, *shape).double()
+        return torch.special.ndtri(quantiles).float()
 
     def uniform(self, batch: int, *shape: int) -> Float[Tensor, "..."]:
         """U[0, 1) numbers of shape (batch, *shape)."""

@@ -35,6 +35,10 @@ class PredictConfig(VideoLimits):
     samples: int = 1
     """Number of different futures, side by side in a video and one below the other in a strip."""
 
+    truncation: float | None = None
+    """Keep every latent number below this magnitude, for futures closer to the typical one, which 0 gives; no limit if
+    not given."""
+
     start: int | None = None
     """Number of the first frame to predict, counted from 0. If not given, predict what follows the last frame, or with
     --compare the last `steps` frames."""
@@ -64,6 +68,7 @@ class PredictConfig(VideoLimits):
     def __post_init__(self) -> None:
         for name in ("steps", "context_frames", "samples", "stride"):
             _require_at_least(1, name, getattr(self, name))
+        _require_truncation(self.truncation)
         if self.size not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(self.size)):
             raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
 
@@ -110,10 +115,9 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         for name in ("count", "steps"):
             _require_at_least(1, name, getattr(self, name))
-        for name in ("truncation", "rate"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+        _require_truncation(self.truncation)
+        if not 0 < self.rate < float("inf"):
+            raise ValueError(f"rate must be above 0 and finite, got {self.rate}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +145,10 @@ class EvaluateConfig(EvaluationConfig):
     samples: int = 8
     """Futures that a model predicts for each past."""
 
+    truncation: float | None = None
+    """Keep every latent number of a model below this magnitude; no limit if not given. With one sample, 0 measures the
+    typical future."""
+
     networks: tuple[str, ...] = ("auto",)
     """Networks that compare sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips compares
     frames; auto (colours and, if it can be used, i3d); or none."""
@@ -164,8 +172,11 @@ class EvaluateConfig(EvaluationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1)
+        _require_truncation(self.truncation)
         if not self.model and not self.predictions:
             raise ValueError("give --model, or --predictions with --ground_truth")
+        if self.truncation is not None and not self.model:
+            raise ValueError("truncation is for a model: give --model, or leave it out")
         if bool(self.predictions) != bool(self.ground_truth):
             raise ValueError("predictions and ground_truth go together: the clips of another tool, and the true ones")
         if self.unpaired and (self.model or not self.predictions or self.context_frames):
@@ -177,3 +188,8 @@ class EvaluateConfig(EvaluationConfig):
 def _require_at_least(least: int, name: str, value: int | None) -> None:
     if value is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def _require_truncation(value: float | None) -> None:
+    if value is not None and not 0 <= value < float("inf"):
+        raise ValueError(f"truncation must be at least 0 and finite, got {value}")

@@ -7,7 +7,7 @@ from math import ceil, sqrt
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.device import select_device
@@ -62,21 +62,12 @@ def generate_clips(
     clips, labels = [], []
     for number in range(count):
         draws = SampleRandom(derive_seed(seed, number), device=device)
-        latent = truncated_normal(draws, model.config.latent_dim, limit=truncation)
+        latent = draws.normal(1, model.config.latent_dim, truncation=truncation)
         chosen = classes[number % len(classes)] if classes else None
         class_label = None if chosen is None else torch.tensor([chosen], device=device)
         clips.append(to_uint8(model(latent, class_label, steps=steps)[0]).cpu())
         labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
     return GeneratedClips(torch.stack(clips), tuple(labels))
-
-
-def truncated_normal(draws: SampleRandom, size: int, *, limit: float | None) -> Float[Tensor, "1 size"]:
-    """N(0, 1) numbers, conditioned on a magnitude below the limit if there is one (the truncation trick of BigGAN)."""
-    if limit is None:
-        return draws.normal(1, size)
-    share = torch.special.ndtr(torch.tensor(limit, dtype=torch.float64))
-    quantiles = 1 - share + (2 * share - 1) * draws.uniform(1, size).double()
-    return torch.special.ndtri(quantiles).float()
 
 
 def select_classes(label: str | None, classes: Sequence[str]) -> list[int]:

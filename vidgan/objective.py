@@ -200,16 +200,25 @@ def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:
     return change.clamp(min=MIN_MOTION)
 
 
-def sample_futures(generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int) -> Futures:
-    """Futures of the batch's pasts, or whole clips of its classes."""
-    return make_futures(generator, batch, sample_latents(generator, batch, draws, samples=samples))
+def sample_futures(
+    generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int, truncation: float | None = None
+) -> Futures:
+    """Futures of the batch's pasts, or whole clips of its classes, of latents below `truncation` if that is given."""
+    latents = sample_latents(generator, batch, draws, samples=samples, truncation=truncation)
+    return make_futures(generator, batch, latents)
 
 
 def sample_latents(
-    generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int, typical: bool = False
+    generator: VideoModel,
+    batch: ClipBatch,
+    draws: SampleRandom,
+    *,
+    samples: int,
+    typical: bool = False,
+    truncation: float | None = None,
 ) -> Float[Tensor, "batch many latent"]:
     """Noise for several samples of every clip, and after it zeros for the typical one if that is asked for."""
-    latents = draws.normal(len(batch), samples, generator.config.latent_dim)
+    latents = draws.normal(len(batch), samples, generator.config.latent_dim, truncation=truncation)
     return F.pad(latents, (0, 0, 0, 1)) if typical else latents
 
 

@@ -52,7 +52,7 @@ def predict(config: PredictConfig) -> Prediction:
     )
     frames = fit_to_model(torch.cat([past, future]), model, size=config.size)
     past, future = frames[: len(past)], frames[len(past) :]
-    futures = model.predict(past, steps, samples=config.samples, seed=config.seed)
+    futures = model.predict(past, steps, samples=config.samples, seed=config.seed, truncation=config.truncation)
     return Prediction(past, futures, future if config.compare else None, rate)
 
 

@@ -48,6 +48,7 @@ class VideoPredictor:
         steps: int | None = None,
         samples: int = 1,
         seed: int = 0,
+        truncation: float | None = None,
         context_frames: int | None = None,
         stride: int = 1,
         size: str | None = None,
@@ -59,6 +60,7 @@ class VideoPredictor:
             steps: Frames to predict; if None, as many as the model was trained on.
             samples: Number of different futures.
             seed: Seed of the samples; sample n is the same however many are requested.
+            truncation: Keep every latent number below this magnitude, for less varied futures; 0 for the typical one.
             context_frames: Past frames that the model sees; if None, as many as it was trained on.
             stride: Distance in frames of the clip between consecutive frames that the model sees.
             size: Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; if None, the clip's.
@@ -69,7 +71,8 @@ class VideoPredictor:
         """
         past, rate = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
-        return Future(self.network.predict(past, steps, samples=samples, seed=seed), past, rate, find_source(clip))
+        futures = self.network.predict(past, steps, samples=samples, seed=seed, truncation=truncation)
+        return Future(futures, past, rate, find_source(clip))
 
     def stream(
         self,
@@ -78,6 +81,7 @@ class VideoPredictor:
         steps: int | None = None,
         samples: int = 1,
         seed: int = 0,
+        truncation: float | None = None,
         context_frames: int | None = None,
         stride: int = 1,
         size: str | None = None,
@@ -87,7 +91,8 @@ class VideoPredictor:
         The arguments and errors are those of `predict`, and so are the frames, but for rounding.
         """
         past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
-        return self.network.stream(past, steps or self._trained_steps, samples=samples, seed=seed)
+        steps = steps or self._trained_steps
+        return self.network.stream(past, steps, samples=samples, seed=seed, truncation=truncation)
 
     @property
     def _trained_steps(self) -> int:

@@ -135,3 +135,15 @@ def test_spread_numbers_come_equally_often_but_for_one_and_the_same_however_the_
 def test_a_single_spread_number_is_any_of_them():
     firsts = torch.cat([SampleRandom(seed).balanced(1, 4) for seed in range(400)])
     assert torch.bincount(firsts, minlength=4).tolist() == pytest.approx([100] * 4, abs=40)
+
+
+def test_truncated_numbers_are_normal_within_the_bound_and_do_not_depend_on_the_split():
+    wide, narrow = (SampleRandom(1).normal(50_000, 1, truncation=bound) for bound in (None, 0.5))
+    assert wide.shape == narrow.shape == (50_000, 1)
+    assert narrow.abs().max() <= 0.5
+    assert abs(narrow.mean()) < 0.01
+    assert abs(wide.std() - 1) < 0.02
+    assert abs(narrow.std() - 0.2837) < 0.005  # of a normal variable kept within half a standard deviation
+    assert not SampleRandom(1).normal(3, 2, truncation=0.0).any()
+    parts = [SampleRandom(4, first_sample=n, total_samples=3).normal(1, 2, truncation=0.5) for n in range(3)]
+    assert torch.equal(torch.cat(parts), SampleRandom(4).normal(3, 2, truncation=0.5))

@@ -5,11 +5,10 @@ import pytest
 import torch
 from support.tiny import synthesiser
 
-from gancore.rng import SampleRandom
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import BORDER, LINE_HEIGHT, text_width
 from vidgan.files.video import read_clip
-from vidgan.generate import GeneratedClips, generate, truncated_normal, write_samples
+from vidgan.generate import GeneratedClips, generate, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +45,6 @@ def test_a_class_asked_of_a_model_without_classes_is_an_error(tmp_path):
     assert generate(GenerateConfig(model=str(tmp_path), count=1, steps=7)).frames.shape == (1, 7, 1, 16, 16)
     with pytest.raises(ValueError, match="trained without classes"):
         generate(GenerateConfig(model=str(tmp_path), label="0"))
-
-
-def test_truncation_bounds_the_latent_and_keeps_its_shape():
-    wide, narrow = (truncated_normal(SampleRandom(1), 50_000, limit=limit) for limit in (None, 0.5))
-    assert wide.shape == narrow.shape == (1, 50_000)
-    assert narrow.abs().max() <= 0.5
-    assert abs(narrow.mean()) < 0.01
-    assert abs(wide.std() - 1) < 0.02
-    assert abs(narrow.std() - 0.2837) < 0.005  # of a normal variable kept within half a standard deviation
 
 
 def test_clips_are_written_in_a_nearly_square_grid_below_their_labels(tmp_path):

@@ -131,5 +131,6 @@ def describe_protocol(
         clips_available=len(evaluation_set.ground_truth),
         samples={name: method.samples for name, method in evaluation_set.methods.items()},
         seed=config.seed,
+        truncation=config.truncation,
         conventions=conventions if evaluation_set.paired else {},
     )

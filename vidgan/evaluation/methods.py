@@ -50,13 +50,16 @@ class ModelMethod:
     samples: int
     seed: int
     total_clips: int
+    truncation: float | None = None
+    """Bound of the magnitude of the latent's numbers."""
     name: str = "model"
 
     def predict(self, batch: ClipBatch, numbers: range) -> Futures:
         device = next(self.model.parameters()).device
         random = SampleRandom(self.seed, first_sample=numbers.start, total_samples=self.total_clips, device=device)
         # Rounded as in a file, so that a model is measured as its written predictions would be.
-        return to_float(to_uint8(sample_futures(self.model, batch, random, samples=self.samples)))
+        futures = sample_futures(self.model, batch, random, samples=self.samples, truncation=self.truncation)
+        return to_float(to_uint8(futures))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,8 @@ class ClipProtocol:
     samples: dict[str, int]
     """Futures of each past, by method."""
     seed: int
+    truncation: float | None
+    """Bound of the magnitude of a model's latent numbers; None if there was none."""
     conventions: dict[str, str]
     """What each score means."""
 

@@ -70,7 +70,11 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
         )
     indices = tuple(evenly_spaced(len(dataset), count=config.max_items or DEFAULT_CLIPS))
     method = ModelMethod(
-        model=model, samples=config.samples if predicts else 1, seed=config.seed, total_clips=len(indices)
+        model=model,
+        samples=config.samples if predicts else 1,
+        seed=config.seed,
+        total_clips=len(indices),
+        truncation=config.truncation,
     )
     return EvaluationSet(
         ground_truth=dataset,
@@ -128,7 +132,15 @@ def open_from_files(config: EvaluateConfig) -> EvaluationSet:
                 f"{config.ground_truth} is read in {true.channels} channels, and {config.model} was trained on "
                 f"{model.shape.channels}: give --channels"
             )
-        methods.append(ModelMethod(model=model, samples=config.samples, seed=config.seed, total_clips=len(indices)))
+        methods.append(
+            ModelMethod(
+                model=model,
+                samples=config.samples,
+                seed=config.seed,
+                total_clips=len(indices),
+                truncation=config.truncation,
+            )
+        )
     methods.append(FileMethod(predictions=files, indices=indices))
     return EvaluationSet(
         ground_truth=true,

@@ -39,7 +39,10 @@ def format_heading(protocol: ClipProtocol) -> str:
         for name, count in protocol.samples.items()
     ]
     size = f"{protocol.clips} clips of {protocol.height}x{protocol.width}"
-    return f"{source}: {size}, {frames}{protocol.future_frames} frames, {', '.join(samples)}, seed {protocol.seed}"
+    latents = f"seed {protocol.seed}"
+    if protocol.truncation is not None:
+        latents += f", truncation {protocol.truncation:g}"
+    return f"{source}: {size}, {frames}{protocol.future_frames} frames, {', '.join(samples)}, {latents}"
 
 
 def summarise_looks(report: SynthesisReport) -> dict[str, list[float | int | None]]:

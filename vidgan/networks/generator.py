@@ -129,31 +129,49 @@ class FramePredictor(HubModel):
 
     @torch.inference_mode()
     def predict(
-        self, frames: UInt8[Tensor, "time channel height width"], steps: int, *, samples: int = 1, seed: int = 0
+        self,
+        frames: UInt8[Tensor, "time channel height width"],
+        steps: int,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        truncation: float | None = None,
     ) -> UInt8[Tensor, "samples steps channel height width"]:
         """`samples` different futures of one clip, of its own size; the same ones for the same seed.
 
-        Sample n does not depend on the number of samples. Raises ValueError as the forward pass does.
+        Sample n does not depend on the number of samples. All numbers of the latents are below `truncation` if that is
+        given; 0 makes every sample the typical future, that of the latent zero. Raises ValueError as the forward pass
+        does.
         """
-        past, latents = self._past_and_latents(frames, samples, seed)
+        past, latents = self._past_and_latents(frames, samples, seed, truncation)
         return torch.stack([to_uint8(self(past, latent, steps=steps)[0]).cpu() for latent in latents])
 
     @torch.inference_mode()
     def stream(
-        self, frames: UInt8[Tensor, "time channel height width"], steps: int, *, samples: int = 1, seed: int = 0
+        self,
+        frames: UInt8[Tensor, "time channel height width"],
+        steps: int,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        truncation: float | None = None,
     ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
         """The frames that `predict` gives, each as soon as it is computed, equal but for rounding."""
         height, width = frames.shape[-2:]
-        past, latents = self._past_and_latents(frames, samples, seed)
+        past, latents = self._past_and_latents(frames, samples, seed, truncation)
         futures = [self.decoder.stream(**self._decoder_inputs(past, latent, steps)) for latent in latents]
         for parts in zip(*futures, strict=True):
             yield to_uint8(torch.cat(parts)[..., :height, :width]).cpu()
 
-    def _past_and_latents(self, frames: Tensor, samples: int, seed: int) -> tuple[Tensor, list[Tensor]]:
+    def _past_and_latents(
+        self, frames: Tensor, samples: int, seed: int, truncation: float | None
+    ) -> tuple[Tensor, list[Tensor]]:
         """A batch of one past, and the latent of each sample."""
         device = next(self.parameters()).device
         latents = [
-            SampleRandom(derive_seed(seed, number), device=device).normal(1, self.config.latent_dim)
+            SampleRandom(derive_seed(seed, number), device=device).normal(
+                1, self.config.latent_dim, truncation=truncation
+            )
             for number in range(samples)
         ]
         return to_float(frames.to(device))[None], latents

@@ -18,7 +18,10 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         argv,
         prog=prog,
         positional=["clip"],
-        main=["out", "steps", "samples", "start", "stride", "size", "compare", "labels", "seed", "cpu", "overwrite"],
+        main=[
+            *("out", "steps", "samples", "truncation", "start", "stride", "size", "compare", "labels", "seed"),
+            *("cpu", "overwrite"),
+        ],
         examples="""
             vidvox predict clip.mp4 -m runs/mine -o future.mp4 --samples 3
             vidvox predict clip.mp4 -m runs/mine -o check.png --compare

@@ -179,6 +179,18 @@ def test_one_sample_is_a_prediction_without_diversity(config):
     assert "difference between samples" not in format_summary(found)
 
 
+def test_truncation_zero_measures_the_typical_future_whatever_the_seed(config):
+    one, other = (evaluate(replace(config, samples=1, max_items=2, seed=seed, truncation=0.0)) for seed in (0, 1))
+    assert one.prediction.overall == other.prediction.overall
+    assert one.protocol.truncation == 0
+    assert "truncation 0" in format_summary(one)
+    assert evaluate(replace(config, samples=1, max_items=2)).prediction.overall != one.prediction.overall
+    with pytest.raises(ValueError, match="truncation must be at least 0"):
+        replace(config, truncation=-1.0)
+    with pytest.raises(ValueError, match="truncation is for a model"):
+        EvaluateConfig(predictions=Path("x"), ground_truth=Path("y"), truncation=1.0)
+
+
 def test_the_best_median_and_worst_clips_are_named(report):
     chosen = [clip for clips in report.prediction.examples.by_rank().values() for clip in clips]
     assert len({clip.number for clip in chosen}) == 6

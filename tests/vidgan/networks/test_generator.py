@@ -246,6 +246,11 @@ def test_predict_takes_and_gives_bytes_of_the_clips_own_size(name):
     assert not torch.equal(futures[0], futures[1])
     assert torch.equal(model.predict(frames, 6, samples=2, seed=5), futures[:2])
     assert not torch.equal(model.predict(frames, 6, samples=1, seed=6)[0], futures[0])
+    typical = model.predict(frames, 6, samples=2, seed=5, truncation=0.0)
+    assert torch.equal(typical[0], typical[1])
+    assert torch.equal(typical, model.predict(frames, 6, samples=2, seed=7, truncation=0.0))
+    near = model.predict(frames, 6, samples=1, seed=5, truncation=1e-4)
+    assert (near.int() - typical[:1].int()).abs().max() <= 1
 
 
 @torch.no_grad()
