@@ -27,7 +27,11 @@ CONFIDENCE_RADIUS = 1
 MIN_CONFIDENCE = 0.01
 """Mean confidence in the motion around a patch at which the patch moves half as fast."""
 COHERENCE = 6.0
-"""Standard deviation in pixels of the window over which things move together."""
+"""Standard deviation in pixels of the window over which small things move together."""
+COHERENCE_OF_LARGE = 18.0
+"""The same for things that fill such a window."""
+LARGE = (0.15, 0.5)
+"""Shares of that window from which on a thing begins to be large, and is large."""
 TRAVEL = 5
 """Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
 NOISE_LOGITS = (-4.0, -1.0)
@@ -56,6 +60,10 @@ MAX_IMPORTANCE = 4.0
 """Bound of the learned logarithm of a pixel's weight where several land in one place."""
 MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
+GAP_WEIGHT = 1.0
+"""Weight of what lands around a pixel, beside what lands on it."""
+MAX_STRETCH = 4.0
+"""Factor by which the distance of pixels may grow without gaps between them."""
 WAVE_LENGTH = 1.0
 """Distance, in shorter sides of the frame, over which the noise of velocities changes."""
 
@@ -73,9 +81,10 @@ class SplatOutput(FrameOutput):
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All that
     velocities come from is averaged over windows of COHERENCE, and the displacements d_t are interpolated smoothly:
     what is cut out moves as a whole. Its opacity A is higher the more I differs from B, and learned besides. With S the
-    sum of all that lands in a place (splat) and importances w, which are learned and higher for what moves by itself,
+    sum of all that lands in a place (splat), importances w, which are learned and higher for what moves by itself, and
+    W a backward warp along S(A w d_t) / S(A w), which leaves no gaps between pixels that move apart,
 
-        frame_t = c S(A w (I + r_t)) / S(A w) + (1 - c) (A B + (1 - A) I),    c = min(S(A), 1)
+        frame_t = W(A (I + r_t)) + (1 - W(A)) (A B + (1 - A) I)
 
     v_0 is measured by optical flow and corrected by a small network, which sees what the flow leaves unexplained. B is
     what the past shows at rest, to which new content is added. Untrained, everything goes on as it moved, ever more
@@ -178,21 +187,34 @@ class SplatOutput(FrameOutput):
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
         opaque = alpha[:, None].expand(-1, steps, -1, -1, -1)
         weight = opaque * (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
-        weighted = torch.cat([source * weight, weight, opaque], 2).flatten(0, 1)
         carried = camera_flow(invert(lookups), *size) + own
-        landed = splat(weighted, carried).unflatten(0, (batch, steps))
-        colour, total, cover = landed.split([last.shape[1], 1, 1], 2)
+        back, present = find_way_back(carried, weight.flatten(0, 1), opaque.flatten(0, 1))
+        colour, cover = warp(torch.cat([source * opaque, opaque], 2).flatten(0, 1), back).split([last.shape[1], 1], 1)
         ground = torch.lerp(last, plate, alpha)  # what is cut out leaves the background behind
         ground = warp(repeat(ground, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
-        ground = ground.unflatten(0, (batch, steps))
-        frames = torch.lerp(ground, colour / total.clamp(min=1e-4), cover.clamp(max=1))
+        frames = torch.lerp(ground, colour / cover.clamp(min=1e-4), present * cover).clamp(-1, 1)
         memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
-        return torch.cat([frames.clamp(-1, 1), carried.unflatten(0, (batch, steps))], 2), memory
+        return torch.cat([frames, carried], 1).unflatten(0, (batch, steps)), memory
 
     def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
         """The frames, and where the pixels of the last past frame go as far as they are cut out."""
         del memory, condition, steps
         return GeneratorOutput(results[:, :, :-2], displacement=results[:, :, -2:])
+
+
+def find_way_back(
+    displacement: Float[Tensor, "batch 2 height width"],
+    weight: Float[Tensor, "batch 1 height width"],
+    opacity: Float[Tensor, "batch 1 height width"],
+) -> tuple[Float[Tensor, "batch 2 height width"], Float[Tensor, "batch 1 height width"]]:
+    """(Flow from where pixels land to where they come from, whether anything opaque lands there, in [0, 1]).
+
+    Where several land, the flow is their weighted mean; between pixels that move apart, that of those around.
+    """
+    landed = splat(torch.cat([displacement * weight, weight, opacity], 1), displacement)
+    around = window_mean(landed, 1)
+    way, total, _ = (landed + GAP_WEIGHT * around).split([2, 1, 1], 1)
+    return -way / total.clamp(min=1e-6), (MAX_STRETCH * around[:, -1:]).clamp(max=1)
 
 
 class VelocityCorrection(nn.Module):
@@ -342,13 +364,26 @@ def normalised_convolution(
     *,
     least: float = 1e-4,
 ) -> Float[Tensor, "batch channels rows columns"]:
-    """Weighted means over Gaussian windows of COHERENCE (normalised convolution, Knutsson, Westin 1993)."""
-    radius = math.ceil(2 * COHERENCE / patch)
+    """Weighted means over Gaussian windows (normalised convolution, Knutsson, Westin 1993).
+
+    Windows have a standard deviation of COHERENCE, or of COHERENCE_OF_LARGE where weights fill much of that.
+    """
+    sums = torch.cat([x * weights, weights], 1)
+    narrow, wide = (gaussian_mean(sums, deviation / patch) for deviation in (COHERENCE, COHERENCE_OF_LARGE))
+    narrow_mean, wide_mean = (each[:, :-1] / (each[:, -1:] + least) for each in (narrow, wide))
+    low, high = LARGE
+    return torch.lerp(narrow_mean, wide_mean, ((wide[:, -1:] - low) / (high - low)).clamp(0, 1))
+
+
+def gaussian_mean(
+    x: Float[Tensor, "batch channels rows columns"], deviation: float
+) -> Float[Tensor, "batch channels rows columns"]:
+    """The mean over a Gaussian window around each place, of what lies within the map."""
+    radius = math.ceil(2 * deviation)
     offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-    window = (-0.5 * (offsets * patch / COHERENCE).square()).exp()
-    window = window / window.sum()
-    both = torch.cat([x * weights, weights], 1).flatten(0, 1)[:, None]
+    window = (-0.5 * (offsets / deviation).square()).exp()
+    both = torch.cat([x, torch.ones_like(x[:, :1])], 1).flatten(0, 1)[:, None]
     both = F.conv2d(both, window[None, None, :, None], padding=(radius, 0))
     both = F.conv2d(both, window[None, None, None, :], padding=(0, radius))
     both = both[:, 0].unflatten(0, (len(x), -1))
-    return both[:, :-1] / (both[:, -1:] + least)
+    return both[:, :-1] / both[:, -1:]
