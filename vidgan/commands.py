@@ -20,8 +20,9 @@ class PredictConfig(VideoLimits):
     """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]; FILE::NAME for one
     of several arrays, folders of a zip or films in a file."""
 
-    model: str
-    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
+    model: str = "vidvox/predict-small"
+    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub. The
+    default comes with the package, for films in colour from a camera that stands still or moves slowly."""
 
     out: Path = Path("future.mp4")
     """Output file: .mp4, .gif, .png (a strip) or .npy; a path without a suffix becomes a folder of frames."""

@@ -30,6 +30,8 @@ COHERENCE = 6.0
 """Standard deviation in pixels of the window over which small things move together."""
 COHERENCE_OF_LARGE = 18.0
 """The same for things that fill such a window."""
+LEAST = 1e-4
+"""Sum of weights below which a weighted mean falls to zero."""
 LARGE = (0.15, 0.5)
 """Shares of that window from which on a thing begins to be large, and is large."""
 TRAVEL = 5
@@ -64,7 +66,7 @@ GAP_WEIGHT = 1.0
 """Weight of what lands around a pixel, beside what lands on it."""
 MAX_STRETCH = 4.0
 """Factor by which the distance of pixels may grow without gaps between them."""
-WAVE_LENGTH = 1.0
+WAVE_LENGTH = 4.0
 """Distance, in shorter sides of the frame, over which the noise of velocities changes."""
 
 
@@ -79,8 +81,8 @@ class SplatOutput(FrameOutput):
     and the bounded shares of noise s and m are learned.
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All that
-    velocities come from is averaged over windows of COHERENCE, and the displacements d_t are interpolated smoothly:
-    what is cut out moves as a whole. Its opacity A is higher the more I differs from B, and learned besides. With S the
+    velocities come from is averaged over windows of COHERENCE, the factor of the noise over the wider ones of
+    COHERENCE_OF_LARGE, and the displacements d_t are interpolated smoothly: what is cut out moves as a whole. Its opacity A is higher the more I differs from B, and learned besides. With S the
     sum of all that lands in a place (splat), importances w, which are learned and higher for what moves by itself, and
     W a backward warp along S(A w d_t) / S(A w), which leaves no gaps between pixels that move apart,
 
@@ -168,13 +170,15 @@ class SplatOutput(FrameOutput):
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
         changes = torch.cat([ACCELERATION_SCALE * travel[:, :, :2], torch.sigmoid(travel[:, :, 2:TRAVEL])], 2)
+        wide = COHERENCE_OF_LARGE / self.patch_size
         coherent = normalised_convolution(changes.flatten(1, 2), weights, self.patch_size)
         displacements, maps_back = [], []
         for change in coherent.unflatten(1, (steps, TRAVEL)).unbind(1):
             acceleration, inertia, anyway, moving = change.split([2, 1, 1, 1], 1)
             velocity = (inertia * velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED)
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
-            displacement = displacement + velocity + (MAX_NOISE * anyway + moving * speed) * noise
+            astray = gaussian_mean(torch.cat([weights * (MAX_NOISE * anyway + moving * speed), weights], 1), wide)
+            displacement = displacement + velocity + astray[:, :1] / (astray[:, 1:] + LEAST) * noise
             displacements.append(displacement)
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
@@ -362,7 +366,7 @@ def normalised_convolution(
     weights: Float[Tensor, "batch 1 rows columns"],
     patch: int,
     *,
-    least: float = 1e-4,
+    least: float = LEAST,
 ) -> Float[Tensor, "batch channels rows columns"]:
     """Weighted means over Gaussian windows (normalised convolution, Knutsson, Westin 1993).
 
