@@ -80,11 +80,12 @@ class SplatOutput(FrameOutput):
     n is a smooth field of noise, the same at all steps, so that what is close goes astray together; a, the inertia k
     and the bounded shares of noise s and m are learned.
 
-    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All that
-    velocities come from is averaged over windows of COHERENCE, the factor of the noise over the wider ones of
-    COHERENCE_OF_LARGE, and the displacements d_t are interpolated smoothly: what is cut out moves as a whole. Its opacity A is higher the more I differs from B, and learned besides. With S the
-    sum of all that lands in a place (splat), importances w, which are learned and higher for what moves by itself, and
-    W a backward warp along S(A w d_t) / S(A w), which leaves no gaps between pixels that move apart,
+    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All
+    that velocities come from is averaged over windows of COHERENCE, the factor of the noise over the wider ones of
+    COHERENCE_OF_LARGE, and the displacements d_t are interpolated smoothly: what is cut out moves as a whole. Its
+    opacity A is higher the more I differs from B, and learned besides. With S the sum of all that lands in a place
+    (splat), importances w, which are learned and higher for what moves by itself, and W a backward warp along S(A w
+    d_t) / S(A w), which leaves no gaps between pixels that move apart,
 
         frame_t = W(A (I + r_t)) + (1 - W(A)) (A B + (1 - A) I)
 
