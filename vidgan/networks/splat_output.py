@@ -7,6 +7,7 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -259,9 +260,10 @@ class NoiseField(nn.Module):
 
     def __init__(self, latent: int, *, fields: int):
         super().__init__()
-        random = torch.Generator().manual_seed(0)
-        self.register_buffer("waves", torch.randn(fields, latent, 2, generator=random) / WAVE_LENGTH)
-        self.register_buffer("phases", 2 * torch.pi * torch.rand(fields, latent, generator=random))
+        random = np.random.default_rng(0)  # torch's, on the meta device, takes two seconds to import what it needs
+        waves, phases = random.normal(size=(fields, latent, 2)), random.uniform(0, 2 * np.pi, (fields, latent))
+        self.register_buffer("waves", torch.from_numpy(waves / WAVE_LENGTH).float())
+        self.register_buffer("phases", torch.from_numpy(phases).float())
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], rows: int, columns: int
