@@ -15,9 +15,11 @@ setup: .venv/.installed
 demo: export GOMP_SPINCOUNT = 1000
 demo: setup
 	rm -rf demo
+	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 --size 120x160 --samples 4 --compare -o demo/future.mp4
+	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 --size 120x160 --samples 4 --compare -o demo/future.png
 	$(BIN)/vidvox train video --config video/demo
-	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 -m demo/run/generator --size 120x160 --compare -o demo/future.mp4
-	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 -m demo/run/generator --size 120x160 --compare -o demo/future.png
+	$(BIN)/vidvox evaluate vidvox/predict-small --data.path pedestrians --data.split_by time --data.height 120 \
+		--data.width 160 --networks none --samples 4 --max_items 2 -o demo/report
 	$(BIN)/vidvox train voxels --config voxels/demo
 	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.glb \
 		--preview demo/object.mp4

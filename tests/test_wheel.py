@@ -126,6 +126,8 @@ def test_a_video_model_is_trained_and_predicts_from_another_folder(installation)
     installation.vidvox("train", "video", *TINY, *TINY_VIDEO, "--run", "runs/mine")
     installation.vidvox("predict", "clip.mp4", "-m", "runs/mine", "-o", "future.mp4", "--steps", 3)
     assert (installation.desk / "future.mp4").stat().st_size > 0
+    installation.vidvox("predict", "clip.mp4", "-o", "bundled.mp4", "--steps", 2)
+    assert (installation.desk / "bundled.mp4").stat().st_size > 0
 
 
 def test_a_voxel_model_is_trained_on_the_bundled_furniture_and_makes_a_mesh_from_another_folder(installation):

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             *("cpu", "overwrite"),
         ],
         examples="""
+            vidvox predict clip.mp4
             vidvox predict clip.mp4 -m runs/mine -o future.mp4 --samples 3
             vidvox predict clip.mp4 -m runs/mine -o check.png --compare
             vidvox predict frames/ -m user/name -o future.gif --steps 20 --size 128x128

@@ -1,0 +1,114 @@
+"""The models that come with the package: whole, small, described, and better than repeating the last frame."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from support.calling import ROOT
+
+import vidvox
+from gancore.model_files import find_bundled_models
+from vidgan.frames import to_float
+from vidgan.metrics import psnr
+from vidgan.networks.generator import FramePredictor
+from vidvox.cli import main
+
+BUNDLED = find_bundled_models()
+MAX_BYTES = 10_000_000
+
+
+def walk(speed: int, frames: int) -> torch.Tensor:
+    """A box with a pattern that walks over a wall with another one."""
+    random = torch.Generator().manual_seed(0)
+    wall, box = (
+        torch.nn.functional.interpolate(torch.rand(1, 3, *size, generator=random), scale_factor=6, mode="bicubic")
+        for size in ((12, 16), (4, 2))
+    )
+    clip = wall.clamp(0, 1).repeat(frames, 1, 1, 1)
+    for time in range(frames):
+        clip[time, :, 24:48, 10 + speed * time : 22 + speed * time] = 1 - box[0].clamp(0, 1)
+    return (255 * clip).byte()
+
+
+def test_there_are_models():
+    assert "vidvox/predict-small" in BUNDLED
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_model_of_the_package_is_whole_small_and_described(name):
+    folder = BUNDLED[name]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        assert re.fullmatch("[0-9a-f]{64}", file.metadata()["sha256"])
+    vidvox.load(name)  # compares the hash
+    card = (folder / "README.md").read_text()
+    for word in (
+        f"# {name.partition('/')[2]}\n",
+        "\nlicense: ",
+        "## Training data",
+        "## Metrics",
+        "of batch",
+        "SHA-256",
+    ):
+        assert word in card, f"the card of {name} lacks {word!r}"
+    for empty in ("Not stated", "Not evaluated", "/tmp/", "/home/", "/work/"):
+        assert empty not in card
+    assert f"vidvox/weights/{name.partition('/')[2]}" in (ROOT / "NOTICE").read_text()
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_changed_weight_is_noticed(name, tmp_path):
+    for path in BUNDLED[name].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
+    weights[-5] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ValueError, match="do not belong together, or one of them is damaged"):
+        vidvox.load(tmp_path)
+
+
+def test_predict_needs_no_model_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("clip.npy", walk(2, 6).permute(0, 2, 3, 1).numpy())
+    main(["predict", "clip.npy", "-o", "future.npy", "--steps", "2", "--samples", "2", "--cpu"])
+    assert capsys.readouterr().out == "2 frames, 2 futures: future.npy\n"
+    assert np.load("future.npy").shape == (2, 2, 3, 72, 96)
+    named = ["-m", "vidvox/predict-small"]
+    main(["predict", "clip.npy", "-o", "same.npy", "--steps", "2", "--samples", "2", "--cpu", *named])
+    assert np.array_equal(np.load("same.npy"), np.load("future.npy"))
+
+
+@pytest.mark.parametrize("speed", [1, 2])
+def test_predict_small_continues_a_walk_and_leaves_the_wall_alone(speed):
+    model, clip = FramePredictor.from_pretrained("vidvox/predict-small"), walk(speed, 9)
+    past, true = clip[:5], clip[5:].float()
+    typical, sample = (model.predict(past, 4, truncation=bound)[0].float() for bound in (0.0, None))
+    near = (slice(None), slice(None), slice(18, 54), slice(0, 60))
+    ours, still = ((each - true)[near].square().mean((1, 2, 3)) for each in (typical, past[-1:].float()))
+    assert ours.mean() < 0.8 * still.mean()
+    assert (typical - true)[..., 70:].abs().mean() < 2
+    assert (sample - true)[..., 70:].abs().mean() < 2
+
+
+def test_predict_small_keeps_a_still_film_still_and_takes_any_size():
+    model = FramePredictor.from_pretrained("vidvox/predict-small")
+    for height, width in ((48, 48), (61, 130)):
+        past = walk(0, 5)[:, :, :height].repeat(1, 1, 1, 2)[..., :width]
+        future = model.predict(past, 3, samples=2)
+        assert future.shape == (2, 3, 3, *past.shape[-2:])
+        predicted, true = (to_float(each)[None] for each in (future[0], past[-1:].expand(3, -1, -1, -1)))
+        assert psnr(predicted, true).min() > 38
+
+
+def test_predict_small_follows_a_camera_that_pans():
+    random = torch.Generator().manual_seed(1)
+    wall = torch.nn.functional.interpolate(torch.rand(1, 3, 10, 16, generator=random), scale_factor=8, mode="bicubic")
+    film = torch.stack([(255 * wall.clamp(0, 1)).byte()[0, :, 8:72, 2 * time : 2 * time + 96] for time in range(9)])
+    model = FramePredictor.from_pretrained("vidvox/predict-small")
+    typical, true = model.predict(film[:5], 4, truncation=0.0)[0].float(), film[5:].float()
+    inside = (..., slice(0, 88))  # beyond, the camera shows what was never seen
+    ours, still = ((each - true)[inside].square().mean() for each in (typical, film[4:5].float()))
+    assert ours < 0.1 * still
