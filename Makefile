@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 --size 120x160 --samples 4 --compare -o demo/future.png
 	$(BIN)/vidvox train video --config video/demo
 	$(BIN)/vidvox evaluate vidvox/predict-small --data.path pedestrians --data.split_by time --data.height 120 \
-		--data.width 160 --networks none --samples 4 --max_items 2 -o demo/report
+		--data.width 160 --data.context_frames 5 --data.clip_frames 15 --networks none --samples 4 -o demo/report
 	$(BIN)/vidvox train voxels --config voxels/demo
 	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.glb \
 		--preview demo/object.mp4

@@ -137,6 +137,9 @@ def check_command(command: str) -> None:
             _check_flags(*_find_training(rest, command))
         case ["git", "clone", address]:
             assert address.startswith("https://")
+        case ["python", "tools/cut_films.py" as tool, table, _, "--out", _]:
+            assert (ROOT / tool).is_file()
+            assert (ROOT / table).is_file()
         case ["accelerate", "config"] | ["export", _] | ["cd", _] | ["python", "-m", "venv", ".venv"]:
             pass
         case [".", ".venv/bin/activate"]:
