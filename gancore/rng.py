@@ -33,8 +33,10 @@ class SampleRandom:
         """N(0, 1) numbers of shape (batch, *shape), each below `truncation` in magnitude if that is given.
 
         They then are distributed as N(0, 1) conditioned on that (the truncation trick, Brock et al. 2019); 0 gives
-        zeros.
+        zeros. Raises ValueError if it is negative.
         """
+        if truncation is not None and not truncation >= 0:
+            raise ValueError(f"truncation must be at least 0, got {truncation}")
         if truncation is None:
             numbers = torch.randn(self.total_samples or batch, *shape, generator=self.torch_generator)
             return self._local_share(numbers, batch)

@@ -145,5 +145,8 @@ def test_truncated_numbers_are_normal_within_the_bound_and_do_not_depend_on_the_
     assert abs(wide.std() - 1) < 0.02
     assert abs(narrow.std() - 0.2837) < 0.005  # of a normal variable kept within half a standard deviation
     assert not SampleRandom(1).normal(3, 2, truncation=0.0).any()
+    for wrong in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match="truncation must be at least 0"):
+            SampleRandom(1).normal(3, truncation=wrong)
     parts = [SampleRandom(4, first_sample=n, total_samples=3).normal(1, 2, truncation=0.5) for n in range(3)]
     assert torch.equal(torch.cat(parts), SampleRandom(4).normal(3, 2, truncation=0.5))

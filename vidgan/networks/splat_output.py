@@ -63,8 +63,6 @@ MAX_IMPORTANCE = 4.0
 """Bound of the learned logarithm of a pixel's weight where several land in one place."""
 MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
-GAP_WEIGHT = 1.0
-"""Weight of what lands around a pixel, beside what lands on it."""
 MAX_STRETCH = 4.0
 """Factor by which the distance of pixels may grow without gaps between them."""
 WAVE_LENGTH = 4.0
@@ -219,7 +217,7 @@ def find_way_back(
     """
     landed = splat(torch.cat([displacement * weight, weight, opacity], 1), displacement)
     around = window_mean(landed, 1)
-    way, total, _ = (landed + GAP_WEIGHT * around).split([2, 1, 1], 1)
+    way, total, _ = (landed + around).split([2, 1, 1], 1)
     return -way / total.clamp(min=1e-6), (MAX_STRETCH * around[:, -1:]).clamp(max=1)
 
 
