@@ -133,5 +133,6 @@ def test_a_video_model_is_trained_and_predicts_from_another_folder(installation)
 def test_a_voxel_model_is_trained_on_the_bundled_furniture_and_makes_a_mesh_from_another_folder(installation):
     installation.vidvox("train", "voxels", *TINY, "--encoder.size", 16, "--run", "runs/shapes")
     picture = installation.site / "voxgan" / "assets" / "chair.png"
-    installation.vidvox("mesh", picture, "-m", "runs/shapes", "-o", "chair.glb", "--threshold", 0.01)
-    assert (installation.desk / "chair.glb").stat().st_size > 0
+    files = ["-o", "chair.glb", "--preview", "chair.png"]
+    installation.vidvox("mesh", picture, "-m", "runs/shapes", *files, "--threshold", 0.01)
+    assert all((installation.desk / name).stat().st_size > 0 for name in ("chair.glb", "chair.png"))

@@ -14,12 +14,12 @@ def describe(keep: Path, counts: dict[str, float]) -> str:
     return f"{counts}\n{findings.read_text() if findings.exists() else ''}"
 
 
-def test_a_few_thousand_unsound_files_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
-    counts = fuzz(2500, seed=0, keep=tmp_path)
-    assert counts["fuzzed"] >= 2500
+def test_fifteen_hundred_unsound_files_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    counts = fuzz(1500, seed=0, keep=tmp_path)
+    assert counts["fuzzed"] >= 1500
     assert not any(counts[name] for name in BAD), describe(tmp_path, counts)
     assert counts["read"] > 100
-    assert counts["refused"] > 1000
+    assert counts["refused"] > 600
 
 
 @pytest.mark.faults

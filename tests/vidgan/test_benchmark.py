@@ -49,7 +49,7 @@ def test_training_costs_more_than_prediction(name):
 
 
 def test_a_rare_penalty_counts_at_its_share():
-    data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=5, context_frames=2)
+    data = VideoDataConfig(height=16, width=16, channels=1, clip_frames=3, context_frames=1)
     objectives = [
         replace(VideoObjectiveConfig(), penalties=replace(VideoObjectiveConfig().penalties, lazy_every=n))
         for n in (1, 4, 400)

@@ -1,10 +1,7 @@
 """From a folder of videos or meshes to predictions and meshes, from any folder, by the command line alone."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +21,6 @@ from vidgan.files.video import read_clip, write_clip
 from voxgan.commands import PrepareConfig
 from voxgan.config import VoxelConfig
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL_VIDEO = ["--train.cpu", "--train.batch=2", "--data.height=16", "--data.width=16"]
 SMALL_VIDEO += ["--generator.channel_multipliers=4,2"]
 SMALL_VOXELS = ["--train.cpu", "--train.batch=4", "--encoder.size=16", "--train.steps=2"]
@@ -162,19 +158,6 @@ def test_a_card_without_a_report_says_so(run, run_vidvox):
     assert said.code == 0
     assert said.out.startswith("no report: the card goes without numbers (vidvox evaluate ")
     assert "Not evaluated yet." in Path("card/README.md").read_text()
-
-
-@pytest.mark.slow
-def test_processes_start_a_launcher_that_gives_the_same_weights_as_one_process(videos, run_vidvox, tmp_path):
-    words = ["video", videos, "--config", "tiny", "--train.steps", 2, "--data.channels", 3, *SMALL_VIDEO]
-    assert run_vidvox("train", *words, "--run", "one", "--train.gradient_accumulation_steps", 2).code == 0
-    command = [sys.executable, "-m", "vidvox", "train", *map(str, words), "--run", "two", "--processes", "2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_LOG_LEVEL": "error"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("trained at step 2 of 2: two\n")
-    one, two = (Path(name, "generator", "model.safetensors").read_bytes() for name in ("one", "two"))
-    assert one == two
 
 
 # -------------------------------------------------------------------------------------------------------------- voxels

@@ -1,8 +1,6 @@
 """The export tool from end to end on untrained models, and what it says where it cannot go on."""
 
 import re
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from shutil import copytree
@@ -17,9 +15,6 @@ from support.toys import generator, image_to_voxels
 from voxgan.commands import ExportConfig
 from voxgan.export import export_meshes, write_preview, write_turntable
 from voxgan.rendering.raycast import render_turntable
-
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / "tools" / "export_mesh.py"
 
 
 @pytest.fixture
@@ -276,10 +271,3 @@ def test_a_mistake_is_one_clear_line_and_overwrites_nothing(use, bad, mistake):
     assert re.search(complaint, said.err), said.err
     assert Path("o.glb").read_bytes() == b"older"
     assert sorted(path.name for path in Path().iterdir()) == before
-
-
-def test_a_mistake_is_as_clear_in_a_process_of_its_own(bad):
-    command = [sys.executable, "-W", "error", TOOL, "dot.png", f"--model={bad['models'] / 'pictures'}"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=bad["bad"])
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"export_mesh\.py: error: .*dot\.png.*\n", done.stderr)

@@ -83,6 +83,7 @@ def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, s
 
 @pytest.mark.slow
 def test_the_benchmark_prints_training_preparing_and_meshing(use, monkeypatch):
+    monkeypatch.setattr("gancore.benchmark.run_in_subprocess", lambda work, *args, **options: work(*args, **options))
     monkeypatch.setattr("vidvox.commands.benchmark.PREPARED_SIDES", (8,))
     monkeypatch.setattr("vidvox.commands.benchmark.MESHED_SIDES", (16,))
     said = use("benchmark", "voxels", "--presets=tiny", "--repeats=1", "--cpu")

@@ -328,8 +328,8 @@ def test_what_killed_preparations_left_is_swept(tmp_path):
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
-    for number in range(60):
-        box(tmp_path / "meshes" / f"{number}.stl", (1, 1, 1 + number / 60))
+    for number in range(30):
+        box(tmp_path / "meshes" / f"{number}.stl", (1, 1, 1 + number / 30))
     cache = tmp_path / "set.cache"
     command = [sys.executable, TOOL, tmp_path / "meshes", "--out", tmp_path / "set", *FLAGS, "--views=8"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as run:
@@ -337,13 +337,13 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
             time.sleep(0.01)
         run.kill()
     before = kept(cache)
-    assert 3 <= len(before) < 60, "it was killed halfway"
+    assert 3 <= len(before) < 30, "it was killed halfway"
     assert not (tmp_path / "set" / "dataset.json").exists()
     prepare_dataset(config(tmp_path / "meshes", views=8))
     after = kept(cache)
-    assert len(after) == 60
+    assert len(after) == 30
     assert {name: after[name] for name in before} == before
-    assert len(open_packed_dataset(str(tmp_path / "set"))) == 60
+    assert len(open_packed_dataset(str(tmp_path / "set"))) == 30
 
 
 def test_only_what_has_changed_is_made_anew(tmp_path):

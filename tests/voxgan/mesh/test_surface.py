@@ -338,17 +338,6 @@ def test_an_invalid_setting_is_named(setting, value):
         SurfaceConfig(**{setting: value})
 
 
-def test_a_preview_loads_no_display_library():
-    code = (
-        "import sys, numpy, voxgan.export as e, voxgan.rendering.raycast as r\n"
-        "from voxgan.mesh.surface import extract_surface\n"
-        "r.render_turntable(extract_surface(numpy.ones((4, 4, 4))), side=16, frames=2)\n"
-        "print({'vtk', 'vtkmodules', 'pyvista', 'pyrender', 'OpenGL', 'pyglet', 'open3d'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("set()\n", "")
-
-
 def test_settings_are_read_without_a_heavy_library():
     code = "import sys, voxgan.mesh.config; print({'torch', 'numpy', 'scipy', 'trimesh'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
