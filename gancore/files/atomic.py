@@ -50,7 +50,14 @@ def as_unwritable(path: Path | str) -> Iterator[None]:
     except (ValueError, TypeError, AssertionError):
         raise
     except Exception as error:  # torch, safetensors and FFmpeg each have errors of their own for a full disk
-        raise UnwritableError(f"cannot write {path}: {describe_error(error)}") from error
+        raise UnwritableError(f"cannot write {path}: {describe_error(_find_os_error(error) or error)}") from error
+
+
+def _find_os_error(error: BaseException | None) -> OSError | None:
+    """The error of the system that this error followed, which says why; None if there was none."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def create_parents(path: Path) -> None:
