@@ -12,6 +12,7 @@ from typing import cast
 import av
 import numpy as np
 from av.buffer import Buffer
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -231,7 +232,9 @@ def choose_stream(container: InputContainer, path: str, number: int | None) -> V
 
 
 def check_size(stream: VideoStream, path: str, limits: VideoLimits) -> None:
-    """Raise UnreadableError unless the header states a size that the limits allow."""
+    """Raise UnreadableError unless there is a decoder, and the header states a size that the limits allow."""
+    if cast(CodecContext | None, stream.codec_context) is None:
+        raise UnreadableError(f"{path} is of a codec that FFmpeg does not read")
     if not stream.width or not stream.height:  # FFmpeg forgets a size that is not allowed
         raise UnreadableError(
             f"{path} has frames of no size, or of more than {limits.max_megapixels:g} megapixels; max_megapixels lets "

@@ -207,6 +207,13 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
         read_clip(tmp_path / "a.mp4")
 
 
+def test_a_codec_that_is_not_known_is_the_reason_that_is_given(tmp_path):
+    path = film(tmp_path / "a.mp4", ramp(3))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(UnreadableError, match=r"a\.mp4 is of a codec that FFmpeg does not read"):
+        read_clip(path)
+
+
 # -------------------------------------------------------------------------------------------------------------- limits
 
 
