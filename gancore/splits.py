@@ -24,10 +24,18 @@ SPLIT_NAMES: dict[str, Split] = {
 """What folders, list files and columns of tables call each split, in lower case."""
 
 
-def split_from_names(names: Iterable[str]) -> Split | None:
-    """The split that the first of these names stands for, in any case; None if no name does. For parts of a path."""
-    lower = (name.lower() for name in names)
-    return next((SPLIT_NAMES[name] for name in lower if name in SPLIT_NAMES), None)
+_FOLDER = re.compile(rf"({'|'.join(SPLIT_NAMES)})[ _-]?(set|data|videos?|clips?|frames?|images?)")
+
+
+def split_from_folders(names: Iterable[str]) -> Split | None:
+    """The split that the first of these folders stands for, in any case, also as train_set or testing_videos."""
+    return next((split for split in map(split_from_folder, names) if split), None)
+
+
+def split_from_folder(name: str) -> Split | None:
+    """The split that a folder of this name stands for; None if it is a folder as any other."""
+    match = _FOLDER.fullmatch(name.lower())
+    return SPLIT_NAMES[match[1]] if match else SPLIT_NAMES.get(name.lower())
 
 
 def split_of_unlisted(listed: Iterable[Split | None]) -> Split | None:

@@ -13,16 +13,22 @@ from gancore.splits import (
     parse_splits,
     read_name_list,
     split_by_hash,
-    split_from_names,
+    split_from_folders,
     split_of_unlisted,
 )
 
 
 def test_the_first_folder_that_names_a_split_decides():
-    assert split_from_names(("ucf", "validation", "test", "a.avi")) == "val"
-    assert split_from_names(("training", "a")) == "train"
-    assert split_from_names(("Test", "trainer", "a")) == "test"
-    assert split_from_names(("trainer", "tests", "a")) is None
+    assert split_from_folders(("ucf", "validation", "test", "a.avi")) == "val"
+    assert split_from_folders(("training", "a")) == "train"
+    assert split_from_folders(("Test", "trainer", "a")) == "test"
+    assert split_from_folders(("trainer", "tests", "a")) is None
+
+
+@pytest.mark.parametrize("name", ["testing_videos", "Test_Set", "test-data", "testset", "test clips", "TestingFrames"])
+def test_a_folder_may_say_what_it_holds_besides(name):
+    assert split_from_folders([name]) == "test"
+    assert split_from_folders([name.lower().replace("test", "no")]) is None
 
 
 def test_a_training_is_measured_on_val_or_without_one_on_test():

@@ -19,7 +19,8 @@ from gancore.splits import (
     choose_held_out,
     is_listed,
     read_name_list,
-    split_from_names,
+    split_from_folder,
+    split_from_folders,
     split_of_unlisted,
 )
 from vidgan.data.listing import Candidate, Listing, describe_left_out, list_candidates, look_into_zip
@@ -225,26 +226,27 @@ LAYOUTS: dict[str, Callable[[Path, list[VideoEntry]], list[VideoEntry]]] = {
 def label_from_path(name: str) -> str | None:
     """The name of the innermost folder around the video that does not stand for a split; None if there is none."""
     folders = [part for part in PurePosixPath(name).parts[:-1] if not part.lower().endswith(".zip")]
-    return next(
-        (part for part in reversed(folders) if part.lower() not in SPLIT_NAMES and part != MNIST_TEST_FILE), None
-    )
+    return next((part for part in reversed(folders) if not split_from_folder(part) and part != MNIST_TEST_FILE), None)
 
 
 # -------------------------------------------------------------------------------------------------------------- splits
 
 
 def split_by_folders(videos: list[VideoEntry]) -> list[VideoEntry]:
-    """Splits by folders or files called train, val or test, or as SPLIT_NAMES has it."""
-    splits = [
-        split_from_names(
-            "test" if part == MNIST_TEST_FILE else re.sub(r"\.zip$", "", part, flags=re.IGNORECASE)
-            for part in (*parts, video.stem)
-        )
-        for video in videos
-        for parts in [PurePosixPath(video.name).parts]
-    ]
+    """Splits by folders or files called train, val or test, or as SPLIT_NAMES has it, or by folders like test_set."""
+    splits = [_split_from_path(PurePosixPath(video.name)) for video in videos]
     rest = split_of_unlisted(splits)
     return assign_splits(videos, [split or rest or "unused" for split in splits])
+
+
+def _split_from_path(path: PurePosixPath) -> Split | None:
+    names = [re.sub(r"\.zip$", "", part, flags=re.IGNORECASE) for part in (*path.parts, path.stem)]
+    if MNIST_TEST_FILE in names:
+        return "test"
+    folders, own = names[: len(path.parts) - 1], names[len(path.parts) - 1 :]
+    return split_from_folders(folders) or next(
+        (SPLIT_NAMES[each.lower()] for each in own if each.lower() in SPLIT_NAMES), None
+    )
 
 
 def assign_splits(videos: list[VideoEntry], splits: list[Split | Literal["unused"]]) -> list[VideoEntry]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gancore.errors import UnreadableError
 from gancore.files.reading import as_unreadable, read_json, resolve_below
-from gancore.splits import SPLIT_NAMES, split_from_names
+from gancore.splits import SPLIT_NAMES, split_from_folder, split_from_folders
 from voxgan.data.shapenet import existing_file, find_r2n2, find_shapenet
 from voxgan.data.sources import (
     Layout,
@@ -261,12 +261,12 @@ def find_folder(root: Path) -> list[Source]:
 def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
     """The object of these files, or the objects of a file of several voxel grids."""
     meshes, voxels = rank_by_suffix(paths, MESH_SUFFIXES), rank_by_suffix(paths, VOXEL_SUFFIXES)
-    classes = [part for part in name.parts[:-1] if part.lower() not in SPLIT_NAMES and part not in WRAPPER_FOLDERS]
+    classes = [part for part in name.parts[:-1] if not split_from_folder(part) and part not in WRAPPER_FOLDERS]
     special = [path for path in (*meshes[:1], *voxels[:1]) if not path.is_file()]
     source = Source(
         id=name.as_posix(),
         label=classes[0] if classes else "",
-        split=split_from_names(part.lower() for part in name.parts[:-1]),
+        split=split_from_folders(name.parts[:-1]),
         mesh=meshes[0] if meshes else None,
         occupancy=voxels[0] if voxels else None,
         images=tuple(map(SourceImage, find_images(root, name, (meshes or voxels)[0]))),

@@ -53,6 +53,24 @@ def test_lists_and_masks_of_other_layouts_are_known(tmp_path):
     assert found == {"JPEGImages/480p/bear": "test", "Masks_gt/a": "train"}
 
 
+def test_folders_of_splits_may_be_called_by_what_they_hold(tmp_path):
+    for name in ("training_videos/a", "testing_videos/b", "testing_label_mask/b", "training_videos/test_set"):
+        pictures(tmp_path / name)
+    found = find_videos(tmp_path)
+    assert {video.name: video.split for video in found} == {
+        "testing_videos/b": "test",
+        "training_videos/a": "train",
+        "training_videos/test_set": "train",
+    }
+    assert {video.label for video in found} == {None}
+
+
+def test_a_video_of_such_a_name_is_a_video_as_any_other(tmp_path):
+    for name in ("test_clip", "garden", "street"):
+        pictures(tmp_path / name)
+    assert {video.split for video in find_videos(tmp_path)} == {None}
+
+
 def test_a_zip_holds_a_video_for_each_folder_with_class_and_split(tmp_path, caplog):
     members = [f"{name}/{number}.png" for name in ("run/a", "run/b", "jump/c") for number in range(3)]
     zipped(tmp_path / "train.zip", [*members, "film.mp4"])
