@@ -2,6 +2,7 @@
 
 import io
 import os
+from itertools import product
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
@@ -27,9 +28,12 @@ class Companions:
         """What was referred to and could not be read, each with the reason."""
         self._listings: dict[Path, dict[str, str]] = {}
 
-    def read(self, reference: str) -> bytes:
-        """Return the content of a file. Raises UnreadableError, naming the reference, if it cannot be read."""
-        path = self.find(reference)
+    def read(self, reference: str, folder: Path | None = None) -> bytes:
+        """Return the content of a file, as `find` finds it.
+
+        Raises UnreadableError, naming the reference, if it cannot be read.
+        """
+        path = self.find(reference, folder)
         try:
             self.limits.check_bytes(path.stat().st_size, reference)
             content = path.read_bytes()
@@ -39,17 +43,17 @@ class Companions:
             self.files.append(path)
         return content
 
-    def read_optional(self, reference: str) -> bytes | None:
+    def read_optional(self, reference: str, folder: Path | None = None) -> bytes | None:
         """Return the content of a file that only colours depend on; None, and a line in `missing`, without it."""
         try:
-            return self.read(reference)
+            return self.read(reference, folder)
         except UnreadableError as error:
             self.report(str(error))
             return None
 
-    def open_image(self, reference: str) -> Image.Image | None:
+    def open_image(self, reference: str, folder: Path | None = None) -> Image.Image | None:
         """Return a texture, at most 4 * MAX_TEXELS a side; None, and a line in `missing`, if there is none."""
-        content = self.read_optional(reference)
+        content = self.read_optional(reference, folder)
         return None if content is None else self.decode_image(content, reference)
 
     def decode_image(self, content: bytes, name: str) -> Image.Image | None:
@@ -74,16 +78,18 @@ class Companions:
         if reason not in self.missing:
             self.missing.append(reason)
 
-    def find(self, reference: str) -> Path:
+    def find(self, reference: str, folder: Path | None = None) -> Path:
         """Return the path of a regular file below the root, also if its name was written on another system.
 
+        It is looked for from `folder`, where the file lies that refers to it, and then from that of the mesh.
         Backslashes, quotes, percent signs and another case are understood; a file of the same name beside the mesh
         stands in for one that is not where it should be. Raises UnreadableError, naming the reference, without one.
         """
         reason = "was not found"
-        for candidate in spellings(reference):
+        folders = dict.fromkeys((folder or self.folder, self.folder))
+        for candidate, start in product(spellings(reference), folders):
             try:
-                path = self._match_case(candidate)
+                path = self._match_case(candidate, start)
                 if not path.resolve().is_relative_to(self.root.resolve()):
                     reason = "lies outside of the data set"
                 elif path.exists():
@@ -95,9 +101,8 @@ class Companions:
                 continue
         raise UnreadableError(f"{reference!r} {reason}")
 
-    def _match_case(self, relative: str) -> Path:
+    def _match_case(self, relative: str, path: Path) -> Path:
         """The path that was meant if only the case of its letters is wrong; as it was given if there is none."""
-        path = self.folder
         for part in Path(relative).parts:
             if part != ".." and not os.path.lexists(path / part):
                 part = self._names_by_lower_case(path).get(part.lower(), part)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -33,25 +34,27 @@ def read_materials(libraries: Sequence[str], companions: Companions) -> dict[str
     """Return the materials in the files that the `mtllib` lines name, whole or as several names."""
     materials: dict[str, ObjMaterial] = {}
     for line in dict.fromkeys(libraries):
-        for content in _read_libraries(line, companions):
-            for name, material in parse_materials(decode(content), companions).items():
+        for path, content in _read_libraries(line, companions):
+            for name, material in parse_materials(decode(content), companions, path.parent).items():
                 materials.setdefault(name, material)
     return materials
 
 
-def _read_libraries(line: str, companions: Companions) -> list[bytes]:
+def _read_libraries(line: str, companions: Companions) -> list[tuple[Path, bytes]]:
+    """The libraries that a line names, each with its path."""
     try:
-        return [companions.read(line)]
+        return [(companions.find(line), companions.read(line))]
     except UnreadableError as error:
         names = line.split('"')[1::2] or line.split()
         if len(names) < 2:
             companions.report(str(error))
             return []
-    return [content for name in names if (content := companions.read_optional(name)) is not None]
+    contents = [(name, companions.read_optional(name)) for name in names]
+    return [(companions.find(name), content) for name, content in contents if content is not None]
 
 
-def parse_materials(text: str, companions: Companions) -> dict[str, ObjMaterial]:
-    """Return the materials of a library; what cannot be read of a material costs its colours alone."""
+def parse_materials(text: str, companions: Companions, folder: Path) -> dict[str, ObjMaterial]:
+    """Return the materials of a library in this folder; what cannot be read of one costs its colours alone."""
     materials: dict[str, ObjMaterial] = {}
     images: dict[str, Image.Image | None] = {}
     material = ObjMaterial()
@@ -67,7 +70,7 @@ def parse_materials(text: str, companions: Companions) -> dict[str, ObjMaterial]
             case "map_kd":
                 name, material.scale, material.offset = parse_texture(rest.strip())
                 if name not in images:
-                    images[name] = companions.open_image(name)
+                    images[name] = companions.open_image(name, folder)
                 material.image = images[name]
     return materials
 

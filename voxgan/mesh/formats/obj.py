@@ -76,6 +76,7 @@ def sort_lines(text: str) -> ObjText:
             continue
         if keyword not in ("v", "f", "vt"):
             keyword, _, rest = line.lstrip().replace("\t", " ").partition(" ")
+            keyword = keyword.lower()
         if keyword == "v":
             lines.v.append(rest)
             new_run = True

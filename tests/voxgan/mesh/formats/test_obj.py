@@ -70,6 +70,27 @@ def test_a_texture_outside_of_the_folder_is_read_from_below_the_root_only(tmp_pa
     assert len(outside.files) == 2
 
 
+def test_a_texture_lies_where_its_library_says_or_beside_the_mesh(tmp_path):
+    write(tmp_path, "materials/m.mtl", "newmtl cloth\nmap_Kd images/a.png\n")
+    path = write(tmp_path, "models/m.obj", "mtllib ../materials/m.mtl\n" + TEXTURED)
+    save_green(tmp_path / "models" / "images" / "a.png")
+    assert (load_mesh(path, root=tmp_path).mesh.visual.face_colors[:, :3] == GREEN).all()
+    Image.new("RGB", (4, 4), (250, 0, 0)).save(tmp_path / "models" / "images" / "a.png")
+    save_green(tmp_path / "materials" / "images" / "a.png")
+    loaded = load_mesh(path, root=tmp_path)
+    assert (loaded.mesh.visual.face_colors[:, :3] == GREEN).all()
+    assert not loaded.missing
+
+
+def test_keywords_are_known_in_capitals(tmp_path):
+    write(tmp_path, "m.mtl", "NEWMTL cloth\nKD 0 1 0\n")
+    text = "".join(line.replace("usemtl", "UseMtl") for line in TEXTURED.splitlines(keepends=True))
+    text = text.replace("\nv ", "\nV ").replace("\nf ", "\nF ").replace("\nvt ", "\nVT ")
+    loaded = load_mesh(write(tmp_path, "m.obj", "MTLLIB m.mtl\n" + text))
+    np.testing.assert_allclose(loaded.mesh.extents, (1, 2, 3))
+    assert (loaded.mesh.visual.face_colors[:, :3] == (0, 255, 0)).all()
+
+
 def test_what_could_not_be_read_is_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     write(tmp_path, "m.mtl", "newmtl cloth\nmap_Kd lost.png\nnewmtl other\nmap_Kd broken.png\n")
