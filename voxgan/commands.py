@@ -11,6 +11,9 @@ from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import ReadingLimits, ShapeLimits
 from voxgan.mesh.config import Axis, SurfaceConfig
 
+PROGRAMS = "furniture-programs"
+"""What stands in place of a folder for furniture that programs build."""
+
 # ----------------------------------------------------------------------------------------------------- prepare
 
 
@@ -20,10 +23,14 @@ class PrepareConfig(ShapeLimits):
 
     folder: Path
     """Folder of meshes, voxels and pictures, with or without class folders, or one file of them; also the Debian
-    package sweethome3d-furniture or a folder of its catalogues (.sh3f)."""
+    package sweethome3d-furniture or a folder of its catalogues (.sh3f); furniture-programs for furniture that programs
+    build."""
 
     out: Path
     """Folder for the data set; its manifest.csv lists every object with the reason if it was left out."""
+
+    objects: int | None = None
+    """Number of pieces of furniture to build, for furniture-programs only; those of a smaller number are among them."""
 
     side: int = 32
     """Voxels along each side of the unit cube."""
@@ -76,8 +83,21 @@ class PrepareConfig(ShapeLimits):
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
         if not 0 < self.duplicate_iou <= 1:
             raise ValueError(f"duplicate_iou must lie in (0, 1], got {self.duplicate_iou}")
+        if self.builds_furniture:
+            if self.objects is None or not 1 <= self.objects <= 10_000_000:
+                raise ValueError(
+                    f"objects must say how many of {PROGRAMS} to build, between 1 and 10,000,000, got {self.objects}"
+                )
+            return
+        if self.objects is not None:
+            raise ValueError(f"objects is for {PROGRAMS} only; a folder is prepared as a whole")
         if self.out.resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"out must not lie inside the folder of objects, got {self.out}")
+
+    @property
+    def builds_furniture(self) -> bool:
+        """Whether the objects are built by programs, rather than read."""
+        return str(self.folder) == PROGRAMS
 
 
 # -------------------------------------------------------------------------------------------------------- mesh

@@ -1,4 +1,4 @@
-"""vidvox prepare: a data set of objects from a folder of meshes, voxels and pictures."""
+"""vidvox prepare: a data set of objects from a folder of meshes, voxels and pictures, or from programs."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         positional=["folder"],
         main=[
             "out",
+            "objects",
             "side",
             "views",
             "view_size",
@@ -31,9 +32,10 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             vidvox prepare MESHES -o DATASET
             vidvox prepare ShapeNetCore.v2 -o shapenet --side 64 --view_size 256
             vidvox prepare scans -o DATASET --up z --front -y
+            vidvox prepare furniture-programs -o DATASET --objects 10000 --side 64 --views 6
         """,
     )
-    if not config.folder.exists():
+    if not (config.builds_furniture or config.folder.exists()):
         raise FileNotFoundError(f"no such file or folder: {config.folder}")
 
     from voxgan.data.prepare import prepare_dataset

@@ -25,6 +25,7 @@ from voxgan.data.manifest import MANIFEST, Failure, is_own_manifest, write_manif
 from voxgan.data.near_duplicates import find_near_duplicates, group_duplicates
 from voxgan.data.packed import OCCUPANCY_FILES, VIEWS, bytes_per_object, write_packed_dataset
 from voxgan.data.prepared import PreparedShape, Recipe
+from voxgan.data.procedural.source import list_programs
 from voxgan.data.shape_cache import cache_key, load_shape, obtain_shape
 from voxgan.data.sources import Layout, Source, assign_split, clean_name
 from voxgan.data.sweethome3d import unpack_package
@@ -94,10 +95,10 @@ def prepare_dataset(config: PrepareConfig) -> PrepareResult:
     it; FileNotFoundError without the folder; UnwritableError if the disk is full: what was there stays whole.
     """
     cache = config.cache or config.out.with_name(config.out.name + ".cache")
-    check_outputs([config.out, cache], inputs=[config.folder], overwrite=False)
+    check_outputs([config.out, cache], inputs=[] if config.builds_furniture else [config.folder], overwrite=False)
     require_own_folder(config.out, cache=cache)
     recipe = Recipe(**{field.name: getattr(config, field.name) for field in fields(Recipe)})
-    with scratch_folder(cache) as scratch, open_layout(config.folder, scratch) as layout, lock_folder(config.out):
+    with scratch_folder(cache) as scratch, open_layout(config, scratch) as layout, lock_folder(config.out):
         sweep_partials(config.out)
         jobs = [Job(source, recipe, cache, scratch, config.max_minutes) for source in layout.sources]
         progress = tqdm(run_jobs(jobs, workers=config.workers), total=len(jobs), desc="shapes", unit="object")
@@ -161,9 +162,13 @@ def scratch_folder(cache: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def open_layout(path: Path, scratch: Path) -> Iterator[Layout]:
-    """The objects of a folder, a file, or the furniture's Debian package, readable inside the block."""
-    if path.suffix.lower() == ".deb" and path.is_file():
+def open_layout(config: PrepareConfig, scratch: Path) -> Iterator[Layout]:
+    """The objects of a folder, a file, the furniture's Debian package or programs, readable inside the block."""
+    path = config.folder
+    if config.builds_furniture:
+        assert config.objects
+        yield list_programs(config.objects)
+    elif path.suffix.lower() == ".deb" and path.is_file():
         unpack_package(path, scratch / "package")
         yield find_objects(scratch / "package")
     else:

@@ -96,7 +96,7 @@ def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) ->
     side = recipe.side
     if source.occupancy is None:
         assert mesh is not None
-        return voxelise(mesh, side)
+        return voxelise(mesh, side, closed=source.closed)
     own = read_occupancy(source.occupancy, key=source.key, limits=recipe)
     own = reorient(own, up=source.voxel_up, front=source.voxel_front) > 0.5
     return own if own.shape == (side, side, side) else resize_occupancy(crop_to_content(own), side)

@@ -25,7 +25,7 @@ from voxgan.data.sources import Source, digest_file
 
 METHOD = (
     *("voxgan/mesh", "voxgan/files", "voxgan/rendering", "voxgan/data/packed.py", "voxgan/data/prepared.py"),
-    *("voxgan/data/sources.py", "voxgan/data/sweethome3d.py"),
+    *("voxgan/data/sources.py", "voxgan/data/sweethome3d.py", "voxgan/data/procedural"),
     *("gancore/data.py", "gancore/files/pictures.py", "gancore/rng.py"),
 )
 """The code that makes a shape of files."""

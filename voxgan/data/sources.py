@@ -63,6 +63,8 @@ class Source:
     """Axis of the mesh that its front faces; None if unknown."""
     voxel_up: Axis = "y"
     voxel_front: Axis | None = None
+    closed: bool = False
+    """Whether its mesh is known to consist of closed parts with faces outward."""
     creator: str = ""
     licence: str = ""
     problem: str = ""

@@ -1,6 +1,6 @@
 """Turns meshes, broken ones too, into solid voxels."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import grey_opening, label, maximum_filter
 
 from voxgan.mesh.axes import Axis, upright_rotation
-from voxgan.mesh.winding import orient_outward, winding_numbers
+from voxgan.mesh.winding import count_windings, orient_outward, winding_numbers
 
 POINTS_PER_BATCH = 200_000
 """Surface points that are computed at a time."""
@@ -32,18 +32,40 @@ def normalise_mesh(mesh: trimesh.Trimesh, *, up: Axis = "y", front: Axis | None 
     return moved
 
 
-def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[np.ndarray, "side side side"]:
+def voxelise(
+    mesh: trimesh.Trimesh, side: int, *, supersample: int = 2, closed: bool = False
+) -> Bool[np.ndarray, "side side side"]:
     """The voxels of the unit cube that a normalised mesh fills; cavities count as filled.
 
     Inside is where the winding number of the mesh, all parts turned outward, exceeds one half in size, which closes
     holes. What is too thin for that comes from a pass over the surface. What is then shut off from outside is filled,
-    as nobody sees whether a wardrobe was modelled hollow. Each voxel is decided by supersample^3 finer ones. Raises
-    ValueError if no face has an area.
+    as nobody sees whether a wardrobe was modelled hollow. Each voxel is decided by supersample^3 finer ones. `closed`
+    promises that the mesh consists of closed parts with faces outward, which may pass through each other: then winding
+    numbers are counted, many times faster. Raises ValueError if no face has an area.
     """
-    vertices, faces = orient_outward(mesh)
+    vertices, faces = (mesh.vertices, mesh.faces) if closed else orient_outward(mesh)
     if not len(faces):
         raise ValueError("a mesh none of whose faces has an area fills no voxels")
     samples = partial(sample_triangles, vertices[faces], spacing=0.5 / (side * supersample))
+    if closed:
+        inside, solid = (count_windings(vertices, faces, size) > 0 for size in (side, side * supersample))
+    else:
+        inside, solid = find_inside(vertices, faces, side, supersample=supersample, samples=samples)
+    fine = solid.copy()
+    for points, normals in samples():
+        fine[voxel_indices(points[uncovered_points(solid, points, normals)], len(fine))] = True
+    return fill_cavities(add_thin_parts(inside, fine))
+
+
+def find_inside(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    side: int,
+    *,
+    supersample: int,
+    samples: Callable[[], Iterator["SurfacePoints"]],
+) -> tuple[Bool[np.ndarray, "side side side"], Bool[np.ndarray, "fine fine fine"]]:
+    """The voxels, and the supersample^3 times finer ones, at whose centres the winding number exceeds one half."""
     numbers = winding_numbers(vertices, faces, np.indices((side,) * 3).reshape(3, -1).T, side).reshape((side,) * 3)
     inside = abs(numbers) > 0.5
     # the number changes fast only across the surface: the rest needs no finer look
@@ -54,10 +76,7 @@ def voxelise(mesh: trimesh.Trimesh, side: int, *, supersample: int = 2) -> Bool[
     if supersample > 1:
         parts = subdivide_voxels(np.argwhere(close), supersample)
         solid[tuple(parts.T)] = abs(winding_numbers(vertices, faces, parts, len(solid))) > 0.5
-    fine = solid.copy()
-    for points, normals in samples():
-        fine[voxel_indices(points[uncovered_points(solid, points, normals)], len(fine))] = True
-    return fill_cavities(add_thin_parts(inside, fine))
+    return inside, solid
 
 
 def fill_cavities(solid: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
