@@ -84,7 +84,7 @@ def count_windings(
     first = np.ceil(flat.min(1)).clip(0, side).astype(np.int64)
     extent = (np.floor(flat.max(1)).clip(-1, side - 1).astype(np.int64) + 1 - first).clip(0)
     a, b, c = np.moveaxis(flat, 1, 0)
-    area = np.cross(b - a, c - a)
+    area = cross_2d(b - a, c - a)
     counts = np.where(area != 0, extent.prod(1), 0)
     steps = np.zeros((side, side, side + 1), np.int32)
     batch = np.cumsum(counts) // PAIRS_PER_BATCH
@@ -93,18 +93,18 @@ def count_windings(
         face = chosen.repeat(counts[chosen])
         place = np.arange(len(face)) - (np.cumsum(counts[chosen]) - counts[chosen]).repeat(counts[chosen])
         column = first[face] + np.stack(np.divmod(place, extent[face, 1]), 1)
-        weights = (
-            np.stack(
-                [
-                    np.cross(flat[face, two] - flat[face, one], column - flat[face, one])
-                    for one, two in ((1, 2), (2, 0), (0, 1))
-                ],
-                1,
-            )
-            / area[face, None]
-        )
+        sides = ((1, 2), (2, 0), (0, 1))
+        opposite = [cross_2d(flat[face, two] - flat[face, one], column - flat[face, one]) for one, two in sides]
+        weights = np.stack(opposite, 1) / area[face, None]
         met = (weights > 0).all(1)
         height = np.einsum("pc,pc->p", weights[met], corners[face[met], :, 2])
         above = np.ceil(height).clip(0, side).astype(np.int64)
         np.add.at(steps, (*column[met].T, above), -np.sign(area[face[met]]).astype(np.int32))
     return np.cumsum(steps[..., :-1], axis=2)
+
+
+def cross_2d(
+    one: Float[np.ndarray, "vectors 2"], other: Float[np.ndarray, "vectors 2"]
+) -> Float[np.ndarray, " vectors"]:
+    """Twice the signed areas of the triangles that pairs of vectors span."""
+    return one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]

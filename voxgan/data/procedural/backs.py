@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.solids import (
     Path,
     Point,
@@ -26,21 +26,21 @@ from voxgan.data.procedural.solids import (
 class Back:
     """The surface of a back; `at(u, v)` is a point of it, u from -1, left, to 1, v from 0, the seat, to 1, the top."""
 
-    width: float
+    width: Number
     """At the seat."""
-    height: float
+    height: Number
     base: Point
     """The middle of its lower edge."""
-    lean: float = 8.0
+    lean: Number = 8.0
     """Degrees by which it leans backward."""
-    flare: float = 1.0
+    flare: Number = 1.0
     """Its width at the top, relative to that at the seat."""
-    hollow: float = 0.0
+    hollow: Number = 0.0
     """How far its middle lies behind its sides, in metres."""
-    bend: float = 0.0
+    bend: Number = 0.0
     """How far its top lies behind a straight back, in metres."""
 
-    def at(self, u: float, v: float) -> Point:
+    def at(self, u: Number, v: Number) -> Point:
         """A point of the surface."""
         x = u * self.width / 2 * (1 + (self.flare - 1) * v)
         y = self.height * v
@@ -48,7 +48,7 @@ class Back:
         return self.base[0] + x, self.base[1] + y, self.base[2] + float(z)
 
     def post(
-        self, u: float, size: float, *, foot: Point | None = None, round_: bool = False, top: float = 1.0
+        self, u: Number, size: Number, *, foot: Point | None = None, round_: bool = False, top: Number = 1.0
     ) -> Solid:
         """An upright at u, which goes on down to a foot."""
         points = [self.at(u, v) for v in np.linspace(0, top, 5)]
@@ -57,23 +57,25 @@ class Back:
             return tube(path, size)
         return sweep_upright(path, size, size)
 
-    def rail(self, v: float, height: float, thickness: float, *, arch: float = 0.0, reach: float = 1.0) -> Solid:
+    def rail(self, v: Number, height: Number, thickness: Number, *, arch: Number = 0.0, reach: Number = 1.0) -> Solid:
         """A board across at v, its middle higher by `arch`."""
         path = np.array([self.at(u, v) for u in np.linspace(-reach, reach, 9)])
         path[:, 1] += arch * (1 - np.linspace(-1, 1, 9) ** 2)
         return sweep(path, rectangle(thickness, height))
 
-    def slat(self, u: float, v: tuple[float, float], width: float, thickness: float) -> Solid:
+    def slat(self, u: Number, v: tuple[Number, Number], width: Number, thickness: Number) -> Solid:
         """A board upright at u."""
         path = np.array([self.at(u, each) for each in np.linspace(*v, 5)])
         return sweep_upright(path, width, thickness)
 
-    def rod(self, u: float, v: tuple[float, float], diameter: float, *, top: float | None = None) -> Solid:
+    def rod(self, u: Number, v: tuple[Number, Number], diameter: Number, *, top: Number | None = None) -> Solid:
         """A round spindle, thickest at a third of its length; its upper end may be at another u."""
         profile = [(0, 0.75 * diameter), (0.35, diameter), (1, 0.6 * diameter)]
         return spindle(self.at(u, v[0]), self.at(u if top is None else top, v[1]), profile, sides=8)
 
-    def panel(self, v: tuple[float, float], thickness: float, *, reach: float = 1.0, round_top: float = 0.0) -> Solid:
+    def panel(
+        self, v: tuple[Number, Number], thickness: Number, *, reach: Number = 1.0, round_top: Number = 0.0
+    ) -> Solid:
         """A sheet behind the surface; `round_top` is how much lower its upper corners are, as a share of its height."""
         rows = [
             [
@@ -84,7 +86,7 @@ class Back:
         ]
         return shell(np.array(rows), thickness)
 
-    def pad(self, v: tuple[float, float], thickness: float, *, reach: float = 1.0, softness: float = 0.5) -> Solid:
+    def pad(self, v: tuple[Number, Number], thickness: Number, *, reach: Number = 1.0, softness: Number = 0.5) -> Solid:
         """A stuffed cushion before the surface."""
         power = 10 - 7 * softness
         angles = (np.arange(24) + 0.5) * np.pi / 12
@@ -102,14 +104,14 @@ class Back:
         return loft(np.array(rings))
 
 
-def sweep_upright(path: Path, width: float, depth: float) -> Solid:
+def sweep_upright(path: Path, width: Number, depth: Number) -> Solid:
     """A board along a path that leads upward, all its sections horizontal."""
     outline = rectangle(width, depth)
     flat = np.stack([outline[:, 0], np.zeros(4), outline[:, 1]], 1)
     return loft(np.asarray(path)[:, None] + flat)
 
 
-def fill_back(choices: Choices, back: Back, style: str, size: float) -> tuple[list[Solid], str]:
+def fill_back(choices: Choices, back: Back, style: str, size: Number) -> tuple[list[Solid], str]:
     """What fills a back between two posts, and the words for it; `size` is the thickness of its boards."""
     width = back.width
     top_height = choices.number("crest height", 0.04, 0.1)
@@ -149,7 +151,7 @@ def fill_back(choices: Choices, back: Back, style: str, size: float) -> tuple[li
     return [back.panel((low, 0.99), size * 0.6, reach=0.97), crest], "a closed back"
 
 
-def open_arm(x: float, rear: Point, front: Point, size: float, *, foot: Point | None = None) -> list[Solid]:
+def open_arm(x: Number, rear: Point, front: Point, size: Number, *, foot: Point | None = None) -> list[Solid]:
     """An arm at the right side of a chair, from its back forward, with a support at its front that ends at a foot."""
     path = curve([rear, ((rear[0] + front[0]) / 2 + 0.012, front[1] + 0.004, (rear[2] + front[2]) / 2), front], 9)
     rest = sweep(path, rectangle(size * 1.5, size * 0.7))
@@ -163,12 +165,12 @@ def both_sides(solids: Sequence[Solid]) -> list[Solid]:
     return [*solids, *(solid.mirror() for solid in solids)]
 
 
-def bow(back: Back, height: float, diameter: float) -> Solid:
+def bow(back: Back, height: Number, diameter: Number) -> Solid:
     """A hoop that rises from both ends of the seat and meets above it."""
     points = [back.at(np.cos(angle), height * np.sin(angle) ** 0.8) for angle in np.linspace(np.pi, 0, 21)]
     return tube(np.array(points), diameter)
 
 
-def bent_frame(points: Sequence[Point], diameter: float, radius: float = 0.07) -> list[Solid]:
+def bent_frame(points: Sequence[Point], diameter: Number, radius: Number = 0.07) -> list[Solid]:
     """A bent tube at the right side, and one at the left."""
     return both_sides([tube(bend(points, radius), diameter)])

@@ -3,14 +3,14 @@
 import numpy as np
 
 from voxgan.data.procedural.backs import both_sides
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.legs import TURNINGS
 from voxgan.data.procedural.materials import LINEN, Material, choose_metal, choose_upholstery, choose_wood
 from voxgan.data.procedural.solids import Solid, bar, box, cushion, lathe, rectangle, shell, slab, spindle, tube
 from voxgan.data.procedural.wording import counted, sentence
 
-SIZES: dict[str, tuple[float, float]] = {"single": (0.8, 1.0), "double": (1.3, 1.8)}
+SIZES: dict[str, tuple[Number, Number]] = {"single": (0.8, 1.0), "double": (1.3, 1.8)}
 """Ranges of the width of a mattress in metres."""
 
 
@@ -79,7 +79,9 @@ def plain_bed(choices: Choices) -> Design:
     return Design(sentence(f"{size} bed of {frame.name}", told, made), parts)
 
 
-def end_board(choices: Choices, end: str, style: str, width: float, low: float, high: float, z: float) -> list[Solid]:
+def end_board(
+    choices: Choices, end: str, style: str, width: Number, low: Number, high: Number, z: Number
+) -> list[Solid]:
     """The board at the head or the foot of a bed."""
     x, post = width / 2, choices.number("end post", 0.04, 0.08)
     match style:
@@ -141,7 +143,7 @@ def end_board(choices: Choices, end: str, style: str, width: float, low: float, 
             return [*bars, tube(path, pipe)] if arch > 0.02 else [*bars, bar((-x, high, z), (x, high, z), pipe)]
 
 
-def canopy(x: float, z: tuple[float, float], top: float) -> list[Solid]:
+def canopy(x: Number, z: tuple[Number, Number], top: Number) -> list[Solid]:
     """Four turned posts, and a frame that joins them above."""
     profile = [(at, 0.075 * wide) for at, wide in TURNINGS["baluster"]]
     posts = [
@@ -160,7 +162,7 @@ def canopy(x: float, z: tuple[float, float], top: float) -> list[Solid]:
 
 
 def bedding(
-    choices: Choices, width: float, z: tuple[float, float], top: float, mattress: float, *, name: str = ""
+    choices: Choices, width: Number, z: tuple[Number, Number], top: Number, mattress: Number, *, name: str = ""
 ) -> list[Part]:
     """A blanket that hangs over both sides, or none, and one or two pillows at the head."""
     parts: list[Part] = []

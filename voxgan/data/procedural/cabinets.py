@@ -1,7 +1,7 @@
 """Cabinets with drawers and doors, and wardrobes."""
 
 from voxgan.data.procedural.backs import both_sides
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.fronts import BOARD, Front, build_fronts, carcass, divide
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.legs import choose_leg, corner_lines
@@ -15,7 +15,7 @@ from voxgan.data.procedural.materials import (
 from voxgan.data.procedural.solids import Range, Solid, box
 from voxgan.data.procedural.wording import counted, sentence
 
-SIZES: dict[str, tuple[tuple[float, float], ...]] = {
+SIZES: dict[str, tuple[tuple[Number, Number], ...]] = {
     "sideboard": ((1.1, 1.9), (0.36, 0.5), (0.65, 0.95)),
     "chest": ((0.6, 1.2), (0.38, 0.52), (0.7, 1.2)),
     "bedside": ((0.36, 0.56), (0.34, 0.46), (0.4, 0.65)),
@@ -28,7 +28,7 @@ SIZES: dict[str, tuple[tuple[float, float], ...]] = {
 """Ranges of width, depth and height in metres."""
 
 
-CONTENTS: dict[str, dict[str, float]] = {
+CONTENTS: dict[str, dict[str, Number]] = {
     "chest": {"drawers": 1},
     "filing cabinet": {"drawers": 1},
     "bedside": {"drawers": 2, "mixed": 2, "door": 1, "open": 0.5},
@@ -99,7 +99,7 @@ def cabinet(choices: Choices) -> Design:
 
 
 def fill_column(
-    choices: Choices, name: str, use: str, x: Range, y: Range, z: Range, board: float
+    choices: Choices, name: str, use: str, x: Range, y: Range, z: Range, board: Number
 ) -> tuple[list[Front], list[Solid]]:
     """The fronts of one column, and the shelves behind those that are open or of glass."""
     tall, wide = y[1] - y[0], x[1] - x[0]
@@ -137,7 +137,7 @@ def fill_column(
     return [*fronts, Front(kind, x, y, hinge, ajar)], shelves
 
 
-def base_of(choices: Choices, use: str, width: float, depth: float) -> tuple[float, list[Solid]]:
+def base_of(choices: Choices, use: str, width: Number, depth: Number) -> tuple[Number, list[Solid]]:
     """The height at which the body begins, and what stands below it."""
     styles = {"plinth": 3, "legs": 3, "floor": 1.5, "sides": 0.5}
     if use == "wall cabinet":

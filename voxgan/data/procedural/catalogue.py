@@ -9,7 +9,7 @@ from voxgan.data.procedural.armchairs import armchair, lounger, office_chair, st
 from voxgan.data.procedural.beds import bed
 from voxgan.data.procedural.cabinets import cabinet, wardrobe
 from voxgan.data.procedural.chairs import chair
-from voxgan.data.procedural.choices import NOTHING, Choices, Value, choose_weighted
+from voxgan.data.procedural.choices import NOTHING, Choices, Number, Value, choose_weighted
 from voxgan.data.procedural.desks import desk
 from voxgan.data.procedural.furniture import Design, Furniture
 from voxgan.data.procedural.lamps import lamp
@@ -23,7 +23,7 @@ class Kind(NamedTuple):
 
     label: str
     program: Callable[[Choices], Design]
-    weight: float
+    weight: Number
 
 
 KINDS: dict[str, Kind] = {

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from voxgan.data.procedural.backs import Back, bent_frame, both_sides, bow, fill_back, open_arm
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.legs import (
     TURNINGS,
@@ -46,7 +46,7 @@ def chair(choices: Choices) -> Design:
     return programs[choices.pick("style", STYLES)](choices)
 
 
-def trapezoid(front: float, rear: float, depth: float, *, corner: float) -> Outline:
+def trapezoid(front: Number, rear: Number, depth: Number, *, corner: Number) -> Outline:
     """The outline of a seat whose front is wider than its rear."""
     outline = rectangle(front, depth, corner=corner)
     share = 0.5 + outline[:, 1:] / depth
@@ -110,7 +110,7 @@ def wooden_chair(choices: Choices) -> Design:
     )
 
 
-def seat_of_wooden_chair(choices: Choices, wood: Material, outline: Outline, height: float) -> list[Part]:
+def seat_of_wooden_chair(choices: Choices, wood: Material, outline: Outline, height: Number) -> list[Part]:
     """A board, a board with a cushion, or woven cane in a frame."""
     thickness = choices.number("seat thickness", 0.018, 0.035)
     kind = choices.pick("seat", {"board": 3, "cushion": 4, "cane": 1})
@@ -230,16 +230,16 @@ def shell_chair(choices: Choices) -> Design:
 
 
 def bent_seat(
-    width: float,
-    depth: float,
-    rise: float,
-    height: float,
+    width: Number,
+    depth: Number,
+    rise: Number,
+    height: Number,
     *,
-    lean: float,
-    wings: float = 0.0,
-    hollow: float = 0.02,
-    top: float = 0.8,
-    thickness: float = 0.01,
+    lean: Number,
+    wings: Number = 0.0,
+    hollow: Number = 0.02,
+    top: Number = 0.8,
+    thickness: Number = 0.01,
 ) -> Solid:
     """A sheet that runs from the front of the seat back and then up.
 

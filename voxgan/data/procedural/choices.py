@@ -8,6 +8,8 @@ import numpy as np
 
 from gancore.rng import derive_seed
 
+Number = int | float
+"""A length in metres, an angle in degrees, a fraction or a weight."""
 Value = str | int | float | bool
 """A parameter: an option, a count, a length in metres or an angle in degrees, or whether something is there."""
 Kept = TypeVar("Kept", str, int, float, bool)
@@ -15,7 +17,7 @@ NOTHING: Mapping[str, Value] = MappingProxyType({})
 """No parameters."""
 
 
-def choose_weighted(share: float, weights: Mapping[str, float]) -> str:
+def choose_weighted(share: Number, weights: Mapping[str, Number]) -> str:
     """The option at this share, in [0, 1), of the sum of all weights."""
     possible = [option for option, weight in weights.items() if weight > 0]
     ends = np.cumsum([weights[option] for option in possible])
@@ -33,7 +35,7 @@ class Choices:
         self.made: dict[str, Value] = {}
         """What was chosen so far, by name."""
 
-    def number(self, name: str, low: float, high: float) -> float:
+    def number(self, name: str, low: Number, high: Number) -> float:
         """A number in [low, high]: a length in metres, rounded to a tenth of a millimetre, or an angle in degrees."""
         if (given := self.given.get(name)) is not None:
             if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
@@ -49,7 +51,7 @@ class Choices:
             return self._keep(name, given)
         return self._keep(name, low + int(self._share(name) * (high - low + 1)))
 
-    def chance(self, name: str, probability: float) -> bool:
+    def chance(self, name: str, probability: Number) -> bool:
         """Whether something is there, with this probability."""
         if (given := self.given.get(name)) is not None:
             if type(given) is not bool:
@@ -57,7 +59,7 @@ class Choices:
             return self._keep(name, given)
         return self._keep(name, self._share(name) < probability)
 
-    def pick(self, name: str, options: Mapping[str, float] | Sequence[str]) -> str:
+    def pick(self, name: str, options: Mapping[str, Number] | Sequence[str]) -> str:
         """One of the options, which have weights or are equally probable."""
         weights = options if isinstance(options, Mapping) else dict.fromkeys(options, 1.0)
         if (given := self.given.get(name)) is not None:
@@ -70,7 +72,7 @@ class Choices:
         """A seed for what has no parameters of its own, such as the grain of a wood."""
         return derive_seed(self.seed, *(int.from_bytes(text.encode()) for text in (self.kind, name)))
 
-    def noise(self, name: str, amount: float) -> float:
+    def noise(self, name: str, amount: Number) -> float:
         """A number in [-amount, amount] that is no parameter."""
         return amount * (2 * self._share(name) - 1)
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from voxgan.data.procedural.backs import both_sides
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.fronts import Front, build_fronts, carcass
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.materials import (
@@ -92,8 +92,13 @@ def desk(choices: Choices) -> Design:
     parts += [Part("body", wood, bodies)] if bodies else []
     parts += [Part("legs", metal if metal_legs else wood, stand)] if stand else []
     parts += build_fronts(choices, pulled, z - 0.04, fronts, metal)
-    extra = choices.pick("extra", {"none": 5, "return": 1.2, "hutch": 1, "mirror": 0.5, "riser": 0.8})
-    parts += extra_of(choices, extra, wood, width, depth, height, thick)
+    free = [side for side, support in ((-1, left), (1, right)) if support in ("panel", "legs")]
+    extras = {"none": 5, "return": 1.2 if free else 0, "hutch": 1, "mirror": 0.5, "riser": 0.8}
+    extra = choices.pick("extra", extras)
+    if extra == "return":
+        parts.append(Part("return", wood, side_return(choices, free[-1], width, depth, height, thick)))
+    else:
+        parts += extra_of(choices, extra, wood, width, depth, height)
     said = {
         "none": "",
         "return": "a return at one side",
@@ -104,25 +109,21 @@ def desk(choices: Choices) -> Design:
     return Design(sentence(f"desk of {wood.name}", f"{left} on the left", f"{right} on the right", said), parts)
 
 
-def extra_of(
-    choices: Choices, extra: str, wood: Material, width: float, depth: float, height: float, thick: float
-) -> list[Part]:
-    """What stands on or beside a desk."""
+def side_return(
+    choices: Choices, side: int, width: Number, depth: Number, height: Number, thick: Number
+) -> list[Solid]:
+    """A second top that goes on to the front at the left, -1, or right, 1, on a panel at its end."""
+    x, z, long = width / 2, depth / 2, choices.number("return length", 0.5, 0.9)
+    near, far = sorted((side * x, side * (x - 0.45)))
+    top = box((near, far), (height - thick, height - 0.0005), (z - 0.01, z + long))
+    panel = box((near + 0.03, far - 0.03), (0, height - thick + 0.003), (z + long - 0.06, z + long - 0.03))
+    return [top, panel]
+
+
+def extra_of(choices: Choices, extra: str, wood: Material, width: Number, depth: Number, height: Number) -> list[Part]:
+    """What stands on a desk."""
     x, z = width / 2, depth / 2
     match extra:
-        case "return":
-            side, long, wide = (
-                (-1 if choices.chance("return on the left", 0.5) else 1),
-                choices.number("return length", 0.5, 0.9),
-                0.45,
-            )
-            near, far = side * x, side * (x - wide)
-            span = (min(near, far), max(near, far))
-            top = box(span, (height - thick, height - 0.0005), (z - 0.01, z + long))
-            panel = box(
-                (span[0] + 0.03, span[1] - 0.03), (0, height - thick + 0.003), (z + long - 0.06, z + long - 0.03)
-            )
-            return [Part("return", wood, [top, panel])]
         case "hutch":
             tall = choices.number("hutch height", 0.35, 0.6)
             shelves = carcass((-x, x), (height - 0.004, height + tall), (-z, -z + 0.27), 0.018)

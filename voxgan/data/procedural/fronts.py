@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.furniture import Part
 from voxgan.data.procedural.materials import (
     GLASS,
@@ -29,11 +29,11 @@ class Front:
     y: Range
     hinge: int = 0
     """The side on which a door turns: -1 left, 1 right; 0 for a drawer, which is drawn."""
-    opened: float = 0.0
+    opened: Number = 0.0
     """How far a drawer is drawn, in metres, or a door is open, in degrees."""
 
 
-def carcass(x: Range, y: Range, z: Range, board: float) -> list[Solid]:
+def carcass(x: Range, y: Range, z: Range, board: Number) -> list[Solid]:
     """Sides, bottom, top and back of a cabinet, open at the front."""
     return [
         box((x[0], x[0] + board), y, z),
@@ -45,7 +45,7 @@ def carcass(x: Range, y: Range, z: Range, board: float) -> list[Solid]:
 
 
 def build_fronts(
-    choices: Choices, fronts: Sequence[Front], z: float, material: Material, metal: Material
+    choices: Choices, fronts: Sequence[Front], z: Number, material: Material, metal: Material
 ) -> list[Part]:
     """The fronts, before the plane z, with handles of the same shape for all; an opened one shows its box."""
     if not fronts:
@@ -76,7 +76,7 @@ def build_fronts(
 
 
 def front_pieces(
-    kind: str, x: Range, y: Range, z: float, panelled: bool, handle: str, hinge: int
+    kind: str, x: Range, y: Range, z: Number, panelled: bool, handle: str, hinge: int
 ) -> list[tuple[str, Solid]]:
     """The boards, the pane and the handle of one closed front, each with the name of what it is."""
     wide, high = x[1] - x[0], y[1] - y[0]
@@ -117,7 +117,7 @@ def front_pieces(
     return pieces
 
 
-def divide(choices: Choices, name: str, span: Range, count: int, *, uneven: float = 0.0) -> list[Range]:
+def divide(choices: Choices, name: str, span: Range, count: int, *, uneven: Number = 0.0) -> list[Range]:
     """A range in so many parts, which differ in size by up to the fraction `uneven`."""
     sizes = np.array([1 + choices.noise(f"{name} {index}", uneven) for index in range(count)])
     edges = span[0] + (span[1] - span[0]) * np.concatenate([[0], np.cumsum(sizes / sizes.sum())])

@@ -66,9 +66,8 @@ def table_lamp(choices: Choices) -> Design:
         case "vase":
             belly, neck, at = wide * choices.number("belly", 0.6, 1.0), wide * 0.2, choices.number("belly at", 0.3, 0.7)
             shares = np.linspace(0, 1, 15)
-            rise = np.where(
-                shares < at, np.sin(shares / at * np.pi / 2), np.cos((shares - at) / (1 - at) * np.pi / 2) ** 0.8
-            )
+            above = np.maximum(shares - at, 0) / (1 - at)
+            rise = np.where(shares < at, np.sin(shares / at * np.pi / 2), np.cos(above * 1.57) ** 0.8)
             radii = (
                 np.where(shares < at, 0.55 * belly, neck) + (belly - np.where(shares < at, 0.55 * belly, neck)) * rise
             )

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.solids import Point, Solid, bar, bend, box, lathe, spindle, tube
 
-TURNINGS: dict[str, tuple[tuple[float, float], ...]] = {
+TURNINGS: dict[str, tuple[tuple[Number, Number], ...]] = {
     "vase": (
         (0, 1),
         (0.14, 1),
@@ -74,7 +74,7 @@ class Line(NamedTuple):
     top: Point
     foot: Point
 
-    def at(self, height: float) -> Point:
+    def at(self, height: Number) -> Point:
         """The point at a height."""
         share = (height - self.foot[1]) / (self.top[1] - self.foot[1])
         x, y, z = (low + share * (high - low) for low, high in zip(self.foot, self.top, strict=True))
@@ -86,11 +86,11 @@ class LegShape:
     """The shape that the legs of one object share."""
 
     style: str
-    size: float
+    size: Number
     """Width or largest diameter."""
     turning: str = "vase"
 
-    def solid(self, line: Line, *, size: float | None = None) -> Solid:
+    def solid(self, line: Line, *, size: Number | None = None) -> Solid:
         """The leg with this axis."""
         size = size or self.size
         match self.style:
@@ -106,7 +106,7 @@ class LegShape:
                 return spindle(line.top, line.foot, [(at, size * wide) for at, wide in TURNINGS[self.turning]])
 
 
-def choose_leg(choices: Choices, low: float, high: float, *, styles: dict[str, float] | None = None) -> LegShape:
+def choose_leg(choices: Choices, low: Number, high: Number, *, styles: dict[str, Number] | None = None) -> LegShape:
     """A shape of legs whose size is in [low, high] metres."""
     style = choices.pick("legs", styles or LEG_STYLES)
     turning = choices.pick("turning", list(TURNINGS)) if style == "turned" else "vase"
@@ -114,7 +114,13 @@ def choose_leg(choices: Choices, low: float, high: float, *, styles: dict[str, f
 
 
 def corner_lines(
-    width: float, depth: float, top: float, *, splay: float = 0.0, rear_splay: float | None = None, inset: float = 0.0
+    width: Number,
+    depth: Number,
+    top: Number,
+    *,
+    splay: Number = 0.0,
+    rear_splay: Number | None = None,
+    inset: Number = 0.0,
 ) -> list[Line]:
     """The axes of four legs: front left, front right, rear left, rear right, as somebody in front of it sees them.
 
@@ -131,12 +137,12 @@ def corner_lines(
     return lines
 
 
-def stretchers(style: str, lines: Sequence[Line], height: float, size: float, *, flat: bool = False) -> list[Solid]:
+def stretchers(style: str, lines: Sequence[Line], height: Number, size: Number, *, flat: bool = False) -> list[Solid]:
     """Bars between four legs: "none", "H", "box", "sides" or "cross"; those of a box are at two heights."""
     front_left, front_right, rear_left, rear_right = lines
     depth = size * 0.5 if flat else None
 
-    def connect(one: Line, other: Line, y: float) -> Solid:
+    def connect(one: Line, other: Line, y: Number) -> Solid:
         start, end = one.at(y), other.at(y)
         if depth is None:
             return spindle(start, end, [(0, size * 0.7), (0.5, size), (1, size * 0.7)], sides=8)
@@ -163,7 +169,7 @@ def stretchers(style: str, lines: Sequence[Line], height: float, size: float, *,
             return [*sides, middle]
 
 
-def apron(width: float, depth: float, y: tuple[float, float], *, thickness: float = 0.02) -> list[Solid]:
+def apron(width: Number, depth: Number, y: tuple[Number, Number], *, thickness: Number = 0.02) -> list[Solid]:
     """Four boards under a seat or a table top, whose outer faces form a rectangle about the origin."""
     x, z = width / 2, depth / 2
     return [
@@ -174,14 +180,14 @@ def apron(width: float, depth: float, y: tuple[float, float], *, thickness: floa
     ]
 
 
-def hairpin(line: Line, *, diameter: float = 0.011) -> Solid:
+def hairpin(line: Line, *, diameter: Number = 0.011) -> Solid:
     """A leg of one rod that goes down, bends and comes up again."""
     (x, y, z), foot = line.top, line.foot
     inward = -np.sign(x) * 0.1
     return tube(bend([(x, y, z), (foot[0], 0.0, foot[2]), (x + inward, y, z)], 0.03), diameter)
 
 
-def sled(x: float, z: tuple[float, float], top: float, diameter: float, *, lean: float = 0.0) -> list[Solid]:
+def sled(x: Number, z: tuple[Number, Number], top: Number, diameter: Number, *, lean: Number = 0.0) -> list[Solid]:
     """Two bent tubes, each from the rear of the seat down, along the floor and up to its front."""
     low = diameter / 2
     points = [(x, top, z[0]), (x, low, z[0] - lean), (x, low, z[1] + lean), (x, top, z[1])]
@@ -189,7 +195,7 @@ def sled(x: float, z: tuple[float, float], top: float, diameter: float, *, lean:
     return [runner, runner.mirror()]
 
 
-def pedestal(top: float, column: float, foot: float, *, style: str) -> list[Solid]:
+def pedestal(top: Number, column: Number, foot: Number, *, style: str) -> list[Solid]:
     """A column of this diameter on a disc, a trumpet or a cone of the diameter `foot`."""
     radius = foot / 2
     match style:
@@ -206,7 +212,9 @@ def pedestal(top: float, column: float, foot: float, *, style: str) -> list[Soli
             ]
 
 
-def star(arms: int, radius: float, hub: float, size: float, *, droop: float = 0.5, turn: float = 90.0) -> list[Solid]:
+def star(
+    arms: int, radius: Number, hub: Number, size: Number, *, droop: Number = 0.5, turn: Number = 90.0
+) -> list[Solid]:
     """Arms that spread from a column at the height `hub` down to the floor; the first points `turn` degrees from +x."""
     solids = []
     for index in range(arms):
@@ -218,7 +226,7 @@ def star(arms: int, radius: float, hub: float, size: float, *, droop: float = 0.
     return solids
 
 
-def castors(arms: int, radius: float, diameter: float, *, turn: float = 90.0) -> list[Solid]:
+def castors(arms: int, radius: Number, diameter: Number, *, turn: Number = 90.0) -> list[Solid]:
     """A wheel under the end of each arm of a star, each turned another way."""
     solids = []
     for index in range(arms):

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 
 Colour = tuple[int, int, int]
 """RGB in sRGB, 0 to 255."""
@@ -114,10 +114,10 @@ class Material:
     pattern: Pattern = "plain"
     second: Colour = (255, 255, 255)
     """The other colour of stripes, checks, dots, veins and cane."""
-    tile: float = 0.5
+    tile: Number = 0.5
     """Side in metres of what the texture shows before it repeats."""
     seed: int = 0
-    contrast: float = 0.1
+    contrast: Number = 0.1
     """Standard deviation of the brightness of grain, weave and mottled surfaces."""
 
     def texture(self) -> UInt8[np.ndarray, "texels texels 4"]:
@@ -164,7 +164,7 @@ def choose_wood(choices: Choices, name: str = "wood") -> Material:
     return Material(kind, colour, "grain", tile=0.6, seed=choices.seed_of(name), contrast=contrast)
 
 
-def choose_paint(choices: Choices, name: str = "paint", *, neutral: float = 0.5) -> Material:
+def choose_paint(choices: Choices, name: str = "paint", *, neutral: Number = 0.5) -> Material:
     """A colour of lacquer or plastic; `neutral` is the probability of white, cream, grey and black."""
     greys = ("white", "cream", "light grey", "grey", "black")
     weights = {
@@ -209,7 +209,7 @@ def choose_upholstery(choices: Choices, name: str = "upholstery") -> Material:
     worded = {"stripes": "striped ", "checks": "checked ", "dots": "dotted "}.get(pattern, "")
     second = FABRICS[choices.pick(f"{name} second colour", list(FABRICS))]
     colour = _vary(choices, name, FABRICS[kind])
-    return Material(f"{worded}{kind} fabric", colour, pattern, second, tile=0.45, seed=seed, contrast=0.05)  # type: ignore[arg-type]
+    return Material(f"{worded}{kind} fabric", colour, pattern, second, tile=0.45, seed=seed, contrast=0.04)  # type: ignore[arg-type]
 
 
 GLASS = Material("glass", (176, 200, 204))
@@ -224,7 +224,7 @@ RUBBER = Material("black rubber", (30, 30, 32))
 """Wheels and feet."""
 
 
-def _vary(choices: Choices, name: str, colour: Colour, *, amount: float = 14) -> Colour:
+def _vary(choices: Choices, name: str, colour: Colour, *, amount: Number = 14) -> Colour:
     """The colour, a little lighter or darker and of another saturation."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in colour))
     lightness = min(max(lightness + choices.noise(f"{name} lightness", amount) / 255, 0.06), 0.94)
@@ -237,7 +237,9 @@ def _vary(choices: Choices, name: str, colour: Colour, *, amount: float = 14) ->
 # ------------------------------------------------------------------------------------------------------------ patterns
 
 
-def _fractal(random: np.random.Generator, *, falloff: float, stretch: float = 1.0) -> Float[np.ndarray, "rows columns"]:
+def _fractal(
+    random: np.random.Generator, *, falloff: Number, stretch: Number = 1.0
+) -> Float[np.ndarray, "rows columns"]:
     """Noise of mean 0 and standard deviation 1 that repeats; `stretch` lengthens it along the rows."""
     rows, columns = np.fft.fftfreq(TEXELS)[:, None] * TEXELS, np.fft.rfftfreq(TEXELS) * TEXELS
     frequency = np.hypot(rows, columns * stretch)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.materials import (
     Material,
     choose_metal,
@@ -17,7 +17,7 @@ BULB = Material("white glass", (244, 240, 226))
 """A bulb or an opal globe."""
 
 
-def choose_shade(choices: Choices, radius: float, height: float) -> tuple[Solid, Material, str]:
+def choose_shade(choices: Choices, radius: Number, height: Number) -> tuple[Solid, Material, str]:
     """A shade whose lower edge has this radius and lies at y = 0, what it is made of, and the words for it."""
     form = choices.pick("shade", {"cone": 4, "drum": 2.5, "bell": 1.5, "dome": 1})
     top = radius * choices.number("shade taper", 0.35, 0.8)
@@ -44,6 +44,6 @@ def choose_body(choices: Choices) -> Material:
     return {"metal": choose_metal, "wood": choose_wood, "stone": choose_stone}[kind](choices)
 
 
-def spider(reach: float, height: float) -> list[Solid]:
+def spider(reach: Number, height: Number) -> list[Solid]:
     """Two thin bars that hold a shade on its rod."""
     return [bar((-reach, height, 0), (reach, height, 0), 0.006), bar((0, height, -reach), (0, height, reach), 0.006)]

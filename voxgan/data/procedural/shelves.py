@@ -7,7 +7,7 @@ import numpy as np
 
 from voxgan.data.procedural.backs import both_sides
 from voxgan.data.procedural.cabinets import base_of, stand_part
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.fronts import Front, build_fronts, carcass, divide
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.materials import (
@@ -124,7 +124,7 @@ def shelf(choices: Choices) -> Design:
     )
 
 
-def cube_shelf(choices: Choices, wood: Material, board: float) -> Design:
+def cube_shelf(choices: Choices, wood: Material, board: Number) -> Design:
     """A grid of cubes of which some have a door, a drawer or no back."""
     columns, rows, cell = choices.count("columns", 1, 5), choices.count("rows", 1, 5), choices.number("cell", 0.3, 0.42)
     width, height, depth = columns * cell, rows * cell, choices.number("depth", 0.3, 0.42)
@@ -168,7 +168,7 @@ def cube_shelf(choices: Choices, wood: Material, board: float) -> Design:
     )
 
 
-def books(choices: Choices, x: Range, spaces: Sequence[Range], z: float, depth: float) -> list[Part]:
+def books(choices: Choices, x: Range, spaces: Sequence[Range], z: Number, depth: Number) -> list[Part]:
     """Rows of books from the left end of some shelves, in four colours."""
     random = np.random.default_rng(choices.seed_of("books"))
     colours = [list(FABRICS)[int(index)] for index in random.integers(len(FABRICS), size=4)]

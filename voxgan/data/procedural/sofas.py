@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from voxgan.data.procedural.backs import Back, both_sides
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.legs import choose_leg, corner_lines, sled, stretchers
 from voxgan.data.procedural.materials import (
@@ -110,7 +110,7 @@ def upholstered_couch(choices: Choices, seats: int) -> Design:
 
 
 def couch_arm(
-    style: str, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], edge: float
+    style: str, x: tuple[Number, Number], y: tuple[Number, Number], z: tuple[Number, Number], edge: Number
 ) -> list[Solid]:
     """The right arm of a couch: a box, one with a roll on top, or one that falls towards the front."""
     middle, wide, long = (x[0] + x[1]) / 2, x[1] - x[0], z[1] - z[0]
@@ -135,7 +135,7 @@ def couch_arm(
 
 
 def seat_cushions(
-    choices: Choices, seats: int, place: float, y: tuple[float, float], z: tuple[float, float]
+    choices: Choices, seats: int, place: Number, y: tuple[Number, Number], z: tuple[Number, Number]
 ) -> list[Solid]:
     """One cushion for each seat, or one for all."""
     number = 1 if choices.chance("bench cushion", 0.2) else seats
@@ -148,7 +148,7 @@ def seat_cushions(
     ]
 
 
-def throw_pillows(choices: Choices, x: float, seat: float, z: float) -> list[Solid]:
+def throw_pillows(choices: Choices, x: Number, seat: Number, z: Number) -> list[Solid]:
     """One to three small pillows that lean against the back, at one or both ends."""
     pillows = []
     for index in range(choices.count("pillows", 1, 3)):
@@ -161,7 +161,7 @@ def throw_pillows(choices: Choices, x: float, seat: float, z: float) -> list[Sol
     return pillows
 
 
-def couch_stand(choices: Choices, width: float, depth: float, height: float) -> list[Solid]:
+def couch_stand(choices: Choices, width: Number, depth: Number, height: Number) -> list[Solid]:
     """Feet of this height at the corners, or a plinth."""
     style = choices.pick("feet", {"blocks": 2, "conical": 2, "plinth": 1, "bars": 1})
     if style == "plinth":
@@ -300,7 +300,7 @@ def bench(choices: Choices) -> Design:
     )
 
 
-def park_bench(choices: Choices, length: float, depth: float, height: float) -> Design:
+def park_bench(choices: Choices, length: Number, depth: Number, height: Number) -> Design:
     """Slats along two or three frames, with a slatted back and perhaps arms."""
     wood = choose_wood(choices)
     frame = choose_metal(choices) if choices.chance("metal frame", 0.6) else wood

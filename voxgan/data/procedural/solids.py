@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-Range = tuple[float, float]
+from voxgan.data.procedural.choices import Number
+
+Range = tuple[Number, Number]
 """From where to where something reaches along an axis."""
-Point = tuple[float, float, float]
+Point = tuple[Number, Number, Number]
 Outline = Float[np.ndarray, "corners 2"]
 """A convex polygon, or a thin one, with an even number of corners."""
 Path = Float[np.ndarray, "points 3"]
@@ -25,7 +27,7 @@ class Solid:
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
 
-    def move(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Solid":
+    def move(self, x: Number = 0.0, y: Number = 0.0, z: Number = 0.0) -> "Solid":
         """The solid moved by these lengths."""
         return Solid(self.vertices + np.array([x, y, z]), self.faces)
 
@@ -33,7 +35,7 @@ class Solid:
         """The solid with left and right exchanged."""
         return Solid(self.vertices * np.array([-1, 1, 1]), self.faces[:, ::-1])
 
-    def rotate(self, axis: str, degrees: float, *, about: Point = (0, 0, 0)) -> "Solid":
+    def rotate(self, axis: str, degrees: Number, *, about: Point = (0, 0, 0)) -> "Solid":
         """The solid turned counter-clockwise about a line through a point along "x", "y" or "z"."""
         first, second = [other for other in range(3) if other != "xyz".index(axis)]
         angle = np.radians(-degrees if axis == "y" else degrees)
@@ -66,7 +68,7 @@ def loft(rings: Float[np.ndarray, "rings corners 3"], *, closed: bool = False) -
 # ------------------------------------------------------------------------------------------------------------ outlines
 
 
-def rectangle(width: float, depth: float, *, corner: float = 0.0) -> Outline:
+def rectangle(width: Number, depth: Number, *, corner: Number = 0.0) -> Outline:
     """A rectangle about the origin; `corner` is the radius of its corners."""
     half = np.array([width, depth]) / 2
     if corner <= 0:
@@ -79,7 +81,7 @@ def rectangle(width: float, depth: float, *, corner: float = 0.0) -> Outline:
     return np.concatenate([quarter, left, -quarter, -left])
 
 
-def ellipse(width: float, depth: float, *, corners: int = 24, power: float = 2.0) -> Outline:
+def ellipse(width: Number, depth: Number, *, corners: int = 24, power: Number = 2.0) -> Outline:
     """An ellipse about the origin; a higher power makes it a rectangle with soft corners."""
     angles = (np.arange(corners) + 0.5) * 2 * np.pi / corners
     unit = np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -94,7 +96,7 @@ def box(x: Range, y: Range, z: Range) -> Solid:
     return slab(rectangle(x[1] - x[0], z[1] - z[0]), y).move(sum(x) / 2, 0, sum(z) / 2)
 
 
-def slab(outline: Outline, y: Range, *, edge: float = 0.0, taper: float = 1.0) -> Solid:
+def slab(outline: Outline, y: Range, *, edge: Number = 0.0, taper: Number = 1.0) -> Solid:
     """A horizontal plate with this outline in (x, z), centred at the origin.
 
     Its edges are rounded by `edge`, and its lower side is `taper` times as wide as its upper one.
@@ -115,7 +117,7 @@ def slab(outline: Outline, y: Range, *, edge: float = 0.0, taper: float = 1.0) -
     return loft(np.stack(rings))
 
 
-def cushion(x: Range, y: Range, z: Range, *, softness: float = 0.5) -> Solid:
+def cushion(x: Range, y: Range, z: Range, *, softness: Number = 0.5) -> Solid:
     """A stuffed box that fills these ranges; from 0, nearly a box, to 1, a pillow, its edges are softer."""
     power = 12 - 9 * softness
     angles = np.radians(np.array([-87, -72, -52, -28, 0, 28, 52, 72, 87]))
@@ -127,7 +129,7 @@ def cushion(x: Range, y: Range, z: Range, *, softness: float = 0.5) -> Solid:
     return loft(np.stack(rings)).move(sum(x) / 2, sum(y) / 2, sum(z) / 2)
 
 
-def bar(start: Point, end: Point, width: float, depth: float | None = None, *, taper: float = 1.0) -> Solid:
+def bar(start: Point, end: Point, width: Number, depth: Number | None = None, *, taper: Number = 1.0) -> Solid:
     """A straight bar; its section is width (x) by depth (z) of an upright one, at the end `taper` times as large.
 
     Without a depth the bar is round. An upright or leaning bar ends in horizontal faces.
@@ -136,12 +138,12 @@ def bar(start: Point, end: Point, width: float, depth: float | None = None, *, t
     return _along(start, end, [(0.0, 1.0), (1.0, taper)], outline)
 
 
-def spindle(start: Point, end: Point, profile: Sequence[tuple[float, float]], *, sides: int = 12) -> Solid:
+def spindle(start: Point, end: Point, profile: Sequence[tuple[Number, Number]], *, sides: int = 12) -> Solid:
     """A bar from the lathe: `profile` holds pairs of a fraction of its length and the diameter there in metres."""
     return _along(start, end, profile, ellipse(1.0, 1.0, corners=sides))
 
 
-def tube(path: Path | Sequence[Point], diameter: float, *, sides: int = 8, closed: bool = False) -> Solid:
+def tube(path: Path | Sequence[Point], diameter: Number, *, sides: int = 8, closed: bool = False) -> Solid:
     """A bent round bar along a path."""
     return sweep(np.asarray(path, float), ellipse(diameter, diameter, corners=sides), closed=closed)
 
@@ -164,7 +166,7 @@ def sweep(path: Path, outline: Outline, *, up: Point = (0, 1, 0), closed: bool =
     return loft(np.stack(rings), closed=closed)
 
 
-def shell(front: Float[np.ndarray, "rows columns 3"], thickness: float) -> Solid:
+def shell(front: Float[np.ndarray, "rows columns 3"], thickness: Number) -> Solid:
     """A curved sheet of even thickness behind these points."""
     along, across = np.gradient(front, axis=0), np.gradient(front, axis=1)
     normals = np.cross(along, across)
@@ -173,13 +175,13 @@ def shell(front: Float[np.ndarray, "rows columns 3"], thickness: float) -> Solid
     return loft(np.concatenate([front, back[:, ::-1]], axis=1))
 
 
-def lathe(profile: Sequence[tuple[float, float]], *, sides: int = 28) -> Solid:
+def lathe(profile: Sequence[tuple[Number, Number]], *, sides: int = 28) -> Solid:
     """A solid turned about the upright axis; `profile` holds radii and heights, from end to end."""
     circle = ellipse(2.0, 2.0, corners=sides)
     return loft(np.stack([_horizontal(circle * max(radius, 1e-3), height) for radius, height in profile]))
 
 
-def shade(profile: Sequence[tuple[float, float]], thickness: float, *, sides: int = 28) -> Solid:
+def shade(profile: Sequence[tuple[Number, Number]], thickness: Number, *, sides: int = 28) -> Solid:
     """A hollow shade, open at both ends, whose outer wall has these radii and heights."""
     outer = np.asarray(profile, float)
     inner = np.maximum(outer - [thickness, 0], [1e-3, -np.inf])[::-1]
@@ -193,7 +195,7 @@ def shade(profile: Sequence[tuple[float, float]], thickness: float, *, sides: in
 # --------------------------------------------------------------------------------------------------------------- paths
 
 
-def bend(points: Iterable[Point], radius: float, *, closed: bool = False) -> Path:
+def bend(points: Iterable[Point], radius: Number, *, closed: bool = False) -> Path:
     """The polyline through these points with its corners rounded."""
     corners = np.asarray(list(points), float)
     bent = []
@@ -221,11 +223,11 @@ def curve(points: Iterable[Point], count: int = 12) -> Path:
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
 
 
-def _horizontal(outline: Outline, height: float) -> Float[np.ndarray, "corners 3"]:
+def _horizontal(outline: Outline, height: Number) -> Float[np.ndarray, "corners 3"]:
     return np.stack([outline[:, 0], np.full(len(outline), height), outline[:, 1]], 1)
 
 
-def _along(start: Point, end: Point, profile: Sequence[tuple[float, float]], outline: Outline) -> Solid:
+def _along(start: Point, end: Point, profile: Sequence[tuple[Number, Number]], outline: Outline) -> Solid:
     first, last = np.asarray(start, float), np.asarray(end, float)
     axis = (last - first) / np.linalg.norm(last - first)
     if abs(axis[1]) > 0.6:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from voxgan.data.procedural.backs import both_sides
-from voxgan.data.procedural.choices import Choices
+from voxgan.data.procedural.choices import Choices, Number
 from voxgan.data.procedural.furniture import Design, Part
 from voxgan.data.procedural.legs import (
     apron,
@@ -39,7 +39,7 @@ from voxgan.data.procedural.solids import (
 )
 from voxgan.data.procedural.wording import counted, sentence
 
-SIZES: dict[str, tuple[tuple[float, float], ...]] = {
+SIZES: dict[str, tuple[tuple[Number, Number], ...]] = {
     "dining": ((1.1, 2.2), (0.72, 1.0), (0.71, 0.77)),
     "small": ((0.6, 0.9), (0.6, 0.9), (0.7, 0.76)),
     "side": ((0.38, 0.6), (0.38, 0.55), (0.42, 0.62)),
@@ -115,7 +115,7 @@ def build_table(choices: Choices, use: str) -> Design:
     )
 
 
-def top_outline(choices: Choices, shape: str, width: float, depth: float) -> Outline:
+def top_outline(choices: Choices, shape: str, width: Number, depth: Number) -> Outline:
     """The outline of a table top."""
     if shape == "rectangle":
         return rectangle(width, depth)
@@ -135,7 +135,7 @@ def choose_top(choices: Choices) -> tuple[Material, Material]:
     ), wood
 
 
-def stands_for(use: str, shape: str) -> dict[str, float]:
+def stands_for(use: str, shape: str) -> dict[str, Number]:
     """How often each stand carries a table of this use and outline."""
     if use == "bar":
         return {"pedestal": 3, "star": 1, "legs": 1}
@@ -156,7 +156,7 @@ def stands_for(use: str, shape: str) -> dict[str, float]:
     }
 
 
-def stand_of(choices: Choices, stand: str, width: float, depth: float, under: float) -> tuple[list[Solid], str]:
+def stand_of(choices: Choices, stand: str, width: Number, depth: Number, under: Number) -> tuple[list[Solid], str]:
     """What carries a table top whose lower side is at `under`, and the words for it."""
     inset = choices.number("inset", 0.02, 0.1) * min(1.0, depth / 0.6)
     x, z = width / 2 - inset, depth / 2 - inset
@@ -266,7 +266,7 @@ def stand_of(choices: Choices, stand: str, width: float, depth: float, under: fl
             return [box((-x, x), (0.0, under), (-z, z))], "a closed block"
 
 
-def tablecloth(outline: Outline, height: float, drop: float) -> Solid:
+def tablecloth(outline: Outline, height: Number, drop: Number) -> Solid:
     """A cloth over a table top, whose sides hang down in folds."""
     drop = min(drop, height - 0.02)
     radius = np.linalg.norm(outline, axis=1)
