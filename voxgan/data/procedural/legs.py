@@ -162,11 +162,16 @@ def stretchers(style: str, lines: Sequence[Line], height: Number, size: Number, 
             return [connect(front_left, rear_right, height), connect(front_right, rear_left, height)]
         case _:
             start, end = (
-                tuple((a + b) / 2 for a, b in zip(one.at(height), other.at(height), strict=True))
+                between(one.at(height), other.at(height))
                 for one, other in ((front_left, rear_left), (front_right, rear_right))
             )
-            middle = bar(start, end, size if depth else size * 0.8, depth)  # type: ignore[arg-type]
+            middle = bar(start, end, size if depth else size * 0.8, depth)
             return [*sides, middle]
+
+
+def between(one: Point, other: Point) -> Point:
+    """The middle of two points."""
+    return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2, (one[2] + other[2]) / 2
 
 
 def apron(width: Number, depth: Number, y: tuple[Number, Number], *, thickness: Number = 0.02) -> list[Solid]:

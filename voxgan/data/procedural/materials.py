@@ -2,7 +2,7 @@
 
 import colorsys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -205,11 +205,11 @@ def choose_upholstery(choices: Choices, name: str = "upholstery") -> Material:
         return Material(f"{kind} leather", colour, "mottled", tile=0.4, seed=seed, contrast=0.035)
     kind = choices.pick(f"{name} colour", list(FABRICS))
     weights = {"weave": 6.0, "mottled": 2.0, "stripes": 1.0, "checks": 0.6, "dots": 0.4}
-    pattern = choices.pick(f"{name} pattern", weights)
+    pattern = cast(Pattern, choices.pick(f"{name} pattern", weights))
     worded = {"stripes": "striped ", "checks": "checked ", "dots": "dotted "}.get(pattern, "")
     second = FABRICS[choices.pick(f"{name} second colour", list(FABRICS))]
     colour = _vary(choices, name, FABRICS[kind])
-    return Material(f"{worded}{kind} fabric", colour, pattern, second, tile=0.45, seed=seed, contrast=0.04)  # type: ignore[arg-type]
+    return Material(f"{worded}{kind} fabric", colour, pattern, second, tile=0.45, seed=seed, contrast=0.04)
 
 
 GLASS = Material("glass", (176, 200, 204))
