@@ -329,7 +329,7 @@ MISTAKES = {
     "no such source": ([*TRAIN, "--data.path={bad}/none"], "no such file or folder: .*none"),
     "texts to train on": (
         [*TRAIN, "--data.path={bad}/texts", "--data.holdout_fraction=0"],
-        "no training clip.*1 videos found",
+        "no training clip.*videos found: 1",
     ),
     "sixteen of three": (
         [*TRAIN, "--data.path={bad}/short", "--data.clip_frames=16", "--data.holdout_fraction=0"],

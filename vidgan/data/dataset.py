@@ -142,7 +142,7 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
     if not segments:
         message = (
             f"no {'training' if split == 'train' else 'held-out'} clip of {config.clip_frames} frames at stride "
-            f"{config.stride} in {config.path}: {len(found)} videos found, {len(skipped)} of this part skipped"
+            f"{config.stride} in {config.path}: videos found: {len(found)}, of this part skipped: {len(skipped)}"
         )
         if skipped:
             message += f" ({skipped[0]})"
@@ -150,7 +150,7 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
             message += "; another holdout_fraction or split_by=time leaves videos in both parts"
         raise ValueError(message)
     if skipped:
-        log.warning("%d videos are skipped: %s", len(skipped), "; ".join(skipped[:20]))
+        log.warning("videos skipped (%d): %s", len(skipped), "; ".join(skipped[:20]))
     val_is_test = split != "train" and not any(video.split == "val" for video in found)
     if undivided:
         parts = divide_by_time(segments, clip_span(config)) if by_time else divide_by_name(segments)

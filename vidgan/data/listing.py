@@ -159,4 +159,4 @@ def look_into_zip(path: str, name: str, listing: Listing, limits: VideoLimits) -
 def describe_left_out(left_out: Iterable[str]) -> str:
     """A line that counts and names what is left out."""
     names = [re.sub(r"\s", " ", name) for name in left_out]
-    return f"{len(names)} entries are left out: {'; '.join(names[:20])}{' ...' if len(names) > 20 else ''}"
+    return f"entries left out ({len(names)}): {'; '.join(names[:20])}{' ...' if len(names) > 20 else ''}"

@@ -104,7 +104,7 @@ def test_corrupt_and_too_short_files_are_named_counted_and_skipped(tmp_path, cap
     assert [stretch.video.name for stretch in data.segments] == ["good.npy"]
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert "5 videos are skipped" in record.getMessage()
+    assert "videos skipped (5)" in record.getMessage()
     for name in ("short.npy has 3 frames to cut from, not 4", "text.mp4", "text.npy", "text.h5", "text.zip"):
         assert name in record.getMessage()
 
@@ -114,7 +114,7 @@ def test_with_nothing_left_the_error_says_what_was_looked_for(tmp_path):
     counting(tmp_path / "b.npy", frames=2)
     with pytest.raises(
         ValueError,
-        match=r"no training clip of 4 frames at stride 2 in .*: 2 videos found, 2 of this part skipped \(.*a\.npy",
+        match=r"no training clip of 4 frames at stride 2 in .*: videos found: 2, of this part skipped: 2 \(.*a\.npy",
     ):
         open_dataset(config(tmp_path, stride=2), split="train")
     counting(tmp_path / "a.npy")
@@ -285,7 +285,7 @@ def test_a_single_video_that_is_wholly_held_out_or_trained_on_stays_whole(tmp_pa
 def test_an_empty_part_says_what_would_fill_it(tmp_path):
     for name in "ab":
         counting(tmp_path / f"{name}.npy")
-    with pytest.raises(ValueError, match=r"no held-out clip.*2 videos found.*holdout_fraction or split_by=time"):
+    with pytest.raises(ValueError, match=r"no held-out clip.*videos found: 2.*holdout_fraction or split_by=time"):
         open_dataset(config(tmp_path, holdout_fraction=0.0), split="test")
 
 

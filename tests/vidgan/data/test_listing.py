@@ -104,7 +104,7 @@ def test_what_ffmpeg_reads_is_a_video_and_anything_else_is_counted_and_named(tmp
     ):
         (tmp_path / name).write_text("")
     assert names(tmp_path) == ["a.MTS", "b.m2ts", "c.y4m", "d.mxf", "e.vob", "f.dv", "g.ogv", "h.3gp"]
-    assert "2 entries are left out: i.docx; j.psd" in caplog.text
+    assert "entries left out (2): i.docx; j.psd" in caplog.text
 
 
 def test_runs_caches_and_reports_of_this_package_are_no_data(tmp_path, caplog):
@@ -159,7 +159,7 @@ def test_bad_entries_of_a_folder_are_named_in_one_warning_and_skipped(tmp_path, 
     )
     assert [segment.video.name for segment in open_dataset(config, split="train").segments] == ["good.npy"]
     [record] = caplog.records
-    assert "9 videos are skipped" in record.getMessage()
+    assert "videos skipped (9)" in record.getMessage()
     for entry in tmp_path.iterdir():
         assert entry.name in record.getMessage() or entry.name == "good.npy"
 
