@@ -1,6 +1,7 @@
 """Models that can be saved, shared and loaded by name: config.json and model.safetensors, no pickle."""
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
@@ -46,6 +47,16 @@ def load_either(
     if name == second.__name__:
         return second.from_pretrained(folder_or_repo)
     raise ValueError(f"{folder_or_repo} holds a {name}, not one of {first.__name__}, {second.__name__}")
+
+
+def _list_differences(theirs: object, own: object) -> list[str]:
+    """The settings in which a model differs from another, without those that its weights do not depend on."""
+    wanted = dict(iter_values(to_dict(own)))
+    return [
+        f"{name} is {describe_value(value)} and not {describe_value(wanted[name])}"
+        for name, value in iter_values(to_dict(theirs))
+        if value != wanted[name] and name not in FREE_SETTINGS
+    ]
 
 
 def digest_model(kind: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
@@ -131,22 +142,17 @@ class HubModel(nn.Module):
         """Takes over the weights of a model of the same class and the same networks, to train them further.
 
         What its last setting says of the data, such as the size of clips, may differ if no weight depends on it, and so
-        may spectral norm. Raises ValueError as `from_pretrained` does, and if it is of other networks.
+        may spectral norm. Raises ValueError as `from_pretrained` does, and ArchitectureError if the networks differ.
         """
         other = type(self).from_pretrained(folder_or_repo)
-        for theirs, own in zip(other.configs[:-1], self.configs[:-1], strict=True):
-            wanted = dict(iter_values(to_dict(own)))
-            changes = [
-                f"{name} is {describe_value(value)} and not {describe_value(wanted[name])}"
-                for name, value in iter_values(to_dict(theirs))
-                if value != wanted[name] and name not in FREE_SETTINGS
-            ]
-            if changes:
-                raise ValueError(f"the networks of {folder_or_repo} are others: {', '.join(changes)}")
+        *networks, data = [_list_differences(*pair) for pair in zip(other.configs, self.configs, strict=True)]
+        if changes := ", ".join(itertools.chain(*networks)):
+            raise ArchitectureError(f"the networks of {folder_or_repo} are others: {changes}")
         try:
             check_architecture(fold_spectral_norm(self), other.state_dict(), str(folder_or_repo))
         except ArchitectureError as error:
-            raise ValueError(str(error)) from error
+            what = f"{folder_or_repo} is for other data: {', '.join(data)}" if data else str(error)
+            raise ArchitectureError(what) from error
         for name, weight in other.state_dict().items():
             module, _, part = name.rpartition(".")
             layer = self.get_submodule(module)

@@ -48,7 +48,10 @@ def train_run(
         except ValueError as error:
             raise ValueError(f"{error}; {ADVICE}") from error
         if config.start_from and not resumed:
-            trainer.start_from(config.start_from)
+            try:
+                trainer.start_from(config.start_from)
+            except ArchitectureError as error:
+                raise ValueError(f"{error}; --train.start_from none begins from scratch") from error
 
         def begin() -> None:
             changes = _list_changes(trainer)

@@ -58,7 +58,7 @@ def test_a_model_starts_from_no_other_networks(saved, tmp_path):
     before = Model(Shape(sides=(1, 3)), Depth(layers=3))
     with pytest.raises(ValueError, match=r"are others: sides is 3,1 and not 1,3$"):
         before.start_from(saved)
-    with pytest.raises(ValueError, match="other architecture"):
+    with pytest.raises(ValueError, match=r"is for other data: layers is 3 and not 2$"):
         Model(Shape(sides=(3, 1)), Depth(layers=2)).start_from(saved)
     with pytest.raises(ValueError, match="holds a Model; Other is needed"):
         Other(Shape()).start_from(saved)

@@ -108,13 +108,21 @@ def run_command(command: str) -> None:
         case ["torchrun", *rest]:
             _run_torchrun(rest, command)
         case ["vidvox", *rest] if (name := _command_name(rest)) in SMALL and "--processes" not in rest:
-            _run_vidvox([*rest, *SMALL[name].split()])
+            _run_vidvox([*rest, *_small_flags(name, rest)])
         case ["vidvox", "push", *rest] if {"-o", "--out"} & set(rest):
             _run_vidvox(words[1:])
         case ["python", tool, *flags] if tool in SMALL:
-            _run_script([tool, *flags, *SMALL[tool].split()])
+            _run_script([tool, *flags, *_small_flags(tool, flags)])
         case _:
             check_command(command)
+
+
+def _small_flags(name: str, words: Sequence[str]) -> list[str]:
+    """The flags that make a command small; small networks start from no large ones."""
+    flags = SMALL[name].split()
+    if SMALL[name] == TRAIN_VIDEO and "--train.start_from" not in words:
+        flags += ["--train.start_from", "none"]
+    return flags
 
 
 def check_command(command: str) -> None:
@@ -197,7 +205,7 @@ def _run_torchrun(words: Sequence[str], command: str) -> None:
     name, _ = _find_training(words, command)
     environment = os.environ | {"ACCELERATE_LOG_LEVEL": "error", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     launcher = [sys.executable, "-m", "torch.distributed.run"]
-    small = [*SMALL[name].split(), "--train.evaluate_every", "0"]  # digits are held out by the thousand
+    small = [*_small_flags(name, words), "--train.evaluate_every", "0"]  # digits are held out by the thousand
     done = subprocess.run([*launcher, *words, *small], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 

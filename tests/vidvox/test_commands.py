@@ -9,11 +9,13 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
+from safetensors.torch import load_file
 from support.calling import called_vidvox
 from support.tiny import synthesiser
 from support.toys import boxes, picture
 
 import vidvox
+from gancore.model_files import find_bundled_models
 from gancore.parsing import from_dict
 from gancore.splits import is_held_out
 from vidgan.config import VideoConfig
@@ -158,6 +160,21 @@ def test_a_card_without_a_report_says_so(run, run_vidvox):
     assert said.code == 0
     assert said.out.startswith("no report: the card goes without numbers (vidvox evaluate ")
     assert "Not evaluated yet." in Path("card/README.md").read_text()
+
+
+def test_without_a_recipe_a_training_goes_on_from_the_model_of_the_package(videos, run_vidvox):
+    words = ["train", "video", videos, *SMALL_VIDEO[:-1], "--data.clip_frames=9", "--train.generator_lr=1e-6"]
+    words += ["--train.steps=1"]
+    assert run_vidvox(*words, "--run", "further").code == 0
+    started = load_file(find_bundled_models()["vidvox/predict-small"] / "model.safetensors")
+    further = load_file("further/generator/model.safetensors")
+    assert started.keys() == further.keys()
+    assert all(torch.allclose(further[name], started[name], atol=1e-5) for name in started)
+    said = run_vidvox(*words, "--run", "grey", "--data.channels", 1)
+    assert said.code == 2
+    assert "vidvox/predict-small is for other data: channels is 3 and not 1, " in said.err
+    assert said.err.endswith("; --train.start_from none begins from scratch\n")
+    assert not Path("grey/generator").exists()
 
 
 # -------------------------------------------------------------------------------------------------------------- voxels

@@ -32,7 +32,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         recipes=find_recipes("video"),
         examples=f"""
             {prog} VIDEOS --run runs/mine
-            {prog} VIDEOS --run runs/grey --data.channels 1 --train.max_minutes 60
+            {prog} VIDEOS --run runs/grey --data.channels 1 --train.start_from none --train.max_minutes 60
             {prog} --config moving_mnist_64
             {prog} VIDEOS --run runs/mine --processes 4
             {prog} VIDEOS --config runs/mine/config.json --run runs/again --train.seed 1

@@ -160,9 +160,8 @@ def test_a_training_starts_from_another_model_which_it_then_needs_no_more(tmp_pa
 def test_a_training_starts_from_no_other_networks(tmp_path):
     go_on(tmp_path / "first")
     wider = trainer(tmp_path / "second", width=4, start_from=str(tmp_path / "first"))
-    with pytest.raises(
-        ValueError, match=r"first is of another architecture \(of another shape: weight is 3 and should be 4\)$"
-    ):
+    advice = r"--train\.start_from none begins from scratch$"
+    with pytest.raises(ValueError, match=rf"first is for other data: width is 3 and not 4; {advice}"):
         train_run(wider, Whole())
     with pytest.raises(ValueError, match="did you mean"):
         go_on(tmp_path / "third", start_from=str(tmp_path / "frist"))
