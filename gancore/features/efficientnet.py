@@ -17,6 +17,8 @@ BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 """Strides of the sixteen blocks."""
 STAGE_ENDS = (0, 2, 4, 10, 15)
 """The last block of each map size."""
+MIDDLE_BLOCK = 10
+"""The block whose map tells where things are."""
 TRAINING_SIZE = (128, 128)
 """Height and width at which images are compared to train on them; 224 x 224 would cost three times as much."""
 FRAMES_PER_PASS = 16
@@ -56,6 +58,19 @@ class EfficientNet(nn.Module):
         with full_precision(device):
             frames = flatten_frames(clips).split(FRAMES_PER_PASS)
             return torch.cat([self._pooled(_preprocess(chunk.to(device))).cpu() for chunk in frames])
+
+    def middle_map(self, images: Images) -> Float[Tensor, "_batch 112 _h _w"]:
+        """The map of block MIDDLE_BLOCK, a 16th of the size, of RGB images in [-1, 1]; on the CPU, without gradients.
+
+        Where parts of an object are is better told from it than from the last map, which is one of what they are.
+        """
+        device = next(self.parameters()).device
+        with full_precision(device):
+            return torch.cat([self._middle(chunk.to(device)).cpu() for chunk in images.split(FRAMES_PER_PASS)])
+
+    def _middle(self, images: Images) -> Images:
+        maps = self._maps(images)
+        return next(each for block, each in zip(STAGE_ENDS, maps, strict=False) if block == MIDDLE_BLOCK)
 
     def perceptual_distance(self, a: RGBClips, b: RGBClips) -> Float[Tensor, "_batch _time"]:
         """The perceptual distance of each pair of frames: 0 if they are equal, at most 4.

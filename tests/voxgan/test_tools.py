@@ -76,7 +76,7 @@ def test_an_evaluation_prints_rivals_beside_the_model_and_writes_a_report(run, s
     ]
     said = use("evaluate_voxels", f"--model={run / 'generator'}", f"--data={source}", *flags)
     assert said.code == 0, said.err
-    for row in ("model, 1 view", "nearest picture, 1 view", "mean shape of its class", "oracle"):
+    for row in ("model, 1 view", "ridge regression, 1 view", "nearest picture, 1 view", "mean shape", "oracle"):
         assert row in said.out
     assert {"reconstruction", "generation", "settings"} <= set(json.loads(Path("new/report/report.json").read_text()))
 

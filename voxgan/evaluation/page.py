@@ -121,6 +121,8 @@ def reconstruction_sections(report: ReconstructionReport, *, draws: int) -> Iter
     if report.missing:
         note += f" {len(report.missing)} objects were missing and count as empty: {', '.join(report.missing[:5])}."
     rows = tabulate_iou(report.iou)
+    if ridge := report.baseline_choice.ridge:
+        note += f" The ridge regression sees {ridge.features} of {ridge.training_pictures} training pictures."
     note += " The oracle is a bound that has seen the true objects, and is never marked as the best."
     yield Table("IoU", IOU_COLUMNS, rows, note=note, best="highest", unranked=(ORACLE,))
     classes = list(next(iter(report.iou.values())).classes)

@@ -24,7 +24,9 @@ from voxgan.evaluation.baselines import (
 from voxgan.evaluation.methods import ModelMethod, ReconstructionMethod
 from voxgan.evaluation.predictions import THRESHOLD, PredictionFolder
 from voxgan.evaluation.report import ORACLE, BaselineChoice, IoUReport, ReconstructionReport
+from voxgan.evaluation.ridge import RidgeMethod, fit_ridge
 from voxgan.evaluation.selection import MAX_VALIDATION, select_objects
+from voxgan.evaluation.set_fidelity import load_image_network
 from voxgan.evaluation.views import ViewSelection, format_view_count
 from voxgan.metrics.occupancy import iou
 
@@ -39,6 +41,8 @@ CONVENTIONS = {
     "mean shape of its class": "Mean occupancy of the class's training objects, cut where it fits these best.",
     "nearest picture": "The training object with the picture nearest to the one shown; of several, by summed distance.",
     "random object of its class": "A training object of the class.",
+    "ridge regression": "Linear regression from features of each picture to voxels, fitted to the training objects; a "
+    "mean over the pictures shown, filled above a threshold that is its own.",
     "predictions": "The objects of the folder's files, meshes voxelised as the data set's are; one that is missing or "
     "unreadable counts as empty.",
     ORACLE: "The training object with the highest IoU with the true one, which no retrieval can exceed: a bound that "
@@ -68,7 +72,8 @@ def evaluate_reconstruction(
     missing = method.check_missing(test) if isinstance(method, PredictionFolder) else []
     threshold, chosen_on = choose_threshold(method, packed, pictures=pictures)
     by_variant = method.iou(test)
-    choice, by_baseline = score_baselines(selection, test, pictures=pictures)
+    choice, by_baseline, ridge = score_baselines(selection, test, pictures=pictures)
+    compared = [(method, threshold), *([(ridge, float(choice.ridge.threshold))] if ridge and choice.ridge else [])]
     labels = [packed.objects[index].label for index in test]
     report = ReconstructionReport(
         objects=len(test),
@@ -80,7 +85,7 @@ def evaluate_reconstruction(
         conventions=CONVENTIONS,
         iou={name: summarise_iou(labels, row, threshold) for name, row in {**by_variant, **by_baseline}.items()},
         iou_by_threshold={name: mean_by_threshold(row) for name, row in by_variant.items()},
-        surfaces=surfaces.score_surfaces(method, packed, test, threshold=threshold) if config.surfaces else None,
+        surfaces=surfaces.score_surfaces(compared, packed, test) if config.surfaces else None,
     )
     return Reconstruction(report, test, next(iter(by_variant.values()))[:, THRESHOLDS.index(threshold)])
 
@@ -139,10 +144,16 @@ def mean(numbers: Sequence[float | int]) -> float:
 # ------------------------------------------------------------------------------------------------------------ baselines
 
 
-def score_baselines(
-    selection: ViewSelection, test: Sequence[int], *, pictures: bool
-) -> tuple[BaselineChoice, dict[str, Float[Tensor, "objects 1"]]]:
-    """Compute the IoU of the baselines and the oracle, and choose how the nearest picture is found.
+class BaselineScores(NamedTuple):
+    """The baselines as they were scored."""
+
+    choice: BaselineChoice
+    iou: dict[str, Float[Tensor, "objects 1"]]
+    ridge: RidgeMethod | None = None
+
+
+def score_baselines(selection: ViewSelection, test: Sequence[int], *, pictures: bool) -> BaselineScores:
+    """Compute the IoU of the baselines and the oracle, and choose how they see pictures on validation objects.
 
     Args:
         selection: The pictures shown.
@@ -151,24 +162,30 @@ def score_baselines(
     """
     packed = selection.packed
     if not packed.indices("train"):
-        return BaselineChoice(training_objects=0), {}
+        return BaselineScores(BaselineChoice(training_objects=0), {})
     train = select_objects(packed, "train", pictures=pictures)
     rows = shape_baselines(selection, train, test)
     with_pictures = [index for index in train if packed.objects[index].cameras]
     if not with_pictures or not all(packed.objects[index].cameras for index in test):
-        return BaselineChoice(training_objects=len(train)), rows
+        return BaselineScores(BaselineChoice(training_objects=len(train)), rows)
     split: Split = "val" if select_objects(packed, "val", pictures=True) else "train"
     chosen = select_objects(packed, split, count=MAX_VALIDATION, pictures=True)
     first, gallery = selection.views[0], build_gallery(packed, train)
     fits = {each: retrieval_iou(selection, chosen, gallery, distance=each)[first] for each in PICTURE_DISTANCES}
     distance = max(PICTURE_DISTANCES, key=lambda each: float(fits[each].mean()))
     found = retrieval_iou(selection, test, gallery, distance=distance)
+    val = chosen if split == "val" else []
+    ridge, ridge_choice = fit_ridge(selection, with_pictures, val, network=load_image_network())
+    place = THRESHOLDS.index(float(ridge_choice.threshold))
     choice = BaselineChoice(
         training_objects=len(train),
         picture_distance=str(distance),
         picture_distances={str(each): float(fit.mean()) for each, fit in fits.items()},
+        ridge=ridge_choice,
     )
-    return choice, {**{f"nearest picture, {format_view_count(count)}": row for count, row in found.items()}, **rows}
+    by_ridge = {name: scores[:, place, None] for name, scores in ridge.iou(test).items()}
+    by_picture = {f"nearest picture, {format_view_count(count)}": row for count, row in found.items()}
+    return BaselineScores(choice, {**by_ridge, **by_picture, **rows}, ridge)
 
 
 def shape_baselines(

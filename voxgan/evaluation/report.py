@@ -8,7 +8,7 @@ from gancore.evaluation.verdict import Verdict, judge_methods
 
 ORACLE = "oracle"
 """The training object with the highest IoU: it has seen the ground truth, so it is a bound and not a baseline."""
-BASELINES = ("nearest picture", "mean shape of its class", "random object of its class")
+BASELINES = ("ridge regression", "nearest picture", "mean shape of its class", "random object of its class")
 """What the names of the baselines of reconstruction begin with."""
 
 Scores = dict[str, dict[str, Number]]
@@ -38,6 +38,24 @@ class SurfaceReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RidgeChoice:
+    """What the ridge regression was fitted to, and what was chosen for it on the validation objects."""
+
+    features: str
+    """What it sees of pictures."""
+    training_objects: int
+    training_pictures: int
+    penalty: Number
+    """Added to the diagonal of the training pictures' inner products; the features have a total variance of 1."""
+    mirrored: bool
+    """Whether predictions are averaged with their mirror images, left and right exchanged."""
+    threshold: Number
+    """Predicted value above which a voxel is filled."""
+    penalties: dict[str, Number]
+    """IoU on the validation objects by penalty, mirrored or not as chosen, each at its best threshold."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BaselineChoice:
     """What the baselines had to choose from, and what they chose."""
 
@@ -46,6 +64,7 @@ class BaselineChoice:
     """How pictures are compared by the nearest-picture baseline."""
     picture_distances: dict[str, Number] | None = None
     """IoU on the validation objects by each of the distances."""
+    ridge: RidgeChoice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

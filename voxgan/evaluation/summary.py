@@ -39,11 +39,12 @@ def tabulate_iou(rows: Mapping[str, IoUReport]) -> dict[str, list[float | int | 
 
 
 def _format_reconstruction(report: ReconstructionReport, *, draws: int) -> list[str]:
-    distance = report.baseline_choice.picture_distance
+    distance, ridge = report.baseline_choice.picture_distance, report.baseline_choice.ridge
     heading = (
         f"reconstruction of {report.objects} objects, {draws} draws of pictures each; sample means, then class mean "
         f"and classes at the threshold {report.threshold:g};\nchosen on {report.threshold_chosen_on}"
         + (f"; pictures compared by {distance}" if distance else "")
+        + (f";\nridge regression from {ridge.features}" if ridge else "")
     )
     classes = list(next(iter(report.iou.values())).classes)
     rows = {

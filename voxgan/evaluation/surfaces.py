@@ -41,27 +41,27 @@ CONVENTIONS = {
 
 
 def score_surfaces(
-    method: ReconstructionMethod, packed: PackedDataset, indices: Sequence[int], *, threshold: float
+    methods: Sequence[tuple[ReconstructionMethod, float]], packed: PackedDataset, indices: Sequence[int]
 ) -> SurfaceReport:
     """Compare the surfaces of reconstructed objects with the true ones: means over objects, by variant.
 
     Args:
-        method: Reconstructs the objects.
+        methods: What reconstructs the objects, and the probability at which the surfaces of its voxels lie.
         packed: The data set.
         indices: The objects.
-        threshold: Probability at which the surfaces of predicted voxels lie.
     """
     whole = SurfaceConfig(min_component_share=0.0, bridge=0.0)
-    surface = replace(whole, threshold=threshold)
     rows = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
         truth = torch.from_numpy(packed.occupancy(index))
         real = extract_surface(truth.float().numpy(), whole)
-        for name, predicted in method.predict(index).items():
-            rows[name].append(
-                ikea_average_precision(predicted.probabilities, truth)
-                | score_surface(prediction_mesh(predicted, surface), real)
-            )
+        for method, threshold in methods:
+            surface = replace(whole, threshold=threshold)
+            for name, predicted in method.predict(index).items():
+                rows[name].append(
+                    ikea_average_precision(predicted.probabilities, truth)
+                    | score_surface(prediction_mesh(predicted, surface), real)
+                )
     return SurfaceReport(conventions=CONVENTIONS, scores={name: mean_scores(row) for name, row in rows.items()})
 
 

@@ -309,6 +309,19 @@ def test_a_perceptual_distance_is_zero_of_equals_and_grows_with_noise(efficientn
     torch.testing.assert_close(efficientnet.perceptual_distance(noisy, clips), some)
 
 
+def test_the_middle_map_is_what_a_block_gives_of_each_image_alone(efficientnet, monkeypatch):
+    images = waves(5, 1, 64, 64)[:, 0] / 127.5 - 1
+    seen = []
+    hook = efficientnet.blocks[10].register_forward_hook(lambda *call: seen.append(call[2]))
+    found = efficientnet.middle_map(images)
+    hook.remove()
+    assert found.shape == (5, 112, 4, 4)
+    torch.testing.assert_close(found, seen[0])
+    monkeypatch.setattr("gancore.features.efficientnet.FRAMES_PER_PASS", 2)
+    torch.testing.assert_close(efficientnet.middle_map(images), found, atol=1e-4, rtol=1e-4)
+    assert not found.requires_grad
+
+
 def test_the_distance_to_train_on_ranks_images_alike_and_leads_to_the_other_image(efficientnet):
     image, other = waves(2, 1, 64, 64)[:, 0].float() / 127.5 - 1
     steps = torch.linspace(0, 1, 5)[:, None, None, None]

@@ -57,7 +57,9 @@ def trials(source):
 
 
 def test_every_baseline_is_scored_with_the_model(report):
-    expected = {f"{who}, {views}" for who in ("model", "nearest picture") for views in ("1 view", "2 views")}
+    expected = {
+        f"{who}, {views}" for who in ("model", "ridge regression", "nearest picture") for views in ("1 view", "2 views")
+    }
     expected |= {"mean shape of its class", "random object of its class", "oracle"}
     assert set(report.reconstruction.iou) == expected
     scores = {name: row.sample_mean["chosen"] for name, row in report.reconstruction.iou.items()}
@@ -71,6 +73,8 @@ def test_the_verdict_compares_with_baselines_that_see_as_many_pictures_and_never
     for verdict, other in zip(verdicts, ("2 views", "1 view"), strict=True):
         assert verdict.baseline != "oracle"
         assert not verdict.baseline.endswith(other)
+        ridge = report.reconstruction.iou[verdict.method.replace("model", "ridge regression")]
+        assert verdict.baseline_score >= ridge.sample_mean["chosen"]
         assert verdict.score == report.reconstruction.iou[verdict.method].sample_mean["chosen"]
 
 
@@ -152,7 +156,9 @@ def test_a_model_is_given_the_classes_only_if_asked_for(trials):
 
 def test_surfaces_and_precision_are_reported_by_number_of_views(report):
     found = report.reconstruction.surfaces
-    assert set(found.scores) == {"model, 1 view", "model, 2 views"}
+    assert set(found.scores) == {
+        f"{who}, {views}" for who in ("model", "ridge regression") for views in ("1 view", "2 views")
+    }
     named = {"ap", "ap_aligned", "f_score", "without_surface"}
     for row in found.scores.values():
         assert named <= set(row)
@@ -260,7 +266,16 @@ def test_the_table_shows_what_the_report_says(report):
     line = next(line for line in text.splitlines() if line.startswith("oracle"))
     chosen, classes = row.sample_mean["chosen"], row.class_mean["chosen"]
     assert line.split()[1:7] == ["-"] * 4 + [f"{chosen:.3f}", f"{classes:.3f}"]
-    for words in ("@0.2", "chosen", "class mean", "lamp", "ap_aligned", "iou_1nna"):
+    ridge = report.reconstruction.baseline_choice.ridge
+    for words in (
+        "@0.2",
+        "chosen",
+        "class mean",
+        "lamp",
+        "ap_aligned",
+        "iou_1nna",
+        f"regression from {ridge.features}",
+    ):
         assert words in text
 
 
