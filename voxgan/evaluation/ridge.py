@@ -1,4 +1,4 @@
-"""Ridge regression from features of pictures to voxels: the baseline that learns, in closed form and within a minute.
+"""Ridge regression from features of pictures to voxels: the baseline that learns, in closed form.
 
 It is solved in the dual form, so that a prediction is a weighted sum of training voxels: the memory needed is that of
 the pictures' features and of a matrix of pictures by pictures, whatever the number of voxels.
