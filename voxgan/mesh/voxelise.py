@@ -7,13 +7,15 @@ import numpy as np
 import trimesh
 from einops import reduce, repeat
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import grey_opening, label, maximum_filter
+from scipy.ndimage import binary_opening, grey_opening, label, maximum_filter
 
 from voxgan.mesh.axes import Axis, upright_rotation
-from voxgan.mesh.winding import count_windings, orient_outward, winding_numbers
+from voxgan.mesh.winding import count_windings, fill_columns, orient_outward, winding_numbers
 
 POINTS_PER_BATCH = 200_000
 """Surface points that are computed at a time."""
+THIN_LEVEL = 0.75
+"""Least fraction of what is a single voxel thick: marching cubes makes a sheet of it two thirds of a voxel thick."""
 
 
 def normalise_mesh(mesh: trimesh.Trimesh, *, up: Axis = "y", front: Axis | None = None) -> trimesh.Trimesh:
@@ -43,9 +45,56 @@ def voxelise(
     promises that the mesh consists of closed parts with faces outward, which may pass through each other: then winding
     numbers are counted, many times faster. Raises ValueError if no face has an area.
     """
+    inside, fine = sample_mesh(*outward_faces(mesh, closed=closed), side, supersample=supersample, closed=closed)
+    return fill_cavities(add_thin_parts(inside, fine))
+
+
+def voxelise_fractions(
+    mesh: trimesh.Trimesh, side: int, *, closed: bool = False
+) -> Float[np.ndarray, "side side side"]:
+    """The fraction of each voxel of the unit cube that a normalised mesh fills, float32 in [0, 1].
+
+    Those above one half are exactly the voxels of `voxelise`, so that gaps, cavities and thin parts are as there: where
+    the fraction lies on the other side of one half, it is moved to one half. What is a single voxel thick has at least
+    THIN_LEVEL, or its surface would shrink to nothing. Raises ValueError if no face has an area.
+    """
+    vertices, faces = outward_faces(mesh, closed=closed)
+    inside, fine = sample_mesh(vertices, faces, side, closed=closed)
+    if closed:
+        parts = fill_columns(vertices, faces, len(fine))
+    else:
+        samples = partial(sample_triangles, vertices[faces], spacing=0.125 / side)
+        _, finest = find_inside(vertices, faces, side, supersample=4, samples=samples)
+        parts = fill_fractions(finest, 2)
+    # only where fine voxels touch those that are outside does anyone see how full they are
+    shown = maximum_filter(~fill_cavities(fine), 3, mode="constant", cval=True)
+    fractions = fill_fractions(np.where(shown, parts, 1), 2)
+    occupied = fill_cavities(add_thin_parts(inside, fine))
+    thick = binary_opening(occupied, np.ones((2, 2, 2)))
+    thin = occupied & ~thick & ((fractions >= 0.25) | ~maximum_filter(thick, 3))  # and no edge of what is thick
+    least = np.where(thin, THIN_LEVEL, np.nextafter(np.float32(0.5), np.float32(1)))
+    return np.where(occupied, np.maximum(fractions, least), np.minimum(fractions, 0.5)).astype(np.float32)
+
+
+def outward_faces(
+    mesh: trimesh.Trimesh, *, closed: bool
+) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+    """The vertices and faces, turned outward unless all parts are closed. Raises ValueError if no face has an area."""
     vertices, faces = (mesh.vertices, mesh.faces) if closed else orient_outward(mesh)
     if not len(faces):
         raise ValueError("a mesh none of whose faces has an area fills no voxels")
+    return np.asarray(vertices), np.asarray(faces)
+
+
+def sample_mesh(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    side: int,
+    *,
+    supersample: int = 2,
+    closed: bool,
+) -> tuple[Bool[np.ndarray, "side side side"], Bool[np.ndarray, "fine fine fine"]]:
+    """The voxels whose centres are inside, and the supersample^3 times finer ones, with what is too thin for those."""
     samples = partial(sample_triangles, vertices[faces], spacing=0.5 / (side * supersample))
     if closed:
         inside, solid = (count_windings(vertices, faces, size) > 0 for size in (side, side * supersample))
@@ -54,7 +103,7 @@ def voxelise(
     fine = solid.copy()
     for points, normals in samples():
         fine[voxel_indices(points[uncovered_points(solid, points, normals)], len(fine))] = True
-    return fill_cavities(add_thin_parts(inside, fine))
+    return inside, fine
 
 
 def find_inside(
@@ -166,6 +215,8 @@ def upsample_voxels(voxels: Bool[np.ndarray, "x y z"], factor: int) -> Bool[np.n
     return repeat(voxels, "x y z -> (x a) (y b) (z c)", a=factor, b=factor, c=factor)
 
 
-def fill_fractions(fine: Bool[np.ndarray, "fine_x fine_y fine_z"], factor: int) -> Float[np.ndarray, "x y z"]:
-    """The fraction of each voxel that is filled, in [0, 1]."""
+def fill_fractions(
+    fine: Bool[np.ndarray, "fine_x fine_y fine_z"] | Float[np.ndarray, "fine_x fine_y fine_z"], factor: int
+) -> Float[np.ndarray, "x y z"]:
+    """The fraction of each voxel that is filled, in [0, 1], from factor^3 finer ones and their fractions."""
     return reduce(fine.astype(np.float32), "(x a) (y b) (z c) -> x y z", "mean", a=factor, b=factor, c=factor)

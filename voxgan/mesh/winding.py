@@ -1,5 +1,7 @@
 """Winding numbers: what is inside a mesh, even a broken one, once its faces are turned outward."""
 
+from collections.abc import Iterator
+
 import igl
 import numpy as np
 import trimesh
@@ -67,8 +69,15 @@ def winding_numbers(
 
 OFFSET = np.array([1.3e-7, 2.1e-7])
 """By this much columns pass beside the centres of voxels, so that none meets the edge of a face."""
+COLUMNS = np.array([(-3, 1), (-1, -3), (1, 3), (3, -1)]) / 8
+"""Where columns pass through a voxel, from its centre: at four places in x and in y, as exact for planes across them
+as sixteen in a grid."""
 PAIRS_PER_BATCH = 1_000_000
 """Pairs of a face and a column that are computed at a time."""
+
+Crossings = tuple[Int[np.ndarray, "met 2"], Float[np.ndarray, " met"], Int[np.ndarray, " met"]]
+"""Columns that meet faces, the height where each does, in voxels from the lowest centre, and 1 where it enters a part,
+-1 where it leaves one."""
 
 
 def count_windings(
@@ -79,14 +88,62 @@ def count_windings(
     Each column of voxels along z is followed through the faces that it meets: the number grows by one where it enters
     a part, through a face that looks to -z, and falls by one where it leaves it. Counts are exact for closed parts.
     """
+    steps = np.zeros((side, side, side + 1), np.int32)
+    for columns, heights, signs in cross_faces(vertices, faces, side):
+        above = np.ceil(heights).clip(0, side).astype(np.int64)
+        np.add.at(steps, (*columns.T, above), signs)
+    return np.cumsum(steps[..., :-1], axis=2)
+
+
+def fill_columns(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], side: int
+) -> Float[np.ndarray, "side side side"]:
+    """The fraction of each voxel inside a mesh of closed parts with faces outward, on a grid as in `count_windings`.
+
+    It is measured along four columns a voxel, exactly in z and to an eighth of a voxel, on average better, in x and y.
+    """
+    return np.mean([fill_column(vertices, faces, side, beside=beside) for beside in COLUMNS], axis=0)
+
+
+def fill_column(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    side: int,
+    *,
+    beside: Float[np.ndarray, "2"],
+) -> Float[np.ndarray, "side side side"]:
+    """The fraction of each voxel inside the mesh along the line in z that passes this far beside its centre."""
+    met = list(cross_faces(vertices, faces, side, beside=beside))
+    if not met:
+        return np.zeros((side,) * 3)
+    columns, heights, signs = (np.concatenate(each) for each in zip(*met, strict=True))
+    column = columns @ (side, 1)
+    order = np.lexsort((heights, column))
+    column, heights, signs = column[order], (heights[order] + 0.5).clip(0, side), signs[order]
+    after = np.cumsum(signs)  # the parts that a column is in
+    after -= (after - signs)[np.searchsorted(column, column)]
+    changes = (after > 0).astype(float) - (after > signs)  # overlapping parts are entered and left once
+    below = np.floor(heights).clip(0, side - 1).astype(np.int64)
+    place, rest = column * (side + 1) + below, changes * (heights - below)
+    steps = np.bincount(np.append(place, place + 1), np.append(changes - rest, rest), side * side * (side + 1))
+    return np.cumsum(steps.reshape(side, side, side + 1)[..., :-1], axis=2)
+
+
+def cross_faces(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    side: int,
+    *,
+    beside: Float[np.ndarray, "2"] | tuple[float, float] = (0.0, 0.0),
+) -> Iterator[Crossings]:
+    """Where columns of voxels along z, which pass this far beside their centres, meet faces, batch by batch."""
     corners = (np.asarray(vertices, np.float64)[faces] + 0.5) * side - 0.5  # centres of voxels at whole numbers
-    flat = corners[..., :2] - OFFSET
+    flat = corners[..., :2] - (OFFSET + beside)
     first = np.ceil(flat.min(1)).clip(0, side).astype(np.int64)
     extent = (np.floor(flat.max(1)).clip(-1, side - 1).astype(np.int64) + 1 - first).clip(0)
     a, b, c = np.moveaxis(flat, 1, 0)
     area = cross_2d(b - a, c - a)
     counts = np.where(area != 0, extent.prod(1), 0)
-    steps = np.zeros((side, side, side + 1), np.int32)
     batch = np.cumsum(counts) // PAIRS_PER_BATCH
     for number in np.unique(batch[counts > 0]):
         chosen = np.flatnonzero((batch == number) & (counts > 0))
@@ -98,9 +155,7 @@ def count_windings(
         weights = np.stack(opposite, 1) / area[face, None]
         met = (weights > 0).all(1)
         height = np.einsum("pc,pc->p", weights[met], corners[face[met], :, 2])
-        above = np.ceil(height).clip(0, side).astype(np.int64)
-        np.add.at(steps, (*column[met].T, above), -np.sign(area[face[met]]).astype(np.int32))
-    return np.cumsum(steps[..., :-1], axis=2)
+        yield column[met], height, -np.sign(area[face[met]]).astype(np.int64)
 
 
 def cross_2d(
