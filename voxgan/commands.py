@@ -16,6 +16,10 @@ PROGRAMS = "furniture-programs"
 
 # ----------------------------------------------------------------------------------------------------- prepare
 
+OccupancyKind = Literal["binary", "fractional"]
+MAX_FRACTIONAL_SIDE = 128
+"""Largest side of a grid whose fractions are measured: it takes 1 GB of memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig(ShapeLimits):
@@ -35,6 +39,10 @@ class PrepareConfig(ShapeLimits):
     side: int = 32
     """Voxels along each side of the unit cube."""
 
+    occupancy: OccupancyKind = "binary"
+    """Whether a voxel says only if it is filled, or, fractional, how much of it is: then surfaces are flat and lie
+    between voxels where they should, and each object is compressed."""
+
     views: int = 24
     """Pictures of each object: rendered, or at most this many of the object's own pictures if it has some."""
 
@@ -45,7 +53,7 @@ class PrepareConfig(ShapeLimits):
     """WebP quality of the views from 0 to 100; lossless if null."""
 
     compress: bool = False
-    """Store the voxels compressed: much smaller on disk, but read into memory as a whole."""
+    """Store binary voxels compressed: much smaller on disk, but read into memory as a whole."""
 
     up: Axis | None = None
     """Axis that points up, of meshes whose files do not say; if null, as their layout says, or z for STL and y for all
@@ -75,6 +83,10 @@ class PrepareConfig(ShapeLimits):
         for name, lowest, highest in (("side", 4, 256), ("views", 0, 1000), ("view_size", 8, 2048)):
             if not lowest <= getattr(self, name) <= highest:
                 raise ValueError(f"{name} must lie between {lowest} and {highest}, got {getattr(self, name)}")
+        if self.occupancy == "fractional" and self.side > MAX_FRACTIONAL_SIDE:
+            raise ValueError(f"side must be at most {MAX_FRACTIONAL_SIDE} for fractional occupancy, got {self.side}")
+        if self.occupancy == "fractional" and self.compress:
+            raise ValueError("compress is for binary occupancy; fractional voxels are always compressed")
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
         if not 0 < self.max_minutes <= 1e6:

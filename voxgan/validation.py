@@ -87,7 +87,7 @@ class VoxelValidation:
     def __call__(self, generator: VoxelModel) -> Mapping[str, float]:
         """IoU of reconstructions by views and threshold; MMD, coverage and diversity of objects from noise."""
         batch = load_examples(self.dataset, self.num_objects).to(model_device(generator))
-        real, generated = batch.occupancy.cpu() > 0, generate_probabilities(generator, len(batch)) > 0.5
+        real, generated = batch.occupancy.cpu() > 0.5, generate_probabilities(generator, len(batch)) > 0.5
         distances = 1 - pairwise_iou(generated, real)
         scores = {
             "generated/filled": float(generated.float().mean()),

@@ -18,9 +18,19 @@ def source(tmp_path_factory):
     return packed(tmp_path_factory.mktemp("boxes"), count=16)
 
 
-@pytest.mark.parametrize("game", [pytest.param("modern", marks=pytest.mark.slow), "three-step", "unconditional"])
-def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path, game):
+@pytest.mark.parametrize(
+    ("game", "fractional"),
+    [
+        pytest.param("modern", False, marks=pytest.mark.slow),
+        ("three-step", False),
+        ("unconditional", False),
+        ("three-step", True),
+    ],
+)
+def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path, game, fractional):
     flags = GAMES[game]
+    if fractional:
+        source = packed(tmp_path / "full", count=16, fractional=True)
     trainer_of(source, tmp_path / "whole", flags, steps=6).train()
     cut = trainer_of(source, tmp_path / "cut", flags, steps=6)
     batches = iter(cut._create_loader())

@@ -38,7 +38,7 @@ class ObjectBatch:
     views: Float[Tensor, "batch views channels height width"]
     """Pictures in [-1, 1], the mask as fourth channel if the encoder sees it; no views without an encoder."""
     occupancy: Float[Tensor, "batch x y z"]
-    """1 in voxels that the object fills, 0 elsewhere; y up."""
+    """1 in voxels that the object fills, 0 elsewhere; in a fractional data set the fraction that it fills; y up."""
     labels: Int[Tensor, " batch"]
     """Numbers of the classes; 0 without classes."""
 
@@ -52,7 +52,7 @@ class ObjectBatch:
         return ObjectBatch(views=views, occupancy=occupancy, labels=self.labels.to(device, non_blocking=True))
 
 
-VoxelSample = tuple[Float[Tensor, "views channels height width"], Bool[Tensor, "x y z"], int]
+VoxelSample = tuple[Float[Tensor, "views channels height width"], Bool[Tensor, "x y z"] | Float[Tensor, "x y z"], int]
 
 
 def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
@@ -95,7 +95,7 @@ class VoxelDataset:
         index = self.indices[sample.index]
         random = np.random.default_rng(sample.seed)
         mirrored = self.train and self.config.augment.mirror and random.random() < 0.5
-        occupancy = self.packed.occupancy(index)
+        occupancy = self.packed.fractions(index) if self.packed.fractional else self.packed.occupancy(index)
         if self.train and self.config.proportions:
             occupancy = stretch_proportions(occupancy, random, strength=self.config.proportions)
         voxels = torch.from_numpy(np.ascontiguousarray(occupancy[::-1] if mirrored else occupancy))

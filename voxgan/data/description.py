@@ -16,8 +16,9 @@ from gancore.splits import SPLITS, Split
 Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
 
 DESCRIPTION = "dataset.json"
-FORMAT = 2
-"""Raised whenever the files change their meaning; other formats are refused."""
+FORMAT, FRACTIONAL_FORMAT = 2, 3
+"""Of data sets with binary and with fractional voxels. Raised whenever files change their meaning; others are refused.
+"""
 MAX_SIDE = 512
 """Voxels along each side of a grid, at most."""
 MAX_ID_LENGTH = 4096
@@ -52,6 +53,8 @@ class Description:
     objects: tuple[PackedObject, ...]
     voxel_digests: tuple[str, ...]
     """A digest of the packed voxels of each object."""
+    voxel_sizes: tuple[int, ...] = ()
+    """Of fractional voxels, the bytes of each object's; empty if voxels are binary, which all take the same."""
     occupancy: str
     """Name of the file of voxels."""
     occupancy_bytes: int
@@ -60,6 +63,11 @@ class Description:
     """Where the directory of views.zip begins, which holds the size and checksum of each view."""
     directory_digest: str
     """A digest of views.zip from there to its end."""
+
+    @property
+    def fractional(self) -> bool:
+        """Whether voxels say how full they are, in levels from 0 to 255, and not only whether they are filled."""
+        return bool(self.voxel_sizes)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -87,11 +95,12 @@ def is_own_description(path: Path) -> bool:
 
 def format_description(description: Description) -> str:
     """Return the text of dataset.json; its first line holds a digest of all that follows."""
+    fractional = {"values": "fractional", "sizes": description.voxel_sizes} if description.fractional else {}
     head = {
         "version": _package_version(),
         "side": description.side,
         "classes": description.classes,
-        "occupancy": {"name": description.occupancy, "bytes": description.occupancy_bytes},
+        "occupancy": {"name": description.occupancy, "bytes": description.occupancy_bytes, **fractional},
         "views": {
             "bytes": description.views_bytes,
             "directory": description.directory_start,
@@ -103,7 +112,8 @@ def format_description(description: Description) -> str:
         for item, digest in zip(description.objects, description.voxel_digests, strict=True)
     )
     body = json.dumps(head, ensure_ascii=False)[1:-1] + ', "objects": [\n' + ",\n".join(records) + "\n]}\n"
-    return f'{{"format": {FORMAT}, "digest": "{digest_bytes(body.encode())}",\n{body}'
+    written = FRACTIONAL_FORMAT if description.fractional else FORMAT
+    return f'{{"format": {written}, "digest": "{digest_bytes(body.encode())}",\n{body}'
 
 
 def read_description(path: Path) -> tuple[Description, str]:
@@ -117,10 +127,13 @@ def read_description(path: Path) -> tuple[Description, str]:
         written = content.get("format", 1 if {"side", "objects"} <= content.keys() else None)
         _require(type(written) is int, "it was not made by vidvox prepare")
         _require(written >= FORMAT, "it was prepared by an older version; prepare the data set again")
-        _require(written == FORMAT, f"it is of format {written}, and this version reads {FORMAT}")
+        known = (FORMAT, FRACTIONAL_FORMAT)
+        _require(written in known, f"it is of format {written}, and this version reads {' and '.join(map(str, known))}")
         digest = digest_bytes(path.read_bytes().partition(b"\n")[2])
         _require(content.get("digest") == digest, "it was damaged or edited; prepare the data set again")
-        return _parse(content), digest
+        description = _parse(content)
+        _require(description.fractional == (written == FRACTIONAL_FORMAT), "its voxels are not those of its format")
+        return description, digest
 
 
 def _parse(content: dict[str, Any]) -> Description:
@@ -130,6 +143,7 @@ def _parse(content: dict[str, Any]) -> Description:
         side=_get(content, "side", int),
         objects=tuple(map(_parse_object, records)),
         voxel_digests=tuple(_get(record, "voxels", str) for record in records),
+        voxel_sizes=tuple(_get(occupancy, "sizes", list)) if occupancy.get("values") == "fractional" else (),
         occupancy=_get(occupancy, "name", str),
         occupancy_bytes=_get(occupancy, "bytes", int),
         views_bytes=_get(views, "bytes", int),
@@ -138,6 +152,10 @@ def _parse(content: dict[str, Any]) -> Description:
     )
     _require(1 <= description.side <= MAX_SIDE, f"its side of {description.side} does not lie in [1, {MAX_SIDE}]")
     _require(bool(records), "it lists no objects")
+    if sizes := description.voxel_sizes:
+        _require(all(type(size) is int and size > 0 for size in sizes), "a size of voxels is no number of bytes")
+        _require(len(sizes) == len(records), "its sizes of voxels are not those of its objects")
+        _require(sum(sizes) == description.occupancy_bytes, "its voxels do not fit their file")
     _require(content.get("classes") == list(description.classes), "its classes are not those of its objects")
     _require(0 <= description.directory_start < description.views_bytes, "its views do not fit their file")
     name, count = Counter(item.id for item in description.objects).most_common(1)[0]

@@ -1,8 +1,9 @@
-"""The data set that training reads: voxels packed eight to the byte, and all views in one file.
+"""The data set that training reads: voxels packed to bits or compressed levels, and all views in one file.
 
 It is a folder of dataset.json (the side of the grids, the classes, a record for each object, and digests of the other
-files), occupancy.npy (uint8, objects x bytes, numpy.packbits of x y z; or the same compressed as occupancy.npz) and
-views.zip (stored, not compressed: `<object>/<view>.webp`).
+files), the voxels and views.zip (stored, not compressed: `<object>/<view>.webp`). Binary voxels are in occupancy.npy
+(uint8, objects x bytes, numpy.packbits of x y z; or the same compressed as occupancy.npz). Fractional ones are in
+occupancy.zlib: for each object its levels from 0 to 255 (uint8, x y z) compressed by zlib, one after the other.
 """
 
 import io
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 
 from gancore.errors import UnreadableError
@@ -34,6 +35,14 @@ from voxgan.data.description import (
     read_description,
 )
 from voxgan.data.file_parts import FileParts
+from voxgan.data.stored_voxels import (
+    StoredVoxels,
+    bytes_per_object,
+    filled_voxels,
+    pack_voxels,
+    to_fractions,
+    unpack_voxels,
+)
 
 __all__ = ["Cameras", "PackedDataset", "PackedObject", "encode_webp", "open_packed_dataset", "write_packed_dataset"]
 
@@ -41,8 +50,8 @@ BUNDLED = "furniture"
 """Name of the data set that comes with the package."""
 ZIP_HEADER_BYTES = 30
 """Length of a zip file's local header before the file's name."""
-OCCUPANCY_FILES = {False: "occupancy.npy", True: "occupancy.npz"}
-"""Name of the voxels' file, by whether it is compressed."""
+OCCUPANCY_FILES = {"bits": "occupancy.npy", "compressed bits": "occupancy.npz", "levels": "occupancy.zlib"}
+"""Name of the voxels' file, by what it holds."""
 VIEWS = "views.zip"
 NPY_HEADER_BYTES = 128
 """Length of the header of an npy file of packed voxels."""
@@ -82,6 +91,7 @@ class PackedDataset:
         self.side = self._description.side
         self.objects = self._description.objects
         self.classes = self._description.classes
+        self.fractional = self._description.fractional
         self._check_files()
         if unknown := set(self.only_classes or ()) - set(self.classes):
             known = ", ".join(self.classes) or "no classes"
@@ -96,6 +106,9 @@ class PackedDataset:
             bits = read_compressed_bits(path, shape)
             return lambda index: bits[index].tobytes()
         parts = FileParts(path)
+        if described.fractional:
+            ends = np.cumsum(described.voxel_sizes, dtype=np.int64).tolist()
+            return lambda index: parts.read(ends[index] - described.voxel_sizes[index], described.voxel_sizes[index])
         with as_unreadable(path, "voxels"):
             start = _check_header(parts.read(0, min(parts.size, NPY_HEADER_BYTES)), shape)
         return lambda index: parts.read(start + index * shape[1], shape[1])
@@ -106,7 +119,8 @@ class PackedDataset:
         size = (self.folder / described.occupancy).stat().st_size
         if size != described.occupancy_bytes:
             raise self._mismatch("occupancy", f"{size:,} bytes, not {described.occupancy_bytes:,}")
-        for index in range(min(len(self), CHECKED_BYTES // bytes_per_object(self.side))):
+        sizes = described.voxel_sizes or [bytes_per_object(self.side)] * len(self)
+        for index in np.flatnonzero(np.cumsum(sizes) <= CHECKED_BYTES).tolist():
             self._checked_voxels(index)
         size, start = self._views_file.size, described.directory_start
         if size != described.views_bytes:
@@ -138,9 +152,27 @@ class PackedDataset:
         ]
 
     def occupancy(self, index: int) -> Bool[np.ndarray, "x y z"]:
-        """The voxels that the object fills. Raises UnreadableError if they are damaged."""
-        bits = np.unpackbits(np.frombuffer(self._checked_voxels(index), np.uint8), count=self.side**3)
-        return bits.view(np.bool_).reshape(self.side, self.side, self.side)
+        """The voxels that the object fills, by more than half where fractions are known.
+
+        Raises UnreadableError if they are damaged.
+        """
+        return filled_voxels(self.stored_voxels(index))
+
+    def fractions(self, index: int) -> Float[np.ndarray, "x y z"]:
+        """The fraction of each voxel that the object fills, float32 in [0, 1]; 0 or 1 in a binary data set.
+
+        Raises UnreadableError if the voxels are damaged.
+        """
+        return to_fractions(self.stored_voxels(index))
+
+    def stored_voxels(self, index: int) -> StoredVoxels:
+        """The object's filled voxels, or their levels from 0 to 255 if the data set is fractional.
+
+        Raises UnreadableError if they are damaged.
+        """
+        packed = self._checked_voxels(index)
+        with as_unreadable(self.folder / self._description.occupancy, "voxels"):
+            return unpack_voxels(packed, self.side, fractional=self.fractional)
 
     def _checked_voxels(self, index: int) -> bytes:
         packed = self._read_voxels(index)
@@ -216,30 +248,35 @@ def write_packed_dataset(
     folder: Path,
     objects: Sequence[PackedObject],
     *,
-    contents: Iterable[tuple[Bool[np.ndarray, "x y z"], Sequence[bytes]]],
+    contents: Iterable[tuple[StoredVoxels, Sequence[bytes]]],
     side: int,
     compressed: bool = False,
+    fractional: bool = False,
 ) -> None:
-    """Writes a packed data set; `contents` gives each object's occupancy and WebP views, in the order of `objects`.
+    """Writes a packed data set; `contents` gives each object's voxels and WebP views, in the order of `objects`.
 
-    Compressed voxels are small on disk, but read into memory as a whole. A data set that is already in the folder stays
-    until all of the new one is written. Raises ValueError without objects.
+    Voxels are levels if `fractional`, else filled or not; of the latter, compressed ones are small on disk, but read
+    into memory as a whole. A data set that is already in the folder stays until all of the new one is written. Raises
+    ValueError without objects.
     """
     if not objects:
         raise ValueError(f"there are no objects to write to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    name = OCCUPANCY_FILES[compressed]
+    name = OCCUPANCY_FILES["levels" if fractional else "compressed bits" if compressed else "bits"]
     with ExitStack() as writing:
         # replaced in the reverse order: dataset.json, which holds the digests of the others, comes last
         description, occupancies, views = (
             writing.enter_context(atomic_write(folder / each)) for each in (DESCRIPTION, name, VIEWS)
         )
-        digests = _write_contents(occupancies, views, objects, contents=contents, side=side, compressed=compressed)
-        content = describe_files(objects, digests, occupancies, views, side=side, name=name)
+        digests, sizes = _write_contents(occupancies, views, objects, contents=contents, side=side, name=name)
+        content = describe_files(
+            objects, digests, occupancies, views, side=side, name=name, sizes=sizes if fractional else ()
+        )
         description.write_text(format_description(content), encoding="utf-8")
         for path in (description, occupancies, views):
             sync_to_disk(path)  # before any of them is replaced: later there might be no space
-    (folder / OCCUPANCY_FILES[not compressed]).unlink(missing_ok=True)  # of an older data set
+    for other in set(OCCUPANCY_FILES.values()) - {name}:
+        (folder / other).unlink(missing_ok=True)  # of an older data set
 
 
 def _write_contents(
@@ -247,36 +284,49 @@ def _write_contents(
     views: Path,
     objects: Sequence[PackedObject],
     *,
-    contents: Iterable[tuple[Bool[np.ndarray, "x y z"], Sequence[bytes]]],
+    contents: Iterable[tuple[StoredVoxels, Sequence[bytes]]],
     side: int,
-    compressed: bool,
-) -> list[str]:
-    """Writes voxels and views, and returns the digest of each object's voxels."""
+    name: str,
+) -> tuple[list[str], list[int]]:
+    """Writes voxels, to a file that will be called `name`, and views; returns digest and size of each object's voxels.
+
+    The size is that in bytes, packed.
+    """
     shape = (len(objects), bytes_per_object(side))
-    digests, rows = [], bytearray()
-    with occupancies.open("wb") as bits, zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
-        if not compressed:
-            np.lib.format.write_array_header_1_0(bits, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for index, (item, (occupancy, pictures)) in enumerate(zip(objects, contents, strict=True)):
-            assert occupancy.shape == (side, side, side)
+    kind = np.uint8 if name == OCCUPANCY_FILES["levels"] else np.bool_
+    compressed = name == OCCUPANCY_FILES["compressed bits"]
+    digests, sizes, rows = [], [], bytearray()
+    with occupancies.open("wb") as file, zipfile.ZipFile(views, "w", zipfile.ZIP_STORED) as archive:
+        if name == OCCUPANCY_FILES["bits"]:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for index, (item, (voxels, pictures)) in enumerate(zip(objects, contents, strict=True)):
+            assert (voxels.shape, voxels.dtype) == ((side, side, side), kind)
             assert len(pictures) == len(item.cameras)
-            packed = np.packbits(occupancy).tobytes()
+            packed = pack_voxels(voxels)
             digests.append(digest_voxels(packed))
+            sizes.append(len(packed))
             if compressed:
                 rows += packed
             else:
-                bits.write(packed)
+                file.write(packed)
             for number, picture in enumerate(pictures):
                 archive.writestr(zipfile.ZipInfo(view_name(index, number)), picture)
         if compressed:
-            np.savez_compressed(bits, np.frombuffer(rows, np.uint8).reshape(shape))
-    return digests
+            np.savez_compressed(file, np.frombuffer(rows, np.uint8).reshape(shape))
+    return digests, sizes
 
 
 def describe_files(
-    objects: Sequence[PackedObject], digests: Sequence[str], occupancies: Path, views: Path, *, side: int, name: str
+    objects: Sequence[PackedObject],
+    digests: Sequence[str],
+    occupancies: Path,
+    views: Path,
+    *,
+    side: int,
+    name: str,
+    sizes: Sequence[int] = (),
 ) -> Description:
-    """The description of a data set of these files, whose voxels will be called `name`."""
+    """The description of a data set of these files, whose voxels will be called `name`; `sizes` as it has them."""
     with zipfile.ZipFile(views) as archive:
         start = archive.start_dir
     with views.open("rb") as file:
@@ -286,6 +336,7 @@ def describe_files(
         side=side,
         objects=tuple(objects),
         voxel_digests=tuple(digests),
+        voxel_sizes=tuple(sizes),
         occupancy=name,
         occupancy_bytes=occupancies.stat().st_size,
         views_bytes=views.stat().st_size,
@@ -328,11 +379,6 @@ def _check_header(content: bytes, shape: tuple[int, int]) -> int:
     if (found, fortran_order, dtype) != (shape, False, np.uint8):
         raise ValueError(f"it holds {dtype} of shape {found}; dataset.json and occupancy do not belong together")
     return file.tell()
-
-
-def bytes_per_object(side: int) -> int:
-    """Bytes of a packed grid of side^3 voxels."""
-    return (side**3 + 7) // 8
 
 
 def view_name(index: int, number: int) -> str:

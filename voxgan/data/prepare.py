@@ -23,11 +23,12 @@ from voxgan.data.description import DESCRIPTION, PackedObject, is_own_descriptio
 from voxgan.data.layouts import find_objects
 from voxgan.data.manifest import MANIFEST, Failure, is_own_manifest, write_manifest
 from voxgan.data.near_duplicates import find_near_duplicates, group_duplicates
-from voxgan.data.packed import OCCUPANCY_FILES, VIEWS, bytes_per_object, write_packed_dataset
+from voxgan.data.packed import OCCUPANCY_FILES, VIEWS, write_packed_dataset
 from voxgan.data.prepared import PreparedShape, Recipe
 from voxgan.data.procedural.source import list_programs
 from voxgan.data.shape_cache import cache_key, load_shape, obtain_shape
 from voxgan.data.sources import Layout, Source, assign_split, clean_name
+from voxgan.data.stored_voxels import bytes_per_object, filled_voxels
 from voxgan.data.sweethome3d import unpack_package
 from voxgan.data.workers import limit_time, run_in_processes
 
@@ -126,8 +127,15 @@ def write_outcomes(config: PrepareConfig, outcomes: Sequence[Outcome], *, left_o
         )
     for failure in failed:
         log.warning("left out %s: %s", failure.id, failure.reason)
-    contents = ((shape.occupancy, shape.views) for shape in (outcome.load() for outcome in prepared))
-    write_packed_dataset(config.out, objects, contents=contents, side=config.side, compressed=config.compress)
+    contents = ((shape.voxels, shape.views) for shape in (outcome.load() for outcome in prepared))
+    write_packed_dataset(
+        config.out,
+        objects,
+        contents=contents,
+        side=config.side,
+        compressed=config.compress,
+        fractional=config.occupancy == "fractional",
+    )
     write_manifest(manifest, objects, problems=problems, failed=failed)
     return PrepareResult(tuple(objects), tuple(failed), len(problems))
 
@@ -250,7 +258,7 @@ def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: f
     objects = []
     for row, outcome in zip(bits, outcomes, strict=True):
         shape, source = outcome.load(), outcome.source
-        row[:] = np.packbits(shape.occupancy)
+        row[:] = np.packbits(filled_voxels(shape.voxels))
         objects.append(
             PackedObject(
                 id=source.id,

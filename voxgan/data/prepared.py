@@ -12,14 +12,16 @@ from gancore.data import evenly_spaced
 from gancore.errors import UnreadableError
 from gancore.files.limits import ShapeLimits
 from gancore.rng import derive_seed
+from voxgan.commands import OccupancyKind
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
+from voxgan.data.stored_voxels import StoredVoxels, filled_voxels, to_levels
 from voxgan.files.images import cut_out_object, frame_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
 from voxgan.mesh.axes import reorient
 from voxgan.mesh.config import Axis
 from voxgan.mesh.materials import TexturedMesh
-from voxgan.mesh.voxelise import voxelise
+from voxgan.mesh.voxelise import voxelise, voxelise_fractions
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, sample_light
 
@@ -38,6 +40,7 @@ class Recipe(ShapeLimits):
     """How each object is prepared; see PrepareConfig for the fields."""
 
     side: int
+    occupancy: OccupancyKind
     views: int
     view_size: int
     up: Axis | None
@@ -50,7 +53,8 @@ class Recipe(ShapeLimits):
 class PreparedShape:
     """The voxels and views of an object as the data set stores them."""
 
-    occupancy: Bool[np.ndarray, "x y z"]
+    voxels: StoredVoxels
+    """Filled or not, or how full."""
     cameras: Cameras
     """Azimuth and elevation of each view in degrees; None where they are unknown."""
     views: tuple[bytes, ...]
@@ -74,15 +78,16 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
     mesh = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
-    occupancy = load_voxels(source, mesh.mesh if mesh else None, recipe)
-    if not occupancy.any():
+    voxels = load_voxels(source, mesh.mesh if mesh else None, recipe)
+    filled = filled_voxels(voxels)
+    if not filled.any():
         raise ValueError(f"{source.id} fills no voxel")
     views, lost = load_views(source, recipe)
     if not views and recipe.views:
         seed = derive_seed(recipe.seed, int.from_bytes(source.content_digest()[:7], "little"))
-        views = render_views(mesh or TexturedMesh(voxel_surface(occupancy)), recipe, seed=seed)
+        views = render_views(mesh or TexturedMesh(voxel_surface(filled)), recipe, seed=seed)
     return PreparedShape(
-        occupancy=occupancy,
+        voxels=voxels,
         cameras=tuple(camera for camera, _ in views),
         views=tuple(encode_webp(picture, quality=recipe.quality) for _, picture in views),
         files=source.files_behind(mesh),
@@ -91,15 +96,22 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     )
 
 
-def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) -> Bool[np.ndarray, "side side side"]:
-    """The object's own voxels, upright and scaled to the grid, or those that its mesh fills."""
-    side = recipe.side
+def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) -> StoredVoxels:
+    """The object's own voxels, upright and scaled to the grid, or those that its mesh fills, as the recipe asks.
+
+    Fractions of its own are kept if they need no scaling; scaled voxels are full or empty.
+    """
+    side, fractional = recipe.side, recipe.occupancy == "fractional"
     if source.occupancy is None:
         assert mesh is not None
+        if fractional:
+            return to_levels(voxelise_fractions(mesh, side, closed=source.closed))
         return voxelise(mesh, side, closed=source.closed)
     own = read_occupancy(source.occupancy, key=source.key, limits=recipe)
-    own = reorient(own, up=source.voxel_up, front=source.voxel_front) > 0.5
-    return own if own.shape == (side, side, side) else resize_occupancy(crop_to_content(own), side)
+    own = reorient(own, up=source.voxel_up, front=source.voxel_front)
+    if own.shape != (side, side, side):
+        own = resize_occupancy(crop_to_content(own), side).astype(np.float32)
+    return to_levels(own) if fractional else own > 0.5
 
 
 def load_views(source: Source, recipe: Recipe) -> tuple[list[PosedView], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-Voxels = Bool[np.ndarray, "x y z"]
+Voxels = Bool[np.ndarray, "x y z"] | Float[np.ndarray, "x y z"]
 SliceThickness = Float[np.ndarray, " slices"]
 
 KNOTS = 4
@@ -44,18 +44,20 @@ def sample_thickness(random: np.random.Generator, count: int, *, strength: float
 
 
 def restack_slices(
-    slices: Bool[np.ndarray, "slices a b"], thickness: SliceThickness, *, side: int
-) -> Bool[np.ndarray, "side a b"]:
+    slices: Bool[np.ndarray, "slices a b"] | Float[np.ndarray, "slices a b"], thickness: SliceThickness, *, side: int
+) -> Bool[np.ndarray, "side a b"] | Float[np.ndarray, "side a b"]:
     """The slices stacked at their new thickness, rounded to voxels and centred among `side` voxels.
 
-    The parity of their number is kept, so that the stack can be centred exactly.
+    Of slices that are merged, each voxel keeps the highest value. The parity of their number is kept, so that the stack
+    can be centred exactly.
     """
     ends = np.concatenate([[0.0], thickness.cumsum()])
     count = len(slices)
     total = min(max(count + 2 * round((ends[-1] - count) / 2), 1), side - (side - count) % 2)
     bounds = np.round(ends * total / ends[-1]).astype(int) + (side - total) // 2
-    stacked = np.zeros((side, *slices.shape[1:]), bool)
+    stacked = np.zeros((side, *slices.shape[1:]), slices.dtype)
     for slice_, start, stop in zip(slices, bounds, bounds[1:], strict=False):
         start = min(start, (side + total) // 2 - 1)
-        stacked[start : max(stop, start + 1)] |= slice_
+        stop = max(stop, start + 1)
+        stacked[start:stop] = np.maximum(stacked[start:stop], slice_)
     return stacked

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import io
 import json
-import math
 import time
 import zipfile
 from dataclasses import asdict, dataclass, fields
@@ -22,10 +21,11 @@ from gancore.files.reading import as_unreadable, require_regular_file
 from voxgan.data.description import parse_cameras
 from voxgan.data.prepared import PreparedShape, Recipe, prepare_shape
 from voxgan.data.sources import Source, digest_file
+from voxgan.data.stored_voxels import pack_voxels, unpack_voxels
 
 METHOD = (
     *("voxgan/mesh", "voxgan/files", "voxgan/rendering", "voxgan/data/packed.py", "voxgan/data/prepared.py"),
-    *("voxgan/data/sources.py", "voxgan/data/sweethome3d.py", "voxgan/data/procedural"),
+    *("voxgan/data/stored_voxels.py", "voxgan/data/sources.py", "voxgan/data/sweethome3d.py", "voxgan/data/procedural"),
     *("gancore/data.py", "gancore/files/pictures.py", "gancore/rng.py"),
 )
 """The code that makes a shape of files."""
@@ -108,7 +108,8 @@ def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]],
     """The content of a cached file: a zip of the description, the voxels and the views."""
     description = {
         "key": key,
-        "side": len(shape.occupancy),
+        "side": len(shape.voxels),
+        "fractional": shape.voxels.dtype != np.bool_,
         "cameras": shape.cameras,
         "files": digests,
         "lost_pictures": shape.lost_pictures,
@@ -118,7 +119,7 @@ def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]],
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo("shape.json"), json.dumps(description))  # without a date
-        archive.writestr(zipfile.ZipInfo("occupancy"), np.packbits(shape.occupancy).tobytes())
+        archive.writestr(zipfile.ZipInfo("occupancy"), pack_voxels(shape.voxels))
         for number, picture in enumerate(shape.views):
             archive.writestr(zipfile.ZipInfo(f"{number}.webp"), picture)
     return file.getvalue()
@@ -131,11 +132,10 @@ def _unpack(content: bytes, key: str) -> CachedShape:
             raise ValueError("it is compressed")
         described = json.loads(archive.read("shape.json"))
         side, cameras = described["side"], parse_cameras(described["cameras"])
-        bits = np.frombuffer(archive.read("occupancy"), np.uint8)
-        if described["key"] != key or len(bits) != math.ceil(side**3 / 8):
+        if described["key"] != key:
             raise ValueError("it is another object")
         shape = PreparedShape(
-            occupancy=np.unpackbits(bits, count=side**3).view(np.bool_).reshape(side, side, side),
+            voxels=unpack_voxels(archive.read("occupancy"), side, fractional=described["fractional"]),
             cameras=cameras,
             views=tuple(archive.read(f"{number}.webp") for number in range(len(cameras))),
             lost_pictures=tuple(described["lost_pictures"]),

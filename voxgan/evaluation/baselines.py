@@ -34,6 +34,11 @@ def load_occupancies(packed: PackedDataset, indices: Sequence[int]) -> Bool[Tens
     return torch.from_numpy(np.stack([packed.occupancy(index) for index in indices]))
 
 
+def load_fractions(packed: PackedDataset, indices: Sequence[int]) -> Float[Tensor, "objects x y z"]:
+    """Read the fraction of each voxel that objects fill: what networks are trained on."""
+    return torch.from_numpy(np.stack([packed.fractions(index) for index in indices]))
+
+
 def iterate_chunks(
     packed: PackedDataset, indices: Sequence[int]
 ) -> Iterator[tuple[list[int], Bool[Tensor, "objects x y z"]]]:

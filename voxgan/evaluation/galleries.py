@@ -18,6 +18,7 @@ from voxgan.evaluation.media import (
     Animation,
     animate_still,
     animate_turntable,
+    extract_true_surface,
     extract_whole_surface,
     join_side_by_side,
 )
@@ -92,7 +93,7 @@ def reconstruction_meshes(
             index = reconstruction.indices[place]
             predicted = next(iter(method.predict(index).values()))
             name = packed.objects[index].id
-            true = extract_whole_surface(torch.from_numpy(packed.occupancy(index)).float())
+            true = extract_true_surface(packed, index)
             surface = predicted.mesh or extract_whole_surface(predicted.probabilities, threshold=threshold)
             meshes += to_turnable(f"{rank}: {name}, true", true)
             meshes += to_turnable(f"{rank}: {name}, IoU {scores[place]:.3f}", surface)
@@ -172,7 +173,7 @@ def animate_image(selection: ViewSelection, index: int) -> list[Animation]:
 
 def animate_true(packed: PackedDataset, index: int) -> Animation:
     """Turn the object of the data set once."""
-    return animate_turntable(extract_whole_surface(torch.from_numpy(packed.occupancy(index)).float()))
+    return animate_turntable(extract_true_surface(packed, index))
 
 
 def animate_prediction(predicted: Prediction, threshold: float) -> Animation:

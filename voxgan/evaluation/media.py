@@ -1,6 +1,7 @@
 """Animations of turning objects, side by side, for reports and for preference studies."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from gancore.reporting.page import encode_webp_uri
+from voxgan.data.packed import PackedDataset
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.rendering.camera import Camera
@@ -21,6 +23,8 @@ SIDE = 128
 FRAMES, FRAME_RATE = 24, 8
 """Frames of a turn, and frames per second."""
 BACKGROUND = (255, 255, 255)
+WHOLE = SurfaceConfig(min_component_share=0.0, bridge=0.0)
+"""How surfaces with all their parts are extracted."""
 
 StillImage = UInt8[Tensor, "_high _wide 3"]
 Animation = UInt8[Tensor, "time 3 _high _wide"]
@@ -30,9 +34,17 @@ def extract_whole_surface(probabilities: Float[Tensor, "x y z"], *, threshold: f
     """Extract the surface with all its parts; None if nothing is above the threshold."""
     if not (probabilities > threshold).any():
         return None
-    return extract_surface(
-        probabilities.numpy(), SurfaceConfig(threshold=threshold, min_component_share=0.0, bridge=0.0)
-    )
+    return extract_surface(probabilities.numpy(), replace(WHOLE, threshold=threshold))
+
+
+def extract_true_surface(packed: PackedDataset, index: int) -> trimesh.Trimesh | None:
+    """Extract the surface of an object of the data set with all its parts; None if it fills no voxel.
+
+    Fractions say where it lies; of binary voxels it is smoothed, as their stairs are none of the object's.
+    """
+    fractions = packed.fractions(index)
+    surface = replace(WHOLE, smooth_sigma=0.0, taubin_iterations=0) if packed.fractional else WHOLE
+    return extract_surface(fractions, surface) if (fractions > surface.threshold).any() else None
 
 
 def render_still(scene: Scene | None, camera: Camera) -> StillImage:

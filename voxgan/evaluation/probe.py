@@ -20,7 +20,7 @@ from gancore.files.reading import MAX_SETTINGS_BYTES, read_json
 from gancore.parsing import from_dict
 from voxgan.config import VoxelConfig, VoxelDiscriminatorConfig, VoxelShape
 from voxgan.data.packed import PackedDataset
-from voxgan.evaluation.baselines import load_occupancies
+from voxgan.evaluation.baselines import load_fractions
 from voxgan.evaluation.report import ProbeReport, Scores
 from voxgan.networks.discriminator import VoxelDiscriminator
 
@@ -155,7 +155,7 @@ def extract_features(
     rows = []
     with torch.inference_mode():
         for first in tqdm(range(0, len(indices), BATCH), unit="batch", leave=False):
-            rows.append(features(load_occupancies(packed, indices[first : first + BATCH]).float()).numpy())
+            rows.append(features(load_fractions(packed, indices[first : first + BATCH])).numpy())
     return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
 
 

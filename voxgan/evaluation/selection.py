@@ -40,5 +40,5 @@ def fingerprint_data(packed: PackedDataset, config: EvaluateConfig) -> str:
     """Describe the measured objects by a hash of their voxels."""
     fingerprint = DataFingerprint()
     for index in select_objects(packed, config.split, count=config.max_items):
-        fingerprint.add(packed.occupancy(index)[None])
+        fingerprint.add(packed.stored_voxels(index)[None])
     return f"voxels of {fingerprint.count} objects of {config.split}, sha256 {fingerprint.hexdigest()}"

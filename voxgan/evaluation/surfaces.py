@@ -10,6 +10,7 @@ import trimesh
 from accelerate.utils import tqdm
 
 from voxgan.data.packed import PackedDataset
+from voxgan.evaluation.media import WHOLE, extract_true_surface
 from voxgan.evaluation.methods import Prediction, ReconstructionMethod
 from voxgan.evaluation.report import SurfaceReport
 from voxgan.mesh.config import SurfaceConfig
@@ -26,7 +27,7 @@ F_SCORE_DISTANCE = 0.01
 
 CONVENTIONS = {
     "scope": "The first draw of pictures only; surfaces of voxels, the true ones too, by marching cubes after "
-    "smoothing with all parts kept; predicted meshes as they are.",
+    "smoothing with all parts kept; true ones of fractional voxels without smoothing, predicted meshes as they are.",
     "cd_l1_half, cd_l1_sum, cd_l2_half, cd_l2_sum": f"Mean distance of {POINTS} points from the other surface, in cube "
     "sides: l1 as it is, l2 squared; half the mean of both ways, sum their sum.",
     "emd": f"Mean distance of {EMD_POINTS} random points of each surface, paired one to one for the least sum; not 0 "
@@ -50,13 +51,13 @@ def score_surfaces(
         packed: The data set.
         indices: The objects.
     """
-    whole = SurfaceConfig(min_component_share=0.0, bridge=0.0)
     rows = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
         truth = torch.from_numpy(packed.occupancy(index))
-        real = extract_surface(truth.float().numpy(), whole)
+        if (real := extract_true_surface(packed, index)) is None:
+            raise ValueError(f"{packed.objects[index].id} fills no voxel, so that it has no surface")
         for method, threshold in methods:
-            surface = replace(whole, threshold=threshold)
+            surface = replace(WHOLE, threshold=threshold)
             for name, predicted in method.predict(index).items():
                 rows[name].append(
                     ikea_average_precision(predicted.probabilities, truth)

@@ -190,6 +190,14 @@ def test_an_encoder_without_mask_sees_backgrounds_in_training(source):
     assert not views[0, :, 0, 0].any()
 
 
+def test_how_full_voxels_are_reaches_a_batch(tmp_path):
+    source, binary = packed(tmp_path / "full", fractional=True), packed(tmp_path / "binary")
+    full, filled = (collate([dataset(str(each))[Sample(0, 3)]]) for each in (source, binary))
+    assert full.occupancy.dtype == torch.float32
+    assert torch.equal(full.occupancy, filled.occupancy * np.float32(179 / 255))
+    assert torch.equal(full.views, filled.views)
+
+
 def test_a_view_that_shows_nothing_stops_no_training(tmp_path):
     shape = boxes(1)
     blank = np.zeros((16, 16, 4), np.uint8)

@@ -16,6 +16,7 @@ import pytest
 
 from gancore.errors import UnreadableError, UnwritableError
 from voxgan.data.packed import PackedDataset, PackedObject, encode_webp, open_packed_dataset, write_packed_dataset
+from voxgan.data.stored_voxels import filled_voxels, pack_voxels, to_fractions, to_levels, unpack_voxels
 
 RANDOM = np.random.default_rng(0)
 OBJECTS = (
@@ -25,17 +26,19 @@ OBJECTS = (
 )
 
 
-def content(item: PackedObject, *, side: int = 5) -> tuple[np.ndarray, list[np.ndarray]]:
+def content(item: PackedObject, *, side: int = 5, fractional: bool = False) -> tuple[np.ndarray, list[np.ndarray]]:
     random = np.random.default_rng(len(item.id))
     views = [random.integers(0, 256, (8, 8, 4), np.uint8) for _ in item.cameras]
     for view in views:
         view[..., 3] = 255
-    return random.random((side, side, side)) > 0.5, views
+    fractions = random.random((side, side, side))
+    return to_levels(fractions) if fractional else fractions > 0.5, views
 
 
-def write(folder: Path, *, compressed: bool = False) -> Path:
-    contents = ((voxels, [encode_webp(view) for view in views]) for voxels, views in map(content, OBJECTS))
-    write_packed_dataset(folder, OBJECTS, contents=contents, side=5, compressed=compressed)
+def write(folder: Path, *, compressed: bool = False, fractional: bool = False) -> Path:
+    objects = (content(item, fractional=fractional) for item in OBJECTS)
+    contents = ((voxels, [encode_webp(view) for view in views]) for voxels, views in objects)
+    write_packed_dataset(folder, OBJECTS, contents=contents, side=5, compressed=compressed, fractional=fractional)
     return folder
 
 
@@ -56,9 +59,41 @@ def test_everything_comes_back_as_it_was(folder, compressed):
             np.testing.assert_array_equal(packed.read_view(index, number), view)
 
 
+def test_how_full_voxels_are_comes_back_and_of_binary_ones_it_is_none_or_all(folder):
+    binary = open_packed_dataset(str(folder))
+    packed = open_packed_dataset(str(write(folder.with_name("full"), fractional=True)))
+    assert (binary.fractional, packed.fractional) == (False, True)
+    assert packed.objects == binary.objects
+    for index, item in enumerate(OBJECTS):
+        levels, _ = content(item, fractional=True)
+        np.testing.assert_array_equal(packed.stored_voxels(index), levels)
+        np.testing.assert_array_equal(packed.fractions(index), levels.astype(np.float32) / 255)
+        np.testing.assert_array_equal(packed.occupancy(index), binary.occupancy(index))
+        np.testing.assert_array_equal(binary.fractions(index), binary.occupancy(index).astype(np.float32))
+    assert pickle.loads(pickle.dumps(packed)).fractions(1).dtype == np.float32
+
+
+def test_levels_are_above_one_half_where_fractions_are():
+    fractions = np.array([0, 0.2, 0.4999, 0.5, np.nextafter(0.5, 1), 0.501, 0.9, 1]).reshape(2, 2, 2)
+    levels = to_levels(fractions)
+    np.testing.assert_array_equal(filled_voxels(levels), fractions > 0.5)
+    assert levels.ravel()[[0, -1]].tolist() == [0, 255]
+    assert abs(to_fractions(levels) - fractions).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("side", [4, 6])
+def test_levels_of_another_grid_are_refused(side):
+    with pytest.raises(ValueError, match=f"its voxels are no grid of {side} a side"):
+        unpack_voxels(pack_voxels(np.zeros((5, 5, 5), np.uint8)), side, fractional=True)
+
+
 def test_compressed_voxels_take_the_place_of_others_and_back(folder):
-    for compressed, name in ((True, "occupancy.npz"), (False, "occupancy.npy")):
-        write(folder, compressed=compressed)
+    for settings, name in (
+        ({"compressed": True}, "occupancy.npz"),
+        ({"fractional": True}, "occupancy.zlib"),
+        ({}, "occupancy.npy"),
+    ):
+        write(folder, **settings)
         assert [path.name for path in folder.glob("occupancy*")] == [name]
 
 
@@ -105,6 +140,26 @@ def test_a_damaged_view_is_named(folder):
     (folder / "views.zip").write_bytes(content)
     with pytest.raises(ValueError, match="view 0 of object 0 cannot be read: its checksum is wrong"):
         PackedDataset(folder).read_view(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "its voxels are not those of its format"),
+        ({"sizes": [1, 2]}, "its sizes of voxels are not those of its objects"),
+        ({"sizes": [1, 2, 3]}, "its voxels do not fit their file"),
+        ({"sizes": [0, 0.5, "3"]}, "a size of voxels is no number of bytes"),
+        ({"sizes": []}, "its voxels are not those of its format"),
+        ({"sizes": None}, "its sizes is missing or of the wrong type"),
+    ],
+)
+def test_sizes_of_fractional_voxels_that_make_no_sense_are_one_line(folder, changes, message):
+    write(folder, fractional=True)
+    described = json.loads((folder / "dataset.json").read_text())
+    occupancy = described["occupancy"] | {name: value for name, value in changes.items() if name == "sizes"}
+    sign(folder, **{name: value for name, value in changes.items() if name == "format"}, occupancy=occupancy)
+    with pytest.raises(UnreadableError, match=message):
+        PackedDataset(folder)
 
 
 def test_files_of_two_data_sets_do_not_pass_for_one(folder):
@@ -237,15 +292,16 @@ def test_no_flipped_bit_of_a_description_goes_unnoticed(folder):
             assert PackedDataset(folder).objects == OBJECTS
 
 
-@pytest.mark.parametrize("name", ["occupancy.npy", "occupancy.npz", "views.zip"])
+@pytest.mark.parametrize("name", ["occupancy.npy", "occupancy.npz", "occupancy.zlib", "views.zip"])
 def test_no_flipped_bit_of_the_other_files_gives_another_object(folder, name):
-    write(folder, compressed=name.endswith("z"))
-    truth = [content(item) for item in OBJECTS]
+    fractional = name.endswith("zlib")
+    write(folder, compressed=name.endswith("npz"), fractional=fractional)
+    truth = [content(item, fractional=fractional) for item in OBJECTS]
     for _ in flips(folder / name, RANDOM.integers(0, (folder / name).stat().st_size, 20)):
         with suppress(UnreadableError):
             packed = PackedDataset(folder)
             for index, (voxels, views) in enumerate(truth):
-                np.testing.assert_array_equal(packed.occupancy(index), voxels)
+                np.testing.assert_array_equal(packed.stored_voxels(index), voxels)
                 for number, view in enumerate(views):
                     np.testing.assert_array_equal(packed.read_view(index, number), view)
 
@@ -255,8 +311,8 @@ def test_a_set_of_an_older_version_is_to_be_prepared_again(folder):
     (folder / "dataset.json").write_text(json.dumps(old))
     with pytest.raises(UnreadableError, match="by an older version; prepare the data set again"):
         open_packed_dataset(str(folder))
-    sign(write(folder), format=3)
-    with pytest.raises(UnreadableError, match="it is of format 3, and this version reads 2"):
+    sign(write(folder), format=4)
+    with pytest.raises(UnreadableError, match="it is of format 4, and this version reads 2 and 3"):
         open_packed_dataset(str(folder))
 
 

@@ -33,6 +33,19 @@ def use(use):
 # ------------------------------------------------------------------------------------------------------ what it makes
 
 
+def test_fractions_of_its_own_are_kept_if_they_fit_and_scaled_voxels_are_full_or_empty(tmp_path):
+    fractions = np.random.default_rng(0).random((8, 8, 8)).astype(np.float32)
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "fits.npy", fractions)
+    np.save(tmp_path / "own" / "large.npy", fractions.repeat(2, 0).repeat(2, 1).repeat(2, 2))
+    result = prepare_dataset(config(tmp_path / "own", occupancy="fractional", views=1, duplicate_iou=1.0))
+    packed = open_packed_dataset(str(tmp_path / "set"))
+    assert [item.id for item in result.objects] == ["fits", "large"]
+    assert abs(packed.fractions(0) - fractions).max() < 1 / 255
+    np.testing.assert_array_equal(packed.occupancy(0), fractions > 0.5)
+    assert set(np.unique(packed.fractions(1))) == {0, 1}
+
+
 def test_a_folder_of_classes_becomes_a_data_set(tmp_path):
     box(tmp_path / "meshes" / "tower" / "a.obj", (1, 2, 1))
     box(tmp_path / "meshes" / "slab" / "b.stl", (4, 1, 2))

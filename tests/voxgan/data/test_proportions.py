@@ -29,6 +29,14 @@ def changed(voxels: np.ndarray, seed: int, strength: float = 0.4) -> np.ndarray:
 seeds = st.integers(0, 2**32 - 1)
 
 
+@settings(max_examples=20, deadline=None)
+@given(seeds)
+def test_how_full_voxels_are_travels_with_them(seed):
+    full = changed(chair() * np.float32(0.7), seed)
+    assert full.dtype == np.float32
+    np.testing.assert_array_equal(full, changed(chair(), seed) * np.float32(0.7))
+
+
 @settings(max_examples=50, deadline=None)
 @given(seeds, st.floats(0.05, 0.2))
 def test_a_chair_stays_in_one_piece_on_four_legs_and_symmetric(seed, strength):

@@ -16,7 +16,7 @@ from voxgan.data.prepared import voxel_surface
 from voxgan.data.sources import Source
 from voxgan.evaluation import generation, surfaces
 from voxgan.evaluation.evaluate import evaluate
-from voxgan.evaluation.media import extract_whole_surface
+from voxgan.evaluation.media import extract_true_surface, extract_whole_surface
 from voxgan.evaluation.methods import Prediction
 from voxgan.evaluation.predictions import (
     CoordinateFrame,
@@ -71,6 +71,27 @@ def test_the_surfaces_of_the_true_objects_are_theirs(tmp_path, whole):
     assert all(row["f_score"] >= other["f_score"] for other in scores.values())
     assert (row["ap"], row["ap_aligned"], row["emd"], row["without_surface"]) == (1, 1, 0, 0)
     assert row["f_score"] > 0.99
+
+
+def test_true_surfaces_lie_where_fractions_put_them_and_their_voxels_are_those_of_binary_data(tmp_path):
+    levels = np.zeros((8, 8, 8), np.uint8)
+    levels[:, :4], levels[:, 4] = 255, 102  # two fifths full
+    items = [PackedObject(id="slab", split="test"), PackedObject(id="other")]
+    full, binary = tmp_path / "full", tmp_path / "binary"
+    write_packed_dataset(full, items, contents=[(levels, [])] * 2, side=8, fractional=True)
+    write_packed_dataset(binary, items, contents=[(levels > 127, [])] * 2, side=8)
+    sharp, smoothed = (extract_true_surface(PackedDataset(folder), 0) for folder in (full, binary))
+    assert sharp.bounds[1, 1] == pytest.approx((3.5 + 0.5 / 0.6) / 8 - 0.5, abs=1e-6)
+    assert np.unique(sharp.vertices[abs(sharp.vertices[:, [0, 2]]).max(1) < 0.4, 1].round(6)).size == 2, "two planes"
+    assert smoothed.bounds[1, 1] < sharp.bounds[1, 1]
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    np.save(predictions / "slab.npy", levels > 127)
+    for folder in (full, binary):
+        found = evaluate(settings(PackedDataset(folder), predictions, surfaces=True)).report
+        assert found.reconstruction.iou["predictions"].sample_mean["chosen"] == 1.0
+        f_score = found.reconstruction.surfaces.scores["predictions"]["f_score"]
+        assert (f_score > 0.99) == (folder == binary)
 
 
 def test_a_mesh_is_compared_as_it_is_and_its_copies_of_vertices_are_one(tmp_path):

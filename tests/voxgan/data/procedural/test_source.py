@@ -1,5 +1,6 @@
 """Furniture that programs build becomes a data set as meshes on disk do."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from support.shapes import SMALL
 from voxgan.commands import PrepareConfig
 from voxgan.data.packed import open_packed_dataset
 from voxgan.data.prepare import prepare_dataset
-from voxgan.data.procedural.source import list_programs
-from voxgan.mesh.voxelise import voxelise
+from voxgan.data.procedural.source import list_programs, program_source
+from voxgan.mesh.voxelise import voxelise, voxelise_fractions
 
 
 def prepare(out, count, **settings):
@@ -43,6 +44,21 @@ def test_sources_are_named_by_kind_and_number_and_declare_their_splits():
     assert min(counts) > 0
 
 
+def test_fractional_data_sets_hold_the_same_voxels_and_how_full_they_are(tmp_path):
+    prepare(tmp_path / "binary", 2, side=16)
+    prepare(tmp_path / "full", 2, side=16, occupancy="fractional")
+    binary, full = (open_packed_dataset(str(tmp_path / name)) for name in ("binary", "full"))
+    described = json.loads((tmp_path / "full" / "dataset.json").read_text())
+    assert (described["format"], described["occupancy"]["values"]) == (3, "fractional")
+    assert full.objects == binary.objects
+    for number in range(2):
+        assert np.array_equal(full.occupancy(number), binary.occupancy(number))
+        assert np.array_equal(full.read_view(number, 1), binary.read_view(number, 1))
+        source = program_source(int(full.objects[number].id.partition("/")[2]))
+        expected = voxelise_fractions(source.load_mesh().mesh, 16, closed=True)
+        assert abs(full.fractions(number) - expected).max() < 1 / 255
+
+
 @pytest.mark.parametrize("number", [0, 2, 4, 7])
 def test_counted_winding_numbers_fill_the_voxels_that_estimated_ones_fill(number):
     source = list_programs(number + 1).sources[number]
@@ -57,8 +73,13 @@ def test_counted_winding_numbers_fill_the_voxels_that_estimated_ones_fill(number
         ({"folder": "furniture-programs"}, "objects must say how many of furniture-programs to build"),
         ({"folder": "furniture-programs", "objects": 0}, "between 1 and 10,000,000, got 0"),
         ({"folder": "meshes", "objects": 5}, "objects is for furniture-programs only"),
+        (
+            {"folder": "meshes", "occupancy": "fractional", "side": 129},
+            "side must be at most 128 for fractional occupancy, got 129",
+        ),
+        ({"folder": "meshes", "occupancy": "fractional", "compress": True}, "compress is for binary occupancy"),
     ],
 )
-def test_the_number_of_objects_is_asked_for_where_it_means_something(settings, message, tmp_path):
+def test_settings_that_mean_nothing_together_are_refused(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         PrepareConfig(out=tmp_path / "set", **settings | {"folder": Path(settings["folder"])})
