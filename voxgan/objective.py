@@ -181,6 +181,7 @@ def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar
     if by == "l2":
         return (probabilities - occupancy).flatten(1).norm(dim=1).mean()
     assert by == "soft_iou"
-    both = (probabilities * occupancy).sum((1, 2, 3))
+    # of a full or an empty voxel the minimum is the product, of others only the minimum is largest where both agree
+    both = torch.minimum(probabilities, occupancy).sum((1, 2, 3))
     either = (probabilities + occupancy).sum((1, 2, 3)) - both
     return (1 - both / either.clamp(min=1e-6)).mean()

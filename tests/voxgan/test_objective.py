@@ -49,6 +49,28 @@ def test_soft_iou_of_binary_grids_is_the_iou_and_nothing_at_all_is_no_division_b
     assert torch.isfinite(reconstruction_loss(certain[1:], occupancy[1:], by="soft_iou"))
 
 
+def test_every_reconstruction_of_fractions_is_best_where_it_is_equal_to_them():
+    fractions = torch.tensor([0.1, 0.5, 0.75, 0.9, 0.02, 0.3, 0.6, 0.98], dtype=torch.float64).view(1, 2, 2, 2)
+    for name in RECONSTRUCTIONS:
+        best = reconstruction_loss(fractions.logit(), fractions, by=name)
+        for step in (-0.3, -0.01, 0.01, 0.3):
+            assert reconstruction_loss(fractions.logit() + step, fractions, by=name) > best, (name, step)
+    assert reconstruction_loss(fractions.logit(), fractions, by="soft_iou").item() == pytest.approx(0, abs=1e-12)
+
+
+def test_soft_iou_of_binary_voxels_and_its_gradient_are_to_the_bit_those_of_the_product():
+    logits = (30 * torch.randn(4, 8, 8, 8)).requires_grad_()  # some so large that probabilities are 0 or 1
+    occupancy = (torch.rand(4, 8, 8, 8) < 0.3).float()
+    p = logits.sigmoid()
+    assert {0.0, 1.0} <= set(p.flatten().tolist())
+    both = (p * occupancy).sum((1, 2, 3))
+    product = (1 - both / ((p + occupancy).sum((1, 2, 3)) - both).clamp(min=1e-6)).mean()
+    loss = reconstruction_loss(logits, occupancy, by="soft_iou")
+    assert torch.equal(loss, product)
+    gradients = [torch.autograd.grad(each, logits)[0] for each in (loss, product)]
+    assert torch.equal(*gradients)
+
+
 @pytest.mark.parametrize("name", RECONSTRUCTIONS)
 def test_reconstructions_are_weighted_and_logged_by_their_names(name):
     weights = {f"{other}_weight": 0.0 for other in RECONSTRUCTIONS}
