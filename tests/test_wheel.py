@@ -117,7 +117,7 @@ def test_the_command_knows_its_version_its_help_and_all_recipes(installation):
     names = [path.stem for path in (ROOT / "configs").glob("*/*.yaml")]
     assert names
     assert [name for name in names if name not in listed] == []
-    assert "base_channels" in installation.vidvox("show", "folder_64")
+    assert "start_from" in installation.vidvox("show", "folder_64")
 
 
 def test_a_video_model_is_trained_and_predicts_from_another_folder(installation):

@@ -197,11 +197,16 @@ RECORD_READERS = [
             "voxdata",
             name,
             read_packed,
-            lambda name=name: [packed()[name]],
-            lambda name=name: _without(packed(), name)(),
+            lambda name=name, fractional=fractional: [packed(fractional=fractional)[name]],
+            lambda name=name, fractional=fractional: _without(packed(fractional=fractional), name)(),
             structured=altered_json if name == "dataset.json" else None,
         )
-        for name in ("dataset.json", "occupancy.npy", "views.zip")
+        for name, fractional in {
+            "dataset.json": False,
+            "occupancy.npy": False,
+            "views.zip": False,
+            "occupancy.zlib": True,
+        }.items()
     ),
     _records(
         "stats.jsonl", "runs", "stats.jsonl", read_stats, STATS, altered_lines, beside=lambda: {"alarms.jsonl": ALARMS}

@@ -49,14 +49,15 @@ def _save_model(model) -> dict[str, bytes]:
 
 
 @cache
-def packed() -> dict[str, bytes]:
+def packed(*, fractional: bool = False) -> dict[str, bytes]:
     """A data set of three objects."""
     random = np.random.default_rng(0)
     objects = [PackedObject(id=f"a/{n}", label="ab"[n % 2], cameras=((10.0 * n, 20.0), None)) for n in range(3)]
     view = encode_webp(random.integers(0, 255, (8, 8, 4), dtype=np.uint8))
     with tempfile.TemporaryDirectory() as folder:
-        contents = ((random.random((8, 8, 8)) > 0.5, (view, view)) for _ in objects)
-        write_packed_dataset(Path(folder), objects, contents=contents, side=8)
+        grids = [random.integers(256, size=(8, 8, 8), dtype=np.uint8) for _ in objects]
+        contents = ((grid if fractional else grid > 127, (view, view)) for grid in grids)
+        write_packed_dataset(Path(folder), objects, contents=contents, side=8, fractional=fractional)
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
@@ -77,7 +78,7 @@ def shape() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         mesh, cached = Path(folder, "box.obj"), Path(folder, "shape.zip")
         mesh.write_bytes(seeds.meshes("obj")[-2])
-        recipe = Recipe(side=8, views=1, view_size=8, up=None, front=None, quality=None, seed=0)
+        recipe = Recipe(side=8, views=1, view_size=8, up=None, front=None, occupancy="binary", quality=None, seed=0)
         obtain_shape(Source(id="box", mesh=mesh), recipe, cached, SHAPE_KEY)
         return cached.read_bytes()
 
