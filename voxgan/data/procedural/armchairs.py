@@ -56,8 +56,7 @@ def tub_chair(choices: Choices) -> Design:
         outward = np.array([np.cos(angle), 0, np.sin(angle)])
         centre = outward * [width / 2 - thick / 2, 0, depth / 2 - thick / 2]
         section = outline * [thick, top - foot]
-        rounded = np.clip(section[:, 1], -(top - foot) / 2 + 0.0, None)
-        rings.append(centre + section[:, :1] * outward + (rounded[:, None] + (top + foot) / 2) * [0.0, 1, 0])
+        rings.append(centre + section[:, :1] * outward + (section[:, 1:] + (top + foot) / 2) * [0.0, 1, 0])
     wall = loft(np.array(rings))
     base = slab(ellipse(width - thick, depth - thick, power=2.6), (foot, seat - 0.1), edge=0.01).move(z=0.01)
     soft = slab(ellipse(width - 1.6 * thick, depth - 1.3 * thick, power=2.6), (seat - 0.13, seat), edge=0.04).move(
