@@ -96,10 +96,10 @@ class PrepareConfig(ShapeLimits):
         if not 0 < self.duplicate_iou <= 1:
             raise ValueError(f"duplicate_iou must lie in (0, 1], got {self.duplicate_iou}")
         if self.builds_furniture:
-            if self.objects is None or not 1 <= self.objects <= 10_000_000:
-                raise ValueError(
-                    f"objects must say how many of {PROGRAMS} to build, between 1 and 10,000,000, got {self.objects}"
-                )
+            if self.objects is None:
+                raise ValueError(f"objects is missing: say how many of {PROGRAMS} to build")
+            if not 1 <= self.objects <= 10_000_000:
+                raise ValueError(f"objects must lie in [1, 10,000,000], got {self.objects}")
             return
         if self.objects is not None:
             raise ValueError(f"objects is for {PROGRAMS} only; a folder is prepared as a whole")
