@@ -258,7 +258,7 @@ def _encode_mp4(target: Path, *, frames: UInt8[np.ndarray, "time height width 3"
         stream.codec_context.sample_aspect_ratio = Fraction(1)
         stream.codec_context.color_primaries, stream.codec_context.color_trc = BT_709, SRGB
         stream.codec_context.colorspace, stream.codec_context.color_range = BT_601, LIMITED_RANGE
-        stream.codec_context.thread_count = 1  # so that the bytes do not depend on the number of cores
+        stream.codec_context.thread_count = 1  # so that the film does not depend on the number of cores
         for frame in _to_av_frames(even, rate):
             container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
         container.mux(stream.encode())
