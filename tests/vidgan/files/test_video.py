@@ -77,7 +77,8 @@ def test_a_suffix_may_be_in_capitals(tmp_path, name):
     for each in (name, name.lower()):
         (tmp_path / each).unlink(missing_ok=True)
         write_clip(tmp_path / each, frames, rate=10)
-    assert (tmp_path / name).read_bytes() == (tmp_path / name.lower()).read_bytes()
+    formats = [(tmp_path / each).read_bytes()[:8] for each in (name, name.lower())]
+    assert formats[0] == formats[1]
 
 
 def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
