@@ -66,12 +66,11 @@ class VoxelObjective:
         real, fake = self._perturb(batch.occupancy, fake, context)
         rests = self.gate.is_closed()
         with torch.set_grad_enabled(not rests):
-            scores = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
-        real_scores, fake_scores = scores.chunk(2)
+            real_scores, fake_scores = score_both(discriminator, real, fake=fake, labels=labels)
         self.gate.measure(real_scores, fake_scores, mean_over_processes=context.mean_over_processes)
         if rests:
             return {}
-        score = partial(discriminator, labels=labels)
+        score = partial(discriminator.forward, labels=labels)  # what is compiled has no second derivatives
         penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
         return {"adversarial": self.game.discriminator_loss(real_scores, fake_scores), **penalties}
 
@@ -169,6 +168,20 @@ class VoxelObjective:
         transforms = sample_transforms(self.config.augment, context.rng, len(real))
         augment = partial(apply_transforms, self.config.augment, transforms=transforms)
         return self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
+
+
+def score_both(
+    discriminator: VoxelDiscriminator, real: Volumes, *, fake: Volumes, labels: Tensor | None
+) -> tuple[Scores, Scores]:
+    """The scores of real and of generated objects.
+
+    Batch norm sees each of them alone, as it sees the generated ones in the generator's turn: together, they would be
+    scored by another function than the one that the generator learns from.
+    """
+    if discriminator.config.norm == "batch":
+        return discriminator(real, labels), discriminator(fake, labels)
+    scores = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+    return scores[: len(real)], scores[len(real) :]
 
 
 def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:

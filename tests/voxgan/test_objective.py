@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.toys import batch, generator, image_to_voxels, judge, step_context
+from support.toys import JUDGE, SIDE, batch, generator, image_to_voxels, judge, step_context
 
 from gancore.config import PenaltyConfig
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
-from voxgan.config import VoxelAugmentConfig, VoxelObjectiveConfig
-from voxgan.objective import VoxelObjective, reconstruction_loss
+from voxgan.config import VoxelAugmentConfig, VoxelObjectiveConfig, VoxelShape
+from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.objective import VoxelObjective, reconstruction_loss, score_both
 
 PLAIN = VoxelObjectiveConfig()
 RECONSTRUCTIONS = ("mean_bce", "sum_bce", "l2", "soft_iou")
@@ -252,3 +253,19 @@ def test_what_a_game_over_objects_shows_of_its_players(make, classes):
     )
     assert signs["health/memorised"] == 0
     assert {"health/diversity", "health/noise", "health/error", "health/gap"} < signs.keys()
+
+
+def test_with_batch_norm_generated_objects_have_the_scores_that_the_generator_learns_from():
+    torch.manual_seed(0)
+    discriminator = VoxelDiscriminator(replace(JUDGE, norm="batch"), VoxelShape(side=SIDE)).train()
+    real = batch().occupancy
+    fake = real.flip(1) / 2
+    scores = score_both(discriminator, real, fake=fake, labels=None)
+    torch.testing.assert_close(scores, (discriminator(real), discriminator(fake)))
+    assert not torch.allclose(discriminator(torch.cat([real, fake])).chunk(2)[1], scores[1])  # it does matter
+
+
+def test_without_batch_norm_it_makes_no_difference_with_whom_an_object_is_scored():
+    discriminator, objects = judge(), batch().occupancy
+    apart = discriminator(objects), discriminator(objects.flip(1))
+    torch.testing.assert_close(score_both(discriminator, objects, fake=objects.flip(1), labels=None), apart)

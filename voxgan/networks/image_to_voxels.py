@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -30,6 +31,11 @@ class ImageToVoxels(HubModel):
     ) -> Logits:
         """Logits of each object at the mean of its posterior; views whose mask is False are left out."""
         return self.generator(self.encoder(views, view_mask).mean, labels)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles encoder and generator, each of which is called by itself in training; as `nn.Module.compile`."""
+        self.encoder.compile(*args, **kwargs)
+        self.generator.compile(*args, **kwargs)
 
     @torch.no_grad()
     def encode(
