@@ -32,10 +32,16 @@ def picture_spec(encoder: VoxelEncoderConfig) -> PictureSpec | None:
 
 
 def build_generator(config: VoxelConfig, shape: VoxelShape) -> ImageToVoxels | VoxelGenerator:
-    """The generator to train: with an image encoder, or from noise alone."""
+    """The generator to train: with an image encoder, or from noise alone.
+
+    Raises FileNotFoundError if the weights of a pretrained network are missing.
+    """
     if config.encoder.kind == "none":
         return VoxelGenerator(config.generator, shape)
-    return ImageToVoxels(config.encoder, config.generator, shape)
+    model = ImageToVoxels(config.encoder, config.generator, shape)
+    if model.encoder.pretrained is not None:
+        model.encoder.pretrained.network.load_published()
+    return model
 
 
 def build_discriminator(config: VoxelConfig, shape: VoxelShape) -> VoxelDiscriminator:
@@ -89,5 +95,7 @@ def summarise_data(dataset: VoxelDataset, held_out: VoxelDataset | None) -> Data
         )
     classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
     splits = [SplitSummary(split=split, item="object", names=names[split]) for split in SPLITS if names[split]]
-    source = f"{dataset.config.path}, {dataset.side} voxels a side{classes}"
+    others = ", ".join(dataset.config.mixed_with)
+    mixed = f", mixed with {len(dataset.mixed_in)} of {others}" if dataset.mixed_in else ""
+    source = f"{dataset.config.path}, {dataset.side} voxels a side{classes}{mixed}"
     return DataSummary(source=source, splits=splits, warning=warning)

@@ -44,6 +44,12 @@ class VoxelDataConfig:
     path: str = "furniture"
     """Folder made by `vidvox prepare`; "furniture" is the data set that comes with the package."""
 
+    mixed_with: tuple[str, ...] = ()
+    """More data sets of the same side, of which only the training objects are used."""
+
+    mixed_fraction: float = 0.5
+    """Fraction of the samples that come from those."""
+
     classes: tuple[str, ...] = ()
     """Use only objects of these classes; all classes by default."""
 
@@ -65,6 +71,8 @@ class VoxelDataConfig:
     def __post_init__(self) -> None:
         if self.views < 1:
             raise ValueError(f"views must be at least 1, got {self.views}")
+        if not 0 < self.mixed_fraction <= 1:
+            raise ValueError(f"mixed_fraction must lie in (0, 1], got {self.mixed_fraction}")
         if not 0 <= self.proportions <= 1:
             raise ValueError(f"proportions must lie in [0, 1], got {self.proportions}")
         if self.workers < 0:
@@ -112,10 +120,16 @@ class VoxelEncoderConfig:
     max_channels: int = 256
     """Largest width."""
 
+    pretrained: bool = False
+    """Also give the encoder the middle map of EfficientNet-Lite0, trained on ImageNet and frozen; its weights are saved
+    with the model."""
+
     dropout: float = 0.0
     """Fraction of the last features dropped in training."""
 
     def __post_init__(self) -> None:
+        if self.kind == "none" and self.pretrained:
+            raise ValueError("pretrained is for an encoder, and kind is none")
         if self.kind == "paper" and self.size != 256:
             raise ValueError(f"size must be 256 for the paper's encoder, got {self.size}")
         if self.size < 16 or self.size & (self.size - 1) or self.size > 2**12:

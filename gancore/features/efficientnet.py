@@ -15,6 +15,9 @@ from gancore.features.weights import find_weights, hash_file, load_tensors
 
 BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 """Strides of the sixteen blocks."""
+STAGES = ((1, 16, 3, 1), (2, 24, 3, 6), (2, 40, 5, 6), (3, 80, 3, 6), (3, 112, 5, 6))
+"""Blocks, channels, kernel and expansion of the stages up to MIDDLE_BLOCK."""
+STEM_CHANNELS = 32
 STAGE_ENDS = (0, 2, 4, 10, 15)
 """The last block of each map size."""
 MIDDLE_BLOCK = 10
@@ -54,7 +57,7 @@ class EfficientNet(nn.Module):
         self.head = _conv_batch_norm(weights, "_conv_head", "_bn1")
 
     def forward(self, clips: RGBClips) -> Float[Tensor, "_frames 1280"]:
-        device = next(self.parameters()).device
+        device = next(self.buffers()).device
         with full_precision(device):
             frames = flatten_frames(clips).split(FRAMES_PER_PASS)
             return torch.cat([self._pooled(_preprocess(chunk.to(device))).cpu() for chunk in frames])
@@ -64,7 +67,7 @@ class EfficientNet(nn.Module):
 
         Where parts of an object are is better told from it than from the last map, which is one of what they are.
         """
-        device = next(self.parameters()).device
+        device = next(self.buffers()).device
         with full_precision(device):
             return torch.cat([self._middle(chunk.to(device)).cpu() for chunk in images.split(FRAMES_PER_PASS)])
 
@@ -78,7 +81,7 @@ class EfficientNet(nn.Module):
         It is built like LPIPS (Zhang et al. 2018), from five maps of unit channel vectors, but not fitted to human
         judgement, so its values cannot be compared with those of LPIPS.
         """
-        device = next(self.parameters()).device
+        device = next(self.buffers()).device
         pairs = [flatten_frames(clips).split(FRAMES_PER_PASS) for clips in (a, b)]
         with full_precision(device):
             prepared = ([_preprocess(chunk.to(device)) for chunk in pair] for pair in zip(*pairs, strict=True))
@@ -104,6 +107,63 @@ class EfficientNet(nn.Module):
             images = block(images)
             if index in STAGE_ENDS:
                 yield images
+
+
+class EfficientNetTrunk(nn.Module):
+    """EfficientNet-Lite0 up to its middle map, as a frozen part of a model that is trained on few images.
+
+    Its weights are saved with the model and never move. They are 0 until `load_published`.
+    """
+
+    channels = STAGES[-1][1]
+    stride = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._build(_blank_weights())
+
+    def forward(self, images: Images) -> Float[Tensor, "_batch 112 _h _w"]:
+        """The middle map of RGB images in [-1, 1], in float32 and without a gradient."""
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            return self.blocks(self.stem(images.float()))
+
+    def load_published(self, file: str | Path | None = None) -> None:
+        """Takes the published weights.
+
+        Raises FileNotFoundError that says how to get them, or ValueError if `file` is not the published one.
+        """
+        device = next(self.buffers()).device
+        self._build(load_tensors(find_weights("efficientnet", file)))
+        self.to(device)
+
+    def _build(self, weights: StateDict) -> None:
+        self.stem = _conv_batch_norm(weights, "_conv_stem", "_bn0", stride=2)
+        strides = BLOCK_STRIDES[: MIDDLE_BLOCK + 1]
+        self.blocks = nn.Sequential(
+            *[MBConvBlock(weights, f"_blocks.{index}", stride=stride) for index, stride in enumerate(strides)]
+        )
+
+
+def _blank_weights() -> dict[str, Tensor]:
+    """Zeros in the place of the published weights up to MIDDLE_BLOCK, by their names."""
+    weights: dict[str, Tensor] = {}
+
+    def add(name: str, norm: str, *shape: int) -> None:
+        weights[f"{name}.weight"] = torch.zeros(shape)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            weights[f"{norm}.{part}"] = torch.zeros(shape[0])
+
+    add("_conv_stem", "_bn0", STEM_CHANNELS, 3, 3, 3)
+    channels, index = STEM_CHANNELS, 0
+    for blocks, width, kernel, expansion in STAGES:
+        for _ in range(blocks):
+            name, wide = f"_blocks.{index}", channels * expansion
+            if expansion > 1:
+                add(f"{name}._expand_conv", f"{name}._bn0", wide, channels, 1, 1)
+            add(f"{name}._depthwise_conv", f"{name}._bn1", wide, 1, kernel, kernel)
+            add(f"{name}._project_conv", f"{name}._bn2", width, wide, 1, 1)
+            channels, index = width, index + 1
+    return weights
 
 
 class MBConvBlock(nn.Module):

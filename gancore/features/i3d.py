@@ -39,7 +39,7 @@ class I3D(nn.Module):
         self.layers = _layers(load_pickled_arrays(path))
 
     def forward(self, clips: RGBClips) -> Float[Tensor, "_batch 400"]:
-        device = next(self.parameters()).device
+        device = next(self.buffers()).device
         with full_precision(device):
             return torch.cat([self.logits(_preprocess(clip.to(device))) for clip in clips.split(1)]).cpu()
 

@@ -12,7 +12,13 @@ BATCH_NORM_EPSILON = 1e-3
 
 
 class SamePaddedConvolution(nn.Module):
-    """A 2-D or 3-D convolution with TensorFlow's SAME padding, its output clamped to `bounds` (a ReLU by default)."""
+    """A 2-D or 3-D convolution with TensorFlow's SAME padding, its output clamped to `bounds` (a ReLU by default).
+
+    Kernel and offset are buffers: they are saved with a model that has it, and no training moves them.
+    """
+
+    kernel: Tensor
+    offset: Tensor
 
     def __init__(
         self,
@@ -24,7 +30,8 @@ class SamePaddedConvolution(nn.Module):
         bounds: tuple[float, float] | None = (0.0, float("inf")),
     ):
         super().__init__()
-        self.kernel, self.offset = nn.Parameter(kernel, False), nn.Parameter(offset, False)
+        self.register_buffer("kernel", kernel)
+        self.register_buffer("offset", offset)
         self.stride = (stride,) * (kernel.ndim - 2)
         self.groups, self.bounds = groups, bounds
 

@@ -1,6 +1,10 @@
 """Voxel networks learn, and what was killed goes on as if it had not been."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +13,7 @@ from support.training_voxels import GAMES, SMALL, log, train, train_apart, weigh
 
 from gancore.config import PenaltyConfig
 from gancore.parsing import parse_config
-from voxgan.config import VoxelConfig
+from voxgan.config import VoxelConfig, VoxelEncoderConfig
 from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
 
 
@@ -119,3 +123,77 @@ def test_labels_of_classes_reach_the_saved_model(source, tmp_path):
     model = ImageToVoxels.from_pretrained(tmp_path / "generator")
     assert model.shape.classes == ("lamp", "stool")
     assert model.generator.sample(1, label="lamp").shape == (1, 8, 8, 8)
+
+
+def test_a_pretrained_part_stays_as_it_was_published_and_is_saved_with_the_model(source, tmp_path, monkeypatch):
+    flags = ["--encoder.pretrained", "true"]
+    try:
+        trained = trainer_of(source, tmp_path / "run", flags, steps=2)
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    before = {name: tensor.clone() for name, tensor in trained.generator.encoder.pretrained.named_buffers()}
+    head = trained.generator.encoder.head.weight.clone()
+    trained.train()
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path / "empty"))  # what was saved needs no other file
+    model = load_model(tmp_path / "run" / "generator")
+    assert not torch.equal(model.encoder.head.weight, head)
+    after = dict(model.encoder.pretrained.named_buffers())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(name.startswith("encoder.pretrained.network") for name, _ in model.named_parameters())
+    views = torch.rand(1, 1, 4, 16, 16) * 2 - 1
+    changed = views.clone()
+    changed[:, :, :3] *= -1
+    assert not torch.equal(model.encoder.pretrained(views[0]), model.encoder.pretrained(changed[0]))
+
+
+def test_published_weights_that_are_missing_are_asked_for(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(FileNotFoundError, match="vidvox fetch efficientnet"):
+        trainer_of(source, tmp_path / "run", ["--encoder.pretrained", "true"], steps=1)
+
+
+def test_only_an_encoder_can_be_pretrained():
+    with pytest.raises(ValueError, match="pretrained is for an encoder"):
+        VoxelEncoderConfig(kind="none", pretrained=True)
+
+
+COMPILED = """
+import sys, warnings
+from functools import partial
+from pathlib import Path
+import torch
+from support.toys import settings, trainer
+from voxgan.networks.image_to_voxels import load_model
+
+warnings.simplefilter("ignore")
+torch.compile = partial(torch.compile, backend=sys.argv[3])
+folder, found = Path(sys.argv[2]), {}
+for name in ("plain", "compiled"):
+    found[name] = trainer(settings(Path(sys.argv[1]), folder / name, steps=2, compile=name == "compiled"))
+    assert found[name].train()
+model = found["compiled"].generator
+for part in (model.encoder, model.generator, found["compiled"].discriminator):
+    assert part._compiled_call_impl, type(part)
+assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 3
+load_model(folder / "compiled" / "generator")
+pairs = zip(found["plain"].generator.parameters(), found["compiled"].generator.parameters(), strict=True)
+print(max(float((ours - theirs).abs().max()) for ours, theirs in pairs))
+"""
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param("eager", marks=pytest.mark.slow), pytest.param("inductor", marks=pytest.mark.long)]
+)
+def test_encoder_generator_and_discriminator_are_compiled_and_train_as_plain_ones_do(source, tmp_path, backend):
+    root = Path(__file__).parents[2]  # in a process without the checks of shapes, which cannot be compiled
+    paths = os.pathsep.join([str(root), str(root / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, source, tmp_path, backend],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < 1e-4

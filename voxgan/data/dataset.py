@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from gancore.data import Sample
 from gancore.splits import Split, held_out_split
 from voxgan.config import ViewAugmentConfig, VoxelDataConfig
-from voxgan.data.packed import PackedObject, open_packed_dataset
+from voxgan.data.packed import PackedDataset, PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
 from voxgan.files.images import encode_views, frame_object
 
@@ -66,8 +66,9 @@ def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
 class VoxelDataset:
     """The objects of one split; the views of a sample and their random changes depend on the sample's seed alone.
 
+    In training, objects of other data sets are mixed in: a sample is of one of those by chance, by its seed too.
     `pictures` is None for a generator without an encoder: then no picture is read. Raises ValueError if the split has
-    no objects (with views, where pictures are needed), or a class does not exist.
+    no objects (with views, where pictures are needed), a class does not exist, or data sets do not fit each other.
     """
 
     def __init__(self, config: VoxelDataConfig, pictures: PictureSpec | None, *, split: Split):
@@ -79,40 +80,66 @@ class VoxelDataset:
             known = ", ".join(self.packed.classes) or "none"
             raise ValueError(f"data.classes: {config.path} has no {', '.join(sorted(unknown))}; there are {known}")
         self.classes = config.classes or self.packed.classes
-        self.indices = [
-            index
-            for index in self.packed.indices(split)
-            if is_selected(self.packed.objects[index], config, with_views=pictures is not None)
-        ]
+        self.indices = self._select(self.packed)
         if not self.indices:
             raise ValueError(f"{config.path} has no objects to {'train on' if self.train else 'test on'}")
-        self._cache: dict[tuple[int, int], UInt8[np.ndarray, "side side 4"]] = {}
+        self.mixed_in = [
+            (packed, index)
+            for packed in (self._open_other(path) for path in (config.mixed_with if self.train else ()))
+            for index in self._select(packed)
+        ]
+        self._cache: dict[tuple[str, int, int], UInt8[np.ndarray, "side side 4"]] = {}
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, sample: Sample) -> VoxelSample:
-        index = self.indices[sample.index]
         random = np.random.default_rng(sample.seed)
+        packed, index = self.packed, self.indices[sample.index]
+        if self.mixed_in and random.random() < self.config.mixed_fraction:
+            packed, index = self.mixed_in[random.integers(len(self.mixed_in))]
         mirrored = self.train and self.config.augment.mirror and random.random() < 0.5
-        occupancy = self.packed.fractions(index) if self.packed.fractional else self.packed.occupancy(index)
+        occupancy = packed.fractions(index) if packed.fractional else packed.occupancy(index)
         if self.train and self.config.proportions:
             occupancy = stretch_proportions(occupancy, random, strength=self.config.proportions)
         voxels = torch.from_numpy(np.ascontiguousarray(occupancy[::-1] if mirrored else occupancy))
         if self.pictures is None:
             views = torch.empty(0, 0, 0, 0)
         else:
-            views = self._load_views(index, self.pictures, random, mirrored=mirrored)
-        label = self.packed.objects[index].label
+            views = self._load_views(packed, index, self.pictures, random, mirrored=mirrored)
+        label = packed.objects[index].label
         return views, voxels, self.classes.index(label) if label else 0
 
+    def _open_other(self, path: str) -> PackedDataset:
+        """A data set to mix in. Raises ValueError if it has another side, classes of its own, or nothing to use."""
+        packed = open_packed_dataset(path)
+        if packed.side != self.side:
+            raise ValueError(
+                f"data.mixed_with: {path} has {packed.side} voxels a side and {self.config.path} has {self.side}"
+            )
+        used = self._select(packed)
+        if not used:
+            raise ValueError(f"data.mixed_with: {path} has no objects to train on")
+        if unknown := {packed.objects[index].label for index in used} - {"", *self.classes}:
+            raise ValueError(f"data.mixed_with: {self.config.path} has no class {', '.join(sorted(unknown))} as {path}")
+        return packed
+
+    def _select(self, packed: PackedDataset) -> list[int]:
+        """The objects of this split in a data set that the configuration asks for."""
+        with_views = self.pictures is not None
+        return [
+            index
+            for index in packed.indices(self.split)
+            if is_selected(packed.objects[index], self.config, with_views=with_views)
+        ]
+
     def _load_views(
-        self, index: int, spec: PictureSpec, random: np.random.Generator, *, mirrored: bool
+        self, packed: PackedDataset, index: int, spec: PictureSpec, random: np.random.Generator, *, mirrored: bool
     ) -> Float[Tensor, "views channels size size"]:
         """Different views of an object in random order, with random changes in training."""
-        numbers = random.permutation(len(self.packed.objects[index].cameras))
+        numbers = random.permutation(len(packed.objects[index].cameras))
         numbers = np.resize(numbers, self.config.views)  # an object with too few views shows them again
-        pictures = [self._framed_view(index, int(number), spec.size) for number in numbers]
+        pictures = [self._framed_view(packed, index, int(number), spec.size) for number in numbers]
         if mirrored:
             pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
         if not self.train:
@@ -123,16 +150,19 @@ class VoxelDataset:
         )
         return encode_views(pictures, mask=spec.mask, background=0.0 if spec.mask else background)
 
-    def _framed_view(self, index: int, number: int, size: int) -> UInt8[np.ndarray, "size size 4"]:
+    def _framed_view(
+        self, packed: PackedDataset, index: int, number: int, size: int
+    ) -> UInt8[np.ndarray, "size size 4"]:
         """A view framed for the encoder, from the cache while that has room (views are read in random order)."""
-        if (index, number) in self._cache:
-            return self._cache[index, number]
-        picture = self.packed.read_view(index, number)
+        key = str(packed.folder), index, number
+        if key in self._cache:
+            return self._cache[key]
+        picture = packed.read_view(index, number)
         if not (picture[..., 3] > 127).any():  # a thin sheet seen edge on leaves nothing to frame
             return np.zeros((size, size, 4), np.uint8)
         picture = frame_object(picture, size)
         if (len(self._cache) + 1) * picture.nbytes <= VIEW_CACHE_BYTES:
-            self._cache[index, number] = picture
+            self._cache[key] = picture
         return picture
 
 

@@ -3,13 +3,18 @@
 from itertools import pairwise
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gancore.features.efficientnet import EfficientNetTrunk
 from gancore.layers import ResidualBlock, build_group_norm, leaky_relu
 from voxgan.config import VoxelEncoderConfig
+
+BASE_SIDE = 4
+"""Height and width of the maps that features are read from."""
 
 Views = Float[Tensor, "batch views channels height width"]
 INITIAL_PRECISION = 8.0
@@ -77,11 +82,26 @@ class SmallTrunk(nn.Module):
         )
         self.blocks = nn.Sequential(*blocks)
         self.norm = build_group_norm(widths[-1])
-        self.out_features = widths[-1] * 16
+        self.out_features = widths[-1] * BASE_SIDE**2
 
     def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
         """Features of each image."""
         return leaky_relu(self.norm(self.blocks(self.first(x)))).flatten(1)
+
+
+class PretrainedFeatures(nn.Module):
+    """The middle map of EfficientNet-Lite0, which stays as it is, at 4 x 4 positions, normalised as a whole."""
+
+    out_features = EfficientNetTrunk.channels * BASE_SIDE**2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = EfficientNetTrunk()
+        self.norm = nn.LayerNorm(self.out_features)
+
+    def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
+        """Features of each image, of its colours alone."""
+        return self.norm(F.adaptive_avg_pool2d(self.network(x[:, :3]), BASE_SIDE).flatten(1))
 
 
 class ImageEncoder(nn.Module):
@@ -92,15 +112,20 @@ class ImageEncoder(nn.Module):
         assert config.kind != "none"
         self.config = config
         self.trunk = PaperTrunk(config.in_channels) if config.kind == "paper" else SmallTrunk(config)
+        self.pretrained = PretrainedFeatures() if config.pretrained else None
+        known = self.pretrained.out_features if self.pretrained else 0
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.trunk.out_features, 2 * latent)
+        self.head = nn.Linear(self.trunk.out_features + known, 2 * latent)
 
     def forward(self, views: Views, view_mask: Bool[Tensor, "batch views"] | None = None) -> Posterior:
         """The posterior given all views, or those whose mask is True.
 
         Colours are in [-1, 1]; the fourth channel, if the encoder is given it, is the mask of the object.
         """
-        features = self.trunk(rearrange(views, "b v c h w -> (b v) c h w"))  # (b v) features
+        images = rearrange(views, "b v c h w -> (b v) c h w")
+        features = self.trunk(images)  # (b v) features
+        if self.pretrained is not None:
+            features = torch.cat([features, self.pretrained(images)], 1)
         factors = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=views.shape[1])
         mean, precision = factors.chunk(2, 2)  # b v latent
         precision = F.softplus(precision + INITIAL_PRECISION)

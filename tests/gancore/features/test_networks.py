@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torchvision.models import inception_v3
 
 from gancore.features import weights
-from gancore.features.efficientnet import EfficientNet
+from gancore.features.efficientnet import EfficientNet, EfficientNetTrunk
 from gancore.features.inception import LPIPS, Inception, load_inception, load_lpips
 from gancore.features.network import compute_features, full_precision, require_min_frames, to_rgb
 from gancore.features.tf_layers import BATCH_NORM_EPSILON, SamePaddedConvolution, fold_batch_norm, pad_same
@@ -320,6 +320,19 @@ def test_the_middle_map_is_what_a_block_gives_of_each_image_alone(efficientnet, 
     monkeypatch.setattr("gancore.features.efficientnet.FRAMES_PER_PASS", 2)
     torch.testing.assert_close(efficientnet.middle_map(images), found, atol=1e-4, rtol=1e-4)
     assert not found.requires_grad
+
+
+def test_a_frozen_trunk_gives_the_middle_map_and_no_training_can_move_it(efficientnet):
+    images = waves(3, 1, 64, 64)[:, 0] / 127.5 - 1
+    trunk = EfficientNetTrunk()
+    blank = {name: tensor.shape for name, tensor in trunk.state_dict().items()}
+    assert not trunk(images).any()
+    trunk.load_published()
+    assert {name: tensor.shape for name, tensor in trunk.state_dict().items()} == blank
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(trunk(images.requires_grad_()), efficientnet.middle_map(images))
+    assert not list(trunk.parameters())
+    assert not trunk(images).requires_grad
 
 
 def test_the_distance_to_train_on_ranks_images_alike_and_leads_to_the_other_image(efficientnet):

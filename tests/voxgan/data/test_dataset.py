@@ -36,6 +36,11 @@ def dataset(source, split="train", *, pictures=PICTURES, augment=STILL, **data):
     return VoxelDataset(VoxelDataConfig(path=source, augment=augment, **data), pictures, split=split)
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return str(packed(tmp_path_factory.mktemp("more"), count=24, fractional=True))
+
+
 def silhouette(occupancy: torch.Tensor) -> torch.Tensor:
     """Where the object is seen from the front, top row first."""
     return occupancy.any(2).T.flip(0)
@@ -210,3 +215,39 @@ def test_a_view_that_shows_nothing_stops_no_training(tmp_path):
     views, _, _ = dataset(str(tmp_path / "sheet"))[Sample(0, 0)]
     assert not views[:, :3].any()
     assert (views[:, 3] == -1).all()
+
+
+def test_objects_of_other_data_sets_are_mixed_in_by_the_seed_at_the_fraction_asked_for(source, other):
+    mixed = dataset(source, mixed_with=(other,), mixed_fraction=0.25)
+    alone, all_others = dataset(source), dataset(source, mixed_with=(other,), mixed_fraction=1.0)
+    assert len(mixed) == len(alone) == 12
+    of_other = [mixed[Sample(number % 12, number)][1].dtype == torch.float32 for number in range(400)]
+    assert 70 < sum(of_other) < 130
+    for number, mixed_in in enumerate(of_other[:20]):
+        views, voxels, _ = mixed[Sample(number % 12, number)]
+        assert torch.equal(views, mixed[Sample(number % 12, number)][0])
+        assert mixed_in or torch.equal(voxels, alone[Sample(number % 12, number)][1])
+    shown = {voxels.numpy().tobytes() for _, voxels, _ in (all_others[Sample(0, seed)] for seed in range(200))}
+    trained_on = dataset(other)
+    assert shown == {trained_on[Sample(number, 0)][1].numpy().tobytes() for number in range(18)}  # none held out
+
+
+def test_held_out_objects_are_those_of_the_data_set_alone(source, other):
+    config = VoxelDataConfig(path=source, mixed_with=(other,), mixed_fraction=1.0)
+    held_out = open_held_out(config, PICTURES)
+    assert len(held_out) == 2
+    assert held_out[Sample(0, 0)][1].dtype == torch.bool
+
+
+def test_data_sets_that_do_not_fit_are_not_mixed(source, tmp_path):
+    with pytest.raises(ValueError, match=r"mixed_with: .*coarse has 16 voxels a side and .* has 8"):
+        dataset(source, mixed_with=(str(packed(tmp_path / "coarse", side=16)),))
+    item = PackedObject(id="ark/1", label="ark", cameras=((0.0, 0.0),))
+    view = packed_view(picture(boxes(1), from_side=False))
+    write_packed_dataset(tmp_path / "ark", [item], contents=[(boxes(1), [view])], side=SIDE)
+    with pytest.raises(ValueError, match=r"has no class ark as .*ark"):
+        dataset(source, mixed_with=(str(tmp_path / "ark"),))
+    with pytest.raises(ValueError, match=r"mixed_with: .*ark has no objects to train on"):
+        dataset(source, mixed_with=(str(tmp_path / "ark"),), classes=("stool",))
+    with pytest.raises(ValueError, match=r"mixed_fraction must lie in \(0, 1\]"):
+        VoxelDataConfig(mixed_fraction=0.0)
