@@ -96,6 +96,6 @@ def summarise_data(dataset: VoxelDataset, held_out: VoxelDataset | None) -> Data
     classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
     splits = [SplitSummary(split=split, item="object", names=names[split]) for split in SPLITS if names[split]]
     others = ", ".join(dataset.config.mixed_with)
-    mixed = f", mixed with {len(dataset.mixed_in)} of {others}" if dataset.mixed_in else ""
+    mixed = f", mixed with {len(dataset.mixed_in):,} objects of {others}" if dataset.mixed_in else ""
     source = f"{dataset.config.path}, {dataset.side} voxels a side{classes}{mixed}"
     return DataSummary(source=source, splits=splits, warning=warning)

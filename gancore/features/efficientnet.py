@@ -116,11 +116,15 @@ class EfficientNetTrunk(nn.Module):
     """
 
     channels = STAGES[-1][1]
-    stride = 16
 
     def __init__(self) -> None:
         super().__init__()
-        self._build(_blank_weights())
+        weights = _blank_weights()
+        self.stem = _conv_batch_norm(weights, "_conv_stem", "_bn0", stride=2)
+        strides = BLOCK_STRIDES[: MIDDLE_BLOCK + 1]
+        self.blocks = nn.Sequential(
+            *[MBConvBlock(weights, f"_blocks.{index}", stride=stride) for index, stride in enumerate(strides)]
+        )
 
     def forward(self, images: Images) -> Float[Tensor, "_batch 112 _h _w"]:
         """The middle map of RGB images in [-1, 1], in float32 and without a gradient."""
@@ -132,16 +136,8 @@ class EfficientNetTrunk(nn.Module):
 
         Raises FileNotFoundError that says how to get them, or ValueError if `file` is not the published one.
         """
-        device = next(self.buffers()).device
-        self._build(load_tensors(find_weights("efficientnet", file)))
-        self.to(device)
-
-    def _build(self, weights: StateDict) -> None:
-        self.stem = _conv_batch_norm(weights, "_conv_stem", "_bn0", stride=2)
-        strides = BLOCK_STRIDES[: MIDDLE_BLOCK + 1]
-        self.blocks = nn.Sequential(
-            *[MBConvBlock(weights, f"_blocks.{index}", stride=stride) for index, stride in enumerate(strides)]
-        )
+        published = EfficientNet(file).state_dict()
+        self.load_state_dict({name: published[name] for name in self.state_dict()})
 
 
 def _blank_weights() -> dict[str, Tensor]:

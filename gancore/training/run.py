@@ -72,7 +72,7 @@ def _list_changes(trainer: Trainer) -> list[Change]:
     if trainer.earlier is None:
         return []
     changes = list_changes(trainer.earlier["settings"], trainer.settings)
-    before, now = trainer.earlier["items"], len(trainer.dataset)
+    before, now = trainer.earlier["items"], trainer.items
     return changes if before == now else [*changes, Change("items of the data set", before, now)]
 
 

@@ -100,6 +100,11 @@ class Trainer:
         self.earlier: dict[str, Any] | None = None
         """What the checkpoint that was resumed says of the run: its settings, and the items of its data set."""
 
+    @property
+    def items(self) -> int:
+        """What the data set counts as its items, which is more than its length where other data are mixed in."""
+        return getattr(self.dataset, "items", len(self.dataset))
+
     def _place(self, module: Any) -> Any:
         """The module on the device in train mode, with the weights of the main process."""
         module = module.to(self.accelerator.device).train()
@@ -396,5 +401,5 @@ class Trainer:
             "discriminator": self.discriminator_player.optimizer.state_dict(),
         }
         modules = {name: module.state_dict() for name, module in self._modules().items()}
-        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": len(self.dataset)}
+        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": self.items}
         return {**modules, "optimizers": optimizers, **about}

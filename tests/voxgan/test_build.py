@@ -32,7 +32,7 @@ def test_the_objects_of_every_split_are_named(tmp_path):
 def test_objects_that_are_mixed_in_are_counted(tmp_path):
     source, more = packed(tmp_path / "own", count=12), packed(tmp_path / "more", count=16)
     found = summary(source, mixed_with=(str(more),))
-    assert found.source.endswith(f"2 classes, mixed with 12 of {more}")
+    assert found.source.endswith(f"2 classes, mixed with 12 objects of {more}")
     assert len(found.splits[0].names) == 10
 
 

@@ -1,6 +1,7 @@
 """Voxel networks learn, and what was killed goes on as if it had not been."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,9 @@ from support.toys import packed, settings, step_context, trainer
 from support.training_voxels import GAMES, SMALL, log, train, train_apart, weights
 
 from gancore.config import PenaltyConfig
+from gancore.features.weights import find_weights
 from gancore.parsing import parse_config
+from vidvox.train import train_voxels
 from voxgan.config import VoxelConfig, VoxelEncoderConfig
 from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
 
@@ -128,9 +131,10 @@ def test_labels_of_classes_reach_the_saved_model(source, tmp_path):
 def test_a_pretrained_part_stays_as_it_was_published_and_is_saved_with_the_model(source, tmp_path, monkeypatch):
     flags = ["--encoder.pretrained", "true"]
     try:
-        trained = trainer_of(source, tmp_path / "run", flags, steps=2)
+        find_weights("efficientnet")
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
+    trained = trainer_of(source, tmp_path / "run", flags, steps=2)
     before = {name: tensor.clone() for name, tensor in trained.generator.encoder.pretrained.named_buffers()}
     head = trained.generator.encoder.head.weight.clone()
     trained.train()
@@ -147,6 +151,16 @@ def test_a_pretrained_part_stays_as_it_was_published_and_is_saved_with_the_model
     assert not torch.equal(model.encoder.pretrained(views[0]), model.encoder.pretrained(changed[0]))
 
 
+def test_a_training_does_not_go_on_with_other_objects_mixed_in(source, tmp_path):
+    flags = ["--data.path", str(source), "--run", str(tmp_path / "run"), *SMALL, "--train.steps", "2"]
+    flags += ["--data.mixed_with", str([str(packed(tmp_path / "more", count=8))])]
+    train_voxels(parse_config(VoxelConfig, flags))
+    shutil.rmtree(tmp_path / "more")
+    packed(tmp_path / "more", count=9)
+    with pytest.raises(ValueError, match="items of the data set"):
+        train_voxels(parse_config(VoxelConfig, [*flags, "--train.steps", "3"]))
+
+
 def test_published_weights_that_are_missing_are_asked_for(source, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match="vidvox fetch efficientnet"):
@@ -159,14 +173,13 @@ def test_only_an_encoder_can_be_pretrained():
 
 
 COMPILED = """
-import sys, warnings
+import sys
 from functools import partial
 from pathlib import Path
 import torch
 from support.toys import settings, trainer
 from voxgan.networks.image_to_voxels import load_model
 
-warnings.simplefilter("ignore")
 torch.compile = partial(torch.compile, backend=sys.argv[3])
 folder, found = Path(sys.argv[2]), {}
 for name in ("plain", "compiled"):

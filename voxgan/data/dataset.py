@@ -83,15 +83,16 @@ class VoxelDataset:
         self.indices = self._select(self.packed)
         if not self.indices:
             raise ValueError(f"{config.path} has no objects to {'train on' if self.train else 'test on'}")
-        self.mixed_in = [
-            (packed, index)
-            for packed in (self._open_other(path) for path in (config.mixed_with if self.train else ()))
-            for index in self._select(packed)
-        ]
+        self.mixed_in = [pair for path in (config.mixed_with if self.train else ()) for pair in self._open_other(path)]
         self._cache: dict[tuple[str, int, int], UInt8[np.ndarray, "side side 4"]] = {}
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def items(self) -> int:
+        """The objects that samples are of, those that are mixed in among them."""
+        return len(self.indices) + len(self.mixed_in)
 
     def __getitem__(self, sample: Sample) -> VoxelSample:
         random = np.random.default_rng(sample.seed)
@@ -110,19 +111,23 @@ class VoxelDataset:
         label = packed.objects[index].label
         return views, voxels, self.classes.index(label) if label else 0
 
-    def _open_other(self, path: str) -> PackedDataset:
-        """A data set to mix in. Raises ValueError if it has another side, classes of its own, or nothing to use."""
+    def _open_other(self, path: str) -> list[tuple[PackedDataset, int]]:
+        """The objects of a data set to mix in, without any that has the id of a held-out one.
+
+        Raises ValueError if the data set has another side or classes of its own, or there are no such objects.
+        """
         packed = open_packed_dataset(path)
         if packed.side != self.side:
             raise ValueError(
                 f"data.mixed_with: {path} has {packed.side} voxels a side and {self.config.path} has {self.side}"
             )
-        used = self._select(packed)
+        held_out = {item.id for item in self.packed.objects if item.split != "train"}
+        used = [index for index in self._select(packed) if packed.objects[index].id not in held_out]
         if not used:
             raise ValueError(f"data.mixed_with: {path} has no objects to train on")
         if unknown := {packed.objects[index].label for index in used} - {"", *self.classes}:
             raise ValueError(f"data.mixed_with: {self.config.path} has no class {', '.join(sorted(unknown))} as {path}")
-        return packed
+        return [(packed, index) for index in used]
 
     def _select(self, packed: PackedDataset) -> list[int]:
         """The objects of this split in a data set that the configuration asks for."""

@@ -13,7 +13,7 @@ from gancore.features.efficientnet import EfficientNetTrunk
 from gancore.layers import ResidualBlock, build_group_norm, leaky_relu
 from voxgan.config import VoxelEncoderConfig
 
-BASE_SIDE = 4
+MAP_SIDE = 4
 """Height and width of the maps that features are read from."""
 
 Views = Float[Tensor, "batch views channels height width"]
@@ -73,7 +73,7 @@ class SmallTrunk(nn.Module):
 
     def __init__(self, config: VoxelEncoderConfig):
         super().__init__()
-        halvings = (config.size // 4).bit_length() - 1
+        halvings = (config.size // MAP_SIDE).bit_length() - 1
         widths = [min(config.base_channels * 2**level, config.max_channels) for level in range(halvings)]
         self.first = nn.Conv2d(config.in_channels, widths[0], 4, stride=2, padding=1)
         blocks = (
@@ -82,7 +82,7 @@ class SmallTrunk(nn.Module):
         )
         self.blocks = nn.Sequential(*blocks)
         self.norm = build_group_norm(widths[-1])
-        self.out_features = widths[-1] * BASE_SIDE**2
+        self.out_features = widths[-1] * MAP_SIDE**2
 
     def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
         """Features of each image."""
@@ -90,9 +90,9 @@ class SmallTrunk(nn.Module):
 
 
 class PretrainedFeatures(nn.Module):
-    """The middle map of EfficientNet-Lite0, which stays as it is, at 4 x 4 positions, normalised as a whole."""
+    """The middle map of a frozen EfficientNet-Lite0, averaged to 4 x 4 positions, after layer norm."""
 
-    out_features = EfficientNetTrunk.channels * BASE_SIDE**2
+    out_features = EfficientNetTrunk.channels * MAP_SIDE**2
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class PretrainedFeatures(nn.Module):
 
     def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
         """Features of each image, of its colours alone."""
-        return self.norm(F.adaptive_avg_pool2d(self.network(x[:, :3]), BASE_SIDE).flatten(1))
+        return self.norm(F.adaptive_avg_pool2d(self.network(x[:, :3]), MAP_SIDE).flatten(1))
 
 
 class ImageEncoder(nn.Module):
@@ -113,9 +113,9 @@ class ImageEncoder(nn.Module):
         self.config = config
         self.trunk = PaperTrunk(config.in_channels) if config.kind == "paper" else SmallTrunk(config)
         self.pretrained = PretrainedFeatures() if config.pretrained else None
-        known = self.pretrained.out_features if self.pretrained else 0
+        more = self.pretrained.out_features if self.pretrained else 0
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.trunk.out_features + known, 2 * latent)
+        self.head = nn.Linear(self.trunk.out_features + more, 2 * latent)
 
     def forward(self, views: Views, view_mask: Bool[Tensor, "batch views"] | None = None) -> Posterior:
         """The posterior given all views, or those whose mask is True.

@@ -239,6 +239,15 @@ def test_held_out_objects_are_those_of_the_data_set_alone(source, other):
     assert held_out[Sample(0, 0)][1].dtype == torch.bool
 
 
+def test_an_object_that_is_held_out_is_not_mixed_in_by_another_name_of_its_data_set(source, other, tmp_path):
+    held_out = {item.id for item in dataset(source).packed.objects if item.split != "train"}
+    again = packed(tmp_path / "again", count=16)
+    move_to_train(again, ["val", "test"])
+    mixed = dataset(source, mixed_with=(str(again), other))
+    assert not held_out & {packed_set.objects[index].id for packed_set, index in mixed.mixed_in}
+    assert (len(mixed), mixed.items) == (12, 12 + 12 + 18)
+
+
 def test_data_sets_that_do_not_fit_are_not_mixed(source, tmp_path):
     with pytest.raises(ValueError, match=r"mixed_with: .*coarse has 16 voxels a side and .* has 8"):
         dataset(source, mixed_with=(str(packed(tmp_path / "coarse", side=16)),))
