@@ -64,10 +64,12 @@ class Axis:
     def tick_labels(self) -> list[tuple[float, str]]:
         """The position in per cent and the text of each tick."""
         step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else 1.0
-        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        plain = decimals <= 4 and max(map(abs, self.ticks), default=0) < 1e6
+        power, largest = math.floor(math.log10(step) + 1e-9), max(map(abs, self.ticks), default=0)
+        decimals = max(0, -power)
+        plain = decimals <= 4 and largest < 1e6
+        digits = max(3, math.floor(math.log10(largest)) - power + 1) if largest else 3  # by which neighbours differ
         return [
-            (self.to_percent(tick), typeset_minus(f"{tick + 0.0:.{decimals}f}" if plain else f"{tick:.3g}"))
+            (self.to_percent(tick), typeset_minus(f"{tick + 0.0:.{decimals}f}" if plain else f"{tick:.{digits}g}"))
             for tick in self.ticks
         ]
 

@@ -2,7 +2,7 @@
 
 import lxml.html
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.browser import faults
 
@@ -71,6 +71,7 @@ def test_curves_without_numbers_say_so():
 finite = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.6g}"))
 
 
+@example(values=[426100000.0, 428272000.0], snug=False)  # far from zero, close to each other
 @given(st.lists(finite, min_size=1, max_size=5), st.booleans())
 def test_an_axis_holds_all_values_and_is_marked_evenly(values, snug):
     axis = Axis.from_values(values, tight=snug)
