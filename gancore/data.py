@@ -1,6 +1,6 @@
 """The order in which samples are read, as a function of (seed, step) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,11 @@ class EndlessBatches(Sampler[list[Sample]]):
                 samples.append(Sample(int(order[count % self.size]), derive_seed(self.seed, 2, count)))
             yield samples
             number += 1
+
+
+def count_items(dataset: Sized) -> int:
+    """The items that a data set counts as its own, which are more than its length where others are mixed in."""
+    return getattr(dataset, "items", len(dataset))
 
 
 def evenly_spaced(total: int, *, count: int | None) -> list[int]:

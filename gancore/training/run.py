@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from gancore.data import count_items
 from gancore.errors import ArchitectureError
 from gancore.parsing import save_config, to_dict
 from gancore.training.changes import Change, list_changes, refuse_changes
@@ -72,7 +73,7 @@ def _list_changes(trainer: Trainer) -> list[Change]:
     if trainer.earlier is None:
         return []
     changes = list_changes(trainer.earlier["settings"], trainer.settings)
-    before, now = trainer.earlier["items"], trainer.items
+    before, now = trainer.earlier["items"], count_items(trainer.dataset)
     return changes if before == now else [*changes, Change("items of the data set", before, now)]
 
 

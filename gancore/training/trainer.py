@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.data import EndlessBatches
+from gancore.data import EndlessBatches, count_items
 from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
@@ -99,11 +99,6 @@ class Trainer:
         """Saved with every checkpoint."""
         self.earlier: dict[str, Any] | None = None
         """What the checkpoint that was resumed says of the run: its settings, and the items of its data set."""
-
-    @property
-    def items(self) -> int:
-        """What the data set counts as its items, which is more than its length where other data are mixed in."""
-        return getattr(self.dataset, "items", len(self.dataset))
 
     def _place(self, module: Any) -> Any:
         """The module on the device in train mode, with the weights of the main process."""
@@ -401,5 +396,5 @@ class Trainer:
             "discriminator": self.discriminator_player.optimizer.state_dict(),
         }
         modules = {name: module.state_dict() for name, module in self._modules().items()}
-        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": self.items}
+        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": count_items(self.dataset)}
         return {**modules, "optimizers": optimizers, **about}
