@@ -81,6 +81,20 @@ def run_vidvox(capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """This process and those that it starts compute with one thread, as forked ones do, so that they can be compared to
+    the bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
 def small_turns() -> Iterator[None]:
     """Turning objects are drawn smaller and in fewer frames than a reader would want."""
     from voxgan import export  # not before signatures are checked

@@ -7,6 +7,8 @@ import pytest
 from support.game import same
 from support.resuming import assert_equal_runs, interrupt, kill, log, newest, trainer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Path:
