@@ -86,11 +86,13 @@ class HubModel(nn.Module):
         super().__init__()
         self.configs = configs
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Writes config.json and model.safetensors, with spectral norm folded into the weights.
 
-        Both replace older ones only when they are complete. The weights carry a digest of both, so that files which do
-        not belong together are never taken for a model. Raises UnwritableError if they cannot be written.
+        With `half` weights are stored in half precision, but for those of modules with `keeps_float32`; a model is
+        always loaded in float32. Both files replace older ones only when they are complete. The weights carry a digest
+        of both, so that files which do not belong together are never taken for a model. Raises UnwritableError if they
+        cannot be written, and ValueError if a weight is too large for half precision.
         """
         folder = Path(folder)
         with as_unwritable(folder):
@@ -99,6 +101,8 @@ class HubModel(nn.Module):
         config = {name: to_dict(part) for name, part in zip(names, self.configs, strict=True)}
         folded = fold_spectral_norm(self).state_dict()
         weights = {name: weight.contiguous().cpu() for name, weight in folded.items()}
+        if half:
+            weights = self._halve(weights)
         digest = digest_model(type(self).__name__, config, weights)
         text = json.dumps({"model": type(self).__name__, **describe_writer(), **config}, indent=2) + "\n"
         with (
@@ -108,6 +112,17 @@ class HubModel(nn.Module):
             config_partial.write_text(text)
             # not save_file, whose own temporary file a killed process would leave behind
             weights_partial.write_bytes(save(weights, metadata={"sha256": digest}))
+
+    def _halve(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights in half precision. Raises ValueError if one is too large for that."""
+        exempt = tuple(f"{name}." for name, module in self.named_modules() if getattr(module, "keeps_float32", False))
+        halved = {
+            name: weight.half() if weight.is_floating_point() and not name.startswith(exempt) else weight
+            for name, weight in weights.items()
+        }
+        if large := [name for name, weight in halved.items() if not torch.isfinite(weight).all()]:
+            raise ValueError(f"{large[0]} has numbers too large for half precision")
+        return halved
 
     @classmethod
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:

@@ -153,9 +153,10 @@ class VoxelGeneratorConfig:
     latent_dim: int = 128
     """Size of the latent vector."""
 
-    latent_prior: Literal["normal", "uniform", "mixture"] = "normal"
-    """Distribution of the latent: N(0, I), U[0, 1] as in the 3D-GAN paper, or a mixture of Gaussians with learned means
-    (DeLiGAN, Gurumurthy et al. 2017), which gives each kind of object its own region of latent space."""
+    latent_prior: Literal["normal", "uniform", "mixture", "aggregate"] = "normal"
+    """Distribution of the latent: N(0, I), U[0, 1] as in the 3D-GAN paper, a mixture of Gaussians with learned means
+    (DeLiGAN, Gurumurthy et al. 2017), which gives each kind of object its own region of latent space, or, with an
+    encoder, the Gaussian of the latents that it gives the training objects, for each class by itself."""
 
     mixture_components: int = 32
     """Gaussians in the mixture."""
@@ -170,7 +171,8 @@ class VoxelGeneratorConfig:
     """Norm of hidden maps; batch norm in the paper."""
 
     embedding_dim: int = 32
-    """Size of the learned class embedding, concatenated to the latent; for models with classes."""
+    """Size of the learned class embedding, concatenated to the latent; for models with classes whose prior is not
+    aggregate."""
 
     symmetric: bool = False
     """Make every object its own mirror image, left to right."""
@@ -322,6 +324,10 @@ class VoxelConfig:
                 raise ValueError(
                     "objective.adversarial_weight: without an encoder only the adversarial loss is left to learn from"
                 )
+            if self.generator.latent_prior == "aggregate":
+                raise ValueError(
+                    "generator.latent_prior: aggregate is the prior of an encoder's latents; choose another"
+                )
             return
         if self.data.proportions:
             raise ValueError("data.proportions: the images of an encoder would not follow; use encoder.kind none")
@@ -330,8 +336,8 @@ class VoxelConfig:
                 "objective: an encoder needs a reconstruction; set one of mean_bce_weight, sum_bce_weight, l2_weight "
                 "and soft_iou_weight"
             )
-        if self.generator.latent_prior != "normal":
+        if self.generator.latent_prior not in ("normal", "aggregate"):
             raise ValueError(
-                "generator.latent_prior: the KL divergence of an encoder pulls to N(0, 1); use normal, "
+                "generator.latent_prior: the KL divergence of an encoder pulls to N(0, 1); use normal or aggregate, "
                 "or encoder.kind none"
             )

@@ -143,11 +143,10 @@ def reconstruct_objects(
 ) -> Iterator[ObjectPrediction]:
     """The object that each group of pictures shows: at the posterior's mean, or `samples` draws from the posterior.
 
-    Raises ValueError for a class that the model does not know, and ValueError or OSError if a picture cannot be read,
+    Raises ValueError for a class that the model does not take, and ValueError or OSError if a picture cannot be read,
     shows no object, or exceeds the limits. Of several groups the one that fails is logged and left out.
     """
-    if label is not None:
-        model.shape.class_index(label)
+    model.check_label(label)
     for place, group in enumerate(groups):
         try:
             masks = [picture.mask for picture in group if picture.mask]
@@ -176,10 +175,10 @@ def generate_objects(
     Raises ValueError for a class that the model does not know.
     """
     if between:
-        first, last = (generator.latent_from_seed(end) for end in between)
+        first, last = (generator.latent_from_seed(end, label=label) for end in between)
         latents = interpolate_latents(first, last, count=count).split(1)
     else:
-        latents = tuple(generator.latent_from_seed(seed + number) for number in range(count))
+        latents = tuple(generator.latent_from_seed(seed + number, label=label) for number in range(count))
     for number, latent in enumerate(latents, 1):
         yield ObjectPrediction(number, generator.decode(latent, label=label)[0].numpy())
 

@@ -86,6 +86,7 @@ class VoxelObjective:
         terms: dict[str, Tensor] = {}
         if isinstance(generator, ImageToVoxels):
             posterior = self._posterior(generator, batch, context)
+            self._fit_prior(generator.generator, posterior, batch, context)
             terms |= self._reconstruction(generator, posterior, batch, context)
             if self.config.update_order == "joint":
                 terms |= self._kl_term(posterior, context)
@@ -111,8 +112,8 @@ class VoxelObjective:
     ) -> GeneratedVolumes:
         """Objects from noise of the classes of the batch, as the discriminator gets them."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
-        labels = None if network.embedding is None else batch.labels.repeat_interleave(samples)
-        objects = network(network.sample_latents(draws, len(batch) * samples), labels).sigmoid()
+        labels = batch.labels.repeat_interleave(samples) if network.shape.classes else None
+        objects = network(network.sample_latents(draws, len(batch) * samples, labels), labels).sigmoid()
         return rearrange(objects, "(b n) x y z -> b n x y z", n=samples)
 
     def score_outputs(
@@ -148,17 +149,31 @@ class VoxelObjective:
         risen = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
         return {"kl": config.kl_weight * risen * kl_to_standard_normal(*posterior)} if config.kl_weight else {}
 
+    def _fit_prior(
+        self, generator: VoxelGenerator, posterior: Posterior, batch: ObjectBatch, context: StepContext
+    ) -> None:
+        """Lets an aggregate prior see the posteriors of the batch."""
+        if generator.prior is None:
+            return
+        generator.prior.update(
+            posterior.mean,
+            posterior.log_variance.exp(),
+            batch.labels if generator.shape.classes else torch.zeros_like(batch.labels),
+            objects=len(batch) * context.num_processes,
+            mean_over_processes=context.mean_over_processes,
+        )
+
     def _sample_from_prior(
         self, generator: VoxelModel, batch: ObjectBatch, context: StepContext
     ) -> tuple[Tensor, Tensor | None]:
         """Probabilities of generated objects, and the labels for which both they and the real ones are scored."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
         labels = self._labels(network, batch, context)
-        return network(network.sample_latents(context.rng, len(batch)), labels).sigmoid(), labels
+        return network(network.sample_latents(context.rng, len(batch), labels), labels).sigmoid(), labels
 
     def _labels(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Tensor | None:
         """The class labels, some of them replaced by "unknown"; None for a model without classes."""
-        if generator.embedding is None:
+        if not generator.shape.classes:
             return None
         hidden = context.rng.uniform(len(batch)) < self.config.label_dropout
         return batch.labels.masked_fill(hidden, len(generator.shape.classes))

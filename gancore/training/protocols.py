@@ -20,7 +20,8 @@ class StepContext:
     """Fraction of the training that is done, in [0, 1]."""
     rng: SampleRandom
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
-    """Averages a number over the processes; every process must call it."""
+    """Averages a tensor over the processes; every process must call it."""
+    num_processes: int = 1
 
 
 @runtime_checkable

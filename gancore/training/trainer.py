@@ -260,7 +260,7 @@ class Trainer:
         seed = derive_seed(self.config.seed, 4, self.step, player.number, number)
         rng = SampleRandom(seed, first_sample=first, total_samples=self.config.batch, device=self.accelerator.device)
         mean_over_processes = partial(self.accelerator.reduce, reduction="mean")
-        return StepContext(self.step, self.progress, rng, mean_over_processes)
+        return StepContext(self.step, self.progress, rng, mean_over_processes, self.accelerator.num_processes)
 
     def _create_loader(self) -> DataLoader:
         batches_per_step = self.config.discriminator_steps * self.config.gradient_accumulation_steps

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from gancore.files import atomic
 from gancore.hub import HubModel, find_model
 from gancore.layers import iter_weight_layers, spectral_norm_
 from gancore.model_files import MODEL_FORMAT
+from gancore.weights_file import read_header
 
 
 @pytest.fixture
@@ -276,6 +278,30 @@ def test_a_model_of_another_precision_is_loaded_in_single_precision(saved, dtype
         torch.equal(loaded.state_dict()[name], own.to(loaded.state_dict()[name].dtype))
         for name, own in trained.state_dict().items()
     )
+
+
+def test_half_precision_halves_the_file_and_spares_what_needs_more(saved, tmp_path):
+    trained = model()
+    trained.layers[1].keeps_float32 = True
+    trained.save_pretrained(tmp_path / "half", half=True)
+    whole, halved = (read_header(folder / "model.safetensors") for folder in (saved, tmp_path / "half"))
+    loaded = Model.from_pretrained(tmp_path / "half").state_dict()
+    for name, own in trained.state_dict().items():
+        if whole[name].dtype != "F32" or name.startswith("layers.1."):
+            assert halved[name].dtype == whole[name].dtype
+            assert torch.equal(loaded[name], own)
+        else:
+            assert halved[name].dtype == "F16"
+            assert torch.equal(loaded[name], own.half().float())
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_named(tmp_path):
+    trained = model()
+    name, weight = next(iter(trained.named_parameters()))
+    weight.data.flatten()[0] = 1e6
+    with pytest.raises(ValueError, match=f"{re.escape(name)} has numbers too large for half precision"):
+        trained.save_pretrained(tmp_path / "half", half=True)
+    assert not list(tmp_path.glob("half/*"))
 
 
 def test_a_flipped_bit_of_a_weight_is_damage(saved):

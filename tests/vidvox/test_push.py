@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import constants
 from support.hub_server import TOKEN, Handler, running_hub
 from support.tiny import predictor
@@ -39,6 +40,18 @@ def test_a_model_and_its_card_arrive_and_the_model_is_whole(hub, run_vidvox, mon
         Path("arrived", name).write_bytes(content)
     mine, arrived = (vidvox.load(folder).network.state_dict() for folder in ("mine", "arrived"))
     assert all(weight.equal(arrived[name]) for name, weight in mine.items())
+
+
+def test_a_model_in_half_precision_takes_half_the_space(run_vidvox):
+    predictor("modern").save_pretrained("mine/generator")
+    for folder, flags in {"whole": [], "half": ["--half"]}.items():
+        said = run_vidvox("push", "mine", "user/name", "-o", folder, *flags)
+        assert said.code == 0, said.err
+    whole, half = (Path(folder, "model.safetensors").stat().st_size for folder in ("whole", "half"))
+    assert 0.5 < half / whole < 0.6
+    mine, halved = (vidvox.load(folder).network.state_dict() for folder in ("mine", "half"))
+    assert all(torch.equal(halved[name], weight.half().float()) for name, weight in mine.items())
+    assert Path("half/README.md").read_text() == Path("whole/README.md").read_text()
 
 
 def test_who_is_not_logged_in_is_told_how_and_nothing_is_made(hub, run_vidvox):

@@ -147,6 +147,10 @@ MISTAKES = {
         [*TRAIN, "--generator.latent_prior=mixture"],
         r"generator.latent_prior: the KL divergence of an encoder pulls to N\(0, 1\)",
     ),
+    "the latents of no encoder": (
+        [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=aggregate"],
+        "generator.latent_prior: aggregate is the prior of an encoder's latents; choose another",
+    ),
     "no mixture": (
         [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=mixture", "--generator.mixture_components=0"],
         "generator.mixture_components must be at least 1, got 0",

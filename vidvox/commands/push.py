@@ -37,6 +37,9 @@ class PushConfig:
     data: str | None = None
     """What the model was trained on, and the licence of that, in a sentence for the card."""
 
+    half: bool = False
+    """Store the weights in half precision, in half the space; a model is loaded in single precision all the same."""
+
     private: bool = False
     """Let nobody else see a repository that is created."""
 
@@ -116,6 +119,11 @@ def _write_files(config: PushConfig, model: Path, report: Path | None, folder: P
     create_parents(folder / CARD)
     with atomic_write(folder / CARD) as partial:
         partial.write_text(text, encoding="utf-8", errors="replace")
+    if config.half:
+        from vidvox.models import load_model
+
+        load_model(model, device="cpu").network.save_pretrained(folder, half=True)
+        return
     for name in MODEL_FILES:
         with atomic_write(folder / name) as partial:
             shutil.copyfile(model / name, partial)

@@ -12,6 +12,7 @@ from gancore.hub import HubModel
 from gancore.layers import build_group_norm
 from gancore.rng import SampleRandom
 from voxgan.config import NormName, VoxelGeneratorConfig, VoxelShape
+from voxgan.networks.aggregate_prior import AggregatePrior
 
 BASE_SIDE = 4
 """Side, in voxels, of the map that a generator starts from and a discriminator ends at."""
@@ -40,17 +41,19 @@ def build_norm(kind: NormName, channels: int) -> nn.Module:
 class VoxelGenerator(HubModel):
     """Transposed convolutions from a latent to the logits of an object's occupancy, doubling a map of side 4 each time.
 
-    With classes, every class has an embedding, and there is one more for an unknown class.
+    With classes, every class has an embedding, and there is one more for an unknown class; with an aggregate prior,
+    every class has a region of latent space instead.
     """
 
     def __init__(self, config: VoxelGeneratorConfig, shape: VoxelShape):
         super().__init__(config, shape)
         self.config, self.shape = config, shape
         classes = len(shape.classes)
-        self.embedding = nn.Embedding(classes + 1, config.embedding_dim) if classes else None
+        self.prior = AggregatePrior(max(classes, 1), config.latent_dim) if config.latent_prior == "aggregate" else None
+        self.embedding = nn.Embedding(classes + 1, config.embedding_dim) if classes and not self.prior else None
         widths = channel_widths(shape.side, base_channels=config.base_channels, max_channels=config.max_channels)
         self.first = nn.Linear(
-            config.latent_dim + (config.embedding_dim if classes else 0), widths[0] * BASE_SIDE**3, bias=False
+            config.latent_dim + (config.embedding_dim if self.embedding else 0), widths[0] * BASE_SIDE**3, bias=False
         )
         self.norms = nn.ModuleList(build_norm(config.norm, width) for width in widths)
         self.ups = nn.ModuleList(
@@ -78,8 +81,13 @@ class VoxelGenerator(HubModel):
             x = (x + x.flip(1)) / 2  # x runs from left to right
         return x if self.offset is None else x + self.offset
 
-    def sample_latents(self, rng: SampleRandom, batch: int) -> Latent:
-        """`batch` latents from the prior, with a gradient to the means of a mixture."""
+    def sample_latents(self, rng: SampleRandom, batch: int, labels: Labels | None = None) -> Latent:
+        """`batch` latents from the prior, with a gradient to the means of a mixture.
+
+        Only an aggregate prior depends on the labels.
+        """
+        if self.prior is not None:
+            return self.prior.sample(rng, batch, labels)
         shape = batch, self.config.latent_dim
         if self.means is not None:
             return self.means[rng.balanced(batch, len(self.means))] + COMPONENT_STD * rng.normal(*shape)
@@ -91,13 +99,14 @@ class VoxelGenerator(HubModel):
 
         Raises ValueError for an unknown class.
         """
-        latent = torch.cat([self.latent_from_seed(seed + number) for number in range(count)])
+        latent = torch.cat([self.latent_from_seed(seed + number, label=label) for number in range(count)])
         return self.decode(latent, label=label)
 
     @torch.no_grad()
-    def latent_from_seed(self, seed: int) -> Latent:
-        """The latent that a seed determines, as a batch of one."""
-        return self.sample_latents(SampleRandom(seed, device=self.first.weight.device), 1)
+    def latent_from_seed(self, seed: int, *, label: str | None = None) -> Latent:
+        """The latent that a seed determines, as a batch of one. Raises ValueError for an unknown class."""
+        rng = SampleRandom(seed, device=self.first.weight.device)
+        return self.sample_latents(rng, 1, self._label_tensor(label))
 
     @torch.no_grad()
     def decode(self, latent: Latent, *, label: str | None = None) -> Float[Tensor, "batch x y z"]:
@@ -105,6 +114,11 @@ class VoxelGenerator(HubModel):
 
         Raises ValueError for an unknown class.
         """
-        device = self.first.weight.device
-        labels = None if label is None else torch.tensor([self.shape.class_index(label)], device=device)
+        device, labels = self.first.weight.device, self._label_tensor(label)
         return torch.cat([self(each[None].to(device), labels).sigmoid().cpu() for each in latent])
+
+    def _label_tensor(self, label: str | None) -> Labels | None:
+        """The label of a class, as a batch of one. Raises ValueError for an unknown class."""
+        if label is None:
+            return None
+        return torch.tensor([self.shape.class_index(label)], device=self.first.weight.device)

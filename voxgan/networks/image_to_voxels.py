@@ -62,6 +62,16 @@ class ImageToVoxels(HubModel):
         views = encode_views(objects, mask=config.mask).to(self.encoder.head.weight.device)
         return Posterior(*(part.cpu() for part in self.encoder(views[None])))
 
+    def check_label(self, label: str | None) -> None:
+        """Raises ValueError if the object in a picture cannot be said to be of this class."""
+        if label is None:
+            return
+        self.shape.class_index(label)
+        if self.generator.embedding is None:
+            raise ValueError(
+                f"class {label!r} is of no use for pictures: this model takes a class only for objects from noise"
+            )
+
     def reconstruct(
         self,
         images: Sequence[ImageInput],
@@ -77,8 +87,9 @@ class ImageToVoxels(HubModel):
         They are those of `samples` latents drawn from the posterior or, if that is not given, of its mean.
         Images are files within the limits, Pillow images or uint8 arrays; files.images.cut_out_object says how the
         object is cut out.
-        Raises ValueError if an image cannot be read or shows no object, or the class is unknown.
+        Raises ValueError if an image cannot be read or shows no object, or the model does not take the class.
         """
+        self.check_label(label)
         posterior = self.encode(images, masks=masks, limits=limits)
         latent = posterior.mean
         if samples:

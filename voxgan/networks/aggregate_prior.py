@@ -1,0 +1,90 @@
+"""AggregatePrior: Gaussians fitted to the latents that an encoder gives objects, to draw new latents from."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gancore.rng import SampleRandom
+
+HORIZON = 16384
+"""Objects over which the moments are averaged, as the time constant of an exponential decay."""
+SMALLEST_VARIANCE = 1e-4
+"""Added to every variance, so that a class of which few objects were seen has a covariance too."""
+
+Latent = Float[Tensor, "batch latent"]
+Labels = Int[Tensor, " batch"]
+
+
+class AggregatePrior(nn.Module):
+    """The Gaussian that fits the aggregate posterior of each class best, and the frequency of the class.
+
+    An encoder whose latents are free to move away from N(0, I) reconstructs better, but then a generator has never
+    seen most of what N(0, I) gives. So new latents are drawn from what it has seen (ex-post density estimation, Ghosh
+    et al. 2020, "From Variational to Deterministic Autoencoders"), but the moments are running averages of those of
+    the posteriors in training: a latent has mean m and variance v, so its second moment is m m^T + diag(v). A class of
+    which nothing was seen has N(0, I).
+    """
+
+    frequency: Float[Tensor, " classes"]
+    first_moment: Float[Tensor, "classes latent"]
+    second_moment: Float[Tensor, "classes latent latent"]
+
+    def __init__(self, classes: int, latent: int):
+        super().__init__()
+        self.register_buffer("frequency", torch.zeros(classes))
+        self.register_buffer("first_moment", torch.zeros(classes, latent))
+        self.register_buffer("second_moment", torch.zeros(classes, latent, latent))
+
+    @torch.no_grad()
+    def update(
+        self,
+        mean: Latent,
+        variance: Latent,
+        labels: Labels,
+        *,
+        objects: int,
+        mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
+    ) -> None:
+        """Move the moments towards those of a batch.
+
+        Args:
+            mean: Of the posterior of each object.
+            variance: Of the posterior of each object.
+            labels: The class of each object; 0 where there are no classes.
+            objects: Number of objects in all processes together.
+            mean_over_processes: Averages a tensor over the processes; every process must call it.
+        """
+        member = F.one_hot(labels, len(self.frequency)).float() / len(labels)  # batch classes
+        with torch.autocast(mean.device.type, enabled=False):
+            mean, variance = mean.float(), variance.float()
+            outer = torch.einsum("bc,bz,by->czy", member, mean, mean)
+            moments = member.sum(0), member.T @ mean, outer + (member.T @ variance).diag_embed()
+        weight = 1 - 0.5 ** (objects / HORIZON)
+        for running, now in zip((self.frequency, self.first_moment, self.second_moment), moments, strict=True):
+            running.lerp_(mean_over_processes(now), weight)
+
+    def sample(self, rng: SampleRandom, batch: int, labels: Labels | None = None) -> Latent:
+        """Draw a latent of each class; where the label is the number of classes, or without labels, of any class."""
+        labels, noise = self._choose_classes(rng, batch, labels), rng.normal(batch, self.first_moment.shape[1])
+        with torch.autocast(noise.device.type, enabled=False):
+            mean, factor = self._gaussians()
+            return mean[labels] + torch.einsum("bzy,by->bz", factor[labels], noise)
+
+    def _gaussians(self) -> tuple[Float[Tensor, "classes latent"], Float[Tensor, "classes latent latent"]]:
+        """The mean of each class, and the Cholesky factor of its covariance."""
+        seen = self.frequency > 0
+        share = torch.where(seen, self.frequency, 1.0)
+        mean = self.first_moment / share[:, None]
+        covariance = self.second_moment / share[:, None, None] - torch.einsum("cz,cy->czy", mean, mean)
+        identity = torch.eye(mean.shape[1], device=mean.device)
+        covariance = torch.where(seen[:, None, None], covariance, identity) + SMALLEST_VARIANCE * identity
+        return mean, torch.linalg.cholesky(covariance.double()).float()
+
+    def _choose_classes(self, rng: SampleRandom, batch: int, labels: Labels | None) -> Labels:
+        """The labels, those of objects without a known class drawn as often as the classes were seen."""
+        total = self.frequency.cumsum(0)
+        drawn = torch.searchsorted(total, rng.uniform(batch) * total[-1], right=True).clamp(max=len(total) - 1)
+        return drawn if labels is None else torch.where(labels < len(total), labels, drawn)
