@@ -74,6 +74,7 @@ def noise_batch(config: VoxelConfig, *, side: int) -> ObjectBatch:
     views = 0 if encoder.kind == "none" else config.data.views
     return ObjectBatch(
         views=torch.rand(count, views, encoder.in_channels, encoder.size, encoder.size) * 2 - 1,
+        cameras=torch.zeros(count, views, dtype=torch.long),
         occupancy=torch.randint(2, (count, side, side, side)).float(),
         labels=torch.zeros(count, dtype=torch.long),
     )

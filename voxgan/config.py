@@ -44,8 +44,12 @@ class VoxelDataConfig:
     path: str = "furniture"
     """Folder made by `vidvox prepare`; "furniture" is the data set that comes with the package."""
 
+    side: int | None = None
+    """Voxels along each side of the objects to learn, a multiple of the data set's, whose voxels are interpolated; if
+    null, those of the data set."""
+
     mixed_with: tuple[str, ...] = ()
-    """More data sets of the same side, of which only the training objects are used."""
+    """More data sets of which only the training objects are used."""
 
     mixed_fraction: float = 0.5
     """Fraction of the samples that come from those."""
@@ -69,6 +73,8 @@ class VoxelDataConfig:
     """Processes that read data; 0 reads in the training process."""
 
     def __post_init__(self) -> None:
+        if self.side is not None and not 4 <= self.side <= 256:
+            raise ValueError(f"side must lie between 4 and 256, got {self.side}")
         if self.views < 1:
             raise ValueError(f"views must be at least 1, got {self.views}")
         if not 0 < self.mixed_fraction <= 1:
@@ -124,12 +130,16 @@ class VoxelEncoderConfig:
     """Also give the encoder the middle map of EfficientNet-Lite0, trained on ImageNet and frozen; its weights are saved
     with the model."""
 
+    cameras: bool = False
+    """Also tell from which side each picture shows the object, which puts the picture's colours on the right side."""
+
     dropout: float = 0.0
     """Fraction of the last features dropped in training."""
 
     def __post_init__(self) -> None:
-        if self.kind == "none" and self.pretrained:
-            raise ValueError("pretrained is for an encoder, and kind is none")
+        for name in ("pretrained", "cameras"):
+            if self.kind == "none" and getattr(self, name):
+                raise ValueError(f"{name} is for an encoder, and kind is none")
         if self.kind == "paper" and self.size != 256:
             raise ValueError(f"size must be 256 for the paper's encoder, got {self.size}")
         if self.size < 16 or self.size & (self.size - 1) or self.size > 2**12:
@@ -266,6 +276,9 @@ class VoxelObjectiveConfig(AdversarialConfig):
 
     soft_iou_weight: float = 0.0
     """Weight of 1 - IoU of the probabilities, which weighs small objects as much as large ones."""
+
+    camera_weight: float = 0.02
+    """Weight of the cross-entropy of the cameras, for an encoder with `cameras`."""
 
     view_subset: Literal["all", "random"] = "random"
     """Of several views the encoder fuses all, or a random number of them at each step."""

@@ -15,7 +15,7 @@ from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from voxgan.augment import apply_transforms, sample_transforms
 from voxgan.config import VoxelObjectiveConfig
-from voxgan.data.dataset import ObjectBatch
+from voxgan.data.dataset import UNKNOWN_CAMERA, ObjectBatch
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import Posterior
 from voxgan.networks.generator import Logits, VoxelGenerator
@@ -77,7 +77,9 @@ class VoxelObjective:
     def encoder_terms(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Mapping[str, Tensor]:
         """Reconstruction and KL divergence, by which the encoder moves while the generator stands still."""
         posterior = self._posterior(generator, batch, context)
-        return self._reconstruction(generator, posterior, batch, context) | self._kl_term(posterior, context)
+        return self._reconstruction(generator, posterior, batch, context) | self._encoder_terms(
+            posterior, batch, context
+        )
 
     def generator_terms(
         self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
@@ -89,7 +91,7 @@ class VoxelObjective:
             self._fit_prior(generator.generator, posterior, batch, context)
             terms |= self._reconstruction(generator, posterior, batch, context)
             if self.config.update_order == "joint":
-                terms |= self._kl_term(posterior, context)
+                terms |= self._encoder_terms(posterior, batch, context)
         if not self.game.is_active(context.progress):
             return terms
         fake, labels = self._sample_from_prior(generator, batch, context)
@@ -144,10 +146,18 @@ class VoxelObjective:
             for name, weight in self.config.reconstruction_weights.items()
         }
 
-    def _kl_term(self, posterior: Posterior, context: StepContext) -> dict[str, Tensor]:
-        config = self.config
-        risen = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
-        return {"kl": config.kl_weight * risen * kl_to_standard_normal(*posterior)} if config.kl_weight else {}
+    def _encoder_terms(self, posterior: Posterior, batch: ObjectBatch, context: StepContext) -> dict[str, Tensor]:
+        """The KL divergence, and the cross-entropy of the cameras that are known."""
+        config, terms = self.config, {}
+        if config.kl_weight:
+            risen = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
+            terms["kl"] = config.kl_weight * risen * kl_to_standard_normal(posterior.mean, posterior.log_variance)
+        if posterior.cameras is not None and config.camera_weight:
+            logits = rearrange(posterior.cameras.float(), "b v c -> (b v) c")
+            known = (batch.cameras >= 0).sum().clamp(min=1)
+            entropy = F.cross_entropy(logits, batch.cameras.flatten(), ignore_index=UNKNOWN_CAMERA, reduction="sum")
+            terms["cameras"] = config.camera_weight * entropy / known
+        return terms
 
     def _fit_prior(
         self, generator: VoxelGenerator, posterior: Posterior, batch: ObjectBatch, context: StepContext

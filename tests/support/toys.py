@@ -107,7 +107,8 @@ def batch(size: int = 4, *, views: int = 2, classes: int = 2) -> ObjectBatch:
     random = torch.Generator().manual_seed(0)
     pictures = torch.rand(size, views, 4, 16, 16, generator=random) * 2 - 1
     occupancy = torch.from_numpy(shapes).float()
-    return ObjectBatch(views=pictures, occupancy=occupancy, labels=torch.arange(size) % classes)
+    cameras = torch.arange(size * views).view(size, views) - 1  # that of the first picture is not known
+    return ObjectBatch(views=pictures, cameras=cameras, occupancy=occupancy, labels=torch.arange(size) % classes)
 
 
 def step_context(*, seed: int = 0, step: int = 0, progress: float = 0.5) -> StepContext:

@@ -10,7 +10,9 @@ from gancore.config import PenaltyConfig
 from gancore.rng import SampleRandom
 from gancore.training.diagnostics import diagnose_players
 from voxgan.config import VoxelAugmentConfig, VoxelObjectiveConfig, VoxelShape
+from voxgan.data.dataset import UNKNOWN_CAMERA
 from voxgan.networks.discriminator import VoxelDiscriminator
+from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.objective import VoxelObjective, reconstruction_loss, score_both
 
 PLAIN = VoxelObjectiveConfig()
@@ -117,7 +119,7 @@ def test_without_an_encoder_there_is_only_the_game():
 def test_kl_rises_to_its_weight(progress):
     game = replace(PLAIN, kl_weight=2.0, kl_warmup=0.2)
     network = image_to_voxels()
-    mean, log_variance = network.encoder(batch().views)
+    mean, log_variance, _ = network.encoder(batch().views)
     full = VoxelObjective(replace(game, view_subset="all", kl_warmup=0.0)).generator_terms(
         network, judge(), batch(), step_context()
     )["kl"]
@@ -127,6 +129,20 @@ def test_kl_rises_to_its_weight(progress):
         network, judge(), batch(), step_context(progress=progress)
     )["kl"]
     assert now.item() == pytest.approx(min(progress / 0.2, 1) * full.item(), abs=1e-6)
+
+
+def test_cameras_are_learnt_where_they_are_known_and_from_every_picture():
+    toy = image_to_voxels()
+    network = ImageToVoxels(replace(toy.encoder.config, cameras=True), toy.generator.config, toy.shape)
+    given, game = batch(), replace(PLAIN, camera_weight=2.0, adversarial_weight=0.0)
+    term = VoxelObjective(game).generator_terms(network, judge(), given, step_context())["cameras"]
+    logits = network.encoder(given.views).cameras.flatten(0, 1).log_softmax(1)
+    expected = -torch.stack([row[n] for row, n in zip(logits, given.cameras.flatten(), strict=True) if n >= 0]).mean()
+    assert term.item() == pytest.approx(2 * expected.item(), rel=1e-5)
+    assert moved_by({"cameras": term}, network.encoder, network.generator) == [True, False]
+    unknown = replace(given, cameras=torch.full_like(given.cameras, UNKNOWN_CAMERA))
+    assert VoxelObjective(game).generator_terms(network, judge(), unknown, step_context())["cameras"].item() == 0
+    assert "cameras" not in VoxelObjective(game).generator_terms(toy, judge(), given, step_context())
 
 
 def test_before_it_begins_the_game_rests():

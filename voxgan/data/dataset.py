@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +17,14 @@ from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.packed import PackedDataset, PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
 from voxgan.files.images import encode_views, frame_object
+from voxgan.rendering.camera import CAMERA_GRID, Camera
 
 VIEW_CACHE_BYTES = 2**29
 """Memory for framed views, which every epoch reads again."""
+UNKNOWN_CAMERA = -1
+"""Number of a camera that is not known."""
+GRID_DIRECTIONS = np.stack([camera.axes()[2] for camera in CAMERA_GRID])
+"""Unit vectors from the object to each camera of the grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,8 @@ class ObjectBatch:
 
     views: Float[Tensor, "batch views channels height width"]
     """Pictures in [-1, 1], the mask as fourth channel if the encoder sees it; no views without an encoder."""
+    cameras: Int[Tensor, "batch views"]
+    """The camera of CAMERA_GRID that is nearest to that of each picture, or UNKNOWN_CAMERA."""
     occupancy: Float[Tensor, "batch x y z"]
     """1 in voxels that the object fills, 0 elsewhere; in a fractional data set the fraction that it fills; y up."""
     labels: Int[Tensor, " batch"]
@@ -48,18 +56,33 @@ class ObjectBatch:
     def to(self, device: torch.device) -> "ObjectBatch":
         """The batch on a device."""
         occupancy = self.occupancy.to(device, non_blocking=True).float()
-        views = self.views.to(device, non_blocking=True)
-        return ObjectBatch(views=views, occupancy=occupancy, labels=self.labels.to(device, non_blocking=True))
+        views, cameras, labels = (
+            part.to(device, non_blocking=True) for part in (self.views, self.cameras, self.labels)
+        )
+        return ObjectBatch(views=views, cameras=cameras, occupancy=occupancy, labels=labels)
 
 
-VoxelSample = tuple[Float[Tensor, "views channels height width"], Bool[Tensor, "x y z"] | Float[Tensor, "x y z"], int]
+Views = Float[Tensor, "views channels height width"]
+Cameras = Int[Tensor, " views"]
+
+
+class VoxelSample(NamedTuple):
+    """One object; the parts are those of ObjectBatch."""
+
+    views: Views
+    occupancy: Bool[Tensor, "x y z"] | Float[Tensor, "x y z"]
+    label: int
+    cameras: Cameras
 
 
 def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
     """A batch of the items."""
-    views, occupancies, labels = zip(*items, strict=True)
+    views, occupancies, labels, cameras = zip(*items, strict=True)
     return ObjectBatch(
-        views=torch.stack(views), occupancy=torch.stack(occupancies).float(), labels=torch.tensor(labels)
+        views=torch.stack(views),
+        cameras=torch.stack(cameras),
+        occupancy=torch.stack(occupancies).float(),
+        labels=torch.tensor(labels),
     )
 
 
@@ -75,7 +98,8 @@ class VoxelDataset:
         self.config, self.pictures, self.split = config, pictures, split
         self.train = split == "train"
         self.packed = open_packed_dataset(config.path)
-        self.side = self.packed.side
+        self.side = config.side or self.packed.side
+        self._require_side(self.packed, "data.path")
         if unknown := set(config.classes) - set(self.packed.classes):
             known = ", ".join(self.packed.classes) or "none"
             raise ValueError(f"data.classes: {config.path} has no {', '.join(sorted(unknown))}; there are {known}")
@@ -101,15 +125,17 @@ class VoxelDataset:
             packed, index = self.mixed_in[random.integers(len(self.mixed_in))]
         mirrored = self.train and self.config.augment.mirror and random.random() < 0.5
         occupancy = packed.fractions(index) if packed.fractional else packed.occupancy(index)
+        if packed.side != self.side:
+            occupancy = refine_voxels(occupancy, self.side)
         if self.train and self.config.proportions:
             occupancy = stretch_proportions(occupancy, random, strength=self.config.proportions)
         voxels = torch.from_numpy(np.ascontiguousarray(occupancy[::-1] if mirrored else occupancy))
         if self.pictures is None:
-            views = torch.empty(0, 0, 0, 0)
+            views, cameras = torch.empty(0, 0, 0, 0), torch.empty(0, dtype=torch.long)
         else:
-            views = self._load_views(packed, index, self.pictures, random, mirrored=mirrored)
+            views, cameras = self._load_views(packed, index, self.pictures, random, mirrored=mirrored)
         label = packed.objects[index].label
-        return views, voxels, self.classes.index(label) if label else 0
+        return VoxelSample(views, voxels, self.classes.index(label) if label else 0, cameras)
 
     def _open_other(self, path: str) -> list[tuple[PackedDataset, int]]:
         """The objects of a data set to mix in, without any that has the id of a held-out one.
@@ -117,10 +143,7 @@ class VoxelDataset:
         Raises ValueError if the data set has another side or classes of its own, or there are no such objects.
         """
         packed = open_packed_dataset(path)
-        if packed.side != self.side:
-            raise ValueError(
-                f"data.mixed_with: {path} has {packed.side} voxels a side and {self.config.path} has {self.side}"
-            )
+        self._require_side(packed, "data.mixed_with")
         held_out = {item.id for item in self.packed.objects if item.split != "train"}
         used = [index for index in self._select(packed) if packed.objects[index].id not in held_out]
         if not used:
@@ -128,6 +151,15 @@ class VoxelDataset:
         if unknown := {packed.objects[index].label for index in used} - {"", *self.classes}:
             raise ValueError(f"data.mixed_with: {self.config.path} has no class {', '.join(sorted(unknown))} as {path}")
         return [(packed, index) for index in used]
+
+    def _require_side(self, packed: PackedDataset, key: str) -> None:
+        """Raise ValueError if the voxels of a data set cannot be refined to the side that is learnt."""
+        if self.side % packed.side:
+            wanted = "data.side" if self.config.side else self.config.path
+            raise ValueError(
+                f"{key}: {packed.folder} has {packed.side} voxels a side, which does not divide the {self.side} of "
+                f"{wanted}"
+            )
 
     def _select(self, packed: PackedDataset) -> list[int]:
         """The objects of this split in a data set that the configuration asks for."""
@@ -140,20 +172,22 @@ class VoxelDataset:
 
     def _load_views(
         self, packed: PackedDataset, index: int, spec: PictureSpec, random: np.random.Generator, *, mirrored: bool
-    ) -> Float[Tensor, "views channels size size"]:
-        """Different views of an object in random order, with random changes in training."""
+    ) -> tuple[Views, Cameras]:
+        """Different views of an object in random order, with random changes in training, and their cameras."""
         numbers = random.permutation(len(packed.objects[index].cameras))
         numbers = np.resize(numbers, self.config.views)  # an object with too few views shows them again
         pictures = [self._framed_view(packed, index, int(number), spec.size) for number in numbers]
+        angles = [packed.objects[index].cameras[number] for number in numbers]
+        cameras = torch.tensor([nearest_camera(each, mirrored=mirrored) for each in angles])
         if mirrored:
             pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
         if not self.train:
-            return encode_views(pictures, mask=spec.mask)
+            return encode_views(pictures, mask=spec.mask), cameras
         pictures = [augment_view(picture, self.config.augment, random=random) for picture in pictures]
         background = sample_backgrounds(
             len(pictures), spec.size, random=random, probability=self.config.augment.background_probability
         )
-        return encode_views(pictures, mask=spec.mask, background=0.0 if spec.mask else background)
+        return encode_views(pictures, mask=spec.mask, background=0.0 if spec.mask else background), cameras
 
     def _framed_view(
         self, packed: PackedDataset, index: int, number: int, size: int
@@ -177,6 +211,23 @@ def open_held_out(config: VoxelDataConfig, pictures: PictureSpec | None) -> Voxe
     selected = (item for item in packed.objects if is_selected(item, config, with_views=pictures is not None))
     split = held_out_split(item.split for item in selected)
     return VoxelDataset(config, pictures, split=split) if split else None
+
+
+def refine_voxels(
+    occupancy: Bool[np.ndarray, "x y z"] | Float[np.ndarray, "x y z"], side: int
+) -> Float[np.ndarray, "fine_x fine_y fine_z"]:
+    """Interpolate voxels linearly to a finer grid."""
+    values = torch.from_numpy(np.ascontiguousarray(occupancy, np.float32))[None, None]
+    return interpolate(values, size=(side,) * 3, mode="trilinear", align_corners=False)[0, 0].numpy()
+
+
+def nearest_camera(angles: tuple[float, float] | None, *, mirrored: bool) -> int:
+    """The number in CAMERA_GRID of the camera nearest to these angles in degrees, or UNKNOWN_CAMERA."""
+    if angles is None:
+        return UNKNOWN_CAMERA
+    azimuth, elevation = angles
+    camera = Camera(-azimuth if mirrored else azimuth, elevation)
+    return int((GRID_DIRECTIONS @ camera.axes()[2]).argmax())
 
 
 def is_selected(item: PackedObject, config: VoxelDataConfig, *, with_views: bool) -> bool:

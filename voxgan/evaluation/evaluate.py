@@ -107,12 +107,18 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
 
 
 def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig) -> Model:
-    """Load a model onto the device it will run on. Raises ValueError if its objects are of another size."""
+    """Load a model onto the device it will run on.
+
+    Raises ValueError if its objects have fewer voxels than the true ones, or it cannot be given classes.
+    """
     model = load_model(name)
-    if model.shape.side != packed.side:
+    if model.shape.side % packed.side:
         raise ValueError(
             f"{config.data} has objects of {packed.side} voxels a side, and {name} generates {model.shape.side}"
         )
+    if config.class_conditional and isinstance(model, ImageToVoxels):
+        for label in packed.classes:
+            model.check_label(label)
     return model.to(select_device(cpu=config.cpu))
 
 

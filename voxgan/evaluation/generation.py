@@ -20,7 +20,7 @@ from voxgan.evaluation.predictions import coordinate_frame, read_unpaired
 from voxgan.evaluation.report import GenerationReport, Scores
 from voxgan.evaluation.selection import select_objects
 from voxgan.metrics import surface as metrics
-from voxgan.metrics.occupancy import mean_pairwise_distance, pairwise_iou
+from voxgan.metrics.occupancy import coarsen, mean_pairwise_distance, pairwise_iou
 from voxgan.metrics.sets import occupancy_divergence, pairwise_chamfer, set_metrics
 from voxgan.networks.generator import VoxelGenerator
 
@@ -67,7 +67,8 @@ def open_generated(generator: VoxelGenerator | None, packed: PackedDataset, conf
     count = min(config.max_items or config.generated_objects, config.generated_objects)
     real = select_objects(packed, config.split, count=count)
     if generator:
-        objects = generate_objects(generator, [packed.objects[index].label for index in real], seed=config.seed)
+        labels = [packed.objects[index].label for index in real]
+        objects = generate_objects(generator, labels, side=packed.side, seed=config.seed)
         return GeneratedObjects("model", objects, [None] * len(real), real)
     assert config.predictions is not None
     files = read_unpaired(config.predictions, packed.side, frame=coordinate_frame(config), count=len(real))
@@ -79,16 +80,17 @@ def open_generated(generator: VoxelGenerator | None, packed: PackedDataset, conf
     )
 
 
-def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, seed: int) -> Objects:
+def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, side: int, seed: int) -> Objects:
     """Generate an object from noise for each label: voxels above THRESHOLD; of that class if the model knows classes.
+
+    Probabilities of more voxels than `side` a side are averaged.
 
     Raises ValueError if the model was not trained on one of the classes.
     """
     classes = labels if generator.shape.classes else [None] * len(labels)
     seeds = range(seed, seed + len(labels))
-    return torch.cat(
-        [generator.sample(1, seed=n, label=label) > THRESHOLD for n, label in zip(seeds, classes, strict=True)]
-    )
+    drawn = (generator.sample(1, seed=n, label=label) for n, label in zip(seeds, classes, strict=True))
+    return torch.cat([coarsen(probabilities, side) > THRESHOLD for probabilities in drawn])
 
 
 def evaluate_generation(generated: GeneratedObjects, packed: PackedDataset, config: EvaluateConfig) -> GenerationReport:

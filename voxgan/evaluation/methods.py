@@ -15,7 +15,7 @@ from gancore.evaluation.methods import Method
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
 from voxgan.evaluation.views import ViewSelection, format_view_count
-from voxgan.metrics.occupancy import iou_at
+from voxgan.metrics.occupancy import coarsen, iou_at
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
 
@@ -40,7 +40,10 @@ class ReconstructionMethod(Method, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMethod:
-    """A model that sees pictures, in a variant for each number of them; of several draws `predict` shows the first."""
+    """A model that sees pictures, in a variant for each number of them; of several draws `predict` shows the first.
+
+    Probabilities of more voxels than the data set has are averaged.
+    """
 
     model: ImageToVoxels
     selection: ViewSelection
@@ -61,11 +64,10 @@ class ModelMethod:
         device = next(self.model.parameters()).device
         views = self.selection.encoder_inputs(index, self.model)[:1].to(device)
         labels = class_labels(self.model, self.selection.packed, [index]).to(device) if self.class_conditional else None
+        probabilities = {count: self.model(views[:, :count], labels).sigmoid() for count in self.selection.views}
         return {
-            f"{self.name}, {format_view_count(count)}": Prediction(
-                self.model(views[:, :count], labels).sigmoid()[0].cpu()
-            )
-            for count in self.selection.views
+            f"{self.name}, {format_view_count(count)}": Prediction(coarsen(found, self.selection.packed.side)[0].cpu())
+            for count, found in probabilities.items()
         }
 
 
@@ -102,7 +104,8 @@ def model_iou(
         if class_conditional:
             labels = class_labels(model, selection.packed, chunk).repeat_interleave(selection.view_draws).to(device)
         for count in selection.views:
-            at = iou_at(model(views[:, :count], labels).sigmoid(), truth, THRESHOLDS)
+            found = coarsen(model(views[:, :count], labels).sigmoid(), selection.packed.side)
+            at = iou_at(found, truth, THRESHOLDS)
             scores[count].append(reduce(at, "(o d) t -> o t", "mean", d=selection.view_draws).cpu())
     return {count: torch.cat(parts) for count, parts in scores.items()}
 

@@ -15,6 +15,12 @@ SLAB_VOXELS = 2**15
 """Voxels of each object per matrix product, which bounds the memory."""
 
 
+def coarsen(probabilities: Probabilities, side: int) -> Float[Tensor, "batch side side side"]:
+    """Average probabilities over cubes of voxels, to `side` a side, which divides theirs."""
+    factor = probabilities.shape[1] // side
+    return probabilities if factor == 1 else F.avg_pool3d(probabilities, factor)
+
+
 def iou(ours: Occupancies, theirs: Occupancies) -> Float[Tensor, " batch"]:
     """IoU of each pair; 1 where both are empty."""
     both, either = (ours & theirs).sum((1, 2, 3)), (ours | theirs).sum((1, 2, 3))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gancore.features.efficientnet import EfficientNetTrunk
 from gancore.layers import ResidualBlock, build_group_norm, leaky_relu
 from voxgan.config import VoxelEncoderConfig
+from voxgan.rendering.camera import CAMERA_GRID
 
 MAP_SIDE = 4
 """Height and width of the maps that features are read from."""
@@ -28,6 +29,8 @@ class Posterior(NamedTuple):
 
     mean: Float[Tensor, "batch latent"]
     log_variance: Float[Tensor, "batch latent"]
+    cameras: Float[Tensor, "batch views cameras"] | None = None
+    """Logits of CAMERA_GRID, from one of which each picture was taken; None of an encoder without cameras."""
 
     def sample(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
         """One latent of each object from the posterior, given noise from N(0, I)."""
@@ -116,6 +119,7 @@ class ImageEncoder(nn.Module):
         more = self.pretrained.out_features if self.pretrained else 0
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.trunk.out_features + more, 2 * latent)
+        self.camera_head = nn.Linear(self.trunk.out_features + more, len(CAMERA_GRID)) if config.cameras else None
 
     def forward(self, views: Views, view_mask: Bool[Tensor, "batch views"] | None = None) -> Posterior:
         """The posterior given all views, or those whose mask is True.
@@ -126,7 +130,9 @@ class ImageEncoder(nn.Module):
         features = self.trunk(images)  # (b v) features
         if self.pretrained is not None:
             features = torch.cat([features, self.pretrained(images)], 1)
-        factors = rearrange(self.head(self.dropout(features)), "(b v) z -> b v z", v=views.shape[1])
+        features = rearrange(self.dropout(features), "(b v) f -> b v f", v=views.shape[1])
+        factors = self.head(features)
         mean, precision = factors.chunk(2, 2)  # b v latent
         precision = F.softplus(precision + INITIAL_PRECISION)
-        return product_of_experts(mean * precision, precision, view_mask=view_mask)
+        posterior = product_of_experts(mean * precision, precision, view_mask=view_mask)
+        return posterior if self.camera_head is None else posterior._replace(cameras=self.camera_head(features))

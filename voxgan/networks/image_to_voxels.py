@@ -60,7 +60,9 @@ class ImageToVoxels(HubModel):
             for image, mask in zip(images, image_masks, strict=True)
         ]
         views = encode_views(objects, mask=config.mask).to(self.encoder.head.weight.device)
-        return Posterior(*(part.cpu() for part in self.encoder(views[None])))
+        posterior = self.encoder(views[None])
+        cameras = None if posterior.cameras is None else posterior.cameras.cpu()
+        return Posterior(posterior.mean.cpu(), posterior.log_variance.cpu(), cameras)
 
     def check_label(self, label: str | None) -> None:
         """Raises ValueError if the object in a picture cannot be said to be of this class."""

@@ -9,6 +9,8 @@ from jaxtyping import Float
 CAMERA_DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
 """Distance from the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
 
+ELEVATIONS = (-10.0, 10.0, 30.0, 50.0)
+
 Window = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
 """The lowest and highest (right, up) of what is to be shown, on the plane at distance 1 from the eye."""
 
@@ -28,6 +30,10 @@ class Camera:
         right = np.array([np.cos(azimuth), 0, -np.sin(azimuth)])
         back = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
         return np.stack([right, np.cross(back, right), back])
+
+
+CAMERA_GRID = tuple(Camera(azimuth, elevation) for azimuth in map(float, range(0, 360, 15)) for elevation in ELEVATIONS)
+"""Cameras all around an object, one of which is near to that of any usual picture."""
 
 
 @dataclass(frozen=True)

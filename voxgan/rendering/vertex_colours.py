@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from trimesh.visual import ColorVisuals
 
 from voxgan.files.images import Rgba, frame_object
-from voxgan.rendering.camera import Camera, fit_vertices
+from voxgan.rendering.camera import CAMERA_GRID, Camera, fit_vertices
 from voxgan.rendering.raycast import Scene
 
 IMAGE_SIDE = 256
@@ -121,8 +121,7 @@ def estimate_camera(mesh: trimesh.Trimesh, image: Rgba) -> Camera:
         from_front, unusual = abs((camera.azimuth + 180) % 360 - 180) / 180, abs(camera.elevation - 15) / 45
         return float(iou - 0.02 * from_front - 0.03 * unusual)
 
-    coarse = product(np.arange(0.0, 360.0, 15.0), (-10.0, 10.0, 30.0, 50.0))
-    best = sorted((Camera(float(azimuth), elevation) for azimuth, elevation in coarse), key=score)[-4:]
+    best = sorted(CAMERA_GRID, key=score)[-4:]
     for step in (8.0, 4.0, 2.0):
         best = sorted({near for camera in best for near in neighbouring_cameras(camera, step)}, key=score)[-2:]
     return best[-1]

@@ -10,16 +10,20 @@ from support.toys import SIDE, boxes, move_to_train, packed, picture
 from gancore.data import Sample
 from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.dataset import (
+    UNKNOWN_CAMERA,
     PictureSpec,
     VoxelDataset,
     augment_view,
     collate,
+    nearest_camera,
     open_held_out,
+    refine_voxels,
     sample_backgrounds,
 )
 from voxgan.data.packed import PackedObject, write_packed_dataset
 from voxgan.data.packed import encode_webp as packed_view
 from voxgan.files.images import frame_object
+from voxgan.rendering.camera import CAMERA_GRID
 
 PICTURES = PictureSpec(size=16, mask=True)
 STILL = ViewAugmentConfig(
@@ -60,18 +64,18 @@ def test_a_sample_depends_on_its_seed_alone(source):
 
 
 def test_views_of_a_sample_are_different_ones_as_long_as_there_are_enough(source):
-    views, _, _ = dataset(source, views=2)[Sample(0, 0)]
+    views, _, _, _ = dataset(source, views=2)[Sample(0, 0)]
     assert views.shape == (2, 4, 16, 16)
     assert not torch.equal(views[0], views[1])
-    views, _, _ = dataset(source, views=3)[Sample(0, 0)]
+    views, _, _, _ = dataset(source, views=3)[Sample(0, 0)]
     assert torch.equal(views[0], views[2])
 
 
 def test_a_mirrored_object_is_seen_mirrored(source):
     number, mirrored = 2, 0
     for seed in range(20):
-        _, occupancy, _ = dataset(source)[Sample(number, seed)]
-        views, voxels, _ = dataset(source, augment=replace(STILL, mirror=True))[Sample(number, seed)]
+        _, occupancy, _, _ = dataset(source)[Sample(number, seed)]
+        views, voxels, _, _ = dataset(source, augment=replace(STILL, mirror=True))[Sample(number, seed)]
         assert not torch.equal(occupancy, occupancy.flip(0))
         if torch.equal(voxels, occupancy):
             continue
@@ -111,7 +115,7 @@ def test_pictures_stay_in_their_range_and_outlines_binary_enough(source):
     assert len(batch) == 24
     assert batch.views.abs().max() <= 1
     assert set(batch.occupancy.unique().tolist()) == {0.0, 1.0}
-    assert batch.labels.tolist() == [label for _, _, label in items]
+    assert batch.labels.tolist() == [item.label for item in items]
     assert set(batch.labels.tolist()) == {0, 1}
 
 
@@ -141,7 +145,7 @@ def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_n
 
 def test_without_an_encoder_no_picture_is_read(tmp_path):
     blind = str(packed(tmp_path / "blind", views=0))
-    views, occupancy, _ = dataset(blind, pictures=None)[Sample(0, 0)]
+    views, occupancy, _, _ = dataset(blind, pictures=None)[Sample(0, 0)]
     assert len(views) == 0
     assert occupancy.shape == (SIDE, SIDE, SIDE)
     with pytest.raises(ValueError, match="no objects to train on"):
@@ -185,11 +189,11 @@ def test_backgrounds_are_smooth_different_and_optional():
 
 def test_an_encoder_without_mask_sees_backgrounds_in_training(source):
     blind = replace(PICTURES, mask=False)
-    views, _, _ = dataset(source, pictures=blind, augment=replace(STILL, background_probability=1.0))[Sample(0, 0)]
+    views, _, _, _ = dataset(source, pictures=blind, augment=replace(STILL, background_probability=1.0))[Sample(0, 0)]
     assert views.shape == (1, 3, 16, 16)
     assert views[0, :, 0, 0].any()
     assert views[0, :, 0].std() > 0
-    views, _, _ = dataset(source, "val", pictures=blind, augment=replace(STILL, background_probability=1.0))[
+    views, _, _, _ = dataset(source, "val", pictures=blind, augment=replace(STILL, background_probability=1.0))[
         Sample(0, 0)
     ]
     assert not views[0, :, 0, 0].any()
@@ -212,7 +216,7 @@ def test_a_view_that_shows_nothing_stops_no_training(tmp_path):
         contents=[(shape, [packed_view(blank)])],
         side=SIDE,
     )
-    views, _, _ = dataset(str(tmp_path / "sheet"))[Sample(0, 0)]
+    views, _, _, _ = dataset(str(tmp_path / "sheet"))[Sample(0, 0)]
     assert not views[:, :3].any()
     assert (views[:, 3] == -1).all()
 
@@ -224,10 +228,10 @@ def test_objects_of_other_data_sets_are_mixed_in_by_the_seed_at_the_fraction_ask
     of_other = [mixed[Sample(number % 12, number)][1].dtype == torch.float32 for number in range(400)]
     assert 70 < sum(of_other) < 130
     for number, mixed_in in enumerate(of_other[:20]):
-        views, voxels, _ = mixed[Sample(number % 12, number)]
+        views, voxels, _, _ = mixed[Sample(number % 12, number)]
         assert torch.equal(views, mixed[Sample(number % 12, number)][0])
         assert mixed_in or torch.equal(voxels, alone[Sample(number % 12, number)][1])
-    shown = {voxels.numpy().tobytes() for _, voxels, _ in (all_others[Sample(0, seed)] for seed in range(200))}
+    shown = {voxels.numpy().tobytes() for _, voxels, _, _ in (all_others[Sample(0, seed)] for seed in range(200))}
     trained_on = dataset(other)
     assert shown == {trained_on[Sample(number, 0)][1].numpy().tobytes() for number in range(18)}  # none held out
 
@@ -249,7 +253,7 @@ def test_an_object_that_is_held_out_is_not_mixed_in_by_another_name_of_its_data_
 
 
 def test_data_sets_that_do_not_fit_are_not_mixed(source, tmp_path):
-    with pytest.raises(ValueError, match=r"mixed_with: .*coarse has 16 voxels a side and .* has 8"):
+    with pytest.raises(ValueError, match=r"mixed_with: .*coarse has 16 voxels a side, which does not divide the 8 of"):
         dataset(source, mixed_with=(str(packed(tmp_path / "coarse", side=16)),))
     item = PackedObject(id="ark/1", label="ark", cameras=((0.0, 0.0),))
     view = packed_view(picture(boxes(1), from_side=False))
@@ -260,3 +264,41 @@ def test_data_sets_that_do_not_fit_are_not_mixed(source, tmp_path):
         dataset(source, mixed_with=(str(tmp_path / "ark"),), classes=("stool",))
     with pytest.raises(ValueError, match=r"mixed_fraction must lie in \(0, 1\]"):
         VoxelDataConfig(mixed_fraction=0.0)
+
+
+def test_coarser_voxels_are_interpolated_to_the_side_that_is_learnt(source, tmp_path):
+    finer = packed(tmp_path / "finer", side=16, fractional=True)
+    learnt = dataset(source, side=16, mixed_with=(str(finer),), mixed_fraction=0.5)
+    assert learnt.side == 16
+    shapes = {learnt[Sample(number, number)].occupancy.shape for number in range(12)}
+    assert shapes == {(16, 16, 16)}
+    whole, refined = (dataset(source, "test", side=side)[Sample(0, 0)].occupancy.float() for side in (None, 16))
+    assert refined.min() >= 0
+    assert refined.max() <= 1
+    pooled = torch.nn.functional.avg_pool3d(refined[None], 2)[0]
+    assert torch.equal(pooled > 0.5, whole > 0.5)  # boxes without thin parts
+    assert np.array_equal(refine_voxels(np.full((8, 8, 8), 0.25), 16), np.full((16, 16, 16), 0.25))
+
+
+@pytest.mark.parametrize("side", [12, 4])
+def test_a_side_that_voxels_cannot_be_refined_to_is_refused(source, side):
+    with pytest.raises(ValueError, match=rf"data.path: .* has 8 voxels a side, which does not divide the {side} of"):
+        dataset(source, side=side)
+
+
+@pytest.mark.parametrize(("mirror", "expected"), [(False, {0.0, 90.0}), (True, {0.0, 90.0, 270.0})])
+def test_cameras_are_those_of_the_pictures_and_are_mirrored_with_them(source, mirror, expected):
+    items = dataset(source, views=2, augment=replace(STILL, mirror=mirror))
+    cameras = torch.stack([items[Sample(number % 12, number)].cameras for number in range(48)])
+    assert {CAMERA_GRID[number].azimuth for number in cameras.flatten().tolist()} == expected
+
+
+def test_the_nearest_camera_is_found_across_north_and_an_unknown_one_is_said_to_be_so():
+    assert nearest_camera(None, mirrored=False) == UNKNOWN_CAMERA
+    for angles, mirrored, expected in (
+        ((359.0, 12.0), False, (0.0, 10.0)),
+        ((-91.0, 33.0), False, (270.0, 30.0)),
+        ((100.0, -40.0), True, (255.0, -10.0)),
+    ):
+        camera = CAMERA_GRID[nearest_camera(angles, mirrored=mirrored)]
+        assert (camera.azimuth, camera.elevation) == expected

@@ -17,14 +17,16 @@ from voxgan.evaluation import generation, surfaces
 from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
 from voxgan.evaluation.evaluate import evaluate
 from voxgan.evaluation.media import extract_whole_surface
-from voxgan.evaluation.methods import Prediction, model_iou
+from voxgan.evaluation.methods import ModelMethod, Prediction, model_iou
 from voxgan.evaluation.reconstruction import summarise_iou
 from voxgan.evaluation.report import VoxelReport
 from voxgan.evaluation.selection import select_objects
 from voxgan.evaluation.summary import format_summary
 from voxgan.evaluation.views import ViewSelection
 from voxgan.mesh.config import SurfaceConfig
+from voxgan.metrics.occupancy import iou_at
 from voxgan.networks.generator import VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels
 
 VIEWS = (1, 2)
 
@@ -211,11 +213,11 @@ def test_generated_objects_are_of_the_classes_of_the_real_ones():
         model.offset.fill_(0)
         for parameter in model.embedding.parameters():
             parameter.mul_(20)
-    found = generation.generate_objects(model, ["lamp", "stool"], seed=3)
+    found = generation.generate_objects(model, ["lamp", "stool"], side=8, seed=3)
     assert torch.equal(found[0], model.sample(1, seed=3, label="lamp")[0] > 0.5)
     assert torch.equal(found[1], model.sample(1, seed=4, label="stool")[0] > 0.5)
     with pytest.raises(ValueError, match="unknown class 'bed'"):
-        generation.generate_objects(model, ["bed"], seed=0)
+        generation.generate_objects(model, ["bed"], side=8, seed=0)
 
 
 def test_copies_of_training_objects_are_seen_as_such(source):
@@ -321,10 +323,36 @@ def test_impossible_settings_are_named(changes, said):
         EvaluateConfig(model="x", **changes)
 
 
-def test_a_model_of_another_size_is_refused(tmp_path, source):
-    VoxelGenerator(GENERATOR, VoxelShape(side=16)).save_pretrained(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"has objects of 8 voxels a side, and .* generates 16"):
-        evaluate(settings(tmp_path / "model", source))
+def test_a_model_of_fewer_voxels_is_refused(tmp_path):
+    finer = packed(tmp_path / "finer", side=16)
+    VoxelGenerator(GENERATOR, VoxelShape(side=8)).save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"has objects of 16 voxels a side, and .* generates 8"):
+        evaluate(settings(tmp_path / "model", finer))
+
+
+def test_probabilities_of_more_voxels_are_averaged(tmp_path, source, trials):
+    finer = image_to_voxels(side=16)
+    finer.save_pretrained(tmp_path / "model")
+    report = evaluate(settings(tmp_path / "model", source, generated_objects=2)).report
+    truth = load_occupancies(trials.packed, [7])
+    seen = trials.encoder_inputs(7, finer)[:, :1]
+    pooled = torch.nn.functional.avg_pool3d(finer(seen).sigmoid(), 2)
+    expected = iou_at(pooled, truth.repeat(len(seen), 1, 1, 1), [0.5]).mean()
+    found = model_iou(finer, trials, [7], batch=1)[1][0, THRESHOLDS.index(0.5)]
+    assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+    method = ModelMethod(model=finer, selection=trials, batch=1)
+    assert method.predict(7)["model, 1 view"].probabilities.shape == (8, 8, 8)
+    assert report.side == 8
+    assert report.generation is not None
+
+
+def test_a_class_is_not_given_to_a_model_that_takes_none_for_pictures(tmp_path, source):
+    toy = image_to_voxels()
+    config = replace(toy.generator.config, latent_prior="aggregate")
+    shape = VoxelShape(side=8, classes=("lamp", "stool"))
+    ImageToVoxels(toy.encoder.config, config, shape).save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match="takes a class only for objects from noise"):
+        evaluate(settings(tmp_path / "model", source, class_conditional=True))
 
 
 def test_a_split_without_pictures_is_refused(tmp_path, model):

@@ -108,7 +108,8 @@ def test_training_fits_the_prior_and_the_class_of_an_object_is_where_its_latent_
     for step in range(3):
         objective.generator_updates(network, judged)[0].terms(batch(), step_context(step=step))
     prior = network.generator.prior
-    assert prior is not None and prior.frequency.sum() > 0
+    assert prior is not None
+    assert prior.frequency.sum() > 0
     seen = [name for name, often in zip(CLASSES, prior.frequency, strict=True) if often]
     latents = [network.generator.latent_from_seed(3, label=name) for name in (*seen[:1], "bed")]
     assert torch.equal(latents[0], network.generator.latent_from_seed(3, label=seen[0]))
@@ -121,5 +122,6 @@ def test_training_fits_the_prior_and_the_class_of_an_object_is_where_its_latent_
 
 def test_a_generator_without_classes_has_one_gaussian():
     generator = VoxelGenerator(VoxelGeneratorConfig(latent_prior="aggregate", base_channels=1), VoxelShape(side=8))
-    assert generator.prior is not None and len(generator.prior.frequency) == 1
+    assert generator.prior is not None
+    assert len(generator.prior.frequency) == 1
     assert generator.sample(2, seed=1).shape == (2, 8, 8, 8)
