@@ -28,7 +28,7 @@ from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
-from voxgan.rendering.vertex_colours import estimate_camera, project_colours
+from voxgan.rendering.vertex_colours import paint_mesh
 
 ClipInput = str | os.PathLike[str] | np.ndarray | Tensor
 """A video file, a folder or zip of frames, or an array file; or an array (time, height, width, channel), or a tensor
@@ -212,15 +212,16 @@ class ObjectReconstructor:
         """
         pictures = _to_list(images)
         given = None if masks is None else _to_list(masks)
-        occupancy = self.network.reconstruct(pictures, masks=given, label=label)[0].numpy()
+        self.network.check_label(label)
+        posterior = self.network.encode(pictures, masks=given)
+        occupancy = self.network.decode(posterior, label=label)[0].numpy()
         sources = tuple(source for each in (*pictures, *(given or ())) if (source := find_source(each)))
         result = replace(_extract(occupancy, surface), sources=sources)
         if not colours:
             return result
         pairs = zip(pictures, given or repeat(None, len(pictures)), strict=True)
         views = [cut_out_object(*pair) for pair in pairs]
-        posed = [(view, estimate_camera(result.mesh, view)) for view in views]
-        return replace(result, mesh=project_colours(result.mesh, posed))
+        return replace(result, mesh=paint_mesh(result.mesh, views, posterior.camera_log_likelihoods(len(views))))
 
     def generate(
         self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None

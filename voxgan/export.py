@@ -26,7 +26,7 @@ from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
 from voxgan.rendering.camera import Camera, fit_windows, view_window
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
-from voxgan.rendering.vertex_colours import estimate_camera, project_colours
+from voxgan.rendering.vertex_colours import CameraLikelihood, paint_mesh
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class ObjectPrediction:
     """Its place among all objects of the command, counted from 1."""
     probabilities: Float[np.ndarray, "x y z"]
     pictures: tuple[Picture, ...] = ()
+    log_likelihoods: tuple[CameraLikelihood, ...] = ()
+    """Of the camera of each picture; see `estimate_camera`."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
     for prediction in tqdm(predictions, total=total, unit="object", disable=True if total == 1 else None):
         path = numbered_path(config.out, prediction.number, total)
         try:
-            pictures = () if config.skip_colours else prediction.pictures
-            mesh = make_mesh(prediction.probabilities, config, pictures, limits=config)
+            mesh = make_mesh(prediction, config, coloured=not config.skip_colours, limits=config)
         except ValueError as error:
             if total == 1:
                 raise
@@ -150,21 +151,16 @@ def reconstruct_objects(
     for place, group in enumerate(groups):
         try:
             masks = [picture.mask for picture in group if picture.mask]
-            objects = model.reconstruct(
-                [picture.image for picture in group],
-                masks=masks or None,
-                samples=samples or 0,
-                seed=seed,
-                label=label,
-                limits=limits,
-            )
+            posterior = model.encode([picture.image for picture in group], masks=masks or None, limits=limits)
+            objects = model.decode(posterior, samples=samples, seed=seed, label=label)
         except (ValueError, OSError) as error:
             if len(groups) == 1:
                 raise
             logger.warning("left out: %s: %s", ", ".join(str(picture.image) for picture in group), error)
             continue
         for number, probabilities in enumerate(objects.numpy(), 1 + place * len(objects)):
-            yield ObjectPrediction(number, probabilities, tuple(group))
+            cameras = posterior.camera_log_likelihoods(len(group))
+            yield ObjectPrediction(number, probabilities, tuple(group), cameras)
 
 
 def generate_objects(
@@ -187,21 +183,21 @@ def generate_objects(
 
 
 def make_mesh(
-    probabilities: Float[np.ndarray, "x y z"],
+    predicted: ObjectPrediction,
     surface: SurfaceConfig,
-    pictures: Sequence[Picture] = (),
     *,
+    coloured: bool = True,
     limits: ReadingLimits = ReadingLimits(),
 ) -> trimesh.Trimesh:
     """The surface of the object in the unit cube, in the colours of its pictures, whose cameras are estimated.
 
     Raises ValueError if there is no surface.
     """
-    mesh = extract_surface(probabilities, surface)
-    if not pictures:
+    mesh = extract_surface(predicted.probabilities, surface)
+    if not (coloured and predicted.pictures):
         return mesh
-    views = [cut_out_object(picture.image, picture.mask, limits=limits) for picture in pictures]
-    return project_colours(mesh, [(view, estimate_camera(mesh, view)) for view in views])
+    views = [cut_out_object(picture.image, picture.mask, limits=limits) for picture in predicted.pictures]
+    return paint_mesh(mesh, views, predicted.log_likelihoods)
 
 
 def render_sequence(meshes: Sequence[trimesh.Trimesh], *, side: int) -> UInt8[np.ndarray, "frames side side 3"]:

@@ -33,7 +33,7 @@ GAMES: dict[str, list[str]] = {
         "--objective.loss",
         "minimax",
     ],
-    "aggregate": ["--generator.latent_prior=aggregate", "--data.class_conditional"],
+    "aggregate": ["--generator.latent_prior=aggregate", "--data.class_conditional", "--encoder.cameras"],
     "unconditional": [
         "--encoder.kind=none",
         "--data.class_conditional",

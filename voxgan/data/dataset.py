@@ -17,14 +17,12 @@ from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.packed import PackedDataset, PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
 from voxgan.files.images import encode_views, frame_object
-from voxgan.rendering.camera import CAMERA_GRID, Camera
+from voxgan.rendering.camera import Camera, nearest_camera
 
 VIEW_CACHE_BYTES = 2**29
 """Memory for framed views, which every epoch reads again."""
 UNKNOWN_CAMERA = -1
 """Number of a camera that is not known."""
-GRID_DIRECTIONS = np.stack([camera.axes()[2] for camera in CAMERA_GRID])
-"""Unit vectors from the object to each camera of the grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +176,7 @@ class VoxelDataset:
         numbers = np.resize(numbers, self.config.views)  # an object with too few views shows them again
         pictures = [self._framed_view(packed, index, int(number), spec.size) for number in numbers]
         angles = [packed.objects[index].cameras[number] for number in numbers]
-        cameras = torch.tensor([nearest_camera(each, mirrored=mirrored) for each in angles])
+        cameras = torch.tensor([camera_number(each, mirrored=mirrored) for each in angles])
         if mirrored:
             pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
         if not self.train:
@@ -221,13 +219,12 @@ def refine_voxels(
     return interpolate(values, size=(side,) * 3, mode="trilinear", align_corners=False)[0, 0].numpy()
 
 
-def nearest_camera(angles: tuple[float, float] | None, *, mirrored: bool) -> int:
+def camera_number(angles: tuple[float, float] | None, *, mirrored: bool) -> int:
     """The number in CAMERA_GRID of the camera nearest to these angles in degrees, or UNKNOWN_CAMERA."""
     if angles is None:
         return UNKNOWN_CAMERA
     azimuth, elevation = angles
-    camera = Camera(-azimuth if mirrored else azimuth, elevation)
-    return int((GRID_DIRECTIONS @ camera.axes()[2]).argmax())
+    return nearest_camera(Camera(-azimuth if mirrored else azimuth, elevation))
 
 
 def is_selected(item: PackedObject, config: VoxelDataConfig, *, with_views: bool) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gancore.features.efficientnet import EfficientNetTrunk
 from gancore.layers import ResidualBlock, build_group_norm, leaky_relu
 from voxgan.config import VoxelEncoderConfig
-from voxgan.rendering.camera import CAMERA_GRID
+from voxgan.rendering.camera import CAMERA_GRID, CameraLikelihood
 
 MAP_SIDE = 4
 """Height and width of the maps that features are read from."""
@@ -31,6 +31,12 @@ class Posterior(NamedTuple):
     log_variance: Float[Tensor, "batch latent"]
     cameras: Float[Tensor, "batch views cameras"] | None = None
     """Logits of CAMERA_GRID, from one of which each picture was taken; None of an encoder without cameras."""
+
+    def camera_log_likelihoods(self, views: int) -> tuple[CameraLikelihood, ...]:
+        """The logarithm of the probability of each camera of CAMERA_GRID, for each view of the first object."""
+        if self.cameras is None:
+            return (None,) * views
+        return tuple(self.cameras[0].detach().float().log_softmax(1).cpu().numpy())
 
     def sample(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
         """One latent of each object from the posterior, given noise from N(0, I)."""

@@ -92,7 +92,12 @@ class ImageToVoxels(HubModel):
         Raises ValueError if an image cannot be read or shows no object, or the model does not take the class.
         """
         self.check_label(label)
-        posterior = self.encode(images, masks=masks, limits=limits)
+        return self.decode(self.encode(images, masks=masks, limits=limits), samples=samples, seed=seed, label=label)
+
+    def decode(
+        self, posterior: Posterior, *, samples: int | None = None, seed: int = 0, label: str | None = None
+    ) -> Float[Tensor, "samples x y z"]:
+        """Occupancy probabilities of one object, as `reconstruct` gives them, from what `encode` returned."""
         latent = posterior.mean
         if samples:
             noise = torch.cat([SampleRandom(seed + number).normal(1, latent.shape[1]) for number in range(samples)])

@@ -36,6 +36,19 @@ CAMERA_GRID = tuple(Camera(azimuth, elevation) for azimuth in map(float, range(0
 """Cameras all around an object, one of which is near to that of any usual picture."""
 
 
+GRID_DIRECTIONS = np.stack([camera.axes()[2] for camera in CAMERA_GRID])
+"""Unit vectors from the object to each camera of the grid."""
+
+
+CameraLikelihood = Float[np.ndarray, " cameras"] | None
+"""The logarithm of the probability of each camera of CAMERA_GRID; None where nothing is known."""
+
+
+def nearest_camera(camera: Camera) -> int:
+    """The number in CAMERA_GRID of the camera nearest to this one."""
+    return int((GRID_DIRECTIONS @ camera.axes()[2]).argmax())
+
+
 @dataclass(frozen=True)
 class Projection:
     """A camera with a square image; pixel (i, j) is centred at (i + 0.5, j + 0.5), right and down."""

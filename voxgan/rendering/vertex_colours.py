@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from trimesh.visual import ColorVisuals
 
 from voxgan.files.images import Rgba, frame_object
-from voxgan.rendering.camera import CAMERA_GRID, Camera, fit_vertices
+from voxgan.rendering.camera import CAMERA_GRID, Camera, CameraLikelihood, fit_vertices, nearest_camera
 from voxgan.rendering.raycast import Scene
 
 IMAGE_SIDE = 256
@@ -22,11 +22,21 @@ MIN_COSINE = 0.2
 """Cosine between normal and line of sight below which a surface is too oblique to take its colour from an image."""
 NORMAL_WEIGHT = 0.3
 """Weight of normals against positions in the search for the seen vertices most like an unseen one."""
+LIKELIHOOD_WEIGHT = 0.05
+"""IoU of silhouettes that makes up for a camera that is less likely by a factor of e."""
 SMOOTHING_ROUNDS = 10
 """Rounds in which unseen vertices are averaged with their neighbours' colours."""
 
 PosedImages = Sequence[tuple[Rgba, Camera]]
 """Images of the object with transparent background, and the cameras they were taken by."""
+
+
+def paint_mesh(
+    mesh: trimesh.Trimesh, views: Sequence[Rgba], log_likelihoods: Sequence[CameraLikelihood]
+) -> trimesh.Trimesh:
+    """The mesh in the colours of pictures, each from the camera that `estimate_camera` finds for it."""
+    pairs = zip(views, log_likelihoods, strict=True)
+    return project_colours(mesh, [(view, estimate_camera(mesh, view, log_likelihood=known)) for view, known in pairs])
 
 
 def project_colours(mesh: trimesh.Trimesh, views: PosedImages) -> trimesh.Trimesh:
@@ -106,11 +116,12 @@ def smooth_seams(
     return colours
 
 
-def estimate_camera(mesh: trimesh.Trimesh, image: Rgba) -> Camera:
+def estimate_camera(mesh: trimesh.Trimesh, image: Rgba, *, log_likelihood: CameraLikelihood = None) -> Camera:
     """The camera from which the mesh's silhouette is most like that of the object in the image (highest IoU).
 
-    Searches elevations from -20 to 70 degrees; of cameras that are about equally good it prefers one near the front and
-    at a usual elevation.
+    Searches elevations from -20 to 70 degrees. Of cameras that are about equally good it prefers those that are likely,
+    by the logarithm of the probability of each camera of CAMERA_GRID; if that is not known, one near the front and at a
+    usual elevation.
     """
     scene = Scene(mesh)
     target = frame_object(image, 48)[..., 3] > 127
@@ -118,6 +129,8 @@ def estimate_camera(mesh: trimesh.Trimesh, image: Rgba) -> Camera:
     def score(camera: Camera) -> float:
         silhouette = scene.render_silhouette(camera, side=48, supersample=1)
         iou = (silhouette & target).sum() / max(1, (silhouette | target).sum())
+        if log_likelihood is not None:
+            return float(iou + LIKELIHOOD_WEIGHT * log_likelihood[nearest_camera(camera)])
         from_front, unusual = abs((camera.azimuth + 180) % 360 - 180) / 180, abs(camera.elevation - 15) / 45
         return float(iou - 0.02 * from_front - 0.03 * unusual)
 

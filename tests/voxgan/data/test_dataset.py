@@ -14,8 +14,8 @@ from voxgan.data.dataset import (
     PictureSpec,
     VoxelDataset,
     augment_view,
+    camera_number,
     collate,
-    nearest_camera,
     open_held_out,
     refine_voxels,
     sample_backgrounds,
@@ -294,11 +294,11 @@ def test_cameras_are_those_of_the_pictures_and_are_mirrored_with_them(source, mi
 
 
 def test_the_nearest_camera_is_found_across_north_and_an_unknown_one_is_said_to_be_so():
-    assert nearest_camera(None, mirrored=False) == UNKNOWN_CAMERA
+    assert camera_number(None, mirrored=False) == UNKNOWN_CAMERA
     for angles, mirrored, expected in (
         ((359.0, 12.0), False, (0.0, 10.0)),
         ((-91.0, 33.0), False, (270.0, 30.0)),
         ((100.0, -40.0), True, (255.0, -10.0)),
     ):
-        camera = CAMERA_GRID[nearest_camera(angles, mirrored=mirrored)]
+        camera = CAMERA_GRID[camera_number(angles, mirrored=mirrored)]
         assert (camera.azimuth, camera.elevation) == expected

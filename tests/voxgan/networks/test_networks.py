@@ -1,8 +1,10 @@
 """Sizes of the paper, shapes of every preset, and posteriors that views can only sharpen."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from support.toys import GENERATOR, SIDE, batch, generator, image_to_voxels, judge
@@ -13,6 +15,7 @@ from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import ImageEncoder, product_of_experts
 from voxgan.networks.generator import COMPONENT_STD, VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
+from voxgan.rendering.camera import CAMERA_GRID
 
 CLASSES = ("chair", "table")
 
@@ -148,6 +151,22 @@ def test_a_mixture_is_as_wide_as_one_gaussian_and_its_samples_gather_around_the_
     model(drawn).sum().backward()
     assert (model.means.grad.abs().sum(1) > 0).all()
     assert not model.latent_from_seed(3).requires_grad
+
+
+def test_cameras_are_told_for_each_view_and_change_nothing_else():
+    toy = image_to_voxels()
+    model = ImageToVoxels(replace(toy.encoder.config, cameras=True), toy.generator.config, toy.shape).eval()
+    model.load_state_dict(toy.state_dict(), strict=False)
+    views = torch.rand(2, 3, 4, 16, 16) * 2 - 1
+    posterior, plain = model.encoder(views), toy.encoder(views)
+    assert torch.equal(posterior.mean, plain.mean)
+    assert plain.cameras is None
+    assert plain.camera_log_likelihoods(3) == (None, None, None)
+    assert posterior.cameras.shape == (2, 3, len(CAMERA_GRID))
+    known = posterior.camera_log_likelihoods(3)
+    assert [np.exp(each).sum() for each in known] == pytest.approx([1, 1, 1])
+    alone = model.encoder(views[:1, 1:2]).camera_log_likelihoods(1)
+    assert np.allclose(alone[0], known[1], atol=1e-5)
 
 
 def test_running_statistics_move_in_training_and_eval_comes_close_to_it():

@@ -6,7 +6,7 @@ import trimesh
 from trimesh.visual import ColorVisuals
 
 from voxgan.mesh.surface import extract_surface
-from voxgan.rendering.camera import Camera
+from voxgan.rendering.camera import CAMERA_GRID, Camera, nearest_camera
 from voxgan.rendering.raycast import Light, Scene
 from voxgan.rendering.vertex_colours import estimate_camera, project_colours
 
@@ -53,6 +53,23 @@ def test_the_camera_is_estimated_from_the_silhouette(camera):
 def test_the_camera_in_front_is_preferred_among_those_that_show_the_same():
     ball = trimesh.creation.icosphere(subdivisions=3, radius=0.4)
     assert estimate_camera(ball, Scene(ball).render(Camera(170.0, 20.0), side=64)).azimuth in (0, 356, 358, 2, 4)
+
+
+@pytest.mark.parametrize("azimuth", [180.0, 270.0])
+def test_the_likely_camera_is_preferred_among_those_that_show_the_same(azimuth):
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=0.4)
+    known = np.full(len(CAMERA_GRID), np.log(0.1 / len(CAMERA_GRID)), np.float32)
+    known[nearest_camera(Camera(azimuth, 30.0))] = np.log(0.9)
+    found = estimate_camera(ball, Scene(ball).render(Camera(20.0, 20.0), side=64), log_likelihood=known)
+    assert nearest_camera(found) == nearest_camera(Camera(azimuth, 30.0))
+
+
+def test_a_silhouette_that_fits_no_likely_camera_still_decides():
+    mesh, camera = armchair(), Camera(300.0, 5.0)
+    known = np.full(len(CAMERA_GRID), -3.0, np.float32)
+    known[nearest_camera(Camera(0.0, 10.0))] = -0.1
+    found = estimate_camera(mesh, Scene(mesh).render(camera, side=128), log_likelihood=known)
+    assert abs((found.azimuth - camera.azimuth + 180) % 360 - 180) <= 6
 
 
 def test_vertices_that_an_image_shows_have_its_colours():
