@@ -123,8 +123,9 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Pictures of an object. A picture without transparency is cut out by the colour of its border, so the background
     should be plain; otherwise give --masks."""
 
-    model: str
-    """Run folder (runs/NAME), folder of a model, or name of a model on the Hub."""
+    model: str = "vidvox/furniture-64"
+    """Run folder (runs/NAME), folder of a model, or name of a model on the Hub. The default comes with the package, for
+    furniture."""
 
     out: Path = Path("object.glb")
     """File to write: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); several are numbered."""
@@ -144,8 +145,16 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     count: int = 1
     """Number of objects to generate from noise."""
 
-    interpolate: tuple[int, ...] = ()
-    """Two seeds A,B: the `count` objects lead from the one of seed A to the one of seed B."""
+    latents: tuple[str, ...] = ()
+    """Where latents come from instead of noise: seeds, pictures, and files of a mesh or voxels, which are projected.
+    The `count` objects lead from each to the next."""
+
+    weights: tuple[float, ...] = ()
+    """Factors of the latents, whose weighted sum gives one object, as 1,-1,1 takes the second from the first and adds
+    the third."""
+
+    projection_steps: int = 100
+    """Steps by which the latent of a mesh or voxels is sought."""
 
     seed: int = 0
     """Seed of the noise; object n is the same whatever the count."""
@@ -157,7 +166,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Leave the mesh without the colours of the pictures."""
 
     preview: Path | None = None
-    """File for an animation of the turning object, or with --interpolate of the changing one: .mp4, .gif, or .png for a
+    """File for an animation of the turning object, or with --latents of the changing one: .mp4, .gif, or .png for a
     sheet."""
 
     preview_size: int = 256
@@ -171,21 +180,35 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1}.items():
+        for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1, "projection_steps": 0}.items():
             if getattr(self, name) is not None and not getattr(self, name) >= lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
             raise ValueError(f"size_mm must be above 0, got {self.size_mm}")
-        if self.images and (self.count > 1 or self.interpolate):
-            raise ValueError("count and interpolate are for objects from noise; leave the pictures out")
+        if self.images and (self.count > 1 or self.latents):
+            raise ValueError("count and latents are for objects from noise; leave the pictures out")
         if not self.images and (self.posterior_samples or self.masks):
             raise ValueError(
                 "posterior_samples and masks are for objects in pictures; use count to generate several from noise"
             )
         if self.masks and len(self.masks) != len(self.images):
             raise ValueError(f"masks: {len(self.images)} pictures need as many masks, got {len(self.masks)}")
-        if self.interpolate and (len(self.interpolate) != 2 or self.count < 2):
-            raise ValueError("interpolate takes two seeds, as in 3,7, and a count of at least 2 objects")
+        if len(self.latents) > 1 and not self.weights and self.count < len(self.latents):
+            raise ValueError(f"a way through {len(self.latents)} latents takes a count of at least as many objects")
+        if self.weights and len(self.weights) != len(self.latents):
+            raise ValueError(f"weights: {len(self.latents)} latents need as many weights, got {len(self.weights)}")
+        if self.count > 1 and (self.weights or len(self.latents) == 1):
+            raise ValueError("count: one latent, or a weighted sum of several, gives one object")
+
+    @property
+    def changes(self) -> bool:
+        """Whether the objects are stages of one that changes."""
+        return len(self.latents) > 1 and not self.weights
+
+    @property
+    def latent_files(self) -> list[Path]:
+        """The files that latents come from."""
+        return [Path(given) for given in self.latents if not given.isdecimal()]
 
     @property
     def total(self) -> int:
@@ -197,7 +220,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
 def list_outputs(config: ExportConfig) -> list[Path]:
     """The files that an export writes: a mesh of each object, and previews of them."""
     numbers, previews = range(1, config.total + 1), [config.preview] if config.preview else []
-    if previews and not config.interpolate:
+    if previews and not config.changes:
         previews = [numbered_path(previews[0], number, config.total) for number in numbers]
     return [*(numbered_path(config.out, number, config.total) for number in numbers), *previews]
 

@@ -11,6 +11,7 @@ import torch
 import trimesh
 from einops import rearrange
 from jaxtyping import Float, UInt8
+from torch import Tensor
 from tqdm import tqdm
 
 from gancore.data import evenly_spaced
@@ -19,11 +20,12 @@ from gancore.files.limits import ReadingLimits
 from gancore.files.media import require_media_suffix, write_animation
 from voxgan.commands import ExportConfig, numbered_path
 from voxgan.files.images import cut_out_object
+from voxgan.latents import find_latent, lead_through
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.write import find_format, save_mesh
 from voxgan.networks.generator import VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents, load_model
+from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
 from voxgan.rendering.camera import Camera, fit_windows, view_window
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
 from voxgan.rendering.vertex_colours import CameraLikelihood, paint_mesh
@@ -96,9 +98,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
     else:
         predictions = generate_objects(
             model.generator if isinstance(model, ImageToVoxels) else model,
-            count=config.count,
-            seed=config.seed,
-            between=config.interpolate,
+            choose_latents(model, config),
             label=config.class_,
         )
     exported, total = [], config.total
@@ -113,12 +113,12 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             continue
         save_mesh(mesh, path, size_mm=config.size_mm)
         exported.append(ExportedMesh(path, mesh))
-        if config.preview and not config.interpolate:
+        if config.preview and not config.changes:
             preview = numbered_path(config.preview, prediction.number, total)
             write_turntable(preview, mesh, side=config.preview_size)
     if not exported:
         raise ValueError(f"none of the {total} objects could be made")
-    if config.preview and config.interpolate:
+    if config.preview and config.changes:
         frames = render_sequence([each.mesh for each in exported], side=config.preview_size)
         write_preview(config.preview, frames, rate=INTERPOLATION_RATE)
     return exported
@@ -163,19 +163,30 @@ def reconstruct_objects(
             yield ObjectPrediction(number, probabilities, tuple(group), cameras)
 
 
-def generate_objects(
-    generator: VoxelGenerator, *, count: int, seed: int = 0, between: Sequence[int] = (), label: str | None = None
-) -> Iterator[ObjectPrediction]:
-    """Objects from the noise of the seeds `seed`, `seed` + 1, ..., or on the way between the noise of two seeds.
+def choose_latents(model: ImageToVoxels | VoxelGenerator, config: ExportConfig) -> Float[Tensor, "count latent"]:
+    """The latents of the seeds `seed`, `seed` + 1, ..., or those that `latents` and `weights` ask for.
 
-    Raises ValueError for a class that the model does not know.
+    Raises ValueError for a class that the model does not know, and ValueError or OSError if a file cannot be read.
     """
-    if between:
-        first, last = (generator.latent_from_seed(end, label=label) for end in between)
-        latents = interpolate_latents(first, last, count=count).split(1)
-    else:
-        latents = tuple(generator.latent_from_seed(seed + number, label=label) for number in range(count))
-    for number, latent in enumerate(latents, 1):
+    generator = model.generator if isinstance(model, ImageToVoxels) else model
+    if not config.latents:
+        seeds = range(config.seed, config.seed + config.count)
+        return torch.cat([generator.latent_from_seed(seed, label=config.class_) for seed in seeds])
+    found = []
+    for given in config.latents:
+        latent, said = find_latent(given, model, steps=config.projection_steps, label=config.class_, limits=config)
+        logger.info("%s", said)
+        found.append(latent.cpu())
+    if config.weights:
+        return torch.stack([weight * latent for weight, latent in zip(config.weights, found, strict=True)]).sum(0)
+    return lead_through(found, config.count)
+
+
+def generate_objects(
+    generator: VoxelGenerator, latents: Float[Tensor, "count latent"], *, label: str | None = None
+) -> Iterator[ObjectPrediction]:
+    """The objects of latents. Raises ValueError for a class that the model does not know."""
+    for number, latent in enumerate(latents.split(1), 1):
         yield ObjectPrediction(number, generator.decode(latent, label=label)[0].numpy())
 
 

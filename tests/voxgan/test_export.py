@@ -124,9 +124,7 @@ def test_objects_are_made_from_noise_and_object_n_stays_the_same(use, models, mo
 
 def test_objects_between_two_seeds_begin_and_end_with_them(use, models):
     flags = ["--model", models / "noise"]
-    assert (
-        use(*flags, "--interpolate=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
-    )
+    assert use(*flags, "--latents=3,9", "--count=10", "--out=b.stl", "--preview=b.png", "--preview-size=48").code == 0
     for name, seed in {"b-01": 3, "b-10": 9}.items():
         assert use(*flags, f"--seed={seed}", "--out=end.stl", "--overwrite").code == 0
         assert read(f"{name}.stl").volume == pytest.approx(read("end.stl").volume, rel=1e-4)
@@ -217,6 +215,8 @@ def bad(tmp_path, chair, models):
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.jpg", quality=90)
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "noise.txt").write_text("no object")
+    (tmp_path / "half.stl").write_text("solid half\nfacet")
     (tmp_path / "run").mkdir()
     (tmp_path / "cut.png").write_bytes(chair.read_bytes()[:60])
     return {"bad": tmp_path, "chair": chair, "models": models}
@@ -240,7 +240,6 @@ MISTAKES = {
     "a class of each": (["{chair}", *PICTURE, "--grouping=each", "--class=sofa"], "sofa.*stool, lamp"),
     "a class without classes": ([*NOISE, "--class=sofa"], "sofa.*no classes"),
     "a picture for noise": (["{chair}", *NOISE], "noise holds a VoxelGenerator, not the ImageToVoxels needed"),
-    "no model": (["{chair}"], "model is required"),
     "no such model": ([*PICTURE, "--model={bad}/none"], "none is neither a folder with a model nor a Hub repository"),
     "a run without a model": ([*PICTURE, "--model={bad}/run"], r"run holds no model"),
     "an unknown ending": ([*PICTURE, "--out=o.fbx"], r"cannot write o\.fbx: the ending must be one of \.glb"),
@@ -250,10 +249,17 @@ MISTAKES = {
     "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
     "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be above 0, got -3"),
     "a size that is no number": ([*PICTURE, "--size-mm=nan"], r"size_mm should be float \| null, not nan"),
-    "one seed": ([*NOISE, "--interpolate=3", "--count=4"], "interpolate takes two seeds"),
-    "between nothing": ([*NOISE, "--interpolate=3,4"], "a count of at least 2"),
+    "one latent often": ([*NOISE, "--latents=3", "--count=4"], "one latent, or a weighted sum of several, gives one"),
+    "a way through nothing": ([*NOISE, "--latents=3,4"], "a way through 2 latents takes a count of at least as many"),
+    "too few weights": ([*NOISE, "--latents=3,4,5", "--weights=1,2"], "weights: 3 latents need as many weights, got 2"),
+    "weights of nothing": ([*NOISE, "--weights=1,2"], "weights: 0 latents need as many weights, got 2"),
+    "no such latent": ([*NOISE, "--latents=none.glb"], "no such file: none.glb"),
+    "a latent of a picture": ([*NOISE, "--latents={chair}"], "chair.png: this model makes objects from noise alone"),
+    "a latent of what is no object": ([*NOISE, "--latents={bad}/noise.txt"], r"noise\.txt is not a mesh .*not voxels"),
+    "a latent of half a mesh": ([*NOISE, "--latents={bad}/half.stl"], r"half\.stl"),
+    "steps backwards": ([*NOISE, "--projection-steps=-1"], "projection_steps must be at least 0, got -1"),
     "no preview": ([*PICTURE, "--preview-size=0"], "preview_size must be at least 1, got 0"),
-    "pictures by count": ([*PICTURE, "--count=4"], "count and interpolate are for objects from noise"),
+    "pictures by count": ([*PICTURE, "--count=4"], "count and latents are for objects from noise"),
     "noise by samples": ([*NOISE, "--posterior-samples=4"], "posterior_samples and masks are for objects in pictures"),
     "a typo": ([*PICTURE, "--sise-mm=3"], "unknown key --sise_mm; did you mean --size_mm"),
 }

@@ -17,8 +17,9 @@ OBJECT_CLASSES = ("VoxelGenerator", "ImageToVoxels")
 @report_user_errors
 def main(argv: Sequence[str], *, prog: str) -> None:
     """Generate clips or objects, whichever the model was trained on."""
-    summary = "Generate clips or objects from noise, whichever the model was trained on."
-    half, words = choose_half(argv, prog=prog, summary=summary, classes=["VideoGenerator", *OBJECT_CLASSES])
+    summary = "Generate clips or objects from noise, whichever the model was trained on; furniture without a model."
+    classes = ["VideoGenerator", *OBJECT_CLASSES]
+    half, words = choose_half(argv, prog=prog, summary=summary, classes=classes, default="voxels")
     (generate_clips if half == "video" else generate_objects)(words, prog=prog)
 
 
@@ -62,10 +63,13 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
         prog=prog,
         description="Generate objects from noise and write their meshes.",
         positional=["model"],
-        main=[*mesh.MAIN_KEYS, "count", "interpolate", "class"],
+        main=[*mesh.MAIN_KEYS, "count", "class", "latents", "weights", "projection_steps"],
         examples="""
+            vidvox generate --class chair -n 4 -o chairs/chair.glb
             vidvox generate -m runs/chairs -n 4 --seed 1 -o objects/chair.glb
-            vidvox generate -m runs/chairs -n 16 --interpolate 3,7 -o way.glb --preview way.mp4
+            vidvox generate -m runs/chairs -n 16 --latents 3,7 -o way.glb --preview way.mp4
+            vidvox generate --latents mine.glb -o projected.glb
+            vidvox generate --latents a.glb,b.png,7 --weights 1,-1,1
         """,
     )
     if config.images:

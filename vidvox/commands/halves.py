@@ -7,7 +7,9 @@ from vidvox.kinds import HALVES, require_kind
 from vidvox.recipes import Half
 
 
-def choose_half(argv: Sequence[str], *, prog: str, summary: str, classes: Sequence[str] = ()) -> tuple[Half, list[str]]:
+def choose_half(
+    argv: Sequence[str], *, prog: str, summary: str, classes: Sequence[str] = (), default: Half | None = None
+) -> tuple[Half, list[str]]:
     """Return the half that a command line is about, and its words without the name of the half.
 
     The first word names it, `video` or `voxels`, or else the model does: the first word, or that after -m or --model.
@@ -18,9 +20,10 @@ def choose_half(argv: Sequence[str], *, prog: str, summary: str, classes: Sequen
         prog: The command, for messages and help.
         summary: What the command does, for the help.
         classes: The classes of models that it takes; all if none is given.
+        default: The half that is meant if neither is given, for a command with a model of its own.
 
     Raises:
-        ValueError: Neither is given, or there is no such model, or it is of another class.
+        ValueError: Neither is given and there is no default, or there is no such model, or it is of another class.
     """
     words = list(argv)
     if words and words[0] in get_args(Half):
@@ -29,9 +32,12 @@ def choose_half(argv: Sequence[str], *, prog: str, summary: str, classes: Sequen
     if model:
         return HALVES[require_kind(model, *classes)], words
     if {"-h", "--help", "--help-all"} & set(words):
-        print(f"usage: {prog} MODEL [options]\n       {prog} video | voxels [options]\n\n{summary}\n")
+        first = f"{prog} [MODEL] [options]" if default else f"{prog} MODEL [options]"
+        print(f"usage: {first}\n       {prog} video | voxels [options]\n\n{summary}\n")
         print(f"`{prog} video --help` and `{prog} voxels --help` show the settings of either half.")
         raise SystemExit(0)
+    if default:
+        return default, words
     raise ValueError(f"--model is required, or the half of the project: {prog} video or {prog} voxels")
 
 

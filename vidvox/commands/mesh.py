@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         positional=["images"],
         main=[*MAIN_KEYS, "grouping", "masks", "posterior_samples", "class"],
         examples="""
-            vidvox mesh chair.png -m runs/shapes -o chair.glb --preview chair.mp4
+            vidvox mesh chair.png -o chair.glb --preview chair.mp4
             vidvox mesh front.png side.png -m runs/shapes -o chair.stl --size_mm 80
             vidvox mesh a.png b.png c.png --grouping each -m user/name -o objects/object.obj
         """,
@@ -36,12 +36,12 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
 def check_files(config: ExportConfig) -> None:
     """Raise ValueError unless all pictures are there and every output may be written."""
-    for path in (*config.images, *config.masks):
+    for path in (*config.images, *config.masks, *config.latent_files):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
     check_outputs(
         list_outputs(config),
-        inputs=[*config.images, *config.masks, *list_model_inputs(config.model)],
+        inputs=[*config.images, *config.masks, *config.latent_files, *list_model_inputs(config.model)],
         overwrite=config.overwrite,
         are_files=True,
     )
