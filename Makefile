@@ -20,11 +20,10 @@ demo: setup
 	$(BIN)/vidvox train video --config video/demo
 	$(BIN)/vidvox evaluate vidvox/predict-small --data.path pedestrians --data.split_by time --data.height 120 \
 		--data.width 160 --data.context_frames 5 --data.clip_frames 15 --networks none --samples 4 -o demo/report
-	$(BIN)/vidvox train voxels --config voxels/demo
-	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.glb \
-		--preview demo/object.mp4
-	$(BIN)/vidvox mesh voxgan/assets/chair.png -m demo/voxels/generator --threshold 0.4 -o demo/object.stl \
-		--size_mm 100 --preview demo/object.png
+	$(BIN)/vidvox mesh voxgan/assets/chair.png --preview demo/object.mp4 -o demo/object.glb
+	$(BIN)/vidvox mesh voxgan/assets/chair.png voxgan/assets/chair-left.png voxgan/assets/chair-back.png \
+		--preview demo/three-pictures.png -o demo/three-pictures.glb
+	$(BIN)/vidvox generate --class chair -n 4 --preview demo/chairs.png -o demo/chair.glb
 
 lint: setup
 	$(BIN)/ruff check .

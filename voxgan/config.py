@@ -215,6 +215,14 @@ class VoxelDiscriminatorConfig:
     dropout: float = 0.0
     """Fraction of the last features dropped in training."""
 
+    patch_levels: int = 0
+    """Also score patches, as the positions of the map after this many halvings see them: 2 gives patches of 10^3
+    voxels, 3 of 22^3; 0 scores the whole object alone."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.patch_levels <= 6:
+            raise ValueError(f"patch_levels must lie in [0, 6], got {self.patch_levels}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelAugmentConfig:
@@ -255,6 +263,9 @@ class VoxelObjectiveConfig(AdversarialConfig):
     discriminator_accuracy_gate: float | None = None
     """The discriminator rests while its accuracy on the previous batch was above this; 0.8 in the paper, off by
     default."""
+
+    judge_reconstructions: bool = False
+    """The discriminator also sees reconstructions: half of what it sees of the generator (Larsen et al. 2016)."""
 
     update_order: Literal["joint", "three-step"] = "joint"
     """Update encoder and generator together, or the encoder before the generator as in the paper."""
@@ -337,6 +348,8 @@ class VoxelConfig:
                 raise ValueError(
                     "objective.adversarial_weight: without an encoder only the adversarial loss is left to learn from"
                 )
+            if self.objective.judge_reconstructions:
+                raise ValueError("objective.judge_reconstructions: without an encoder there are no reconstructions")
             if self.generator.latent_prior == "aggregate":
                 raise ValueError(
                     "generator.latent_prior: aggregate is the prior of an encoder's latents; choose another"

@@ -62,7 +62,7 @@ class VoxelObjective:
         if not self.game.is_active(context.progress):
             return {}
         with torch.no_grad():
-            fake, labels = self._sample_from_prior(generator, batch, context)
+            fake, labels = self._make_fakes(generator, batch, context)
         real, fake = self._perturb(batch.occupancy, fake, context)
         rests = self.gate.is_closed()
         with torch.set_grad_enabled(not rests):
@@ -77,24 +77,26 @@ class VoxelObjective:
     def encoder_terms(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Mapping[str, Tensor]:
         """Reconstruction and KL divergence, by which the encoder moves while the generator stands still."""
         posterior = self._posterior(generator, batch, context)
-        return self._reconstruction(generator, posterior, batch, context) | self._encoder_terms(
-            posterior, batch, context
-        )
+        logits = self._reconstruct(generator, posterior, batch, context)
+        return self._reconstruction_terms(logits, batch) | self._encoder_terms(posterior, batch, context)
 
     def generator_terms(
         self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
         """The adversarial loss, and with an encoder reconstruction and, in the joint order, KL divergence."""
         terms: dict[str, Tensor] = {}
+        reconstructed: Volumes | None = None
         if isinstance(generator, ImageToVoxels):
             posterior = self._posterior(generator, batch, context)
             self._fit_prior(generator.generator, posterior, batch, context)
-            terms |= self._reconstruction(generator, posterior, batch, context)
+            logits = self._reconstruct(generator, posterior, batch, context)
+            reconstructed = logits.sigmoid()
+            terms |= self._reconstruction_terms(logits, batch)
             if self.config.update_order == "joint":
                 terms |= self._encoder_terms(posterior, batch, context)
         if not self.game.is_active(context.progress):
             return terms
-        fake, labels = self._sample_from_prior(generator, batch, context)
+        fake, labels = self._make_fakes(generator, batch, context, reconstructed=reconstructed)
         real, fake = self._perturb(batch.occupancy, fake, context)
         real_scores = None
         if self.game.generator_uses_real:
@@ -136,11 +138,13 @@ class VoxelObjective:
             seen = torch.arange(count, device=needed.device) < needed
         return generator.encoder(batch.views, seen)
 
-    def _reconstruction(
+    def _reconstruct(
         self, generator: ImageToVoxels, posterior: Posterior, batch: ObjectBatch, context: StepContext
-    ) -> dict[str, Tensor]:
+    ) -> Logits:
         latent = posterior.sample(context.rng.normal(*posterior.mean.shape))
-        logits = generator.generator(latent, self._labels(generator.generator, batch, context))
+        return generator.generator(latent, self._labels(generator.generator, batch, context))
+
+    def _reconstruction_terms(self, logits: Logits, batch: ObjectBatch) -> dict[str, Tensor]:
         return {
             name: weight * reconstruction_loss(logits, batch.occupancy, by=name)
             for name, weight in self.config.reconstruction_weights.items()
@@ -172,6 +176,27 @@ class VoxelObjective:
             objects=len(batch) * context.num_processes,
             mean_over_processes=context.mean_over_processes,
         )
+
+    def _make_fakes(
+        self,
+        generator: VoxelModel,
+        batch: ObjectBatch,
+        context: StepContext,
+        *,
+        reconstructed: Volumes | None = None,
+    ) -> tuple[Volumes, Tensor | None]:
+        """What the discriminator sees of the generator, and the labels for which both that and the real are scored.
+
+        Objects from the prior, or every second of them a reconstruction, which is made if it is not given.
+        """
+        fake, labels = self._sample_from_prior(generator, batch, context)
+        if not (self.config.judge_reconstructions and isinstance(generator, ImageToVoxels)):
+            return fake, labels
+        if reconstructed is None:
+            posterior = self._posterior(generator, batch, context)
+            reconstructed = self._reconstruct(generator, posterior, batch, context).sigmoid()
+        even = torch.arange(len(fake), device=fake.device) % 2 == 0
+        return torch.where(even[:, None, None, None], fake, reconstructed.to(fake.dtype)), labels
 
     def _sample_from_prior(
         self, generator: VoxelModel, batch: ObjectBatch, context: StepContext

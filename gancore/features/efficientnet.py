@@ -141,13 +141,16 @@ class EfficientNetTrunk(nn.Module):
 
 
 def _blank_weights() -> dict[str, Tensor]:
-    """Zeros in the place of the published weights up to MIDDLE_BLOCK, by their names."""
+    """Zeros in the place of the published weights up to MIDDLE_BLOCK, by their names.
+
+    They lie on the CPU even where a model is built on the meta device: computing there imports PyTorch's compiler.
+    """
     weights: dict[str, Tensor] = {}
 
     def add(name: str, norm: str, *shape: int) -> None:
-        weights[f"{name}.weight"] = torch.zeros(shape)
+        weights[f"{name}.weight"] = torch.zeros(shape, device="cpu")
         for part in ("weight", "bias", "running_mean", "running_var"):
-            weights[f"{norm}.{part}"] = torch.zeros(shape[0])
+            weights[f"{norm}.{part}"] = torch.zeros(shape[0], device="cpu")
 
     add("_conv_stem", "_bn0", STEM_CHANNELS, 3, 3, 3)
     channels, index = STEM_CHANNELS, 0

@@ -8,6 +8,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 
 import pytest
 
+from gancore.model_files import find_bundled_models
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 5
 """Starts of which the cheapest counts, so that a busy machine does not matter."""
@@ -71,3 +73,14 @@ def test_an_answer_costs_at_most_ten_bare_starts_of_python(folder, answer):
         answers.append(spent)
     assert min(answers) <= 10 * min(starts)
     print(f"{answer}: {min(answers) / min(starts):.1f} bare starts")
+
+
+@pytest.mark.parametrize("name", sorted(find_bundled_models()))
+def test_a_model_of_the_package_is_loaded_without_the_compiler_of_pytorch(folder, name):
+    script = f"""
+import sys, vidvox
+vidvox.load({name!r}, device="cpu")
+print("compiler" if "torch._dynamo" in sys.modules else "none", file=sys.stderr)
+"""
+    code, _, said = run("-c", script, cwd=folder)
+    assert (code, said) == (0, "none\n")

@@ -145,6 +145,36 @@ def test_cameras_are_learnt_where_they_are_known_and_from_every_picture():
     assert "cameras" not in VoxelObjective(game).generator_terms(toy, judge(), given, step_context())
 
 
+def test_of_reconstructions_and_objects_from_noise_the_discriminator_sees_as_many(monkeypatch):
+    network, judging, seen = image_to_voxels(), judge(), []
+    game = VoxelObjective(replace(PLAIN, judge_reconstructions=True, view_subset="all", penalties=PenaltyConfig()))
+
+    def score(objects, labels):
+        assert labels is None
+        seen.append(objects)
+        return objects.mean((1, 2, 3))
+
+    monkeypatch.setattr(judging, "forward", score)
+    terms = game.generator_terms(network, judging, batch(), step_context())
+    assert moved_by({"adversarial": terms["adversarial"]}, network.encoder, network.generator) == [True, True]
+    (fake,) = [objects for objects in seen if objects.requires_grad]
+    alone = VoxelObjective(replace(game.config, judge_reconstructions=False))
+    seen.clear()
+    terms = alone.generator_terms(network, judging, batch(), step_context())
+    assert moved_by({"adversarial": terms["adversarial"]}, network.encoder, network.generator) == [False, True]
+    (from_noise,) = [objects for objects in seen if objects.requires_grad]
+    assert torch.equal(fake[::2], from_noise[::2])
+    posterior = network.encoder(batch().views)
+    noise = step_context().rng.normal(*posterior.mean.shape)
+    assert torch.allclose(fake[1::2], network.generator(posterior.sample(noise)).sigmoid()[1::2], atol=1e-6)
+    seen.clear()
+    for each in (game, alone):
+        assert "adversarial" in each.discriminator_terms(network, judging, batch(), step_context())
+    both, from_noise = (objects[len(batch()) :] for objects in seen)
+    assert torch.equal(both[::2], from_noise[::2])
+    assert not torch.isclose(both[1::2], from_noise[1::2]).all(3).any()
+
+
 def test_before_it_begins_the_game_rests():
     game = replace(PLAIN, adversarial_start=0.3)
     network = image_to_voxels()

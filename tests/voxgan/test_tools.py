@@ -151,6 +151,14 @@ MISTAKES = {
         [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=aggregate"],
         "generator.latent_prior: aggregate is the prior of an encoder's latents; choose another",
     ),
+    "reconstructions without an encoder": (
+        [*TRAIN, "--encoder.kind=none", "--objective.judge_reconstructions"],
+        "objective.judge_reconstructions: without an encoder there are no reconstructions",
+    ),
+    "more levels of patches than maps": (
+        [*TRAIN, "--discriminator.patch_levels=3"],
+        r"discriminator.patch_levels must be at most \d for \d+ voxels, got 3",
+    ),
     "no mixture": (
         [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=mixture", "--generator.mixture_components=0"],
         "generator.mixture_components must be at least 1, got 0",

@@ -113,7 +113,8 @@ def test_reconstruction_outweighs_the_divergence_in_what_moves_the_encoder(sourc
     game.train()
     batch, network, objective = next(iter(game._create_loader())), game.generator, game.objective
     posterior = objective._posterior(network, batch, step_context(progress=1.0))
-    terms = objective._reconstruction(network, posterior, batch, step_context(progress=1.0))
+    logits = objective._reconstruct(network, posterior, batch, step_context(progress=1.0))
+    terms = objective._reconstruction_terms(logits, batch)
     terms |= objective._encoder_terms(posterior, batch, step_context(progress=1.0))
     pulls = {
         name: torch.autograd.grad(term, posterior.mean, retain_graph=True)[0].norm() for name, term in terms.items()

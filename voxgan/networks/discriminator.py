@@ -12,7 +12,10 @@ from voxgan.networks.generator import BASE_SIDE, build_norm, channel_widths
 
 
 class VoxelDiscriminator(nn.Module):
-    """Strided convolutions down to a side of 4 voxels, a linear score, and a projection of the class, if given."""
+    """Strided convolutions down to a side of 4 voxels, a linear score, and a projection of the class, if given.
+
+    With patch levels, the mean score of patches is added (Isola et al. 2017).
+    """
 
     def __init__(self, config: VoxelDiscriminatorConfig, shape: VoxelShape):
         super().__init__()
@@ -24,6 +27,12 @@ class VoxelDiscriminator(nn.Module):
         self.norms = nn.ModuleList(build_norm(config.norm, width) for width in widths)
         self.dropout = nn.Dropout(config.dropout)
         self.score = nn.Linear(widths[-1] * BASE_SIDE**3, 1, bias=False)
+        if config.patch_levels > len(widths):
+            raise ValueError(
+                f"discriminator.patch_levels must be at most {len(widths)} for {shape.side} voxels, "
+                f"got {config.patch_levels}"
+            )
+        self.patch_score = nn.Conv3d(widths[config.patch_levels - 1], 1, 1) if config.patch_levels else None
         classes = len(shape.classes)
         self.projection = nn.Embedding(classes + 1, widths[-1]) if classes else None
         if self.projection is not None:
@@ -35,8 +44,11 @@ class VoxelDiscriminator(nn.Module):
         self, occupancy: Float[Tensor, "batch x y z"], labels: Int[Tensor, " batch"] | None = None
     ) -> Float[Tensor, " batch"]:
         """One logit an object, higher for what looks real; the label len(classes) stands for an unknown class."""
-        x = self.feature_maps(occupancy)[-1]  # batch widths[-1] 4 4 4
+        maps = self.feature_maps(occupancy)
+        x = maps[-1]  # batch widths[-1] 4 4 4
         score = self.score(self.dropout(x.flatten(1)))[:, 0]
+        if self.patch_score is not None:
+            score = score + self.patch_score(maps[self.config.patch_levels - 1]).mean((1, 2, 3, 4))
         if self.projection is None or labels is None:
             return score
         return score + (self.projection(labels) * x.mean((2, 3, 4))).sum(1)

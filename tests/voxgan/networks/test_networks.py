@@ -153,6 +153,20 @@ def test_a_mixture_is_as_wide_as_one_gaussian_and_its_samples_gather_around_the_
     assert not model.latent_from_seed(3).requires_grad
 
 
+def test_patches_are_scored_where_they_are_and_add_their_mean():
+    shape, thin = VoxelShape(side=64), {"base_channels": 2, "max_channels": 4}
+    whole, patches = (VoxelDiscriminator(VoxelDiscriminatorConfig(**thin, patch_levels=n), shape) for n in (0, 2))
+    patches.load_state_dict(whole.state_dict(), strict=False)
+    objects = torch.rand(2, 64, 64, 64)
+    scores = patches.patch_score(patches.feature_maps(objects)[1])
+    assert scores.shape == (2, 1, 16, 16, 16)
+    assert torch.allclose(patches(objects), whole(objects) + scores.mean((1, 2, 3, 4)), atol=1e-6)
+    objects.requires_grad_()
+    (reach,) = torch.autograd.grad(patches.patch_score(patches.feature_maps(objects)[1])[0, 0, 8, 8, 8], objects)
+    seen = reach[0].nonzero()
+    assert (seen.amax(0) - seen.amin(0) + 1).tolist() == [10, 10, 10]
+
+
 def test_cameras_are_told_for_each_view_and_change_nothing_else():
     toy = image_to_voxels()
     model = ImageToVoxels(replace(toy.encoder.config, cameras=True), toy.generator.config, toy.shape).eval()
