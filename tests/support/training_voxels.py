@@ -33,7 +33,10 @@ GAMES: dict[str, list[str]] = {
         "--objective.loss",
         "minimax",
     ],
-    "aggregate": ["--generator.latent_prior=aggregate", "--data.class_conditional", "--encoder.cameras"],
+    "aggregate": [
+        *("--generator.latent_prior=aggregate", "--data.class_conditional", "--encoder.cameras", "--data.side=16"),
+        *("--objective.judge_reconstructions", "--discriminator.patch_levels=1"),
+    ],
     "unconditional": [
         "--encoder.kind=none",
         "--data.class_conditional",

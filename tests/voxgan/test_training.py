@@ -32,12 +32,14 @@ def source(tmp_path_factory):
         ("three-step", False),
         ("unconditional", False),
         ("three-step", True),
+        ("aggregate", True),
     ],
 )
 def test_a_run_that_was_cut_and_resumed_is_the_run_that_was_not(source, tmp_path, game, fractional):
     flags = GAMES[game]
     if fractional:
         source = packed(tmp_path / "full", count=16, fractional=True)
+        flags = [*flags, "--train.channels_last"]
     trainer_of(source, tmp_path / "whole", flags, steps=6).train()
     cut = trainer_of(source, tmp_path / "cut", flags, steps=6)
     batches = iter(cut._create_loader())
