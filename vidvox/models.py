@@ -164,7 +164,13 @@ class ObjectGenerator:
     network: VoxelGenerator
 
     def generate(
-        self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        label: str | None = None,
+        truncation: float | None = None,
+        surface: SurfaceConfig | None = None,
     ) -> list[ObjectMesh]:
         """Generate objects.
 
@@ -172,12 +178,13 @@ class ObjectGenerator:
             count: Number of objects.
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
+            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects.
             surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
 
         Raises:
-            ValueError: The model does not have the class, or an object is empty.
+            ValueError: The model does not have the class, the truncation is negative, or an object is empty.
         """
-        occupancies = self.network.sample(count, seed=seed, label=label).numpy()
+        occupancies = self.network.sample(count, seed=seed, label=label, truncation=truncation).numpy()
         return [_extract(occupancy, surface) for occupancy in occupancies]
 
 
@@ -224,10 +231,17 @@ class ObjectReconstructor:
         return replace(result, mesh=paint_mesh(result.mesh, views, posterior.camera_log_likelihoods(len(views))))
 
     def generate(
-        self, count: int = 1, *, seed: int = 0, label: str | None = None, surface: SurfaceConfig | None = None
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        label: str | None = None,
+        truncation: float | None = None,
+        surface: SurfaceConfig | None = None,
     ) -> list[ObjectMesh]:
         """Generate objects from noise; see `ObjectGenerator.generate`."""
-        return ObjectGenerator(self.network.generator).generate(count, seed=seed, label=label, surface=surface)
+        generator = ObjectGenerator(self.network.generator)
+        return generator.generate(count, seed=seed, label=label, truncation=truncation, surface=surface)
 
 
 def load_model(

@@ -145,6 +145,9 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     count: int = 1
     """Number of objects to generate from noise."""
 
+    truncation: float | None = None
+    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null."""
+
     latents: tuple[str, ...] = ()
     """Where latents come from instead of noise: seeds, pictures, and files of a mesh or voxels, which are projected.
     The `count` objects lead from each to the next."""
@@ -185,8 +188,10 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
                 raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
             raise ValueError(f"size_mm must be above 0, got {self.size_mm}")
-        if self.images and (self.count > 1 or self.latents):
-            raise ValueError("count and latents are for objects from noise; leave the pictures out")
+        if self.truncation is not None and not 0 <= self.truncation < float("inf"):
+            raise ValueError(f"truncation must be at least 0 and finite, got {self.truncation}")
+        if self.images and (self.count > 1 or self.latents or self.truncation is not None):
+            raise ValueError("count, latents and truncation are for objects from noise; leave the pictures out")
         if not self.images and (self.posterior_samples or self.masks):
             raise ValueError(
                 "posterior_samples and masks are for objects in pictures; use count to generate several from noise"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -171,10 +172,11 @@ def choose_latents(model: ImageToVoxels | VoxelGenerator, config: ExportConfig) 
     generator = model.generator if isinstance(model, ImageToVoxels) else model
     if not config.latents:
         seeds = range(config.seed, config.seed + config.count)
-        return torch.cat([generator.latent_from_seed(seed, label=config.class_) for seed in seeds])
+        drawn = partial(generator.latent_from_seed, label=config.class_, truncation=config.truncation)
+        return torch.cat([drawn(seed) for seed in seeds])
     found = []
     for given in config.latents:
-        latent, said = find_latent(given, model, steps=config.projection_steps, label=config.class_, limits=config)
+        latent, said = find_latent(given, model, config)
         logger.info("%s", said)
         found.append(latent.cpu())
     if config.weights:

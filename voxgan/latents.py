@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from gancore.files.limits import ReadingLimits, ShapeLimits
+from gancore.files.limits import ShapeLimits
+from voxgan.commands import ExportConfig
 from voxgan.data.layouts import IMAGE_SUFFIXES, find_in_file
 from voxgan.data.prepared import Recipe, prepare_shape
 from voxgan.data.stored_voxels import filled_voxels
@@ -30,9 +31,7 @@ THRESHOLD = 0.5
 Model = ImageToVoxels | VoxelGenerator
 
 
-def find_latent(
-    given: str, model: Model, *, steps: int, label: str | None = None, limits: ReadingLimits = ReadingLimits()
-) -> tuple[Latent, str]:
+def find_latent(given: str, model: Model, config: ExportConfig) -> tuple[Latent, str]:
     """The latent of a seed, a picture, or an object file, as a batch of one, and a line that says where it is from.
 
     Raises ValueError or OSError if a file cannot be read, is neither, or shows no object, or pictures are given to a
@@ -40,16 +39,18 @@ def find_latent(
     """
     generator = model.generator if isinstance(model, ImageToVoxels) else model
     if given.isdecimal():
-        return generator.latent_from_seed(int(given), label=label), f"seed {given}"
+        latent = generator.latent_from_seed(int(given), label=config.class_, truncation=config.truncation)
+        return latent, f"seed {given}"
     path = Path(given)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}; latents are seeds, pictures, or files of objects")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         if not isinstance(model, ImageToVoxels):
             raise ValueError(f"{path}: this model makes objects from noise alone, and has no latents of pictures")
-        return model.encode([path], limits=limits).mean, f"picture {path}"
-    latent, before, after = project_object(path, model, steps=steps)
-    return latent, f"{path}: projected, IoU {before:.2f} at first and {after:.2f} after {steps} steps"
+        return model.encode([path], limits=config).mean, f"picture {path}"
+    latent, before, after = project_object(path, model, steps=config.projection_steps)
+    said = f"IoU {before:.2f} at first and {after:.2f} after {config.projection_steps} steps"
+    return latent, f"{path}: projected, {said}"
 
 
 def project_object(path: Path, model: Model, *, steps: int) -> tuple[Latent, float, float]:

@@ -39,11 +39,11 @@ def settings(folder: Path, *latents: str, **changes) -> ExportConfig:
 
 
 def test_latents_of_seeds_and_pictures_are_those_that_make_their_objects(folder):
-    model = image_to_voxels()
-    seed, said = find_latent("7", model, steps=0)
+    model, config = image_to_voxels(), settings(folder)
+    seed, said = find_latent("7", model, config)
     assert torch.equal(seed, model.generator.latent_from_seed(7))
     assert said == "seed 7"
-    seen, said = find_latent(str(folder / "one.png"), model, steps=0)
+    seen, said = find_latent(str(folder / "one.png"), model, config)
     assert torch.equal(seen, model.encode([folder / "one.png"]).mean)
     assert said == f"picture {folder / 'one.png'}"
 
@@ -87,7 +87,7 @@ def test_a_way_passes_through_all_latents_in_turn():
 def test_a_weighted_sum_of_latents_is_one_object(folder):
     model = image_to_voxels()
     config = settings(folder, "3", str(folder / "one.png"), "5", weights=(1.0, -0.5, 2.0))
-    latents = [find_latent(given, model, steps=0)[0] for given in config.latents]
+    latents = [find_latent(given, model, config)[0] for given in config.latents]
     expected = latents[0] - 0.5 * latents[1] + 2 * latents[2]
     assert torch.allclose(choose_latents(model, config), expected, atol=1e-6)
 
@@ -100,3 +100,15 @@ def test_what_was_made_of_a_file_is_said_and_written(folder, tmp_path, caplog):
     (line,) = [record.message for record in caplog.records if "projected" in record.message]
     assert line.startswith(f"{folder / 'box.stl'}: projected, IoU 0.")
     assert line.endswith(" after 3 steps")
+
+
+def test_a_truncation_brings_objects_from_noise_closer_together(folder):
+    model = image_to_voxels()
+    free, near, typical = (
+        choose_latents(model, settings(folder, count=20, truncation=truncation)) for truncation in (None, 0.5, 0.0)
+    )
+    assert free.abs().max() > 1
+    assert 0.4 < near.abs().max() <= 0.5
+    assert not typical.any()
+    drawn = settings(folder, "3", "4", count=2, truncation=0.5)
+    assert choose_latents(model, drawn).abs().max() <= 0.5 + 1e-6

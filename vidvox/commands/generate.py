@@ -63,7 +63,7 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
         prog=prog,
         description="Generate objects from noise and write their meshes.",
         positional=["model"],
-        main=[*mesh.MAIN_KEYS, "count", "class", "latents", "weights", "projection_steps"],
+        main=[*mesh.MAIN_KEYS, "count", "class", "truncation", "latents", "weights", "projection_steps"],
         examples="""
             vidvox generate --class chair -n 4 -o chairs/chair.glb
             vidvox generate -m runs/chairs -n 4 --seed 1 -o objects/chair.glb

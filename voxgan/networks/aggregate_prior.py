@@ -66,9 +66,15 @@ class AggregatePrior(nn.Module):
         for running, now in zip((self.frequency, self.first_moment, self.second_moment), moments, strict=True):
             running.lerp_(mean_over_processes(now), weight)
 
-    def sample(self, rng: SampleRandom, batch: int, labels: Labels | None = None) -> Latent:
-        """Draw a latent of each class; where the label is the number of classes, or without labels, of any class."""
-        labels, noise = self._choose_classes(rng, batch, labels), rng.normal(batch, self.first_moment.shape[1])
+    def sample(
+        self, rng: SampleRandom, batch: int, labels: Labels | None = None, *, truncation: float | None = None
+    ) -> Latent:
+        """Draw a latent of each class; where the label is the number of classes, or without labels, of any class.
+
+        With a truncation, no number of the noise that is turned into it exceeds that in magnitude.
+        """
+        labels = self._choose_classes(rng, batch, labels)
+        noise = rng.normal(batch, self.first_moment.shape[1], truncation=truncation)
         with torch.autocast(noise.device.type, enabled=False):
             mean, factor = self._gaussians()
             return mean[labels] + torch.einsum("bzy,by->bz", factor[labels], noise)

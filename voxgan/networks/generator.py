@@ -81,32 +81,46 @@ class VoxelGenerator(HubModel):
             x = (x + x.flip(1)) / 2  # x runs from left to right
         return x if self.offset is None else x + self.offset
 
-    def sample_latents(self, rng: SampleRandom, batch: int, labels: Labels | None = None) -> Latent:
+    def sample_latents(
+        self, rng: SampleRandom, batch: int, labels: Labels | None = None, *, truncation: float | None = None
+    ) -> Latent:
         """`batch` latents from the prior, with a gradient to the means of a mixture.
 
-        Only an aggregate prior depends on the labels.
+        Only an aggregate prior depends on the labels. A truncation bounds the magnitude of the normal numbers.
+        Raises ValueError if it is negative, or the prior is uniform.
         """
         if self.prior is not None:
-            return self.prior.sample(rng, batch, labels)
+            return self.prior.sample(rng, batch, labels, truncation=truncation)
         shape = batch, self.config.latent_dim
         if self.means is not None:
-            return self.means[rng.balanced(batch, len(self.means))] + COMPONENT_STD * rng.normal(*shape)
-        return rng.normal(*shape) if self.config.latent_prior == "normal" else rng.uniform(*shape)
+            component = self.means[rng.balanced(batch, len(self.means))]
+            return component + COMPONENT_STD * rng.normal(*shape, truncation=truncation)
+        if self.config.latent_prior == "normal":
+            return rng.normal(*shape, truncation=truncation)
+        if truncation is not None:
+            raise ValueError("truncation is for normal latents; those of this model are uniform")
+        return rng.uniform(*shape)
 
     @torch.no_grad()
-    def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> Float[Tensor, "count x y z"]:
+    def sample(
+        self, count: int, *, seed: int = 0, label: str | None = None, truncation: float | None = None
+    ) -> Float[Tensor, "count x y z"]:
         """Occupancy probabilities of `count` objects from noise, on the CPU; object n does not depend on `count`.
 
-        Raises ValueError for an unknown class.
+        Raises ValueError for an unknown class, and as `sample_latents` does.
         """
-        latent = torch.cat([self.latent_from_seed(seed + number, label=label) for number in range(count)])
+        seeds = range(seed, seed + count)
+        latent = torch.cat([self.latent_from_seed(each, label=label, truncation=truncation) for each in seeds])
         return self.decode(latent, label=label)
 
     @torch.no_grad()
-    def latent_from_seed(self, seed: int, *, label: str | None = None) -> Latent:
-        """The latent that a seed determines, as a batch of one. Raises ValueError for an unknown class."""
+    def latent_from_seed(self, seed: int, *, label: str | None = None, truncation: float | None = None) -> Latent:
+        """The latent that a seed determines, as a batch of one.
+
+        Raises ValueError for an unknown class, and as `sample_latents` does.
+        """
         rng = SampleRandom(seed, device=self.first.weight.device)
-        return self.sample_latents(rng, 1, self._label_tensor(label))
+        return self.sample_latents(rng, 1, self._label_tensor(label), truncation=truncation)
 
     @torch.no_grad()
     def decode(self, latent: Latent, *, label: str | None = None) -> Float[Tensor, "batch x y z"]:

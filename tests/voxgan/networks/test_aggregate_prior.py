@@ -64,6 +64,16 @@ def test_without_a_class_each_comes_as_often_as_it_was_seen():
         assert nearer.float().mean() == pytest.approx(share.item(), abs=0.03)
 
 
+def test_a_truncation_keeps_latents_near_the_mean_of_the_class():
+    prior = fitted()
+    labels = torch.ones(500, dtype=torch.long)
+    drawn = [prior.sample(SampleRandom(1), 500, labels, truncation=bound) for bound in (0.0, 0.3)]
+    mean = draw(prior, 1).mean(0)
+    assert torch.allclose(drawn[0], drawn[0][:1].expand(500, -1))
+    assert torch.allclose(drawn[0][0], mean, atol=0.1)
+    assert 0 < (drawn[1] - mean).norm(dim=1).mean() < 0.4 * (draw(prior, 1) - mean).norm(dim=1).mean()
+
+
 def test_what_was_long_ago_is_forgotten():
     prior = AggregatePrior(1, 1)
     zeros = torch.zeros(HORIZON // 8, dtype=torch.long)

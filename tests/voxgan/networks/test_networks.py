@@ -134,6 +134,8 @@ def test_the_paper_prior_is_uniform_and_the_modern_one_normal():
     drawn = uniform.sample_latents(SampleRandom(0), 50)
     assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() < 1
     assert drawn.mean() == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(ValueError, match="truncation is for normal latents"):
+        uniform.sample(1, truncation=1.0)
     drawn = VoxelGenerator(VoxelGeneratorConfig(latent_dim=200, base_channels=1), VoxelShape(side=8)).sample_latents(
         SampleRandom(0), 50
     )
