@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/vidvox mesh voxgan/assets/chair.png --preview demo/object.mp4 -o demo/object.glb
 	$(BIN)/vidvox mesh voxgan/assets/chair.png voxgan/assets/chair-left.png voxgan/assets/chair-back.png \
 		--preview demo/three-pictures.png -o demo/three-pictures.glb
-	$(BIN)/vidvox generate --class chair -n 4 --preview demo/chairs.png -o demo/chair.glb
+	$(BIN)/vidvox generate --class chair -n 4 --truncation 1 --preview demo/chairs.png -o demo/chair.glb
 
 lint: setup
 	$(BIN)/ruff check .

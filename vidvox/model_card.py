@@ -120,6 +120,8 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
     }
     if not changed:
         return trained
+    if others := changed.get("data.mixed_with"):
+        changed["data.mixed_with"] = [Path(str(each)).name for each in others]  # where they lay helps nobody else
     rows = [f"| {_format_cell(name)} | {_format_cell(describe_value(value))} |" for name, value in changed.items()]
     table = "\n".join(["| setting | value |", "|---|---|", *rows])
     return f"{trained} Settings that differ from the defaults of vidvox {vidvox.__version__}:\n\n{table}"

@@ -24,7 +24,7 @@ from vidgan.predict import fit_to_model, read_past_and_future
 from vidvox.kinds import require_kind
 from vidvox.results import Clips, Future, ObjectMesh
 from voxgan.files.images import ImageInput, cut_out_object
-from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.config import PREDICTED_THRESHOLD, SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -179,7 +179,8 @@ class ObjectGenerator:
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
             truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects.
-            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
+                None, at a probability of 0.25.
 
         Raises:
             ValueError: The model does not have the class, the truncation is negative, or an object is empty.
@@ -211,7 +212,8 @@ class ObjectReconstructor:
                 cut out by the colour of the picture's border.
             label: Name of the class of the object, for models with classes.
             colours: Project the pictures onto the mesh.
-            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.4)`.
+            surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
+                None, at a probability of 0.25.
 
         Raises:
             ValueError: A picture cannot be read or shows no object, the model does not have the class, or nothing of
@@ -284,4 +286,4 @@ def _to_list(pictures: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
 
 
 def _extract(occupancy: Float[np.ndarray, "x y z"], surface: SurfaceConfig | None) -> ObjectMesh:
-    return ObjectMesh(extract_surface(occupancy, surface or SurfaceConfig()), occupancy)
+    return ObjectMesh(extract_surface(occupancy, surface or SurfaceConfig(threshold=PREDICTED_THRESHOLD)), occupancy)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import ReadingLimits, ShapeLimits
-from voxgan.mesh.config import Axis, SurfaceConfig
+from voxgan.mesh.config import PREDICTED_THRESHOLD, Axis, SurfaceConfig
 
 PROGRAMS = "furniture-programs"
 """What stands in place of a folder for furniture that programs build."""
@@ -126,6 +126,9 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     model: str = "vidvox/furniture-64"
     """Run folder (runs/NAME), folder of a model, or name of a model on the Hub. The default comes with the package, for
     furniture."""
+
+    threshold: float = PREDICTED_THRESHOLD
+    """Probability at which the surface lies, between 0 and 1: a lower one keeps thin parts, which are less certain."""
 
     out: Path = Path("object.glb")
     """File to write: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); several are numbered."""

@@ -63,7 +63,7 @@ def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
         (["train"], "say what to train: vidvox train video or vidvox train voxels"),
         (["train", "--run=x"], "say what to train: .*"),
         (["train", "vidoe"], r"unknown command train vidoe; did you mean train video\?"),
-        (["generate"], "--model is required, or the half of the project: vidvox generate video or .*"),
+        (["generate", "video"], "MODEL is required"),
         (["predict", "clip.mp4"], "no such file or folder: clip.mp4"),
         (["predict"], "CLIP is required"),
         (["predict", "clip.mp4", "-m", "mine"], "mine is neither a folder with a model nor a Hub repository in reach"),

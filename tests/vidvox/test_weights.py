@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+import trimesh
 from safetensors import safe_open
 from support.calling import ROOT
 
@@ -14,6 +15,11 @@ from vidgan.frames import to_float
 from vidgan.metrics import psnr
 from vidgan.networks.generator import FramePredictor
 from vidvox.cli import main
+from voxgan.data.packed import open_packed_dataset
+from voxgan.evaluation.baselines import mean_shapes
+from voxgan.files.images import encode_views, frame_object
+from voxgan.metrics.occupancy import coarsen, iou, pairwise_iou
+from voxgan.networks.image_to_voxels import ImageToVoxels
 
 BUNDLED = find_bundled_models()
 MAX_BYTES = 10_000_000
@@ -33,7 +39,7 @@ def walk(speed: int, frames: int) -> torch.Tensor:
 
 
 def test_there_are_models():
-    assert "vidvox/predict-small" in BUNDLED
+    assert {"vidvox/predict-small", "vidvox/furniture-64"} <= set(BUNDLED)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -111,3 +117,57 @@ def test_predict_small_follows_a_camera_that_pans():
     inside = (..., slice(0, 88))  # beyond, the camera shows what was never seen
     ours, still = ((each - true)[inside].square().mean() for each in (typical, film[4:5].float()))
     assert ours < 0.1 * still
+
+
+# ------------------------------------------------------------------------------------------------------------ shapes
+
+CHAIR = ROOT / "voxgan" / "assets" / "chair.png"
+
+
+@pytest.fixture(scope="module")
+def furniture() -> ImageToVoxels:
+    return ImageToVoxels.from_pretrained("vidvox/furniture-64")
+
+
+def test_a_picture_becomes_a_mesh_without_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["mesh", str(CHAIR), "-o", "chair.ply", "--cpu"])
+    assert capsys.readouterr().out.startswith("chair.ply: ")
+    mesh = trimesh.load("chair.ply")
+    assert mesh.is_volume
+    assert mesh.body_count == 1
+    assert mesh.extents[1] > 1.2 * max(mesh.extents[::2])  # upright
+    red, _, blue, _ = np.asarray(mesh.visual.vertex_colors).astype(int).T
+    assert np.median(red - blue) > 30  # it is of brown wood and red cloth
+
+
+def test_held_out_chairs_are_more_like_their_pictures_than_the_mean_chair(furniture):
+    packed = open_packed_dataset("furniture")
+    chairs = [index for index in packed.indices("test") if packed.objects[index].label == "chair"]
+    train = packed.indices("train")
+    mean = mean_shapes(packed, train)["chair"]
+    ours, theirs = [], []
+    for index in chairs:
+        framed = [frame_object(packed.read_view(index, view), furniture.encoder.config.size) for view in (0, 1)]
+        views = encode_views(framed, mask=furniture.encoder.config.mask)
+        with torch.no_grad():
+            made = coarsen(furniture(views[None]).sigmoid(), packed.side) > 0.4
+        truth = torch.from_numpy(packed.occupancy(index))[None]
+        ours.append(iou(made, truth).item())
+        theirs.append(iou(mean[None], truth).item())
+    assert np.mean(ours) > 1.3 * np.mean(theirs)
+
+
+@pytest.mark.parametrize("label", ["chair", "table", "sofa", "cabinet"])
+def test_objects_from_noise_are_there_and_differ(furniture, label):
+    made = torch.cat([coarsen(furniture.generator.sample(1, seed=seed, label=label), 32) > 0.4 for seed in range(6)])
+    assert made.flatten(1).any(1).all()
+    overlaps = pairwise_iou(made, made)
+    assert (overlaps - torch.eye(6)).max() < 0.95
+
+
+def test_objects_from_noise_need_no_model_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["generate", "--class", "table", "-n", "2", "-o", "table.stl", "--cpu"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert all(trimesh.load(f"table-{number}.stl").is_volume for number in (1, 2))

@@ -6,6 +6,9 @@ from typing import Literal
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 """A direction along an axis of an object."""
 
+PREDICTED_THRESHOLD = 0.25
+"""Probability at which the surface of what a model makes lies by default; of certain voxels it is 0.5."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceConfig:
