@@ -21,8 +21,8 @@ ORDER = {
     "losses augment layers data rng device model_files splits parsing settings_file keys config files errors",
     "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
     "commands config data_config",
-    "voxgan": "benchmark evaluation export build validation objective augment data commands networks rendering files "
-    "mesh metrics config",
+    "voxgan": "benchmark evaluation export latents build validation objective augment data commands networks rendering "
+    "files mesh metrics config",
     "vidvox": "__main__ cli commands model_card train models results settings kinds recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""

@@ -165,7 +165,7 @@ def _command_name(words: Sequence[str]) -> str:
 
     name, rest = split_command(words)
     if name in ("evaluate", "generate"):
-        half, _ = choose_half(rest, prog=f"vidvox {name}", summary="")
+        half, _ = choose_half(rest, prog=f"vidvox {name}", summary="", default="voxels" if name == "generate" else None)
         return f"{name} {half}"
     return name
 
