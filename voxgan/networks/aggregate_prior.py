@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gancore.rng import SampleRandom
 
 HORIZON = 16384
-"""Objects over which the moments are averaged, as the time constant of an exponential decay."""
+"""Objects after which an object counts half as much in the moments as a new one."""
 SMALLEST_VARIANCE = 1e-4
 """Added to every variance, so that a class of which few objects were seen has a covariance too."""
 
