@@ -19,11 +19,13 @@ demo: setup
 	$(BIN)/vidvox predict vidgan/assets/pedestrians.mp4 --size 120x160 --samples 4 --compare -o demo/future.png
 	$(BIN)/vidvox train video --config video/demo
 	$(BIN)/vidvox evaluate vidvox/predict-small --data.path pedestrians --data.split_by time --data.height 120 \
-		--data.width 160 --data.context_frames 5 --data.clip_frames 15 --networks none --samples 4 -o demo/report
-	$(BIN)/vidvox mesh voxgan/assets/chair.png --preview demo/object.mp4 -o demo/object.glb
+		--data.width 160 --data.context_frames 5 --data.clip_frames 15 --networks none --samples 2 -o demo/report
+	$(BIN)/vidvox mesh voxgan/assets/chair.png --preview demo/object.mp4 --preview_size 192 \
+		-o demo/object.glb
 	$(BIN)/vidvox mesh voxgan/assets/chair.png voxgan/assets/chair-left.png voxgan/assets/chair-back.png \
 		--preview demo/three-pictures.png -o demo/three-pictures.glb
-	$(BIN)/vidvox generate --class chair -n 4 --truncation 1 --preview demo/chairs.png -o demo/chair.glb
+	$(BIN)/vidvox generate --class chair -n 4 --truncation 1 --preview demo/chairs.png --preview_size 128 \
+		-o demo/chair.glb
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Makes meshes: occupancies of objects in pictures or from noise, meshes of them, and files of the meshes."""
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -177,7 +178,7 @@ def choose_latents(model: ImageToVoxels | VoxelGenerator, config: ExportConfig) 
     found = []
     for given in config.latents:
         latent, said = find_latent(given, model, config)
-        logger.info("%s", said)
+        tqdm.write(said, file=sys.stderr)
         found.append(latent.cpu())
     if config.weights:
         return torch.stack([weight * latent for weight, latent in zip(config.weights, found, strict=True)]).sum(0)

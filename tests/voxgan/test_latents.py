@@ -92,12 +92,11 @@ def test_a_weighted_sum_of_latents_is_one_object(folder):
     assert torch.allclose(choose_latents(model, config), expected, atol=1e-6)
 
 
-def test_what_was_made_of_a_file_is_said_and_written(folder, tmp_path, caplog):
-    caplog.set_level("INFO")
+def test_what_was_made_of_a_file_is_said_and_written(folder, tmp_path, capsys):
     config = settings(folder, str(folder / "box.stl"), out=tmp_path / "o.stl", projection_steps=3, threshold=0.2)
     (made,) = export_meshes(config)
     assert made.mesh.is_volume
-    (line,) = [record.message for record in caplog.records if "projected" in record.message]
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if "projected" in each]
     assert line.startswith(f"{folder / 'box.stl'}: projected, IoU 0.")
     assert line.endswith(" after 3 steps")
 
