@@ -85,18 +85,17 @@ class VoxelObjective:
     ) -> Mapping[str, Tensor]:
         """The adversarial loss, and with an encoder reconstruction and, in the joint order, KL divergence."""
         terms: dict[str, Tensor] = {}
-        reconstructed: Volumes | None = None
+        reconstruction: Logits | None = None
         if isinstance(generator, ImageToVoxels):
             posterior = self._posterior(generator, batch, context)
             self._fit_prior(generator.generator, posterior, batch, context)
-            logits = self._reconstruct(generator, posterior, batch, context)
-            reconstructed = logits.sigmoid()
-            terms |= self._reconstruction_terms(logits, batch)
+            reconstruction = self._reconstruct(generator, posterior, batch, context)
+            terms |= self._reconstruction_terms(reconstruction, batch)
             if self.config.update_order == "joint":
                 terms |= self._encoder_terms(posterior, batch, context)
         if not self.game.is_active(context.progress):
             return terms
-        fake, labels = self._make_fakes(generator, batch, context, reconstructed=reconstructed)
+        fake, labels = self._make_fakes(generator, batch, context, reconstruction=reconstruction)
         real, fake = self._perturb(batch.occupancy, fake, context)
         real_scores = None
         if self.game.generator_uses_real:
@@ -183,7 +182,7 @@ class VoxelObjective:
         batch: ObjectBatch,
         context: StepContext,
         *,
-        reconstructed: Volumes | None = None,
+        reconstruction: Logits | None = None,
     ) -> tuple[Volumes, Tensor | None]:
         """What the discriminator sees of the generator, and the labels for which both that and the real are scored.
 
@@ -192,11 +191,11 @@ class VoxelObjective:
         fake, labels = self._sample_from_prior(generator, batch, context)
         if not (self.config.judge_reconstructions and isinstance(generator, ImageToVoxels)):
             return fake, labels
-        if reconstructed is None:
+        if reconstruction is None:
             posterior = self._posterior(generator, batch, context)
-            reconstructed = self._reconstruct(generator, posterior, batch, context).sigmoid()
+            reconstruction = self._reconstruct(generator, posterior, batch, context)
         even = torch.arange(len(fake), device=fake.device) % 2 == 0
-        return torch.where(even[:, None, None, None], fake, reconstructed.to(fake.dtype)), labels
+        return torch.where(even[:, None, None, None], fake, reconstruction.sigmoid().to(fake.dtype)), labels
 
     def _sample_from_prior(
         self, generator: VoxelModel, batch: ObjectBatch, context: StepContext
