@@ -201,6 +201,8 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
             )
         if self.masks and len(self.masks) != len(self.images):
             raise ValueError(f"masks: {len(self.images)} pictures need as many masks, got {len(self.masks)}")
+        if self.truncation is not None and self.latents and len(self.latent_files) == len(self.latents):
+            raise ValueError("truncation is for noise: none of the latents is a seed")
         if len(self.latents) > 1 and not self.weights and self.count < len(self.latents):
             raise ValueError(f"a way through {len(self.latents)} latents takes a count of at least as many objects")
         if self.weights and len(self.weights) != len(self.latents):

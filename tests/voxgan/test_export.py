@@ -258,6 +258,7 @@ MISTAKES = {
     "a latent of what is no object": ([*NOISE, "--latents={bad}/noise.txt"], r"noise\.txt is not a mesh .*not voxels"),
     "a latent of half a mesh": ([*NOISE, "--latents={bad}/half.stl"], r"half\.stl"),
     "a negative truncation": ([*NOISE, "--truncation=-1"], r"truncation must be at least 0 and finite, got -1"),
+    "files cut off": ([*NOISE, "--latents={chair}", "--truncation=1"], "truncation is for noise: none of the latents"),
     "steps backwards": ([*NOISE, "--projection-steps=-1"], "projection_steps must be at least 0, got -1"),
     "no preview": ([*PICTURE, "--preview-size=0"], "preview_size must be at least 1, got 0"),
     "pictures by count": ([*PICTURE, "--count=4"], "count, latents and truncation are for objects from noise"),
