@@ -65,7 +65,7 @@ class VideoObjective:
         terms = {}
         for name, both in scores._asdict().items():
             terms[name] = self.game.discriminator_loss(*both.chunk(2))
-            score = partial(_score_clips, discriminator, name, selection, batch.labels)
+            score = partial(score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
         return terms
@@ -273,8 +273,8 @@ def futures_with_displacement_error(
     return futures, error * len(batch) / known.sum().clamp(min=1)
 
 
-def _score_clips(
-    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor, clips: Tensor
+def score_clips(
+    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor | None, clips: Tensor
 ) -> Tensor:
     """One discriminator's scores as a function of the clips alone."""
     view = getattr(discriminator.select_inputs(clips, selection), name)

@@ -10,6 +10,7 @@ from gancore.keys import describe_unknown
 
 COMMANDS = {
     "train video": ("train_video:main", "train on a folder of videos"),
+    "train translation": ("train_translation:main", "train on a folder of videos to restore, or on pairs"),
     "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),

@@ -8,6 +8,7 @@ from vidvox.recipes import Half
 HALVES: dict[str, Half] = {
     "FramePredictor": "video",
     "VideoGenerator": "video",
+    "ClipTranslator": "translation",
     "ImageToVoxels": "voxels",
     "VoxelGenerator": "voxels",
 }
@@ -16,6 +17,7 @@ HALVES: dict[str, Half] = {
 USES = {
     "FramePredictor": "predicts how a video continues: vidvox predict",
     "VideoGenerator": "generates clips from noise: vidvox generate",
+    "ClipTranslator": "makes a clip of a clip: vidvox translate",
     "ImageToVoxels": "makes meshes of pictures: vidvox mesh",
     "VoxelGenerator": "generates objects from noise: vidvox generate",
 }
