@@ -1,9 +1,9 @@
-"""Train a network from clip to clip: accelerate launch tools/train_translation.py --config restore --data.path VIDEOS."""
+"""Train from clip to clip: accelerate launch tools/train_translation.py --config restore --data.path VIDEOS."""
 
 from gancore.parsing import parse_config, report_user_errors
+from vidgan.translation_config import TranslationConfig
 from vidvox.recipes import find_recipes
 from vidvox.train import train_translation
-from vidgan.translation_config import TranslationConfig
 
 
 @report_user_errors

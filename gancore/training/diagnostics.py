@@ -121,7 +121,7 @@ def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
 def _diagnose_outputs(
     real: Float[Tensor, "items features"], generated: Float[Tensor, "items samples features"]
 ) -> dict[str, float]:
-    """Diversity: spread of outputs over that of real ones. Noise: spread over latents, if any, over the error. Ideally 1.
+    """Diversity: spread of outputs over that of real ones. Noise: spread over latents over the error. Both ideally 1.
 
     With MAX_ITEMS items also the coverage, the fraction of real outputs with a generated one near them.
     """

@@ -9,7 +9,19 @@ from torch import Tensor
 
 from gancore.keys import describe_unknown
 from gancore.rng import derive_seed
-from vidgan.degradations import gaps, light, noise, resolution
+from vidgan.degradations import (
+    blur,
+    codecs,
+    film,
+    gaps,
+    haze,
+    light,
+    noise,
+    particles,
+    resolution,
+    second_order,
+    transmission,
+)
 from vidgan.degradations.degraded import Degradation, DegradedClip
 from vidgan.degradations.severity import check_severity
 
@@ -17,17 +29,31 @@ DEGRADATIONS: dict[str, Degradation] = {
     "noise": noise.add_noise,
     "shot": noise.add_shot_noise,
     "impulse": noise.add_impulses,
+    "blur": blur.blur,
+    "motion-blur": blur.blur_by_motion,
+    "pixelate": resolution.pixelate,
+    "shrink-2": resolution.Shrink(2),
+    "shrink-4": resolution.Shrink(4),
+    "jpeg": codecs.compress_jpeg,
+    "h264": codecs.compress_h264,
+    "h265": codecs.compress_h265,
+    "packet-loss": transmission.lose_packets,
+    "bit-errors": transmission.flip_bits,
+    "rain": particles.rain,
+    "snow": particles.SNOW,
+    "dust": particles.DUST,
+    "fog": haze.FOG,
+    "smoke": haze.SMOKE,
     "low-light": light.dim,
     "flicker": light.flicker,
     "contrast": light.reduce_contrast,
     "grey": light.remove_colour,
     "night": light.make_night,
-    "pixelate": resolution.pixelate,
-    "shrink-2": resolution.Shrink(2),
-    "shrink-4": resolution.Shrink(4),
+    "scratches": film.scratch,
     "dropped": gaps.drop_frames,
     "frozen": gaps.freeze_frames,
     "holes": gaps.cut_holes,
+    "second-order": second_order.degrade_twice,
 }
 """Every kind by its name; docs/degradations.md says what their severities stand for."""
 

@@ -66,7 +66,9 @@ class ClipTranslator(HubModel):
         self.passes = nn.ModuleList(Propagation(wide) for _ in range(directions))
         self.up = nn.Conv2d((1 + directions) * wide, 4 * channels, 3, padding=1)
         self.fuse = nn.Conv2d(2 * channels, channels, 1)
-        self.blocks = nn.ModuleList(ResidualBlock(channels, channels, activation=leaky_relu) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(channels, channels, activation=leaky_relu) for _ in range(config.blocks)
+        )
         self.head = nn.Conv2d(channels, (shape.channels + self.candidates) * patch, 3, padding=1)
         orthogonal_init_(self)
         zero_init_residual_(self)

@@ -40,9 +40,7 @@ def open_folder_pairs(config: PairDataConfig, videos: VideoDataConfig, *, split:
     assert config.sources is not None
     everything = replace(videos, path=config.sources, holdout_fraction=0.0, holdout_prefixes=(), holdout_file=None)
     found = {
-        _stem(segment): segment
-        for part in ("train", "val", "test")
-        for segment in _open_if_any(everything, split=part)
+        _stem(segment): segment for part in ("train", "val", "test") for segment in _open_if_any(everything, split=part)
     }
     missing = [segment.video.name for segment in targets.segments if _stem(segment) not in found]
     if missing:

@@ -175,7 +175,8 @@ def ping_pong_error(generator: ClipTranslator, batch: PairBatch) -> Float[Tensor
     The clip is played to its end and back again without showing the last frame twice (Chu et al. 2020, section 3.1).
     """
     there_and_back = [
-        None if frames is None else torch.cat([frames, frames.flip(1)[:, 1:]], 1) for frames in (batch.source, batch.known)
+        None if frames is None else torch.cat([frames, frames.flip(1)[:, 1:]], 1)
+        for frames in (batch.source, batch.known)
     ]
     made = generator(*there_and_back).float()
     half = made.shape[1] // 2

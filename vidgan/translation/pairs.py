@@ -55,7 +55,9 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     source, target = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
     if all(pair.known is None for pair in pairs):
         return PairBatch(source, target)
-    known = [torch.ones_like(pair.source[:, :1], dtype=torch.bool) if pair.known is None else pair.known for pair in pairs]
+    known = [
+        torch.ones_like(pair.source[:, :1], dtype=torch.bool) if pair.known is None else pair.known for pair in pairs
+    ]
     return PairBatch(source, target, torch.stack(known))
 
 
@@ -112,7 +114,9 @@ def measure_pairs(config: PairDataConfig, dataset: PairDataset) -> PairFormat:
         scales = {scale_of_chain(name) for name in config.degradations}
         if len(scales) > 1:
             raise ValueError(f"data.degradations: all must shrink alike, not {', '.join(config.degradations)}")
-        return PairFormat(scales.pop(), any(kind in MASKING for name in config.degradations for kind in parse_chain(name)))
+        return PairFormat(
+            scales.pop(), any(kind in MASKING for name in config.degradations for kind in parse_chain(name))
+        )
     source, target, _ = dataset[Sample(0, 0)]
     return PairFormat(target.shape[-1] // source.shape[-1], masked=False)
 
