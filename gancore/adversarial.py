@@ -19,7 +19,7 @@ from gancore.losses import (
 )
 from gancore.rng import SampleRandom
 
-Scores = Float[Tensor, " batch"]
+Scores = Float[Tensor, "batch *map"]
 Scalar = Float[Tensor, ""]
 
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 - all losses share one signature, though most generator losses ignore the real scores
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from gancore.config import SMOOTHABLE_LOSSES, GanLossName, PenaltyConfig, check_gan_loss
 from gancore.rng import SampleRandom
 
-Scores = Float[Tensor, " batch"]
+Scores = Float[Tensor, "batch *map"]
+"""One logit a sample, or a map of logits, one a patch of the sample (PatchGAN, Isola et al. 2017)."""
 Samples = Float[Tensor, "batch *shape"]
 Scalar = Float[Tensor, ""]
 ScoreFunction = Callable[[Tensor], Tensor]
@@ -28,7 +29,10 @@ def _as_float32(values: Tensor) -> Tensor:
 
 @runtime_checkable
 class GanLoss(Protocol):
-    """The losses of both players, each a mean over the batch; scores are logits, higher for what looks real."""
+    """The losses of both players, each a mean over the batch and over the patches, if it is these that are scored.
+
+    Scores are logits, higher for what looks real.
+    """
 
     uses_real: ClassVar[bool]
     """Whether the generator's loss depends on the real scores; otherwise they may be None."""
@@ -146,22 +150,31 @@ def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0) -> GanLoss
     return GAN_LOSSES[name]()
 
 
+def score_samples(scores: Scores) -> Float[Tensor, " batch"]:
+    """One score a sample: its own, or the mean of those of its patches."""
+    return scores if scores.ndim == 1 else scores.flatten(1).mean(1)
+
+
 def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
     """The squared norm of each sample's gradient over all its dimensions, differentiable itself."""
     with torch.autocast(inputs.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(_as_float32(scores).sum(), inputs, create_graph=True)
+        total = score_samples(_as_float32(scores)).sum()
+        (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
         return _as_float32(gradient).square().reshape(len(inputs), -1).sum(1)
 
 
 def zero_centred_gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
     """The squared gradient norm of the scores at their inputs, mean over the batch: R1 on real samples, R2 on fake.
 
-    Each score may depend on its own input alone. Mescheder et al. 2018, equation 9, without its gamma / 2.
+    Each score may depend on its own input alone; of a map of scores it is the mean whose gradient is taken, as for all
+    penalties here. Mescheder et al. 2018, equation 9, without its gamma / 2.
     """
     return _squared_gradient_norm(scores, inputs).mean()
 
 
-def wgan_gradient_penalty(score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Scores) -> Scalar:
+def wgan_gradient_penalty(
+    score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Float[Tensor, " batch"]
+) -> Scalar:
     """The squared distance of the gradient's norm from 1, at weight * real + (1 - weight) * fake, mean over the batch.
 
     Weights come from U[0, 1], one a sample. WGAN-GP, Gulrajani et al. 2017, equation 3, without its lambda.
@@ -185,11 +198,8 @@ def finite_difference_penalty(
     with torch.autocast(inputs.device.type, enabled=False):
         inputs = _as_float32(inputs)
         step = sigma * noise.to(inputs)
-        return (
-            ((_as_float32(score_function(inputs + step)) - _as_float32(score_function(inputs - step))) / (2 * sigma))
-            .square()
-            .mean()
-        )
+        above, below = (score_samples(_as_float32(score_function(at))) for at in (inputs + step, inputs - step))
+        return ((above - below) / (2 * sigma)).square().mean()
 
 
 def is_due(step: int, every: int) -> bool:
@@ -232,6 +242,20 @@ def _squared_gradient_at(
     with torch.autocast(samples.device.type, enabled=False):
         samples = samples.clone().requires_grad_()
         return zero_centred_gradient_penalty(score_function(samples), samples)
+
+
+def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
+    """The mean absolute distance of the discriminator's hidden maps of fake samples from those of real ones.
+
+    The maps of both come in the same order and have the same shapes; the mean is taken over each, then over all, so
+    that large maps count no more than small ones. Only the fakes get a gradient. Wang et al. 2018 (pix2pixHD),
+    equation 4, which is its sum over the maps.
+    """
+    distances = [
+        F.l1_loss(_as_float32(of_fake), _as_float32(of_real).detach())
+        for of_real, of_fake in zip(real, fake, strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 @torch.no_grad()

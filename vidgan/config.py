@@ -150,6 +150,10 @@ class VideoDiscriminatorConfig:
     """Inputs of the two discriminators: pooled frames and a crop of the clip (TrIVD-GAN, DGMR), or full frames and
     the pooled clip (DVD-GAN)."""
 
+    score: Literal["clip", "patches"] = "clip"
+    """What is scored: the clip as a whole, or each of its patches by itself (PatchGAN), as the positions of the last
+    map see them: with one, two or three blocks patches of 14, 32 or 68 pixels, times patch_size and pooling."""
+
     spatial_frames: int = 4
     """Predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by one."""
 

@@ -13,6 +13,7 @@ from gancore.adversarial import AdversarialGame
 from gancore.augment import apply_transforms, sample_transforms
 from gancore.features.efficientnet import EfficientNet
 from gancore.layers import downsample2x
+from gancore.losses import score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from vidgan.config import VideoObjectiveConfig
@@ -125,12 +126,12 @@ class VideoObjective:
     def score_outputs(
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores of the batch's pasts followed by these futures."""
+        """The sum of both discriminators' scores, means over patches, of the batch's pasts and these futures."""
         clips = torch.cat([batch.past, outputs], 1)
         selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
         )
-        return torch.stack(discriminator(clips, selection, batch.labels)).sum(0)
+        return torch.stack([score_samples(scores) for scores in discriminator(clips, selection, batch.labels)]).sum(0)
 
     # ------------------------------------------------------------------------------------------------------ helpers
 

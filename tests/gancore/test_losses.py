@@ -12,9 +12,11 @@ from gancore.losses import (
     GAN_LOSSES,
     add_instance_noise,
     clip_weights_,
+    feature_matching,
     kl_to_standard_normal,
     linear_decay,
     make_gan_loss,
+    score_samples,
 )
 from gancore.rng import SampleRandom
 
@@ -148,6 +150,31 @@ def test_smoothing_is_refused_by_pairs_without_targets(name):
 def test_smoothing_that_would_turn_labels_over_is_refused(smoothing):
     with pytest.raises(ValueError, match="label_smoothing must lie in"):
         make_gan_loss("minimax", label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("name", GAN_LOSSES)
+def test_maps_of_scores_are_averaged_over_their_places(name):
+    pair, real, fake = make_gan_loss(name), torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3)
+    flat = real.flatten(), fake.flatten()
+    torch.testing.assert_close(pair.discriminator_loss(real, fake), pair.discriminator_loss(*flat))
+    torch.testing.assert_close(pair.generator_loss(real, fake), pair.generator_loss(*flat))
+
+
+def test_a_sample_has_the_mean_score_of_its_patches():
+    assert score_samples(torch.tensor([[[1.0, 3.0]], [[0.0, -4.0]]])).tolist() == [2.0, -2.0]
+    assert score_samples(torch.tensor([1.5, 2.5])).tolist() == [1.5, 2.5]
+
+
+def test_features_match_by_the_mean_over_maps_of_their_mean_distances():
+    real = [torch.zeros(2, 3, 8, 8, requires_grad=True), torch.ones(2, 5, requires_grad=True)]
+    fake = [torch.full((2, 3, 8, 8), -0.5, requires_grad=True), torch.full((2, 5), 3.0, requires_grad=True)]
+    distance = feature_matching(real, fake)
+    assert distance.item() == pytest.approx((0.5 + 2.0) / 2)
+    distance.backward()
+    assert all(map_.grad is None for map_ in real), "only the fakes move"
+    assert all(map_.grad.abs().min() > 0 for map_ in fake)
+    with pytest.raises(ValueError, match="shorter"):
+        feature_matching(real, fake[:1])
 
 
 def test_clipped_weights_stay_within_their_bound_and_small_ones_as_they_were():
