@@ -104,7 +104,7 @@ class PairedObjective:
             of_real = None if reference is None else reference.scores[number]
             terms[name] = self.game.generator_loss(of_real, scores, progress=context.progress)
         if config.feature_matching_weight and reference is not None:
-            maps = [sum(each.maps, start=[]) for each in (reference, judged)]
+            maps = [[*each.maps.spatial, *each.maps.temporal] for each in (reference, judged)]
             terms["feature_matching"] = config.feature_matching_weight * feature_matching(*maps)
         return terms
 
