@@ -39,14 +39,21 @@ class AdversarialGame:
         risen = min((progress - self.config.adversarial_start) / ramp, 1.0) if ramp else 1.0
         return risen * self.config.adversarial_weight
 
-    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
-        return make_gan_loss(self.config.loss, label_smoothing=self.config.label_smoothing).discriminator_loss(
-            real, fake
+    def discriminator_loss(
+        self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]
+    ) -> Scalar:
+        config = self.config
+        pair = make_gan_loss(
+            config.loss, label_smoothing=config.label_smoothing, mean_over_processes=mean_over_processes
         )
+        return pair.discriminator_loss(real, fake)
 
-    def generator_loss(self, real: Scores | None, fake: Scores, *, progress: float) -> Scalar:
+    def generator_loss(
+        self, real: Scores | None, fake: Scores, *, progress: float, mean_over_processes: Callable[[Tensor], Tensor]
+    ) -> Scalar:
         """The weighted loss; `real` may be None unless `generator_uses_real`."""
-        return self.weight_at(progress) * make_gan_loss(self.config.loss).generator_loss(real, fake)
+        pair = make_gan_loss(self.config.loss, mean_over_processes=mean_over_processes)
+        return self.weight_at(progress) * pair.generator_loss(real, fake)
 
     @property
     def generator_uses_real(self) -> bool:

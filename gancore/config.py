@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-GanLossName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
+GanLossName = Literal[
+    "minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic", "relativistic-average"
+]
 SMOOTHABLE_LOSSES: tuple[GanLossName, ...] = ("minimax", "non-saturating", "least-squares")
 """Adversarial losses with a target for real samples, which label smoothing can lower."""
 
@@ -235,6 +237,15 @@ class AdversarialConfig:
 
     def __post_init__(self) -> None:
         check_gan_loss(self.loss, label_smoothing=self.label_smoothing)
+
+
+def check_whole_batch(objective: AdversarialConfig, train: TrainConfig) -> None:
+    """Raises ValueError if a loss that compares with the mean of the batch would get parts of it alone."""
+    if objective.loss == "relativistic-average" and train.gradient_accumulation_steps > 1:
+        raise ValueError(
+            "train.gradient_accumulation_steps must be 1 for objective.loss relativistic-average, which compares with "
+            f"the mean of the whole batch, got {train.gradient_accumulation_steps}"
+        )
 
 
 def check_gan_loss(name: str, *, label_smoothing: float) -> None:

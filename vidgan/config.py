@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig, check_whole_batch
 from vidgan.data_config import VideoDataConfig
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
@@ -269,6 +269,7 @@ class VideoConfig:
     """Length and speed of the training."""
 
     def __post_init__(self) -> None:
+        check_whole_batch(self.objective, self.train)
         future = self.data.clip_frames - self.data.context_frames
         if self.discriminator.spatial_frames > future:
             raise ValueError(

@@ -65,7 +65,7 @@ class VideoObjective:
         scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2))
+            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
             score = partial(_score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
@@ -108,7 +108,9 @@ class VideoObjective:
                 real_scores = discriminator(real, selection, batch.labels)
         for name, scores in fake_scores._asdict().items():
             reference = None if real_scores is None else real_scores._asdict()[name]
-            terms[name] = self.game.generator_loss(reference, scores, progress=context.progress)
+            terms[name] = self.game.generator_loss(
+                reference, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+            )
         return terms
 
     # ------------------------------------------------------------------------------------------------ diagnostics

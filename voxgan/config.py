@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gancore.config import AdversarialConfig, PenaltyConfig, TrainConfig
+from gancore.config import AdversarialConfig, PenaltyConfig, TrainConfig, check_whole_batch
 
 NormName = Literal["batch", "group", "none"]
 
@@ -341,6 +341,7 @@ class VoxelConfig:
     """Length and speed of the training."""
 
     def __post_init__(self) -> None:
+        check_whole_batch(self.objective, self.train)
         if self.encoder.kind == "none":
             if self.objective.update_order == "three-step":
                 raise ValueError("objective.update_order: without an encoder there is no encoder step; use joint")
