@@ -172,6 +172,42 @@ class RelativisticAverage:
         return real - fake_mean, fake - real_mean
 
 
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """EBGAN of Zhao et al. 2017 (equations 1 and 2); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples, and raises that of fakes as long as it is below the margin.
+    """
+
+    margin: float = 1.0
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return F.relu(self.margin + _as_float32(fake)).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equilibrium:
+    """BEGAN of Berthelot et al. 2017 (section 3.4); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples and raises that of fakes, with the weight k by which
+    `gancore.adversarial.EnergyBalance` keeps the two in balance.
+    """
+
+    fake_weight: float | Float[Tensor, ""] = 1.0
+    """k, in [0, 1]."""
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return self.fake_weight * _as_float32(fake).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
 GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
@@ -180,26 +216,43 @@ GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "hinge": Hinge,
     "relativistic": Relativistic,
     "relativistic-average": RelativisticAverage,
+    "energy": Energy,
+    "equilibrium": Equilibrium,
 }
 
 
-def make_gan_loss(
-    name: GanLossName,
-    *,
-    label_smoothing: float = 0.0,
-    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
-) -> GanLoss:
+def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0, **settings: Any) -> GanLoss:
     """The adversarial loss of this name, with one-sided label smoothing where it has targets to smooth.
 
-    `mean_over_processes` averages a tensor over processes, for a loss that compares with the mean of the batch.
-    Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a loss without targets.
+    `settings` are further fields of the loss. Raises ValueError for an unknown name, smoothing outside [0, 0.5), or
+    smoothing of a loss without targets.
     """
     check_gan_loss(name, label_smoothing=label_smoothing)
     if name in SMOOTHABLE_LOSSES:
-        return GAN_LOSSES[name](label_smoothing=label_smoothing)  # type: ignore[call-arg]
-    if name == "relativistic-average":
-        return RelativisticAverage(mean_over_processes=mean_over_processes)
-    return GAN_LOSSES[name]()
+        settings["label_smoothing"] = label_smoothing
+    return GAN_LOSSES[name](**settings)
+
+
+def pulling_away(
+    codes: Samples,
+    *,
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
+    num_processes: int = 1,
+) -> Scalar:
+    """The squared cosine between the codes of two samples, mean over all pairs: 0 where orthogonal, 1 where parallel.
+
+    The pairs are those of all processes, which have batches of the same size; without a pair it is 0. Zhao et al. 2017,
+    equation 4.
+    """
+    count = num_processes * len(codes)
+    if count < 2:
+        return codes.sum() * 0
+    with torch.autocast(codes.device.type, enabled=False):
+        directions = F.normalize(_as_float32(codes).flatten(1), dim=1)
+        # The squared norm of the mean of u u^T is the mean squared cosine over all pairs, those of a code with itself
+        # included, whose cosine is 1.
+        moment = _MeanOverProcesses.apply(directions.T @ directions / len(codes), mean_over_processes)
+        return (count * moment.square().sum() - 1) / (count - 1)
 
 
 def score_samples(scores: Scores) -> Float[Tensor, " batch"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gancore.config import AdversarialConfig, PenaltyConfig, TrainConfig, check_whole_batch
+from gancore.config import ENERGY_LOSSES, AdversarialConfig, PenaltyConfig, TrainConfig, check_whole_batch
 
 NormName = Literal["batch", "group", "none"]
 
@@ -298,6 +298,8 @@ class VoxelObjectiveConfig(AdversarialConfig):
     """Fraction of objects whose class is hidden from the networks, so that they also work without one."""
 
     def __post_init__(self) -> None:
+        if self.loss in ENERGY_LOSSES:
+            raise ValueError(f"loss {self.loss} needs a discriminator that is an autoencoder, which voxels have not")
         super().__post_init__()
         gate = self.discriminator_accuracy_gate
         if gate is not None and not 0 < gate < 1:

@@ -55,6 +55,10 @@ def discriminator_formula(name: str, smoothing: float) -> float:
         return mean(max(0, 1 - r) for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
     if name == "relativistic-average":
         return cross_entropies(REAL, FAKE)
+    if name == "energy":
+        return mean(-r for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
+    if name == "equilibrium":
+        return mean(-r for r in REAL) + mean(FAKE)
     return mean(-math.log(sigmoid(r - f)) for r, f in zip(REAL, FAKE, strict=True))
 
 
@@ -65,7 +69,7 @@ def generator_formula(name: str) -> float:
         return mean(-math.log(sigmoid(f)) for f in FAKE)
     if name == "least-squares":
         return mean((f - 1) ** 2 for f in FAKE) / 2
-    if name in ("wasserstein", "hinge"):
+    if name in ("wasserstein", "hinge", "energy", "equilibrium"):
         return -mean(FAKE)
     if name == "relativistic-average":
         return cross_entropies(FAKE, REAL)

@@ -12,8 +12,14 @@ from voxgan.config import VoxelConfig, VoxelObjectiveConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+RECONSTRUCTION = (
+    *("--discriminator.score", "reconstruction", "--discriminator.code_channels", "2"),
+    *("--objective.penalties.r1", "0", "--objective.penalties.r2", "0"),
+)
 GAMES = {
     "relativistic-average": ("--objective.loss", "relativistic-average"),
+    "energy": (*RECONSTRUCTION, "--objective.loss", "energy", "--discriminator.reconstruction_error", "l2"),
+    "equilibrium": (*RECONSTRUCTION, "--objective.loss", "equilibrium", "--objective.equilibrium.rate", "0.1"),
     "patches": ("--objective.loss", "relativistic-average", "--discriminator.score", "patches"),
 }
 """The flags of each game."""
