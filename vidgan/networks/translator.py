@@ -17,6 +17,8 @@ from vidgan.translation_config import PairShape, TranslatorConfig
 Frames = Float[Tensor, "batch time channels height width"]
 Known = Bool[Tensor, "batch time 1 height width"]
 Maps = Float[Tensor, "batch time features h w"]
+FrameMap = Float[Tensor, "frames _ _ _"]
+"""(frames of all clips, features, rows, columns)."""
 
 STATE_FACTOR = 1.5
 """Width of the half-size map, over which states travel, over that of the full-size one."""
@@ -95,8 +97,7 @@ class ClipTranslator(HubModel):
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             base = base * mask  # what is unknown is grey, whatever the source holds there
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
-        fine = leaky_relu(self.stem(self._fold(self._window(seen))))
-        coarse = leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))
+        _, fine, coarse = self._encode(seen)
         maps = [coarse]
         for number, each in enumerate(self.passes):
             states = each(coarse.unflatten(0, (batch, -1)), backward=number == 0 and len(self.passes) == 2)
@@ -116,6 +117,24 @@ class ClipTranslator(HubModel):
         if self.config.keep_luminance:
             target = target + luminance(base - target)
         return torch.where(mask > 0, base, target) if known is not None else target
+
+    def feature_maps(self, source: Frames) -> list[FrameMap]:
+        """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.
+
+        Their sizes are those of the target over patch_size, the last one half of it.
+        """
+        assert not self.shape.masked
+        return self._encode(enlarge(source, self.shape.scale))
+
+    @property
+    def feature_widths(self) -> list[int]:
+        """The channels of those maps."""
+        return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
+
+    def _encode(self, seen: Tensor) -> list[FrameMap]:
+        folded = self._fold(self._window(seen))
+        fine = leaky_relu(self.stem(folded))
+        return [folded, fine, leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))]
 
     def _window(self, frames: Frames) -> Float[Tensor, "batch time window channels height width"]:
         """Each frame between its neighbours; the first and the last frame stand in for those beyond the ends."""
