@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -62,6 +62,7 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     return PairBatch(source, target, known)
 
 
+@runtime_checkable
 class PairDataset(Protocol):
     """A data set of pairs, read by (index, seed); everything random about a pair is derived from both."""
 
@@ -164,7 +165,9 @@ class SpoiltClips:
         return drift_crop(self.targets[sample][0], config.height, config.width, speed=config.drift, seed=seed)
 
 
-def drift_crop(frames: ClipBytes, height: int, width: int, *, speed: float, seed: int) -> ClipBytes:
+def drift_crop(
+    frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, speed: float, seed: int
+) -> ClipBytes:
     """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame."""
     spare = np.array([frames.shape[2] - height, frames.shape[3] - width])
     if not spare.any():

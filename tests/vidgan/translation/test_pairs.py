@@ -113,7 +113,7 @@ def test_like_named_videos_are_pairs_cut_at_the_same_place(tmp_path, scale):
         assert target.shape == (3, 3, 8 * scale, 8 * scale)
         assert torch.equal((source - 100).repeat_interleave(scale, 2).repeat_interleave(scale, 3), target)
         seen.add(tuple(source.flatten().tolist()))
-    assert len(seen) > 8
+    assert len(seen) > 4
     assert measure_pairs(data, pairs) == (scale, False)
 
 
