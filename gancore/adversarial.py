@@ -49,7 +49,8 @@ class AdversarialGame:
         mean_over_processes: Callable[[Tensor], Tensor],
         balance: "EnergyBalance | None" = None,
     ) -> Scalar:
-        """The loss; the equilibrium loss weighs fakes by the balance."""
+        """The loss; the equilibrium loss weighs fakes by the balance, and needs it."""
+        assert balance is not None or self.config.loss != "equilibrium", "an equilibrium needs the balance of energies"
         return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
 
     def generator_loss(
