@@ -86,7 +86,7 @@ class VideoObjective:
             terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=average, balance=balance)
             if balance is not None:
                 balance.measure(*both.chunk(2), mean_over_processes=average)
-            score = partial(_score_clips, discriminator, name, selection, batch.labels)
+            score = partial(score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
         return terms
@@ -314,8 +314,8 @@ def futures_with_displacement_error(
     return futures, error * len(batch) / known.sum().clamp(min=1)
 
 
-def _score_clips(
-    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor, clips: Tensor
+def score_clips(
+    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor | None, clips: Tensor
 ) -> Tensor:
     """One discriminator's scores as a function of the clips alone."""
     view = getattr(discriminator.select_inputs(clips, selection), name)

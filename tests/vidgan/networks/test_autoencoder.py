@@ -7,11 +7,17 @@ import torch
 from support.tiny import clips, preset, small_discriminator, stirred
 from torch import Tensor
 
-from gancore.config import EnergyConfig, PenaltyConfig
+from gancore.config import EnergyConfig, PenaltyConfig, TrainConfig
 from gancore.rng import SampleRandom
 from vidgan.config import VideoConfig, VideoDiscriminatorConfig, VideoObjectiveConfig
 from vidgan.networks.autoencoder import AutoencoderDiscriminator
 from vidgan.networks.discriminators import ClipSelection, VideoDiscriminator
+from vidgan.translation_config import (
+    PairDataConfig,
+    PairedObjectiveConfig,
+    TranslationConfig,
+    UnpairedObjectiveConfig,
+)
 from voxgan.config import VoxelObjectiveConfig
 
 
@@ -101,3 +107,16 @@ def test_pair_and_discriminator_must_belong_together():
         replace(preset("modern").discriminator, code_channels=0)
     with pytest.raises(ValueError, match="loss equilibrium needs a discriminator that is an autoencoder"):
         VoxelObjectiveConfig(loss="equilibrium")
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_translator_has_no_use_for_an_autoencoder_and_keeps_batches_whole_too(paired):
+    data, name = PairDataConfig(paired=paired), "objective" if paired else "unpaired"
+    losses = PairedObjectiveConfig if paired else UnpairedObjectiveConfig
+    energy = {name: losses(loss="energy", penalties=PenaltyConfig())}
+    with pytest.raises(ValueError, match="choose others for a translator"):
+        TranslationConfig(data=data, **energy, discriminator=VideoDiscriminatorConfig(score="reconstruction"))
+    average, parts = {name: losses(loss="relativistic-average")}, TrainConfig(gradient_accumulation_steps=2)
+    with pytest.raises(ValueError, match="must be 1 for the relativistic-average loss"):
+        TranslationConfig(data=data, **average, train=parts)
+    assert TranslationConfig(data=data, **average).data.paired is paired
