@@ -89,10 +89,10 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
         methods: dict[str, Method] = {SOURCE: partial(apply_simple, "copy")}
         methods |= {name: partial(apply_simple, name) for name in task.simple if name != "copy"}
         methods |= models
-        report, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
-        tasks.append(report)
+        found, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
+        tasks.append(found)
         shown[task.name] = [
-            [clip for clip in row if clip.label in (SOURCE, report.best_baseline(models), *models, "ground truth")]
+            [clip for clip in row if clip.label in (SOURCE, found.best_baseline(models), *models, "ground truth")]
             for row in clips
         ]
     lost = {"psnr_unknown": UNKNOWN} if any("psnr_unknown" in task.scores[SOURCE] for task in tasks) else {}
@@ -176,7 +176,7 @@ def measure_task(
             sums[name].update(measure_looks(to_float(made)[None], true))
             sums[name].update({key: float(m.score(to_float(made)[None], true).mean()) for key, m in perceptual.items()})
             if pair.known is not None:
-                sums[name]["psnr_unknown"] += psnr_where(to_float(made)[None], true, ~pair.known)
+                sums[name].update({"psnr_unknown": psnr_where(to_float(made)[None], true, ~pair.known)})
             sets.add(name, made[None])
             row.append(LabelledClip(name, made, generated_from=len(made) if name == SOURCE else 0))
         if number in looked_at:

@@ -52,7 +52,7 @@ class PairBatch:
 
 def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     """Stacks pairs into one uint8 batch; where some have a mask, all of the others is known."""
-    source, target = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
+    source, target = torch.stack([pair.source for pair in pairs]), torch.stack([pair.target for pair in pairs])
     if all(pair.known is None for pair in pairs):
         return PairBatch(source, target)
     known = torch.ones_like(source[:, :, :1], dtype=torch.bool)
