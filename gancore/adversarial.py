@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,7 +50,8 @@ class AdversarialGame:
         mean_over_processes: Callable[[Tensor], Tensor],
         balance: "EnergyBalance | None" = None,
     ) -> Scalar:
-        """The loss; the equilibrium loss weighs fakes by the balance."""
+        """The loss; the equilibrium loss weighs fakes by the balance, and needs it."""
+        assert balance is not None or self.config.loss != "equilibrium", "an equilibrium needs the balance of energies"
         return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
 
     def generator_loss(
@@ -59,7 +61,8 @@ class AdversarialGame:
         return self.weight_at(progress) * self._pair(mean_over_processes).generator_loss(real, fake)
 
     def _pair(self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None) -> GanLoss:
-        config, settings = self.config, {}
+        config = self.config
+        settings: dict[str, Any] = {}
         if config.loss == "relativistic-average":
             settings["mean_over_processes"] = mean_over_processes
         elif config.loss == "energy":

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from gancore.config import (
+    ENERGY_LOSSES,
+    AdversarialConfig,
+    AugmentConfig,
+    PenaltyConfig,
+    TrainConfig,
+    check_whole_batch,
+)
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.data_config import GENERATED, VideoDataConfig
 
@@ -278,6 +285,13 @@ class TranslationConfig:
             raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
         if not data.paired and objective != PairedObjectiveConfig():
             raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
+        losses = objective if data.paired else self.unpaired
+        check_whole_batch(losses, self.train)
+        if losses.loss in ENERGY_LOSSES or self.discriminator.score == "reconstruction":
+            raise ValueError(
+                "discriminator.score reconstruction, and the losses energy and equilibrium that need it, are for "
+                "predictors and generators; choose others for a translator"
+            )
         has_game = bool(objective.adversarial_weight) or not data.paired
         if has_game and self.discriminator.spatial_frames > data.clip_frames:
             raise ValueError(
