@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     return PairBatch(source, target, torch.stack(known))
 
 
+@runtime_checkable
 class PairDataset(Protocol):
     """A data set of pairs, read by (index, seed); everything random about a pair is derived from both."""
 
