@@ -6,6 +6,7 @@ and their lengths grow with its shorter side.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,13 @@ def draw_seeds(random: np.random.Generator, count: int) -> Seeds:
 
 
 def splat(
-    y: Float[np.ndarray, "*points"], x: Float[np.ndarray, "*points"], weight: np.ndarray, height: int, width: int
+    y: np.ndarray, x: np.ndarray, weight: np.ndarray, height: int, width: int
 ) -> Float[np.ndarray, "height width"]:
-    """The sum of points, each shared by the four pixels around it; what lies outside is left out."""
+    """The sum of points of any shape that broadcasts, each shared by the four pixels around it.
+
+    What lies outside is left out.
+    """
+    y, x, weight = np.broadcast_arrays(y, x, weight)
     top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     total = np.zeros((height + 2) * (width + 2))
     for down in (0, 1):
@@ -95,12 +100,14 @@ def rain(frames: Frames, random: np.random.Generator, severity: float) -> Degrad
         x = x - length + (reach * math.tan(angle[t]))[:, None, None] * along[:, None]
         x = x + thickness * near[:, None, None] * lanes
         weight = (near**0.5 * reach * thickness)[:, None, None] / (len(along) * len(lanes)) * fade[:, None]
-        return opacity[t] * np.minimum(splat(*np.broadcast_arrays(y, x, weight), height, width), 1)
+        return opacity[t] * np.minimum(splat(y, x, weight, height, width), 1)
 
     return blend(frames, draw, np.float32(RAIN_GREY))
 
 
-def blend(frames: Frames, draw, colour: np.ndarray | np.float32) -> DegradedClip:
+def blend(
+    frames: Frames, draw: Callable[[int], Float[np.ndarray, "height width"]], colour: np.ndarray | np.float32
+) -> DegradedClip:
     """Blends a colour over every frame, with the opacity that `draw` gives for its number."""
 
     def cover(pixels: GreyLevels, part: slice) -> GreyLevels:

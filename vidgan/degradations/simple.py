@@ -5,7 +5,6 @@ A camera that stands still flatters those that look along time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +41,6 @@ class SimpleMethod(Protocol):
 def _then_enlarge(restore: Callable[[Frames, Known | None], Frames]) -> SimpleMethod:
     """The method that enlarges bicubically what `restore` returns."""
 
-    @wraps(restore)
     def method(frames: Frames, known: Known | None = None, scale: int = 1) -> Frames:
         restored = restore(frames, known)
         height, width = restored.shape[2:]
@@ -156,13 +154,11 @@ def brighten(frames: Frames, _known: Known | None) -> Frames:
 
 def normalise(frames: Frames, _known: Known | None) -> Frames:
     """An affine map of each channel that gives the clip the mean and the deviation of photographs."""
-    usual = _usual_means(frames)
     mean = _channel_means(frames).mean(0)
     square = torch.stack([frame.double().square().mean((1, 2)) for frame in frames]).mean(0)
-    deviation = (square - mean.double() ** 2).clamp(min=1).sqrt().float()
-    gain, offset = (USUAL_DEVIATION / deviation), usual - USUAL_DEVIATION / deviation * mean
-    gain, offset = (each[:, None, None].numpy() for each in (gain, offset))
-    return change_pixels(frames, lambda pixels, _: gain * pixels + offset)
+    gain = USUAL_DEVIATION / (square - mean.double() ** 2).clamp(min=1).sqrt().float()
+    factor, offset = (each[:, None, None].numpy() for each in (gain, _usual_means(frames) - gain * mean))
+    return change_pixels(frames, lambda pixels, _: factor * pixels + offset)
 
 
 def steady(frames: Frames, _known: Known | None) -> Frames:
@@ -186,25 +182,24 @@ def _channel_means(frames: Frames) -> Float[Tensor, "time channel"]:
     return torch.stack([frame.float().mean((1, 2)) for frame in frames])
 
 
-METHODS: dict[str, SimpleMethod] = {
-    name: _then_enlarge(restore)
-    for name, restore in {
-        "copy": copy,
-        "mean-3": AlongTime(take_mean, 3),
-        "mean-5": AlongTime(take_mean, 5),
-        "mean-5-blur": average_and_blur,
-        "median-3": AlongTime(take_median, 3),
-        "median-5": AlongTime(take_median, 5),
-        "minimum-3": AlongTime(take_minimum, 3),
-        "mean-colour": fill_with_mean_colour,
-        "mean-over-time": fill_with_mean_over_time,
-        "linear": interpolate_over_time,
-        "hold": hold_over_time,
-        "gain": brighten,
-        "normalise": normalise,
-        "steady": steady,
-    }.items()
+_RESTORERS: dict[str, Callable[[Frames, Known | None], Frames]] = {
+    "copy": copy,
+    "mean-3": AlongTime(take_mean, 3),
+    "mean-5": AlongTime(take_mean, 5),
+    "mean-5-blur": average_and_blur,
+    "median-3": AlongTime(take_median, 3),
+    "median-5": AlongTime(take_median, 5),
+    "minimum-3": AlongTime(take_minimum, 3),
+    "mean-colour": fill_with_mean_colour,
+    "mean-over-time": fill_with_mean_over_time,
+    "linear": interpolate_over_time,
+    "hold": hold_over_time,
+    "gain": brighten,
+    "normalise": normalise,
+    "steady": steady,
 }
+
+METHODS: dict[str, SimpleMethod] = {name: _then_enlarge(restore) for name, restore in _RESTORERS.items()}
 """Every method by its name. All of them enlarge bicubically where the degradation shrank, so that "copy" then is
 bicubic upscaling."""
 
