@@ -162,6 +162,11 @@ def test_sources_are_drawn_independently_of_targets_and_held_out_ones_have_their
     [
         ({"data": UNPAIRED, "objective": PairedObjectiveConfig(pixel_weight=2.0)}, "set those of unpaired"),
         ({"unpaired": UnpairedObjectiveConfig(cycle_weight=5.0)}, "set those of objective instead"),
+        (
+            {"data": UNPAIRED, "unpaired": UnpairedObjectiveConfig(loss="energy", penalties=PenaltyConfig())},
+            "unpaired.loss energy is for",
+        ),
+        ({"discriminator": VideoDiscriminatorConfig(score="reconstruction")}, "take clip or patches"),
         ({"data": UNPAIRED, "discriminator": VideoDiscriminatorConfig(spatial_frames=4)}, "a clip has only 3 frames"),
     ],
 )
