@@ -245,6 +245,8 @@ class UnpairedObjectiveConfig(AdversarialConfig):
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.adversarial_weight > 0:
             raise ValueError("adversarial_weight must be above 0: nothing else says what targets look like")
+        if self.loss == "relativistic-average":
+            raise ValueError("loss relativistic-average compares a sample with its whole batch: take relativistic")
         if self.cycle_weight and self.contrast_weight:
             raise ValueError("contrast_weight does without a way back: set it or cycle_weight to 0")
         if not self.cycle_weight and not self.contrast_weight:
@@ -285,13 +287,12 @@ class TranslationConfig:
             raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
         if not data.paired and objective != PairedObjectiveConfig():
             raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
-        losses = objective if data.paired else self.unpaired
-        check_whole_batch(losses, self.train)
-        if losses.loss in ENERGY_LOSSES or self.discriminator.score == "reconstruction":
-            raise ValueError(
-                "discriminator.score reconstruction, and the losses energy and equilibrium that need it, are for "
-                "predictors and generators; choose others for a translator"
-            )
+        check_whole_batch(objective if data.paired else self.unpaired, self.train)
+        for name, losses in {"objective": objective, "unpaired": self.unpaired}.items():
+            if losses.loss in ENERGY_LOSSES:
+                raise ValueError(f"{name}.loss {losses.loss} is for generating clips, not for translating them")
+        if self.discriminator.score == "reconstruction":
+            raise ValueError("discriminator.score reconstruction is for generating clips: take clip or patches")
         has_game = bool(objective.adversarial_weight) or not data.paired
         if has_game and self.discriminator.spatial_frames > data.clip_frames:
             raise ValueError(

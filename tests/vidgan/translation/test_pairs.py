@@ -103,7 +103,13 @@ def test_like_named_videos_are_pairs_cut_at_the_same_place(tmp_path, scale):
         place.parent.mkdir(parents=True, exist_ok=True)
         np.save(place, large)
     data = folder_config(
-        tmp_path / "large", sources=str(small), height=8 * scale, width=8 * scale, crop="random", flip=True
+        tmp_path / "large",
+        sources=str(small),
+        height=8 * scale,
+        width=8 * scale,
+        resize=12 * scale,
+        crop="random",
+        flip=True,
     )
     pairs = open_pairs(data, split="train")
     seen = set()
@@ -186,7 +192,8 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 
 def test_kinds_that_shrink_differently_are_refused(tmp_path):
     data = spoilt_config(numbered(tmp_path, "a.npy", "held.npy"), degradations=("shrink-2", "noise"))
+    pairs = open_pairs(data, split="train")
     with pytest.raises(ValueError, match="all must shrink alike"):
-        measure_pairs(data, open_pairs(data, split="train"))
-    assert measure_pairs(replace(data, degradations=("blur+shrink-2", "shrink-2+jpeg")), None) == (2, False)
-    assert measure_pairs(replace(data, degradations=("noise", "rain+holes")), None) == (1, True)
+        measure_pairs(data, pairs)
+    assert measure_pairs(replace(data, degradations=("blur+shrink-2", "shrink-2+jpeg")), pairs) == (2, False)
+    assert measure_pairs(replace(data, degradations=("noise", "rain+holes")), pairs) == (1, True)
