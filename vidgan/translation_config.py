@@ -133,8 +133,8 @@ class PairDataConfig(VideoDataConfig):
     """Whether a source and its target show the same. If not, they are drawn independently."""
 
     drift: float = 0.0
-    """Largest speed in pixels a frame at which the cropped window of a training clip moves over the video, as if the
-    camera did; without it a static camera lets a network learn means over time that a moving one spoils."""
+    """Largest speed in pixels a frame at which the cropped window moves over the video, as if the camera did, in half
+    of the training clips; where all cameras stand still a network learns means over time that a moving one spoils."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -168,12 +168,16 @@ class SpoiltClips:
 def drift_crop(
     frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, speed: float, seed: int
 ) -> ClipBytes:
-    """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame."""
+    """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame.
+
+    In half of the clips it stands still, as cameras do.
+    """
     spare = np.array([frames.shape[2] - height, frames.shape[3] - width])
     if not spare.any():
         return frames
     random, steps = np.random.default_rng(seed), len(frames)
-    way = np.minimum(random.uniform(0, speed, 2) * (steps - 1), spare) * random.choice([-1, 1], 2)
+    fastest = speed * random.integers(2)
+    way = np.minimum(random.uniform(0, fastest, 2) * (steps - 1), spare) * random.choice([-1, 1], 2)
     start = random.uniform(np.maximum(0, -way), spare - np.maximum(0, way))
     corners = np.rint(start + np.linspace(0, 1, steps)[:, None] * way).astype(int)
     cropped = [
