@@ -3,6 +3,8 @@
 Letters in einops patterns: b batch, t timestep, n neighbour, k candidate, c channel, h and w rows and columns.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -33,13 +35,23 @@ class Propagation(nn.Module):
         self.mix = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.block = ResidualBlock(channels, channels, activation=leaky_relu)
 
-    def forward(self, maps: Maps, *, backward: bool) -> Maps:
-        """The state after each timestep, coming from the last one if `backward`."""
-        state, states = torch.zeros_like(maps[:, 0]), []
+    def forward(self, maps: Maps, *, backward: bool, state: Tensor | None = None) -> Maps:
+        """The state after each timestep, coming from the last one if `backward`; `state` is what came before, or 0."""
+        states: list[Tensor] = []
+        state = torch.zeros_like(maps[:, 0]) if state is None else state
         for step in reversed(range(maps.shape[1])) if backward else range(maps.shape[1]):
             state = self.block(leaky_relu(self.mix(torch.cat([maps[:, step], state], 1))))
             states.append(state)
         return torch.stack(states[::-1] if backward else states, 1)
+
+
+class Memory(NamedTuple):
+    """What a translator whose states travel only forward keeps of the frames that it has translated."""
+
+    seen: Float[Tensor, "batch neighbours channels h w"]
+    """The last frames as it saw them, enlarged and with their masks."""
+    state: Float[Tensor, "batch features h w"] | None
+    """The state after the last frame; None if no states travel."""
 
 
 class ClipTranslator(HubModel):
@@ -82,6 +94,28 @@ class ClipTranslator(HubModel):
         are. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
         was not trained on, and for a mask if it was trained without.
         """
+        return self._translate(source, known, None)[0]
+
+    def carry_on(
+        self, source: Frames, known: Known | None = None, memory: Memory | None = None
+    ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
+        """(Target clips, what to carry on from): clips in parts, with the same result as in one piece.
+
+        Takes what `forward` takes, and the memory of the part before, or None at the beginning. Raises ValueError as
+        `forward` does, and for a model whose frames depend on later ones.
+        """
+        if not self.is_causal:
+            raise ValueError("this model looks ahead, so that its clips cannot come in parts")
+        return self._translate(source, known, memory)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no frame depends on a later one."""
+        return self.config.propagation != "both"
+
+    def _translate(
+        self, source: Frames, known: Known | None, memory: Memory | None
+    ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
         if source.shape[2] != self.shape.channels:
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {source.shape[2]}")
         if known is not None and not self.shape.masked:
@@ -92,12 +126,17 @@ class ClipTranslator(HubModel):
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             base = base * mask  # what is unknown is grey, whatever the source holds there
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
-        fine = leaky_relu(self.stem(self._fold(self._window(seen))))
+        past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
+        joined = torch.cat([past, seen], 1)
+        window = self._window(joined)
+        fine = leaky_relu(self.stem(self._fold(window)))
         coarse = leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))
-        maps = [coarse]
+        maps, state = [coarse], memory.state if memory else None
         for number, each in enumerate(self.passes):
-            states = each(coarse.unflatten(0, (batch, -1)), backward=number == 0 and len(self.passes) == 2)
+            backward = number == 0 and len(self.passes) == 2
+            states = each(coarse.unflatten(0, (batch, -1)), backward=backward, state=state)
             maps.append(states.flatten(0, 1))
+        after = Memory(joined[:, seen.shape[1] :], states[:, -1] if self.passes else None)
         risen = F.pixel_shuffle(leaky_relu(self.up(torch.cat(maps, 1))), 2)
         x = self.fuse(torch.cat([fine, risen], 1))
         for block in self.blocks:
@@ -109,16 +148,16 @@ class ClipTranslator(HubModel):
         else:
             target = base + change
             if self.candidates:
-                target = target + self._blend(base, weights)
+                target = target + self._blend(base, window[:, :, :, : self.shape.channels], weights)
         if self.config.keep_luminance:
             target = target + luminance(base - target)
-        return torch.where(mask > 0, base, target) if known is not None else target
+        return torch.where(mask > 0, base, target) if known is not None else target, after
 
-    def _window(self, frames: Frames) -> Float[Tensor, "batch time window channels height width"]:
-        """Each frame between its neighbours; the first and the last frame stand in for those beyond the ends."""
-        steps = frames.shape[1]
-        near = torch.arange(-self.before, self.after + 1)
-        return frames[:, (torch.arange(steps)[:, None] + near).clamp(0, steps - 1)]
+    def _window(self, joined: Frames) -> Float[Tensor, "batch _time window channels height width"]:
+        """Each frame between its neighbours, of frames after `before` earlier ones; the last stands in for later ones."""
+        steps = joined.shape[1]
+        near = torch.arange(self.before + 1 + self.after)
+        return joined[:, (torch.arange(steps - self.before)[:, None] + near).clamp(max=steps - 1)]
 
     def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
         """Patches of frames, with sides padded to whole patches at full and at half size."""
@@ -127,9 +166,13 @@ class ClipTranslator(HubModel):
         padding = (0, -flat.shape[-1] % unit, 0, -flat.shape[-2] % unit)
         return F.pixel_unshuffle(F.pad(flat, padding, mode="replicate"), self.config.patch_size)
 
-    def _blend(self, base: Frames, weights: Float[Tensor, "batch time k height width"]) -> Frames:
+    def _blend(
+        self,
+        base: Frames,
+        window: Float[Tensor, "batch time window channels height width"],
+        weights: Float[Tensor, "batch time k height width"],
+    ) -> Frames:
         """How far the weighted candidates, order statistics and mean of the neighbours, lie from the frame itself."""
-        window = self._window(base)
         candidates = torch.cat([window.sort(2).values, window.mean(2, keepdim=True)], 2)
         return torch.einsum("btkchw,btkhw->btchw", candidates - base[:, :, None], weights)
 
