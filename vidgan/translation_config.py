@@ -84,6 +84,21 @@ class TranslatorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairParts:
+    """What there is of a pair of translators besides the one from source to target."""
+
+    back: bool = True
+    """Whether there is a translator from target to source."""
+
+    contrast_features: int = 0
+    """Width of the features by which patches of sources and translations are compared; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.contrast_features < 0:
+            raise ValueError(f"contrast_features must not be negative, got {self.contrast_features}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairDataConfig(VideoDataConfig):
     """Pairs of clips to train on: `path` holds the targets, and the sources are spoilt copies or come from a folder."""
 
@@ -185,6 +200,54 @@ class PairedObjectiveConfig(AdversarialConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnpairedObjectiveConfig(AdversarialConfig):
+    """The adversarial game over clips of either kind, and what ties a translation to its source without a pair.
+
+    That is the way back (cycle_weight, CycleGAN), or patches that must be recognised (contrast_weight, CUT).
+    """
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
+    """Gradient penalties of each discriminator."""
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Differentiable augmentation of all the discriminators see."""
+
+    cycle_weight: float = 10.0
+    """Weight of the absolute difference between a clip and what comes back after its translation there and back, both
+    for sources and for targets; with 0 no translator back is trained (Zhu et al. 2017, equation 2)."""
+
+    identity_weight: float = 5.0
+    """Weight of the absolute change that a translator makes to clips that already are what it makes (there, section
+    5.2): it keeps colours from being exchanged at will."""
+
+    contrast_weight: float = 0.0
+    """Weight of the patch contrast of sources with their translations, and of targets with theirs, half each: each
+    patch must be told from others of its frame by what it was translated from (Park et al. 2020, CUT). Needs no way
+    back: set cycle_weight to 0."""
+
+    contrast_patches: int = 64
+    """Patches of a frame that are compared, in every map, or all that there are if they are fewer."""
+
+    contrast_features: int = 64
+    """Width of the features by which they are compared."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("cycle_weight", "identity_weight", "contrast_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.adversarial_weight > 0:
+            raise ValueError("adversarial_weight must be above 0: nothing else says what targets look like")
+        if self.cycle_weight and self.contrast_weight:
+            raise ValueError("contrast_weight does without a way back: set it or cycle_weight to 0")
+        if not self.cycle_weight and not self.contrast_weight:
+            raise ValueError("cycle_weight and contrast_weight are 0: nothing ties a translation to its source")
+        for name, least in {"contrast_patches": 2, "contrast_features": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranslationConfig:
     """Train a network from clip to clip."""
 
@@ -198,19 +261,25 @@ class TranslationConfig:
     """Generator."""
 
     discriminator: VideoDiscriminatorConfig = field(default_factory=VideoDiscriminatorConfig)
-    """Discriminators, for objective.adversarial_weight."""
+    """Discriminators, for objective.adversarial_weight and for unpaired data."""
 
     objective: PairedObjectiveConfig = field(default_factory=PairedObjectiveConfig)
-    """Losses of both players."""
+    """Losses of both players, for paired data."""
+
+    unpaired: UnpairedObjectiveConfig = field(default_factory=UnpairedObjectiveConfig)
+    """Losses of both players in their place if data.paired is false."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
     """Length and speed of the training."""
 
     def __post_init__(self) -> None:
         data, generator, objective = self.data, self.generator, self.objective
-        if not data.paired:
-            raise ValueError("data.paired: this objective compares with true targets")
-        if objective.adversarial_weight and self.discriminator.spatial_frames > data.clip_frames:
+        if data.paired and self.unpaired != UnpairedObjectiveConfig():
+            raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
+        if not data.paired and objective != PairedObjectiveConfig():
+            raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
+        has_game = bool(objective.adversarial_weight) or not data.paired
+        if has_game and self.discriminator.spatial_frames > data.clip_frames:
             raise ValueError(
                 f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, but a clip has only "
                 f"{data.clip_frames} frames"

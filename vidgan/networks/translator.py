@@ -19,6 +19,8 @@ from vidgan.translation_config import PairShape, TranslatorConfig
 Frames = Float[Tensor, "batch time channels height width"]
 Known = Bool[Tensor, "batch time 1 height width"]
 Maps = Float[Tensor, "batch time features h w"]
+FrameMap = Float[Tensor, "frames _ _ _"]
+"""(frames of all clips, features, rows, columns)."""
 
 STATE_FACTOR = 1.5
 """Width of the half-size map, over which states travel, over that of the full-size one."""
@@ -126,11 +128,9 @@ class ClipTranslator(HubModel):
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             base = base * mask  # what is unknown is grey, whatever the source holds there
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
-        past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
-        joined = torch.cat([past, seen], 1)
+        joined = self._join(seen, memory)
         window = self._window(joined)
-        fine = leaky_relu(self.stem(self._fold(window)))
-        coarse = leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))
+        _, fine, coarse = self._encode(window)
         maps, state = [coarse], memory.state if memory else None
         for number, each in enumerate(self.passes):
             backward = number == 0 and len(self.passes) == 2
@@ -153,8 +153,33 @@ class ClipTranslator(HubModel):
             target = target + luminance(base - target)
         return torch.where(mask > 0, base, target) if known is not None else target, after
 
-    def _window(self, joined: Frames) -> Float[Tensor, "batch _time window channels height width"]:
-        """Each frame between its neighbours, of frames after `before` earlier ones; the last stands in for later ones."""
+    def feature_maps(self, source: Frames) -> list[FrameMap]:
+        """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.
+
+        Their sizes are those of the target over patch_size, the last one half of it.
+        """
+        assert not self.shape.masked
+        return self._encode(self._window(self._join(enlarge(source, self.shape.scale), None)))
+
+    @property
+    def feature_widths(self) -> list[int]:
+        """The channels of those maps."""
+        return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
+
+    def _encode(self, window: Float[Tensor, "batch time window channels height width"]) -> list[FrameMap]:
+        folded = self._fold(window)
+        fine = leaky_relu(self.stem(folded))
+        return [folded, fine, leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))]
+
+    def _join(self, seen: Frames, memory: Memory | None) -> Float[Tensor, "batch _time channels height width"]:
+        """Frames after their earlier neighbours; the first frame stands in for those before the beginning."""
+        past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
+        return torch.cat([past, seen], 1)
+
+    def _window(
+        self, joined: Float[Tensor, "batch _time channels height width"]
+    ) -> Float[Tensor, "batch time window channels height width"]:
+        """Each frame between its neighbours; the last frame stands in for those beyond the end."""
         steps = joined.shape[1]
         near = torch.arange(self.before + 1 + self.after)
         return joined[:, (torch.arange(steps - self.before)[:, None] + near).clamp(max=steps - 1)]

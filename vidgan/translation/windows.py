@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import ceil
 
 from vidgan.translation_config import PairShape, TranslatorConfig
@@ -111,8 +111,7 @@ def list_cuts(side: int, margin: int, unit: int) -> list[tuple[Span, ...]]:
         borders = [round(number * side / count / unit) * unit for number in range(count)] + [side]
         cuts.append(
             tuple(
-                Span(max(0, start - margin), min(side, stop + margin), start, stop)
-                for start, stop in zip(borders, borders[1:], strict=False)
+                Span(max(0, start - margin), min(side, stop + margin), start, stop) for start, stop in pairwise(borders)
             )
         )
     return cuts

@@ -38,6 +38,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} VIDEOS --config upscale_4 --run runs/upscale
             {prog} VIDEOS --data.degradations [fog,smoke] --run runs/clear
             {prog} PHOTOS --data.sources SKETCHES --data.degradations [] --generator.output frames --run runs/photos
+            {prog} DAY --data.sources NIGHT --data.degradations [] --config night_to_day --run runs/night
         """,
     )
     for path in (config.data.path, config.data.sources):
