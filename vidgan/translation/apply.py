@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from vidgan.files.readers import DEFAULT_RATE, VideoReader
+from vidgan.files.readers import HeldClip, VideoReader
 from vidgan.frames import convert_channels, to_float, to_uint8
 from vidgan.networks.translator import ClipTranslator, Memory, enlarge, luminance
 from vidgan.translation.windows import Span, Windows, plan_windows
 
 Frames = UInt8[Tensor, "time channel height width"]
+Target = UInt8[Tensor, "time target_channel target_height target_width"]
 Mask = Bool[Tensor, "time 1 height width"]
 GIGABYTES = 2.0
 """Memory that the work on a window may take, beside the program itself."""
@@ -29,30 +29,11 @@ class KnownReader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class HeldClip:
-    """A clip in memory that is read as a film is."""
-
-    values: Frames
-    rate: Fraction = DEFAULT_RATE
-
-    @property
-    def frames(self) -> int:
-        return len(self.values)
-
-    @property
-    def channels(self) -> int:
-        return self.values.shape[1]
-
-    def read(self, start: int, count: int, *, stride: int = 1) -> Frames:
-        return self.values[start : start + count * stride : stride]
-
-
 class Part(NamedTuple):
     """Consecutive frames of a film, and what was made of them."""
 
     source: Frames
-    target: UInt8[Tensor, "time target_channel target_height target_width"]
+    target: Target
 
 
 def translate_film(
@@ -98,7 +79,7 @@ def translate_clip(
     known: Mask | None = None,
     strength: float = 1.0,
     gigabytes: float = GIGABYTES,
-) -> UInt8[Tensor, "time target_channel target_height target_width"]:
+) -> Target:
     """The whole result for a clip in memory, which is left as it is; see `translate_film`."""
     mask = None if known is None else HeldMask(known)
     parts = translate_film(network, HeldClip(clip), known=mask, strength=strength, gigabytes=gigabytes)
@@ -188,13 +169,17 @@ def fade(earlier: Frames, later: Frames) -> Frames:
 
 
 def weigh(span: Span, scale: int) -> Float[Tensor, " length"]:
-    """The weight of each target pixel of a tile along one axis; those of neighbouring tiles sum to 1."""
+    """The weight of each target pixel of a tile along one axis; those of neighbouring tiles sum to 1.
+
+    One tile fades into the next within a quarter of the margin of their border: what lies further out knows too little
+    of what is beyond.
+    """
     at = (torch.arange(scale * (span.stop - span.start)) + 0.5) / scale + span.start
     weight = torch.ones(len(at))
     if before := span.core_start - span.start:
-        weight *= ((at - span.core_start) / before + 0.5).clamp(0, 1)
+        weight *= (2 * (at - span.core_start) / before + 0.5).clamp(0, 1)
     if after := span.stop - span.core_stop:
-        weight *= ((span.core_stop - at) / after + 0.5).clamp(0, 1)
+        weight *= (2 * (span.core_stop - at) / after + 0.5).clamp(0, 1)
     return weight
 
 
@@ -212,7 +197,7 @@ def _check_channels(network: ClipTranslator, channels: int, *, masked: bool) -> 
         raise ValueError("this model fills grey frames, and cannot know the colour of what is missing in these")
 
 
-def _prepare(network: ClipTranslator, frames: Frames) -> Frames:
+def _prepare(network: ClipTranslator, frames: Frames) -> UInt8[Tensor, "time _channel height width"]:
     """Frames as the translator knows them: of its channels, and without colour if it learned to add that."""
     channels, spoilt = network.shape.channels, network.shape.degradations
     if channels == frames.shape[1] == 3 and spoilt and all("grey" in name.split("+") for name in spoilt):
@@ -220,7 +205,9 @@ def _prepare(network: ClipTranslator, frames: Frames) -> Frames:
     return convert_channels(frames, channels)
 
 
-def _finish(network: ClipTranslator, source: Frames, target: Frames, strength: float) -> Frames:
+def _finish(
+    network: ClipTranslator, source: Frames, target: Target, strength: float
+) -> UInt8[Tensor, "time _channel target_height target_width"]:
     """The result with the colours of the source if the translator changed only its luminance, and as much of the source
     as `strength` leaves."""
     lends_colour = source.shape[1] == 3 and target.shape[1] == 1 and network.config.output == "residual"

@@ -118,3 +118,6 @@ class TranslateConfig(BlendingCommand):
 
     model: str
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
+
+    back: bool = False
+    """Translate the other way, from what the model makes to what it takes; for models trained without pairs."""

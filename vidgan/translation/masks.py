@@ -1,7 +1,6 @@
 """What is to be filled in a film: by a picture or film of it, a box, and frames that are missing."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,7 @@ class FilmMask:
     """White where pixels are to be filled; one of a single frame serves for all."""
     box: tuple[int, int, int, int] | None = None
     """Top, left, height and width of a rectangle that is to be filled."""
-    missing: frozenset[int] = frozenset()
+    missing: tuple[range, ...] = ()
     """Numbers of frames that are to be filled whole, counted from 0."""
 
     def read(self, start: int, count: int) -> Bool[Tensor, "time 1 height width"]:
@@ -42,7 +41,7 @@ class FilmMask:
             top, left, height, width = self.box
             known[:, :, top : top + height, left : left + width] = False
         for number in range(count):
-            if start + number in self.missing:
+            if any(start + number in each for each in self.missing):
                 known[number] = False
         return known
 
@@ -51,29 +50,27 @@ def open_mask(
     film: VideoReader,
     *,
     name: object,
-    mask: Path | None = None,
-    box: Sequence[int] | None = None,
+    mask: Path | VideoReader | None = None,
+    box: tuple[int, int, int, int] | None = None,
     missing: str = "",
     limits: VideoLimits = DEFAULT_LIMITS,
 ) -> FilmMask:
     """The mask of a film, which messages call `name`, from what a user gives; see `FilmMask`.
 
-    Raises ValueError if nothing is marked, the mask has another size or another number of frames than the film, or the
-    box or the missing frames lie outside it.
+    Raises ValueError if the mask has another size or another number of frames than the film, or the box or the missing
+    frames lie outside it.
     """
     height, width = film.read(0, 1).shape[2:]
-    if not (mask or box or missing):
-        raise ValueError("say what to fill: --mask with a picture or film that is white there, --box or --missing")
-    drawn = None
-    if mask:
-        drawn = open_video(mask, channels=1, limits=limits)
+    drawn, shown = None, mask if isinstance(mask, Path) else "the mask"
+    if mask is not None:
+        drawn = open_video(mask, channels=1, limits=limits) if isinstance(mask, Path) else mask
         size = tuple(drawn.read(0, 1).shape[2:])
         if size != (height, width):
-            raise ValueError(f"{mask} has {size[0]}x{size[1]} pixels, but {name} {height}x{width}: they must be alike")
+            raise ValueError(f"{shown} has {size[0]}x{size[1]} pixels, but {name} {height}x{width}: they must be alike")
         if drawn.frames not in (1, film.frames):
-            raise ValueError(f"{mask} has {drawn.frames} frames, but {name} {film.frames}: give as many, or a picture")
+            raise ValueError(f"{shown} has {drawn.frames} frames, but {name} {film.frames}: give as many, or a picture")
         if drawn.channels not in (1, 3):
-            raise ValueError(f"{mask} has {drawn.channels} channels: a mask is grey or RGB")
+            raise ValueError(f"{shown} has {drawn.channels} channels: a mask is grey or RGB")
     if box:
         top, left, rows, columns = box
         if min(box) < 0 or not rows or not columns or top + rows > height or left + columns > width:
@@ -81,18 +78,18 @@ def open_mask(
                 f"the box {','.join(map(str, box))} (y,x,height,width) does not lie in {name}, which has "
                 f"{height}x{width} pixels"
             )
-    numbers = parse_frame_numbers(missing)
-    if numbers and max(numbers) >= film.frames:
-        raise ValueError(f"missing: {name} has frames 0 to {film.frames - 1}, and no frame {max(numbers)}")
-    return FilmMask(height, width, drawn, tuple(box) if box else None, numbers)  # type: ignore[arg-type]
+    ranges = parse_frame_ranges(missing)
+    if last := max((each.stop - 1 for each in ranges if each.stop > film.frames), default=0):
+        raise ValueError(f"missing: {name} has frames 0 to {film.frames - 1}, and no frame {last}")
+    return FilmMask(height, width, drawn, box, ranges)
 
 
-def parse_frame_numbers(text: str) -> frozenset[int]:
+def parse_frame_ranges(text: str) -> tuple[range, ...]:
     """The numbers in a list like "10-14,30", where ranges include both ends. Raises ValueError for any other text."""
-    numbers: set[int] = set()
+    ranges = []
     for word in filter(None, (part.strip() for part in text.split(","))):
         match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(f"missing should be numbers and ranges of frames like 10-14,30, not {text!r}")
-        numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return frozenset(numbers)
+        ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(ranges)
