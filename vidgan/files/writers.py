@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from av import FFmpegError
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gancore.errors import UnwritableError
 from gancore.files.arrays import write_npy_header
 from gancore.files.atomic import atomic_write, create_parents
 from gancore.files.media import open_frame_folder, open_mp4
@@ -29,7 +31,24 @@ def open_clip(
     what an MP4 gets beside them. Frames of a .gif and of a strip are held in memory until then. Raises ValueError as
     `write_clip` does.
     """
-    path = Path(path)
+    failure: Exception | None = None
+    try:
+        with _open(Path(path), frames=frames, rate=rate, sound=sound) as write:
+            try:
+                yield write
+            except Exception as error:
+                failure = error
+                raise
+    except UnwritableError:
+        if failure is None or isinstance(failure, UnwritableError | OSError | FFmpegError):
+            raise
+        raise failure from None  # what went wrong while frames were made has nothing to do with the file
+
+
+@contextmanager
+def _open(
+    path: Path, *, frames: int, rate: Fraction | float | int, sound: Sound | None
+) -> Iterator[Callable[[Frames], None]]:
     check_clip_path(path)
     match path.suffix.lower():
         case ".mp4":
