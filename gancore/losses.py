@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -129,6 +129,85 @@ class Relativistic:
         return F.softplus(_as_float32(real) - _as_float32(fake)).mean()
 
 
+class _MeanOverProcesses(torch.autograd.Function):
+    """A mean over processes with a gradient, which is the mean of the gradients that the processes have for it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, average: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.average = average
+        return average(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return ctx.average(gradients[0]), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativisticAverage:
+    """Compares each sample with the mean of the other kind (Jolicoeur-Martineau 2018, section 4.2).
+
+    As in ESRGAN (Wang et al. 2018) each player's loss is half the sum of its two cross-entropies, so that both are ln 2
+    where all scores are equal. The means are those of the batch, over all processes: its samples are coupled, and a
+    batch that is cut into micro-batches is another one.
+    """
+
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
+    """Averages a tensor over the processes, which all call it, in the backward pass too."""
+    uses_real: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        above_fakes, above_reals = self._compare(real, fake)
+        return (F.softplus(-above_fakes).mean() + F.softplus(above_reals).mean()) / 2
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        assert real is not None, "the relativistic generator needs the real scores"
+        above_fakes, above_reals = self._compare(real, fake)
+        return (F.softplus(above_fakes).mean() + F.softplus(-above_reals).mean()) / 2
+
+    def _compare(self, real: Scores, fake: Scores) -> tuple[Tensor, Tensor]:
+        """How far real scores lie above the mean fake one, and fake scores above the mean real one."""
+        real, fake = _as_float32(real), _as_float32(fake)
+        means = torch.stack([real.mean(), fake.mean()])
+        real_mean, fake_mean = _MeanOverProcesses.apply(means, self.mean_over_processes)
+        return real - fake_mean, fake - real_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """EBGAN of Zhao et al. 2017 (equations 1 and 2); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples, and raises that of fakes as long as it is below the margin.
+    """
+
+    margin: float = 1.0
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return F.relu(self.margin + _as_float32(fake)).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equilibrium:
+    """BEGAN of Berthelot et al. 2017 (section 3.4); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples and raises that of fakes, with the weight k by which
+    `gancore.adversarial.EnergyBalance` keeps the two in balance.
+    """
+
+    fake_weight: float | Float[Tensor, ""] = 1.0
+    """k, in [0, 1]."""
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return self.fake_weight * _as_float32(fake).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
 GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
@@ -136,18 +215,44 @@ GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "wasserstein": Wasserstein,
     "hinge": Hinge,
     "relativistic": Relativistic,
+    "relativistic-average": RelativisticAverage,
+    "energy": Energy,
+    "equilibrium": Equilibrium,
 }
 
 
-def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0) -> GanLoss:
+def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0, **settings: Any) -> GanLoss:
     """The adversarial loss of this name, with one-sided label smoothing where it has targets to smooth.
 
-    Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a loss without targets.
+    `settings` are further fields of the loss. Raises ValueError for an unknown name, smoothing outside [0, 0.5), or
+    smoothing of a loss without targets.
     """
     check_gan_loss(name, label_smoothing=label_smoothing)
     if name in SMOOTHABLE_LOSSES:
-        return GAN_LOSSES[name](label_smoothing=label_smoothing)  # type: ignore[call-arg]
-    return GAN_LOSSES[name]()
+        settings["label_smoothing"] = label_smoothing
+    return GAN_LOSSES[name](**settings)
+
+
+def pulling_away(
+    codes: Samples,
+    *,
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
+    num_processes: int = 1,
+) -> Scalar:
+    """The squared cosine between the codes of two samples, mean over all pairs: 0 where orthogonal, 1 where parallel.
+
+    The pairs are those of all processes, which have batches of the same size; without a pair it is 0. Zhao et al. 2017,
+    equation 4.
+    """
+    count = num_processes * len(codes)
+    if count < 2:
+        return codes.sum() * 0
+    with torch.autocast(codes.device.type, enabled=False):
+        directions = F.normalize(_as_float32(codes).flatten(1), dim=1)
+        # The squared norm of the mean of u u^T is the mean squared cosine over all pairs, those of a code with itself
+        # included, whose cosine is 1.
+        moment = _MeanOverProcesses.apply(directions.T @ directions / len(codes), mean_over_processes)
+        return (count * moment.square().sum() - 1) / (count - 1)
 
 
 def score_samples(scores: Scores) -> Float[Tensor, " batch"]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "translate": ("translate:translate", "make of a film or picture what a model of yours has learned"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),
+    "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),
     "prepare": ("prepare:main", "prepare a data set of objects from a folder of meshes"),
     "evaluate": ("evaluate:main", "measure a model, or files of another tool, against baselines"),
     "ratings": ("ratings:main", "summarise the answers of people to a rating page"),

@@ -36,6 +36,12 @@ def mean(numbers) -> float:
     return sum(numbers) / len(numbers)
 
 
+def cross_entropies(higher: list[float], lower: list[float]) -> float:
+    """Half the sum, with scores of 1 for the higher and 0 for the lower, relative to each other's mean."""
+    above = mean(-math.log(sigmoid(h - mean(lower))) for h in higher)
+    return (above + mean(-math.log(1 - sigmoid(low - mean(higher))) for low in lower)) / 2
+
+
 def discriminator_formula(name: str, smoothing: float) -> float:
     if name in ("minimax", "non-saturating"):
         target = 1 - smoothing
@@ -47,6 +53,12 @@ def discriminator_formula(name: str, smoothing: float) -> float:
         return mean(FAKE) - mean(REAL)
     if name == "hinge":
         return mean(max(0, 1 - r) for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
+    if name == "relativistic-average":
+        return cross_entropies(REAL, FAKE)
+    if name == "energy":
+        return mean(-r for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
+    if name == "equilibrium":
+        return mean(-r for r in REAL) + mean(FAKE)
     return mean(-math.log(sigmoid(r - f)) for r, f in zip(REAL, FAKE, strict=True))
 
 
@@ -57,8 +69,10 @@ def generator_formula(name: str) -> float:
         return mean(-math.log(sigmoid(f)) for f in FAKE)
     if name == "least-squares":
         return mean((f - 1) ** 2 for f in FAKE) / 2
-    if name in ("wasserstein", "hinge"):
+    if name in ("wasserstein", "hinge", "energy", "equilibrium"):
         return -mean(FAKE)
+    if name == "relativistic-average":
+        return cross_entropies(FAKE, REAL)
     return mean(-math.log(sigmoid(f - r)) for r, f in zip(REAL, FAKE, strict=True))
 
 
@@ -158,6 +172,18 @@ def test_maps_of_scores_are_averaged_over_their_places(name):
     flat = real.flatten(), fake.flatten()
     torch.testing.assert_close(pair.discriminator_loss(real, fake), pair.discriminator_loss(*flat))
     torch.testing.assert_close(pair.generator_loss(real, fake), pair.generator_loss(*flat))
+
+
+def test_equal_scores_cost_both_players_of_the_relativistic_average_ln_2():
+    pair, scores = make_gan_loss("relativistic-average"), torch.full((4, 3, 3), 1.7, dtype=torch.float64)
+    assert pair.discriminator_loss(scores, scores).item() == pytest.approx(math.log(2), abs=1e-12)
+    assert pair.generator_loss(scores, scores).item() == pytest.approx(math.log(2), abs=1e-12)
+
+
+def test_the_relativistic_average_moves_a_fake_by_its_own_score_and_through_the_mean():
+    pair, fake = make_gan_loss("relativistic-average"), double([50.0, 50.0]).requires_grad_()
+    (gradient,) = torch.autograd.grad(pair.generator_loss(double([100.0, 0.0]), fake), fake)
+    torch.testing.assert_close(gradient, double([-0.125 - 0.125] * 2), atol=1e-12, rtol=0)
 
 
 def test_a_sample_has_the_mean_score_of_its_patches():

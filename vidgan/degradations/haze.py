@@ -59,10 +59,10 @@ class Clouds:
         return DegradedClip(change_pixels(frames, cover))
 
     def _depth(self, layers: list, moves: list, t: int, height: int, width: int) -> Float[np.ndarray, "height width"]:
-        """Optical depth for a beta of 1: 0 to 2, rarer the denser."""
+        """Optical depth for a beta of 1, in [0, 1]; every depth above 0 covers as much of the frame as any other."""
         fields = [shift_field(*each, t)[:height, :width] for each in zip(layers, moves, strict=True)]
         level = ndtr(sum(fields) / math.sqrt(2)) - (1 - self.cover)  # evenly distributed
-        return (2 * np.maximum(level, 0) / self.cover).astype(np.float32)
+        return (np.maximum(level, 0) / self.cover).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ def shift_field(spectrum: Spectrum, move: np.ndarray, t: int) -> Float[np.ndarra
 
 
 FOG = Clouds(decay=1.8, cover=1.0, airlight=(0.7, 1.0), velocity=(0.0, 0.015), spread=0.006)
-SMOKE = Clouds(decay=1.5, cover=0.6, airlight=(0.25, 0.6), velocity=(-0.025, 0.006), spread=0.008)
+SMOKE = Clouds(decay=1.8, cover=0.7, airlight=(0.25, 0.6), velocity=(-0.025, 0.006), spread=0.008)

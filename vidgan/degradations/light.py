@@ -68,8 +68,9 @@ def reduce_contrast(frames: Frames, random: np.random.Generator, severity: float
     return DegradedClip(change_pixels(frames, shrink))
 
 
-def remove_colour(frames: Frames, _random: np.random.Generator, _severity: float) -> DegradedClip:
+def remove_colour(frames: Frames, random: np.random.Generator, severity: float) -> DegradedClip:
     """The luminance (ITU-R 601) in all three channels, at any severity above 0; a grey clip stays as it is."""
+    del random, severity
     require_picture_channels(frames, "grey")
     return DegradedClip(convert_channels(convert_channels(frames, 1), frames.shape[1]).clone())
 

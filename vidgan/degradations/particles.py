@@ -6,6 +6,7 @@ and their lengths grow with its shorter side.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,13 @@ from vidgan.frames import Frames
 
 SIDE = 64
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-RAIN_COUNT = (0.0, 12.0, 24.0, 40.0, 60.0, 90.0)
-RAIN_OPACITY = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
+RAIN_COUNT = (0.0, 30.0, 60.0, 100.0, 160.0, 240.0)
+RAIN_OPACITY = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 RAIN_LENGTH = (7.0, 7.0, 8.0, 9.0, 11.0, 14.0)
 """Streaks, how opaque they are, and how long the nearest are in pixels, which is how far they fall in a frame."""
 RAIN_ANGLE = math.radians(20)
-RAIN_GREY = 225.0
-NEAREST, FARTHEST = 1.0, 0.5
+RAIN_GREY = 240.0
+NEAREST, FARTHEST = 1.0, 0.4
 """Size and speed of the nearest and the farthest particles."""
 
 
@@ -50,9 +51,13 @@ def draw_seeds(random: np.random.Generator, count: int) -> Seeds:
 
 
 def splat(
-    y: Float[np.ndarray, "*points"], x: Float[np.ndarray, "*points"], weight: np.ndarray, height: int, width: int
+    y: np.ndarray, x: np.ndarray, weight: np.ndarray, height: int, width: int
 ) -> Float[np.ndarray, "height width"]:
-    """The sum of points, each shared by the four pixels around it; what lies outside is left out."""
+    """The sum of points of any shape that broadcasts, each shared by the four pixels around it.
+
+    What lies outside is left out.
+    """
+    y, x, weight = np.broadcast_arrays(y, x, weight)
     top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     total = np.zeros((height + 2) * (width + 2))
     for down in (0, 1):
@@ -75,7 +80,7 @@ def rain(frames: Frames, random: np.random.Generator, severity: float) -> Degrad
     counts = count_of(levels, RAIN_COUNT, height, width)
     opacity = interpolate(RAIN_OPACITY, levels)
     length = scale * float(interpolate(RAIN_LENGTH, np.array([severity]))[0])
-    thickness = max(0.6, 0.7 * scale**0.5)
+    thickness = max(1.0, scale**0.5)
     angle = random.uniform(-RAIN_ANGLE, RAIN_ANGLE) + walk(random, time, start=0, step=0.02, limit=0.2)
     drift = np.cumsum(np.tan(angle)) - np.tan(angle[0])
     seeds = draw_seeds(random, int(counts.max()))
@@ -94,13 +99,15 @@ def rain(frames: Frames, random: np.random.Generator, severity: float) -> Degrad
         y = y - length + reach[:, None, None] * along[:, None]
         x = x - length + (reach * math.tan(angle[t]))[:, None, None] * along[:, None]
         x = x + thickness * near[:, None, None] * lanes
-        weight = (near * reach * thickness)[:, None, None] / (len(along) * len(lanes)) * fade[:, None]
-        return opacity[t] * np.minimum(splat(*np.broadcast_arrays(y, x, weight), height, width), 1)
+        weight = (near**0.5 * reach * thickness)[:, None, None] / (len(along) * len(lanes)) * fade[:, None]
+        return opacity[t] * np.minimum(splat(y, x, weight, height, width), 1)
 
     return blend(frames, draw, np.float32(RAIN_GREY))
 
 
-def blend(frames: Frames, draw, colour: np.ndarray | np.float32) -> DegradedClip:
+def blend(
+    frames: Frames, draw: Callable[[int], Float[np.ndarray, "height width"]], colour: np.ndarray | np.float32
+) -> DegradedClip:
     """Blends a colour over every frame, with the opacity that `draw` gives for its number."""
 
     def cover(pixels: GreyLevels, part: slice) -> GreyLevels:
@@ -167,9 +174,9 @@ SNOW = Flakes(
 )
 DUST = Flakes(
     count=(0, 15, 30, 55, 90, 140),
-    opacity=(0.25, 0.3, 0.35, 0.45, 0.5, 0.6),
-    radius=1.8,
-    fall=0.35,
-    sway=0.8,
+    opacity=(0.25, 0.35, 0.45, 0.55, 0.65, 0.75),
+    radius=1.4,
+    fall=0.8,
+    sway=0.5,
     colour=(200, 180, 145),
 )

@@ -24,7 +24,8 @@ class Shrink:
 
     scale: int
 
-    def __call__(self, frames: Frames, _random: np.random.Generator, _severity: float) -> DegradedClip:
+    def __call__(self, frames: Frames, random: np.random.Generator, severity: float) -> DegradedClip:
+        del random, severity
         height, width = (side // self.scale for side in frames.shape[2:])
         if not height or not width:
             size = "x".join(map(str, frames.shape[2:]))

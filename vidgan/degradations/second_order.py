@@ -116,7 +116,7 @@ def draw_kernel(side: int, kind: str, first: float, second: float, angle: float,
     With d the squared Mahalanobis distance: exp(-d / 2), generalised exp(-d^shape / 2), plateau 1 / (1 + d^shape).
     """
     along = np.arange(side) - side // 2
-    x, y = math.cos(angle) * along + math.sin(angle) * along[:, None], 0
+    x = math.cos(angle) * along + math.sin(angle) * along[:, None]
     y = math.cos(angle) * along[:, None] - math.sin(angle) * along
     distance = (x / first) ** 2 + (y / second) ** 2
     if kind.startswith("plateau"):

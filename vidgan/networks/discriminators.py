@@ -23,6 +23,8 @@ from gancore.layers import (
 )
 from gancore.rng import SampleRandom
 from vidgan.config import VideoDiscriminatorConfig
+from vidgan.networks.autoencoder import AutoencoderDiscriminator
+from vidgan.networks.patches import split_patches
 
 Frames = Float[Tensor, "batch time channels height width"]
 FeatureMap = Float[Tensor, "batch _ _ _ _"]
@@ -54,6 +56,7 @@ class DiscriminatorScores(NamedTuple):
     """Logits from each discriminator, higher for what looks real: one a clip, or one a patch of it.
 
     Those of patches are maps (batch time rows columns), with the timesteps, rows and columns of the last hidden map.
+    An autoencoder's are minus its errors, one a clip.
     """
 
     spatial: Scores
@@ -61,7 +64,7 @@ class DiscriminatorScores(NamedTuple):
 
 
 class DiscriminatorMaps(NamedTuple):
-    """The hidden maps of each discriminator, after every block, the last of them the one that is scored."""
+    """The hidden maps of each discriminator after every block, and last what is scored, or an autoencoder's code."""
 
     spatial: list[FeatureMap]
     temporal: list[FeatureMap]
@@ -109,16 +112,17 @@ class ProjectionDiscriminator(nn.Module):
 
     def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Scores:
         """One logit a clip, or a map of logits; rows and columns that do not fill a patch are cut off."""
-        return self.score_map(self.feature_maps(clips)[-1], labels)
+        return self.judge(clips, labels)[0]
 
-    def feature_maps(self, clips: Frames) -> list[FeatureMap]:
-        """The hidden maps after every block, and the one that is scored."""
+    def judge(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> tuple[Scores, list[FeatureMap]]:
+        """(The logits, the hidden maps after every block and the one that is scored)."""
+        maps = self._feature_maps(clips)
+        return self._score_map(maps[-1], labels), maps
+
+    def _feature_maps(self, clips: Frames) -> list[FeatureMap]:
         batch, maps = len(clips), []
-        height, width = (side // self.patch_size * self.patch_size for side in clips.shape[-2:])
-        x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")
-        x = F.pixel_unshuffle(x, self.patch_size)  # (b t) c*patch^2 h/patch w/patch
-        if self.blocks_3d:
-            x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
+        x = split_patches(clips, self.patch_size)
+        x = rearrange(x, "b t c h w -> b c t h w" if self.blocks_3d else "b t c h w -> (b t) c h w")
         for number, block in enumerate(self.blocks):
             if number == self.blocks_3d:  # the first 2-D block, after the 3-D ones
                 x = _fold_time(x)
@@ -130,8 +134,7 @@ class ProjectionDiscriminator(nn.Module):
         over_time = ("(b t) c h w -> b t c h w", "b c t h w -> b t c h w")
         return [rearrange(x, over_time[x.ndim - 4], b=batch) for x in maps]
 
-    def score_map(self, features: FeatureMap, labels: Int[Tensor, " batch"] | None = None) -> Scores:
-        """The logits of the last of the feature maps."""
+    def _score_map(self, features: FeatureMap, labels: Int[Tensor, " batch"] | None) -> Scores:
         batch, time = features.shape[:2]
         labels = None if labels is None else repeat(labels, "b -> (b t)", t=time)
         features = rearrange(features, "b t c h w -> (b t) c h w")
@@ -163,8 +166,14 @@ class VideoDiscriminator(nn.Module):
         if config.score == "clip" and blocks < 3:
             raise ValueError("discriminator.channel_multipliers: at least three blocks are needed, two of them 3-D")
         self.config = config
-        self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
-        self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=min(2, blocks))
+        self.spatial: ProjectionDiscriminator | AutoencoderDiscriminator
+        self.temporal: ProjectionDiscriminator | AutoencoderDiscriminator
+        if config.score == "reconstruction":
+            self.spatial = AutoencoderDiscriminator(config, channels, classes=classes, dims=2)
+            self.temporal = AutoencoderDiscriminator(config, channels, classes=classes, dims=3)
+        else:
+            self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
+            self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=min(2, blocks))
         orthogonal_init_(self)
         if config.zero_init_residual:
             zero_init_residual_(self)
@@ -206,11 +215,8 @@ class VideoDiscriminator(nn.Module):
     def judge(self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None) -> Judgement:
         """The logits of both discriminators and their hidden maps, for feature matching, from one forward pass."""
         spatial, temporal = self.select_inputs(clips, selection)
-        maps = DiscriminatorMaps(self.spatial.feature_maps(spatial), self.temporal.feature_maps(temporal))
-        scores = DiscriminatorScores(
-            self.spatial.score_map(maps.spatial[-1], labels), self.temporal.score_map(maps.temporal[-1], labels)
-        )
-        return Judgement(scores, maps)
+        scores, maps = zip(self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels), strict=True)
+        return Judgement(DiscriminatorScores(*scores), DiscriminatorMaps(*maps))
 
     def _pool(self, clips: Tensor) -> Tensor:
         size = self.config.downsample

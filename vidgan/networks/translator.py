@@ -24,6 +24,8 @@ FrameMap = Float[Tensor, "frames _ _ _"]
 
 STATE_FACTOR = 1.5
 """Width of the half-size map, over which states travel, over that of the full-size one."""
+BLURRED_CANDIDATES = 4
+"""Estimates of a frame besides its neighbours: their mean, this blurred once and twice, and the frame blurred."""
 
 
 class Propagation(nn.Module):
@@ -61,8 +63,9 @@ class ClipTranslator(HubModel):
 
     Source frames are enlarged to the target's size (bicubic) and folded into patches, so that nothing is computed at
     full resolution. Each frame is seen with its neighbours; states over maps of half the size travel through the clip
-    in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source what it lacks: at each pixel a
-    blend of the order statistics of the neighbours, which are the temporal median and its like, and a change.
+    in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
+    blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
+    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
@@ -73,7 +76,7 @@ class ClipTranslator(HubModel):
         if config.propagation == "none":
             self.before = self.after = 0
         window = self.before + 1 + self.after
-        self.candidates = window + 1 if config.output == "residual" and window > 1 else 0
+        self.candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
         self.stem = nn.Conv2d(window * (shape.channels + shape.masked) * patch, channels, 3, padding=1)
         self.down = nn.Conv2d(4 * channels, wide, 3, padding=1)
         directions = {"both": 2, "forward": 1, "none": 0}[config.propagation]
@@ -197,8 +200,10 @@ class ClipTranslator(HubModel):
         window: Float[Tensor, "batch time window channels height width"],
         weights: Float[Tensor, "batch time k height width"],
     ) -> Frames:
-        """How far the weighted candidates, order statistics and mean of the neighbours, lie from the frame itself."""
-        candidates = torch.cat([window.sort(2).values, window.mean(2, keepdim=True)], 2)
+        """How far the weighted candidates lie from the frame itself."""
+        mean = window.mean(2)
+        soft = blur(mean)
+        candidates = torch.cat([window.sort(2).values, torch.stack([mean, soft, blur(soft), blur(base)], 2)], 2)
         return torch.einsum("btkchw,btkhw->btchw", candidates - base[:, :, None], weights)
 
     @torch.inference_mode()
@@ -211,6 +216,14 @@ class ClipTranslator(HubModel):
         device = next(self.parameters()).device
         mask = None if known is None else known[None].to(device)
         return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()
+
+
+def blur(frames: Frames) -> Frames:
+    """Frames blurred by the binomial window of 3x3 pixels, with repeated edges."""
+    flat = F.pad(frames.flatten(0, 2)[:, None], (1, 1, 1, 1), mode="replicate")
+    kernel = flat.new_tensor([0.25, 0.5, 0.25])
+    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 3, 1)), kernel.view(1, 1, 1, 3))
+    return flat.view(frames.shape)
 
 
 def enlarge(frames: Frames, scale: int) -> Float[Tensor, "batch time channels h w"]:

@@ -70,7 +70,7 @@ class PairedObjective:
         scores = discriminator(torch.cat([real, fake]), selection.duplicate())
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2))
+            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
             score = partial(score_clips, discriminator, name, selection, None)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
@@ -102,7 +102,9 @@ class PairedObjective:
                 reference = discriminator.judge(real, selection)
         for number, (name, scores) in enumerate(judged.scores._asdict().items()):
             of_real = None if reference is None else reference.scores[number]
-            terms[name] = self.game.generator_loss(of_real, scores, progress=context.progress)
+            terms[name] = self.game.generator_loss(
+                of_real, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+            )
         if config.feature_matching_weight and reference is not None:
             maps = [[*each.maps.spatial, *each.maps.temporal] for each in (reference, judged)]
             terms["feature_matching"] = config.feature_matching_weight * feature_matching(*maps)

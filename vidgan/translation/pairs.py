@@ -55,10 +55,11 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     source, target = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
     if all(pair.known is None for pair in pairs):
         return PairBatch(source, target)
-    known = [
-        torch.ones_like(pair.source[:, :1], dtype=torch.bool) if pair.known is None else pair.known for pair in pairs
-    ]
-    return PairBatch(source, target, torch.stack(known))
+    known = torch.ones_like(source[:, :, :1], dtype=torch.bool)
+    for number, pair in enumerate(pairs):
+        if pair.known is not None:
+            known[number] = pair.known
+    return PairBatch(source, target, known)
 
 
 class PairDataset(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from math import ceil
 
+from vidgan.networks.translator import BLURRED_CANDIDATES
 from vidgan.translation_config import PairShape, TranslatorConfig
 
 OVERLAP = 8
@@ -85,7 +86,7 @@ def measure_footprint(config: TranslatorConfig, shape: PairShape) -> float:
     sides = {"both": 2, "forward": 1, "none": 0}[config.propagation]
     window = sides * config.neighbours + 1
     seen = (shape.channels + shape.masked) * (2 + 3 * window)
-    candidates = window + 1 if config.output == "residual" and window > 1 else 0
+    candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
     blended = shape.channels * (4 * window + 3 * candidates) + 2 * (shape.channels + candidates) if candidates else 0
     return FLOAT_BYTES * (seen + blended + 10 * config.base_channels / config.patch_size**2)
 
