@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
@@ -109,12 +108,17 @@ class RestoreConfig(BlendingCommand):
 class UpscaleConfig(BlendingCommand):
     """Enlarge a film or picture."""
 
-    scale: Literal[2, 4] | None = None
+    scale: int | None = None
     """Pixels of the result per pixel of the source, along each side: 2 or 4. If not given, that of `model`, or 2."""
 
     model: str | None = None
     """A run folder, a folder with a model, or a name on the Hub; vidvox/upscale-2 or vidvox/upscale-4, which come with
     the package, if not given."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale not in (None, 2, 4):
+            raise ValueError(f"scale must be 2 or 4, got {self.scale}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ def measure_footprint(config: TranslatorConfig, shape: PairShape) -> float:
     """Bytes that a translator takes for each target pixel and frame, without gradients, at most.
 
     Counts the tensors that are alive together: windows of neighbours, their copies as patches, sorted values with
-    their numbers, and maps. What networks of several settings took on a CPU was 0.5 to 0.85 of it.
+    their numbers, and maps. What networks of several settings took on a CPU was 0.6 to 0.8 of it.
     """
     sides = {"both": 2, "forward": 1, "none": 0}[config.propagation]
     window = sides * config.neighbours + 1

@@ -130,15 +130,16 @@ def _produce(
     if not containing_file(config.clip).exists():
         raise FileNotFoundError(f"no such file or folder: {config.clip}")
     _require_translator(model)
-    read = [config.clip, *inputs, *list_model_inputs(model)]
-    out = config.out or Path(name)
-    check_outputs([out], inputs=read, overwrite=config.overwrite, are_files=bool(out.suffix))
+    inputs = [*inputs, *list_model_inputs(model)]
+    if config.out:  # what is wrong with it is said before anything large is imported
+        are_files = bool(config.out.suffix)
+        check_outputs([config.out], inputs=[config.clip, *inputs], overwrite=config.overwrite, are_files=are_files)
 
     from gancore.device import select_device
     from vidgan.translation.direction import open_translator
-    from vidgan.translation.films import plan_jobs, translate_files
+    from vidgan.translation.films import plan_films, translate_files
 
-    jobs = plan_jobs(config, name=name)
+    jobs = plan_films(config, name=name, inputs=inputs)
     network = open_translator(model, back=back).to(select_device(cpu=config.cpu))
     if scale and network.shape.scale != scale:
         raise ValueError(f"scale: {model} enlarges by {network.shape.scale}, not by {scale}")
@@ -146,9 +147,10 @@ def _produce(
         raise ValueError(f"{model} was trained without a mask, so that it cannot fill what is marked")
     done = translate_files(jobs, network, config, label=name)
     if len(done) == 1 and len(jobs) == 1:
-        print(f"{done[0].frames} frames of {done[0].height}x{done[0].width}: {jobs[0].target}")
+        frames = "1 frame" if done[0].frames == 1 else f"{done[0].frames} frames"
+        print(f"{frames} of {done[0].height}x{done[0].width}: {jobs[0].target}")
     else:
-        print(f"{len(done)} clips, {sum(each.frames for each in done)} frames: {out}")
+        print(f"{len(done)} clips, {sum(each.frames for each in done)} frames: {config.out or name}")
 
 
 def _require_translator(model: str) -> None:
