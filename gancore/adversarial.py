@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.config import AdversarialConfig
+from gancore.device import read_later
 from gancore.losses import (
     ScoreFunction,
     add_instance_noise,
@@ -93,10 +95,14 @@ class AccuracyGate(nn.Module):
         self.measured: Tensor
         self.register_buffer("accuracy", torch.zeros(()))
         self.register_buffer("measured", torch.zeros(2))
+        self._read_decision: Callable[[], bool] | None = None
+        self.register_load_state_dict_post_hook(_decide_anew)
 
     def is_closed(self) -> bool:
         """Whether the discriminator must rest."""
-        return self.threshold is not None and bool(self.accuracy > self.threshold)
+        if self.threshold is None:
+            return False
+        return bool(self.accuracy > self.threshold) if self._read_decision is None else self._read_decision()
 
     @torch.no_grad()
     def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
@@ -109,7 +115,14 @@ class AccuracyGate(nn.Module):
     @torch.no_grad()
     def finish_batch(self) -> None:
         """Makes the accuracy measured since the last call the one that decides."""
+        if self.threshold is None:
+            return
         correct, count = self.measured
-        if count:
-            self.accuracy.copy_(correct / count)
-            self.measured.zero_()
+        self.accuracy.copy_(torch.where(count > 0, correct / count, self.accuracy))
+        self.measured.zero_()
+        self._read_decision = read_later(self.accuracy > self.threshold)  # the generator's turn begins meanwhile
+
+
+def _decide_anew(gate: AccuracyGate, keys: Any) -> None:
+    del keys
+    gate._read_decision = None
