@@ -21,6 +21,7 @@ CONFIGURATIONS = {
     "vidvox train voxels": VoxelConfig,
     "vidvox predict": video_commands.PredictConfig,
     "vidvox generate (video)": video_commands.GenerateConfig,
+    "vidvox degrade": video_commands.DegradeConfig,
     "vidvox evaluate (video)": video_commands.EvaluateConfig,
     "vidvox prepare": voxel_commands.PrepareConfig,
     "vidvox mesh, vidvox generate (voxels)": voxel_commands.ExportConfig,

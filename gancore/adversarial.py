@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.config import AdversarialConfig
+from gancore.config import AdversarialConfig, EquilibriumConfig
 from gancore.device import read_later
 from gancore.losses import (
+    GAN_LOSSES,
+    GanLoss,
     ScoreFunction,
     add_instance_noise,
     clip_weights_,
@@ -21,7 +23,7 @@ from gancore.losses import (
 )
 from gancore.rng import SampleRandom
 
-Scores = Float[Tensor, " batch"]
+Scores = Float[Tensor, "batch *map"]
 Scalar = Float[Tensor, ""]
 
 
@@ -41,19 +43,37 @@ class AdversarialGame:
         risen = min((progress - self.config.adversarial_start) / ramp, 1.0) if ramp else 1.0
         return risen * self.config.adversarial_weight
 
-    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
-        return make_gan_loss(self.config.loss, label_smoothing=self.config.label_smoothing).discriminator_loss(
-            real, fake
-        )
+    def discriminator_loss(
+        self,
+        real: Scores,
+        fake: Scores,
+        *,
+        mean_over_processes: Callable[[Tensor], Tensor],
+        balance: "EnergyBalance | None" = None,
+    ) -> Scalar:
+        """The loss; the equilibrium loss weighs fakes by the balance."""
+        return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
 
-    def generator_loss(self, real: Scores | None, fake: Scores, *, progress: float) -> Scalar:
+    def generator_loss(
+        self, real: Scores | None, fake: Scores, *, progress: float, mean_over_processes: Callable[[Tensor], Tensor]
+    ) -> Scalar:
         """The weighted loss; `real` may be None unless `generator_uses_real`."""
-        return self.weight_at(progress) * make_gan_loss(self.config.loss).generator_loss(real, fake)
+        return self.weight_at(progress) * self._pair(mean_over_processes).generator_loss(real, fake)
+
+    def _pair(self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None) -> GanLoss:
+        config, settings = self.config, {}
+        if config.loss == "relativistic-average":
+            settings["mean_over_processes"] = mean_over_processes
+        elif config.loss == "energy":
+            settings["margin"] = config.energy.margin
+        elif config.loss == "equilibrium" and balance is not None:
+            settings["fake_weight"] = balance.fake_weight
+        return make_gan_loss(config.loss, label_smoothing=config.label_smoothing, **settings)
 
     @property
     def generator_uses_real(self) -> bool:
         """Whether the generator's loss needs the scores of real samples."""
-        return make_gan_loss(self.config.loss).uses_real
+        return GAN_LOSSES[self.config.loss].uses_real
 
     def penalties(
         self, score_function: ScoreFunction, real: Tensor, *, fake: Tensor, step: int, rng: SampleRandom
@@ -126,3 +146,53 @@ class AccuracyGate(nn.Module):
 def _decide_anew(gate: AccuracyGate, keys: Any) -> None:
     del keys
     gate._read_decision = None
+
+
+class EnergyBalance(nn.Module):
+    """The energies of real and of generated samples, and the weight k of the latter that keeps them in balance.
+
+    After each batch k, which begins at 0, moves by rate * (gamma * real - fake) and stays in [0, 1], so that the energy
+    of generated samples becomes gamma times that of real ones (BEGAN, Berthelot et al. 2017, section 3.3). Its buffers
+    are saved with the run; all processes have the same.
+    """
+
+    def __init__(self, config: EquilibriumConfig | None):
+        """Without a config the energies are measured, and nothing is balanced."""
+        super().__init__()
+        self.config = config
+        self.fake_weight: Tensor
+        self.energies: Tensor
+        self.measured: Tensor
+        if config is not None:
+            self.register_buffer("fake_weight", torch.zeros(()))
+        self.register_buffer("energies", torch.zeros(2))
+        self.register_buffer("measured", torch.zeros(3))
+
+    @torch.no_grad()
+    def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
+        """Adds the energies on a micro-batch, given its scores."""
+        energies = torch.stack([-real.float().mean(), -fake.float().mean()])
+        self.measured += torch.cat([mean_over_processes(energies), torch.ones_like(energies[:1])])
+
+    @torch.no_grad()
+    def finish_batch(self) -> None:
+        """Moves the weight by the energies measured since the last call."""
+        count = self.measured[2]
+        self.energies.copy_(torch.where(count > 0, self.measured[:2] / count, self.energies))
+        if self.config is not None:
+            real, fake = self.energies
+            change = self.config.rate * (self.config.gamma * real - fake)
+            self.fake_weight.add_(torch.where(count > 0, change, 0.0)).clamp_(0, 1)
+        self.measured.zero_()
+
+    def measurements(self) -> dict[str, float]:
+        """The energies of the last batch, and if they are balanced k and the measure of convergence.
+
+        That is real + |gamma * real - fake|, which falls while both players get better (section 3.4.1).
+        """
+        real, fake = self.energies.tolist()
+        numbers = {"real": real, "fake": fake}
+        if self.config is not None:
+            numbers["fake_weight"] = self.fake_weight.item()
+            numbers["convergence"] = real + abs(self.config.gamma * real - fake)
+        return numbers

@@ -7,9 +7,23 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-GanLossName = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic"]
+GanLossName = Literal[
+    "minimax",
+    "non-saturating",
+    "least-squares",
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic-average",
+    "energy",
+    "equilibrium",
+]
 SMOOTHABLE_LOSSES: tuple[GanLossName, ...] = ("minimax", "non-saturating", "least-squares")
 """Adversarial losses with a target for real samples, which label smoothing can lower."""
+
+
+ENERGY_LOSSES: tuple[GanLossName, ...] = ("energy", "equilibrium")
+"""Adversarial losses whose scores are energies with the sign turned: the errors of an autoencoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +220,40 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnergyConfig:
+    """The energy loss (EBGAN, Zhao et al. 2017)."""
+
+    margin: float = 0.1
+    """Energy up to which the discriminator pushes generated samples: somewhat more than it leaves to real ones."""
+
+    pulling_away_weight: float = 0.1
+    """Weight of the mean squared cosine between the codes of generated samples, which pulls them apart."""
+
+    def __post_init__(self) -> None:
+        if not self.margin > 0:
+            raise ValueError(f"margin must be above 0, got {self.margin}")
+        if not self.pulling_away_weight >= 0:
+            raise ValueError(f"pulling_away_weight must be at least 0, got {self.pulling_away_weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumConfig:
+    """The equilibrium loss (BEGAN, Berthelot et al. 2017)."""
+
+    gamma: float = 0.5
+    """Energy of generated samples over that of real ones at which the players are in balance; lower for better and
+    less diverse samples."""
+
+    rate: float = 1e-3
+    """Speed at which the weight of generated samples in the discriminator's loss follows."""
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
     """The adversarial part of an objective."""
 
@@ -233,8 +281,38 @@ class AdversarialConfig:
     instance_noise: float = 0.0
     """Standard deviation of noise on all the discriminator sees, decaying to 0 over the training."""
 
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
+    """Settings of the energy loss."""
+
+    equilibrium: EquilibriumConfig = field(default_factory=EquilibriumConfig)
+    """Settings of the equilibrium loss."""
+
     def __post_init__(self) -> None:
         check_gan_loss(self.loss, label_smoothing=self.label_smoothing)
+        for name, default in {"energy": EnergyConfig(), "equilibrium": EquilibriumConfig()}.items():
+            if self.loss != name and getattr(self, name) != default:
+                raise ValueError(f"{name} has settings of the {name} loss, and loss is {self.loss}")
+        if self.loss in ENERGY_LOSSES:
+            for name in ("r1", "r2", "gradient_penalty"):
+                if weight := getattr(self.penalties, name):
+                    raise ValueError(
+                        f"penalties.{name} must be 0 for the {self.loss} loss, got {weight}: its discriminator is an "
+                        "autoencoder, which is held by what it has to reconstruct"
+                    )
+            if self.clip_weights is not None:
+                raise ValueError(f"clip_weights is for critics, and the {self.loss} loss needs an autoencoder")
+
+
+def check_whole_batch(objective: AdversarialConfig, train: TrainConfig) -> None:
+    """Raises ValueError if a loss that couples the samples of a batch would get parts of it alone."""
+    couples = objective.loss == "relativistic-average" or (
+        objective.loss == "energy" and objective.energy.pulling_away_weight > 0
+    )
+    if couples and train.gradient_accumulation_steps > 1:
+        raise ValueError(
+            f"train.gradient_accumulation_steps must be 1 for objective.loss {objective.loss}, which compares the "
+            f"samples of a whole batch, got {train.gradient_accumulation_steps}"
+        )
 
 
 def check_gan_loss(name: str, *, label_smoothing: float) -> None:

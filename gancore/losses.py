@@ -2,9 +2,9 @@
 
 # ruff: noqa: ARG002 - all losses share one signature, though most generator losses ignore the real scores
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from gancore.config import SMOOTHABLE_LOSSES, GanLossName, PenaltyConfig, check_gan_loss
 from gancore.rng import SampleRandom
 
-Scores = Float[Tensor, " batch"]
+Scores = Float[Tensor, "batch *map"]
+"""One logit a sample, or a map of logits, one a patch of the sample (PatchGAN, Isola et al. 2017)."""
 Samples = Float[Tensor, "batch *shape"]
 Scalar = Float[Tensor, ""]
 ScoreFunction = Callable[[Tensor], Tensor]
@@ -28,7 +29,10 @@ def _as_float32(values: Tensor) -> Tensor:
 
 @runtime_checkable
 class GanLoss(Protocol):
-    """The losses of both players, each a mean over the batch; scores are logits, higher for what looks real."""
+    """The losses of both players, each a mean over the batch and over the patches, if it is these that are scored.
+
+    Scores are logits, higher for what looks real.
+    """
 
     uses_real: ClassVar[bool]
     """Whether the generator's loss depends on the real scores; otherwise they may be None."""
@@ -125,6 +129,85 @@ class Relativistic:
         return F.softplus(_as_float32(real) - _as_float32(fake)).mean()
 
 
+class _MeanOverProcesses(torch.autograd.Function):
+    """A mean over processes with a gradient, which is the mean of the gradients that the processes have for it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, average: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.average = average
+        return average(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return ctx.average(gradients[0]), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativisticAverage:
+    """Compares each sample with the mean of the other kind (Jolicoeur-Martineau 2018, section 4.2).
+
+    As in ESRGAN (Wang et al. 2018) each player's loss is half the sum of its two cross-entropies, so that both are ln 2
+    where all scores are equal. The means are those of the batch, over all processes: its samples are coupled, and a
+    batch that is cut into micro-batches is another one.
+    """
+
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
+    """Averages a tensor over the processes, which all call it, in the backward pass too."""
+    uses_real: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        above_fakes, above_reals = self._compare(real, fake)
+        return (F.softplus(-above_fakes).mean() + F.softplus(above_reals).mean()) / 2
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        assert real is not None, "the relativistic generator needs the real scores"
+        above_fakes, above_reals = self._compare(real, fake)
+        return (F.softplus(above_fakes).mean() + F.softplus(-above_reals).mean()) / 2
+
+    def _compare(self, real: Scores, fake: Scores) -> tuple[Tensor, Tensor]:
+        """How far real scores lie above the mean fake one, and fake scores above the mean real one."""
+        real, fake = _as_float32(real), _as_float32(fake)
+        means = torch.stack([real.mean(), fake.mean()])
+        real_mean, fake_mean = _MeanOverProcesses.apply(means, self.mean_over_processes)
+        return real - fake_mean, fake - real_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """EBGAN of Zhao et al. 2017 (equations 1 and 2); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples, and raises that of fakes as long as it is below the margin.
+    """
+
+    margin: float = 1.0
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return F.relu(self.margin + _as_float32(fake)).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equilibrium:
+    """BEGAN of Berthelot et al. 2017 (section 3.4); scores are energies with the sign turned.
+
+    The discriminator lowers the energy of real samples and raises that of fakes, with the weight k by which
+    `gancore.adversarial.EnergyBalance` keeps the two in balance.
+    """
+
+    fake_weight: float | Float[Tensor, ""] = 1.0
+    """k, in [0, 1]."""
+    uses_real: ClassVar[bool] = False
+
+    def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
+        return self.fake_weight * _as_float32(fake).mean() - _as_float32(real).mean()
+
+    def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
+        return -_as_float32(fake).mean()
+
+
 GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
@@ -132,36 +215,71 @@ GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
     "wasserstein": Wasserstein,
     "hinge": Hinge,
     "relativistic": Relativistic,
+    "relativistic-average": RelativisticAverage,
+    "energy": Energy,
+    "equilibrium": Equilibrium,
 }
 
 
-def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0) -> GanLoss:
+def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0, **settings: Any) -> GanLoss:
     """The adversarial loss of this name, with one-sided label smoothing where it has targets to smooth.
 
-    Raises ValueError for an unknown name, smoothing outside [0, 0.5), or smoothing of a loss without targets.
+    `settings` are further fields of the loss. Raises ValueError for an unknown name, smoothing outside [0, 0.5), or
+    smoothing of a loss without targets.
     """
     check_gan_loss(name, label_smoothing=label_smoothing)
     if name in SMOOTHABLE_LOSSES:
-        return GAN_LOSSES[name](label_smoothing=label_smoothing)  # type: ignore[call-arg]
-    return GAN_LOSSES[name]()
+        settings["label_smoothing"] = label_smoothing
+    return GAN_LOSSES[name](**settings)
+
+
+def pulling_away(
+    codes: Samples,
+    *,
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
+    num_processes: int = 1,
+) -> Scalar:
+    """The squared cosine between the codes of two samples, mean over all pairs: 0 where orthogonal, 1 where parallel.
+
+    The pairs are those of all processes, which have batches of the same size; without a pair it is 0. Zhao et al. 2017,
+    equation 4.
+    """
+    count = num_processes * len(codes)
+    if count < 2:
+        return codes.sum() * 0
+    with torch.autocast(codes.device.type, enabled=False):
+        directions = F.normalize(_as_float32(codes).flatten(1), dim=1)
+        # The squared norm of the mean of u u^T is the mean squared cosine over all pairs, those of a code with itself
+        # included, whose cosine is 1.
+        moment = _MeanOverProcesses.apply(directions.T @ directions / len(codes), mean_over_processes)
+        return (count * moment.square().sum() - 1) / (count - 1)
+
+
+def score_samples(scores: Scores) -> Float[Tensor, " batch"]:
+    """One score a sample: its own, or the mean of those of its patches."""
+    return scores if scores.ndim == 1 else scores.flatten(1).mean(1)
 
 
 def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
     """The squared norm of each sample's gradient over all its dimensions, differentiable itself."""
     with torch.autocast(inputs.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(_as_float32(scores).sum(), inputs, create_graph=True)
+        total = score_samples(_as_float32(scores)).sum()
+        (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
         return _as_float32(gradient).square().reshape(len(inputs), -1).sum(1)
 
 
 def zero_centred_gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
     """The squared gradient norm of the scores at their inputs, mean over the batch: R1 on real samples, R2 on fake.
 
-    Each score may depend on its own input alone. Mescheder et al. 2018, equation 9, without its gamma / 2.
+    Each score may depend on its own input alone; of a map of scores it is the mean whose gradient is taken, as for all
+    penalties here. Mescheder et al. 2018, equation 9, without its gamma / 2.
     """
     return _squared_gradient_norm(scores, inputs).mean()
 
 
-def wgan_gradient_penalty(score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Scores) -> Scalar:
+def wgan_gradient_penalty(
+    score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Float[Tensor, " batch"]
+) -> Scalar:
     """The squared distance of the gradient's norm from 1, at weight * real + (1 - weight) * fake, mean over the batch.
 
     Weights come from U[0, 1], one a sample. WGAN-GP, Gulrajani et al. 2017, equation 3, without its lambda.
@@ -185,11 +303,8 @@ def finite_difference_penalty(
     with torch.autocast(inputs.device.type, enabled=False):
         inputs = _as_float32(inputs)
         step = sigma * noise.to(inputs)
-        return (
-            ((_as_float32(score_function(inputs + step)) - _as_float32(score_function(inputs - step))) / (2 * sigma))
-            .square()
-            .mean()
-        )
+        above, below = (score_samples(_as_float32(score_function(at))) for at in (inputs + step, inputs - step))
+        return ((above - below) / (2 * sigma)).square().mean()
 
 
 def is_due(step: int, every: int) -> bool:
@@ -232,6 +347,20 @@ def _squared_gradient_at(
     with torch.autocast(samples.device.type, enabled=False):
         samples = samples.clone().requires_grad_()
         return zero_centred_gradient_penalty(score_function(samples), samples)
+
+
+def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
+    """The mean absolute distance of the discriminator's hidden maps of fake samples from those of real ones.
+
+    The maps of both come in the same order and have the same shapes; the mean is taken over each, then over all, so
+    that large maps count no more than small ones. Only the fakes get a gradient. Wang et al. 2018 (pix2pixHD),
+    equation 4, which is its sum over the maps.
+    """
+    distances = [
+        F.l1_loss(_as_float32(of_fake), _as_float32(of_real).detach())
+        for of_real, of_fake in zip(real, fake, strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 @torch.no_grad()

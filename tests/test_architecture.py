@@ -19,8 +19,8 @@ MAY_IMPORT = {
 ORDER = {
     "gancore": "benchmark training evaluation hub weights_file checkpoint features reporting metrics adversarial "
     "losses augment layers data rng device model_files splits parsing settings_file keys config files errors",
-    "vidgan": "benchmark evaluation build generate predict validation objective data networks metrics files frames "
-    "commands config data_config",
+    "vidgan": "benchmark translation evaluation build generate predict degrade validation objective data degradations "
+    "networks metrics files frames commands translation_config config data_config",
     "voxgan": "benchmark evaluation export latents build validation objective augment data commands networks rendering "
     "files mesh metrics config",
     "vidvox": "__main__ cli commands model_card train models results settings kinds recipes",

@@ -1,4 +1,4 @@
-"""Settings of the commands that use a trained model; importing them loads neither torch nor numpy."""
+"""Settings of the commands that use a trained model or change films; importing them loads neither torch nor numpy."""
 
 import re
 from dataclasses import dataclass, field
@@ -184,6 +184,37 @@ class EvaluateConfig(EvaluationConfig):
             raise ValueError(
                 "unpaired needs predictions and ground_truth, and takes neither a model nor context_frames"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradeConfig(VideoLimits):
+    """Spoil a clip, a picture or every clip of a folder, by noise, blur, compression, weather, loss and more."""
+
+    clip: Path
+    """A video file, a folder or zip of frames, a picture or an array, FILE::NAME for one of several; or a folder of
+    these, of which each is spoilt. A clip is held in memory whole."""
+
+    kind: str
+    """What to do: noise, shot, impulse, blur, motion-blur, pixelate, shrink-2, shrink-4, jpeg, h264, h265, packet-loss,
+    bit-errors, rain, snow, dust, fog, smoke, low-light, flicker, contrast, grey, night, scratches, dropped, frozen,
+    holes or second-order; or several of them joined by "+", which are applied from left to right."""
+
+    severity: float = 3.0
+    """How strong, from 0, which changes nothing, to 5; published severities are whole numbers."""
+
+    out: Path = Path("spoilt.mp4")
+    """Output file: .mp4, .gif, .png (a strip; of a picture the picture) or .npy; a path without a suffix becomes a
+    folder of frames, or of the spoilt clips of a folder under their own names."""
+
+    seed: int = 0
+    """Seed of everything random; each clip of a folder has its own, from this and its name."""
+
+    overwrite: bool = False
+    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.severity <= 5:
+            raise ValueError(f"severity must be in [0, 5], got {self.severity}")
 
 
 def _require_at_least(least: int, name: str, value: int | None) -> None:

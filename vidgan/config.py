@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from gancore.config import (
+    ENERGY_LOSSES,
+    AdversarialConfig,
+    AugmentConfig,
+    PenaltyConfig,
+    TrainConfig,
+    check_whole_batch,
+)
 from vidgan.data_config import VideoDataConfig
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
@@ -150,6 +157,17 @@ class VideoDiscriminatorConfig:
     """Inputs of the two discriminators: pooled frames and a crop of the clip (TrIVD-GAN, DGMR), or full frames and
     the pooled clip (DVD-GAN)."""
 
+    score: Literal["clip", "patches", "reconstruction"] = "clip"
+    """What is scored: the clip as a whole; each of its patches by itself (PatchGAN), as the positions of the last map
+    see them, with one, two or three blocks patches of 14, 32 or 68 pixels, times patch_size and pooling; or how well
+    an autoencoder reconstructs the clip, for objective.loss energy and equilibrium."""
+
+    code_channels: int = 8
+    """Channels of an autoencoder's code, which is as large as the last map; for score reconstruction."""
+
+    reconstruction_error: Literal["l1", "l2"] = "l1"
+    """Error of an autoencoder, averaged over pixels: absolute (BEGAN) or squared (EBGAN); for score reconstruction."""
+
     spatial_frames: int = 4
     """Predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by one."""
 
@@ -178,6 +196,8 @@ class VideoDiscriminatorConfig:
     def __post_init__(self) -> None:
         if self.spatial_frames < 1:
             raise ValueError(f"spatial_frames must be at least 1, got {self.spatial_frames}")
+        if self.code_channels < 1:
+            raise ValueError(f"code_channels must be at least 1, got {self.code_channels}")
         blocks = len(self.channel_multipliers)
         if self.attention_after is not None and not 1 <= self.attention_after <= blocks:
             raise ValueError(f"attention_after must lie in [1, {blocks}], got {self.attention_after}")
@@ -265,6 +285,18 @@ class VideoConfig:
     """Length and speed of the training."""
 
     def __post_init__(self) -> None:
+        check_whole_batch(self.objective, self.train)
+        reconstructs = self.discriminator.score == "reconstruction"
+        if self.objective.loss in ENERGY_LOSSES and not reconstructs:
+            raise ValueError(
+                f"objective.loss {self.objective.loss} needs an autoencoder: set discriminator.score to "
+                f"reconstruction, it is {self.discriminator.score}"
+            )
+        if reconstructs and self.objective.loss not in ENERGY_LOSSES:
+            raise ValueError(
+                "discriminator.score reconstruction is for objective.loss energy or equilibrium, it is "
+                f"{self.objective.loss}"
+            )
         future = self.data.clip_frames - self.data.context_frames
         if self.discriminator.spatial_frames > future:
             raise ValueError(

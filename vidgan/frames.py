@@ -8,6 +8,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 Frames = UInt8[Tensor, "time channel height width"]
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luminance (ITU-R 601)."""
 
 
 def to_float(frames: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -31,8 +33,7 @@ def convert_channels(frames: UInt8[Tensor, "time c height width"], channels: int
     if (present, channels) == (1, 3):
         return frames.expand(-1, 3, -1, -1)
     if (present, channels) == (3, 1):
-        weights = torch.tensor([0.299, 0.587, 0.114])
-        return torch.einsum("tchw,c->thw", frames.float(), weights)[:, None].round().to(torch.uint8)
+        return torch.einsum("tchw,c->thw", frames.float(), torch.tensor(LUMINANCE))[:, None].round().to(torch.uint8)
     raise ValueError(
         f"frames have {present} channels, which cannot become {channels}; only 1 (grey) and 3 (RGB) can be converted"
     )

@@ -9,10 +9,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancore.adversarial import AdversarialGame
+from gancore.adversarial import AdversarialGame, EnergyBalance
 from gancore.augment import apply_transforms, sample_transforms
+from gancore.config import ENERGY_LOSSES
 from gancore.features.efficientnet import EfficientNet
 from gancore.layers import downsample2x
+from gancore.losses import pulling_away, score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from vidgan.config import VideoObjectiveConfig
@@ -40,7 +42,12 @@ class VideoObjective:
 
     def __init__(self, config: VideoObjectiveConfig):
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
-        self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
+        self.config, self.game = config, AdversarialGame(config)
+        self.balances: dict[str, EnergyBalance] = {}
+        if config.loss in ENERGY_LOSSES:
+            equilibrium = config.equilibrium if config.loss == "equilibrium" else None
+            self.balances = {name: EnergyBalance(equilibrium) for name in DiscriminatorScores._fields}
+        self.state: nn.Module = nn.ModuleDict(self.balances)
         self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: VideoModel, discriminator: VideoDiscriminator) -> Update:
@@ -50,7 +57,18 @@ class VideoObjective:
         return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
+        """Clips the discriminator's weights, if configured, and lets the last batch decide about the balance."""
         self.game.constrain_discriminator(discriminator)
+        for balance in self.balances.values():
+            balance.finish_batch()
+
+    def measurements(self) -> dict[str, float]:
+        """The energies of a discriminator that is an autoencoder, and their balance."""
+        return {
+            f"energy/{name}/{what}": value
+            for name, balance in self.balances.items()
+            for what, value in balance.measurements().items()
+        }
 
     def discriminator_terms(
         self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
@@ -64,8 +82,8 @@ class VideoObjective:
         scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2))
-            score = partial(_score_clips, discriminator, name, selection, batch.labels)
+            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
+            score = partial(score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
         return terms
@@ -100,15 +118,17 @@ class VideoObjective:
         if not self.game.is_active(context.progress):
             return terms
         real, fake, selection = self._perturbed_clips(discriminator, batch, futures[:, 0], context)
-        fake_scores = discriminator(fake, selection, batch.labels)
+        fake_scores, apart = self._score_fakes(discriminator, fake, selection, batch.labels, context)
         real_scores: DiscriminatorScores | None = None
         if self.game.generator_uses_real:
             with torch.no_grad():
                 real_scores = discriminator(real, selection, batch.labels)
         for name, scores in fake_scores._asdict().items():
             reference = None if real_scores is None else real_scores._asdict()[name]
-            terms[name] = self.game.generator_loss(reference, scores, progress=context.progress)
-        return terms
+            terms[name] = self.game.generator_loss(
+                reference, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+            )
+        return terms | apart
 
     # ------------------------------------------------------------------------------------------------ diagnostics
 
@@ -125,14 +145,32 @@ class VideoObjective:
     def score_outputs(
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores of the batch's pasts followed by these futures."""
+        """The sum of both discriminators' scores, means over patches, of the batch's pasts and these futures."""
         clips = torch.cat([batch.past, outputs], 1)
         selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
         )
-        return torch.stack(discriminator(clips, selection, batch.labels)).sum(0)
+        return torch.stack([score_samples(scores) for scores in discriminator(clips, selection, batch.labels)]).sum(0)
 
     # ------------------------------------------------------------------------------------------------------ helpers
+
+    def _score_fakes(
+        self,
+        discriminator: VideoDiscriminator,
+        fake: Frames,
+        selection: ClipSelection,
+        labels: Tensor,
+        context: StepContext,
+    ) -> tuple[DiscriminatorScores, dict[str, Tensor]]:
+        """The scores of generated clips, and for the energy loss the terms that keep the codes of the clips apart."""
+        weight = self.game.weight_at(context.progress) * self.config.energy.pulling_away_weight
+        if self.config.loss != "energy" or discriminator.config.score != "reconstruction" or not weight:
+            return discriminator(fake, selection, labels), {}
+        scores, maps = discriminator.judge(fake, selection, labels)
+        apart = partial(
+            pulling_away, mean_over_processes=context.mean_over_processes, num_processes=context.num_processes
+        )
+        return scores, {f"{name}_apart": weight * apart(of_each[-1]) for name, of_each in maps._asdict().items()}
 
     def _reconstruction_error(self, samples: Futures, batch: ClipBatch) -> Tensor:
         """The distance of sampled futures from the true one, averaged over pixels and scales."""
@@ -274,8 +312,8 @@ def futures_with_displacement_error(
     return futures, error * len(batch) / known.sum().clamp(min=1)
 
 
-def _score_clips(
-    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor, clips: Tensor
+def score_clips(
+    discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor | None, clips: Tensor
 ) -> Tensor:
     """One discriminator's scores as a function of the clips alone."""
     view = getattr(discriminator.select_inputs(clips, selection), name)

@@ -10,10 +10,12 @@ from gancore.keys import describe_unknown
 
 COMMANDS = {
     "train video": ("train_video:main", "train on a folder of videos"),
+    "train translation": ("train_translation:main", "train on a folder of videos to restore, or on pairs"),
     "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),
+    "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),
     "prepare": ("prepare:main", "prepare a data set of objects from a folder of meshes"),
     "evaluate": ("evaluate:main", "measure a model, or files of another tool, against baselines"),
     "ratings": ("ratings:main", "summarise the answers of people to a rating page"),

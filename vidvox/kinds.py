@@ -8,6 +8,8 @@ from vidvox.recipes import Half
 HALVES: dict[str, Half] = {
     "FramePredictor": "video",
     "VideoGenerator": "video",
+    "ClipTranslator": "translation",
+    "TranslatorPair": "translation",
     "ImageToVoxels": "voxels",
     "VoxelGenerator": "voxels",
 }
@@ -16,6 +18,8 @@ HALVES: dict[str, Half] = {
 USES = {
     "FramePredictor": "predicts how a video continues: vidvox predict",
     "VideoGenerator": "generates clips from noise: vidvox generate",
+    "ClipTranslator": "makes a clip of a clip: vidvox translate",
+    "TranslatorPair": "makes a clip of a clip, and the way back: vidvox translate",
     "ImageToVoxels": "makes meshes of pictures: vidvox mesh",
     "VoxelGenerator": "generates objects from noise: vidvox generate",
 }

@@ -22,11 +22,13 @@ from gancore.training.run import train_run
 from gancore.training.summary import DataSummary, describe_training
 from gancore.training.trainer import Trainer
 from vidgan.config import VideoConfig
+from vidgan.translation_config import TranslationConfig
 from vidvox.settings import read_run_settings
 from voxgan.config import VoxelConfig
 
 Data = TypeVar("Data")
 Describe = Callable[[], DataSummary]
+AnyConfig = VideoConfig | VoxelConfig | TranslationConfig
 
 
 def train_video(config: VideoConfig) -> None:
@@ -75,8 +77,24 @@ def train_voxels(config: VoxelConfig) -> None:
     _train(config, open_data, build)
 
 
+def train_translation(config: TranslationConfig) -> None:
+    """Train a network from clip to clip; see `train_video`."""
+    from vidgan.translation.build import build_trainer, summarise_pairs
+    from vidgan.translation.pairs import PairDataset, open_pairs
+
+    def open_data() -> tuple[PairDataset, PairDataset]:
+        return open_pairs(config.data, split="train"), open_pairs(config.data, split="val")
+
+    def build(accelerator: Accelerator, data: tuple[PairDataset, PairDataset]) -> tuple[Trainer, Describe]:
+        dataset, held_out = data
+        trainer = build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
+        return trainer, partial(summarise_pairs, config, dataset=dataset, held_out=held_out)
+
+    _train(config, open_data, build)
+
+
 def _train(
-    config: VideoConfig | VoxelConfig,
+    config: AnyConfig,
     open_data: Callable[[], Data],
     build: Callable[[Accelerator, Data], tuple[Trainer, Describe]],
 ) -> None:
@@ -103,7 +121,7 @@ def _train(
     end_processes(accelerator)
 
 
-def _explain_mismatch(error: ArchitectureError, config: VideoConfig | VoxelConfig) -> str:
+def _explain_mismatch(error: ArchitectureError, config: AnyConfig) -> str:
     """What differs between the run folder and the settings, and what to do about it."""
     advice = "choose another --run to start anew"
     changes = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gancore.config import AdversarialConfig, PenaltyConfig, TrainConfig
+from gancore.config import ENERGY_LOSSES, AdversarialConfig, PenaltyConfig, TrainConfig, check_whole_batch
 
 NormName = Literal["batch", "group", "none"]
 
@@ -298,6 +298,8 @@ class VoxelObjectiveConfig(AdversarialConfig):
     """Fraction of objects whose class is hidden from the networks, so that they also work without one."""
 
     def __post_init__(self) -> None:
+        if self.loss in ENERGY_LOSSES:
+            raise ValueError(f"loss {self.loss} needs a discriminator that is an autoencoder, which voxels have not")
         super().__post_init__()
         gate = self.discriminator_accuracy_gate
         if gate is not None and not 0 < gate < 1:
@@ -341,6 +343,7 @@ class VoxelConfig:
     """Length and speed of the training."""
 
     def __post_init__(self) -> None:
+        check_whole_batch(self.objective, self.train)
         if self.encoder.kind == "none":
             if self.objective.update_order == "three-step":
                 raise ValueError("objective.update_order: without an encoder there is no encoder step; use joint")

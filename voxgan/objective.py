@@ -72,7 +72,8 @@ class VoxelObjective:
             return {}
         score = partial(discriminator.forward, labels=labels)  # what is compiled has no second derivatives
         penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
-        return {"adversarial": self.game.discriminator_loss(real_scores, fake_scores), **penalties}
+        loss = self.game.discriminator_loss(real_scores, fake_scores, mean_over_processes=context.mean_over_processes)
+        return {"adversarial": loss, **penalties}
 
     def encoder_terms(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Mapping[str, Tensor]:
         """Reconstruction and KL divergence, by which the encoder moves while the generator stands still."""
@@ -101,7 +102,12 @@ class VoxelObjective:
         if self.game.generator_uses_real:
             with torch.no_grad():
                 real_scores = discriminator(real, labels)
-        loss = self.game.generator_loss(real_scores, discriminator(fake, labels), progress=context.progress)
+        loss = self.game.generator_loss(
+            real_scores,
+            discriminator(fake, labels),
+            progress=context.progress,
+            mean_over_processes=context.mean_over_processes,
+        )
         return terms | {"adversarial": loss}
 
     # -------------------------------------------------------------------------------------------------- diagnostics

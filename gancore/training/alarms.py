@@ -118,8 +118,13 @@ def count_swings(losses: Sequence[float]) -> tuple[int, float, float]:
 
 
 def discriminator_wins(history: LogHistory) -> str:
-    """The discriminator's loss stays near zero, for losses with a minimum of 0 and a chance level of 0.5 to 2."""
+    """The discriminator's loss stays near zero, for losses with a minimum of 0 and a chance level of 0.5 to 2.
+
+    A loss of energies has no such level.
+    """
     for term in history.shared_terms():
+        if history[f"energy/{term}/real"]:
+            continue
         losses = history[f"discriminator/{term}"]
         if len(losses) >= SUSTAINED_LINES and min(losses) >= 0 and max(losses[-SUSTAINED_LINES:]) < 0.02:
             return f"discriminator/{term} has been below 0.02 for {SUSTAINED_LINES} log lines and is {losses[-1]:.2g}"

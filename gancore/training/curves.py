@@ -30,6 +30,7 @@ QUANTITIES = {
     "discriminator": "loss",
     "speed": "samples per second",
     "health": "diagnostic",
+    "energy": "energy",
     "lr_factor": "factor on the learning rates",
 }
 """What the vertical axis shows, by the beginning of a panel's name; else the panel's last name."""

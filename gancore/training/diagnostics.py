@@ -1,6 +1,6 @@
 """Diagnostics of both players on a few items during training: the numbers under health/ that alarms are raised by."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -34,10 +34,26 @@ class Diagnosable(Protocol):
         """The real outputs of the items, from the data."""
 
     def generate_outputs(self, generator: nn.Module, batch: Any, rng: SampleRandom, *, samples: int) -> Outputs:
-        """(batch, samples, *output): generated outputs for the condition of each item, with different latents."""
+        """(batch, samples, *output): generated outputs for the condition of each item, with different latents.
+
+        One sample if the generator has no latent.
+        """
 
     def score_outputs(self, discriminator: nn.Module, batch: Any, outputs: Outputs, rng: SampleRandom) -> Scores:
         """The discriminator's scores of these outputs, real or generated, for the conditions of the items."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An objective that logs numbers besides its terms."""
+
+    def measurements(self) -> Mapping[str, float]:
+        """The numbers by their names in the log; the same in all processes."""
+
+
+def read_measurements(objective: object) -> Mapping[str, float]:
+    """The numbers that an objective logs besides its terms; most log none."""
+    return objective.measurements() if isinstance(objective, Measured) else {}
 
 
 @torch.no_grad()
@@ -68,7 +84,7 @@ def diagnose_players(
             scores["fake"].append(objective.score_outputs(discriminator, batch, generated[:, 0], rng))
             outputs["real"].append(flatten_outputs(real))
             outputs["generated"].append(
-                rearrange(flatten_outputs(generated.flatten(0, 1)), "(b n) f -> b n f", n=SAMPLES_PER_ITEM)
+                rearrange(flatten_outputs(generated.flatten(0, 1)), "(b n) f -> b n f", n=generated.shape[1])
             )
     joined = {name: torch.cat(parts).float() for name, parts in (scores | outputs).items() if parts}
     return _diagnose_outputs(joined["real"], joined["generated"]) | _diagnose_scores(
@@ -118,16 +134,18 @@ def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
 def _diagnose_outputs(
     real: Float[Tensor, "items features"], generated: Float[Tensor, "items samples features"]
 ) -> dict[str, float]:
-    """Diversity: spread of outputs over that of real ones. Noise: spread over latents, over the error. Ideally 1.
+    """Diversity: spread of outputs over that of real ones. Noise: spread over latents over the error. Both ideally 1.
 
     With MAX_ITEMS items also the coverage, the fraction of real outputs with a generated one near them.
     """
     if len(real) < 2:
         return {}
     variance_ratio = generated[:, 0].var(0).mean() / real.var(0).mean().clamp(min=1e-12)
-    spread = (generated[:, 0] - generated[:, 1]).square().mean()
-    error = (generated - real[:, None]).square().mean().clamp(min=1e-12)
-    numbers = {"health/diversity": float(variance_ratio.sqrt()), "health/noise": float((spread / error).sqrt())}
+    numbers = {"health/diversity": float(variance_ratio.sqrt())}
+    if generated.shape[1] > 1:
+        spread = (generated[:, 0] - generated[:, 1]).square().mean()
+        error = (generated - real[:, None]).square().mean().clamp(min=1e-12)
+        numbers["health/noise"] = float((spread / error).sqrt())
     if len(real) >= MAX_ITEMS:
         numbers["health/coverage"] = density_coverage(real, generated.flatten(0, 1))["coverage"]
     return numbers

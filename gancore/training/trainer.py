@@ -22,7 +22,7 @@ from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.averaging import MovingAverage
-from gancore.training.diagnostics import Diagnosable, diagnose_players, sample_batches
+from gancore.training.diagnostics import Diagnosable, diagnose_players, read_measurements, sample_batches
 from gancore.training.loading import Preparation, begin_worker, open_batches, prepare_step, raise_failure
 from gancore.training.processes import (
     average_gradients,
@@ -156,7 +156,7 @@ class Trainer:
                     means = self.recent.take_means()
                     speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
                     bar.set_postfix({"samples/s": f"{speed:.1f}"} | format_terms(means))
-                    numbers |= means | {"lr_factor": lr_factor, "speed": speed}
+                    numbers |= means | read_measurements(self.objective) | {"lr_factor": lr_factor, "speed": speed}
                 bar.update()
                 if log and numbers:
                     log.log(self.step, numbers)

@@ -7,7 +7,14 @@ import pytest
 import torch
 from support.measured import MEGABYTES, kill_own_process, peak_after
 
-from gancore.benchmark import LiveBytes, measure_cost, measure_matmul_rate, measure_peak_bytes, measure_seconds, run_in_subprocess
+from gancore.benchmark import (
+    LiveBytes,
+    measure_cost,
+    measure_matmul_rate,
+    measure_peak_bytes,
+    measure_seconds,
+    run_in_subprocess,
+)
 
 CPU = torch.device("cpu")
 

@@ -12,9 +12,11 @@ from gancore.losses import (
     GAN_LOSSES,
     add_instance_noise,
     clip_weights_,
+    feature_matching,
     kl_to_standard_normal,
     linear_decay,
     make_gan_loss,
+    score_samples,
 )
 from gancore.rng import SampleRandom
 
@@ -34,6 +36,12 @@ def mean(numbers) -> float:
     return sum(numbers) / len(numbers)
 
 
+def cross_entropies(higher: list[float], lower: list[float]) -> float:
+    """Half the sum, with scores of 1 for the higher and 0 for the lower, relative to each other's mean."""
+    above = mean(-math.log(sigmoid(h - mean(lower))) for h in higher)
+    return (above + mean(-math.log(1 - sigmoid(low - mean(higher))) for low in lower)) / 2
+
+
 def discriminator_formula(name: str, smoothing: float) -> float:
     if name in ("minimax", "non-saturating"):
         target = 1 - smoothing
@@ -45,6 +53,12 @@ def discriminator_formula(name: str, smoothing: float) -> float:
         return mean(FAKE) - mean(REAL)
     if name == "hinge":
         return mean(max(0, 1 - r) for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
+    if name == "relativistic-average":
+        return cross_entropies(REAL, FAKE)
+    if name == "energy":
+        return mean(-r for r in REAL) + mean(max(0, 1 + f) for f in FAKE)
+    if name == "equilibrium":
+        return mean(-r for r in REAL) + mean(FAKE)
     return mean(-math.log(sigmoid(r - f)) for r, f in zip(REAL, FAKE, strict=True))
 
 
@@ -55,8 +69,10 @@ def generator_formula(name: str) -> float:
         return mean(-math.log(sigmoid(f)) for f in FAKE)
     if name == "least-squares":
         return mean((f - 1) ** 2 for f in FAKE) / 2
-    if name in ("wasserstein", "hinge"):
+    if name in ("wasserstein", "hinge", "energy", "equilibrium"):
         return -mean(FAKE)
+    if name == "relativistic-average":
+        return cross_entropies(FAKE, REAL)
     return mean(-math.log(sigmoid(f - r)) for r, f in zip(REAL, FAKE, strict=True))
 
 
@@ -148,6 +164,43 @@ def test_smoothing_is_refused_by_pairs_without_targets(name):
 def test_smoothing_that_would_turn_labels_over_is_refused(smoothing):
     with pytest.raises(ValueError, match="label_smoothing must lie in"):
         make_gan_loss("minimax", label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("name", GAN_LOSSES)
+def test_maps_of_scores_are_averaged_over_their_places(name):
+    pair, real, fake = make_gan_loss(name), torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3)
+    flat = real.flatten(), fake.flatten()
+    torch.testing.assert_close(pair.discriminator_loss(real, fake), pair.discriminator_loss(*flat))
+    torch.testing.assert_close(pair.generator_loss(real, fake), pair.generator_loss(*flat))
+
+
+def test_equal_scores_cost_both_players_of_the_relativistic_average_ln_2():
+    pair, scores = make_gan_loss("relativistic-average"), torch.full((4, 3, 3), 1.7, dtype=torch.float64)
+    assert pair.discriminator_loss(scores, scores).item() == pytest.approx(math.log(2), abs=1e-12)
+    assert pair.generator_loss(scores, scores).item() == pytest.approx(math.log(2), abs=1e-12)
+
+
+def test_the_relativistic_average_moves_a_fake_by_its_own_score_and_through_the_mean():
+    pair, fake = make_gan_loss("relativistic-average"), double([50.0, 50.0]).requires_grad_()
+    (gradient,) = torch.autograd.grad(pair.generator_loss(double([100.0, 0.0]), fake), fake)
+    torch.testing.assert_close(gradient, double([-0.125 - 0.125] * 2), atol=1e-12, rtol=0)
+
+
+def test_a_sample_has_the_mean_score_of_its_patches():
+    assert score_samples(torch.tensor([[[1.0, 3.0]], [[0.0, -4.0]]])).tolist() == [2.0, -2.0]
+    assert score_samples(torch.tensor([1.5, 2.5])).tolist() == [1.5, 2.5]
+
+
+def test_features_match_by_the_mean_over_maps_of_their_mean_distances():
+    real = [torch.zeros(2, 3, 8, 8, requires_grad=True), torch.ones(2, 5, requires_grad=True)]
+    fake = [torch.full((2, 3, 8, 8), -0.5, requires_grad=True), torch.full((2, 5), 3.0, requires_grad=True)]
+    distance = feature_matching(real, fake)
+    assert distance.item() == pytest.approx((0.5 + 2.0) / 2)
+    distance.backward()
+    assert all(map_.grad is None for map_ in real), "only the fakes move"
+    assert all(map_.grad.abs().min() > 0 for map_ in fake)
+    with pytest.raises(ValueError, match="shorter"):
+        feature_matching(real, fake[:1])
 
 
 def test_clipped_weights_stay_within_their_bound_and_small_ones_as_they_were():

@@ -63,6 +63,27 @@ def test_the_gradient_penalty_of_a_quadratic_critic_is_the_mean_over_samples():
     )
 
 
+def test_the_penalties_of_a_map_of_scores_are_those_of_its_mean():
+    def patches(clip: Tensor) -> Tensor:
+        return clip.square().sum(2)  # one score a place: batch, time, height, width
+
+    def means(clip: Tensor) -> Tensor:
+        return patches(clip).flatten(1).mean(1)
+
+    for config in (
+        PenaltyConfig(r1=2.0, r2=3.0),
+        PenaltyConfig(r1=2.0, r2=3.0, finite_difference_sigma=0.1),
+        PenaltyConfig(gradient_penalty=10.0),
+    ):
+        of_map, of_mean = (
+            compute_penalties(config, critic, clips(0), fake=clips(1), step=0, rng=SampleRandom(0))
+            for critic in (patches, means)
+        )
+        assert of_map
+        for name, term in of_map.items():
+            torch.testing.assert_close(term, of_mean[name])
+
+
 def assert_parameter_gradient_matches_differences(critic: nn.Module, penalty) -> None:
     weight = critic.layers[1].weight
     (gradient,) = torch.autograd.grad(penalty(), weight)

@@ -79,25 +79,25 @@ def start(run: Path, *, processes: int) -> psutil.Process:
         return psutil.Popen([sys.executable, *command], env=environment, stdout=file, stderr=subprocess.STDOUT)
 
 
-def finish_without_launcher(run: Path) -> None:
+def finish_without_launcher(run: Path, *flags: str) -> None:
     """Goes on with the run in two processes to its end; they find each other as those of any launcher do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     everyone = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", **meeting}
-    ranks = [_fork(run, {"RANK": number, "LOCAL_RANK": number, **everyone}) for number in "01"]
+    ranks = [_fork(run, *flags, environment={"RANK": number, "LOCAL_RANK": number, **everyone}) for number in "01"]
     assert [rank.wait(timeout=300) for rank in ranks] == [0, 0], said(run).read_text()
     assert f"trained at step {STEPS} of {STEPS}" in said(run).read_text()
 
 
-def _fork(run: Path, environment: Mapping[str, str] | None = None) -> psutil.Process:
+def _fork(run: Path, *flags: str, environment: Mapping[str, str] | None = None) -> psutil.Process:
     """The tool in a fork of this process, which has imported everything that takes seconds."""
     if child := os.fork():
         return psutil.Process(child)
     try:
         os.environ |= environment or {}
         with said(run).open("a") as file, redirect_stdout(file), redirect_stderr(file):
-            code = called("train_video", *_words(run))
+            code = called("train_video", *_words(run), *flags)
         os._exit(code)
     finally:
         os._exit(1)

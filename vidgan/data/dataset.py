@@ -260,27 +260,33 @@ class VideoClipDataset:
 
     def __getitem__(self, sample: Sample) -> tuple[UInt8[Tensor, "time channel height width"], int]:
         for offset in range(len(self)):
-            index = (sample.index + offset) % len(self)
-            number = bisect_right(self.cumulative_clips, index)
-            segment, item = self.segments[number], index - (self.cumulative_clips[number - 1] if number else 0)
+            random = np.random.default_rng(sample.seed)
+            segment, start, stride = self.place_clip((sample.index + offset) % len(self), random)
             try:
-                return self._read_clip(segment, item, sample.seed), self._label(segment.video)
+                return self._read_clip(segment, start, stride, random), self._label(segment.video)
             except UnreadableError as error:
                 if segment.video.path not in self._warned:
                     self._warned.add(segment.video.path)
                     log.warning("%s; its clips are replaced, as are those of %d more", error, len(self._warned) - 1)
         raise ValueError(f"not one clip in {self.config.path} can be decoded")
 
-    def _read_clip(self, segment: Segment, item: int, seed: int) -> UInt8[Tensor, "time channel height width"]:
-        config, random = self.config, np.random.default_rng(seed)
-        start = segment.start + item * self.clip_span
-        stride, shorter = config.stride, None
+    def place_clip(self, index: int, random: np.random.Generator) -> tuple[Segment, int, int]:
+        """(The segment of an item, the first frame of its clip, the frames from one to the next)."""
+        config, number = self.config, bisect_right(self.cumulative_clips, index)
+        segment, item = self.segments[number], index - (self.cumulative_clips[number - 1] if number else 0)
+        start, stride = segment.start + item * self.clip_span, config.stride
         if self.train:
             start += int(random.integers(min(self.clip_span, segment.stop - self.clip_span - start + 1)))
         if self.train and config.max_stride:
             longest = (segment.stop - segment.start - 1) // max(config.clip_frames - 1, 1)
             stride = int(random.integers(stride, max(stride, min(config.max_stride, longest)) + 1))
             start = min(start, segment.stop - (config.clip_frames - 1) * stride - 1)
+        return segment, start, stride
+
+    def _read_clip(
+        self, segment: Segment, start: int, stride: int, random: np.random.Generator
+    ) -> UInt8[Tensor, "time channel height width"]:
+        config, shorter = self.config, None
         frames = self._prepare(self._cached_reader(segment).read(start, config.clip_frames, stride=stride))
         if self.train and config.max_resize:
             smallest = config.resize or min(config.height, config.width)

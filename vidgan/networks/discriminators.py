@@ -23,8 +23,13 @@ from gancore.layers import (
 )
 from gancore.rng import SampleRandom
 from vidgan.config import VideoDiscriminatorConfig
+from vidgan.networks.autoencoder import AutoencoderDiscriminator
+from vidgan.networks.patches import split_patches
 
 Frames = Float[Tensor, "batch time channels height width"]
+FeatureMap = Float[Tensor, "batch _ _ _ _"]
+"""(batch time channels rows columns), all but the batch of their own size in every map."""
+Scores = Float[Tensor, "batch *map"]
 
 
 class ClipSelection(NamedTuple):
@@ -48,21 +53,40 @@ class DiscriminatorInputs(NamedTuple):
 
 
 class DiscriminatorScores(NamedTuple):
-    """One logit a clip from each discriminator, higher for what looks real."""
+    """Logits from each discriminator, higher for what looks real: one a clip, or one a patch of it.
 
-    spatial: Float[Tensor, " batch"]
-    temporal: Float[Tensor, " batch"]
+    Those of patches are maps (batch time rows columns), with the timesteps, rows and columns of the last hidden map.
+    An autoencoder's are minus its errors, one a clip.
+    """
+
+    spatial: Scores
+    temporal: Scores
+
+
+class DiscriminatorMaps(NamedTuple):
+    """The hidden maps of each discriminator after every block, and last what is scored, or an autoencoder's code."""
+
+    spatial: list[FeatureMap]
+    temporal: list[FeatureMap]
+
+
+class Judgement(NamedTuple):
+    """What the discriminators make of clips: their scores, and the hidden maps by which they come to them."""
+
+    scores: DiscriminatorScores
+    maps: DiscriminatorMaps
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Residual blocks, 3-D ones first, over frames or a clip, then the sum over space and time of a linear score.
+    """Residual blocks, 3-D ones first, over frames or a clip, then a linear score, summed over space and time.
 
-    Classes condition it by projection (Miyato, Koyama 2018). Without 3-D blocks, every frame is scored alone.
+    With `score` patches the scores of all places are kept instead of their sum (PatchGAN, Isola et al. 2017). Classes
+    condition it by projection (Miyato, Koyama 2018). Without 3-D blocks, every frame is scored alone.
     """
 
     def __init__(self, config: VideoDiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
         super().__init__()
-        self.patch_size, self.blocks_3d = config.patch_size, blocks_3d
+        self.patch_size, self.blocks_3d, self.scores_patches = config.patch_size, blocks_3d, config.score == "patches"
         self.activation: Activation = leaky_relu if config.activation == "leaky" else torch.relu
         widths = [channels * config.patch_size**2, *(config.base_channels * m for m in config.channel_multipliers)]
         self.blocks = nn.ModuleList(
@@ -86,26 +110,50 @@ class ProjectionDiscriminator(nn.Module):
         self.score = nn.Linear(widths[-1], 1, bias=False)
         self.projection = nn.Embedding(classes, widths[-1]) if classes else None
 
-    def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Float[Tensor, " batch"]:
-        """One logit a clip; rows and columns that do not fill a patch are cut off."""
-        batch, time = clips.shape[:2]
-        height, width = (side // self.patch_size * self.patch_size for side in clips.shape[-2:])
-        x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")
-        x = F.pixel_unshuffle(x, self.patch_size)  # (b t) c*patch^2 h/patch w/patch
-        if self.blocks_3d:
-            x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
+    def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Scores:
+        """One logit a clip, or a map of logits; rows and columns that do not fill a patch are cut off."""
+        return self.judge(clips, labels)[0]
+
+    def judge(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> tuple[Scores, list[FeatureMap]]:
+        """(The logits, the hidden maps after every block and the one that is scored)."""
+        maps = self._feature_maps(clips)
+        return self._score_map(maps[-1], labels), maps
+
+    def _feature_maps(self, clips: Frames) -> list[FeatureMap]:
+        batch, maps = len(clips), []
+        x = split_patches(clips, self.patch_size)
+        x = rearrange(x, "b t c h w -> b c t h w" if self.blocks_3d else "b t c h w -> (b t) c h w")
         for number, block in enumerate(self.blocks):
-            if self.blocks_3d and number == self.blocks_3d:  # the first 2-D block after the 3-D ones
-                time = x.shape[2]
-                x = rearrange(x, "b c t h w -> (b t) c h w")
+            if number == self.blocks_3d:  # the first 2-D block, after the 3-D ones
+                x = _fold_time(x)
             x = block(x)
             if self.attention is not None and number + 1 == self.attention_after:
                 x = self.attention(x)
-        features = reduce(self.activation(self.last(x)), "(b t) c h w -> (b t) c", "sum", b=batch)
+            maps.append(x)
+        maps.append(self.activation(self.last(_fold_time(x))))
+        over_time = ("(b t) c h w -> b t c h w", "b c t h w -> b t c h w")
+        return [rearrange(x, over_time[x.ndim - 4], b=batch) for x in maps]
+
+    def _score_map(self, features: FeatureMap, labels: Int[Tensor, " batch"] | None) -> Scores:
+        batch, time = features.shape[:2]
+        labels = None if labels is None else repeat(labels, "b -> (b t)", t=time)
+        features = rearrange(features, "b t c h w -> (b t) c h w")
+        if self.scores_patches:
+            features = rearrange(features, "n c h w -> n h w c")
+            scores = self.score(features)[..., 0]
+            if self.projection is not None and labels is not None:
+                scores = scores + (self.projection(labels)[:, None, None] * features).sum(-1)
+            return rearrange(scores, "(b t) h w -> b t h w", b=batch)
+        features = reduce(features, "n c h w -> n c", "sum")
         scores = self.score(features)[:, 0]
         if self.projection is not None and labels is not None:
-            scores = scores + (self.projection(repeat(labels, "b -> (b t)", t=time)) * features).sum(1)
+            scores = scores + (self.projection(labels) * features).sum(1)
         return reduce(scores, "(b t) -> b", "sum", b=batch)
+
+
+def _fold_time(x: Tensor) -> Tensor:
+    """A map of frames, from one of clips or of frames."""
+    return rearrange(x, "b c t h w -> (b t) c h w") if x.ndim == 5 else x
 
 
 class VideoDiscriminator(nn.Module):
@@ -114,11 +162,18 @@ class VideoDiscriminator(nn.Module):
     def __init__(self, config: VideoDiscriminatorConfig, *, channels: int, classes: int = 0):
         """Raises ValueError if there are too few blocks for the 3-D ones."""
         super().__init__()
-        if len(config.channel_multipliers) < 3:
+        blocks = len(config.channel_multipliers)
+        if config.score == "clip" and blocks < 3:
             raise ValueError("discriminator.channel_multipliers: at least three blocks are needed, two of them 3-D")
         self.config = config
-        self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
-        self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=2)
+        self.spatial: ProjectionDiscriminator | AutoencoderDiscriminator
+        self.temporal: ProjectionDiscriminator | AutoencoderDiscriminator
+        if config.score == "reconstruction":
+            self.spatial = AutoencoderDiscriminator(config, channels, classes=classes, dims=2)
+            self.temporal = AutoencoderDiscriminator(config, channels, classes=classes, dims=3)
+        else:
+            self.spatial = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=0)
+            self.temporal = ProjectionDiscriminator(config, channels, classes=classes, blocks_3d=min(2, blocks))
         orthogonal_init_(self)
         if config.zero_init_residual:
             zero_init_residual_(self)
@@ -153,9 +208,15 @@ class VideoDiscriminator(nn.Module):
     def forward(
         self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None
     ) -> DiscriminatorScores:
-        """Two logits a clip."""
+        """The logits of both discriminators."""
         spatial, temporal = self.select_inputs(clips, selection)
         return DiscriminatorScores(self.spatial(spatial, labels), self.temporal(temporal, labels))
+
+    def judge(self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None) -> Judgement:
+        """The logits of both discriminators and their hidden maps, for feature matching, from one forward pass."""
+        spatial, temporal = self.select_inputs(clips, selection)
+        scores, maps = zip(self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels), strict=True)
+        return Judgement(DiscriminatorScores(*scores), DiscriminatorMaps(*maps))
 
     def _pool(self, clips: Tensor) -> Tensor:
         size = self.config.downsample

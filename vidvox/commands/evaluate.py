@@ -10,6 +10,8 @@ from gancore.files.outputs import check_new_folder, check_outputs, check_replace
 from gancore.model_files import find_model, list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
+from vidgan.data_config import NAMED_SOURCES
+from vidgan.translation.commands import EvaluateTranslationConfig
 from vidvox.commands.halves import choose_half
 from vidvox.kinds import require_kind
 from vidvox.settings import read_run_settings
@@ -24,7 +26,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Measure a model of either half."""
     summary = "Measure a model, or files of another tool, on data that training never saw, against baselines."
     half, words = choose_half(argv, prog=prog, summary=summary)
-    (evaluate_video if half == "video" else evaluate_voxels)(words, prog=prog)
+    {"video": evaluate_video, "translation": evaluate_translation, "voxels": evaluate_voxels}[half](words, prog=prog)
 
 
 @report_user_errors
@@ -68,6 +70,52 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
 
 
 @report_user_errors
+def evaluate_translation(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Measure a model from clip to clip; print a summary and write a report."""
+    config = parse_config(
+        EvaluateTranslationConfig,
+        argv,
+        prog=prog,
+        positional=["model"],
+        main=[
+            *(
+                "out",
+                "baseline_model",
+                "data.path",
+                "data.degradations",
+                "severities",
+                "split",
+                "max_items",
+                "networks",
+            ),
+            *("seed", "cpu", "overwrite"),
+        ],
+        examples="""
+            vidvox evaluate runs/restore -o report
+            vidvox evaluate vidvox/restore --data.path VIDEOS --data.degradations [rain,noise] --severities [1,3,5]
+        """,
+        defaults=_read_translation_defaults,
+    )
+    assert config.model is not None
+    paths = [Path(path) for path in (config.data.path, config.data.sources) if path and path not in NAMED_SOURCES]
+    baseline = list_model_inputs(config.baseline_model) if config.baseline_model else []
+    _check_files(config, [*paths, *baseline])
+    for model in (config.model, config.baseline_model):
+        if model:
+            require_kind(model, "ClipTranslator")
+    _create_folders(config)
+
+    from vidgan.translation.evaluate import evaluate
+    from vidgan.translation.page import write_report
+    from vidgan.translation.report import format_summary
+
+    evaluation = evaluate(config)
+    if config.out:
+        write_report(evaluation, config.out)  # before printing, which a closed pipe would cut short
+    print(format_summary(evaluation.report))
+
+
+@report_user_errors
 def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     """Measure a model of objects, or objects of another tool; print a summary and write report and rating page."""
     config = parse_config(
@@ -105,6 +153,15 @@ def _read_video_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
     from vidgan.evaluation.sources import read_run_defaults
 
     return read_run_defaults(given)
+
+
+def _read_translation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pairs that the model was trained on, from the config.json of its run."""
+    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
+    if not run or "degradations" not in run.get("data", {}):
+        return {}
+    data = {key: value for key, value in run["data"].items() if key not in ("least_severity", "most_severity")}
+    return {"data": data}
 
 
 def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,9 +3,10 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from gancore.parsing import parse_config, report_user_errors
-from vidvox.recipes import find_recipe, find_recipes, read_summary
+from vidvox.recipes import Half, find_recipe, find_recipes, read_summary
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ShowConfig:
 def list_all(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     """Print name and purpose of every recipe."""
     parse_config(ListConfig, argv, prog=prog, examples="vidvox recipes")
-    for half in ("video", "voxels"):
+    for half in get_args(Half):
         files = {name: path for name, path in find_recipes(half).items() if "/" in name}
         print(f"{half}: vidvox train {half} ... --config NAME")
         for name, path in files.items():

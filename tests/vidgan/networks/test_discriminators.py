@@ -137,10 +137,10 @@ def test_the_two_3d_blocks_halve_time_as_well_as_space():
 
 @torch.no_grad()
 @pytest.mark.parametrize("attention", [None, 1, 2, 3])
-@pytest.mark.parametrize(("frames", "height", "width"), [(2, 16, 16), (3, 13, 18), (7, 5, 4), (2, 9, 33)])
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 16, 16), (2, 16, 16), (3, 13, 18), (7, 5, 4), (2, 9, 33)])
 @pytest.mark.parametrize("name", PRESETS)
-def test_short_clips_and_odd_sizes_are_scored(name, frames, height, width, attention):
-    config = replace(small_discriminator(name, frames=2), attention_after=attention)
+def test_pictures_short_clips_and_odd_sizes_are_scored(name, frames, height, width, attention):
+    config = replace(small_discriminator(name, frames=min(frames, 2)), attention_after=attention)
     model = stirred(VideoDiscriminator(config, channels=3))
     batch = clips(2, frames=frames, channels=3, height=height, width=width)
     for scores in model(batch, model.draw_selection(SampleRandom(0), 2, clip_frames=frames, context_frames=0)):

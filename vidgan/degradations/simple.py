@@ -1,0 +1,246 @@
+"""Simple methods that undo degradations, which need no training: what a restorer has to beat.
+
+A camera that stands still flatters those that look along time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from vidgan.degradations.blur import blur_picture
+from vidgan.degradations.degraded import GreyLevels, change_pixels
+from vidgan.degradations.kinds import parse_chain
+from vidgan.degradations.resolution import resize_bicubic
+from vidgan.frames import Frames
+
+Known = Bool[Tensor, "time 1 h w"]
+
+AFTER_BLUR = 0.6
+"""Standard deviation in pixels of the blur that may follow a mean."""
+USUAL_MEANS = (124.0, 116.0, 104.0)
+"""Mean of red, green and blue in photographs (those of ImageNet)."""
+USUAL_DEVIATION = 57.6
+"""Standard deviation of each of them."""
+
+
+class SimpleMethod(Protocol):
+    """A method that restores a degraded clip, and makes it larger if its degradation made it smaller."""
+
+    def __call__(
+        self, frames: UInt8[Tensor, "time channel h w"], known: Known | None, scale: int
+    ) -> UInt8[Tensor, "time channel height width"]:
+        """Restores frames, of which `known` says what was not lost if anything was, and enlarges them `scale` times."""
+        ...
+
+
+def _then_enlarge(restore: Callable[[Frames, Known | None], Frames]) -> SimpleMethod:
+    """The method that enlarges bicubically what `restore` returns."""
+
+    def method(frames: Frames, known: Known | None = None, scale: int = 1) -> Frames:
+        restored = restore(frames, known)
+        height, width = restored.shape[2:]
+        return restored if scale == 1 else resize_bicubic(restored, scale * height, scale * width)
+
+    return method
+
+
+def copy(frames: Frames, _known: Known | None) -> Frames:
+    """The frames as they are."""
+    return frames.clone()
+
+
+@dataclass(frozen=True)
+class AlongTime:
+    """The mean, median or minimum of each pixel over the frames around; those at the ends repeat the first or last."""
+
+    take: Callable[[UInt8[Tensor, "around channel h w"]], UInt8[Tensor, "channel h w"]]
+    frames_around: int
+    """An odd number."""
+
+    def __call__(self, frames: Frames, _known: Known | None) -> Frames:
+        reach, last = self.frames_around // 2, len(frames) - 1
+        around = torch.arange(len(frames))[:, None] + torch.arange(-reach, reach + 1)
+        return torch.stack([self.take(frames[each]) for each in around.clamp(0, last)])
+
+
+def take_mean(frames: UInt8[Tensor, "around channel h w"]) -> UInt8[Tensor, "channel h w"]:
+    """The mean, rounded."""
+    return frames.float().mean(0).round().to(torch.uint8)
+
+
+def take_median(frames: UInt8[Tensor, "around channel h w"]) -> UInt8[Tensor, "channel h w"]:
+    """The median of an odd number of frames."""
+    return frames.median(0).values
+
+
+def take_minimum(frames: UInt8[Tensor, "around channel h w"]) -> UInt8[Tensor, "channel h w"]:
+    """The darkest value, which rain and snow do not have."""
+    return frames.amin(0)
+
+
+def average_and_blur(frames: Frames, known: Known | None) -> Frames:
+    """The mean of 5 frames, blurred by 0.6 pixels."""
+    averaged = AlongTime(take_mean, 5)(frames, known)
+    return change_pixels(averaged, lambda pixels, _: np.stack([blur_picture(each, AFTER_BLUR) for each in pixels]))
+
+
+def fill_with_mean_colour(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels in the mean colour of those known in their frame, or in the clip if there is none."""
+    if known is None:
+        return frames.clone()
+    return torch.where(known, frames, _mean_colour(frames, known).round().to(torch.uint8))
+
+
+def _mean_colour(frames: Frames, known: Known) -> Float[Tensor, "time channel 1 1"]:
+    total = (frames * known).sum((2, 3), dtype=torch.float64)
+    count = known.sum((2, 3))
+    clip = total.sum(0) / count.sum().clamp(min=1)
+    return torch.where(count > 0, total / count.clamp(min=1), clip).float()[:, :, None, None]
+
+
+def fill_with_mean_over_time(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels as the mean of that pixel in the frames where it is known; the mean colour if there is none."""
+    if known is None:
+        return frames.clone()
+    total = sum(frame.int() * there for frame, there in zip(frames, known, strict=True))
+    count = known.sum(0)
+    mean = (total / count.clamp(min=1)).round().to(torch.uint8)
+    return torch.where(known, frames, torch.where(count > 0, mean, fill_with_mean_colour(frames, known)))
+
+
+def interpolate_over_time(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels, linearly between the frames before and after in which they are known, or as in the only one."""
+    if known is None:
+        return frames.clone()
+    last, result = len(frames) - 1, fill_with_mean_colour(frames, known)
+    times = torch.arange(len(frames))[:, None, None, None]
+    before = torch.where(known, times, -1).cummax(0).values
+    after = torch.where(known, times, last + 1).flip(0).cummin(0).values.flip(0)
+    for t in range(len(frames)):
+        first, second = before[t], after[t]
+        first, second = torch.where(first < 0, second, first), torch.where(second > last, first, second)
+        share = ((t - first) / (second - first).clamp(min=1)).clamp(0, 1)
+        ends = [
+            frames.gather(0, each.clamp(0, last)[None].expand(1, *frames.shape[1:]))[0].float()
+            for each in (first, second)
+        ]
+        between = (ends[0] + share * (ends[1] - ends[0])).round().to(torch.uint8)
+        ever_known = (first <= last) & (first >= 0)
+        result[t] = torch.where(known[t] | ~ever_known, result[t], between)
+    return result
+
+
+def hold_over_time(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels as they were last known; before that, as they are first known."""
+    if known is None:
+        return frames.clone()
+    result, ever = fill_with_mean_colour(frames, known), known[0]
+    for t in range(1, len(frames)):
+        result[t] = torch.where(known[t] | ~ever, result[t], result[t - 1])
+        ever = ever | known[t]
+    return result
+
+
+def brighten(frames: Frames, _known: Known | None) -> Frames:
+    """A gain of each channel that gives the clip the mean of photographs."""
+    gain = (_usual_means(frames) / _channel_means(frames).mean(0).clamp(min=1))[:, None, None].numpy()
+    return change_pixels(frames, lambda pixels, _: gain * pixels)
+
+
+def normalise(frames: Frames, _known: Known | None) -> Frames:
+    """An affine map of each channel that gives the clip the mean and the deviation of photographs."""
+    mean = _channel_means(frames).mean(0)
+    square = torch.stack([frame.double().square().mean((1, 2)) for frame in frames]).mean(0)
+    gain = USUAL_DEVIATION / (square - mean.double() ** 2).clamp(min=1).sqrt().float()
+    factor, offset = (each[:, None, None].numpy() for each in (gain, _usual_means(frames) - gain * mean))
+    return change_pixels(frames, lambda pixels, _: factor * pixels + offset)
+
+
+def steady(frames: Frames, _known: Known | None) -> Frames:
+    """An affine map of each channel of each frame that gives it the median of all frames' means and deviations."""
+    means = _channel_means(frames).numpy()
+    deviations = torch.stack([frame.float().std((1, 2), correction=0) for frame in frames]).clamp(min=1).numpy()
+    gain = (np.median(deviations, 0) / deviations).astype(np.float32)[:, :, None, None]
+    mean, usual = means[:, :, None, None], np.median(means, 0).astype(np.float32)[:, None, None]
+
+    def align(pixels: GreyLevels, part: slice) -> GreyLevels:
+        return usual + gain[part] * (pixels - mean[part])
+
+    return change_pixels(frames, align)
+
+
+def _usual_means(frames: Frames) -> Float[Tensor, " _channel"]:
+    return torch.tensor(USUAL_MEANS if frames.shape[1] == 3 else [sum(USUAL_MEANS) / 3])
+
+
+def _channel_means(frames: Frames) -> Float[Tensor, "time channel"]:
+    return torch.stack([frame.float().mean((1, 2)) for frame in frames])
+
+
+_RESTORERS: dict[str, Callable[[Frames, Known | None], Frames]] = {
+    "copy": copy,
+    "mean-3": AlongTime(take_mean, 3),
+    "mean-5": AlongTime(take_mean, 5),
+    "mean-5-blur": average_and_blur,
+    "median-3": AlongTime(take_median, 3),
+    "median-5": AlongTime(take_median, 5),
+    "minimum-3": AlongTime(take_minimum, 3),
+    "mean-colour": fill_with_mean_colour,
+    "mean-over-time": fill_with_mean_over_time,
+    "linear": interpolate_over_time,
+    "hold": hold_over_time,
+    "gain": brighten,
+    "normalise": normalise,
+    "steady": steady,
+}
+
+METHODS: dict[str, SimpleMethod] = {name: _then_enlarge(restore) for name, restore in _RESTORERS.items()}
+"""Every method by its name. All of them enlarge bicubically where the degradation shrank, so that "copy" then is
+bicubic upscaling."""
+
+_MEANS, _MEDIANS = ("mean-3", "mean-5", "mean-5-blur"), ("median-3", "median-5")
+
+SIMPLE_METHODS: dict[str, tuple[str, ...]] = {
+    "noise": _MEANS,
+    "shot": _MEANS,
+    "impulse": _MEDIANS,
+    "blur": (),
+    "motion-blur": (),
+    "pixelate": (),
+    "shrink-2": (),
+    "shrink-4": (),
+    "jpeg": ("mean-3",),
+    "h264": (),
+    "h265": (),
+    "packet-loss": (),
+    "bit-errors": (),
+    "rain": (*_MEDIANS, "minimum-3"),
+    "snow": (*_MEDIANS, "minimum-3"),
+    "dust": _MEDIANS,
+    "fog": ("normalise",),
+    "smoke": (),
+    "low-light": ("gain", "normalise"),
+    "flicker": ("steady", "mean-5"),
+    "contrast": ("normalise",),
+    "grey": (),
+    "night": ("gain", "normalise"),
+    "scratches": _MEDIANS,
+    "dropped": ("hold", "linear"),
+    "frozen": (),
+    "holes": ("mean-colour", "mean-over-time", "linear"),
+    "second-order": ("mean-3",),
+}
+"""The methods that are worth trying against a kind, besides "copy"."""
+
+
+def simple_methods_of(name: str) -> tuple[str, ...]:
+    """The names of all methods that are worth trying against a kind or a chain of kinds, "copy" first.
+
+    Raises ValueError for an unknown kind.
+    """
+    return tuple(dict.fromkeys(["copy", *(each for kind in parse_chain(name) for each in SIMPLE_METHODS[kind])]))

@@ -1,0 +1,193 @@
+"""ClipTranslator: from a clip to a clip of the same length, as large or enlarged.
+
+Letters in einops patterns: b batch, t timestep, n neighbour, k candidate, c channel, h and w rows and columns.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+
+from gancore.hub import HubModel
+from gancore.layers import ResidualBlock, leaky_relu, orthogonal_init_, zero_init_residual_
+from vidgan.frames import LUMINANCE, to_float, to_uint8
+from vidgan.translation_config import PairShape, TranslatorConfig
+
+Frames = Float[Tensor, "batch time channels height width"]
+Known = Bool[Tensor, "batch time 1 height width"]
+Maps = Float[Tensor, "batch time features h w"]
+FrameMap = Float[Tensor, "frames _ _ _"]
+"""(frames of all clips, features, rows, columns)."""
+
+STATE_FACTOR = 1.5
+"""Width of the half-size map, over which states travel, over that of the full-size one."""
+BLURRED_CANDIDATES = 4
+"""Estimates of a frame besides its neighbours: their mean, this blurred once and twice, and the frame blurred."""
+
+
+class Propagation(nn.Module):
+    """States that travel through a clip in one direction, s_t = tanh(block(W [x_t; s_(t-1)])), over half-size maps.
+
+    The recurrent residual propagation of BasicVSR (Chan et al. 2021) without optical flow. Bounded states keep large
+    learning rates from making them explode.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.mix = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.block = ResidualBlock(channels, channels, activation=leaky_relu)
+
+    def forward(self, maps: Maps, *, backward: bool) -> Maps:
+        """The state after each timestep, coming from the last one if `backward`."""
+        state, states = torch.zeros_like(maps[:, 0]), []
+        for step in reversed(range(maps.shape[1])) if backward else range(maps.shape[1]):
+            state = torch.tanh(self.block(leaky_relu(self.mix(torch.cat([maps[:, step], state], 1)))))
+            states.append(state)
+        return torch.stack(states[::-1] if backward else states, 1)
+
+
+class ClipTranslator(HubModel):
+    """Makes a target clip of a source clip: restored, enlarged, coloured, filled in, or translated.
+
+    Source frames are enlarged to the target's size (bicubic) and folded into patches, so that nothing is computed at
+    full resolution. Each frame is seen with its neighbours; states over maps of half the size travel through the clip
+    in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
+    blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
+    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon.
+    """
+
+    def __init__(self, config: TranslatorConfig, shape: PairShape):
+        super().__init__(config, shape)
+        self.config, self.shape = config, shape
+        channels, wide, patch = config.base_channels, round(STATE_FACTOR * config.base_channels), config.patch_size**2
+        self.before, self.after = config.neighbours, 0 if config.propagation == "forward" else config.neighbours
+        if config.propagation == "none":
+            self.before = self.after = 0
+        window = self.before + 1 + self.after
+        self.candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
+        self.stem = nn.Conv2d(window * (shape.channels + shape.masked) * patch, channels, 3, padding=1)
+        self.down = nn.Conv2d(4 * channels, wide, 3, padding=1)
+        directions = {"both": 2, "forward": 1, "none": 0}[config.propagation]
+        self.passes = nn.ModuleList(Propagation(wide) for _ in range(directions))
+        self.up = nn.Conv2d((1 + directions) * wide, 4 * channels, 3, padding=1)
+        self.fuse = nn.Conv2d(2 * channels, channels, 1)
+        self.blocks = nn.ModuleList(
+            ResidualBlock(channels, channels, activation=leaky_relu) for _ in range(config.blocks)
+        )
+        self.head = nn.Conv2d(channels, (shape.channels + self.candidates) * patch, 3, padding=1)
+        orthogonal_init_(self)
+        zero_init_residual_(self)
+        if config.output == "residual":
+            nn.init.zeros_(self.head.weight)
+
+    def forward(self, source: Frames, known: Known | None = None) -> Float[Tensor, "batch time channels h w"]:
+        """Target clips in about [-1, 1] for source clips in [-1, 1], `scale` times as high and wide.
+
+        `known` marks the source pixels that can be relied on, all if None; a model with a mask returns them as they
+        are. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
+        was not trained on, and for a mask if it was trained without.
+        """
+        if source.shape[2] != self.shape.channels:
+            raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {source.shape[2]}")
+        if known is not None and not self.shape.masked:
+            raise ValueError("this model was trained without a mask of known pixels")
+        batch = len(source)
+        base = enlarge(source, self.shape.scale)
+        if self.shape.masked:
+            mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
+            base = base * mask  # what is unknown is grey, whatever the source holds there
+        seen = torch.cat([base, mask], 2) if self.shape.masked else base
+        _, fine, coarse = self._encode(seen)
+        maps = [coarse]
+        for number, each in enumerate(self.passes):
+            states = each(coarse.unflatten(0, (batch, -1)), backward=number == 0 and len(self.passes) == 2)
+            maps.append(states.flatten(0, 1))
+        risen = F.pixel_shuffle(leaky_relu(self.up(torch.cat(maps, 1))), 2)
+        x = self.fuse(torch.cat([fine, risen], 1))
+        for block in self.blocks:
+            x = block(x)
+        made = F.pixel_shuffle(self.head(leaky_relu(x)), self.config.patch_size).unflatten(0, (batch, -1))
+        change, weights = made[..., : base.shape[-2], : base.shape[-1]].split([self.shape.channels, self.candidates], 2)
+        if self.config.output == "frames":
+            target = torch.tanh(change)
+        else:
+            target = base + change
+            if self.candidates:
+                target = target + self._blend(base, weights)
+        if self.config.keep_luminance:
+            target = target + luminance(base - target)
+        return torch.where(mask > 0, base, target) if known is not None else target
+
+    def feature_maps(self, source: Frames) -> list[FrameMap]:
+        """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.
+
+        Their sizes are those of the target over patch_size, the last one half of it.
+        """
+        assert not self.shape.masked
+        return self._encode(enlarge(source, self.shape.scale))
+
+    @property
+    def feature_widths(self) -> list[int]:
+        """The channels of those maps."""
+        return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
+
+    def _encode(self, seen: Tensor) -> list[FrameMap]:
+        folded = self._fold(self._window(seen))
+        fine = leaky_relu(self.stem(folded))
+        return [folded, fine, leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))]
+
+    def _window(self, frames: Frames) -> Float[Tensor, "batch time window channels height width"]:
+        """Each frame between its neighbours; the first and the last frame stand in for those beyond the ends."""
+        steps = frames.shape[1]
+        near = torch.arange(-self.before, self.after + 1)
+        return frames[:, (torch.arange(steps)[:, None] + near).clamp(0, steps - 1)]
+
+    def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
+        """Patches of frames, with sides padded to whole patches at full and at half size."""
+        flat = rearrange(window, "b t n c h w -> (b t) (n c) h w")
+        unit = 2 * self.config.patch_size
+        padding = (0, -flat.shape[-1] % unit, 0, -flat.shape[-2] % unit)
+        return F.pixel_unshuffle(F.pad(flat, padding, mode="replicate"), self.config.patch_size)
+
+    def _blend(self, base: Frames, weights: Float[Tensor, "batch time k height width"]) -> Frames:
+        """How far the weighted candidates lie from the frame itself."""
+        window = self._window(base)
+        mean = window.mean(2)
+        soft = blur(mean)
+        candidates = torch.cat([window.sort(2).values, torch.stack([mean, soft, blur(soft), blur(base)], 2)], 2)
+        return torch.einsum("btkchw,btkhw->btchw", candidates - base[:, :, None], weights)
+
+    @torch.inference_mode()
+    def translate(
+        self,
+        frames: UInt8[Tensor, "time channels height width"],
+        known: Bool[Tensor, "time 1 height width"] | None = None,
+    ) -> UInt8[Tensor, "time channels target_height target_width"]:
+        """The target of one clip in bytes; raises ValueError as the forward pass does."""
+        device = next(self.parameters()).device
+        mask = None if known is None else known[None].to(device)
+        return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()
+
+
+def blur(frames: Frames) -> Frames:
+    """Frames blurred by the binomial window of 3x3 pixels, with repeated edges."""
+    flat = F.pad(frames.flatten(0, 2)[:, None], (1, 1, 1, 1), mode="replicate")
+    kernel = flat.new_tensor([0.25, 0.5, 0.25])
+    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 3, 1)), kernel.view(1, 1, 1, 3))
+    return flat.view(frames.shape)
+
+
+def enlarge(frames: Frames, scale: int) -> Float[Tensor, "batch time channels h w"]:
+    """Frames `scale` times as high and wide (bicubic, half-pixel centres); the same ones if that is 1."""
+    if scale == 1:
+        return frames
+    flat = F.interpolate(frames.flatten(0, 1), scale_factor=scale, mode="bicubic")
+    return flat.unflatten(0, frames.shape[:2])
+
+
+def luminance(frames: Float[Tensor, "*shape channels height width"]) -> Float[Tensor, "*shape 1 height width"]:
+    """Luminance of RGB frames (ITU-R 601); of others the mean of their channels."""
+    if frames.shape[-3] != 3:
+        return frames.mean(-3, keepdim=True)
+    return torch.einsum("...chw,c->...hw", frames, frames.new_tensor(LUMINANCE))[..., None, :, :]

@@ -1,0 +1,290 @@
+"""All settings of a training from clip to clip: restoring, upscaling, colouring, filling and translating.
+
+Nothing here imports torch, so that a command can print its help at once.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from vidgan.config import VideoDiscriminatorConfig
+from vidgan.data_config import GENERATED, VideoDataConfig
+
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairShape:
+    """What a translator takes and makes."""
+
+    channels: int = 3
+    """Channels of source and target frames: 1 or 3, or any other number."""
+
+    height: int = 64
+    """Height of the target frames in training, in pixels."""
+
+    width: int = 64
+    """Width of the target frames in training, in pixels."""
+
+    clip_frames: int = 7
+    """Frames of a clip in training."""
+
+    scale: int = 1
+    """Target pixels per source pixel, along each side."""
+
+    masked: bool = False
+    """Whether a mask says which source pixels are known; those are kept as they are."""
+
+    degradations: tuple[str, ...] = ()
+    """What the sources were spoilt by in training, if that is known."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width", "clip_frames"):
+            if not 1 <= getattr(self, name) <= 2**16:
+                raise ValueError(f"{name} must lie in [1, {2**16}], got {getattr(self, name)}")
+        if self.scale not in (1, 2, 4):
+            raise ValueError(f"scale must be 1, 2 or 4, got {self.scale}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorConfig:
+    """The generator from clip to clip."""
+
+    base_channels: int = 32
+    """Width of the map at full resolution; the map half as large, over which states travel, is half as wide again."""
+
+    patch_size: int = 2
+    """Space-to-depth of the target's size: the network works at 1/patch_size of it. 2 for restoring, 4 for x4."""
+
+    blocks: int = 2
+    """Residual blocks in front of the output."""
+
+    output: Literal["residual", "frames"] = "residual"
+    """The source plus a learned change, which is nothing before training, or frames made from scratch."""
+
+    neighbours: int = 2
+    """Source frames before and after each frame that the network sees beside it, and whose order statistics at each
+    pixel (least, median, greatest) a residual output can blend in."""
+
+    propagation: Literal["both", "forward", "none"] = "both"
+    """Directions in which states travel through the clip: both, only forward (and no later neighbours) for frames that
+    come one by one, or none for pictures."""
+
+    keep_luminance: bool = False
+    """Take over the luminance of the source, so that only colour is made."""
+
+    def __post_init__(self) -> None:
+        for name in ("base_channels", "patch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("blocks", "neighbours"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairParts:
+    """What there is of a pair of translators besides the one from source to target."""
+
+    back: bool = True
+    """Whether there is a translator from target to source."""
+
+    contrast_features: int = 0
+    """Width of the features by which patches of sources and translations are compared; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.contrast_features < 0:
+            raise ValueError(f"contrast_features must not be negative, got {self.contrast_features}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairDataConfig(VideoDataConfig):
+    """Pairs of clips to train on: `path` holds the targets, and the sources are spoilt copies or come from a folder."""
+
+    context_frames: int = 0
+    """Always 0: whole clips are translated."""
+
+    clip_frames: int = 7
+    """Length of a clip in frames."""
+
+    degradations: tuple[str, ...] = ("noise",)
+    """What the sources are spoilt by: each clip by one of these, drawn evenly. Kinds joined by + follow one another
+    (blur+noise+jpeg); `vidvox degrade --help` lists them."""
+
+    least_severity: float = 0.0
+    """Least severity of the degradations, of at most 5; each clip has its own."""
+
+    most_severity: float = 5.0
+    """Greatest severity of the degradations."""
+
+    sources: str | None = None
+    """Folder of source clips instead: of the same names as the targets in `path`, and as large or 1/2 or 1/4 of it, or
+    if not `paired` any others; or "left" or "right", the half of each frame in `path` that is the source."""
+
+    paired: bool = True
+    """Whether a source and its target show the same. If not, they are drawn independently."""
+
+    drift: float = 0.0
+    """Largest speed in pixels a frame at which the cropped window of a training clip moves over the video, as if the
+    camera did; without it a static camera lets a network learn means over time that a moving one spoils."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.context_frames:
+            raise ValueError(f"context_frames must be 0, as whole clips are translated; got {self.context_frames}")
+        if self.class_conditional or self.synthetic_fraction:
+            raise ValueError("class_conditional and synthetic_fraction are for other trainings: leave them out")
+        if self.sources and self.degradations:
+            raise ValueError("sources come from a folder or are spoilt: set sources, or degradations to []")
+        if not self.sources and not self.degradations:
+            raise ValueError("give degradations to spoil the clips of path by, or sources, a folder of source clips")
+        if self.sources and self.path in GENERATED:
+            raise ValueError(f"sources: clips of {self.path} are made as they are read; give a folder as path too")
+        if not 0 <= self.least_severity <= self.most_severity <= 5:
+            wanted = "0 <= least_severity <= most_severity <= 5"
+            raise ValueError(f"severities must obey {wanted}, got {self.least_severity} and {self.most_severity}")
+        if self.sources in get_args(Side) and not self.paired:
+            raise ValueError(f"paired: sources in the {self.sources} half of each frame are paired")
+        if self.drift and self.sources:
+            raise ValueError("drift is for spoilt copies: leave it out with sources")
+        if self.drift < 0:
+            raise ValueError(f"drift must not be negative, got {self.drift}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedObjectiveConfig(AdversarialConfig):
+    """Distances from the true target, and the adversarial game."""
+
+    adversarial_weight: float = 0.0
+    """Weight of the adversarial loss; 0 trains without discriminators."""
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
+    """Gradient penalties of each discriminator."""
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Differentiable augmentation of all the discriminators see."""
+
+    show_source: bool = True
+    """Show the discriminators the source beside the target, so that they judge whether the two belong together."""
+
+    pixel_distance: Literal["charbonnier", "l1", "l2"] = "charbonnier"
+    """Distance of the made target from the true one: sqrt(d^2 + 1e-6), absolute or squared error."""
+
+    pixel_weight: float = 1.0
+    """Weight of that distance, averaged over pixels."""
+
+    hole_weight: float = 1.0
+    """Weight of the same distance averaged over unknown pixels alone, where a mask says which those are."""
+
+    perceptual_weight: float = 0.0
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true target in one frame; the weights of the
+    network come by `vidvox fetch efficientnet`."""
+
+    feature_matching_weight: float = 0.0
+    """Weight of the distance between the discriminators' maps of made and true targets (pix2pixHD)."""
+
+    ping_pong_weight: float = 0.0
+    """Weight of the difference between the targets of a clip played forward and then backward, at the same frames
+    (TecoGAN): what drifts in a recurrence differs. Doubles the cost of a step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("pixel_weight", "hole_weight", "perceptual_weight", "feature_matching_weight", "ping_pong_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.pixel_weight and not self.perceptual_weight and not self.adversarial_weight:
+            raise ValueError("pixel_weight, perceptual_weight and adversarial_weight are 0: nothing to learn from")
+        if self.feature_matching_weight and not self.adversarial_weight:
+            raise ValueError("feature_matching_weight: without adversarial_weight the discriminators learn nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpairedObjectiveConfig(AdversarialConfig):
+    """The adversarial game over clips of either kind, and what ties a translation to its source without a pair.
+
+    That is the way back (cycle_weight, CycleGAN), or patches that must be recognised (contrast_weight, CUT).
+    """
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
+    """Gradient penalties of each discriminator."""
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Differentiable augmentation of all the discriminators see."""
+
+    cycle_weight: float = 10.0
+    """Weight of the absolute difference between a clip and what comes back after its translation there and back, both
+    for sources and for targets; with 0 no translator back is trained (Zhu et al. 2017, equation 2)."""
+
+    identity_weight: float = 5.0
+    """Weight of the absolute change that a translator makes to clips that already are what it makes (there, section
+    5.2): it keeps colours from being exchanged at will."""
+
+    contrast_weight: float = 0.0
+    """Weight of the patch contrast of sources with their translations, and of targets with theirs, half each: each
+    patch must be told from others of its frame by what it was translated from (Park et al. 2020, CUT). Needs no way
+    back: set cycle_weight to 0."""
+
+    contrast_patches: int = 64
+    """Patches of a frame that are compared, in every map, or all that there are if they are fewer."""
+
+    contrast_features: int = 64
+    """Width of the features by which they are compared."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("cycle_weight", "identity_weight", "contrast_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.adversarial_weight > 0:
+            raise ValueError("adversarial_weight must be above 0: nothing else says what targets look like")
+        if self.cycle_weight and self.contrast_weight:
+            raise ValueError("contrast_weight does without a way back: set it or cycle_weight to 0")
+        if not self.cycle_weight and not self.contrast_weight:
+            raise ValueError("cycle_weight and contrast_weight are 0: nothing ties a translation to its source")
+        for name, least in {"contrast_patches": 2, "contrast_features": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationConfig:
+    """Train a network from clip to clip."""
+
+    run: Path = Path("runs/translation")
+    """Run folder; training resumes from its newest checkpoint."""
+
+    data: PairDataConfig = field(default_factory=PairDataConfig)
+    """Pairs of clips to train on."""
+
+    generator: TranslatorConfig = field(default_factory=TranslatorConfig)
+    """Generator."""
+
+    discriminator: VideoDiscriminatorConfig = field(default_factory=VideoDiscriminatorConfig)
+    """Discriminators, for objective.adversarial_weight and for unpaired data."""
+
+    objective: PairedObjectiveConfig = field(default_factory=PairedObjectiveConfig)
+    """Losses of both players, for paired data."""
+
+    unpaired: UnpairedObjectiveConfig = field(default_factory=UnpairedObjectiveConfig)
+    """Losses of both players in their place if data.paired is false."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Length and speed of the training."""
+
+    def __post_init__(self) -> None:
+        data, generator, objective = self.data, self.generator, self.objective
+        if data.paired and self.unpaired != UnpairedObjectiveConfig():
+            raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
+        if not data.paired and objective != PairedObjectiveConfig():
+            raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
+        has_game = bool(objective.adversarial_weight) or not data.paired
+        if has_game and self.discriminator.spatial_frames > data.clip_frames:
+            raise ValueError(
+                f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, but a clip has only "
+                f"{data.clip_frames} frames"
+            )
+        if objective.perceptual_weight and data.channels not in (1, 3):
+            raise ValueError(f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {data.channels}")
+        if objective.ping_pong_weight and generator.propagation == "none":
+            raise ValueError("objective.ping_pong_weight: without generator.propagation no frame depends on another")

@@ -1,0 +1,38 @@
+"""vidvox degrade: a clip, a picture or a folder of them, spoilt."""
+
+from collections.abc import Sequence
+
+from gancore.files.outputs import check_outputs
+from gancore.files.reading import containing_file
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.commands import DegradeConfig
+
+
+@report_user_errors
+def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Spoil clips and write them."""
+    config = parse_config(
+        DegradeConfig,
+        argv,
+        prog=prog,
+        positional=["clip"],
+        main=["kind", "severity", "out", "seed", "overwrite"],
+        examples="""
+            vidvox degrade clip.mp4 --kind rain -o spoilt.mp4
+            vidvox degrade photo.png --kind blur+noise+jpeg --severity 2 -o spoilt.png
+            vidvox degrade clip.mp4 --kind shrink-4 -o small.npy
+            vidvox degrade VIDEOS --kind second-order -o SPOILT
+        """,
+    )
+    check_outputs([config.out], inputs=[config.clip], overwrite=config.overwrite, are_files=bool(config.out.suffix))
+    if not containing_file(config.clip).exists():
+        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+
+    from vidgan.degrade import plan, spoil, spoil_each
+
+    works = plan(config)
+    if len(works) == 1 and works[0].target == config.out:
+        found = f"{spoil(works[0], config)} frames"
+    else:
+        found = f"{spoil_each(works, config)} clips"
+    print(f"{found}, {config.kind} of severity {config.severity:g}: {config.out}")

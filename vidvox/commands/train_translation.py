@@ -1,0 +1,52 @@
+"""vidvox train translation: from a folder of videos, or of pairs, to a network from clip to clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.data_config import NAMED_SOURCES
+from vidgan.translation_config import TranslationConfig
+from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
+from vidvox.recipes import find_recipes
+
+RECIPE = "restore"
+"""Used without --config."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTranslationConfig(ProcessesConfig, TranslationConfig):
+    """Train a network that restores, enlarges, colours, fills or translates clips. Without --config the recipe restore
+    is used, whose settings (vidvox show restore) take the place of the defaults below."""
+
+
+@report_user_errors
+def main(argv: Sequence[str], *, prog: str) -> None:
+    """Train on a folder of videos, which are spoilt, or of pairs."""
+    config = parse_config(
+        TrainTranslationConfig,
+        add_default_recipe(argv, RECIPE),
+        prog=prog,
+        positional=["data.path"],
+        main=[
+            *SHARED_KEYS,
+            *("data.degradations", "data.sources", "data.paired", "data.height", "data.width", "data.clip_frames"),
+        ],
+        recipes=find_recipes("translation"),
+        examples=f"""
+            {prog} VIDEOS --run runs/restore
+            {prog} VIDEOS --config upscale_4 --run runs/upscale
+            {prog} VIDEOS --data.degradations [fog,smoke] --run runs/clear
+            {prog} PHOTOS --data.sources SKETCHES --data.degradations [] --generator.output frames --run runs/photos
+            {prog} DAY --data.sources NIGHT --data.degradations [] --config night_to_day --run runs/night
+        """,
+    )
+    for path in (config.data.path, config.data.sources):
+        if path and path not in (*NAMED_SOURCES, "left", "right") and not Path(path).exists():
+            raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
+    if config.processes and config.processes > 1:
+        train_together(config.processes, prog, argv)
+
+    from vidvox import train
+
+    train.train_translation(upcast(config, TranslationConfig))
