@@ -231,7 +231,8 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws: SampleRandom) -> Float[Tensor, ""]:
     """The perceptual distance between the futures and the true ones, in one frame of each, drawn at random."""
     which = draws.choice(len(true), 1, true.shape[1])[:, 0].to(true.device)
-    frames = [clips[torch.arange(len(true)), which].expand(-1, 3, -1, -1) for clips in (futures, true)]
+    rows = torch.arange(len(true), device=true.device)
+    frames = [clips[rows, which].expand(-1, 3, -1, -1) for clips in (futures, true)]
     return network.to(true.device).training_distance(*frames).mean()
 
 
