@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.config import AdversarialConfig, EquilibriumConfig
+from gancore.device import read_later
 from gancore.losses import (
     GAN_LOSSES,
     GanLoss,
@@ -49,7 +51,8 @@ class AdversarialGame:
         mean_over_processes: Callable[[Tensor], Tensor],
         balance: "EnergyBalance | None" = None,
     ) -> Scalar:
-        """The loss; the equilibrium loss weighs fakes by the balance."""
+        """The loss; the equilibrium loss weighs fakes by the balance, and needs it."""
+        assert balance is not None or self.config.loss != "equilibrium", "an equilibrium needs the balance of energies"
         return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
 
     def generator_loss(
@@ -59,7 +62,8 @@ class AdversarialGame:
         return self.weight_at(progress) * self._pair(mean_over_processes).generator_loss(real, fake)
 
     def _pair(self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None) -> GanLoss:
-        config, settings = self.config, {}
+        config = self.config
+        settings: dict[str, Any] = {}
         if config.loss == "relativistic-average":
             settings["mean_over_processes"] = mean_over_processes
         elif config.loss == "energy":
@@ -113,10 +117,14 @@ class AccuracyGate(nn.Module):
         self.measured: Tensor
         self.register_buffer("accuracy", torch.zeros(()))
         self.register_buffer("measured", torch.zeros(2))
+        self._read_decision: Callable[[], bool] | None = None
+        self.register_load_state_dict_post_hook(_decide_anew)
 
     def is_closed(self) -> bool:
         """Whether the discriminator must rest."""
-        return self.threshold is not None and bool(self.accuracy > self.threshold)
+        if self.threshold is None:
+            return False
+        return bool(self.accuracy > self.threshold) if self._read_decision is None else self._read_decision()
 
     @torch.no_grad()
     def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
@@ -129,10 +137,17 @@ class AccuracyGate(nn.Module):
     @torch.no_grad()
     def finish_batch(self) -> None:
         """Makes the accuracy measured since the last call the one that decides."""
+        if self.threshold is None:
+            return
         correct, count = self.measured
-        if count:
-            self.accuracy.copy_(correct / count)
-            self.measured.zero_()
+        self.accuracy.copy_(torch.where(count > 0, correct / count, self.accuracy))
+        self.measured.zero_()
+        self._read_decision = read_later(self.accuracy > self.threshold)  # the generator's turn begins meanwhile
+
+
+def _decide_anew(gate: AccuracyGate, keys: Any) -> None:
+    del keys
+    gate._read_decision = None
 
 
 class EnergyBalance(nn.Module):
@@ -165,13 +180,12 @@ class EnergyBalance(nn.Module):
     def finish_batch(self) -> None:
         """Moves the weight by the energies measured since the last call."""
         count = self.measured[2]
-        if not count:
-            return
-        self.energies.copy_(self.measured[:2] / count)
-        self.measured.zero_()
+        self.energies.copy_(torch.where(count > 0, self.measured[:2] / count, self.energies))
         if self.config is not None:
             real, fake = self.energies
-            self.fake_weight.add_(self.config.rate * (self.config.gamma * real - fake)).clamp_(0, 1)
+            change = self.config.rate * (self.config.gamma * real - fake)
+            self.fake_weight.add_(torch.where(count > 0, change, 0.0)).clamp_(0, 1)
+        self.measured.zero_()
 
     def measurements(self) -> dict[str, float]:
         """The energies of the last batch, and if they are balanced k and the measure of convergence.

@@ -4,6 +4,7 @@ import multiprocessing
 import resource
 import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,9 +16,11 @@ from statistics import median
 from typing import Any, ParamSpec, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+from torch.utils.weak import WeakIdKeyDictionary
 
 from gancore.reporting.tables import format_table
 from gancore.training.trainer import Batch, Trainer
@@ -80,6 +83,33 @@ class OperationCounter(TorchDispatchMode):
         result = func(*args, **kwargs)
         self.total += count(*args, **kwargs, out_val=result) if count else 0
         return result
+
+
+class LiveBytes(TorchDispatchMode):
+    """Follows the bytes of all tensors that are made on a device and are still alive; the meta device's as well."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device, self.live, self.peak = device, 0, 0
+        self._known = WeakIdKeyDictionary()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and tensor.device.type == self.device.type:
+                self._note(tensor.untyped_storage())
+        return result
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._known:
+            size = storage.nbytes()
+            self._known[storage] = None
+            self.live += size
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self._forget, size)
+
+    def _forget(self, size: int) -> None:
+        self.live -= size
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gancore.device import send
+
 
 def derive_seed(*numbers: int) -> int:
     """A well-mixed 63-bit seed from any integers; the same on every machine."""
@@ -27,7 +29,7 @@ class SampleRandom:
         self.first_sample, self.total_samples, self.device = first_sample, total_samples, device
 
     def _local_share(self, numbers: Tensor, batch: int) -> Tensor:
-        return numbers[self.first_sample : self.first_sample + batch].to(self.device)
+        return send(numbers[self.first_sample : self.first_sample + batch], self.device)
 
     def normal(self, batch: int, *shape: int, truncation: float | None = None) -> Float[Tensor, "..."]:
         """N(0, 1) numbers of shape (batch, *shape), each below `truncation` in magnitude if that is given.

@@ -1,6 +1,7 @@
 """Speed of training, prediction and reading of clips on this machine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -9,9 +10,13 @@ from typing import cast
 
 import av
 import torch
+from torch import nn
+from torch.nn.utils import parametrize
 
 from gancore.benchmark import (
     Cost,
+    LiveBytes,
+    OperationCounter,
     Throughput,
     count_parameters,
     measure_cost,
@@ -19,11 +24,13 @@ from gancore.benchmark import (
     measure_seconds,
     measure_training_cost,
 )
+from gancore.config import PenaltyConfig
 from gancore.data import Sample
 from gancore.layers import fold_spectral_norm
 from gancore.reporting.tables import format_table
 from gancore.rng import SampleRandom
 from gancore.training.launch import create_accelerator
+from gancore.training.protocols import StepContext, Update
 from gancore.training.trainer import Trainer
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
@@ -62,9 +69,9 @@ def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
     )
 
 
-def make_noise_batch(config: VideoConfig) -> ClipBatch:
-    """A batch of random pixels, of the size of one micro-batch."""
-    data, count = config.data, config.train.batch // config.train.gradient_accumulation_steps
+def make_noise_batch(config: VideoConfig, *, count: int | None = None) -> ClipBatch:
+    """A batch of random pixels, by default of the size of one micro-batch."""
+    data, count = config.data, count or config.train.batch // config.train.gradient_accumulation_steps
     frames = torch.randint(256, (count, data.clip_frames, data.channels, data.height, data.width), dtype=torch.uint8)
     return ClipBatch(frames, torch.zeros(count, dtype=torch.long), data.context_frames)
 
@@ -77,6 +84,92 @@ def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats:
     return measure_cost(
         lambda: sample_futures(folded, batch, rng, samples=1), repeats=repeats, device=batch.frames.device
     )
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A cost of a batch that rises by the same with each of its clips."""
+
+    fixed: int
+    """What a batch costs whatever its size: spectral norm, gradients."""
+    each: int
+    """What each clip adds."""
+
+    def at(self, clips: int) -> int:
+        """The cost of a batch of this size."""
+        return self.fixed + clips * self.each
+
+
+@dataclass(frozen=True)
+class StepCount:
+    """What a training step needs, in float32, without gradient penalties and a perceptual distance."""
+
+    flops: Linear
+    """Operations of a step, with all its updates of the discriminators; a multiply-add counts twice."""
+    resident_bytes: int
+    """Weights, the average and Adam's memory."""
+    turn_bytes: tuple[Linear, ...]
+    """The peak of all other tensors in the turn of each player, gradients among them."""
+
+    def peak_bytes(self, clips: int) -> int:
+        """Peak memory of a step of this many clips."""
+        return self.resident_bytes + max(turn.at(clips) for turn in self.turn_bytes)
+
+
+def count_training_step(config: VideoConfig, *, classes: int = 0) -> StepCount:
+    """Counts on the meta device, where nothing is computed, what a training step of one and of two clips needs."""
+    device = torch.device("meta")
+    names = tuple(map(str, range(classes)))
+    with device:
+        generator, discriminator = build_generator(config, classes=names), build_discriminator(config, classes=names)
+    plain = replace(config.objective, penalties=PenaltyConfig(), perceptual_weight=0.0)
+    objective = VideoObjective(plain)
+    updates = [
+        (objective.discriminator_update(generator, discriminator), config.train.discriminator_steps),
+        *((update, 1) for update in objective.generator_updates(generator, discriminator)),
+    ]
+    flops, peaks = [0, 0], []
+    for update, times in updates:
+        turn = []
+        for number, clips in enumerate((1, 2)):
+            operations, memory = OperationCounter(), LiveBytes(device)
+            with operations, memory:
+                _run_update(update, make_noise_batch(config, count=clips).to(device), (generator, discriminator))
+            flops[number] += times * operations.total
+            turn.append(memory.peak)
+        peaks.append(_through(*turn))
+    weights = count_parameters(generator) * 4 + count_parameters(discriminator) * 3  # two of Adam, and one average
+    return StepCount(_through(*flops), weights * torch.float32.itemsize, tuple(peaks))
+
+
+def _run_update(update: Update, batch: ClipBatch, players: tuple[nn.Module, ...]) -> None:
+    """The gradients of an update, in the middle of a training."""
+    for player in players:
+        player.requires_grad_(False)
+    update.module.requires_grad_(True).zero_grad()
+    context = StepContext(step=1, progress=0.5, rng=SampleRandom(0, device=batch.frames.device))
+    with parametrize.cached():
+        torch.stack([term.float() for term in update.terms(batch, context).values()]).sum().backward()
+
+
+def _through(one: int, two: int) -> Linear:
+    """The line through the costs of one and of two clips."""
+    return Linear(2 * one - two, two - one)
+
+
+def format_step_count(counts: Mapping[str, StepCount], *, clips: Sequence[int] = (1, 8, 64)) -> str:
+    """A table of operations and peak memory of steps with these numbers of clips a device."""
+    rows = {
+        name: [
+            f"{count.flops.each / 1e12:.3g}",
+            f"{count.flops.fixed / 1e12:.3g}",
+            f"{count.resident_bytes / 2**30:.3g} GiB",
+            *(f"{count.peak_bytes(number) / 2**30:.3g} GiB" for number in clips),
+        ]
+        for name, count in counts.items()
+    }
+    heads = ["TFLOP/clip", "TFLOP/step besides", "weights and Adam", *(f"peak, {number} clips" for number in clips)]
+    return format_table("", heads, rows)
 
 
 @dataclass(frozen=True)

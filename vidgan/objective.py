@@ -82,7 +82,10 @@ class VideoObjective:
         scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
+            balance, average = self.balances.get(name), context.mean_over_processes
+            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=average, balance=balance)
+            if balance is not None:
+                balance.measure(*both.chunk(2), mean_over_processes=average)
             score = partial(score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
@@ -228,7 +231,8 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws: SampleRandom) -> Float[Tensor, ""]:
     """The perceptual distance between the futures and the true ones, in one frame of each, drawn at random."""
     which = draws.choice(len(true), 1, true.shape[1])[:, 0].to(true.device)
-    frames = [clips[torch.arange(len(true)), which].expand(-1, 3, -1, -1) for clips in (futures, true)]
+    rows = torch.arange(len(true), device=true.device)
+    frames = [clips[rows, which].expand(-1, 3, -1, -1) for clips in (futures, true)]
     return network.to(true.device).training_distance(*frames).mean()
 
 

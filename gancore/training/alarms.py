@@ -217,11 +217,10 @@ class AlarmMonitor:
 
 
 @torch.no_grad()
-def find_non_finite(network: nn.Module, *, gradients: bool = False) -> str:
-    """The name of the first weight or buffer, or first weight with a gradient, that is not finite; "" if all are."""
-    tensors = network.state_dict(keep_vars=True).items()
-    for name, tensor in tensors:
-        value = tensor.grad if gradients else tensor
-        if value is not None and value.is_floating_point() and not bool(value.isfinite().all()):
-            return name
-    return ""
+def find_non_finite(network: nn.Module) -> str:
+    """The name of the first weight or buffer that is not finite; "" if all are."""
+    numbers = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    if not numbers:
+        return ""
+    finite = torch.stack([value.isfinite().all() for value in numbers.values()]).tolist()  # all are read at once
+    return next((name for name, whole in zip(numbers, finite, strict=True) if not whole), "")

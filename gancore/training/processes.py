@@ -1,12 +1,14 @@
 """What the processes of a training exchange; with a single process nothing is sent."""
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.errors import LostProcessError
@@ -102,10 +104,9 @@ def average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
         parameter.grad = gradient.view_as(parameter)
 
 
-def average_terms(terms: Mapping[str, Tensor], accelerator: Accelerator) -> dict[str, float]:
+def average_terms(terms: Iterable[Tensor], accelerator: Accelerator) -> Float[Tensor, " terms"]:
     """Averages scalars over the processes in one exchange."""
-    values = _mean(torch.stack([term.float() for term in terms.values()]), accelerator)
-    return dict(zip(terms, values.tolist(), strict=True))
+    return _mean(torch.stack([term.float() for term in terms]), accelerator)
 
 
 def _mean(values: Tensor, accelerator: Accelerator) -> Tensor:
@@ -119,5 +120,23 @@ def any_process(flag: bool, accelerator: Accelerator) -> bool:
     """Whether the flag is set in any process, so that all stop at the same step."""
     if accelerator.num_processes == 1:
         return flag
+    number = torch.tensor(float(flag))
     with _exchange():
-        return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)).item())
+        torch.distributed.all_reduce(number, group=_hosts())
+    return bool(number)
+
+
+def main_process_number(number: float, accelerator: Accelerator) -> float:
+    """The number that the main process has."""
+    if accelerator.num_processes == 1:
+        return number
+    shared = torch.tensor(number, dtype=torch.float64)
+    with _exchange():
+        torch.distributed.broadcast(shared, 0, group=_hosts())
+    return float(shared)
+
+
+@cache
+def _hosts() -> torch.distributed.ProcessGroup:
+    """The processes, for what they say to each other from CPU to CPU while their devices are busy."""
+    return torch.distributed.new_group(backend="gloo")

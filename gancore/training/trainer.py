@@ -1,14 +1,11 @@
 """The training loop of a two-player game: update, EMA, log, preview, evaluate, checkpoint, resume; for any data."""
 
-import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any, cast
 
 import torch
@@ -16,7 +13,6 @@ from accelerate import Accelerator
 from accelerate.utils import tqdm
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gancore import checkpoint
@@ -25,14 +21,23 @@ from gancore.data import EndlessBatches, count_items
 from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
+from gancore.training.averaging import MovingAverage
 from gancore.training.diagnostics import Diagnosable, diagnose_players, read_measurements, sample_batches
 from gancore.training.loading import Preparation, begin_worker, open_batches, prepare_step, raise_failure
-from gancore.training.processes import average_gradients, average_terms, broadcast_, in_every_process, wait_for_all
+from gancore.training.processes import (
+    average_gradients,
+    average_terms,
+    broadcast_,
+    in_every_process,
+    main_process_number,
+    wait_for_all,
+)
 from gancore.training.protocols import Batch, Evaluator, Objective, PreviewCallback, StepContext, Update
 from gancore.training.resuming import has_model, load_newest
 from gancore.training.run_log import BestTracker, RunLog
 from gancore.training.signals import catch_stop_signals
 from gancore.training.summary import TimeEstimate, format_terms
+from gancore.training.terms import RecentTerms, UpdateTerms, measure_gradients
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Trainer:
         self.generator: HubModel = self._place(generator)
         self.discriminator = self._place(discriminator)
         self.objective.state.to(accelerator.device)
-        self.ema = AveragedModel(self.generator, avg_fn=self._ema_update, use_buffers=False)
+        self.ema = MovingAverage(self.generator)
         self.ema_generator = cast(HubModel, self.ema.module.eval())
         adam = partial(torch.optim.Adam, betas=(config.beta1, config.beta2))
         self.discriminator_player = Player(
@@ -94,6 +99,7 @@ class Trainer:
         )
         self.step = 0
         self.progress = 0.0
+        self.recent = RecentTerms()
         self.started, self.earlier_seconds = time.monotonic(), 0.0
         self.settings: dict[str, Any] = {}
         """Saved with every checkpoint."""
@@ -114,12 +120,6 @@ class Trainer:
             module.compile()
         return module
 
-    def _ema_update(self, average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
-        if self.step < self.config.ema_start:
-            return now
-        decay = min(self.config.ema_decay, (1 + float(count)) / (10 + float(count)))
-        return torch.lerp(now, average, decay)
-
     # ---------------------------------------------------------------------------------------------------- the loop
 
     def train(self, announce: Callable[[str], None] | None = None) -> bool:
@@ -136,7 +136,6 @@ class Trainer:
         self.started = time.monotonic()
         config, first_step = self.config, self.step
         estimate = TimeEstimate(config, first_step=first_step, elapsed_seconds=self.elapsed_seconds())
-        recent: defaultdict[str, list[float]] = defaultdict(list)
         bar = tqdm(total=config.steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0)
         loading = open_batches(self._create_loader())
         with loading as batches, catch_stop_signals() as stop, bar, self._open_run_log() as log:
@@ -145,14 +144,16 @@ class Trainer:
             ready = self._prepare_step(batches, bool(stop))
             while not (self.is_finished or ready.leave):
                 lr_factor = config.lr_factor(self.step, self.progress)
-                for name, value in self.train_step(iter(ready.batches)).items():
-                    recent[name].append(value)
+                try:
+                    self.train_step(iter(ready.batches))
+                except Exception:
+                    self.recent.check()  # a number that was not finite some steps ago may be why
+                    raise
                 self.step += 1
                 self.progress = self._measure_progress()
                 numbers = self._observe(log)
                 if self._is_due(config.log_every):
-                    means = {name: fmean(values) for name, values in recent.items()}
-                    recent.clear()
+                    means = self.recent.take_means()
                     speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
                     bar.set_postfix({"samples/s": f"{speed:.1f}"} | format_terms(means))
                     numbers |= means | read_measurements(self.objective) | {"lr_factor": lr_factor, "speed": speed}
@@ -186,39 +187,36 @@ class Trainer:
         done = self.step / self.config.steps
         if self.config.max_minutes is None:
             return done
-        elapsed = torch.tensor(self.elapsed_seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
-        broadcast_(elapsed, self.accelerator)  # processes must agree on the schedules and on the last step
-        return max(done, min(float(elapsed), 1.0))
+        elapsed = self.elapsed_seconds() / (60 * self.config.max_minutes)
+        # processes must agree on the schedules and on the last step
+        return max(done, min(main_process_number(elapsed, self.accelerator), 1.0))
 
     def elapsed_seconds(self) -> float:
         """Training time, including that of the sessions before a resume."""
         return self.earlier_seconds + time.monotonic() - self.started
 
-    def train_step(self, batches: Iterator[Batch]) -> dict[str, float]:
+    def train_step(self, batches: Iterator[Batch]) -> None:
         """One step: the discriminator's updates, each on a new batch, then the generator's on the last batch.
 
-        Returns the terms of all updates by name.
+        `recent` gets the terms of all updates. Nothing here waits for the device.
         """
         torch.manual_seed(derive_seed(self.config.seed, 3, self.step, self.accelerator.process_index))
-        terms: dict[str, float] = {}
         for number in range(self.config.discriminator_steps):
             micro_batches = [
                 next(batches).to(self.accelerator.device) for _ in range(self.config.gradient_accumulation_steps)
             ]
             update = self.objective.discriminator_update(self.generator, self.discriminator)
-            terms |= self.apply_update(update, self.discriminator_player, micro_batches, number=number)
+            self.apply_update(update, self.discriminator_player, micro_batches, number=number)
             self.objective.constrain_discriminator(self.discriminator)
         for update in self.objective.generator_updates(self.generator, self.discriminator):
-            terms |= self.apply_update(update, self.generator_player, micro_batches)
-        self.ema.update_parameters(self.generator)
-        return terms
+            self.apply_update(update, self.generator_player, micro_batches)
+        started = self.step >= self.config.ema_start
+        self.ema.update(self.generator, decay=self.config.ema_decay if started else 0.0)
 
-    def apply_update(
-        self, update: Update, player: Player, micro_batches: Sequence[Batch], *, number: int = 0
-    ) -> dict[str, float]:
-        """One optimizer step; returns its terms, averaged over micro-batches and processes.
+    def apply_update(self, update: Update, player: Player, micro_batches: Sequence[Batch], *, number: int = 0) -> None:
+        """One optimizer step; `recent` gets its terms, averaged over micro-batches and processes.
 
-        `number` counts the discriminator's updates within a step. Raises ValueError if a term is not finite.
+        `number` counts the discriminator's updates within a step.
         """
         for network in (self.generator, self.discriminator):
             network.requires_grad_(False)
@@ -232,7 +230,7 @@ class Trainer:
                 with self.accelerator.autocast():
                     terms = update.terms(batch, self._step_context(player, number, part))
                 if not terms:
-                    return {}
+                    return
                 loss = torch.stack([term.float() for term in terms.values()]).sum() / len(micro_batches)
                 loss.backward()
             for name, term in terms.items():
@@ -240,20 +238,18 @@ class Trainer:
                 total[name] = total.get(name, 0) + term.detach() / len(micro_batches)
 
         average_gradients(update.module, self.accelerator)
-        norm = nn.utils.get_total_norm([p.grad for p in update.module.parameters() if p.grad is not None])
+        weights, norms = measure_gradients(update.module)
+        norm = torch.linalg.vector_norm(norms)
         if self.config.max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(update.module.parameters(), self.config.max_grad_norm, norm)
 
-        means = average_terms(total | {f"gradient/{update.name}": norm}, self.accelerator)
-        for name, value in means.items():
-            if not math.isfinite(value):
-                where = f" in {find_non_finite(update.module, gradients=True)}" if name.startswith("gradient/") else ""
-                raise ValueError(f"step {self.step}: {name} is {value}{where}; the last checkpoint is untouched")
+        total |= {f"gradient/{update.name}": norm}
+        means = average_terms(total.values(), self.accelerator)
+        self.recent.add(UpdateTerms(self.step, tuple(total), means, weights, norms))
 
         for group in player.optimizer.param_groups:
             group["lr"] = player.lr * self.config.lr_factor(self.step, self.progress)
         player.optimizer.step()
-        return means
 
     def _step_context(self, player: Player, number: int, part: int) -> StepContext:
         first = (part * self.accelerator.num_processes + self.accelerator.process_index) * self.micro_batch
@@ -307,6 +303,7 @@ class Trainer:
         if not (diagnose or preview or evaluate):
             return {}
         numbers: dict[str, float] = {}
+        self.recent.check()
         if log:
             with torch.no_grad():
                 if diagnose and isinstance(self.objective, Diagnosable) and self.discriminator_player.optimizer.state:
@@ -338,8 +335,9 @@ class Trainer:
     def save(self, log: RunLog | None = None, *, last: bool = False) -> None:
         """Writes a checkpoint, the EMA generator, and the curves of the log.
 
-        Raises ValueError, and writes nothing, if a weight is not finite.
+        Raises ValueError, and writes nothing, if a term or a weight is not finite.
         """
+        self.recent.check()
         for name, network in {"generator": self.generator, "discriminator": self.discriminator}.items():
             if where := find_non_finite(network):
                 raise ValueError(

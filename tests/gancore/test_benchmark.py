@@ -7,7 +7,14 @@ import pytest
 import torch
 from support.measured import MEGABYTES, kill_own_process, peak_after
 
-from gancore.benchmark import measure_cost, measure_matmul_rate, measure_peak_bytes, measure_seconds, run_in_subprocess
+from gancore.benchmark import (
+    LiveBytes,
+    measure_cost,
+    measure_matmul_rate,
+    measure_peak_bytes,
+    measure_seconds,
+    run_in_subprocess,
+)
 
 CPU = torch.device("cpu")
 
@@ -26,6 +33,22 @@ def test_a_matrix_product_costs_two_operations_a_term():
 
 def test_a_matrix_product_reaches_the_rate_of_this_machine_and_no_more():
     assert 1e7 < measure_matmul_rate(CPU, size=128, repeats=2) < 1e16
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_tensors_alive_are_counted_while_they_live_and_views_cost_nothing(device):
+    with LiveBytes(torch.device(device)) as memory:
+        kept = torch.zeros(1000, device=device)
+        assert memory.live == memory.peak == 4000
+        view = kept.view(10, 100)[3:]
+        assert memory.live == 4000
+        _ = (kept + 1).sum()
+        assert memory.live == 4004
+        del kept
+        assert memory.live == 4004
+        del view, _
+    assert memory.live == 0
+    assert memory.peak == 8004
 
 
 def test_a_process_of_its_own_does_not_count_what_the_parent_holds():

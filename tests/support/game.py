@@ -175,7 +175,8 @@ def play(of: Trainer, steps: int) -> list[dict[str, float]]:
     """The terms of some steps without log or checkpoint."""
     stream, terms = batches(of), []
     for _ in range(steps):
-        terms.append(of.train_step(stream))
+        of.train_step(stream)
+        terms.append(of.recent.take_means())
         of.step += 1
         of.progress = of.step / of.config.steps
     return terms

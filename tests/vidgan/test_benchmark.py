@@ -8,7 +8,15 @@ import torch
 from support.tiny import preset, small_discriminator, small_generator
 
 from gancore.benchmark import format_throughput_table
-from vidgan.benchmark import decode_window, format_reading_time, measure_reading_time, measure_throughput
+from gancore.config import PenaltyConfig
+from vidgan.benchmark import (
+    count_training_step,
+    decode_window,
+    format_reading_time,
+    format_step_count,
+    measure_reading_time,
+    measure_throughput,
+)
 from vidgan.config import VideoConfig, VideoObjectiveConfig
 from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import write_clip
@@ -69,6 +77,35 @@ def test_a_rare_penalty_counts_at_its_share():
     )
     assert hardly < sometimes < always
     assert sometimes == pytest.approx((3 * hardly + always) / 4, rel=0.01)
+
+
+def small(name: str, **options: int) -> VideoConfig:
+    whole = preset(name)
+    return VideoConfig(
+        data=VideoDataConfig(height=16, width=16, channels=1, clip_frames=6, context_frames=2),
+        generator=replace(small_generator(name), segment_steps=options.get("segment")),
+        discriminator=small_discriminator(name),
+        objective=replace(whole.objective, penalties=PenaltyConfig()),
+        train=replace(whole.train, batch=options.get("batch", 3), gradient_accumulation_steps=1, cpu=True),
+    )
+
+
+@pytest.mark.parametrize("name", ["modern", "paper"])
+def test_what_is_counted_without_computing_is_what_is_computed(name):
+    counted, measured = count_training_step(small(name)), measure_throughput(small(name), repeats=1)
+    assert counted.flops.at(3) == measured.training_cost.flops
+    assert counted.flops.at(5) == measure_throughput(small(name, batch=5), repeats=1).training_cost.flops
+    parameters = 4 * measured.generator_parameters + 3 * measured.discriminator_parameters
+    assert counted.resident_bytes == 4 * parameters
+
+
+def test_recomputation_saves_memory_for_operations():
+    kept, recomputed = count_training_step(small("paper")), count_training_step(small("paper", segment=1))
+    assert recomputed.peak_bytes(8) < kept.peak_bytes(8)
+    assert recomputed.flops.each > kept.flops.each
+    text = format_step_count({"kept": kept, "recomputed": recomputed}, clips=(1, 8)).splitlines()
+    assert [line.partition("  ")[0] for line in text[1:]] == ["kept", "recomputed"]
+    assert text[1].endswith(f"{kept.peak_bytes(8) / 2**30:.3g} GiB")
 
 
 def test_every_window_is_read_and_decoded(film):

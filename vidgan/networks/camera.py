@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gancore.device import constant
 from vidgan.networks.optical_flow import image_gradient, window_mean
 from vidgan.networks.warp import identity_grid, warp
 
@@ -67,8 +68,9 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
         apart = (moves - positions @ fit).square().sum(2, keepdim=True)
         weighted = positions * texture / (1 + apart / OUTLIER_SCALE**2) ** 2
         gram = weighted.mT @ positions + 1e-3 * torch.eye(3, device=flow.device, dtype=moves.dtype)
-        fit = torch.linalg.solve(gram, weighted.mT @ moves)
-    corners = positions.new_tensor([[x, y, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
+        fit = torch.linalg.solve_ex(gram, weighted.mT @ moves).result  # which does not wait for errors
+    ends = [(x, y, 1) for x in (-0.5, 0.5) for y in (-0.5, 0.5)]
+    corners = torch.stack([constant(*end, like=positions) for end in ends])
     moving = (corners @ fit).norm(dim=2).amax(1) >= MIN_MOTION
     drift = rearrange(positions @ fit, "b (h w) two -> b two h w", h=height)
     explained = explained_share(last, before, drift)
@@ -77,9 +79,9 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
     )
     fit = fit * moving[:, None, None]
     # back to pixels: x' = x + fit . ((x - centre) / size, 1)
-    scale = fit.new_tensor([1 / width, 1 / height])[:, None]
+    scale = constant(1 / width, 1 / height, like=fit)[:, None]
     linear = fit[:, :2] * scale
-    centre = fit.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    centre = constant((width - 1) / 2, (height - 1) / 2, like=fit)
     offset = fit[:, 2] - torch.einsum("i,bij->bj", centre, linear)
     identity = torch.eye(2, device=flow.device, dtype=fit.dtype)
     return torch.cat([linear.mT + identity, offset[:, :, None]], 2)
@@ -111,7 +113,7 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 def invert(camera: Affine) -> Affine:
     """The map that undoes another."""
-    linear = torch.linalg.inv(camera[:, :, :2])
+    linear = torch.linalg.inv_ex(camera[:, :, :2]).inverse
     return torch.cat([linear, -linear @ camera[:, :, 2:]], 2)
 
 
@@ -147,7 +149,7 @@ def is_inside(flow: Float[Tensor, "batch 2 height width"]) -> Bool[Tensor, "batc
     """Where a flow leads to a position within the frame."""
     height, width = flow.shape[-2:]
     position = identity_grid(flow) + flow
-    size = flow.new_tensor([width - 1, height - 1])[:, None, None]
+    size = constant(width - 1, height - 1, like=flow)[:, None, None]
     return ((position >= -0.5) & (position <= size + 0.5)).all(1, keepdim=True)
 
 
@@ -199,7 +201,7 @@ def _homogeneous(flow: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, "
     """(x, y, 1) of every pixel, x and y in [-1/2, 1/2]."""
     height, width = flow.shape[-2:]
     grid = rearrange(identity_grid(flow), "1 two h w -> 1 (h w) two")
-    size = grid.new_tensor([width, height])
+    size = constant(width, height, like=grid)
     centred = (grid - (size - 1) / 2) / size
     return torch.cat([centred, torch.ones_like(centred[..., :1])], 2)
 

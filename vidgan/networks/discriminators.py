@@ -215,8 +215,8 @@ class VideoDiscriminator(nn.Module):
     def judge(self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None) -> Judgement:
         """The logits of both discriminators and their hidden maps, for feature matching, from one forward pass."""
         spatial, temporal = self.select_inputs(clips, selection)
-        scores, maps = zip(self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels), strict=True)
-        return Judgement(DiscriminatorScores(*scores), DiscriminatorMaps(*maps))
+        of_frames, of_clips = self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels)
+        return Judgement(DiscriminatorScores(of_frames[0], of_clips[0]), DiscriminatorMaps(of_frames[1], of_clips[1]))
 
     def _pool(self, clips: Tensor) -> Tensor:
         size = self.config.downsample
@@ -228,8 +228,11 @@ class VideoDiscriminator(nn.Module):
         """One crop a clip, at the same place in all its frames, whose sides are multiples of the patch size."""
         unit = self.config.patch_size * self.config.downsample
         height, width = (max(side // unit, 1) * self.config.patch_size for side in clips.shape[-2:])
-        corners_possible = torch.tensor([clips.shape[-2] - height + 1, clips.shape[-1] - width + 1])
-        corners = (corner.cpu() * corners_possible).long().tolist()
-        return torch.stack(
-            [clip[..., y : y + height, x : x + width] for clip, (y, x) in zip(clips, corners, strict=True)]
-        )
+        lines = []
+        for axis, (size, whole) in enumerate(zip((height, width), clips.shape[-2:], strict=True)):
+            first = (corner[:, axis, None] * (whole - size + 1)).long()
+            lines.append(first + torch.arange(size, device=clips.device))
+        places = (lines[0][:, :, None] * clips.shape[-1] + lines[1][:, None]).flatten(1)  # b (height width)
+        pixels = clips.flatten(3)
+        cut = pixels.gather(3, places[:, None, None].expand(-1, *clips.shape[1:3], -1))
+        return cut.unflatten(3, (height, width))

@@ -11,6 +11,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gancore.device import constant
 from vidgan.networks.norms import MakeNorm
 from vidgan.networks.outputs import (
     FrameOutput,
@@ -116,7 +117,7 @@ class SpriteOutput(FrameOutput):
         features = torch.einsum("bkhw,bchw->bkc", patch_weight, x.float())
         # Not einsum, which mixed precision would compute in bf16.
         centre = (weight[:, :, None] * identity_grid(weight)).sum((-2, -1))  # b k 2
-        half_size = centre.new_tensor([width - 1, height - 1]).clamp(min=1) / 2
+        half_size = constant(width - 1, height - 1, like=centre).clamp(min=1) / 2
         positions = (centre[:, :, None] + offsets) / half_size - 1  # b k t 2, in [-1, 1] inside the frame
         return (self.trajectories(positions, features, condition, steps) - positions[:, :, -1:]) * half_size
 

@@ -123,13 +123,26 @@ def initial_assignment(
     # Not einsum, which mixed precision would compute in bf16.
     centred = grid - (weight * grid).sum((2, 3), keepdim=True)  # b 2 h w
     covariance = (weight[:, None] * centred[:, :, None] * centred[:, None]).sum((3, 4))  # b 2 2
-    x, y = torch.linalg.eigh(covariance).eigenvectors[:, :, -1, None, None].unbind(1)
+    x, y = widest_direction(covariance)[..., None, None].unbind(1)
     cos, sin = math.cos(angle), math.sin(angle)
     along = (cos * x - sin * y) * centred[:, 0] + (sin * x + cos * y) * centred[:, 1]  # b h w
     along = along / (weight[:, 0] * along**2).sum((1, 2), keepdim=True).sqrt()
     bands = torch.linspace(-1, 1, count, device=frames.device) if count > 1 else along.new_zeros(1)
     sprites = (-BAND_SHARPNESS * (along[:, None] - bands[:, None, None]) ** 2).softmax(1)
     return F.pad(sprites, (0, 0, 0, 0, 1, 0))
+
+
+def widest_direction(covariance: Float[Tensor, "batch 2 2"]) -> Float[Tensor, "batch 2"]:
+    """The unit vector along which a spread of points in the plane is widest: the covariance's greatest eigenvector.
+
+    In closed form, as `torch.linalg.eigh` makes the host wait for a GPU. Its sign is LAPACK's, save where the
+    covariance is diagonal.
+    """
+    a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    slope = 2 * b / ((a - c).abs() + torch.hypot(a - c, 2 * b)).clamp(min=torch.finfo(b.dtype).tiny)
+    length = (1 + slope.square()).sqrt()
+    steep = torch.stack([slope, torch.ones_like(slope)], 1)
+    return torch.where((a >= c)[:, None], -steep.flip(1), steep) / length[:, None]
 
 
 def compute_salience(frames: Frames) -> Float[Tensor, "batch 1 height width"]:

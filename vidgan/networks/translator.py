@@ -29,9 +29,10 @@ BLURRED_CANDIDATES = 4
 
 
 class Propagation(nn.Module):
-    """States that travel through a clip in one direction, s_t = block(W [x_t; s_(t-1)]), over maps of half the size.
+    """States that travel through a clip in one direction, s_t = tanh(block(W [x_t; s_(t-1)])), over half-size maps.
 
-    The recurrent residual propagation of BasicVSR (Chan et al. 2021) without optical flow.
+    The recurrent residual propagation of BasicVSR (Chan et al. 2021) without optical flow. Bounded states keep large
+    learning rates from making them explode.
     """
 
     def __init__(self, channels: int):
@@ -44,7 +45,7 @@ class Propagation(nn.Module):
         states: list[Tensor] = []
         state = torch.zeros_like(maps[:, 0]) if state is None else state
         for step in reversed(range(maps.shape[1])) if backward else range(maps.shape[1]):
-            state = self.block(leaky_relu(self.mix(torch.cat([maps[:, step], state], 1))))
+            state = torch.tanh(self.block(leaky_relu(self.mix(torch.cat([maps[:, step], state], 1)))))
             states.append(state)
         return torch.stack(states[::-1] if backward else states, 1)
 

@@ -6,6 +6,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from gancore.device import constant
+
 
 def identity_grid(like: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "1 2 height width"]:
     """The (x, y) position of every pixel centre of a map, in pixels."""
@@ -25,7 +27,7 @@ def warp(
     height, width = x.shape[-2:]
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
     position = identity_grid(flow) + flow
-    scale = position.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+    scale = constant(2 / max(width - 1, 1), 2 / max(height - 1, 1), like=position)
     grid = rearrange(position, "b two h w -> b h w two") * scale - 1
     warped = F.grid_sample(x.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return warped.to(x.dtype)

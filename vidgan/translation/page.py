@@ -21,7 +21,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
         title="From clip to clip",
         subtitle=f"{report.protocol['model']}: {', '.join(task.name for task in report.tasks)}",
         sections=list(_build_sections(evaluation)),
-        verdict=[str(verdict) for task in report.tasks for verdict in task.verdicts(report.infos, report.models)],
+        verdict=list(map(str, report.verdicts())),
     )
     return [written, page]
 

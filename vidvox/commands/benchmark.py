@@ -1,7 +1,7 @@
 """vidvox benchmark: speed and memory of training, prediction, preparation and metrics on this machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file
 from typing import TYPE_CHECKING, Literal
 
@@ -26,18 +26,29 @@ VOXELS = {
 """Side, and what differs from the defaults."""
 PREPARED_SIDES, MESHED_SIDES = (32, 64), (32, 64, 128)
 """Voxels a side that a mesh becomes, and that become a mesh."""
-PRESETS: dict[str, tuple[str, ...]] = {"video": tuple(VIDEO), "voxels": tuple(VOXELS), "metrics": ()}
+KINETICS_CLASSES = 600
+"""Classes of a recipe with classes, where they are counted."""
+COUNTED = ("dvdgan_256x48", "paper_64_fp", "trivd_64_fp", "kinetics600_64_fp", "bair_64_fp", "tiny")
+"""Recipes whose training step is counted on request, the first of them without it."""
+PRESETS: dict[str, tuple[str, ...]] = {
+    "video": tuple(VIDEO),
+    "voxels": tuple(VOXELS),
+    "metrics": (),
+    "count": COUNTED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
     """Measure training and what surrounds it, each preset in a process of its own."""
 
-    subject: Literal["video", "voxels", "metrics"]
-    """video: training, prediction and reading; voxels: training, preparing and extracting meshes; or metrics."""
+    subject: Literal["video", "voxels", "metrics", "count"]
+    """video: training, prediction and reading; voxels: training, preparing and extracting meshes; metrics; or count:
+    operations and memory of a training step that is counted and not computed."""
 
     presets: tuple[str, ...] = ()
-    """Presets to train with: tiny, modern, paper for video, tiny, modern-32, modern-64 for voxels; all by default."""
+    """Presets to train with: tiny, modern, paper for video, tiny, modern-32, modern-64 for voxels; all by default. To
+    count, recipes of large networks: dvdgan_256x48 by default."""
 
     repeats: int = 5
     """Repetitions of each measurement, of which the median counts."""
@@ -64,8 +75,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         examples="""
             vidvox benchmark video --presets tiny,modern
             vidvox benchmark metrics
+            vidvox benchmark count --presets paper_64_fp
         """,
     )
+
+    if config.subject == "count":
+        count_steps(config)
+        return
 
     import torch
 
@@ -101,6 +117,21 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         read = measure_reading_time(str(film), data, repeats=config.repeats)
     print()
     print(format_reading_time(read, "16 frames of 64x64 from a 320x240 H.264 film"))
+
+
+def count_steps(config: BenchmarkConfig) -> None:
+    """Count what a training step of each recipe needs, with timesteps recomputed and without."""
+    from vidgan.benchmark import count_training_step, format_step_count
+
+    counts = {}
+    for name in config.presets or COUNTED[:1]:
+        recipe = parse_config(VideoConfig, ["--config", name], recipes=find_recipes("video"))
+        classes = KINETICS_CLASSES if recipe.data.class_conditional else 0
+        for segment in (recipe.generator.segment_steps or 4, None):
+            video = replace(recipe, generator=replace(recipe.generator, segment_steps=segment))
+            kept = f"recomputed in segments of {segment}" if segment else "all timesteps kept"
+            counts[f"{name}, {kept}"] = count_training_step(video, classes=classes)
+    print(format_step_count(counts))
 
 
 def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:

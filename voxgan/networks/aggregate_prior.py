@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -57,7 +56,8 @@ class AggregatePrior(nn.Module):
             objects: Number of objects in all processes together.
             mean_over_processes: Averages a tensor over the processes; every process must call it.
         """
-        member = F.one_hot(labels, len(self.frequency)).float() / len(labels)  # batch classes
+        classes = torch.arange(len(self.frequency), device=labels.device)
+        member = (labels[:, None] == classes).float() / len(labels)  # batch classes
         with torch.autocast(mean.device.type, enabled=False):
             mean, variance = mean.float(), variance.float()
             outer = torch.einsum("bc,bz,by->czy", member, mean, mean)
@@ -80,14 +80,15 @@ class AggregatePrior(nn.Module):
             return mean[labels] + torch.einsum("bzy,by->bz", factor[labels], noise)
 
     def _gaussians(self) -> tuple[Float[Tensor, "classes latent"], Float[Tensor, "classes latent latent"]]:
-        """The mean of each class, and the Cholesky factor of its covariance."""
+        """The mean of each class, and the Cholesky factor of its covariance; NaN where it has none."""
         seen = self.frequency > 0
         share = torch.where(seen, self.frequency, 1.0)
         mean = self.first_moment / share[:, None]
         covariance = self.second_moment / share[:, None, None] - torch.einsum("cz,cy->czy", mean, mean)
         identity = torch.eye(mean.shape[1], device=mean.device)
         covariance = torch.where(seen[:, None, None], covariance, identity) + SMALLEST_VARIANCE * identity
-        return mean, torch.linalg.cholesky(covariance.double()).float()
+        factor, failure = torch.linalg.cholesky_ex(covariance.double())  # which does not wait to see whether it fails
+        return mean, torch.where(failure[:, None, None] == 0, factor, torch.nan).float()
 
     def _choose_classes(self, rng: SampleRandom, batch: int, labels: Labels | None) -> Labels:
         """The labels, those of objects without a known class drawn as often as the classes were seen."""

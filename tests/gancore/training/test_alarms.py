@@ -292,8 +292,6 @@ def test_a_buffer_that_is_not_finite_is_named_before_a_checkpoint_is_written(tmp
 
 def test_what_is_not_finite_is_found():
     network = torch.nn.Linear(2, 2)
-    assert find_non_finite(network) == find_non_finite(network, gradients=True) == ""
-    network.bias.grad = torch.tensor([0.0, math.nan])
-    assert find_non_finite(network, gradients=True) == "bias"
+    assert find_non_finite(network) == ""
     network.weight.data[0, 1] = math.inf
     assert find_non_finite(network) == "weight"

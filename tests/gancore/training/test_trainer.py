@@ -5,11 +5,12 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from support.game import SIZE, Game, Judge, Numbers, Width, collate, play, settings, trainer
+from support.game import SIZE, Game, Judge, Numbers, Width, collate, lines, play, settings, trainer
 from torch import Tensor, nn
 
 from gancore.data import EndlessBatches
@@ -265,6 +266,55 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_spares_the_checkpoi
     with pytest.raises(ValueError, match=rf"step 5: {player}/poisoned is -?(nan|inf)"):
         trainer(tmp_path, Game(poison=(player, 5, value)), checkpoint_every=100).train()
     assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
+
+
+@pytest.mark.parametrize(
+    "written", ["checkpoint_every", "health_every", "preview_every", "evaluate_every", "log_every", "steps"]
+)
+def test_a_loss_that_is_not_finite_is_found_before_anything_is_written(tmp_path, written):
+    never = {"log_every": 100, "checkpoint_every": 100, "health_every": 0, "preview_every": 0, "evaluate_every": 0}
+    seen = []
+    trained = trainer(
+        tmp_path,
+        Game(poison=("generator", 5, math.nan)),
+        looking={"preview": lambda *call: seen.append(call)},
+        **never | {"steps": 40, written: 9},
+    )
+    with pytest.raises(ValueError, match="step 5: generator/poisoned is nan; the last checkpoint is untouched"):
+        trained.train()
+    assert trained.step == 9
+    assert not seen
+    assert not list(tmp_path.glob("checkpoint-*"))
+    assert not (tmp_path / "generator").exists()
+    assert not (tmp_path / "stats.jsonl").read_text()
+
+
+def test_a_gradient_that_is_not_finite_is_named_by_its_weight(tmp_path):
+    trained = trainer(tmp_path, steps=10, log_every=5)
+    trained.discriminator.score.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(ValueError, match=r"step 0: gradient/discriminator is (nan|inf) in score.weight"):
+        trained.train()
+
+
+def test_an_error_that_follows_from_a_loss_that_was_not_finite_does_not_hide_it(tmp_path):
+    def fail():
+        raise RuntimeError("the matrix is not positive definite")
+
+    trained = trainer(tmp_path, Game(poison=("generator", 3, math.nan), at={5: fail}), steps=20, log_every=10)
+    with pytest.raises(ValueError, match="step 3: generator/poisoned is nan"):
+        trained.train()
+    with pytest.raises(RuntimeError, match="positive definite"):
+        trainer(tmp_path / "well", Game(at={5: fail}), steps=20, log_every=10).train()
+
+
+def test_a_line_of_the_log_has_the_means_of_its_steps(tmp_path):
+    trainer(tmp_path / "each", steps=6, log_every=1).train()
+    trainer(tmp_path / "three", steps=6, log_every=3).train()
+    each, three = lines(tmp_path / "each"), lines(tmp_path / "three")
+    assert [line["step"] for line in three] == [3, 6]
+    for line, own in zip(three, (each[:3], each[3:]), strict=True):
+        for name in ("generator/game", "discriminator/game", "gradient/generator", "gradient/discriminator"):
+            assert line[name] == fmean(step[name] for step in own)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -1,0 +1,46 @@
+"""The exponential moving average of a network's weights (EMA)."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage(nn.Module):
+    """A copy of a network whose weights follow those of the network; its buffers are the network's own.
+
+    No update waits for the device: how many there were is known to Python, and all weights move in one call.
+    """
+
+    n_averaged: Tensor
+    """The number of updates, as it is saved."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.module = copy.deepcopy(network)
+        self.count = 0
+        """The number of updates."""
+        self.register_buffer("n_averaged", torch.tensor(0))
+        self.register_load_state_dict_post_hook(_take_saved_count)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, *, decay: float) -> None:
+        """Moves the average towards the network by 1 - decay of the way, in the first updates by more.
+
+        There the decay is (1 + n) / (10 + n) after n updates. With a decay of 0 the average is the network.
+        """
+        averages, weights = list(self.module.parameters()), list(network.parameters())
+        if self.count and decay:
+            torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + self.count) / (10 + self.count)))
+        else:
+            torch._foreach_copy_(averages, weights)
+        if buffers := list(self.module.buffers()):
+            torch._foreach_copy_(buffers, list(network.buffers()))
+        self.count += 1
+        self.n_averaged += 1
+
+
+def _take_saved_count(average: MovingAverage, keys: Any) -> None:
+    del keys
+    average.count = int(average.n_averaged)
