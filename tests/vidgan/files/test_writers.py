@@ -37,7 +37,13 @@ def test_parts_make_the_same_file_as_the_whole(tmp_path, name, channels):
         for start, stop in ((0, 1), (1, 6), (6, 11)):
             write(frames[start:stop])
             assert not (tmp_path / "parts" / name).exists()
-    assert content(tmp_path / "parts" / name) == content(tmp_path / "whole" / name)
+    parts, whole = tmp_path / "parts" / name, tmp_path / "whole" / name
+    if whole.suffix == ".mp4":  # x264 does not write the same bytes every time
+        assert read_clip(parts).rate == read_clip(whole).rate
+        difference = read_clip(parts).frames.float() - read_clip(whole).frames.float()
+        assert difference.abs().mean() < 2
+    else:
+        assert content(parts) == content(whole)
 
 
 @pytest.mark.parametrize("name", NAMES)
