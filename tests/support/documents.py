@@ -44,12 +44,22 @@ TRAIN_VOXELS = (
     "--train.steps 40 --train.batch 2 --train.generator_lr 0.02 --train.ema_decay 0.5 --train.preview_every 20 "
     "--train.cpu"
 )
+TRAIN_TRANSLATION = (
+    "--data.height 32 --data.width 32 --data.workers 0 --generator.base_channels 4 "
+    "--discriminator.base_channels 4 --train.steps 2 --train.batch 2 --train.preview_every 2 --train.cpu"
+)
 SMALL = {
     "tools/train_video.py": TRAIN_VIDEO,
     "tools/train_voxels.py": TRAIN_VOXELS,
     "tools/train_peer.py": "--steps 1 --cpu --parameters 20000 --max_items 2 --data.height 16 --data.width 16",
     "train video": TRAIN_VIDEO,
     "train voxels": TRAIN_VOXELS,
+    "train translation": TRAIN_TRANSLATION,
+    "restore": "--cpu",
+    "upscale": "--cpu",
+    "colourise": "--cpu",
+    "fill": "--cpu",
+    "translate": "--cpu",
     "predict": "--size 32x32 --cpu",
     "mesh": "--threshold 0.05 --cpu",
     "generate video": "--cpu",
