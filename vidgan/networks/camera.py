@@ -67,7 +67,7 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
         apart = (moves - positions @ fit).square().sum(2, keepdim=True)
         weighted = positions * texture / (1 + apart / OUTLIER_SCALE**2) ** 2
         gram = weighted.mT @ positions + 1e-3 * torch.eye(3, device=flow.device, dtype=moves.dtype)
-        fit = torch.linalg.solve(gram, weighted.mT @ moves)
+        fit = solve_positive(gram, weighted.mT @ moves)
     corners = positions.new_tensor([[x, y, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
     moving = (corners @ fit).norm(dim=2).amax(1) >= MIN_MOTION
     drift = rearrange(positions @ fit, "b (h w) two -> b two h w", h=height)
@@ -111,8 +111,26 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 def invert(camera: Affine) -> Affine:
     """The map that undoes another."""
-    linear = torch.linalg.inv(camera[:, :, :2])
+    (a, b), (c, d) = (row.unbind(1) for row in camera[:, :, :2].unbind(1))
+    adjugate = torch.stack([d, -b, -c, a], 1).unflatten(1, (2, 2))
+    linear = adjugate / (a * d - b * c)[:, None, None]
     return torch.cat([linear, -linear @ camera[:, :, 2:]], 2)
+
+
+def solve_positive(
+    matrix: Float[Tensor, "batch n n"], right: Float[Tensor, "batch n columns"]
+) -> Float[Tensor, "batch n columns"]:
+    """The solution x of matrix @ x = right for small positive definite matrices, by elimination without pivots.
+
+    A library's solver looks for a singular matrix after each call, for which a GPU has to wait, and has no counterpart
+    in ONNX.
+    """
+    size = matrix.shape[-1]
+    rows, unit = torch.cat([matrix, right], 2), torch.eye(size, device=matrix.device, dtype=matrix.dtype)
+    for step in range(size):
+        pivot = rows[:, step : step + 1] / rows[:, step : step + 1, step : step + 1]
+        rows = rows - (rows[:, :, step : step + 1] - unit[:, step : step + 1]) * pivot
+    return rows[:, :, size:]
 
 
 @torch.no_grad()
