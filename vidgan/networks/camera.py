@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from vidgan.networks.median import lower_median
 from vidgan.networks.optical_flow import image_gradient, window_mean
 from vidgan.networks.warp import identity_grid, warp
 
@@ -157,7 +158,7 @@ def estimate_background(
         weights.append(warp(weight, flow) * inside)
     frames, weight = torch.stack(aligned, 1), torch.stack(weights, 1)
     total = torch.cat([(frames * weight).sum(1), weight.sum(1)], 1)
-    median = frames.median(1).values
+    median = lower_median(frames, 1)
     return fill(total + GUESS * torch.cat([median, torch.ones_like(median[:, :1])], 1), known=KNOWN)
 
 
@@ -190,7 +191,7 @@ def find_rest(
                 flow = camera_flow(map_, height, width)
                 change = (past[:, time] - warp(past[:, other], flow)) * is_inside(flow)
                 changes[time].append(window_mean(change.square().mean(1, keepdim=True), 1))
-    moving = torch.stack([torch.stack(each).median(0).values for each in changes], 1)
+    moving = torch.stack([lower_median(torch.stack(each), 0) for each in changes], 1)
     around = F.max_pool2d(moving.flatten(0, 1), 2 * REACH + 1, stride=1, padding=REACH).unflatten(0, moving.shape[:2])
     return 1 / (1 + (around / REST_VARIANCE).square())
 

@@ -11,6 +11,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vidgan.networks.median import lower_median
 from vidgan.networks.norms import MakeNorm, Timestep
 from vidgan.networks.outputs import (
     FrameOutput,
@@ -77,7 +78,7 @@ class SpriteOutput(FrameOutput):
         """The measured sprites: see SpriteMemory."""
         past = past[:, -self.context_frames :]
         sprites = find_sprites(past, self.motion_layers, scale=self.patch_size)
-        return SpriteMemory(past[:, -1], past.median(1).values, *sprites)
+        return SpriteMemory(past[:, -1], lower_median(past, 1), *sprites)
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Features of the last past frame, batch 1 channels rows columns, for `finish`; the same memory)."""
