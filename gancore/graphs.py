@@ -120,7 +120,12 @@ def convert_to_onnx(graph: Graph, program: torch.export.ExportedProgram) -> torc
     assert converted is not None
     pairs = zip(graph.inputs, converted.model.graph.inputs, strict=True)
     converted.rename_axes(
-        {str(value.shape[axis]): name for port, value in pairs for axis, name in enumerate(port.dynamic)}
+        {
+            str(value.shape[axis]): name
+            for port, value in pairs
+            if value.shape is not None
+            for axis, name in enumerate(port.dynamic)
+        }
     )
     return converted
 

@@ -38,8 +38,8 @@ class PredictStep(nn.Module):
         """(The frame at this time, 0 being the first; what has changed of the states and of the memory)."""
         x = self.decoder.start_map(latent, *self.context_size)
         states, memory = carried[: self.levels], carried[self.levels :]
-        frames, states, memory = self.decoder.run_segment(x, latent, states, memory, time, 1)
-        after = (*states, *memory)
+        frames, states_after, memory = self.decoder.run_segment(x, latent, states, memory, time, 1)
+        after = (*states_after, *memory)
         changed = range(len(after)) if self.changed is None else self.changed
         height, width = self.size
         frame = frames[:, 0, : self.decoder.channels, :height, :width]

@@ -42,11 +42,14 @@ class SoundCopy:
             self._advance()
 
     def _time_of(self, packet: Packet) -> Fraction:
+        assert packet.dts is not None
         return packet.dts * packet.time_base - self.start
 
     def _write(self, packet: Packet) -> None:
+        assert packet.pts is not None
+        assert packet.dts is not None
         shift = round(self.start / packet.time_base)
-        packet.pts, packet.dts = (stamp - shift for stamp in (packet.pts, packet.dts))
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         packet.stream = self.copies[packet.stream.index]
         try:
             self.container.mux(packet)

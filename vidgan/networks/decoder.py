@@ -94,7 +94,8 @@ class Decoder(nn.Module):
         The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
         backward pass recomputes their activations, so that those of only one segment are held at a time.
         """
-        x, carried = self.start_map(condition, height, width), states or [None] * len(self.levels)
+        x = self.start_map(condition, height, width)
+        carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         map_steps = self.output.map_steps(steps)
         segment = self.config.segment_steps or map_steps
         recompute = torch.is_grad_enabled() and segment < map_steps
@@ -127,7 +128,8 @@ class Decoder(nn.Module):
             size = {"height": height, "width": width}
             yield from self(condition, steps=steps, states=states, memory=memory, **size).frames.unbind(1)
             return
-        x, carried = self.start_map(condition, height, width), states or [None] * len(self.levels)
+        x = self.start_map(condition, height, width)
+        carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         for start in range(steps):
             frames, carried, memory = self.run_segment(x, condition, carried, memory, start, 1)
             yield frames[:, 0, : self.channels]
