@@ -29,6 +29,7 @@ COMMANDS = {
     "show": ("recipes:show", "print a recipe with its lab note"),
     "doctor": ("doctor:main", "say what is installed, what is missing and what to type"),
     "fetch": ("fetch:main", "download the weights that metrics need"),
+    "export": ("export:main", "write a model as graphs for other programs, by ONNX or torch.export"),
     "push": ("push:main", "publish a model on the Hub with a model card"),
 }
 """Module and function of every command, and what it does."""

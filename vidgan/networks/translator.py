@@ -66,7 +66,8 @@ class ClipTranslator(HubModel):
     full resolution. Each frame is seen with its neighbours; states over maps of half the size travel through the clip
     in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
     blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
-    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon.
+    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
+    pixels begin as what is known of them before and after, if states travel in both directions, or as grey.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
@@ -131,6 +132,8 @@ class ClipTranslator(HubModel):
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             base = base * mask  # what is unknown is grey, whatever the source holds there
+            if not self.is_causal:
+                base = interpolate_unknown(base, mask > 0)
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
         joined = self._join(seen, memory)
         window = self._window(joined)
@@ -217,6 +220,32 @@ class ClipTranslator(HubModel):
         device = next(self.parameters()).device
         mask = None if known is None else known[None].to(device)
         return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()
+
+
+def interpolate_unknown(frames: Frames, known: Known) -> Frames:
+    """Unknown pixels, linearly between the times before and after at which they are known, or as at the only one.
+
+    Those that are known at no time stay as they are.
+    """
+    steps = frames.shape[1]
+    (before, since), (after, until) = _hold(frames, known), _hold(frames.flip(1), known.flip(1))
+    after, until = after.flip(1), until.flip(1)
+    share = torch.where(since > steps, 1.0, torch.where(until > steps, 0.0, since / (since + until).clamp(min=1)))
+    ever = (since <= steps) | (until <= steps)
+    return torch.where(known | ~ever, frames, torch.lerp(before, after, share.to(frames)))
+
+
+def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch time 1 height width"]]:
+    """Each pixel as it was last known, and how many frames ago; more than there are if it never was."""
+    held, ago = frames[:, 0], torch.full_like(known[:, 0], 2.0 * frames.shape[1], dtype=torch.float32)
+    values, ages = [], []
+    for step in range(frames.shape[1]):
+        now = known[:, step]
+        held = torch.where(now, frames[:, step], held)
+        ago = torch.where(now, 0.0, ago + 1)
+        values.append(held)
+        ages.append(ago)
+    return torch.stack(values, 1), torch.stack(ages, 1)
 
 
 def blur(frames: Frames) -> Frames:

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -90,6 +90,7 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
     )
     perceptual = {metric.name: metric for metric in map(make_perceptual_metric, networks.frame_networks)}
     for task in open_tasks(config):
+        check_scale(task, models)
         methods: dict[str, Method] = {SOURCE: partial(apply_simple, "copy")}
         methods |= {name: partial(apply_simple, name) for name in task.simple if name != "copy"}
         methods |= histograms | models
@@ -124,12 +125,12 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
     return Evaluation(report, shown)
 
 
-def open_models(config: EvaluateTranslationConfig, device: torch.device) -> dict[str, Method]:
+def open_models(config: EvaluateTranslationConfig, device: torch.device) -> dict[str, "ModelMethod"]:
     """The models to measure, as methods by name. Raises ValueError if one is missing or of another kind."""
     assert config.model is not None
     names = {"model": config.model} | ({"baseline model": config.baseline_model} if config.baseline_model else {})
     models = {name: load_either(at, ClipTranslator, TranslatorPair).to(device) for name, at in names.items()}
-    return {name: partial(apply_model, model) for name, model in models.items()}
+    return {name: ModelMethod(model) for name, model in models.items()}
 
 
 def open_tasks(config: EvaluateTranslationConfig) -> Iterator[Task]:
@@ -163,9 +164,26 @@ def open_histograms(config: EvaluateTranslationConfig) -> dict[str, Method]:
     return {"histogram matching": match}
 
 
-def apply_model(model: ClipTranslator | TranslatorPair, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+@dataclass(frozen=True)
+class ModelMethod:
     """What a model makes of a source; it is told what is known if it was trained with that."""
-    return model.translate(pair.source, pair.known if model.shape.masked else None)
+
+    model: ClipTranslator | TranslatorPair
+
+    def __call__(self, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+        return self.model.translate(pair.source, pair.known if self.model.shape.masked else None)
+
+
+def check_scale(task: Task, models: Mapping[str, ModelMethod]) -> None:
+    """Raises ValueError unless all models enlarge as much as the targets of a task are larger than their sources."""
+    source, target, _ = task.pairs[Sample(0, 0)]
+    scale = target.shape[-1] // source.shape[-1]
+    for name, method in models.items():
+        if method.model.shape.scale != scale:
+            raise ValueError(
+                f"the {name} enlarges {method.model.shape.scale} times, and the targets of {task.name} are {scale} "
+                "times as large as their sources: set data.degradations to what it was made for"
+            )
 
 
 def measure_task(

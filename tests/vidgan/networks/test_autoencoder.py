@@ -110,13 +110,19 @@ def test_pair_and_discriminator_must_belong_together():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_translator_has_no_use_for_an_autoencoder_and_keeps_batches_whole_too(paired):
+def test_a_translator_has_no_use_for_an_autoencoder(paired):
     data, name = PairDataConfig(paired=paired), "objective" if paired else "unpaired"
     losses = PairedObjectiveConfig if paired else UnpairedObjectiveConfig
+    autoencoder = VideoDiscriminatorConfig(score="reconstruction")
     energy = {name: losses(loss="energy", penalties=PenaltyConfig())}
-    with pytest.raises(ValueError, match="choose others for a translator"):
-        TranslationConfig(data=data, **energy, discriminator=VideoDiscriminatorConfig(score="reconstruction"))
-    average, parts = {name: losses(loss="relativistic-average")}, TrainConfig(gradient_accumulation_steps=2)
+    with pytest.raises(ValueError, match=rf"{name}\.loss energy is for generating clips"):
+        TranslationConfig(data=data, **energy, discriminator=autoencoder)
+    with pytest.raises(ValueError, match=r"discriminator\.score reconstruction is for generating clips"):
+        TranslationConfig(data=data, discriminator=autoencoder)
+
+
+def test_a_translator_that_compares_with_the_mean_of_a_batch_keeps_it_whole():
+    average = PairedObjectiveConfig(loss="relativistic-average")
     with pytest.raises(ValueError, match="must be 1 for the relativistic-average loss"):
-        TranslationConfig(data=data, **average, train=parts)
-    assert TranslationConfig(data=data, **average).data.paired is paired
+        TranslationConfig(objective=average, train=TrainConfig(gradient_accumulation_steps=2))
+    assert TranslationConfig(objective=average).objective == average

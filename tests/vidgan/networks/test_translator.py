@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vidgan.networks.translator import ClipTranslator, blur, enlarge, luminance
+from vidgan.networks.translator import ClipTranslator, blur, enlarge, interpolate_unknown, luminance
 from vidgan.translation_config import PairShape, TranslatorConfig
 
 
@@ -70,6 +70,26 @@ def test_known_pixels_are_kept_to_the_bit_and_unknown_ones_are_not_looked_at():
     other = source.clone()
     other[~where] = 0.9
     assert torch.equal(network(other, known), made)
+
+
+def test_unknown_pixels_begin_between_what_is_known_before_and_after():
+    source = torch.linspace(-1, 1, 5).view(1, 5, 1, 1, 1).expand(1, 5, 3, 4, 4).clone()
+    known = torch.ones(1, 5, 1, 4, 4, dtype=torch.bool)
+    known[:, 1:4, :, :2] = False  # between
+    known[:, 2:, :, 2, 0] = False  # only before
+    known[:, :4, :, 2, 1] = False  # only after
+    known[:, :, :, 2, 2] = False  # never
+    spoilt = torch.where(known, source, 0.77)
+    filled = interpolate_unknown(spoilt, known)
+    assert torch.allclose(filled[..., :2, :], source[..., :2, :])
+    assert filled[0, :, 0, 2, 0].tolist() == [-1, -0.5, -0.5, -0.5, -0.5]
+    assert filled[0, :, 0, 2, 1].tolist() == [1, 1, 1, 1, 1]
+    assert torch.equal(filled[..., 2, 2], spoilt[..., 2, 2])
+    both, forward = (
+        translator(trained=False, shape=PairShape(masked=True), propagation=way) for way in ("both", "forward")
+    )
+    assert torch.allclose(both(spoilt, known)[..., :2, :], source[..., :2, :])
+    assert (forward(spoilt, known)[:, 1:4, :, :2] == 0).all()
 
 
 def test_luminance_is_that_of_the_source_if_only_colour_is_made():
