@@ -43,12 +43,12 @@ class SoundCopy:
 
     def _time_of(self, packet: Packet) -> Fraction:
         assert packet.dts is not None
-        return packet.dts * _unit(packet) - self.start
+        return packet.dts * packet.time_base - self.start
 
     def _write(self, packet: Packet) -> None:
         assert packet.pts is not None
         assert packet.dts is not None
-        shift = round(self.start / _unit(packet))
+        shift = round(self.start / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         packet.stream = self.copies[packet.stream.index]
         try:
@@ -86,11 +86,6 @@ def open_sound(video: object) -> Iterator[SoundCopy | None]:
                 log.warning("%s: the sound is left out, as an MP4 cannot hold %s", video.path, codec_name(stream))
         start = video.origin * _time_base(source, video) if video.timed else Fraction(0)
         yield SoundCopy(source, fitting, path=video.path, start=start) if fitting else None
-
-
-def _unit(packet: Packet) -> Fraction:
-    """Duration of one unit of its time stamps, in seconds."""
-    return packet.time_base or Fraction(1, av.time_base)
 
 
 def _time_base(source: InputContainer, video: VideoFile) -> Fraction:

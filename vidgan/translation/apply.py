@@ -144,14 +144,14 @@ class _Joiner:
         for rows, columns in tiles:
             made = self._translate_tile(frames, mask, (rows, columns)).cpu()
             made *= weigh(rows, scale)[:, None] * weigh(columns, scale)
-            high, wide = (slice(scale * span.start, scale * span.stop) for span in (rows, columns))
-            total[..., high, wide] += made
+            down, across = (slice(scale * span.start, scale * span.stop) for span in (rows, columns))
+            total[..., down, across] += made
         return to_uint8(total)
 
     def _translate_tile(self, frames: Frames, mask: Mask | None, tile: tuple[Span, Span]) -> Float[Tensor, "t c h w"]:
-        high, wide = (slice(span.start, span.stop) for span in tile)
-        source = to_float(frames[..., high, wide].to(self.device))[None]
-        known = None if mask is None else mask[..., high, wide].to(self.device)[None]
+        down, across = (slice(span.start, span.stop) for span in tile)
+        source = to_float(frames[..., down, across].to(self.device))[None]
+        known = None if mask is None else mask[..., down, across].to(self.device)[None]
         if self.network.is_causal:
             made, self.memories[tile] = self.network.carry_on(source, known, self.memories.get(tile))
         else:

@@ -56,8 +56,7 @@ def test_no_jump_is_seen_from_one_window_to_the_next():
     still = moving_clip(1, 16, 16).expand(96, -1, -1, -1)
     calm = change_of(joined(network, still, plan))
     apart = change_of(torch.cat([network.translate(still[start : start + 16]) for start in range(0, 96, 16)]))
-    assert calm[at_borders].max() < 0.1
-    assert apart[torch.arange(15, 95, 16)].min() > 0.8
+    assert calm[at_borders].max() < 0.2 * apart[torch.arange(15, 95, 16)].min()
 
 
 def change_of(frames: Tensor) -> Tensor:
