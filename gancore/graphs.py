@@ -118,15 +118,11 @@ def convert_to_onnx(graph: Graph, program: torch.export.ExportedProgram) -> torc
     except torch.onnx.errors.OnnxExporterError as error:
         raise ValueError(f"{graph.name} cannot be written as ONNX: {_find_reason(error)}; write .pt2") from error
     assert converted is not None
-    pairs = zip(graph.inputs, converted.model.graph.inputs, strict=True)
-    converted.rename_axes(
-        {
-            str(value.shape[axis]): name
-            for port, value in pairs
-            if value.shape is not None
-            for axis, name in enumerate(port.dynamic)
-        }
-    )
+    symbols: dict[Any, Any] = {}  # the names that the exporter gave free axes
+    for port, value in zip(graph.inputs, converted.model.graph.inputs, strict=True):
+        assert value.shape is not None
+        symbols |= {str(value.shape[axis]): name for axis, name in enumerate(port.dynamic)}
+    converted.rename_axes(symbols)
     return converted
 
 

@@ -67,6 +67,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     names = list_graphs(kind, read_model_config(locate_model_file(find_model(config.model), "config.json"))[1])
     if config.steps is not None and not {"generate", "predict"} & set(names):
         raise ValueError("steps: only what is made as a whole has a number of them; this model has no such graph")
+    if "predict" in names and config.out.suffix == ".onnx":
+        raise ValueError("ONNX lacks the eigenvectors and Fourier transforms by which sprites are found: write .pt2")
     description = config.out.with_suffix(".json")
     files = {name: name_file(config.out, name, of=len(names)) for name in names}
     check_outputs(
