@@ -12,6 +12,7 @@ from latex2mathml.converter import convert
 from gancore.keys import Key, list_keys
 from vidgan import commands as video_commands
 from vidgan.config import VideoConfig
+from vidgan.translation import commands as translation_commands
 from vidvox.recipes import find_recipes
 from voxgan import commands as voxel_commands
 from voxgan.config import VoxelConfig
@@ -21,6 +22,11 @@ CONFIGURATIONS = {
     "vidvox train voxels": VoxelConfig,
     "vidvox predict": video_commands.PredictConfig,
     "vidvox generate (video)": video_commands.GenerateConfig,
+    "vidvox restore": translation_commands.RestoreConfig,
+    "vidvox upscale": translation_commands.UpscaleConfig,
+    "vidvox colourise": translation_commands.ColouriseConfig,
+    "vidvox fill": translation_commands.FillConfig,
+    "vidvox translate": translation_commands.TranslateConfig,
     "vidvox degrade": video_commands.DegradeConfig,
     "vidvox evaluate (video)": video_commands.EvaluateConfig,
     "vidvox prepare": voxel_commands.PrepareConfig,

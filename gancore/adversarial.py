@@ -51,7 +51,8 @@ class AdversarialGame:
         mean_over_processes: Callable[[Tensor], Tensor],
         balance: "EnergyBalance | None" = None,
     ) -> Scalar:
-        """The loss; the equilibrium loss weighs fakes by the balance."""
+        """The loss; the equilibrium loss weighs fakes by the balance, and needs it."""
+        assert balance is not None or self.config.loss != "equilibrium", "an equilibrium needs the balance of energies"
         return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
 
     def generator_loss(
@@ -61,7 +62,8 @@ class AdversarialGame:
         return self.weight_at(progress) * self._pair(mean_over_processes).generator_loss(real, fake)
 
     def _pair(self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None) -> GanLoss:
-        config, settings = self.config, {}
+        config = self.config
+        settings: dict[str, Any] = {}
         if config.loss == "relativistic-average":
             settings["mean_over_processes"] = mean_over_processes
         elif config.loss == "energy":

@@ -310,8 +310,8 @@ def check_whole_batch(objective: AdversarialConfig, train: TrainConfig) -> None:
     )
     if couples and train.gradient_accumulation_steps > 1:
         raise ValueError(
-            f"train.gradient_accumulation_steps must be 1 for objective.loss {objective.loss}, which compares the "
-            f"samples of a whole batch, got {train.gradient_accumulation_steps}"
+            f"train.gradient_accumulation_steps must be 1 for the {objective.loss} loss, which compares the samples of "
+            f"a whole batch, got {train.gradient_accumulation_steps}"
         )
 
 

@@ -138,7 +138,7 @@ class _MeanOverProcesses(torch.autograd.Function):
         return average(values)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return ctx.average(gradients[0]), None
 
 

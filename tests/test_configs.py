@@ -11,6 +11,9 @@ from gancore.layers import iter_weight_layers
 from gancore.parsing import parse_config, save_config, to_dict
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
+from vidgan.translation.build import build_discriminator as build_translation_discriminator
+from vidgan.translation.build import build_translator
+from vidgan.translation_config import TranslationConfig
 from voxgan.build import build_discriminator as build_voxel_discriminator
 from voxgan.build import build_generator as build_voxel_generator
 from voxgan.build import build_shape
@@ -18,6 +21,7 @@ from voxgan.config import VoxelConfig, VoxelEncoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
+TRANSLATION = sorted((ROOT / "configs" / "translation").glob("*.yaml"))
 VOXELS = sorted((ROOT / "configs" / "voxels").glob("*.yaml"))
 CLASSES = {"ucf101_128": 101, "dvdgan_256x48": 600}
 PAPER_GENERATOR = {
@@ -72,6 +76,14 @@ def read_voxels(name: str) -> VoxelConfig:
     return parse_config(VoxelConfig, ["--config", str(ROOT / "configs" / "voxels" / f"{name}.yaml")])
 
 
+def read_translation(name: str) -> TranslationConfig:
+    return parse_config(TranslationConfig, ["--config", str(ROOT / "configs" / "translation" / f"{name}.yaml")])
+
+
+READERS = {"video": read, "translation": read_translation, "voxels": read_voxels}
+ALL = [*VIDEO, *TRANSLATION, *VOXELS]
+
+
 def test_there_are_recipes():
     assert {"furniture_32", "paper_64", "paper_gan_64", "wgan_gp_32", "tiny"} <= {path.stem for path in VOXELS}
     needed = {"tiny", "paper_64_fp", "trivd_64_fp", "bair_64_fp", "kinetics600_64_fp", "ucf101_128", "dvdgan_256x48"}
@@ -97,6 +109,15 @@ def test_a_recipe_can_be_read_and_built(path):
     assert config.train.batch % config.train.gradient_accumulation_steps == 0
 
 
+@pytest.mark.parametrize("path", TRANSLATION, ids=lambda path: path.stem)
+def test_a_translation_recipe_can_be_read_and_built(path):
+    config = read_translation(path.stem)
+    with torch.device("meta"):
+        assert list(iter_weight_layers(build_translator(config)))
+        assert list(iter_weight_layers(build_translation_discriminator(config)))
+    assert config.train.batch % config.train.gradient_accumulation_steps == 0
+
+
 @pytest.mark.parametrize("path", VOXELS, ids=lambda path: path.stem)
 def test_a_voxel_recipe_can_be_read_and_built(path):
     config = read_voxels(path.stem)
@@ -108,7 +129,7 @@ def test_a_voxel_recipe_can_be_read_and_built(path):
     assert config.train.batch % config.train.gradient_accumulation_steps == 0
 
 
-@pytest.mark.parametrize("path", [*VIDEO, *VOXELS], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recipe_begins_with_a_lab_note_that_has_a_command_with_its_name(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     note = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
@@ -118,9 +139,9 @@ def test_a_recipe_begins_with_a_lab_note_that_has_a_command_with_its_name(path):
     assert max(map(len, lines)) <= 120
 
 
-@pytest.mark.parametrize("path", [*VIDEO, *VOXELS], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recipe_comes_back_from_what_a_run_writes_down(path, tmp_path):
-    config = (read if path in VIDEO else read_voxels)(path.stem)
+    config = READERS[path.parent.name](path.stem)
     written = tmp_path / "config.json"
     save_config(config, written)
     assert parse_config(type(config), ["--config", str(written)]) == config

@@ -234,16 +234,6 @@ def test_the_benchmark_prints_training_prediction_and_reading(use, monkeypatch):
     assert next(line for line in lines if line.startswith("bare PyAV decoding")).endswith("100%")
 
 
-def test_the_benchmark_counts_the_step_of_a_recipe_without_computing_it(use):
-    said = use("benchmark", "count", "--presets=tiny")
-    assert said.code == 0, said.err
-    assert [line.partition("  ")[0] for line in said.out.splitlines()[1:]] == [
-        "tiny, recomputed in segments of 4",
-        "tiny, all timesteps kept",
-    ]
-    assert "TFLOP/clip" in said.out
-
-
 @pytest.mark.slow
 def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use, monkeypatch):
     for name, value in {"FRAMES": 10, "SIDE": 32, "ROWS": 96, "BENCHMARKED_NETWORKS": ("transnet",)}.items():

@@ -3,18 +3,15 @@
 import logging
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gancore.errors import UnreadableError
-from gancore.files.outputs import check_outputs
-from gancore.files.reading import split_member
 from gancore.rng import derive_seed
 from vidgan.commands import DegradeConfig
-from vidgan.data.layouts import VideoEntry, find_videos
+from vidgan.data.conversions import plan_conversions
 from vidgan.degradations.kinds import degrade, parse_chain
-from vidgan.files.array_files import ARRAY_SUFFIXES
-from vidgan.files.readers import IMAGE_SUFFIXES, VideoReader
-from vidgan.files.video import CLIP_SUFFIXES, check_clip_path, open_video, write_clip
+from vidgan.files.readers import VideoReader
+from vidgan.files.video import open_video, write_clip
 
 log = logging.getLogger(__name__)
 
@@ -37,38 +34,11 @@ def plan(config: DegradeConfig) -> list[Work]:
     written.
     """
     parse_chain(config.kind)
-    folder, _ = split_member(config.clip)
-    entries = find_videos(folder, "folder", limits=config) if folder.is_dir() else []
-    if not entries or (len(entries) == 1 and Path(entries[0].path) == folder):
-        check_clip_path(config.out, overwrite=config.overwrite)
+    conversions = plan_conversions(config.clip, config.out, overwrite=config.overwrite, limits=config)
+    if len(conversions) == 1 and conversions[0].target == config.out:
         return [Work(str(config.clip), None, config.out, config.seed)]
-    if config.out.suffix:
-        raise ValueError(f"{config.clip} holds {len(entries)} clips: choose an output without a suffix, for a folder")
-    targets: dict[str, VideoEntry] = {}
-    works = []
-    for entry in entries:
-        target = config.out / _name_target(entry, config)
-        if other := targets.get(str(target).lower()):
-            raise ValueError(f"{entry.name} and {other.name} would both become {target}: rename one of them")
-        targets[str(target).lower()] = entry
-        check_outputs([target], overwrite=config.overwrite, are_files=bool(target.suffix))
-        check_clip_path(target, overwrite=config.overwrite)
-        seed = derive_seed(config.seed, zlib.crc32(entry.name.encode()))
-        works.append(Work(entry.address, entry.reader, target, seed))
-    return works
-
-
-def _name_target(entry: VideoEntry, config: DegradeConfig) -> PurePosixPath:
-    """The name of a spoilt clip: that of the clip, with a suffix that can be written."""
-    name = PurePosixPath(entry.name)
-    suffix = name.suffix.lower()
-    if entry.reader is not None or Path(entry.path).is_dir():
-        return PurePosixPath(*(part.removesuffix(".zip").replace(".", "_") for part in name.parts))
-    if suffix in IMAGE_SUFFIXES:
-        return name.with_suffix(".png" if open_video(entry.address, limits=config).frames == 1 else ".mp4")
-    if suffix in ARRAY_SUFFIXES:
-        return name.with_suffix(".npy")
-    return name if suffix in CLIP_SUFFIXES else name.with_suffix(".mp4")
+    seeds = [derive_seed(config.seed, zlib.crc32(each.name.encode())) for each in conversions]
+    return [Work(each.source, each.reader, each.target, seed) for each, seed in zip(conversions, seeds, strict=True)]
 
 
 def spoil(work: Work, config: DegradeConfig) -> int:

@@ -82,7 +82,10 @@ class VideoObjective:
         scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
         for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
+            balance, average = self.balances.get(name), context.mean_over_processes
+            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=average, balance=balance)
+            if balance is not None:
+                balance.measure(*both.chunk(2), mean_over_processes=average)
             score = partial(score_clips, discriminator, name, selection, batch.labels)
             penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
             terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}

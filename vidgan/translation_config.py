@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from gancore.config import AdversarialConfig, AugmentConfig, PenaltyConfig, TrainConfig
+from gancore.config import (
+    ENERGY_LOSSES,
+    AdversarialConfig,
+    AugmentConfig,
+    PenaltyConfig,
+    TrainConfig,
+    check_whole_batch,
+)
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.data_config import GENERATED, VideoDataConfig
 
@@ -126,8 +133,8 @@ class PairDataConfig(VideoDataConfig):
     """Whether a source and its target show the same. If not, they are drawn independently."""
 
     drift: float = 0.0
-    """Largest speed in pixels a frame at which the cropped window of a training clip moves over the video, as if the
-    camera did; without it a static camera lets a network learn means over time that a moving one spoils."""
+    """Largest speed in pixels a frame at which the cropped window moves over the video, as if the camera did, in half
+    of the training clips; where all cameras stand still a network learns means over time that a moving one spoils."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -238,6 +245,8 @@ class UnpairedObjectiveConfig(AdversarialConfig):
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.adversarial_weight > 0:
             raise ValueError("adversarial_weight must be above 0: nothing else says what targets look like")
+        if self.loss == "relativistic-average":
+            raise ValueError("loss relativistic-average compares a sample with its whole batch: take relativistic")
         if self.cycle_weight and self.contrast_weight:
             raise ValueError("contrast_weight does without a way back: set it or cycle_weight to 0")
         if not self.cycle_weight and not self.contrast_weight:
@@ -278,6 +287,12 @@ class TranslationConfig:
             raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
         if not data.paired and objective != PairedObjectiveConfig():
             raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
+        check_whole_batch(objective if data.paired else self.unpaired, self.train)
+        for name, losses in {"objective": objective, "unpaired": self.unpaired}.items():
+            if losses.loss in ENERGY_LOSSES:
+                raise ValueError(f"{name}.loss {losses.loss} is for generating clips, not for translating them")
+        if self.discriminator.score == "reconstruction":
+            raise ValueError("discriminator.score reconstruction is for generating clips: take clip or patches")
         has_game = bool(objective.adversarial_weight) or not data.paired
         if has_game and self.discriminator.spatial_frames > data.clip_frames:
             raise ValueError(

@@ -13,6 +13,11 @@ COMMANDS = {
     "train translation": ("train_translation:main", "train on a folder of videos to restore, or on pairs"),
     "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
+    "restore": ("translate:restore", "take noise, traces of compression and rain out of a film or picture"),
+    "upscale": ("translate:upscale", "enlarge a film or picture"),
+    "colourise": ("translate:colourise", "colour a film or picture in grey"),
+    "fill": ("translate:fill", "fill what is marked in a film or picture"),
+    "translate": ("translate:translate", "make of a film or picture what a model of yours has learned"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),
     "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),
@@ -24,6 +29,7 @@ COMMANDS = {
     "show": ("recipes:show", "print a recipe with its lab note"),
     "doctor": ("doctor:main", "say what is installed, what is missing and what to type"),
     "fetch": ("fetch:main", "download the weights that metrics need"),
+    "export": ("export:main", "write a model as graphs for other programs, by ONNX or torch.export"),
     "push": ("push:main", "publish a model on the Hub with a model card"),
 }
 """Module and function of every command, and what it does."""

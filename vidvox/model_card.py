@@ -16,28 +16,49 @@ from gancore.keys import describe_value, iter_values
 from gancore.model_files import locate_model_file, read_model_config
 from gancore.parsing import to_dict
 from vidgan.config import VideoConfig
+from vidgan.translation_config import TranslationConfig
 from vidvox.kinds import HALVES
+from vidvox.recipes import Half
 from vidvox.settings import read_run_settings
 from voxgan.config import VoxelConfig
 
 SUMMARIES = {
     "FramePredictor": "Predicts how a video continues: a few frames in, different futures out.",
     "VideoGenerator": "Generates video clips from noise.",
+    "ClipTranslator": "Makes a clip of a clip, or a picture of a picture.",
+    "TranslatorPair": "Translates clips and pictures into another kind, and back.",
     "ImageToVoxels": "Makes a closed mesh of the object in one or several pictures.",
     "VoxelGenerator": "Generates 3-D objects from noise.",
 }
-PIPELINES = {"FramePredictor": "video-to-video", "ImageToVoxels": "image-to-3d"}
+CONFIGS: dict[Half, type[VideoConfig] | type[TranslationConfig] | type[VoxelConfig]] = {
+    "video": VideoConfig,
+    "translation": TranslationConfig,
+    "voxels": VoxelConfig,
+}
+"""The settings of a training of each half."""
+UNTOLD = ("run", "data.path", "data.sources", "data.patches", "data.cache", "train.cpu")
+"""Settings that say where something lay, which helps nobody else."""
+PIPELINES = {
+    "FramePredictor": "video-to-video",
+    "ClipTranslator": "video-to-video",
+    "TranslatorPair": "video-to-video",
+    "ImageToVoxels": "image-to-3d",
+}
 """What the Hub calls the task; it has no name for the other two."""
 
 COMMANDS = {
     "FramePredictor": "vidvox predict clip.mp4 -m {repo} -o future.mp4 --samples 3",
     "VideoGenerator": "vidvox generate -m {repo} -n 16 -o samples.mp4",
+    "ClipTranslator": "vidvox translate clip.mp4 -m {repo} -o made.mp4",
+    "TranslatorPair": "vidvox translate clip.mp4 -m {repo} -o made.mp4",
     "ImageToVoxels": "vidvox mesh chair.png -m {repo} -o chair.glb",
     "VoxelGenerator": "vidvox generate -m {repo} -n 4 -o object.glb",
 }
 PYTHON = {
     "FramePredictor": 'model.predict("clip.mp4", steps=10, samples=3).save("future.mp4")',
     "VideoGenerator": 'model.generate(16, seed=0).save("samples.mp4")',
+    "ClipTranslator": 'model.translate("clip.mp4").save("made.mp4")',
+    "TranslatorPair": 'model.translate("clip.mp4").save("made.mp4")',
     "ImageToVoxels": 'model.mesh("chair.png").save("chair.glb")',
     "VoxelGenerator": 'model.generate(4, seed=0)[0].save("object.glb")',
 }
@@ -112,12 +133,8 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
     trained = (
         f"{step or 'An unknown number'} of {train['steps']} steps of batch {train['batch']}, seed {train['seed']}."
     )
-    defaults = dict(iter_values(to_dict(VideoConfig() if HALVES[kind] == "video" else VoxelConfig())))
-    changed = {
-        name: value
-        for name, value in iter_values(run)
-        if defaults.get(name) != value and name not in ("run", "data.path", "data.patches", "data.cache", "train.cpu")
-    }
+    defaults = dict(iter_values(to_dict(CONFIGS[HALVES[kind]]())))
+    changed = {name: value for name, value in iter_values(run) if defaults.get(name) != value and name not in UNTOLD}
     if not changed:
         return trained
     if others := changed.get("data.mixed_with"):
@@ -130,7 +147,8 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
 def _describe_metrics(report: Path | None, kind: str) -> str:
     if report is None:
         return "Not evaluated yet."
-    read_report = _read_video_report if HALVES[kind] == "video" else _read_voxel_report
+    readers = {"video": _read_video_report, "translation": _read_translation_report, "voxels": _read_voxel_report}
+    read_report = readers[HALVES[kind]]
     with as_unreadable(report, "a report"):
         sentences, summary, provenance = read_report(report)
         software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
@@ -162,6 +180,14 @@ def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
 
     report = read_report_json(VideoReport, path)
     return build_verdict(report), format_summary(report), report.provenance
+
+
+def _read_translation_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the tables and the provenance of an evaluation from clip to clip."""
+    from vidgan.translation.report import TranslationReport, format_summary
+
+    report = read_report_json(TranslationReport, path)
+    return list(map(str, report.verdicts())), format_summary(report), report.provenance
 
 
 def _read_voxel_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:

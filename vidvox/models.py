@@ -17,12 +17,18 @@ from torch import Tensor
 from gancore.device import select_device
 from gancore.files.media import nearest_rate
 from vidgan.files.arrays import convert_to_uint8
-from vidgan.files.readers import DEFAULT_RATE
+from vidgan.files.readers import DEFAULT_RATE, HeldClip, VideoReader
+from vidgan.files.video import open_video
 from vidgan.generate import generate_clips
 from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.networks.translator import ClipTranslator
+from vidgan.networks.translator_pair import TranslatorPair
 from vidgan.predict import fit_to_model, read_past_and_future
+from vidgan.translation.apply import Part, translate_film
+from vidgan.translation.direction import choose_direction
+from vidgan.translation.masks import open_mask
 from vidvox.kinds import require_kind
-from vidvox.results import Clips, Future, ObjectMesh
+from vidvox.results import Clips, Future, ObjectMesh, Translation
 from voxgan.files.images import ImageInput, cut_out_object
 from voxgan.mesh.config import PREDICTED_THRESHOLD, SurfaceConfig
 from voxgan.mesh.surface import extract_surface
@@ -121,6 +127,85 @@ class VideoPredictor:
                 channels=self.network.shape.channels,
             )
         return fit_to_model(past, self.network, size=size), rate
+
+
+@dataclass(frozen=True)
+class VideoTranslator:
+    """Restores, enlarges, colours, fills or translates films and pictures, by what it was trained for."""
+
+    network: ClipTranslator | TranslatorPair
+
+    def translate(
+        self,
+        clip: ClipInput,
+        *,
+        mask: ClipInput | None = None,
+        box: tuple[int, int, int, int] | None = None,
+        missing: str = "",
+        strength: float = 1.0,
+        back: bool = False,
+        memory: float = 2.0,
+    ) -> Translation:
+        """Translate a whole film or picture; the result is held in memory.
+
+        Args:
+            clip: A path, an array (time, height, width, channel) or a tensor (time, channel, height, width).
+            mask: For a model that fills: a picture, or a film of as many frames, that is white where the clip is to be
+                filled, and as large.
+            box: A rectangle that is to be filled in every frame: top, left, height and width in pixels.
+            missing: Frames that are to be filled whole, numbers from 0 and ranges, such as "10-14,30".
+            strength: How much of the result to show, in [0, 1]; the rest is the source, enlarged to its size.
+            back: Translate the other way, from what the model makes to what it takes.
+            memory: Gigabytes that the work may take, beside the program and the result.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The clip cannot be read, its channels or the mask do not fit, or the model was not trained for
+                masks, or the way back.
+        """
+        film, parts = self._start(
+            clip, mask=mask, box=box, missing=missing, strength=strength, back=back, memory=memory
+        )
+        frames = torch.cat([part.target for part in parts])
+        return Translation(frames, film.rate, film, find_source(clip))
+
+    def stream(
+        self,
+        clip: ClipInput,
+        *,
+        mask: ClipInput | None = None,
+        box: tuple[int, int, int, int] | None = None,
+        missing: str = "",
+        strength: float = 1.0,
+        back: bool = False,
+        memory: float = 2.0,
+    ) -> Iterator[UInt8[Tensor, "channel height width"]]:
+        """Translate a film of any length, and give its frames as soon as they are computed.
+
+        The arguments, errors and frames are those of `translate`.
+        """
+        _, parts = self._start(clip, mask=mask, box=box, missing=missing, strength=strength, back=back, memory=memory)
+        return (frame for part in parts for frame in part.target)
+
+    def _start(
+        self,
+        clip: ClipInput,
+        *,
+        mask: ClipInput | None,
+        box: tuple[int, int, int, int] | None,
+        missing: str,
+        strength: float,
+        back: bool,
+        memory: float,
+    ) -> tuple[VideoReader, Iterator[Part]]:
+        """(The film, the parts that it becomes.)"""
+        network = choose_direction(self.network, back=back)
+        film = _open_clip(clip, channels=network.shape.channels)
+        known = None
+        if mask is not None or box or missing:
+            drawn = None if mask is None else _open_clip(mask, channels=1)
+            known = open_mask(film, name="the clip", mask=drawn, box=box, missing=missing)
+        return film, translate_film(network, film, known=known, strength=strength, gigabytes=memory)
 
 
 @dataclass(frozen=True)
@@ -248,12 +333,16 @@ class ObjectReconstructor:
 
 def load_model(
     folder_or_repo: str | os.PathLike[str], *, device: str | None = None
-) -> VideoPredictor | ClipGenerator | ObjectReconstructor | ObjectGenerator:
+) -> VideoPredictor | VideoTranslator | ClipGenerator | ObjectReconstructor | ObjectGenerator:
     """Load a trained model; see `vidvox.load`."""
     place = select_device() if device is None else torch.device(device)
     match require_kind(folder_or_repo):
         case "FramePredictor":
             return VideoPredictor(FramePredictor.from_pretrained(folder_or_repo).to(place))
+        case "ClipTranslator":
+            return VideoTranslator(ClipTranslator.from_pretrained(folder_or_repo).to(place))
+        case "TranslatorPair":
+            return VideoTranslator(TranslatorPair.from_pretrained(folder_or_repo).to(place))
         case "VideoGenerator":
             return ClipGenerator(VideoGenerator.from_pretrained(folder_or_repo).to(place))
         case "ImageToVoxels":
@@ -268,6 +357,13 @@ def find_source(given: ClipInput | ImageInput) -> Path | None:
         return Path(given)
     name = getattr(given, "filename", None)
     return Path(name) if isinstance(name, str | os.PathLike) and name else None
+
+
+def _open_clip(clip: ClipInput, *, channels: int) -> VideoReader:
+    """A reader of a file or of what is in memory."""
+    if isinstance(clip, np.ndarray | Tensor):
+        return HeldClip(_convert_frames(clip))
+    return open_video(Path(clip), channels=channels)
 
 
 def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from gancore.files.media import MEDIA_SUFFIXES
 from gancore.files.outputs import check_outputs
+from vidgan.files.readers import VideoReader
+from vidgan.files.sound import open_sound
+from vidgan.files.writers import open_clip
 from vidgan.generate import GeneratedClips, write_samples
 from vidgan.predict import Prediction, write_prediction
 from voxgan.export import write_preview, write_turntable
@@ -66,6 +69,52 @@ class Future:
     def _repr_html_(self) -> str:
         with TemporaryDirectory() as folder:
             return _format_video(self.save(Path(folder, "future.mp4")), caption=repr(self)[1:-1])
+
+
+@dataclass(frozen=True, repr=False)
+class Translation:
+    """What was made of a film or picture: restored, enlarged, coloured, filled or translated."""
+
+    frames: UInt8[Tensor, "time channel height width"]
+    """In [0, 255]."""
+    rate: Fraction
+    """Frames per second."""
+    film: VideoReader
+    """What it was made of, whose sound an MP4 gets."""
+    source: Path | None = None
+    """The file or folder of that; None if it came as an array."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the frames in the format that the suffix names, with the sound of the film they were made of.
+
+        A file that exists is replaced, unless it is that film; a folder of frames only if it was saved by this method.
+
+        Args:
+            path: .mp4, .gif, .npy, .png (a picture, or a strip of frames); without a suffix a folder of frames.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: There is no such format, the film was read from this path, or the file cannot be written.
+        """
+        path = Path(path)
+        check_outputs([path], inputs=[self.source], overwrite=True)
+        plays_sound = path.suffix.lower() == ".mp4"
+        with (
+            open_sound(self.film if plays_sound else None) as sound,
+            open_clip(path, frames=len(self.frames), rate=self.rate, sound=sound) as write,
+        ):
+            write(self.frames)
+        return path
+
+    def __repr__(self) -> str:
+        count, _, height, width = self.frames.shape
+        return f"<Translation: {count} {'frame' if count == 1 else 'frames'} of {height}x{width}>"
+
+    def _repr_html_(self) -> str:
+        with TemporaryDirectory() as folder:
+            return _format_video(self.save(Path(folder, "result.mp4")), caption=repr(self)[1:-1])
 
 
 @dataclass(frozen=True, repr=False)

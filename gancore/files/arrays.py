@@ -12,6 +12,11 @@ def write_npy(file: BinaryIO, array: np.ndarray) -> None:
     would leave a file that is cut short, without a word.
     """
     array = np.asarray(array, order="C")
-    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-    np.lib.format.write_array_header_1_0(file, header)
+    write_npy_header(file, array.shape, array.dtype)
     file.write(array.data)
+
+
+def write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Writes what stands before the numbers of an array, which are to follow in C order."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)

@@ -4,14 +4,13 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
-from av.video.stream import VideoStream
 from einops import rearrange, repeat
 from jaxtyping import UInt8
 from PIL import Image
@@ -20,6 +19,7 @@ from torch.nn.functional import pad
 
 from gancore.errors import UnwritableError, describe_error
 from gancore.files.atomic import as_unwritable, atomic_write, create_parents, hold_new_folder, sync_to_disk
+from gancore.files.mp4 import Mp4Encoder, Sound
 from gancore.files.reading import require_regular_file
 
 logger = logging.getLogger(__name__)
@@ -33,12 +33,12 @@ MP4_RATES = (Fraction(1, 3600), Fraction(1_000_000))
 """Lowest and highest rate of an MP4; players cannot tell the times of frames apart beyond these."""
 GIF_RATES = (Fraction(100, 65535), Fraction(50))
 """Lowest and highest rate of a GIF, which counts in hundredths of a second: browsers show delays of one as ten."""
+MP4_OPTIONS = {"movflags": "+faststart"}
+"""The index stands at the beginning, so that a film plays before all of it has come."""
 MP4_MAX_SIDE, GIF_MAX_SIDE = 16384, 65535
 """Most pixels along a side, by H.264 and by the header of a GIF."""
 FOLDER_MARK = ".vidvox-frames"
 """File in a folder of frames that this package wrote, with their number; readers of frames pass over it."""
-SRGB, BT_709, BT_601, LIMITED_RANGE = 13, 1, 6, 1
-"""How an MP4 states its colours (ITU-T H.273): transfer function, primaries, matrix and range."""
 
 Frames = UInt8[Tensor, "time _channel height width"]
 """A clip of 1 (grey) or 3 (RGB) channels in [0, 255]."""
@@ -82,19 +82,38 @@ def require_media_suffix(path: Path) -> None:
 
 
 def write_mp4(path: str | Path, frames: Frames, *, rate: Fraction | float | int, crf: int = 16) -> None:
-    """Writes an MP4 that plays everywhere: H.264 in yuv420p, or MPEG-4 where PyAV was built without x264.
+    """Writes an MP4 that plays everywhere; see `open_mp4`."""
+    _check_frames(path, frames)
+    with open_mp4(path, rate=rate, crf=crf) as write:
+        write(frames)
 
-    An odd height or width grows by one repeated row or column. `crf` is x264's constant rate factor: 0 is lossless, 18
-    looks lossless, 23 is x264's own default. Pixels are square, and colours sRGB, as the file states. Raises ValueError
-    as `write_animation` does, for sides above MP4_MAX_SIDE and for rates outside MP4_RATES.
+
+@contextmanager
+def open_mp4(
+    path: str | Path, *, rate: Fraction | float | int, crf: int = 16, sound: Sound | None = None
+) -> Iterator[Callable[[Frames], None]]:
+    """Yields a function that writes further frames, all of one size, to an MP4 that is there once the block has ended.
+
+    H.264 in yuv420p, or MPEG-4 where PyAV was built without x264. An odd height or width grows by one repeated row or
+    column. `crf` is x264's constant rate factor: 0 is lossless, 18 looks lossless, 23 is x264's own default. Pixels are
+    square, and colours sRGB, as the file states. Raises ValueError as `write_animation` does, for sides above
+    MP4_MAX_SIDE and for rates outside MP4_RATES.
     """
-    pixels, exact = _to_rgb_arrays(path, frames), _to_fraction(path, rate)
-    _check_side(path, pixels, MP4_MAX_SIDE, "an MP4")
+    path, exact = Path(path), _to_fraction(path, rate)
     if not MP4_RATES[0] <= exact <= MP4_RATES[1]:
         raise ValueError(
             f"cannot write {path}: an MP4 plays from 1/{1 / MP4_RATES[0]} to {MP4_RATES[1]} frames a second, not {rate}"
         )
-    _write(path, partial(_encode_mp4, frames=pixels, rate=exact, crf=crf))
+    with _writing(path) as target, av.open(_to_url(target), "w", format="mp4", options=MP4_OPTIONS) as container:
+        encoder = Mp4Encoder(container, rate=exact, crf=crf, sound=sound)
+
+        def write(frames: Frames) -> None:
+            pixels = _to_rgb_arrays(path, frames)
+            _check_side(path, pixels, MP4_MAX_SIDE, "an MP4")
+            encoder.write(pixels)
+
+        yield write
+        encoder.finish()
 
 
 def write_gif(path: str | Path, frames: Frames, *, rate: Fraction | float | int) -> None:
@@ -107,7 +126,8 @@ def write_gif(path: str | Path, frames: Frames, *, rate: Fraction | float | int)
     pixels, exact = _to_rgb_arrays(path, frames), _to_fraction(path, rate)
     _check_side(path, pixels, GIF_MAX_SIDE, "a GIF")
     held = min(max(exact, GIF_RATES[0]), GIF_RATES[1])
-    _write(path, partial(_encode_gif, frames=pixels, rate=held))
+    with _writing(path) as target:
+        _encode_gif(target, frames=pixels, rate=held)
     if held != exact:
         logger.warning(
             "%s plays at %.3g frames a second, the nearest to %s that a GIF can hold; an MP4 keeps the rate",
@@ -120,7 +140,8 @@ def write_gif(path: str | Path, frames: Frames, *, rate: Fraction | float | int)
 def write_png(path: str | Path, image: UInt8[Tensor, "_channel height width"]) -> None:
     """Writes a picture of 1 (grey) or 3 (RGB) channels as an RGB PNG. Raises ValueError as `write_animation` does."""
     (pixels,) = _to_rgb_arrays(path, image[None])
-    _write(path, lambda target: Image.fromarray(pixels).save(target, format="PNG"))
+    with _writing(path) as target:
+        Image.fromarray(pixels).save(target, format="PNG")
 
 
 def write_frame_folder(path: str | Path, frames: Frames) -> None:
@@ -129,14 +150,29 @@ def write_frame_folder(path: str | Path, frames: Frames) -> None:
     An older folder is replaced if this function wrote it and nothing was added since. Raises ValueError as
     `write_animation` and `check_frame_folder` do.
     """
-    path, pixels = Path(path), _to_rgb_arrays(path, frames)
+    _check_frames(path, frames)
+    with open_frame_folder(path) as write:
+        write(frames)
+
+
+@contextmanager
+def open_frame_folder(path: str | Path) -> Iterator[Callable[[Frames], None]]:
+    """Yields a function that writes further frames to a folder, which is there once the block has ended; see
+    `write_frame_folder`."""
+    path, count = Path(path), 0
     check_frame_folder(path)
     with as_unwritable(path), hold_new_folder(path) as scratch:
         new, old = scratch / "new", scratch / "old"
         new.mkdir()
-        for number, frame in enumerate(pixels):
-            Image.fromarray(frame).save(new / f"{number:05d}.png")
-        (new / FOLDER_MARK).write_text(f"{len(pixels)}\n", encoding="ascii")
+
+        def write(frames: Frames) -> None:
+            nonlocal count
+            for frame in _to_rgb_arrays(path, frames):
+                Image.fromarray(frame).save(new / f"{count:05d}.png")
+                count += 1
+
+        yield write
+        (new / FOLDER_MARK).write_text(f"{count}\n", encoding="ascii")
         sync_to_disk(new)
         if path.exists():
             os.replace(path, old)
@@ -189,12 +225,14 @@ def tile_images(
     return rearrange(full, "(row column) c h w -> c (row h) (column w)", column=columns)
 
 
-def _write(path: str | Path, encode: Callable[[Path], None]) -> None:
+@contextmanager
+def _writing(path: str | Path) -> Iterator[Path]:
+    """A file that replaces `path` if the block ends well; its folders are created."""
     path = Path(path)
     create_parents(path)
     with atomic_write(path) as target:
         try:
-            encode(target)
+            yield target
         except av.FFmpegError as error:  # some of them are ValueErrors too
             raise UnwritableError(f"cannot write {path}: {describe_error(error)}") from error
 
@@ -246,22 +284,6 @@ def _to_fraction(path: str | Path, rate: Fraction | float | int) -> Fraction:
 def _to_url(path: Path) -> str:
     """The path as FFmpeg takes it, which would read a scheme out of a name like run:1.mp4."""
     return f"file:{path}"
-
-
-def _encode_mp4(target: Path, *, frames: UInt8[np.ndarray, "time height width 3"], rate: Fraction, crf: int) -> None:
-    even = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
-    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    with av.open(_to_url(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(codec, rate=rate, options={"crf": str(crf)} if codec == "libx264" else {})
-        assert isinstance(stream, VideoStream)
-        stream.height, stream.width, stream.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(1)
-        stream.codec_context.color_primaries, stream.codec_context.color_trc = BT_709, SRGB
-        stream.codec_context.colorspace, stream.codec_context.color_range = BT_601, LIMITED_RANGE
-        stream.codec_context.thread_count = 1  # so that the film does not depend on the number of cores
-        for frame in _to_av_frames(even, rate):
-            container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
-        container.mux(stream.encode())
 
 
 def _encode_gif(target: Path, *, frames: UInt8[np.ndarray, "time height width 3"], rate: Fraction) -> None:

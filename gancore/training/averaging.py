@@ -30,7 +30,8 @@ class MovingAverage(nn.Module):
 
         There the decay is (1 + n) / (10 + n) after n updates. With a decay of 0 the average is the network.
         """
-        averages, weights = list(self.module.parameters()), list(network.parameters())
+        averages: list[Tensor] = list(self.module.parameters())
+        weights: list[Tensor] = list(network.parameters())
         if self.count and decay:
             torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + self.count) / (10 + self.count)))
         else:

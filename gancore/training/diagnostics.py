@@ -1,6 +1,6 @@
 """Diagnostics of both players on a few items during training: the numbers under health/ that alarms are raised by."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,11 +47,11 @@ class Diagnosable(Protocol):
 class Measured(Protocol):
     """An objective that logs numbers besides its terms."""
 
-    def measurements(self) -> Mapping[str, float]:
+    def measurements(self) -> dict[str, float]:
         """The numbers by their names in the log; the same in all processes."""
 
 
-def read_measurements(objective: object) -> Mapping[str, float]:
+def read_measurements(objective: object) -> dict[str, float]:
     """The numbers that an objective logs besides its terms; most log none."""
     return objective.measurements() if isinstance(objective, Measured) else {}
 

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -139,4 +139,4 @@ def main_process_number(number: float, accelerator: Accelerator) -> float:
 @cache
 def _hosts() -> torch.distributed.ProcessGroup:
     """The processes, for what they say to each other from CPU to CPU while their devices are busy."""
-    return torch.distributed.new_group(backend="gloo")
+    return cast(torch.distributed.ProcessGroup, torch.distributed.new_group(backend="gloo"))

@@ -123,3 +123,13 @@ def test_every_window_is_read_and_decoded(film):
 @pytest.mark.parametrize(("start", "count", "decoded"), [(0, 6, 6), (12, 6, 6), (15, 6, 5)])
 def test_bare_decoding_begins_at_the_window(film, start, count, decoded):
     assert decode_window(film, start, count) == decoded
+
+
+def test_the_benchmark_counts_the_step_of_a_recipe_without_computing_it(use):
+    said = use("benchmark", "count", "--presets=tiny")
+    assert said.code == 0, said.err
+    assert [line.partition("  ")[0] for line in said.out.splitlines()[1:]] == [
+        "tiny, recomputed in segments of 4",
+        "tiny, all timesteps kept",
+    ]
+    assert "TFLOP/clip" in said.out

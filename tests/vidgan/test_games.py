@@ -19,7 +19,10 @@ RECONSTRUCTION = (
 GAMES = {
     "relativistic-average": ("--objective.loss", "relativistic-average"),
     "energy": (*RECONSTRUCTION, "--objective.loss", "energy", "--discriminator.reconstruction_error", "l2"),
-    "equilibrium": (*RECONSTRUCTION, "--objective.loss", "equilibrium", "--objective.equilibrium.rate", "0.1"),
+    "equilibrium": (
+        *(*RECONSTRUCTION, "--objective.loss", "equilibrium"),
+        *("--objective.equilibrium.rate", "0.1", "--objective.equilibrium.gamma", "1"),  # so that the balance moves
+    ),
     "patches": ("--objective.loss", "relativistic-average", "--discriminator.score", "patches"),
 }
 """The flags of each game."""
@@ -49,6 +52,18 @@ def test_a_run_that_broke_ends_as_the_one_that_did_not_to_the_bit(game, tmp_path
 def test_a_healthy_run_raises_no_alarm(game):
     monitor = AlarmMonitor()
     assert [alarm for line in log(game[1]) for alarm in monitor.observe(line)] == []
+
+
+@pytest.mark.parametrize("game", ["equilibrium"], indirect=True)
+def test_energies_their_balance_and_convergence_are_in_every_line_of_the_log(game):
+    lines = log(game[1])
+    for name in ("spatial", "temporal"):
+        weights = [line[f"energy/{name}/fake_weight"] for line in lines]
+        assert max(weights) > 0
+        for line, before in zip(lines, [0, *weights], strict=False):
+            real, fake = line[f"energy/{name}/real"], line[f"energy/{name}/fake"]
+            assert line[f"discriminator/{name}"] == pytest.approx(real - before * fake, abs=1e-5)
+            assert line[f"energy/{name}/convergence"] == pytest.approx(real + abs(real - fake), abs=1e-6)
 
 
 @pytest.mark.slow

@@ -148,7 +148,16 @@ def test_a_film_is_bare_where_that_is_asked_for(tmp_path, run_vidvox):
 
 
 def test_every_command_with_an_output_shows_how_to_replace_it(run_vidvox):
-    for command in ("predict", "mesh", "generate video", "generate voxels", "evaluate video", "ratings", "push"):
+    for command in (
+        "predict",
+        "degrade",
+        "mesh",
+        "generate video",
+        "generate voxels",
+        "evaluate video",
+        "ratings",
+        "push",
+    ):
         assert "--overwrite" in run_vidvox(*command.split(), "--help").out
 
 

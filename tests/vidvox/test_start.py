@@ -23,6 +23,10 @@ ANSWERS = {
     "a key with a typo": (["train", "video", "VIDEOS", "--train.step=3"], 2),
     "no model": (["predict", "clip.mp4"], 2),
     "a model that is not there": (["predict", "clip.mp4", "-m", "runs/none"], 2),
+    "the help of a command that translates": (["upscale", "--help"], 0),
+    "a film that is not there": (["restore", "film.mp4"], 2),
+    "a model to translate that does not come with the package": (["restore", "runs", "-m", "vidvox/none"], 2),
+    "nothing to fill": (["fill", "film.mp4"], 2),
     "a model that is not there to measure": (["evaluate", "none"], 2),
     "recipes": (["recipes"], 0),
 }

@@ -52,7 +52,7 @@ def blur_by_motion(frames: Frames, random: np.random.Generator, severity: float)
     """Blur along a line, as of a camera that shakes: its direction turns slowly, its length grows and shrinks."""
     levels, scale = walk_severity(random, severity, len(frames)), scale_of(*frames.shape[2:])
     radii, deviations = (scale * interpolate(table, levels) for table in (MOTION_RADIUS, MOTION_DEVIATION))
-    angles = random.uniform(-MOTION_ANGLE, MOTION_ANGLE) + walk(random, len(frames), start=0, step=TURN, limit=0.5)
+    angles = random.uniform(-MOTION_ANGLE, MOTION_ANGLE) + walk(random, len(frames), step=TURN, limit=0.5)
 
     def smear(pixels: GreyLevels, part: slice) -> GreyLevels:
         kernels = (draw_trail(*each) for each in zip(radii[part], deviations[part], angles[part], strict=True))

@@ -21,10 +21,10 @@ JPEG_QUALITY = (95.0, 25.0, 18.0, 15.0, 10.0, 7.0)
 H264_CRF = (16.0, 23.0, 30.0, 37.0, 44.0, 51.0)
 H265_CRF = (21.0, 27.0, 33.0, 39.0, 45.0, 51.0)
 """Constant rate factors; severities 1 to 5 are those of Mini Kinetics-C (Yi et al. 2021)."""
-SMALLEST_SIDE = 32
-"""Encoders are given frames of at least this side, repeated at the edges."""
+MACROBLOCK = 16
+"""Encoders are given frames of whole macroblocks, with the edges repeated."""
 RATE = Fraction(25)
-"""Frames per second that encoders are told, by which they share out bits."""
+"""Frames per second that encoders are told if nothing else is known."""
 
 Images = UInt8[np.ndarray, "time height width 3"]
 
@@ -55,18 +55,23 @@ class VideoCodec:
     encoder: str
     decoder: str
     options: dict[str, str] = field(default_factory=dict)
+    smallest_side: int = 32
+    """Of the frames that it is given."""
 
-    def encode(self, images: Images, *, bit_rate: int | None = None, **options: str) -> list[av.Packet]:
+    def encode(
+        self, images: Images, *, rate: Fraction = RATE, bit_rate: int | None = None, **options: str
+    ) -> list[av.Packet]:
         """The packets of a film in the order of decoding, each with the number of its frame as time stamp.
 
-        Sides must be even. Raises ValueError if this FFmpeg has no such encoder.
+        Sides must be even. A lower `rate` in frames per second lets encoders spend more bits on a frame.
+        Raises ValueError if this FFmpeg has no such encoder.
         """
         if self.encoder not in av.codecs_available:
             raise ValueError(f"this build of FFmpeg has no encoder {self.encoder}: install av from its wheel")
         context = av.CodecContext.create(self.encoder, "w")
         assert isinstance(context, VideoCodecContext)
         context.height, context.width, context.pix_fmt = images.shape[1], images.shape[2], "yuv420p"
-        context.time_base, context.framerate = 1 / RATE, RATE
+        context.time_base, context.framerate = 1 / rate, rate
         context.thread_count = 1  # so that the result does not depend on the number of cores
         context.options = self.options | options
         if bit_rate is not None:
@@ -74,7 +79,7 @@ class VideoCodec:
         packets: list[av.Packet] = []
         for number, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p", threads=1)
-            frame.pts, frame.time_base = number, 1 / RATE
+            frame.pts, frame.time_base = number, 1 / rate
             packets += context.encode(frame)
         return packets + context.encode(None)
 
@@ -110,8 +115,10 @@ class VideoCodec:
                     yield frame.pts, frame.reformat(format="rgb24", threads=1).to_ndarray()
 
 
-H264 = VideoCodec("libx264", "h264")
-H265 = VideoCodec("libx265", "hevc", {"x265-params": "log-level=none:pools=none:frame-threads=1"})
+# Macroblock trees of libx264 read memory that nothing was written to, by which the same film gets other bits each time.
+# So does libx265 in frames of 64 x 64, and in smaller ones it writes beyond its memory.
+H264 = VideoCodec("libx264", "h264", {"mbtree": "0"})
+H265 = VideoCodec("libx265", "hevc", {"x265-params": "log-level=none:pools=none:frame-threads=1"}, smallest_side=80)
 MPEG4 = VideoCodec("mpeg4", "mpeg4")
 
 
@@ -131,19 +138,21 @@ def _draw_crf(levels: Sequence[float], random: np.random.Generator, severity: fl
 
 def _compress(frames: Frames, codec: VideoCodec, crf: float, kind: str) -> Frames:
     require_picture_channels(frames, kind)
-    return through_codec(frames, lambda images: recode(images, codec, crf=f"{crf:.2f}"))
+    return through_codec(frames, codec, lambda images: recode(images, codec, crf=f"{crf:.2f}"))
 
 
-def recode(images: Images, codec: VideoCodec, *, bit_rate: int | None = None, **options: str) -> Images:
+def recode(
+    images: Images, codec: VideoCodec, *, rate: Fraction = RATE, bit_rate: int | None = None, **options: str
+) -> Images:
     """Compresses and decodes a film."""
-    return codec.decode(codec.encode(images, bit_rate=bit_rate, **options), *images.shape[:3])
+    return codec.decode(codec.encode(images, rate=rate, bit_rate=bit_rate, **options), *images.shape[:3])
 
 
-def through_codec(frames: Frames, change: Callable[[Images], Images]) -> Frames:
-    """Applies `change` to a grey or RGB clip as RGB images of sides that encoders take."""
+def through_codec(frames: Frames, codec: VideoCodec, change: Callable[[Images], Images]) -> Frames:
+    """Applies `change` to a grey or RGB clip as RGB images of sides that the codec takes."""
     height, width = frames.shape[2:]
     images = convert_channels(frames, 3).movedim(1, 3).numpy()
-    more = [max(SMALLEST_SIDE - side, 0) + max(side, SMALLEST_SIDE) % 2 for side in (height, width)]
+    more = [max(codec.smallest_side, side + -side % MACROBLOCK) - side for side in (height, width)]
     padded = np.pad(images, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), mode="edge")
     changed = torch.from_numpy(change(np.ascontiguousarray(padded))[:, :height, :width]).movedim(3, 1)
     return convert_channels(changed, frames.shape[1]).contiguous()

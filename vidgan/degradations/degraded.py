@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class DegradedClip:
     """False where pixels or whole frames were lost and a restorer is told so; None if it is told nothing."""
 
 
+@runtime_checkable
 class Degradation(Protocol):
     """Something that spoils a clip."""
 

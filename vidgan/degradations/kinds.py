@@ -74,7 +74,7 @@ def scale_of_chain(name: str) -> int:
 
 
 def degrade(
-    frames: UInt8[Tensor, "time channel height width"], name: str, *, severity: float = 3.0, seed: int
+    frames: UInt8[Tensor, "time channel height width"], name: str, *, severity: float | int = 3.0, seed: int
 ) -> DegradedClip:
     """Spoils a clip by one kind of degradation, or a chain of kinds joined by "+", from left to right.
 
@@ -94,7 +94,7 @@ def degrade(
         degradation = DEGRADATIONS[kind]
         if not severity and not isinstance(degradation, resolution.Shrink):
             continue
-        clip = degradation(spoilt, np.random.default_rng(derive_seed(seed, number)), severity)
+        clip = degradation(spoilt, np.random.default_rng(derive_seed(seed, number)), float(severity))
         spoilt, known = clip.frames, _join_known(known, clip)
     return DegradedClip(spoilt, known)
 

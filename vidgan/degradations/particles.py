@@ -18,7 +18,7 @@ from vidgan.frames import Frames
 
 SIDE = 64
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-RAIN_COUNT = (0.0, 30.0, 60.0, 100.0, 160.0, 240.0)
+RAIN_COUNT = (0.0, 25.0, 50.0, 85.0, 135.0, 200.0)
 RAIN_OPACITY = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 RAIN_LENGTH = (7.0, 7.0, 8.0, 9.0, 11.0, 14.0)
 """Streaks, how opaque they are, and how long the nearest are in pixels, which is how far they fall in a frame."""
@@ -81,7 +81,7 @@ def rain(frames: Frames, random: np.random.Generator, severity: float) -> Degrad
     opacity = interpolate(RAIN_OPACITY, levels)
     length = scale * float(interpolate(RAIN_LENGTH, np.array([severity]))[0])
     thickness = max(1.0, scale**0.5)
-    angle = random.uniform(-RAIN_ANGLE, RAIN_ANGLE) + walk(random, time, start=0, step=0.02, limit=0.2)
+    angle = random.uniform(-RAIN_ANGLE, RAIN_ANGLE) + walk(random, time, step=0.02, limit=0.2)
     drift = np.cumsum(np.tan(angle)) - np.tan(angle[0])
     seeds = draw_seeds(random, int(counts.max()))
     # A streak is drawn as points half a pixel apart along it, in as many lanes as it is pixels thick.
@@ -137,7 +137,7 @@ class Flakes:
         counts, opacity = count_of(levels, self.count, height, width), interpolate(self.opacity, levels)
         seeds = draw_seeds(random, int(counts.max()))
         phase, speed = random.uniform(0, 2 * math.pi, len(seeds.near)), random.uniform(0.1, 0.3, len(seeds.near))
-        wind = np.cumsum(random.normal(0, 0.3) + walk(random, time, start=0, step=0.05, limit=0.3))
+        wind = np.cumsum(random.normal(0, 0.3) + walk(random, time, step=0.05, limit=0.3))
         heading = random.normal(0, 0.5, (2, len(seeds.near)))  # dust floats in all directions, snow hardly
         radius = self.radius * scale
         reach = math.ceil(radius) + 1
@@ -165,18 +165,18 @@ class Flakes:
 
 
 SNOW = Flakes(
-    count=(0, 20, 40, 70, 110, 160),
+    count=(0.0, 20.0, 40.0, 70.0, 110.0, 160.0),
     opacity=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9),
     radius=1.4,
     fall=2.2,
     sway=1.0,
-    colour=(245, 245, 250),
+    colour=(245.0, 245.0, 250.0),
 )
 DUST = Flakes(
-    count=(0, 15, 30, 55, 90, 140),
+    count=(0.0, 15.0, 30.0, 55.0, 90.0, 140.0),
     opacity=(0.25, 0.35, 0.45, 0.55, 0.65, 0.75),
     radius=1.4,
     fall=0.8,
     sway=0.5,
-    colour=(200, 180, 145),
+    colour=(200.0, 180.0, 145.0),
 )

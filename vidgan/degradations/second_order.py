@@ -37,7 +37,7 @@ BIT_RATE = (1e4, 1e5)
 GREY_NOISE_CHANCE = 0.4
 CODECS: tuple[VideoCodec, ...] = (H264, H264, MPEG4)
 """libx264 and h264, which are one encoder here, and mpeg4."""
-DEVIATION_STEP, ANGLE_STEP, NOISE_STEP, QUALITY_STEP = 0.02, 0.314, 0.1, 3.0
+DEVIATION_STEP, ANGLE_STEP, NOISE_STEP, QUALITY_STEP, QUALITY_SPAN = 0.02, 0.314, 0.1, 3.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def _blur(frames: Frames, random: np.random.Generator, order: Order, strength: f
     kind = str(random.choice(KERNELS, p=KERNEL_SHARES))
     low, high = order.deviation[0], max(order.deviation[1] * strength, order.deviation[0])
     first, second = (
-        np.clip(
-            random.uniform(low, high) + walk(random, len(frames), start=0, step=DEVIATION_STEP, limit=0.3), low, high
-        )
+        np.clip(random.uniform(low, high) + walk(random, len(frames), step=DEVIATION_STEP, limit=0.3), low, high)
         for _ in range(2)
     )
     if "anisotropic" not in kind:
@@ -191,7 +189,7 @@ def _add_noise(frames: Frames, random: np.random.Generator, order: Order, streng
     poisson, grey = random.random() >= 0.5, random.random() < GREY_NOISE_CHANCE
     low, high = order.poisson if poisson else order.normal
     unit = high / order.normal[1]
-    drift = walk(random, len(frames), start=0, step=NOISE_STEP * unit, limit=3 * unit)
+    drift = walk(random, len(frames), step=NOISE_STEP * unit, limit=3 * unit)
     scale = np.maximum(strength * (random.uniform(low, high) + drift), 0).astype(np.float32)[:, None, None, None]
 
     def spoil(pixels: GreyLevels, part: slice) -> GreyLevels:
@@ -207,7 +205,7 @@ def _add_noise(frames: Frames, random: np.random.Generator, order: Order, streng
 def _to_jpeg(frames: Frames, random: np.random.Generator, strength: float) -> Frames:
     low, high = JPEG_QUALITY
     lowest = max(high - (high - low) * strength, 5)
-    quality = random.uniform(lowest, high) + walk(random, len(frames), start=0, step=QUALITY_STEP, limit=15)
+    quality = random.uniform(lowest, high) + walk(random, len(frames), step=QUALITY_STEP, limit=QUALITY_SPAN)
     return to_jpeg(frames, np.rint(np.clip(quality, lowest, high)).astype(int).tolist())
 
 
@@ -217,4 +215,4 @@ def _compress(frames: Frames, random: np.random.Generator, strength: float) -> F
     height, width = frames.shape[2:]
     share = max(height * width / LR_AREA, 1 / 4)
     rate = round(share / strength * random.uniform(*BIT_RATE))
-    return through_codec(frames, lambda images: recode(images, codec, bit_rate=rate))
+    return through_codec(frames, codec, lambda images: recode(images, codec, bit_rate=rate))

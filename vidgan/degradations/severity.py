@@ -13,14 +13,14 @@ START_SPREAD, STEP, LIMIT = 0.1, 0.02, 0.2
 bound that turns it back."""
 
 
-def check_severity(severity: float) -> None:
+def check_severity(severity: float | int) -> None:
     """Raises ValueError unless the severity is in [0, 5]."""
     if not 0 <= severity <= MAX_SEVERITY:
         raise ValueError(f"the severity must be in [0, 5], got {severity}")
 
 
 def walk(
-    random: np.random.Generator, frames: int, *, start: float, step: float, limit: float
+    random: np.random.Generator, frames: int, *, step: float, limit: float, start: float = 0.0
 ) -> Float[np.ndarray, " time"]:
     """A random walk of `frames` numbers from within ±start, in normal steps of this size, reflected at ±limit."""
     steps = step * random.standard_normal(frames)
@@ -30,7 +30,7 @@ def walk(
 
 def walk_severity(random: np.random.Generator, severity: float, frames: int) -> Float[np.ndarray, " time"]:
     """The severity in each frame: drawn once around the one that is asked for, it then drifts slowly, within [0, 5]."""
-    drift = walk(random, frames, start=START_SPREAD, step=STEP, limit=LIMIT)
+    drift = walk(random, frames, step=STEP, limit=LIMIT, start=START_SPREAD)
     return np.minimum(severity * np.exp(drift), MAX_SEVERITY)
 
 

@@ -5,7 +5,7 @@ A camera that stands still flatters those that look along time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ USUAL_DEVIATION = 57.6
 """Standard deviation of each of them."""
 
 
+@runtime_checkable
 class SimpleMethod(Protocol):
     """A method that restores a degraded clip, and makes it larger if its degradation made it smaller."""
 
@@ -41,7 +42,9 @@ class SimpleMethod(Protocol):
 def _then_enlarge(restore: Callable[[Frames, Known | None], Frames]) -> SimpleMethod:
     """The method that enlarges bicubically what `restore` returns."""
 
-    def method(frames: Frames, known: Known | None = None, scale: int = 1) -> Frames:
+    def method(
+        frames: UInt8[Tensor, "time channel h w"], known: Known | None = None, scale: int = 1
+    ) -> UInt8[Tensor, "time channel height width"]:
         restored = restore(frames, known)
         height, width = restored.shape[2:]
         return restored if scale == 1 else resize_bicubic(restored, scale * height, scale * width)

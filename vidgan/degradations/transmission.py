@@ -34,14 +34,18 @@ def lose_packets(frames: Frames, random: np.random.Generator, severity: float) -
     """Slices that do not arrive."""
     require_picture_channels(frames, "packet-loss")
     share = float(interpolate(PACKET_LOSS, walk_severity(random, severity, 1))[0])
-    return DegradedClip(through_codec(frames, lambda images: send(images, lambda unit: lose(unit, random, share))))
+    return DegradedClip(
+        through_codec(frames, H264, lambda images: send(images, lambda unit: lose(unit, random, share)))
+    )
 
 
 def flip_bits(frames: Frames, random: np.random.Generator, severity: float) -> DegradedClip:
     """Slices in which bits are wrong."""
     require_picture_channels(frames, "bit-errors")
     share = float(interpolate(BIT_ERRORS, walk_severity(random, severity, 1))[0])
-    return DegradedClip(through_codec(frames, lambda images: send(images, lambda unit: corrupt(unit, random, share))))
+    return DegradedClip(
+        through_codec(frames, H264, lambda images: send(images, lambda unit: corrupt(unit, random, share)))
+    )
 
 
 def lose(unit: bytes, random: np.random.Generator, share: float) -> bytes | None:

@@ -97,21 +97,23 @@ def make_sheet(clips: Sequence[LabelledClip], *, context_frames: int = 0) -> RGB
     return torch.cat([*lines, draw_line([(0, legend, TEXT_COLOUR)], width)] if legend else lines, 1)
 
 
-def make_film(clips: Sequence[LabelledClip], *, context_frames: int = 0, columns: int | None = None) -> RGBClip:
+def make_film(
+    clips: Sequence[LabelledClip], *, context_frames: int = 0, columns: int | None = None, first_frame: int = 0
+) -> RGBClip:
     """Plays the clips side by side, or in a grid of `columns`, each below its label and the number of the frame.
 
-    Clips of one frame size and length.
+    Clips of one frame size and length; of a part of a film `first_frame` is the number of its first frame, from 0.
     """
-    captioned = [add_caption(clip, context_frames=context_frames) for clip in clips]
+    captioned = [add_caption(clip, context_frames=context_frames, first_frame=first_frame) for clip in clips]
     width = max(clip.shape[3] for clip in captioned)
     padded = [F.pad(clip, (0, width - clip.shape[3], 0, 0), value=255) for clip in captioned]
     return tile_clips(torch.stack(padded), columns=columns or len(clips))
 
 
-def add_caption(clip: LabelledClip, *, context_frames: int = 0) -> RGBClip:
+def add_caption(clip: LabelledClip, *, context_frames: int = 0, first_frame: int = 0) -> RGBClip:
     """The bordered clip with two lines of text above it: its label, and past or future and the number of the frame."""
     frames = add_border(clip.frames, generated_from=clip.generated_from)
-    captions = [f"frame {number + 1}" for number in range(len(frames))]
+    captions = [f"frame {first_frame + number + 1}" for number in range(len(frames))]
     if context_frames:
         captions = [f"{'past' if n < context_frames else 'future'}, {text}" for n, text in enumerate(captions)]
     width = max(frames.shape[3], *(text_width(text) for text in (clip.caption, *captions)))

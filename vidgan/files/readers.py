@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
@@ -49,6 +50,26 @@ class VideoReader(Protocol):
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
         """Reads `count` frames: start, start + stride, ... Raises UnreadableError if one is broken or missing."""
         ...
+
+
+@dataclass(frozen=True)
+class HeldClip:
+    """A clip in memory, read as a video is."""
+
+    values: UInt8[Tensor, "time channel height width"]
+    rate: Fraction = DEFAULT_RATE
+
+    @property
+    def frames(self) -> int:
+        return len(self.values)
+
+    @property
+    def channels(self) -> int:
+        return self.values.shape[1]
+
+    def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "_time channel height width"]:
+        check_window("the clip", self.frames, start, count, stride)
+        return self.values[start : start + count * stride : stride]
 
 
 @contextmanager

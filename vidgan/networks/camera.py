@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gancore.device import constant
+from vidgan.networks.median import lower_median
 from vidgan.networks.optical_flow import image_gradient, window_mean
 from vidgan.networks.warp import identity_grid, warp
 
@@ -68,7 +69,7 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
         apart = (moves - positions @ fit).square().sum(2, keepdim=True)
         weighted = positions * texture / (1 + apart / OUTLIER_SCALE**2) ** 2
         gram = weighted.mT @ positions + 1e-3 * torch.eye(3, device=flow.device, dtype=moves.dtype)
-        fit = torch.linalg.solve_ex(gram, weighted.mT @ moves).result  # which does not wait for errors
+        fit = solve_positive(gram, weighted.mT @ moves)
     ends = [(x, y, 1) for x in (-0.5, 0.5) for y in (-0.5, 0.5)]
     corners = torch.stack([constant(*end, like=positions) for end in ends])
     moving = (corners @ fit).norm(dim=2).amax(1) >= MIN_MOTION
@@ -113,8 +114,26 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 def invert(camera: Affine) -> Affine:
     """The map that undoes another."""
-    linear = torch.linalg.inv_ex(camera[:, :, :2]).inverse
+    (a, b), (c, d) = (row.unbind(1) for row in camera[:, :, :2].unbind(1))
+    adjugate = torch.stack([d, -b, -c, a], 1).unflatten(1, (2, 2))
+    linear = adjugate / (a * d - b * c)[:, None, None]
     return torch.cat([linear, -linear @ camera[:, :, 2:]], 2)
+
+
+def solve_positive(
+    matrix: Float[Tensor, "batch n n"], right: Float[Tensor, "batch n columns"]
+) -> Float[Tensor, "batch n columns"]:
+    """The solution x of matrix @ x = right for small positive definite matrices, by elimination without pivots.
+
+    A library's solver looks for a singular matrix after each call, for which a GPU has to wait, and has no counterpart
+    in ONNX.
+    """
+    size = matrix.shape[-1]
+    rows, unit = torch.cat([matrix, right], 2), torch.eye(size, device=matrix.device, dtype=matrix.dtype)
+    for step in range(size):
+        pivot = rows[:, step : step + 1] / rows[:, step : step + 1, step : step + 1]
+        rows = rows - (rows[:, :, step : step + 1] - unit[:, step : step + 1]) * pivot
+    return rows[:, :, size:]
 
 
 @torch.no_grad()
@@ -141,7 +160,7 @@ def estimate_background(
         weights.append(warp(weight, flow) * inside)
     frames, weight = torch.stack(aligned, 1), torch.stack(weights, 1)
     total = torch.cat([(frames * weight).sum(1), weight.sum(1)], 1)
-    median = frames.median(1).values
+    median = lower_median(frames, 1)
     return fill(total + GUESS * torch.cat([median, torch.ones_like(median[:, :1])], 1), known=KNOWN)
 
 
@@ -174,7 +193,7 @@ def find_rest(
                 flow = camera_flow(map_, height, width)
                 change = (past[:, time] - warp(past[:, other], flow)) * is_inside(flow)
                 changes[time].append(window_mean(change.square().mean(1, keepdim=True), 1))
-    moving = torch.stack([torch.stack(each).median(0).values for each in changes], 1)
+    moving = torch.stack([lower_median(torch.stack(each), 0) for each in changes], 1)
     around = F.max_pool2d(moving.flatten(0, 1), 2 * REACH + 1, stride=1, padding=REACH).unflatten(0, moving.shape[:2])
     return 1 / (1 + (around / REST_VARIANCE).square())
 

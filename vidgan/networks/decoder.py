@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gancore.layers import ResidualBlock, SelfAttention, orthogonal_init_, zero_init_residual_
 from vidgan.config import ClipShape, VideoGeneratorConfig
-from vidgan.networks.norms import ConditionalNorm, MakeNorm
+from vidgan.networks.norms import ConditionalNorm, MakeNorm, Timestep
 from vidgan.networks.outputs import FrameOutput, FramesOutput, GeneratorOutput, Memory, MotionOutput
 from vidgan.networks.recomputation import run_with_recomputation
 from vidgan.networks.recurrent import TSRU, build_recurrent_unit
@@ -41,7 +41,7 @@ class DecoderLevel(nn.Module):
         state: Float[Tensor, "batch inputs height width"] | None,
         condition: Float[Tensor, "batch size"],
         *,
-        start: int,
+        start: Timestep,
         steps: int,
     ) -> tuple[Float[Tensor, "batch steps outputs 2*height 2*width"], Float[Tensor, "batch inputs height width"]]:
         """(Maps of `steps` timesteps from `start` on, the last state); one input (time = 1) serves all steps."""
@@ -85,17 +85,17 @@ class Decoder(nn.Module):
         height: int,
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
-        past: Float[Tensor, "pasts time channels height width"] | None = None,
+        memory: Memory = (),
     ) -> GeneratorOutput:
         """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
 
-        `states` are the initial ones, smallest map first (None: zero). `past` are the past frames, given once for all
-        the futures that follow from them, which are adjacent.
+        `states` are the initial ones, smallest map first (None: zero); `memory` is what the output began with.
 
         The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
         backward pass recomputes their activations, so that those of only one segment are held at a time.
         """
-        x, carried, memory = self._begin(condition, height, width, states, past)
+        x = self.start_map(condition, height, width)
+        carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         map_steps = self.output.map_steps(steps)
         segment = self.config.segment_steps or map_steps
         recompute = torch.is_grad_enabled() and segment < map_steps
@@ -103,9 +103,9 @@ class Decoder(nn.Module):
         for start in range(0, map_steps, segment):
             inputs = x, condition, carried, memory, start, min(segment, map_steps - start)
             if recompute:
-                result, carried, memory = run_with_recomputation(self, self._run_segment, *inputs)
+                result, carried, memory = run_with_recomputation(self, self.run_segment, *inputs)
             else:
-                result, carried, memory = self._run_segment(*inputs)
+                result, carried, memory = self.run_segment(*inputs)
             results.append(result)
         return self.output.finish(torch.cat(results, 1), memory, condition, steps)
 
@@ -118,35 +118,23 @@ class Decoder(nn.Module):
         height: int,
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
-        past: Float[Tensor, "pasts time channels height width"] | None = None,
+        memory: Memory = (),
     ) -> Iterator[Float[Tensor, "batch channels {height} {width}"]]:
         """The frames that the forward pass gives, each as soon as it is computed, without gradients.
 
         Those of an output that needs all its maps first (sprites) come together.
         """
         if not self.output.yields_frames:
-            yield from self(condition, steps=steps, height=height, width=width, states=states, past=past).frames.unbind(
-                1
-            )
+            size = {"height": height, "width": width}
+            yield from self(condition, steps=steps, states=states, memory=memory, **size).frames.unbind(1)
             return
-        x, carried, memory = self._begin(condition, height, width, states, past)
+        x = self.start_map(condition, height, width)
+        carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         for start in range(steps):
-            frames, carried, memory = self._run_segment(x, condition, carried, memory, start, 1)
+            frames, carried, memory = self.run_segment(x, condition, carried, memory, start, 1)
             yield frames[:, 0, : self.channels]
 
-    def _begin(
-        self,
-        condition: Tensor,
-        height: int,
-        width: int,
-        states: Sequence[Tensor] | None,
-        past: Tensor | None,
-    ) -> tuple[Tensor, Sequence[Tensor | None], Memory]:
-        """(The smallest map, the initial states of all levels, the memory of the output) before the first segment."""
-        x = self._start_map(condition, height, width)  # b widths[0] rows columns
-        return x, [None] * len(self.levels) if states is None else states, self.output.begin(past, batch=len(x))
-
-    def _start_map(self, condition: Tensor, height: int, width: int) -> Tensor:
+    def start_map(self, condition: Tensor, height: int, width: int) -> Tensor:
         """The smallest map: one vector everywhere, or a map resized to the size that the frames need."""
         x = self.start(condition).view(len(condition), -1, *self.start_size)
         size = (height // self.config.spatial_stride, width // self.config.spatial_stride)
@@ -154,13 +142,13 @@ class Decoder(nn.Module):
             return x
         return F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
 
-    def _run_segment(
+    def run_segment(
         self,
         x: Tensor,
         condition: Tensor,
         states: Sequence[Tensor | None],
         memory: Memory,
-        start: int,
+        start: Timestep,
         steps: int,
     ) -> tuple[Tensor, Sequence[Tensor], Memory]:
         """(The result of the output for `steps` timesteps from `start` on, the states and the memory after them)."""

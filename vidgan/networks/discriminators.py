@@ -215,8 +215,8 @@ class VideoDiscriminator(nn.Module):
     def judge(self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None) -> Judgement:
         """The logits of both discriminators and their hidden maps, for feature matching, from one forward pass."""
         spatial, temporal = self.select_inputs(clips, selection)
-        scores, maps = zip(self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels), strict=True)
-        return Judgement(DiscriminatorScores(*scores), DiscriminatorMaps(*maps))
+        of_frames, of_clips = self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels)
+        return Judgement(DiscriminatorScores(of_frames[0], of_clips[0]), DiscriminatorMaps(of_frames[1], of_clips[1]))
 
     def _pool(self, clips: Tensor) -> Tensor:
         size = self.config.downsample

@@ -1,7 +1,7 @@
 """The two video generators: clips from noise (DVD-GAN), and the next frames of a clip (DVD-GAN-FP)."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.context_encoder import ContextEncoder
 from vidgan.networks.decoder import Decoder, initialise_weights_
-from vidgan.networks.outputs import GeneratorOutput
+from vidgan.networks.outputs import GeneratorOutput, Memory
 
 
 class VideoGenerator(HubModel):
@@ -60,6 +60,24 @@ class VideoGenerator(HubModel):
         return self.shape.height, self.shape.width
 
 
+class Context(NamedTuple):
+    """What a decoder needs to know of past frames, however many futures follow from them."""
+
+    states: tuple[Float[Tensor, "batch _ _ _"], ...]
+    """The initial states of its recurrent units, smallest map first."""
+    memory: Memory
+    """The memory that its output begins with."""
+    height: int
+    """Height of the frames in pixels, padded to a multiple of the stride."""
+    width: int
+    """Their width."""
+
+    def repeat(self, futures: int) -> "Context":
+        """The context of `futures` adjacent futures of each past."""
+        states, memory = (tuple(each.repeat_interleave(futures, 0) for each in part) for part in self[:2])
+        return self._replace(states=states, memory=memory)
+
+
 class FramePredictor(HubModel):
     """The next frames of a clip, a different future for every latent: DVD-GAN-FP, or its modern descendant."""
 
@@ -97,35 +115,28 @@ class FramePredictor(HubModel):
         steps: int,
     ) -> GeneratorOutput:
         """The futures of the forward pass, and the masks and trajectories of sprites or the displacements of pixels."""
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        if not len(latent) or len(latent) % len(past):
+            raise ValueError(f"{len(latent)} latents for {len(past)} pasts: every past needs the same number of them")
         height, width = past.shape[-2:]
-        frames, masks, trajectories, displacement = self.decoder(**self._decoder_inputs(past, latent, steps))
+        context = self.encode(past).repeat(len(latent) // len(past))
+        frames, masks, trajectories, displacement = self.decoder(latent, steps=steps, **context._asdict())
         if masks is not None:
             masks = masks[..., :height, :width]
         if displacement is not None:
             displacement = displacement[..., :height, :width]
         return GeneratorOutput(frames[..., :height, :width], masks, trajectories, displacement)
 
-    def _decoder_inputs(self, past: Tensor, latent: Tensor, steps: int) -> dict[str, Any]:
-        """The arguments of the decoder for the futures of padded frames; raises what the forward pass does."""
+    def encode(self, past: Float[Tensor, "batch time channels height width"]) -> Context:
+        """What the past frames say of the future. Raises ValueError as the forward pass does."""
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {past.shape[2]}")
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        if not len(latent) or len(latent) % len(past):
-            raise ValueError(f"{len(latent)} latents for {len(past)} pasts: every past needs the same number of them")
         height, width = past.shape[-2:]
         stride = self.config.spatial_stride
         padding = (0, -width % stride, 0, -height % stride, 0, 0)
         padded = F.pad(past, padding, mode="replicate") if any(padding) else past
-        samples = len(latent) // len(past)
-        return {
-            "condition": latent,
-            "steps": steps,
-            "height": padded.shape[-2],
-            "width": padded.shape[-1],
-            "states": [state.repeat_interleave(samples, 0) for state in self.encoder(padded)],
-            "past": padded,
-        }
+        return Context(tuple(self.encoder(padded)), self.decoder.output.begin(padded), *padded.shape[-2:])
 
     @torch.inference_mode()
     def predict(
@@ -143,8 +154,10 @@ class FramePredictor(HubModel):
         given; 0 makes every sample the typical future, that of the latent zero. Raises ValueError as the forward pass
         does.
         """
-        past, latents = self._past_and_latents(frames, samples, seed, truncation)
-        return torch.stack([to_uint8(self(past, latent, steps=steps)[0]).cpu() for latent in latents])
+        height, width = frames.shape[-2:]
+        context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
+        futures = [self.decoder(latent, steps=steps, **context._asdict()).frames[0] for latent in latents]
+        return torch.stack([to_uint8(future[..., :height, :width]).cpu() for future in futures])
 
     @torch.inference_mode()
     def stream(
@@ -158,15 +171,17 @@ class FramePredictor(HubModel):
     ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
         """The frames that `predict` gives, each as soon as it is computed, equal but for rounding."""
         height, width = frames.shape[-2:]
-        past, latents = self._past_and_latents(frames, samples, seed, truncation)
-        futures = [self.decoder.stream(**self._decoder_inputs(past, latent, steps)) for latent in latents]
+        context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
+        futures = [self.decoder.stream(latent, steps=steps, **context._asdict()) for latent in latents]
         for parts in zip(*futures, strict=True):
             yield to_uint8(torch.cat(parts)[..., :height, :width]).cpu()
 
-    def _past_and_latents(
-        self, frames: Tensor, samples: int, seed: int, truncation: float | None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """A batch of one past, and the latent of each sample."""
+    def _context_and_latents(
+        self, frames: Tensor, steps: int, samples: int, seed: int, truncation: float | None
+    ) -> tuple[Context, list[Tensor]]:
+        """What one past says of the future, and the latent of each sample. Raises ValueError for less than one step."""
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
         device = next(self.parameters()).device
         latents = [
             SampleRandom(derive_seed(seed, number), device=device).normal(
@@ -174,4 +189,4 @@ class FramePredictor(HubModel):
             )
             for number in range(samples)
         ]
-        return to_float(frames.to(device))[None], latents
+        return self.encode(to_float(frames.to(device))[None]), latents

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancore.layers import build_group_norm
+
+Timestep = int | Int[Tensor, ""]
+"""The number of a timestep, 0 for the first; a tensor in a graph that is exported to serve all of them."""
 
 
 class TimestepBatchNorm(nn.Module):
@@ -28,10 +31,10 @@ class TimestepBatchNorm(nn.Module):
         self.register_buffer("variance", torch.ones(timesteps, channels))
 
     def forward(
-        self, x: Float[Tensor, "frames channels height width"], batch: int, start: int = 0
+        self, x: Float[Tensor, "frames channels height width"], batch: int, start: Timestep = 0
     ) -> Float[Tensor, "frames channels height width"]:
         """Normalises the frames of `batch` clips, (batch time) along the first axis, from timestep `start` on."""
-        timesteps = torch.arange(start, start + len(x) // batch, device=x.device).clamp(max=len(self.mean) - 1)
+        timesteps = (start + torch.arange(len(x) // batch, device=x.device)).clamp(max=len(self.mean) - 1)
         mean, variance = self.mean[timesteps].flatten(), self.variance[timesteps].flatten()
         by_time = rearrange(x, "(b t) c h w -> b (t c) h w", b=batch)
         y = F.batch_norm(by_time, mean, variance, training=self.training, momentum=self.momentum, eps=self.epsilon)
@@ -64,7 +67,7 @@ class ConditionalNorm(nn.Module):
         self,
         x: Float[Tensor, "frames channels height width"],
         condition: Float[Tensor, "batch size"],
-        start: int = 0,
+        start: Timestep = 0,
     ) -> Float[Tensor, "frames channels height width"]:
         """Normalises and modulates the frames of `batch` clips, (batch time) on axis 0, from timestep `start` on."""
         batch = len(condition)

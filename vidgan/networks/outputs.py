@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vidgan.networks.norms import MakeNorm
+from vidgan.networks.norms import MakeNorm, Timestep
 from vidgan.networks.warp import warp
 
 TANH_GAIN = 1.05
@@ -39,8 +39,8 @@ class GeneratorOutput(NamedTuple):
 class FrameOutput(nn.Module):
     """The last stage of a decoder: from its largest feature maps to frames, one segment of timesteps after another.
 
-    A decoder calls `begin` once, `step` for every segment in order, and `finish` once. Whatever a segment hands on to
-    the next goes through the memory, so that a segment depends on its arguments alone and can be recomputed.
+    `begin` is called once for each past, `step` for every segment in order, and `finish` once. Whatever a segment hands
+    on to the next goes through the memory, so that a segment depends on its arguments alone and can be recomputed.
     """
 
     yields_frames = True
@@ -53,8 +53,8 @@ class FrameOutput(nn.Module):
         """Timesteps of feature maps needed for `steps` frames: one for each frame by default."""
         return steps
 
-    def begin(self, past: Float[Tensor, "pasts time channels height width"] | None, *, batch: int) -> Memory:
-        """The memory before the first segment of `batch` futures; those of one past are adjacent."""
+    def begin(self, past: Float[Tensor, "batch time channels height width"]) -> Memory:
+        """The memory before the first segment, tensors whose first axis is the batch."""
         raise NotImplementedError
 
     def step(
@@ -62,7 +62,7 @@ class FrameOutput(nn.Module):
         maps: Float[Tensor, "batch steps features rows columns"],
         memory: Memory,
         condition: Float[Tensor, "batch size"],
-        start: int,
+        start: Timestep,
     ) -> tuple[Float[Tensor, "batch steps ..."], Memory]:
         """(What a segment from timestep `start` on yields, the memory after it)."""
         raise NotImplementedError
@@ -88,12 +88,12 @@ class FramesOutput(FrameOutput):
         self.conv = nn.Conv2d(width, channels * patch_size**2, 3, padding=1)
         self.patch_size = patch_size
 
-    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
+    def begin(self, past: Tensor) -> Memory:
         """Nothing is carried from frame to frame."""
-        del past, batch
+        del past
         return ()
 
-    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the empty memory)."""
         x = rearrange(maps, "b t c h w -> (b t) c h w")
         x = self.conv(torch.relu(self.norm(x, condition, start)))
@@ -125,17 +125,15 @@ class MotionOutput(FrameOutput):
         self.flow.weight.mul_(0.01)
         suppress_new_content_(self.blend, motion_layers=self.motion_layers, patch_size=self.patch_size)
 
-    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
-        """(The last past frame, a composed flow of zero for every layer). Raises ValueError if there is no past."""
-        if past is None:
-            raise ValueError("the motion output needs past frames")
-        last = past[:, -1].repeat_interleave(batch // len(past), 0)
+    def begin(self, past: Tensor) -> Memory:
+        """(The last past frame, a composed flow of zero for every layer)."""
+        last = past[:, -1]
         rows, columns = (side // self.patch_size for side in last.shape[-2:])
-        return last, last.new_zeros(batch * self.motion_layers, 2, rows, columns)
+        return last, last.new_zeros(len(last), self.motion_layers, 2, rows, columns)
 
-    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1], the last past frame and the composed flow after the segment)."""
-        last, composed = memory  # b c h w; (b k) 2 rows columns
+        last, composed = memory[0], memory[1].flatten(0, 1)  # b c h w; (b k) 2 rows columns
         batch, steps = maps.shape[:2]
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
         flows = rearrange(self.flow(x), "(b t) (k two) h w -> t (b k) two h w", t=steps, two=2)
@@ -149,7 +147,10 @@ class MotionOutput(FrameOutput):
         content = saturating_tanh(blend[:, None, self.motion_layers + 1 :])
         layers = torch.cat([warped, content], 1)  # (b t) k+1 c h w
         frames = torch.einsum("nkhw,nkchw->nchw", masks, layers)
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), (last, composed)
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=batch), (
+            last,
+            composed.unflatten(0, (batch, self.motion_layers)),
+        )
 
     def _warp_last_frame(
         self, last: Float[Tensor, "batch channels height width"], composed: Float[Tensor, "steps flows 2 rows columns"]

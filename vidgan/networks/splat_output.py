@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
-from vidgan.networks.norms import MakeNorm
+from vidgan.networks.norms import MakeNorm, Timestep
 from vidgan.networks.optical_flow import estimate_flow, window_mean
 from vidgan.networks.outputs import FrameOutput, GeneratorOutput, Memory
 from vidgan.networks.splat import splat
@@ -115,17 +115,15 @@ class SplatOutput(FrameOutput):
         patch = self.patch_size**2
         self.still.get_parameter("bias")[2 * patch : 3 * patch] = CONTENT_LOGIT
 
-    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
-        """See SplatMemory. Raises ValueError if there is no past."""
-        if past is None:
-            raise ValueError("the splat output needs past frames")
+    def begin(self, past: Tensor) -> Memory:
+        """See SplatMemory."""
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
             cut = cut_out(last.float(), plate)
         change = normalised_convolution(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
-        start = SplatMemory(
+        return SplatMemory(
             last,
             plate,
             camera,
@@ -136,27 +134,32 @@ class SplatOutput(FrameOutput):
             cut,
             torch.zeros_like(last[:, :1]),
         )
-        return SplatMemory(*(part.repeat_interleave(batch // len(past), 0) for part in start))
 
-    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1] followed by two channels of displacement, the memory after the segment)."""
-        last, plate, camera, lookup, velocity, displacement, cue, cut, importance = memory
-        steps, patch = maps.shape[1], self.patch_size
+        memory, steps = SplatMemory(*memory), maps.shape[1]
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
-        if start == 0:
-            seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), patch)
-            first = rearrange(x, "(b t) c h w -> b t c h w", t=steps)[:, 0]
-            cue = torch.relu(self.cue(torch.cat([first, seen, velocity], 1)))
-            still = F.pixel_shuffle(self.still(cue).float(), patch)
-            importance, more, gate, content = still.split([1, 1, 1, last.shape[1]], 1)
-            cut = cut + more
-            plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
-        known = repeat(cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
+        if isinstance(start, Tensor):
+            pairs = zip(self._look(x, memory), memory, strict=True)
+            memory = SplatMemory(*(old if new is old else torch.where(start == 0, new, old) for new, old in pairs))
+        elif start == 0:
+            memory = self._look(x, memory)
+        known = repeat(memory.cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
         travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
-        memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
-        with _full_precision(last.device):
-            noise = self.noise(condition, *velocity.shape[-2:])
+        with _full_precision(memory.last.device):
+            noise = self.noise(condition, *memory.velocity.shape[-2:])
             return self._move(travel, noise, memory)
+
+    def _look(self, x: Float[Tensor, "frames features rows columns"], memory: "SplatMemory") -> "SplatMemory":
+        """The memory with what the network makes of the last past frame, from the features of the first timestep."""
+        last, plate = memory.last, memory.plate
+        seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), self.patch_size)
+        first = rearrange(x, "(b t) c h w -> b t c h w", b=len(last))[:, 0]
+        cue = torch.relu(self.cue(torch.cat([first, seen, memory.velocity], 1)))
+        still = F.pixel_shuffle(self.still(cue).float(), self.patch_size)
+        importance, more, gate, content = still.split([1, 1, 1, last.shape[1]], 1)
+        plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
+        return memory._replace(plate=plate, cue=cue, cut=memory.cut + more, importance=importance)
 
     def _move(
         self,
@@ -281,7 +284,7 @@ def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 
 class SplatMemory(NamedTuple):
-    """What SplatOutput keeps of the past and of the steps so far, repeated for every future."""
+    """What SplatOutput keeps of the past and of the steps so far."""
 
     last: Float[Tensor, "batch channels height width"]
     """The last past frame."""

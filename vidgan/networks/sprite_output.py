@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.device import constant
-from vidgan.networks.norms import MakeNorm
+from vidgan.networks.median import lower_median
+from vidgan.networks.norms import MakeNorm, Timestep
 from vidgan.networks.outputs import (
     FrameOutput,
     GeneratorOutput,
@@ -74,16 +75,13 @@ class SpriteOutput(FrameOutput):
         del steps
         return 1
 
-    def begin(self, past: Tensor | None, *, batch: int) -> Memory:
-        """The measured sprites of every future: see SpriteMemory. Raises ValueError if there is no past."""
-        if past is None:
-            raise ValueError("the sprites output needs past frames")
+    def begin(self, past: Tensor) -> Memory:
+        """The measured sprites: see SpriteMemory."""
         past = past[:, -self.context_frames :]
         sprites = find_sprites(past, self.motion_layers, scale=self.patch_size)
-        measured = past[:, -1], past.median(1).values, *sprites
-        return SpriteMemory(*(part.repeat_interleave(batch // len(past), 0) for part in measured))
+        return SpriteMemory(past[:, -1], lower_median(past, 1), *sprites)
 
-    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: int) -> tuple[Tensor, Memory]:
+    def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Features of the last past frame, batch 1 channels rows columns, for `finish`; the same memory)."""
         last, _, assignment, *_ = memory
         x = torch.relu(self.norm(maps[:, 0], condition, start))
@@ -123,7 +121,7 @@ class SpriteOutput(FrameOutput):
 
 
 class SpriteMemory(NamedTuple):
-    """The measurements that SpriteOutput keeps of the past, repeated for every future."""
+    """The measurements that SpriteOutput keeps of the past."""
 
     last: Float[Tensor, "batch channels height width"]
     """The last past frame."""

@@ -16,6 +16,7 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from vidgan.networks.median import lower_median
 from vidgan.networks.warp import identity_grid, warp
 
 REFINEMENT_ROUNDS = 4
@@ -150,7 +151,7 @@ def compute_salience(frames: Frames) -> Float[Tensor, "batch 1 height width"]:
 
     e is the squared difference, averaged over the channels.
     """
-    error = (frames[:, -1] - frames.median(1).values).square().mean(1, keepdim=True)
+    error = (frames[:, -1] - lower_median(frames, 1)).square().mean(1, keepdim=True)
     return error / (error + SALIENCE_MIDPOINT)
 
 

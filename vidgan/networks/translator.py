@@ -3,6 +3,8 @@
 Letters in einops patterns: b batch, t timestep, n neighbour, k candidate, c channel, h and w rows and columns.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -39,13 +41,23 @@ class Propagation(nn.Module):
         self.mix = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.block = ResidualBlock(channels, channels, activation=leaky_relu)
 
-    def forward(self, maps: Maps, *, backward: bool) -> Maps:
-        """The state after each timestep, coming from the last one if `backward`."""
-        state, states = torch.zeros_like(maps[:, 0]), []
+    def forward(self, maps: Maps, *, backward: bool, state: Tensor | None = None) -> Maps:
+        """The state after each timestep, coming from the last one if `backward`; `state` is what came before, or 0."""
+        states: list[Tensor] = []
+        state = torch.zeros_like(maps[:, 0]) if state is None else state
         for step in reversed(range(maps.shape[1])) if backward else range(maps.shape[1]):
             state = torch.tanh(self.block(leaky_relu(self.mix(torch.cat([maps[:, step], state], 1)))))
             states.append(state)
         return torch.stack(states[::-1] if backward else states, 1)
+
+
+class Memory(NamedTuple):
+    """What a translator whose states travel only forward keeps of the frames that it has translated."""
+
+    seen: Float[Tensor, "batch neighbours channels h w"]
+    """The last frames as it saw them, enlarged and with their masks."""
+    state: Float[Tensor, "batch features h w"] | None
+    """The state after the last frame; None if no states travel."""
 
 
 class ClipTranslator(HubModel):
@@ -55,7 +67,8 @@ class ClipTranslator(HubModel):
     full resolution. Each frame is seen with its neighbours; states over maps of half the size travel through the clip
     in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
     blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
-    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon.
+    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
+    pixels begin as what is known of them before and after, if states travel in both directions, or as grey.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
@@ -89,6 +102,28 @@ class ClipTranslator(HubModel):
         are. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
         was not trained on, and for a mask if it was trained without.
         """
+        return self._translate(source, known, None)[0]
+
+    def carry_on(
+        self, source: Frames, known: Known | None = None, memory: Memory | None = None
+    ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
+        """(Target clips, what to carry on from): clips in parts, with the same result as in one piece.
+
+        Takes what `forward` takes, and the memory of the part before, or None at the beginning. Raises ValueError as
+        `forward` does, and for a model whose frames depend on later ones.
+        """
+        if not self.is_causal:
+            raise ValueError("this model looks ahead, so that its clips cannot come in parts")
+        return self._translate(source, known, memory)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no frame depends on a later one."""
+        return self.config.propagation != "both"
+
+    def _translate(
+        self, source: Frames, known: Known | None, memory: Memory | None
+    ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
         if source.shape[2] != self.shape.channels:
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {source.shape[2]}")
         if known is not None and not self.shape.masked:
@@ -98,12 +133,18 @@ class ClipTranslator(HubModel):
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             base = base * mask  # what is unknown is grey, whatever the source holds there
+            if not self.is_causal:
+                base = interpolate_unknown(base, mask > 0)
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
-        _, fine, coarse = self._encode(seen)
-        maps = [coarse]
+        joined = self._join(seen, memory)
+        window = self._window(joined)
+        _, fine, coarse = self._encode(window)
+        maps, state = [coarse], memory.state if memory else None
         for number, each in enumerate(self.passes):
-            states = each(coarse.unflatten(0, (batch, -1)), backward=number == 0 and len(self.passes) == 2)
+            backward = number == 0 and len(self.passes) == 2
+            states = each(coarse.unflatten(0, (batch, -1)), backward=backward, state=state)
             maps.append(states.flatten(0, 1))
+        after = Memory(joined[:, seen.shape[1] :], states[:, -1] if self.passes else None)
         risen = F.pixel_shuffle(leaky_relu(self.up(torch.cat(maps, 1))), 2)
         x = self.fuse(torch.cat([fine, risen], 1))
         for block in self.blocks:
@@ -115,10 +156,10 @@ class ClipTranslator(HubModel):
         else:
             target = base + change
             if self.candidates:
-                target = target + self._blend(base, weights)
+                target = target + self._blend(base, window[:, :, :, : self.shape.channels], weights)
         if self.config.keep_luminance:
             target = target + luminance(base - target)
-        return torch.where(mask > 0, base, target) if known is not None else target
+        return torch.where(mask > 0, base, target) if known is not None else target, after
 
     def feature_maps(self, source: Frames) -> list[FrameMap]:
         """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.
@@ -126,23 +167,30 @@ class ClipTranslator(HubModel):
         Their sizes are those of the target over patch_size, the last one half of it.
         """
         assert not self.shape.masked
-        return self._encode(enlarge(source, self.shape.scale))
+        return self._encode(self._window(self._join(enlarge(source, self.shape.scale), None)))
 
     @property
     def feature_widths(self) -> list[int]:
         """The channels of those maps."""
         return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
 
-    def _encode(self, seen: Tensor) -> list[FrameMap]:
-        folded = self._fold(self._window(seen))
+    def _encode(self, window: Float[Tensor, "batch time window channels height width"]) -> list[FrameMap]:
+        folded = self._fold(window)
         fine = leaky_relu(self.stem(folded))
         return [folded, fine, leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))]
 
-    def _window(self, frames: Frames) -> Float[Tensor, "batch time window channels height width"]:
-        """Each frame between its neighbours; the first and the last frame stand in for those beyond the ends."""
-        steps = frames.shape[1]
-        near = torch.arange(-self.before, self.after + 1)
-        return frames[:, (torch.arange(steps)[:, None] + near).clamp(0, steps - 1)]
+    def _join(self, seen: Frames, memory: Memory | None) -> Float[Tensor, "batch _time channels height width"]:
+        """Frames after their earlier neighbours; the first frame stands in for those before the beginning."""
+        past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
+        return torch.cat([past, seen], 1)
+
+    def _window(
+        self, joined: Float[Tensor, "batch _time channels height width"]
+    ) -> Float[Tensor, "batch time window channels height width"]:
+        """Each frame between its neighbours; the last frame stands in for those beyond the end."""
+        steps = joined.shape[1]
+        near = torch.arange(self.before + 1 + self.after)
+        return joined[:, (torch.arange(steps - self.before)[:, None] + near).clamp(max=steps - 1)]
 
     def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
         """Patches of frames, with sides padded to whole patches at full and at half size."""
@@ -151,9 +199,13 @@ class ClipTranslator(HubModel):
         padding = (0, -flat.shape[-1] % unit, 0, -flat.shape[-2] % unit)
         return F.pixel_unshuffle(F.pad(flat, padding, mode="replicate"), self.config.patch_size)
 
-    def _blend(self, base: Frames, weights: Float[Tensor, "batch time k height width"]) -> Frames:
+    def _blend(
+        self,
+        base: Frames,
+        window: Float[Tensor, "batch time window channels height width"],
+        weights: Float[Tensor, "batch time k height width"],
+    ) -> Frames:
         """How far the weighted candidates lie from the frame itself."""
-        window = self._window(base)
         mean = window.mean(2)
         soft = blur(mean)
         candidates = torch.cat([window.sort(2).values, torch.stack([mean, soft, blur(soft), blur(base)], 2)], 2)
@@ -169,6 +221,32 @@ class ClipTranslator(HubModel):
         device = next(self.parameters()).device
         mask = None if known is None else known[None].to(device)
         return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()
+
+
+def interpolate_unknown(frames: Frames, known: Known) -> Frames:
+    """Unknown pixels, linearly between the times before and after at which they are known, or as at the only one.
+
+    Those that are known at no time stay as they are.
+    """
+    steps = frames.shape[1]
+    (before, since), (after, until) = _hold(frames, known), _hold(frames.flip(1), known.flip(1))
+    after, until = after.flip(1), until.flip(1)
+    share = torch.where(since > steps, 1.0, torch.where(until > steps, 0.0, since / (since + until).clamp(min=1)))
+    ever = (since <= steps) | (until <= steps)
+    return torch.where(known | ~ever, frames, torch.lerp(before, after, share.to(frames)))
+
+
+def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch time 1 height width"]]:
+    """Each pixel as it was last known, and how many frames ago; more than there are if it never was."""
+    held, ago = frames[:, 0], torch.full_like(known[:, 0], 2.0 * frames.shape[1], dtype=torch.float32)
+    values, ages = [], []
+    for step in range(frames.shape[1]):
+        now = known[:, step]
+        held = torch.where(now, frames[:, step], held)
+        ago = torch.where(now, 0.0, ago + 1)
+        values.append(held)
+        ages.append(ago)
+    return torch.stack(values, 1), torch.stack(ages, 1)
 
 
 def blur(frames: Frames) -> Frames:

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gancore.data import Sample, evenly_spaced
 from gancore.device import select_device
+from gancore.hub import load_either
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from gancore.rng import derive_seed
@@ -22,13 +23,15 @@ from vidgan.evaluation.clip_sets import TRUE_SET, ClipSets
 from vidgan.evaluation.measure import FrameMetric, make_perceptual_metric
 from vidgan.evaluation.networks import EvaluationNetworks, open_networks
 from vidgan.files.captions import LabelledClip
-from vidgan.frames import to_float
+from vidgan.frames import to_float, to_uint8
 from vidgan.networks.translator import ClipTranslator
+from vidgan.networks.translator_pair import TranslatorPair
 from vidgan.translation.commands import EvaluateTranslationConfig
 from vidgan.translation.flicker import warping_error
 from vidgan.translation.objective import mean_where
 from vidgan.translation.pairs import Pair, PairDataset, open_pairs
 from vidgan.translation.report import SOURCE, ScoreInfo, TaskReport, TranslationReport
+from vidgan.translation.unpaired_validation import UnpairedEvaluation
 
 Method = Callable[[Pair], UInt8[Tensor, "time channel height width"]]
 
@@ -80,19 +83,21 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
     """
     device = select_device(cpu=config.cpu)
     models = open_models(config, device)
+    histograms = open_histograms(config)
     tasks, shown, fingerprint = [], {}, DataFingerprint()
     networks = open_networks(
         config.networks, frames=config.data.clip_frames, channels=config.data.channels, device=device
     )
     perceptual = {metric.name: metric for metric in map(make_perceptual_metric, networks.frame_networks)}
     for task in open_tasks(config):
+        check_scale(task, models)
         methods: dict[str, Method] = {SOURCE: partial(apply_simple, "copy")}
         methods |= {name: partial(apply_simple, name) for name in task.simple if name != "copy"}
-        methods |= models
-        report, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
-        tasks.append(report)
+        methods |= histograms | models
+        found, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
+        tasks.append(found)
         shown[task.name] = [
-            [clip for clip in row if clip.label in (SOURCE, report.best_baseline(models), *models, "ground truth")]
+            [clip for clip in row if clip.label in (SOURCE, found.best_baseline(models), *models, "ground truth")]
             for row in clips
         ]
     lost = {"psnr_unknown": UNKNOWN} if any("psnr_unknown" in task.scores[SOURCE] for task in tasks) else {}
@@ -120,11 +125,12 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
     return Evaluation(report, shown)
 
 
-def open_models(config: EvaluateTranslationConfig, device: torch.device) -> dict[str, Method]:
+def open_models(config: EvaluateTranslationConfig, device: torch.device) -> dict[str, "ModelMethod"]:
     """The models to measure, as methods by name. Raises ValueError if one is missing or of another kind."""
     assert config.model is not None
     names = {"model": config.model} | ({"baseline model": config.baseline_model} if config.baseline_model else {})
-    return {name: partial(apply_model, ClipTranslator.from_pretrained(at).to(device)) for name, at in names.items()}
+    models = {name: load_either(at, ClipTranslator, TranslatorPair).to(device) for name, at in names.items()}
+    return {name: ModelMethod(model) for name, model in models.items()}
 
 
 def open_tasks(config: EvaluateTranslationConfig) -> Iterator[Task]:
@@ -145,9 +151,39 @@ def apply_simple(name: str, pair: Pair) -> UInt8[Tensor, "time channel height wi
     return METHODS[name](pair.source, pair.known, pair.target.shape[-1] // pair.source.shape[-1])
 
 
-def apply_model(model: ClipTranslator, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+def open_histograms(config: EvaluateTranslationConfig) -> dict[str, Method]:
+    """Histogram matching from training sources to targets, beside models that were trained without pairs."""
+    if config.data.paired:
+        return {}
+    training, held_out = (open_pairs(config.data, split=split) for split in ("train", config.split))
+    matching = UnpairedEvaluation(dataset=held_out, training=training).matching
+
+    def match(pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+        return to_uint8(matching.match_clips(to_float(pair.source)[None])[0])
+
+    return {"histogram matching": match}
+
+
+@dataclass(frozen=True)
+class ModelMethod:
     """What a model makes of a source; it is told what is known if it was trained with that."""
-    return model.translate(pair.source, pair.known if model.shape.masked else None)
+
+    model: ClipTranslator | TranslatorPair
+
+    def __call__(self, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+        return self.model.translate(pair.source, pair.known if self.model.shape.masked else None)
+
+
+def check_scale(task: Task, models: Mapping[str, ModelMethod]) -> None:
+    """Raises ValueError unless all models enlarge as much as the targets of a task are larger than their sources."""
+    source, target, _ = task.pairs[Sample(0, 0)]
+    scale = target.shape[-1] // source.shape[-1]
+    for name, method in models.items():
+        if method.model.shape.scale != scale:
+            raise ValueError(
+                f"the {name} enlarges {method.model.shape.scale} times, and the targets of {task.name} are {scale} "
+                "times as large as their sources: set data.degradations to what it was made for"
+            )
 
 
 def measure_task(
@@ -176,7 +212,7 @@ def measure_task(
             sums[name].update(measure_looks(to_float(made)[None], true))
             sums[name].update({key: float(m.score(to_float(made)[None], true).mean()) for key, m in perceptual.items()})
             if pair.known is not None:
-                sums[name]["psnr_unknown"] += psnr_where(to_float(made)[None], true, ~pair.known)
+                sums[name].update({"psnr_unknown": psnr_where(to_float(made)[None], true, ~pair.known)})
             sets.add(name, made[None])
             row.append(LabelledClip(name, made, generated_from=len(made) if name == SOURCE else 0))
         if number in looked_at:

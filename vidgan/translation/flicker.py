@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vidgan.networks.optical_flow import Flow, Frame, estimate_flow, image_gradient
+from vidgan.networks.optical_flow import Flow, estimate_flow, image_gradient
 from vidgan.networks.warp import warp
 
 Frames = Float[Tensor, "batch time channels height width"]
@@ -38,5 +38,5 @@ def find_visible(forward: Flow, backward: Flow) -> Bool[Tensor, "batch 1 height 
     return apart & smooth
 
 
-def _square(flow: Frame) -> Frame:
+def _square(flow: Flow) -> Float[Tensor, "batch 1 height width"]:
     return flow.square().sum(1, keepdim=True)

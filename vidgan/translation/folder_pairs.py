@@ -96,7 +96,13 @@ class FolderPairs:
         frames = segment.reader.read(start, self.config.clip_frames, stride=stride)
         return convert_channels(frames, self.config.channels)
 
-    def _crop(self, source: ClipBytes, target: ClipBytes, segment: Segment, random: np.random.Generator) -> Pair:
+    def _crop(
+        self,
+        source: UInt8[Tensor, "time channel h w"],
+        target: ClipBytes,
+        segment: Segment,
+        random: np.random.Generator,
+    ) -> Pair:
         """The same part of both. Raises ValueError if the target is not 1, 2 or 4 times as large as the source."""
         config = self.config
         scale = next((s for s in SCALES if tuple(target.shape[2:]) == tuple(s * side for side in source.shape[2:])), 0)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vidgan.frames import to_float, to_uint8
+from vidgan.frames import to_uint8
 
 LEVELS = 256
 """Levels of a byte."""
@@ -72,4 +72,4 @@ def apply_curves(clips: Frames, curves: Float[Tensor, "batch channels levels"]) 
     """Clips in [-1, 1] whose levels were replaced by those of the curves, which are numbers in [0, 255]."""
     levels = to_uint8(clips).transpose(1, 2)
     mapped = curves.gather(2, levels.flatten(2).long()).view(levels.shape).transpose(1, 2)
-    return to_float(mapped).to(clips)
+    return (mapped / 127.5 - 1).to(clips)

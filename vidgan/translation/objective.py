@@ -36,8 +36,8 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 class Contest(NamedTuple):
     """Real and made clips as the discriminators see them, and which frames and crops they see."""
 
-    real: Frames
-    fake: Frames
+    real: Float[Tensor, "batch time shown height width"]
+    fake: Float[Tensor, "batch time shown height width"]
     selection: ClipSelection
 
 
@@ -137,7 +137,7 @@ class PairedObjective:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _show(self, batch: PairBatch, target: Frames) -> Frames:
+    def _show(self, batch: PairBatch, target: Frames) -> Float[Tensor, "batch time shown height width"]:
         """What the discriminators judge: the target, with the source below it as further channels if it is shown."""
         if not self.config.show_source:
             return target

@@ -21,7 +21,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
         title="From clip to clip",
         subtitle=f"{report.protocol['model']}: {', '.join(task.name for task in report.tasks)}",
         sections=list(_build_sections(evaluation)),
-        verdict=[str(verdict) for task in report.tasks for verdict in task.verdicts(report.infos, report.models)],
+        verdict=list(map(str, report.verdicts())),
     )
     return [written, page]
 
@@ -30,7 +30,7 @@ def _build_sections(evaluation: Evaluation) -> Iterator[Section]:
     report = evaluation.report
     for task in report.tasks:
         sheets = [
-            Media(encode_png_uri(make_sheet(row)), f"clip {n}") for n, row in enumerate(evaluation.shown[task.name], 1)
+            Media(f"clip {n}", encode_png_uri(make_sheet(row))) for n, row in enumerate(evaluation.shown[task.name], 1)
         ]
         yield Gallery(f"{task.name}: clips", sheets)
         yield _build_table(task, report)

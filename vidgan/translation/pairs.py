@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class PairBatch:
 
 def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     """Stacks pairs into one uint8 batch; where some have a mask, all of the others is known."""
-    source, target = (torch.stack([pair[part] for pair in pairs]) for part in (0, 1))
+    source, target = torch.stack([pair.source for pair in pairs]), torch.stack([pair.target for pair in pairs])
     if all(pair.known is None for pair in pairs):
         return PairBatch(source, target)
     known = torch.ones_like(source[:, :, :1], dtype=torch.bool)
@@ -62,6 +62,7 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
     return PairBatch(source, target, known)
 
 
+@runtime_checkable
 class PairDataset(Protocol):
     """A data set of pairs, read by (index, seed); everything random about a pair is derived from both."""
 
@@ -164,13 +165,19 @@ class SpoiltClips:
         return drift_crop(self.targets[sample][0], config.height, config.width, speed=config.drift, seed=seed)
 
 
-def drift_crop(frames: ClipBytes, height: int, width: int, *, speed: float, seed: int) -> ClipBytes:
-    """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame."""
+def drift_crop(
+    frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, speed: float, seed: int
+) -> ClipBytes:
+    """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame.
+
+    In half of the clips it stands still, as cameras do.
+    """
     spare = np.array([frames.shape[2] - height, frames.shape[3] - width])
     if not spare.any():
         return frames
     random, steps = np.random.default_rng(seed), len(frames)
-    way = np.minimum(random.uniform(0, speed, 2) * (steps - 1), spare) * random.choice([-1, 1], 2)
+    fastest = speed * random.integers(2)
+    way = np.minimum(random.uniform(0, fastest, 2) * (steps - 1), spare) * random.choice([-1, 1], 2)
     start = random.uniform(np.maximum(0, -way), spare - np.maximum(0, way))
     corners = np.rint(start + np.linspace(0, 1, steps)[:, None] * way).astype(int)
     cropped = [

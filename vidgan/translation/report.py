@@ -68,6 +68,10 @@ class TranslationReport:
     provenance: dict[str, Any]
     """Versions, device, seed and fingerprint of the data."""
 
+    def verdicts(self) -> list[Verdict]:
+        """Compare each model with the best method that is none, task by task."""
+        return [verdict for task in self.tasks for verdict in task.verdicts(self.infos, self.models)]
+
 
 def format_summary(report: TranslationReport) -> str:
     """Lay out a table for each task."""

@@ -76,7 +76,9 @@ class UnpairedObjective:
             real, fake, selection = contest
             scores = way.discriminator(torch.cat([real, fake]), selection.duplicate())
             for name, both in scores._asdict().items():
-                terms[f"{way.to}_{name}"] = self.game.discriminator_loss(*both.chunk(2))
+                terms[f"{way.to}_{name}"] = self.game.discriminator_loss(
+                    *both.chunk(2), mean_over_processes=context.mean_over_processes
+                )
                 score = partial(score_clips, way.discriminator, name, selection, None)
                 penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
                 terms |= {f"{way.to}_{name}_{penalty}": term for penalty, term in penalties.items()}
@@ -117,7 +119,9 @@ class UnpairedObjective:
                     reference = way.discriminator(real, selection)
             for number, (name, scores) in enumerate(way.discriminator(fake, selection)._asdict().items()):
                 of_real = None if reference is None else reference[number]
-                terms[f"{way.to}_{name}"] = self.game.generator_loss(of_real, scores, progress=context.progress)
+                terms[f"{way.to}_{name}"] = self.game.generator_loss(
+                    of_real, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+                )
         return terms
 
     # ------------------------------------------------------------------------------------------------ diagnostics

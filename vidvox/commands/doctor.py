@@ -18,6 +18,7 @@ LIBRARIES = ("torch", "torchvision", "accelerate", "numpy", "av", "trimesh", "sa
 OPTIONAL = {
     "tensorboard": ("train.trackers tensorboard", "pip install 'vidvox[tensorboard]'"),
     "pybullet": ("data.path physics", "pip install 'vidvox[physics]'"),
+    "onnxscript": ("vidvox export to ONNX", "pip install 'vidvox[export]'"),
     "torch_fidelity": ("FID and IS", "pip install 'vidvox[metrics]'"),
 }
 """Packages that one feature needs: the feature, and how to install them."""

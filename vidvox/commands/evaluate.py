@@ -102,7 +102,7 @@ def evaluate_translation(argv: Sequence[str] | None = None, *, prog: str = "") -
     _check_files(config, [*paths, *baseline])
     for model in (config.model, config.baseline_model):
         if model:
-            require_kind(model, "ClipTranslator")
+            require_kind(model, "ClipTranslator", "TranslatorPair")
     _create_folders(config)
 
     from vidgan.translation.evaluate import evaluate

@@ -76,10 +76,10 @@ class AggregatePrior(nn.Module):
         labels = self._choose_classes(rng, batch, labels)
         noise = rng.normal(batch, self.first_moment.shape[1], truncation=truncation)
         with torch.autocast(noise.device.type, enabled=False):
-            mean, factor = self._gaussians()
+            mean, factor = self.gaussians()
             return mean[labels] + torch.einsum("bzy,by->bz", factor[labels], noise)
 
-    def _gaussians(self) -> tuple[Float[Tensor, "classes latent"], Float[Tensor, "classes latent latent"]]:
+    def gaussians(self) -> tuple[Float[Tensor, "classes latent"], Float[Tensor, "classes latent latent"]]:
         """The mean of each class, and the Cholesky factor of its covariance; NaN where it has none."""
         seen = self.frequency > 0
         share = torch.where(seen, self.frequency, 1.0)

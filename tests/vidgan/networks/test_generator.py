@@ -75,13 +75,13 @@ def test_frames_come_one_by_one_as_they_are_predicted(name):
 
 def test_the_first_frame_is_out_before_the_second_is_computed(monkeypatch):
     model, computed = predictor("splat"), []
-    run_segment = type(model.decoder)._run_segment
+    run_segment = type(model.decoder).run_segment
 
     def recorded(self, *inputs):
         computed.append(inputs[-2])
         return run_segment(self, *inputs)
 
-    monkeypatch.setattr(type(model.decoder), "_run_segment", recorded)
+    monkeypatch.setattr(type(model.decoder), "run_segment", recorded)
     frames = model.stream(torch.randint(256, (2, SHAPE.channels, 16, 16), dtype=torch.uint8), 3)
     assert computed == []
     next(frames)

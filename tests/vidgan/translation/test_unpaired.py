@@ -8,7 +8,7 @@ from support.tiny import step_context
 from support.translating import BOTH_WAYS, ONE_WAY, judges_of, pair_of, unpaired_batch
 from torch import Tensor, nn
 
-from gancore.config import PenaltyConfig
+from gancore.config import ENERGY_LOSSES, PenaltyConfig
 from gancore.losses import GAN_LOSSES
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext
@@ -86,11 +86,11 @@ def test_a_cycle_pulls_both_translators(kind):
 
 def test_a_translator_and_its_inverse_have_no_cycle_error_and_others_have():
     terms = generator_terms(adding(0.25, pair_of(untrained=True)))
-    assert terms["target_cycle"] == pytest.approx(0, abs=1e-6)
-    assert terms["source_cycle"] == pytest.approx(0, abs=1e-6)
-    both_add = pair_of(untrained=True)
-    both_add.to_source.load_state_dict(adding(0.25, pair_of(untrained=True)).to_target.state_dict())
-    assert generator_terms(both_add)["target_cycle"] == pytest.approx(10 * 0.25, abs=1e-5)
+    assert terms["target_cycle"].item() == pytest.approx(0, abs=1e-6)
+    assert terms["source_cycle"].item() == pytest.approx(0, abs=1e-6)
+    no_inverse = pair_of(untrained=True)
+    no_inverse.to_source.load_state_dict(adding(0.25, pair_of(untrained=True)).to_target.state_dict())
+    assert generator_terms(no_inverse)["target_cycle"].item() == pytest.approx(10 * 0.25, abs=1e-5)
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
@@ -119,7 +119,7 @@ def test_every_fake_that_a_discriminator_sees_has_a_term_in_the_generators_loss(
     assert judged.keys() == {name for name in made if name.endswith(ADVERSARIAL)}
 
 
-@pytest.mark.parametrize("loss", GAN_LOSSES)
+@pytest.mark.parametrize("loss", sorted(GAN_LOSSES.keys() - {"relativistic-average", *ENERGY_LOSSES}))
 @pytest.mark.parametrize(("config", "parts"), GAMES)
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_the_loss_of_a_batch_is_the_mean_of_those_of_its_samples(loss, config, parts, player):
@@ -200,6 +200,7 @@ def test_diagnostics_score_targets_and_translations_alike():
         ({"adversarial_weight": 0.0}, "adversarial_weight must be above 0"),
         ({"cycle_weight": 0.0}, "cycle_weight and contrast_weight are 0"),
         ({"contrast_weight": 1.0}, "does without a way back"),
+        ({"loss": "relativistic-average"}, "compares a sample with its whole batch"),
         ({"identity_weight": -1.0}, "identity_weight must not be negative"),
         ({"contrast_patches": 1}, "contrast_patches must be at least 2"),
         ({"contrast_features": 0}, "contrast_features must be at least 1"),

@@ -1,0 +1,88 @@
+"""The sound of a film goes with its frames, packet by packet as it was, at the same time."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from support.translators import moving_clip, sound_of, write_film_with_sound
+
+from vidgan.files.readers import HeldClip
+from vidgan.files.sound import has_sound, open_sound
+from vidgan.files.video import open_video
+from vidgan.files.writers import open_clip
+
+FILMS = [("film.mp4", "aac"), ("film.mkv", "libopus"), ("film.mkv", "flac"), ("film.avi", "mp3"), ("film.mov", "aac")]
+
+
+def copy(source: Path, target: Path, *, step: int = 7) -> None:
+    """The film again, frames in parts of `step`, with its sound."""
+    film = open_video(source)
+    with open_sound(film) as sound, open_clip(target, frames=film.frames, rate=film.rate, sound=sound) as write:
+        for start in range(0, film.frames, step):
+            write(film.read(start, min(step, film.frames - start)))
+
+
+@pytest.mark.parametrize(("name", "codec"), FILMS)
+def test_packets_of_sound_are_copied_bit_for_bit_and_in_time(tmp_path, name, codec):
+    write_film_with_sound(tmp_path / name, moving_clip(30, 32, 48), codec=codec)
+    copy(tmp_path / name, tmp_path / "copy.mp4")
+    before, after = sound_of(tmp_path / name), sound_of(tmp_path / "copy.mp4")
+    assert len(before) > 20
+    assert [content for content, _ in after] == [content for content, _ in before]
+    shifts = [new - old for (_, new), (_, old) in zip(after, before, strict=True)]
+    assert max(map(abs, shifts)) < 0.002
+    written = open_video(tmp_path / "copy.mp4")
+    assert (written.frames, written.rate) == (open_video(tmp_path / name).frames, open_video(tmp_path / name).rate)
+
+
+def test_sound_that_begins_before_the_frames_keeps_its_distance_to_them(tmp_path):
+    """The first frame of this film is shown 0.3 seconds after its sound begins."""
+    write_film_with_sound(tmp_path / "film.mkv", moving_clip(30, 32, 48), codec="libopus", delay=3)
+    copy(tmp_path / "film.mkv", tmp_path / "copy.mp4")
+    before, after = sound_of(tmp_path / "film.mkv"), sound_of(tmp_path / "copy.mp4")
+    assert [content for content, _ in after] == [content for content, _ in before]
+    assert all(abs(new - old + 0.3) < 0.002 for (_, new), (_, old) in zip(after, before, strict=True))
+
+
+def test_sound_and_frames_are_interleaved(tmp_path):
+    """A player needs not look far ahead for either."""
+    write_film_with_sound(tmp_path / "film.mp4", moving_clip(100, 32, 32))
+    copy(tmp_path / "film.mp4", tmp_path / "copy.mp4")
+    with av.open(str(tmp_path / "copy.mp4")) as container:
+        packets = sorted((each for each in container.demux() if each.size), key=lambda each: each.pos or 0)
+        kinds = [each.stream.type for each in packets]
+    half = len(kinds) // 2
+    assert {"audio", "video"} == set(kinds[:half]) == set(kinds[half:])
+
+
+def test_a_codec_that_an_mp4_cannot_hold_is_left_out_with_one_line(tmp_path, caplog):
+    write_film_with_sound(tmp_path / "film.avi", moving_clip(10, 32, 48), codec="pcm_mulaw")
+    copy(tmp_path / "film.avi", tmp_path / "copy.mp4")
+    (line,) = caplog.messages
+    assert "film.avi: the sound is left out, as an MP4 cannot hold pcm_mulaw" in line
+    assert not sound_of(tmp_path / "copy.mp4")
+    assert open_video(tmp_path / "copy.mp4").frames == 10
+
+
+def test_a_film_that_is_cut_short_keeps_the_sound_that_can_be_read(tmp_path):
+    write_film_with_sound(tmp_path / "whole.mkv", moving_clip(60, 32, 48), codec="flac")
+    content = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "film.mkv").write_bytes(content[: len(content) * 2 // 3])
+    copy(tmp_path / "film.mkv", tmp_path / "copy.mp4")
+    whole, kept = sound_of(tmp_path / "whole.mkv"), sound_of(tmp_path / "copy.mp4")
+    assert 10 < len(kept) < len(whole)
+    assert [content for content, _ in kept[:-1]] == [content for content, _ in whole[: len(kept) - 1]]
+
+
+def test_what_is_no_film_has_no_sound(tmp_path):
+    silent = HeldClip(moving_clip(3, 8, 8), Fraction(10))
+    write_film_with_sound(tmp_path / "film.mp4", moving_clip(10, 32, 48))
+    assert not has_sound(silent)
+    assert has_sound(open_video(tmp_path / "film.mp4"))
+    with open_sound(silent) as sound:
+        assert sound is None
+    with open_clip(tmp_path / "mute.mp4", frames=3, rate=10) as write:
+        write(silent.values)
+    with open_sound(open_video(tmp_path / "mute.mp4")) as sound:
+        assert sound is None

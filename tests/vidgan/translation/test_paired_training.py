@@ -1,0 +1,76 @@
+"""Trainings on pairs: they resume to the bit, alone and in two processes, and are scored beside their sources."""
+
+from pathlib import Path
+
+import pytest
+from support.game import same
+from support.resuming import log, newest
+from support.translating import train_in_two_processes, translation_trainer
+
+from gancore.training.alarms import AlarmMonitor
+
+PIXELS = {"data.paired": "true", "data.degradations": "noise,holes", "objective.ping_pong_weight": 0.1}
+GAME = {
+    "data.paired": "true",
+    "data.degradations": "blur+shrink-2",
+    "objective.adversarial_weight": 0.1,
+    "objective.adversarial_start": 0.3,
+    "objective.feature_matching_weight": 1,
+    "objective.penalties.lazy_every": 2,
+}
+KINDS = [pytest.param(PIXELS, id="pixels"), pytest.param(GAME, id="game")]
+MODEL = Path("generator", "model.safetensors")
+
+
+def options_of(kind: dict[str, object]) -> dict[str, object]:
+    return {"unpaired.penalties.lazy_every": 16} | kind
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    assert newest(one)[0] == newest(other)[0] == 8
+    assert same(newest(one)[1], newest(other)[1])
+    assert (one / MODEL).read_bytes() == (other / MODEL).read_bytes()
+    assert log(one) == log(other)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_run_goes_on_to_the_bit_as_if_it_had_not_been(kind, tmp_path, monkeypatch):
+    options = options_of(kind)
+    assert translation_trainer(tmp_path / "whole", options).train()
+    broken = translation_trainer(tmp_path / "broken", options)
+    train_step = broken.train_step
+    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 6 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        broken.train()
+    assert newest(tmp_path / "broken")[0] == 4
+    assert translation_trainer(tmp_path / "broken", options).train()
+    assert_equal_runs(tmp_path / "broken", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_train_to_the_bit_what_one_does_in_two_parts(tmp_path):
+    options = options_of(GAME)
+    assert translation_trainer(tmp_path / "parts", options | {"train.gradient_accumulation_steps": 2}).train()
+    train_in_two_processes(tmp_path / "together", options)
+    assert_equal_runs(tmp_path / "together", tmp_path / "parts")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_a_short_training_removes_noise_and_raises_no_alarm(tmp_path):
+    options = options_of(PIXELS) | {
+        "data.degradations": "noise",
+        "train.generator_lr": 2e-3,
+        "train.steps": 60,
+        "train.health_every": 5,
+        "train.evaluate_every": 60,
+        "train.checkpoint_every": 60,
+    }
+    assert translation_trainer(tmp_path, options).train()
+    monitor = AlarmMonitor()
+    assert not [alarm for line in log(tmp_path) for alarm in monitor.observe(line)]
+    last = log(tmp_path)[-1]
+    assert last["held_out/psnr/made"] > last["held_out/psnr/source"] + 1

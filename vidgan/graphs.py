@@ -1,0 +1,113 @@
+"""The graphs of video models: the past and one step of the future with explicit state, or a clip as a whole."""
+
+import torch
+from torch import Tensor, nn
+
+from gancore.graphs import DYNAMIC_SIZE, Graph, Port, infer_outputs
+from vidgan.networks.generator import Context, FramePredictor, VideoGenerator
+
+FRAMES = "values in [-1, 1]"
+MEANINGS = {"frame": FRAMES, "frames": FRAMES}
+LATENT = "numbers from N(0, 1), the same at every step of a future; 0 for the typical one"
+
+
+class EncodePast(nn.Module):
+    """From past frames to the states and memory that the first step begins with."""
+
+    def __init__(self, model: FramePredictor):
+        super().__init__()
+        self.model = model
+
+    def forward(self, past: Tensor) -> tuple[Tensor, ...]:
+        """(Initial states, smallest map first, then the memory of the output)."""
+        context = self.model.encode(past)
+        return *context.states, *context.memory
+
+
+class PredictStep(nn.Module):
+    """One step of the future, from the states and memory before it to those after it."""
+
+    def __init__(self, model: FramePredictor, context: Context, *, size: tuple[int, int]):
+        super().__init__()
+        self.decoder, self.context_size, self.size = model.decoder, (context.height, context.width), size
+        self.levels = len(context.states)
+        self.changed: list[int] | None = None
+        """Numbers of the tensors that a step changes; all are returned if None."""
+
+    def forward(self, latent: Tensor, time: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
+        """(The frame at this time, 0 being the first; what has changed of the states and of the memory)."""
+        x = self.decoder.start_map(latent, *self.context_size)
+        states, memory = carried[: self.levels], carried[self.levels :]
+        frames, states_after, memory = self.decoder.run_segment(x, latent, states, memory, time, 1)
+        after = (*states_after, *memory)
+        changed = range(len(after)) if self.changed is None else self.changed
+        height, width = self.size
+        frame = frames[:, 0, : self.decoder.channels, :height, :width]
+        return frame, *(after[number] for number in changed)
+
+
+class PredictFuture(nn.Module):
+    """A whole future of a fixed number of steps."""
+
+    def __init__(self, model: FramePredictor, *, steps: int):
+        super().__init__()
+        self.model, self.steps = model, steps
+
+    def forward(self, past: Tensor, latent: Tensor) -> tuple[Tensor]:
+        """One future for each past and latent."""
+        return (self.model(past, latent, steps=self.steps),)
+
+
+class GenerateClip(nn.Module):
+    """A whole clip from noise, of a fixed number of steps."""
+
+    def __init__(self, model: VideoGenerator, *, steps: int):
+        super().__init__()
+        self.model, self.steps = model, steps
+
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> tuple[Tensor]:
+        """One clip for each latent and label."""
+        return (self.model(latent, label, steps=self.steps),)
+
+
+def build_predictor_graphs(
+    model: FramePredictor, *, height: int | None = None, width: int | None = None, steps: int | None = None
+) -> list[Graph]:
+    """The graphs `encode` and `step` of a predictor, or `predict` if its output gives all frames of a future at once.
+
+    Height and width of the frames, in pixels, and the number of steps of a future that comes as a whole are those of
+    the training where they are None.
+    """
+    shape = model.shape
+    height, width = height or shape.height, width or shape.width
+    random = torch.Generator().manual_seed(0)
+    frames = torch.rand(1, shape.context_frames, shape.channels, height, width, generator=random) * 2 - 1
+    past = Port("past", frames, dynamic=(), meaning=f"past frames of one film, {FRAMES}")
+    noise = torch.randn(DYNAMIC_SIZE, model.config.latent_dim, generator=random)
+    latent = Port("latent", noise, meaning=LATENT)
+    if not model.decoder.output.yields_frames:
+        network = PredictFuture(model, steps=steps or shape.clip_frames - shape.context_frames)
+        return [infer_outputs("predict", network, (past, latent), ["frames"], MEANINGS)]
+    with torch.no_grad():
+        context = model.encode(frames)
+    names = [f"state_{number}" for number in range(len(context.states) + len(context.memory))]
+    encode = infer_outputs("encode", EncodePast(model), (past,), names, {}, dynamic=dict.fromkeys(names, ()))
+    states = [Port(each.name, each.example.repeat_interleave(DYNAMIC_SIZE, 0)) for each in encode.outputs]
+    time = Port("time", torch.tensor(1), dynamic=(), meaning="number of the frame in the future, 0 for the first")
+    step, before = PredictStep(model, context, size=(height, width)), [each.example for each in states]
+    with torch.no_grad():
+        _, *after = step(noise, time.example, *before)
+    step.changed = [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] is not pair[1]]
+    changed = ["frame", *(f"next_{names[number]}" for number in step.changed)]
+    return [encode, infer_outputs("step", step, (latent, time, *states), changed, MEANINGS)]
+
+
+def build_generator_graphs(model: VideoGenerator, *, steps: int | None = None) -> list[Graph]:
+    """The graph `generate` of a generator: a clip of `steps` frames (None: as trained) from a latent and a class."""
+    noise = torch.randn(DYNAMIC_SIZE, model.config.latent_dim, generator=torch.Generator().manual_seed(0))
+    inputs = [Port("latent", noise, meaning="numbers from N(0, 1)")]
+    if model.embedding is not None:
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(model.shape.classes))
+        inputs.append(Port("label", torch.arange(DYNAMIC_SIZE) % len(model.shape.classes), meaning=f"class: {names}"))
+    network = GenerateClip(model, steps=steps or model.shape.clip_frames)
+    return [infer_outputs("generate", network, tuple(inputs), ["frames"], MEANINGS)]

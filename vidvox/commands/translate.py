@@ -1,0 +1,164 @@
+"""vidvox restore, upscale, colourise, fill and translate: from a film or picture to another of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from gancore.files.outputs import check_outputs
+from gancore.files.reading import containing_file
+from gancore.model_files import BUNDLED_USER, find_bundled_models, list_model_inputs
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.translation.commands import (
+    ClipCommand,
+    ColouriseConfig,
+    FillConfig,
+    RestoreConfig,
+    TranslateConfig,
+    UpscaleConfig,
+)
+from vidvox.kinds import require_kind
+
+Config = TypeVar("Config", bound=ClipCommand)
+MAIN_KEYS = ("out", "model", "strength", "compare", "each", "memory", "cpu", "overwrite")
+"""Keys that the help of these commands shows."""
+
+
+@report_user_errors
+def restore(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Take noise, traces of compression and rain out of a film."""
+    config = _parse(
+        RestoreConfig,
+        argv,
+        prog=prog,
+        examples=f"""
+            {prog} film.mp4 -o clean.mp4
+            {prog} photo.jpg -o clean.png --strength 0.7
+            {prog} film.mp4 -o both.mp4 --compare
+            {prog} FILMS -o CLEAN
+        """,
+    )
+    _produce(config, model=config.model, name="restored")
+
+
+@report_user_errors
+def upscale(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Enlarge a film."""
+    config = _parse(
+        UpscaleConfig,
+        argv,
+        prog=prog,
+        main=("scale",),
+        examples=f"""
+            {prog} film.mp4 --scale 4 -o large.mp4
+            {prog} photo.png -o large.png
+            {prog} film.mp4 -m runs/upscale -o large.mp4
+        """,
+    )
+    model = config.model or f"vidvox/upscale-{config.scale or 2}"
+    _produce(config, model=model, name="upscaled", scale=config.scale)
+
+
+@report_user_errors
+def colourise(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Colour a film in grey."""
+    config = _parse(
+        ColouriseConfig,
+        argv,
+        prog=prog,
+        examples=f"""
+            {prog} film.mp4 -o coloured.mp4
+            {prog} photo.jpg -o coloured.png --strength 0.8
+        """,
+    )
+    _produce(config, model=config.model, name="coloured")
+
+
+@report_user_errors
+def fill(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Fill what is marked in a film."""
+    config = _parse(
+        FillConfig,
+        argv,
+        prog=prog,
+        main=("mask", "box", "missing"),
+        examples=f"""
+            {prog} film.mp4 --mask mask.png -o filled.mp4
+            {prog} film.mp4 --box 10,20,40,60 -o filled.mp4
+            {prog} film.mp4 --missing 10-14,30 -o filled.mp4
+        """,
+    )
+    if config.mask and not containing_file(config.mask).exists():
+        raise FileNotFoundError(f"no such file or folder: {config.mask}")
+    _produce(config, model=config.model, name="filled", inputs=[config.mask])
+
+
+@report_user_errors
+def translate(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Make of a film what a model has learned to make of one."""
+    config = _parse(
+        TranslateConfig,
+        argv,
+        prog=prog,
+        main=("back",),
+        examples=f"""
+            {prog} day.mp4 -m runs/day2night -o night.mp4
+            {prog} night.mp4 -m runs/day2night --back -o day.mp4
+            {prog} SKETCHES -m runs/photos -o PHOTOS --each
+        """,
+    )
+    _produce(config, model=config.model, name="translated", back=config.back)
+
+
+def _parse(
+    config_class: type[Config], argv: Sequence[str] | None, *, prog: str, examples: str, main: Sequence[str] = ()
+) -> Config:
+    keys = [key for key in MAIN_KEYS if key in config_class.__dataclass_fields__]
+    return parse_config(config_class, argv, prog=prog, positional=["clip"], main=[*main, *keys], examples=examples)
+
+
+def _produce(
+    config: ClipCommand,
+    *,
+    model: str,
+    name: str,
+    scale: int | None = None,
+    back: bool = False,
+    inputs: Sequence[Path | None] = (),
+) -> None:
+    """Check everything, load the model and translate. `name` is that of an output that is not named, and of the result
+    in a comparison."""
+    if not containing_file(config.clip).exists():
+        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+    _require_translator(model)
+    inputs = [*inputs, *list_model_inputs(model)]
+    if config.out:  # what is wrong with it is said before anything large is imported
+        are_files = bool(config.out.suffix)
+        check_outputs([config.out], inputs=[config.clip, *inputs], overwrite=config.overwrite, are_files=are_files)
+
+    from gancore.device import select_device
+    from vidgan.translation.direction import open_translator
+    from vidgan.translation.films import plan_films, translate_files
+
+    jobs = plan_films(config, name=name, inputs=inputs)
+    network = open_translator(model, back=back).to(select_device(cpu=config.cpu))
+    if scale and network.shape.scale != scale:
+        raise ValueError(f"scale: {model} enlarges by {network.shape.scale}, not by {scale}")
+    if isinstance(config, FillConfig) and not network.shape.masked:
+        raise ValueError(f"{model} was trained without a mask, so that it cannot fill what is marked")
+    done = translate_files(jobs, network, config, label=name)
+    if len(done) == 1 and len(jobs) == 1:
+        frames = "1 frame" if done[0].frames == 1 else f"{done[0].frames} frames"
+        print(f"{frames} of {done[0].height}x{done[0].width}: {jobs[0].target}")
+    else:
+        print(f"{len(done)} clips, {sum(each.frames for each in done)} frames: {config.out or name}")
+
+
+def _require_translator(model: str) -> None:
+    """Raise ValueError, before anything is looked for elsewhere, unless this is a model from clip to clip."""
+    bundled = find_bundled_models()
+    if model.startswith(f"{BUNDLED_USER}/") and model not in bundled and not Path(model).exists():
+        raise ValueError(
+            f"{model} does not come with this version; name a model of your own by -m, which vidvox train translation "
+            "makes"
+        )
+    require_kind(model, "ClipTranslator", "TranslatorPair")

@@ -1,0 +1,54 @@
+"""The graphs of any model that can be exported, and what is said of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gancore.graphs import Graph
+from gancore.model_files import describe_writer
+from vidgan.graphs import build_generator_graphs, build_predictor_graphs
+from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidvox.kinds import require_kind
+from voxgan.graphs import build_graphs
+from voxgan.networks.image_to_voxels import load_model
+
+USES = {
+    "step": "Run encode on the past frames, then step for time = 0, 1, 2, ... with the same latent. Each step takes "
+    "the states that encode gave, each replaced by next_ and its name where the step before gave that. For several "
+    "futures, repeat the states that encode gave along their first axis.",
+    "predict": "One future for each latent.",
+    "generate": "One clip for each latent.",
+    "encode": "Run encode on the pictures of each object, then decode on its mean, or on mean + exp(log_variance / 2) "
+    "noise. The probabilities become a surface at a threshold of 0.25.",
+    "decode": "Run decode on latents. The probabilities become a surface at a threshold of 0.25.",
+    "draw": "Objects from noise come by draw, then decode.",
+}
+"""What is done with a graph, where the model has it."""
+
+
+def build_model_graphs(
+    model: str, *, height: int | None = None, width: int | None = None, steps: int | None = None
+) -> tuple[Sequence[Graph], Mapping[str, Any]]:
+    """Load a model, on the CPU, and return its graphs, and what their description says first.
+
+    Args:
+        model: A run folder, a folder of a model, or the name of one on the Hub.
+        height: Of the frames of a predictor, in pixels; as trained if None.
+        width: The same.
+        steps: Frames of what is made as a whole; as trained if None.
+
+    Raises:
+        ValueError: There is no such model.
+    """
+    kind = require_kind(model)
+    graphs: Sequence[Graph]
+    if kind == "FramePredictor":
+        graphs = build_predictor_graphs(FramePredictor.from_pretrained(model), height=height, width=width, steps=steps)
+    elif kind == "VideoGenerator":
+        graphs = build_generator_graphs(VideoGenerator.from_pretrained(model), steps=steps)
+    else:
+        graphs = build_graphs(load_model(model))
+    names = {graph.name for graph in graphs}
+    if "step" in names or ("decode" in names and "encode" in names):
+        names -= {"encode", "decode"} if "step" in names else {"decode"}
+    use = " ".join(text for name, text in USES.items() if name in names)
+    return graphs, {"model": kind, **describe_writer(), "use": use}
