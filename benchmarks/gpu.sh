@@ -63,7 +63,7 @@ run_training() {
     if [ -n "$DRY" ]; then
         flags+=(--train.cpu --train.steps 2 --train.batch 2 --data.workers 0 --generator.base_channels 2
             --discriminator.base_channels 4 --train.precision fp32)
-        [ "${HALF[$name]}" = voxels ] || flags+=(--data.height 32 --data.width 32 --data.clip_frames 12)
+        [ "${HALF[$name]}" = voxels ] || flags+=(--data.height 32 --data.width 32 --data.clip_frames 14)
     fi
     within_time "$OUT/$name.txt" "$PYTHON" -m vidvox train "${HALF[$name]}" --config "${HALF[$name]}/$name" \
         --config "benchmarks/gpu/$name.yaml" --run "$run" "${flags[@]}" || status=$?

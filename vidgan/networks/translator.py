@@ -189,8 +189,9 @@ class ClipTranslator(HubModel):
     ) -> Float[Tensor, "batch time window channels height width"]:
         """Each frame between its neighbours; the last frame stands in for those beyond the end."""
         steps = joined.shape[1]
-        near = torch.arange(self.before + 1 + self.after)
-        return joined[:, (torch.arange(steps - self.before)[:, None] + near).clamp(max=steps - 1)]
+        near = torch.arange(self.before + 1 + self.after, device=joined.device)
+        first = torch.arange(steps - self.before, device=joined.device)
+        return joined[:, (first[:, None] + near).clamp(max=steps - 1)]
 
     def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
         """Patches of frames, with sides padded to whole patches at full and at half size."""
