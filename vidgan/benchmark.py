@@ -88,15 +88,15 @@ def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats:
 
 @dataclass(frozen=True)
 class Linear:
-    """A cost of a batch that rises by the same with each of its clips."""
+    """Bytes of a batch, which rise by the same with each of its clips."""
 
     fixed: int
-    """What a batch costs whatever its size: spectral norm, gradients."""
+    """What a batch needs whatever its size, as gradients and normalised weights."""
     each: int
     """What each clip adds."""
 
     def at(self, clips: int) -> int:
-        """The cost of a batch of this size."""
+        """The bytes of a batch of this size."""
         return self.fixed + clips * self.each
 
 
@@ -104,8 +104,8 @@ class Linear:
 class StepCount:
     """What a training step needs, in float32, without gradient penalties and a perceptual distance."""
 
-    flops: Linear
-    """Operations of a step, with all its updates of the discriminators; a multiply-add counts twice."""
+    clip_flops: int
+    """Operations of matrix products and convolutions for each clip of the batch, in all updates of a step."""
     resident_bytes: int
     """Weights, the average and Adam's memory."""
     turn_bytes: tuple[Linear, ...]
@@ -128,7 +128,7 @@ def count_training_step(config: VideoConfig, *, classes: int = 0) -> StepCount:
         (objective.discriminator_update(generator, discriminator), config.train.discriminator_steps),
         *((update, 1) for update in objective.generator_updates(generator, discriminator)),
     ]
-    flops, peaks = [0, 0], []
+    flops, peaks = [0, 0], []  # of one clip and of two
     for update, times in updates:
         turn = []
         for number, clips in enumerate((1, 2)):
@@ -139,7 +139,7 @@ def count_training_step(config: VideoConfig, *, classes: int = 0) -> StepCount:
             turn.append(memory.peak)
         peaks.append(_through(*turn))
     weights = count_parameters(generator) * 4 + count_parameters(discriminator) * 3  # two of Adam, and one average
-    return StepCount(_through(*flops), weights * torch.float32.itemsize, tuple(peaks))
+    return StepCount(flops[1] - flops[0], weights * torch.float32.itemsize, tuple(peaks))
 
 
 def _run_update(update: Update, batch: ClipBatch, players: tuple[nn.Module, ...]) -> None:
@@ -161,14 +161,13 @@ def format_step_count(counts: Mapping[str, StepCount], *, clips: Sequence[int] =
     """A table of operations and peak memory of steps with these numbers of clips a device."""
     rows = {
         name: [
-            f"{count.flops.each / 1e12:.3g}",
-            f"{count.flops.fixed / 1e12:.3g}",
-            f"{count.resident_bytes / 2**30:.3g} GiB",
-            *(f"{count.peak_bytes(number) / 2**30:.3g} GiB" for number in clips),
+            f"{count.clip_flops / 1e12:.3g}",
+            f"{count.resident_bytes / 2**30:.1f} GiB",
+            *(f"{count.peak_bytes(number) / 2**30:.1f} GiB" for number in clips),
         ]
         for name, count in counts.items()
     }
-    heads = ["TFLOP/clip", "TFLOP/step besides", "weights and Adam", *(f"peak, {number} clips" for number in clips)]
+    heads = ["TFLOP/clip", "weights and Adam", *(f"peak, batch {number}" for number in clips)]
     return format_table("", heads, rows)
 
 

@@ -148,7 +148,7 @@ def check_command(command: str) -> None:
         case ["vidvox", "fetch", *names]:
             assert set(names) <= set(PUBLISHED_WEIGHTS), f"{command}: nothing of that name can be fetched"
         case ["vidvox", "benchmark", subject, *_]:
-            tested = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*tools.py"))
+            tested = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
             assert f'use("benchmark", "{subject}", ' in tested, f"{command}: no other test runs it"
         case ["vidvox", *rest]:
             _check_flags(_command_name(rest), rest)

@@ -8,6 +8,8 @@ of Python's numbers, which torch copies to the device.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from gancore.training.trainer import Trainer
 
 COPIES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 OF_NUMBERS = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}
@@ -57,3 +61,18 @@ def no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, CopiesInTheBackground(), NoTensorsOfNumbers():
         patch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know the meta device
         yield
+
+
+def play(trained: Trainer, *, steps: int = 1, flow: bool = False) -> None:
+    """Steps on one batch, with penalties at the first, that may wait for nothing."""
+    batch = next(iter(trained._create_loader()))
+    if flow:
+        batch = replace(batch, displacement=batch.future[:, :, :2].float())
+    with no_waiting():
+        for _ in range(steps):
+            trained.train_step(repeat(batch))
+            trained.step += 1
+    assert {parameter.device.type for parameter in trained.generator.parameters()} == {"meta"}
+    updates = trained.recent._unread
+    assert {update.values.device.type for update in updates} == {"meta"}
+    assert len(updates) >= steps

@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from gancore.device import constant
 from gancore.hub import HubModel
 from gancore.layers import ResidualBlock, leaky_relu, orthogonal_init_, zero_init_residual_
 from vidgan.frames import LUMINANCE, to_float, to_uint8
@@ -188,8 +189,9 @@ class ClipTranslator(HubModel):
     ) -> Float[Tensor, "batch time window channels height width"]:
         """Each frame between its neighbours; the last frame stands in for those beyond the end."""
         steps = joined.shape[1]
-        near = torch.arange(self.before + 1 + self.after)
-        return joined[:, (torch.arange(steps - self.before)[:, None] + near).clamp(max=steps - 1)]
+        near = torch.arange(self.before + 1 + self.after, device=joined.device)
+        first = torch.arange(steps - self.before, device=joined.device)
+        return joined[:, (first[:, None] + near).clamp(max=steps - 1)]
 
     def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
         """Patches of frames, with sides padded to whole patches at full and at half size."""
@@ -251,7 +253,7 @@ def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch ti
 def blur(frames: Frames) -> Frames:
     """Frames blurred by the binomial window of 3x3 pixels, with repeated edges."""
     flat = F.pad(frames.flatten(0, 2)[:, None], (1, 1, 1, 1), mode="replicate")
-    kernel = flat.new_tensor([0.25, 0.5, 0.25])
+    kernel = constant(0.25, 0.5, 0.25, like=flat)
     flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 3, 1)), kernel.view(1, 1, 1, 3))
     return flat.view(frames.shape)
 
@@ -268,4 +270,4 @@ def luminance(frames: Float[Tensor, "*shape channels height width"]) -> Float[Te
     """Luminance of RGB frames (ITU-R 601); of others the mean of their channels."""
     if frames.shape[-3] != 3:
         return frames.mean(-3, keepdim=True)
-    return torch.einsum("...chw,c->...hw", frames, frames.new_tensor(LUMINANCE))[..., None, :, :]
+    return torch.einsum("...chw,c->...hw", frames, constant(*LUMINANCE, like=frames))[..., None, :, :]

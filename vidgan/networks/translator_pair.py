@@ -24,7 +24,7 @@ class PatchProjection(nn.Module):
             nn.Sequential(nn.Linear(width, features), nn.ReLU(), nn.Linear(features, features)) for width in widths
         )
 
-    def forward(self, maps: Sequence[FrameMap], places: Sequence[Int[Tensor, "frames n"]]) -> list[Tensor]:
+    def forward(self, maps: Sequence[FrameMap], places: Sequence[Int[Tensor, "frames _n"]]) -> list[Tensor]:
         """(frames, n, features) for each map at `places`, numbers of its positions row by row."""
         found = []
         for layers, each, where in zip(self.layers, maps, places, strict=True):

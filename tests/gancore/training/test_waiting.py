@@ -1,19 +1,17 @@
 """Between two lines of the log no step of a training waits for the device."""
 
 from dataclasses import replace
-from itertools import repeat
 
 import pytest
 import torch
-from support import tiny, toys
+from support import resuming, tiny, toys
 from support.training_voxels import GAMES, SMALL
-from support.waiting import MetaAccelerator, no_waiting
+from support.waiting import MetaAccelerator, no_waiting, play
 
 from gancore.adversarial import AccuracyGate
 from gancore.config import PenaltyConfig
 from gancore.features.weights import find_weights
 from gancore.parsing import parse_config
-from gancore.training.trainer import Trainer
 from vidgan.data_config import VideoDataConfig
 from vidgan.objective import VideoObjective
 from voxgan.config import VoxelConfig
@@ -21,23 +19,8 @@ from voxgan.config import VoxelConfig
 
 @pytest.fixture(autouse=True)
 def _on_the_meta_device(monkeypatch):
-    for support in (tiny, toys):
+    for support in (tiny, toys, resuming):
         monkeypatch.setattr(support, "create_accelerator", lambda config: MetaAccelerator(cpu=config.cpu))
-
-
-def play(trained: Trainer, *, steps: int = 1, flow: bool = False) -> None:
-    """Steps on one batch, with penalties at the first, that may wait for nothing."""
-    batch = next(iter(trained._create_loader()))
-    if flow:
-        batch = replace(batch, displacement=batch.future[:, :, :2].float())
-    with no_waiting():
-        for _ in range(steps):
-            trained.train_step(repeat(batch))
-            trained.step += 1
-    assert {parameter.device.type for parameter in trained.generator.parameters()} == {"meta"}
-    updates = trained.recent._unread
-    assert {update.values.device.type for update in updates} == {"meta"}
-    assert len(updates) >= steps
 
 
 @pytest.mark.parametrize(
@@ -83,6 +66,24 @@ def test_no_term_of_a_training_of_clips_waits_for_the_device(tmp_path, name, cha
     if trained.objective.network is not None:
         trained.objective.network.to("meta")
     play(trained, flow=bool(changes.get("displacement_weight")))
+
+
+ENERGIES = (
+    *("--discriminator.score", "reconstruction", "--discriminator.code_channels", "2"),
+    *("--objective.penalties.r1", "0", "--objective.penalties.r2", "0", "--objective.loss"),
+)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--objective.loss", "relativistic-average", "--discriminator.score", "patches"),
+        (*ENERGIES, "energy"),
+        (*ENERGIES, "equilibrium"),
+    ],
+)
+def test_no_pair_of_losses_waits_for_the_device(tmp_path, flags):
+    play(resuming.trainer(tmp_path, *flags))
 
 
 VOXELS = GAMES | {
