@@ -1,7 +1,7 @@
 """Settings of the commands that use a trained model or change films; importing them loads neither torch nor numpy."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -166,6 +166,21 @@ class EvaluateConfig(EvaluationConfig):
     benchmark: BenchmarkName | None = None
     """Benchmark whose published results are shown; if not given, that of the data set if its name is known."""
 
+    degradation: str | None = None
+    """Spoil the past of every clip in this way, as `vidvox degrade` does, while the future stays clean: the model is
+    measured on the spoilt past and on the clean one, and baselines on the spoilt one. If not given, as
+    data.past_degradations says."""
+
+    severity: float = 3.0
+    """Severity of `degradation`, in [0, 5]."""
+
+    restorer: str | None = None
+    """Model from clip to clip that restores spoilt pasts: the model is measured on these as well."""
+
+    spoilt_model: str | None = None
+    """Another predictor, trained on spoilt pasts (data.past_degradations), that is measured on the spoilt past as
+    well."""
+
     save_clips: Path | None = None
     """New folder for the clips that were measured, lossless: truth/ and predictions/, which --ground_truth and
     --predictions take; none if not given."""
@@ -176,6 +191,18 @@ class EvaluateConfig(EvaluationConfig):
         _require_truncation(self.truncation)
         if not self.model and not self.predictions:
             raise ValueError("give --model, or --predictions with --ground_truth")
+        if not 0 <= self.severity <= 5:
+            raise ValueError(f"severity must be in [0, 5], got {self.severity}")
+        if self.degradation and self.ground_truth:
+            raise ValueError("degradation spoils the pasts of a data set: leave out ground_truth and predictions")
+        if self.degradation and not self.data.context_frames:
+            raise ValueError("degradation: data.context_frames is 0, so that there is no past to spoil")
+        is_spoilt = bool(self.measured_data.past_degradations) and not self.ground_truth
+        for name in ("restorer", "spoilt_model"):
+            if getattr(self, name) and not is_spoilt:
+                raise ValueError(f"{name} is for spoilt pasts: give degradation as well")
+        if is_spoilt and self.rating_page:
+            raise ValueError("rating_page compares two clips: leave it out where pasts are spoilt")
         if self.truncation is not None and not self.model:
             raise ValueError("truncation is for a model: give --model, or leave it out")
         if bool(self.predictions) != bool(self.ground_truth):
@@ -184,6 +211,18 @@ class EvaluateConfig(EvaluationConfig):
             raise ValueError(
                 "unpaired needs predictions and ground_truth, and takes neither a model nor context_frames"
             )
+
+    @property
+    def measured_data(self) -> VideoDataConfig:
+        """The clips that a model is measured on: `data`, with pasts that `degradation` spoils if it is given."""
+        if not self.degradation:
+            return self.data
+        return replace(
+            self.data,
+            past_degradations=(self.degradation,),
+            past_least_severity=self.severity,
+            past_most_severity=self.severity,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,11 @@ from vidgan.frames import Frames
 
 Displacement: TypeAlias = Float[Tensor, "future 2 height width"]
 """For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame."""
-Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement]
-"""Frames and the number of their class; rendered clips may come with the displacement of their pixels."""
+Item: TypeAlias = (
+    tuple[Frames, int] | tuple[Frames, int, Displacement] | tuple[Frames, int, Displacement | None, Frames]
+)
+"""Frames and the number of their class; rendered clips may come with the displacement of their pixels, and any clip
+with a past that is given in place of its own."""
 
 
 class CutOutClips(RenderedClips):
