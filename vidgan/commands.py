@@ -7,7 +7,7 @@ from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
-from vidgan.data_config import VideoDataConfig
+from vidgan.data_config import NAMED_SOURCES, VideoDataConfig
 
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
@@ -254,6 +254,62 @@ class DegradeConfig(VideoLimits):
     def __post_init__(self) -> None:
         if not 0 <= self.severity <= 5:
             raise ValueError(f"severity must be in [0, 5], got {self.severity}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecogniseConfig:
+    """Tell the classes of clips by the features of a network: clean clips, spoilt ones, and restored ones.
+
+    A classifier learns from clean training clips alone and is tested on held-out videos, so that what it loses on
+    spoilt clips is what was lost in them, and what it wins back is what a restorer is worth to a machine.
+    """
+
+    data: VideoDataConfig = field(default_factory=lambda: VideoDataConfig(context_frames=0))
+    """Clips whose classes are known, by the layout or by folders that are named after them."""
+
+    degradations: tuple[str, ...] = ("noise", "blur", "rain", "h264")
+    """What the held-out clips are spoilt by, each in turn; kinds joined by + follow one another."""
+
+    severities: tuple[float, ...] = (1.0, 3.0, 5.0)
+    """Severities of each of them, in [0, 5]."""
+
+    restorer: str | None = None
+    """Model from clip to clip that restores spoilt clips: the classes are told from these as well."""
+
+    network: str = "transnet"
+    """Network of the features: transnet or i3d, which see motion; efficientnet or inception, which see single frames;
+    or colours, which needs no weights."""
+
+    rotate: bool = False
+    """Hold out each of data.holdout_prefixes in turn, such as one person after the other, and learn from all other
+    clips; if not given, all of them are held out together."""
+
+    seed: int = 0
+    """Seed of the degradations."""
+
+    out: Path | None = None
+    """Folder for report.json and report.html; none if not given."""
+
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+
+    overwrite: bool = False
+    """Replace a report that exists, if this program made it."""
+
+    def __post_init__(self) -> None:
+        if self.data.path in NAMED_SOURCES:
+            raise ValueError(f"data.path: {self.data.path} has no classes; give a folder of clips that have some")
+        if self.data.context_frames:
+            raise ValueError(f"data.context_frames must be 0, as whole clips are seen; got {self.data.context_frames}")
+        if not self.degradations or not self.severities:
+            raise ValueError("degradations and severities must not be empty")
+        for severity in self.severities:
+            if not 0 <= severity <= 5:
+                raise ValueError(f"severities must lie in [0, 5], got {severity}")
+        if self.rotate and len(self.data.holdout_prefixes) < 2:
+            raise ValueError("rotate: give data.holdout_prefixes, two or more, that are held out in turn")
+        if self.out and self.out.suffix in (".json", ".html"):
+            raise ValueError(f"out is a folder, in which report.json and report.html are written, not {self.out}")
 
 
 def _require_at_least(least: int, name: str, value: int | None) -> None:
