@@ -131,7 +131,8 @@ def test_a_mistake_is_one_line(folder, run_vidvox, words):
 
 def test_frames_are_averaged_by_networks_that_see_them_one_by_one():
     class FirstColour:
-        name, per_frame = "first colour", True
+        name = distance_name = weights_sha256 = preprocessing = "first colour"
+        feature_dim, min_frames, per_frame = 1, 1, True
 
         def __call__(self, clips: torch.Tensor) -> torch.Tensor:
             return clips.float().mean((3, 4)).flatten(0, 1)[:, :1]
