@@ -29,6 +29,7 @@ CONFIGURATIONS = {
     "vidvox translate": translation_commands.TranslateConfig,
     "vidvox degrade": video_commands.DegradeConfig,
     "vidvox evaluate (video)": video_commands.EvaluateConfig,
+    "vidvox recognise": video_commands.RecogniseConfig,
     "vidvox prepare": voxel_commands.PrepareConfig,
     "vidvox mesh, vidvox generate (voxels)": voxel_commands.ExportConfig,
     "vidvox evaluate (voxels)": voxel_commands.EvaluateConfig,

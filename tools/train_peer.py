@@ -56,6 +56,8 @@ class PeerConfig:
     def __post_init__(self) -> None:
         if self.network not in ("convlstm", "simvp"):
             raise ValueError(f"network should be convlstm or simvp, not {self.network}")
+        if self.data.past_degradations:
+            raise ValueError("data.past_degradations: these networks are trained and measured on clean pasts")
         for name in ("max_items", "minutes", "parameters", "batch", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

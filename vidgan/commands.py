@@ -1,13 +1,13 @@
 """Settings of the commands that use a trained model or change films; importing them loads neither torch nor numpy."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
-from vidgan.data_config import VideoDataConfig
+from vidgan.data_config import NAMED_SOURCES, VideoDataConfig
 
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
@@ -166,6 +166,21 @@ class EvaluateConfig(EvaluationConfig):
     benchmark: BenchmarkName | None = None
     """Benchmark whose published results are shown; if not given, that of the data set if its name is known."""
 
+    degradation: str | None = None
+    """Spoil the past of every clip in this way, as `vidvox degrade` does, while the future stays clean: the model is
+    measured on the spoilt past and on the clean one, and baselines on the spoilt one. If not given, as
+    data.past_degradations says."""
+
+    severity: float = 3.0
+    """Severity of `degradation`, in [0, 5]."""
+
+    restorer: str | None = None
+    """Model from clip to clip that restores spoilt pasts: the model is measured on these as well."""
+
+    spoilt_model: str | None = None
+    """Another predictor, trained on spoilt pasts (data.past_degradations), that is measured on the spoilt past as
+    well."""
+
     save_clips: Path | None = None
     """New folder for the clips that were measured, lossless: truth/ and predictions/, which --ground_truth and
     --predictions take; none if not given."""
@@ -176,6 +191,18 @@ class EvaluateConfig(EvaluationConfig):
         _require_truncation(self.truncation)
         if not self.model and not self.predictions:
             raise ValueError("give --model, or --predictions with --ground_truth")
+        if not 0 <= self.severity <= 5:
+            raise ValueError(f"severity must be in [0, 5], got {self.severity}")
+        if self.degradation and self.ground_truth:
+            raise ValueError("degradation spoils the pasts of a data set: leave out ground_truth and predictions")
+        if self.degradation and not self.data.context_frames:
+            raise ValueError("degradation: data.context_frames is 0, so that there is no past to spoil")
+        is_spoilt = bool(self.measured_data.past_degradations) and not self.ground_truth
+        for name in ("restorer", "spoilt_model"):
+            if getattr(self, name) and not is_spoilt:
+                raise ValueError(f"{name} is for spoilt pasts: give degradation as well")
+        if is_spoilt and self.rating_page:
+            raise ValueError("rating_page compares two clips: leave it out where pasts are spoilt")
         if self.truncation is not None and not self.model:
             raise ValueError("truncation is for a model: give --model, or leave it out")
         if bool(self.predictions) != bool(self.ground_truth):
@@ -184,6 +211,18 @@ class EvaluateConfig(EvaluationConfig):
             raise ValueError(
                 "unpaired needs predictions and ground_truth, and takes neither a model nor context_frames"
             )
+
+    @property
+    def measured_data(self) -> VideoDataConfig:
+        """The clips that a model is measured on: `data`, with pasts that `degradation` spoils if it is given."""
+        if not self.degradation:
+            return self.data
+        return replace(
+            self.data,
+            past_degradations=(self.degradation,),
+            past_least_severity=self.severity,
+            past_most_severity=self.severity,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +254,62 @@ class DegradeConfig(VideoLimits):
     def __post_init__(self) -> None:
         if not 0 <= self.severity <= 5:
             raise ValueError(f"severity must be in [0, 5], got {self.severity}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecogniseConfig:
+    """Tell the classes of clips by the features of a network: clean clips, spoilt ones, and restored ones.
+
+    A classifier learns from clean training clips alone and is tested on held-out videos, so that what it loses on
+    spoilt clips is what was lost in them, and what it wins back is what a restorer is worth to a machine.
+    """
+
+    data: VideoDataConfig = field(default_factory=lambda: VideoDataConfig(context_frames=0))
+    """Clips whose classes are known, by the layout or by folders that are named after them."""
+
+    degradations: tuple[str, ...] = ("noise", "blur", "rain", "h264")
+    """What the held-out clips are spoilt by, each in turn; kinds joined by + follow one another."""
+
+    severities: tuple[float, ...] = (1.0, 3.0, 5.0)
+    """Severities of each of them, in [0, 5]."""
+
+    restorer: str | None = None
+    """Model from clip to clip that restores spoilt clips: the classes are told from these as well."""
+
+    network: str = "transnet"
+    """Network of the features: transnet or i3d, which see motion; efficientnet or inception, which see single frames;
+    or colours, which needs no weights."""
+
+    rotate: bool = False
+    """Hold out each of data.holdout_prefixes in turn, such as one person after the other, and learn from all other
+    clips; if not given, all of them are held out together."""
+
+    seed: int = 0
+    """Seed of the degradations."""
+
+    out: Path | None = None
+    """Folder for report.json and report.html; none if not given."""
+
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+
+    overwrite: bool = False
+    """Replace a report that exists, if this program made it."""
+
+    def __post_init__(self) -> None:
+        if self.data.path in NAMED_SOURCES:
+            raise ValueError(f"data.path: {self.data.path} has no classes; give a folder of clips that have some")
+        if self.data.context_frames:
+            raise ValueError(f"data.context_frames must be 0, as whole clips are seen; got {self.data.context_frames}")
+        if not self.degradations or not self.severities:
+            raise ValueError("degradations and severities must not be empty")
+        for severity in self.severities:
+            if not 0 <= severity <= 5:
+                raise ValueError(f"severities must lie in [0, 5], got {severity}")
+        if self.rotate and len(self.data.holdout_prefixes) < 2:
+            raise ValueError("rotate: give data.holdout_prefixes, two or more, that are held out in turn")
+        if self.out and self.out.suffix in (".json", ".html"):
+            raise ValueError(f"out is a folder, in which report.json and report.html are written, not {self.out}")
 
 
 def _require_at_least(least: int, name: str, value: int | None) -> None:

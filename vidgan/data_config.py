@@ -87,6 +87,17 @@ class VideoDataConfig(VideoLimits):
     synthetic_fraction: float = 0.0
     """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
 
+    past_degradations: tuple[str, ...] = ()
+    """Give a predictor the past of each clip spoilt by one of these, and keep the future clean: drawn evenly for
+    training clips, in turn for held-out ones. Kinds joined by + follow one another; `vidvox degrade --help` lists
+    them."""
+
+    past_least_severity: float = 0.0
+    """Least severity of past_degradations, of at most 5; each clip has its own."""
+
+    past_most_severity: float = 5.0
+    """Greatest severity of past_degradations."""
+
     workers: int = 0
     """Processes that read clips; 0 reads in the training process."""
 
@@ -109,6 +120,13 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"context_frames must lie in {limits}, got {self.context_frames}")
         if not 0 <= self.holdout_fraction <= 1:
             raise ValueError(f"holdout_fraction must lie in [0, 1], got {self.holdout_fraction}")
+        if self.past_degradations and not self.context_frames:
+            raise ValueError("past_degradations: context_frames is 0, so that there is no past to spoil")
+        if not 0 <= self.past_least_severity <= self.past_most_severity <= 5:
+            raise ValueError(
+                "severities must obey 0 <= past_least_severity <= past_most_severity <= 5, got "
+                f"{self.past_least_severity} and {self.past_most_severity}"
+            )
         if self.class_conditional and self.path in GENERATED:
             raise ValueError(f"class_conditional: {self.path} has no classes")
         if not 0 <= self.synthetic_fraction <= 1:

@@ -149,7 +149,7 @@ class VideoObjective:
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
         """The sum of both discriminators' scores, means over patches, of the batch's pasts and these futures."""
-        clips = torch.cat([batch.past, outputs], 1)
+        clips = torch.cat([batch.true_past, outputs], 1)
         selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
         )
@@ -198,7 +198,7 @@ class VideoObjective:
         self, discriminator: VideoDiscriminator, batch: ClipBatch, future: Tensor, context: StepContext
     ) -> tuple[Tensor, Tensor, ClipSelection]:
         """Real and generated clips as the discriminators see them, and which frames and crops they see."""
-        real, fake = batch.frames, torch.cat([batch.past, future], 1)
+        real, fake = batch.frames, torch.cat([batch.true_past, future], 1)
         selection = discriminator.draw_selection(
             context.rng, len(batch), clip_frames=real.shape[1], context_frames=batch.context_frames
         )
@@ -238,7 +238,7 @@ def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws
 
 def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:
     """How far the future of each clip is from its last past frame, averaged over values; at least MIN_MOTION."""
-    change = (batch.future - batch.past[:, -1:]).abs().mean((1, 2, 3, 4), keepdim=True)
+    change = (batch.future - batch.true_past[:, -1:]).abs().mean((1, 2, 3, 4), keepdim=True)
     return change.clamp(min=MIN_MOTION)
 
 
@@ -288,7 +288,7 @@ def futures_with_trajectory_error(
     assert made.sprite_masks is not None
     assert made.trajectories is not None
     true = measure_trajectories(
-        batch.past[:, -1:], batch.future, made.sprite_masks[::many], scale=generator.config.patch_size
+        batch.true_past[:, -1:], batch.future, made.sprite_masks[::many], scale=generator.config.patch_size
     )
     apart = ((made.trajectories - true.repeat_interleave(many, 0)).square().sum(-1) + TRAJECTORY_TOLERANCE**2).sqrt()
     return made.frames.unflatten(0, latents.shape[:2]), apart.mean() / min(batch.frames.shape[-2:])

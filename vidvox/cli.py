@@ -23,6 +23,7 @@ COMMANDS = {
     "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),
     "prepare": ("prepare:main", "prepare a data set of objects from a folder of meshes"),
     "evaluate": ("evaluate:main", "measure a model, or files of another tool, against baselines"),
+    "recognise": ("recognise:main", "tell the classes of clips, clean, spoilt and restored"),
     "ratings": ("ratings:main", "summarise the answers of people to a rating page"),
     "benchmark": ("benchmark:main", "measure speed and memory on this machine"),
     "recipes": ("recipes:list_all", "list the recipes"),

@@ -67,6 +67,7 @@ SMALL = {
     "prepare": "--side 8 --views 2 --view_size 32 --workers 1",
     "evaluate video": "--max_items 2 --networks colours --cpu",
     "evaluate voxels": "--generated_objects 4 --renders_per_object 0 --cpu",
+    "recognise": "--network colours --severities 3 --data.height 32 --data.width 32 --data.clip_frames 8 --cpu",
     "degrade": "",
     "recipes": "",
     "show": "",

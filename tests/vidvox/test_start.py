@@ -28,6 +28,7 @@ ANSWERS = {
     "a model to translate that does not come with the package": (["restore", "runs", "-m", "vidvox/none"], 2),
     "nothing to fill": (["fill", "film.mp4"], 2),
     "a model that is not there to measure": (["evaluate", "none"], 2),
+    "a folder that is not there to recognise": (["recognise", "none"], 2),
     "recipes": (["recipes"], 0),
 }
 

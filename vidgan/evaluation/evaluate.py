@@ -84,14 +84,16 @@ def collect_clip_sets(
 
     Each method gives its first `samples` futures of each past.
     """
-    past = batch.past
+    past = batch.true_past  # as of the true clips: only futures are compared
     found = {}
     for method, futures in futures_by_method.items():
         some = futures[:, :samples]
         pasts = past.repeat_interleave(some.shape[1], 0)
         found[f"{method_prefix(method, futures_by_method)}samples"] = torch.cat([pasts, some.flatten(0, 1)], 1)
     if batch.context_frames:
-        found["last frame repeated"] = torch.cat([past, baselines.repeat_last_frame(past, batch.future.shape[1])], 1)
+        found["last frame repeated"] = torch.cat(
+            [past, baselines.repeat_last_frame(batch.past, batch.future.shape[1])], 1
+        )
     return found
 
 
@@ -120,7 +122,7 @@ def describe_protocol(
         model=config.model,
         predictions=str(config.predictions) if config.predictions else None,
         ground_truth=str(config.ground_truth) if config.ground_truth else None,
-        data=None if config.ground_truth else to_dict(config.data),
+        data=None if config.ground_truth else to_dict(config.measured_data),
         split=name_split(config),
         context_frames=evaluation_set.context_frames,
         future_frames=frames - evaluation_set.context_frames,
@@ -132,5 +134,7 @@ def describe_protocol(
         samples={name: method.samples for name, method in evaluation_set.methods.items()},
         seed=config.seed,
         truncation=config.truncation,
+        restorer=config.restorer,
+        spoilt_model=config.spoilt_model,
         conventions=conventions if evaluation_set.paired else {},
     )

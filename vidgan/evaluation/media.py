@@ -16,7 +16,7 @@ from vidgan.commands import EvaluateConfig
 from vidgan.evaluation import baselines
 from vidgan.evaluation.clip_sets import TRUE_SET
 from vidgan.evaluation.methods import EvaluationSet
-from vidgan.evaluation.report import ExampleClips, Neighbour, NeighbourReport, VideoReport
+from vidgan.evaluation.report import CLEAN_PAST, ExampleClips, Neighbour, NeighbourReport, VideoReport
 from vidgan.evaluation.scores import method_prefix
 from vidgan.evaluation.synthesis import open_training_set
 from vidgan.files.grid import tile_clips
@@ -95,11 +95,12 @@ def build_columns(evaluation_set: EvaluationSet, number: int) -> dict[str, RGBCl
     found = {"true": add_border(batch.frames[0], given_frames=len(batch.frames[0]))}
     for method, futures in futures_by_method.items():
         prefix, several = method_prefix(method, futures_by_method), futures.shape[1] > 1
+        given = (batch.true_past if method == CLEAN_PAST else past)[0]
         for sample, future in enumerate(futures[0, :SAMPLES_SHOWN], 1):
             name = f"{prefix}sample {sample}" if several else f"{prefix}prediction"
-            found[name] = add_border(torch.cat([past[0], future]), given_frames=context)
+            found[name] = add_border(torch.cat([given, future]), given_frames=context)
         if several:
-            mean = torch.cat([past[0], futures[0].mean(0)])
+            mean = torch.cat([given, futures[0].mean(0)])
             found[f"{prefix}mean of samples"] = add_border(mean, given_frames=context)
     if context > 1:
         extrapolated = baselines.extrapolate_flow(past, steps)[0]

@@ -7,6 +7,8 @@ from gancore.evaluation.report import SCHEMA, Curve, Number
 from gancore.evaluation.verdict import Verdict, judge_methods
 from vidgan.evaluation.baselines import BASELINES
 
+CLEAN_PAST = "clean past"
+"""Name of the method that is given the clean past, where all others and the baselines are given a spoilt one."""
 SEES_TRUTH = "best of samples"
 """End of the name of a forecast that is chosen by comparing the samples with the true future."""
 VERDICT_FORECASTS = ("prediction", "all samples", "single samples")
@@ -37,6 +39,10 @@ class ClipProtocol:
     seed: int
     truncation: float | None
     """Bound of the magnitude of a model's latent numbers; None if there was none."""
+    restorer: str | None = None
+    """Model that restored spoilt pasts, if there was one."""
+    spoilt_model: str | None = None
+    """Model that was trained on spoilt pasts, if one was measured beside `model`."""
     conventions: dict[str, str]
     """What each score means."""
 
@@ -100,14 +106,21 @@ class PredictionReport:
     examples: ExampleClips
 
     def verdicts(self) -> list[Verdict]:
-        """Compare each method with the best baseline, by CRPS first; what has seen the ground truth is left out."""
+        """Compare each method with the best baseline, by CRPS first.
+
+        What has seen the ground truth is left out, and what was given a better past than the baselines.
+        """
         return [
             verdict
             for name in sorted(self.metrics, key=lambda name: name != "crps")
             for verdict in judge_methods(
                 self.metrics[name].title,
                 {forecast: score.mean for forecast, score in self.overall[name].items()},
-                methods=[forecast for forecast in self.overall[name] if forecast.endswith(VERDICT_FORECASTS)],
+                methods=[
+                    forecast
+                    for forecast in self.overall[name]
+                    if forecast.endswith(VERDICT_FORECASTS) and not forecast.startswith(f"{CLEAN_PAST}, ")
+                ],
                 baselines=BASELINES,
                 higher_is_better=self.metrics[name].best == "highest",
             )

@@ -55,7 +55,7 @@ def score_batch(
 ) -> Scores:
     """Score what each method predicted for a batch, and the baselines, by (metric, forecast)."""
     past, true = batch.past, batch.future
-    last = past[:, -1:]
+    last = batch.true_past[:, -1:]
     found = {
         (name, "true"): score(_prepend_last_frame(true, last, name)) for name, score in NO_REFERENCE_METRICS.items()
     }

@@ -1,6 +1,8 @@
 """Opens the clips and models that an evaluation's settings name, and checks that they fit each other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ from gancore.parsing import from_dict, to_dict
 from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
+from vidgan.data.spoilt_pasts import spoil_pasts
 from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, ModelMethod, load_model
+from vidgan.evaluation.pasts import OtherPast, give_true_past, restore_past
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
+from vidgan.evaluation.report import CLEAN_PAST
+from vidgan.evaluation.restorer import open_restorer
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel
 
@@ -60,8 +66,9 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
     assert config.model is not None
     device = select_device(cpu=config.cpu)
     model = load_model(config.model).to(device)
-    check_compatible(model, config.data, name=config.model)
-    dataset = open_dataset(config.data, split=config.split)
+    data = config.measured_data
+    check_compatible(model, data, name=config.model)
+    dataset = spoil_pasts(open_dataset(data, split=config.split), data, train=False)
     predicts = isinstance(model, FramePredictor)
     if not predicts and len(model.shape.classes) not in (0, len(dataset.classes)):
         raise ValueError(
@@ -76,15 +83,38 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
         total_clips=len(indices),
         truncation=config.truncation,
     )
+    methods: list[ClipMethod] = [method]
+    if data.past_degradations:
+        methods = open_past_methods(config, method)
     return EvaluationSet(
         ground_truth=dataset,
         indices=indices,
         context_frames=config.data.context_frames,
-        methods={method.name: method},
+        methods={each.name: each for each in methods},
         seed=config.seed,
         device=device,
         paired=predicts,
     )
+
+
+def open_past_methods(config: EvaluateConfig, method: ModelMethod) -> list[ClipMethod]:
+    """Open what is measured on spoilt pasts: the model as it is and after a restorer, and one that was trained on them.
+
+    The model on the clean past comes last. All draw the same latents.
+    """
+    device, data = next(method.model.parameters()).device, config.measured_data
+    methods: list[ClipMethod] = [replace(method, name="spoilt past")]
+    if config.restorer:
+        restorer = open_restorer(config.restorer, channels=data.channels, device=device)
+        restored = OtherPast(name="restored past", method=method, change=partial(restore_past, restorer))
+        methods.append(restored)
+    if config.spoilt_model:
+        other = load_model(config.spoilt_model).to(device)
+        if not isinstance(other, FramePredictor):
+            raise ValueError(f"spoilt_model: {config.spoilt_model} generates whole clips, and does not predict")
+        check_compatible(other, data, name=config.spoilt_model)
+        methods.append(replace(method, name="trained on spoilt pasts", model=other))
+    return [*methods, OtherPast(name=CLEAN_PAST, method=method, change=give_true_past)]
 
 
 def check_compatible(model: VideoModel, data: VideoDataConfig, *, name: str) -> None:

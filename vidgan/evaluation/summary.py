@@ -1,6 +1,7 @@
 """The report of an evaluation of clips as text for a terminal."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gancore.evaluation.report import Curve
 from gancore.reporting.tables import format_table
@@ -42,7 +43,15 @@ def format_heading(protocol: ClipProtocol) -> str:
     latents = f"seed {protocol.seed}"
     if protocol.truncation is not None:
         latents += f", truncation {protocol.truncation:g}"
-    return f"{source}: {size}, {frames}{protocol.future_frames} frames, {', '.join(samples)}, {latents}"
+    spoilt = f", {describe_pasts(protocol.data)}" if protocol.data and protocol.data.get("past_degradations") else ""
+    return f"{source}: {size}, {frames}{protocol.future_frames} frames{spoilt}, {', '.join(samples)}, {latents}"
+
+
+def describe_pasts(data: Mapping[str, Any]) -> str:
+    """Say how the pasts were spoilt: "pasts spoilt by rain of severity 3"."""
+    least, most = data["past_least_severity"], data["past_most_severity"]
+    severity = f"severity {least:g}" if least == most else f"severities {least:g} to {most:g}"
+    return f"pasts spoilt by {' or '.join(data['past_degradations'])} of {severity}"
 
 
 def summarise_looks(report: SynthesisReport) -> dict[str, list[float | int | None]]:

@@ -37,9 +37,14 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         argv,
         prog=prog,
         positional=["model"],
-        main=[*SHARED_KEYS, "samples", "ground_truth", "context_frames", "networks", "save_clips"],
+        main=[
+            *SHARED_KEYS,
+            *("samples", "ground_truth", "context_frames", "networks", "save_clips"),
+            *("degradation", "severity", "restorer", "spoilt_model"),
+        ],
         examples="""
             vidvox evaluate runs/mine -o report --rating_page report/rate.html
+            vidvox evaluate runs/mine --degradation rain --restorer runs/restore --spoilt_model runs/rain
             vidvox evaluate video --predictions THEIRS --ground_truth TRUTH --context_frames 5 -o theirs
         """,
         defaults=_read_video_defaults,
@@ -47,10 +52,16 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
     data = None if config.ground_truth or not config.data.path else Path(config.data.path)
     split = config.data.holdout_file
     inputs = [config.ground_truth, data, Path(split) if split else None]
+    for name in (config.restorer, config.spoilt_model):
+        inputs += list_model_inputs(name) if name else []
     _check_files(config, inputs, folders=[config.save_clips, config.feature_cache])
     check_new_folder(config.save_clips, "save_clips")
     if config.model:
         require_kind(config.model, "FramePredictor", "VideoGenerator")
+    if config.restorer:
+        require_kind(config.restorer, "ClipTranslator", "TranslatorPair")
+    if config.spoilt_model:
+        require_kind(config.spoilt_model, "FramePredictor")
     _create_folders(config)
 
     from vidgan.evaluation.evaluate import evaluate

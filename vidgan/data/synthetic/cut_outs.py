@@ -3,7 +3,7 @@
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
@@ -15,8 +15,11 @@ from vidgan.frames import Frames
 
 Displacement: TypeAlias = Float[Tensor, "future 2 height width"]
 """For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame."""
-Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement]
-"""Frames and the number of their class; rendered clips may come with the displacement of their pixels."""
+Past: TypeAlias = UInt8[Tensor, "past channel height width"]
+"""Frames that a predictor is given in place of the first ones."""
+Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement] | tuple[Frames, int, Displacement | None, Past]
+"""Frames and the number of their class; rendered clips may come with the displacement of their pixels, and any clip
+with a past that is given in place of its own."""
 
 
 class CutOutClips(RenderedClips):
