@@ -11,9 +11,14 @@ from support.calling import ROOT
 
 import vidvox
 from gancore.model_files import find_bundled_models
-from vidgan.frames import to_float
+from vidgan.data.dataset import BUNDLED_CLIP
+from vidgan.degradations.kinds import degrade
+from vidgan.degradations.simple import METHODS
+from vidgan.files.video import read_clip
+from vidgan.frames import resize_and_crop, to_float
 from vidgan.metrics import psnr
 from vidgan.networks.generator import FramePredictor
+from vidgan.networks.translator import ClipTranslator
 from vidvox.cli import main
 from voxgan.data.packed import open_packed_dataset
 from voxgan.evaluation.baselines import mean_shapes
@@ -39,7 +44,8 @@ def walk(speed: int, frames: int) -> torch.Tensor:
 
 
 def test_there_are_models():
-    assert {"vidvox/predict-small", "vidvox/furniture-64"} <= set(BUNDLED)
+    repairers = {"vidvox/restore", "vidvox/upscale-2", "vidvox/upscale-4", "vidvox/fill"}
+    assert {"vidvox/predict-small", "vidvox/furniture-64"} | repairers <= set(BUNDLED)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -117,6 +123,28 @@ def test_predict_small_follows_a_camera_that_pans():
     inside = (..., slice(0, 88))  # beyond, the camera shows what was never seen
     ours, still = ((each - true)[inside].square().mean() for each in (typical, film[4:5].float()))
     assert ours < 0.1 * still
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "better"),
+    [
+        ("restore", "noise", 4.0),
+        ("restore", "jpeg", 0.5),
+        ("restore", "h264", 0.2),
+        ("restore", "rain", 4.0),
+        ("upscale-2", "shrink-2", 0.5),
+        ("upscale-4", "shrink-4", 0.5),
+        ("fill", "holes", 0.0),
+    ],
+)
+def test_a_spoilt_film_is_nearer_to_the_truth_once_it_is_repaired(name, kind, better):
+    film = resize_and_crop(read_clip(BUNDLED_CLIP, start=200, frames=9).frames, 80, 96)
+    spoilt = degrade(film, kind, severity=3, seed=0)
+    model = ClipTranslator.from_pretrained(f"vidvox/{name}")
+    made = model.translate(spoilt.frames, spoilt.known if model.shape.masked else None)
+    simple = METHODS["linear" if name == "fill" else "copy"](spoilt.frames, spoilt.known, model.shape.scale)
+    ours, others = (psnr(to_float(each)[None], to_float(film)[None]).mean() for each in (made, simple))
+    assert ours > others + better
 
 
 # ------------------------------------------------------------------------------------------------------------ shapes
