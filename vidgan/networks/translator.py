@@ -98,8 +98,8 @@ class ClipTranslator(HubModel):
     def forward(self, source: Frames, known: Known | None = None) -> Float[Tensor, "batch time channels h w"]:
         """Target clips in about [-1, 1] for source clips in [-1, 1], `scale` times as high and wide.
 
-        `known` marks the source pixels that can be relied on, all if None; a model with a mask returns them as they
-        are. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
+        `known` marks what can be relied on, all if None, in pixels of the target; a model with a mask returns it as it
+        is. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
         was not trained on, and for a mask if it was trained without.
         """
         return self._translate(source, known, None)[0]
