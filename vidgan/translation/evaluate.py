@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -199,6 +200,7 @@ def measure_task(
     looked_at = {numbers[index] for index in evenly_spaced(len(numbers), count=SHOWN)}
     sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sets = ClipSets(networks.set_networks, context_frames=0, with_context=False, split=config.split, cache=None)
+    lost: defaultdict[str, list[float]] = defaultdict(list)
     shown: list[list[LabelledClip]] = []
     for number in numbers:
         pair = task.pairs[Sample(number, derive_seed(config.seed, number))]
@@ -211,8 +213,8 @@ def measure_task(
             made = method(pair)
             sums[name].update(measure_looks(to_float(made)[None], true))
             sums[name].update({key: float(m.score(to_float(made)[None], true).mean()) for key, m in perceptual.items()})
-            if pair.known is not None:
-                sums[name].update({"psnr_unknown": psnr_where(to_float(made)[None], true, ~pair.known)})
+            if pair.known is not None and not pair.known.all():
+                lost[name].append(psnr_where(to_float(made)[None], true, ~pair.known))
             sets.add(name, made[None])
             row.append(LabelledClip(name, made, generated_from=len(made) if name == SOURCE else 0))
         if number in looked_at:
@@ -222,6 +224,8 @@ def measure_task(
     for name, total in sums.items():
         ratios = {key: total[key] / max(true_looks[key], 1e-12) for key in ("sharpness", "flicker")}
         scores[name] = {key: value / len(numbers) for key, value in total.items()} | ratios
+        if lost[name]:  # clips of which nothing is lost would be perfect
+            scores[name]["psnr_unknown"] = fmean(lost[name])
     report = TaskReport(name=task.name, clips=len(numbers), scores=scores, sets=sets.report(seed=config.seed))
     return report, shown
 
