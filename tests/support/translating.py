@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import torch
 from support.calling import called
-from support.resuming import said
+from support.game import same
+from support.resuming import log, newest, said
 from support.tiny import clips, stirred
 
 from gancore.parsing import parse_config
@@ -111,3 +113,26 @@ def _fork(run: Path, words: list[str], environment: Mapping[str, str]) -> psutil
         os._exit(code)
     finally:
         os._exit(1)
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """All that two trainings of eight steps left is the same to the bit."""
+    assert newest(one)[0] == newest(other)[0] == 8
+    assert same(newest(one)[1], newest(other)[1])
+    for folder in ("generator", "best"):
+        model = Path(folder, "model.safetensors")
+        assert (one / model).read_bytes() == (other / model).read_bytes()
+    assert log(one) == log(other)
+
+
+def assert_resumes(options: Mapping[str, Any], folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A training that breaks after a checkpoint ends as one that does not."""
+    assert translation_trainer(folder / "whole", options).train()
+    broken = translation_trainer(folder / "broken", options)
+    train_step = broken.train_step
+    patch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 6 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        broken.train()
+    assert newest(folder / "broken")[0] == 4
+    assert translation_trainer(folder / "broken", options).train()
+    assert_equal_runs(folder / "broken", folder / "whole")

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.game import same
-from support.resuming import log, newest
-from support.translating import train_in_two_processes, translation_trainer
+from support.resuming import log
+from support.translating import assert_equal_runs, assert_resumes, train_in_two_processes, translation_trainer
 
 from gancore.training.alarms import AlarmMonitor
 
@@ -26,27 +25,11 @@ def options_of(kind: dict[str, object]) -> dict[str, object]:
     return {"unpaired.penalties.lazy_every": 16} | kind
 
 
-def assert_equal_runs(one: Path, other: Path) -> None:
-    assert newest(one)[0] == newest(other)[0] == 8
-    assert same(newest(one)[1], newest(other)[1])
-    assert (one / MODEL).read_bytes() == (other / MODEL).read_bytes()
-    assert log(one) == log(other)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_run_goes_on_to_the_bit_as_if_it_had_not_been(kind, tmp_path, monkeypatch):
-    options = options_of(kind)
-    assert translation_trainer(tmp_path / "whole", options).train()
-    broken = translation_trainer(tmp_path / "broken", options)
-    train_step = broken.train_step
-    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 6 else 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        broken.train()
-    assert newest(tmp_path / "broken")[0] == 4
-    assert translation_trainer(tmp_path / "broken", options).train()
-    assert_equal_runs(tmp_path / "broken", tmp_path / "whole")
+    assert_resumes(options_of(kind), tmp_path, monkeypatch)
 
 
 @pytest.mark.slow

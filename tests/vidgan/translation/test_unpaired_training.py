@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.game import same
-from support.resuming import log, newest
+from support.resuming import log
 from support.tiny import clips
 from support.translating import (
     BOTH_WAYS,
     ONE_WAY,
+    assert_equal_runs,
+    assert_resumes,
     pair_of,
     train_in_two_processes,
     translation_trainer,
@@ -55,14 +56,6 @@ class Held:
         return self.pairs[sample.index]
 
 
-def assert_equal_runs(one: Path, other: Path) -> None:
-    assert newest(one)[0] == newest(other)[0] == 8
-    assert same(newest(one)[1], newest(other)[1])
-    for model in (MODEL, BEST):
-        assert (one / model).read_bytes() == (other / model).read_bytes()
-    assert log(one) == log(other)
-
-
 # ------------------------------------------------------------------------------------------------------- resuming
 
 
@@ -70,15 +63,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("options", GAMES)
 def test_a_broken_run_goes_on_to_the_bit_as_if_it_had_not_been(options, tmp_path, monkeypatch):
-    assert translation_trainer(tmp_path / "whole", options).train()
-    broken = translation_trainer(tmp_path / "broken", options)
-    train_step = broken.train_step
-    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 6 else 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        broken.train()
-    assert newest(tmp_path / "broken")[0] == 4
-    assert translation_trainer(tmp_path / "broken", options).train()
-    assert_equal_runs(tmp_path / "broken", tmp_path / "whole")
+    assert_resumes(options, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
