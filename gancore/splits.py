@@ -52,6 +52,12 @@ def held_out_split(splits: Iterable[Split | None]) -> Split | None:
     return next((split for split in ("val", "test") if split in present), None)
 
 
+def has_prefix(name: str, prefix: str) -> bool:
+    """Whether the name begins with the prefix, where a number at its end is a whole one: person1 is not person10."""
+    following = name[len(prefix) : len(prefix) + 1]
+    return name.startswith(prefix) and not (prefix[-1:].isdecimal() and following.isdecimal())
+
+
 # ------------------------------------------------------------------------------------------------------------- by hash
 
 

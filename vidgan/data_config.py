@@ -66,7 +66,7 @@ class VideoDataConfig(VideoLimits):
     """Fraction of the videos held out where the layout has no split of its own; 1 holds out everything."""
 
     holdout_prefixes: tuple[str, ...] = ()
-    """Hold out exactly the videos whose names start with one of these, instead of a fraction."""
+    """Hold out exactly the videos whose names start with one of these (person1 is not person10), not a fraction."""
 
     split_by: Literal["name", "time"] = "name"
     """"name" holds out whole videos, "time" the end of every video, for few and long ones."""

@@ -11,6 +11,8 @@ from gancore.config import ENERGY_LOSSES, AdversarialConfig, PenaltyConfig, Trai
 
 NormName = Literal["batch", "group", "none"]
 
+MIXED_FRACTION = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewAugmentConfig:
@@ -51,7 +53,7 @@ class VoxelDataConfig:
     mixed_with: tuple[str, ...] = ()
     """More data sets of which only the training objects are used."""
 
-    mixed_fraction: float = 0.5
+    mixed_fraction: float = MIXED_FRACTION
     """Fraction of the samples that come from those."""
 
     classes: tuple[str, ...] = ()
@@ -79,6 +81,8 @@ class VoxelDataConfig:
             raise ValueError(f"views must be at least 1, got {self.views}")
         if not 0 < self.mixed_fraction <= 1:
             raise ValueError(f"mixed_fraction must lie in (0, 1], got {self.mixed_fraction}")
+        if not self.mixed_with and self.mixed_fraction != MIXED_FRACTION:
+            raise ValueError("mixed_fraction is for mixed_with, which names no data set")
         if not 0 <= self.proportions <= 1:
             raise ValueError(f"proportions must lie in [0, 1], got {self.proportions}")
         if self.workers < 0:

@@ -37,7 +37,9 @@ class Mp4Encoder:
     def __init__(self, container: OutputContainer, *, rate: Fraction, crf: int, sound: Sound | None = None):
         self.container, self.rate, self.sound, self.count = container, rate, sound, 0
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        stream = container.add_stream(codec, rate=rate, options={"crf": str(crf)} if codec == "libx264" else {})
+        # macroblock trees read memory that nothing was written to: equal frames would become different files
+        options = {"crf": str(crf), "mbtree": "0"} if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=rate, options=options)
         assert isinstance(stream, VideoStream)
         self.stream = stream
         if sound:

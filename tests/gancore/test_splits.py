@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gancore.splits import (
     choose_held_out,
     divide_held_out,
+    has_prefix,
     held_out_split,
     is_held_out,
     is_listed,
@@ -126,3 +127,20 @@ def test_a_text_file_names_items_by_path_or_name_with_or_without_suffix_and_numb
         assert is_listed(name, listed)
     for name in ("v_Run_g01_c02.avi", "jump2.avi", "walk.mp4"):
         assert not is_listed(name, listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "begins"),
+    [
+        ("person1_walk.avi", "person1", True),
+        ("person10_walk.avi", "person1", False),
+        ("person10_walk.avi", "person10", True),
+        ("person10_walk.avi", "person", True),
+        ("person1", "person1", True),
+        ("2024_a", "2024", True),
+        ("a", "", True),
+        ("perso", "person", False),
+    ],
+)
+def test_a_prefix_ends_where_a_number_ends(name, prefix, begins):
+    assert has_prefix(name, prefix) == begins

@@ -17,6 +17,7 @@ from gancore.splits import (
     SPLIT_NAMES,
     Split,
     choose_held_out,
+    has_prefix,
     is_listed,
     read_name_list,
     split_from_folder,
@@ -314,7 +315,8 @@ def select_split(
         if not held_out:
             raise ValueError(f"holdout_file: {holdout_file} names none of the {len(videos)} videos")
     elif prefixes:
-        held_out = {video.name for video in videos if PurePosixPath(video.name).name.startswith(prefixes)}
+        names = {video.name: PurePosixPath(video.name).name for video in videos}
+        held_out = {whole for whole, name in names.items() if any(has_prefix(name, each) for each in prefixes)}
         if not held_out:
             raise ValueError(f"holdout_prefixes: no file name begins with {' or '.join(prefixes)}")
     elif declared := {video.split for video in videos} - {None}:

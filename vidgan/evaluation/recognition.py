@@ -20,6 +20,7 @@ from gancore.features.network import FeatureNetwork, to_rgb
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from gancore.rng import derive_seed
+from gancore.splits import has_prefix
 from vidgan.commands import RecogniseConfig
 from vidgan.data.dataset import Segment, VideoClipDataset, open_video_clips
 from vidgan.degradations.kinds import degrade, scale_of_chain
@@ -135,11 +136,11 @@ def open_clips(config: RecogniseConfig) -> tuple[VideoClipDataset, list[Fold]]:
 def find_prefixed(segments: Sequence[Segment], prefix: str, prefixes: Sequence[str]) -> Bool[np.ndarray, " segments"]:
     """Tell which file names begin with a prefix. Raises ValueError if none does, or one begins with another as well."""
     names = [PurePosixPath(segment.video.name).name for segment in segments]
-    found = np.array([name.startswith(prefix) for name in names])
+    found = np.array([has_prefix(name, prefix) for name in names])
     if not found.any():
         raise ValueError(f"data.holdout_prefixes: no file name begins with {prefix}")
     for name in np.array(names)[found]:
-        if len(fitting := [each for each in prefixes if name.startswith(each)]) > 1:
+        if len(fitting := [each for each in prefixes if has_prefix(name, each)]) > 1:
             raise ValueError(f"data.holdout_prefixes: {name} begins with {' and with '.join(fitting)}")
     return found
 

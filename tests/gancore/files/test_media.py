@@ -45,6 +45,13 @@ def test_an_mp4_has_every_frame_and_even_sides(tmp_path):
     assert shown[-1][..., 0].mean() - shown[0][..., 0].mean() == pytest.approx(240, abs=16)
 
 
+def test_equal_frames_make_equal_files(tmp_path):
+    frames = noise(20, 3, 64, 64)
+    for name in "abc":
+        write_mp4(tmp_path / f"{name}.mp4", frames, rate=8)
+    assert len({(tmp_path / f"{name}.mp4").read_bytes() for name in "abc"}) == 1
+
+
 def test_a_lower_crf_makes_a_larger_and_truer_mp4(tmp_path):
     for crf in (10, 40):
         write_mp4(tmp_path / f"{crf}.mp4", noise(4, 3, 32, 32), rate=8, crf=crf)

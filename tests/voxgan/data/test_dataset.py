@@ -264,6 +264,8 @@ def test_data_sets_that_do_not_fit_are_not_mixed(source, tmp_path):
         dataset(source, mixed_with=(str(tmp_path / "ark"),), classes=("stool",))
     with pytest.raises(ValueError, match=r"mixed_fraction must lie in \(0, 1\]"):
         VoxelDataConfig(mixed_fraction=0.0)
+    with pytest.raises(ValueError, match="mixed_fraction is for mixed_with"):
+        VoxelDataConfig(mixed_fraction=0.25)
 
 
 def test_coarser_voxels_are_interpolated_to_the_side_that_is_learnt(source, tmp_path):
