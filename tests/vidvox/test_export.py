@@ -99,9 +99,14 @@ def assert_predicts_the_same(model: FramePredictor, exported: Exported, past: to
     assert np.abs(found - wanted).max() <= TOLERANCE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "suffix"), [("modern", ".onnx"), ("paper", ".onnx"), ("trivd", ".onnx"), ("modern", ".pt2")]
+    ("name", "suffix"),
+    [
+        pytest.param("modern", ".pt2", marks=pytest.mark.slow),
+        pytest.param("paper", ".onnx", marks=pytest.mark.slow),
+        pytest.param("modern", ".onnx", marks=pytest.mark.long),
+        pytest.param("trivd", ".onnx", marks=pytest.mark.long),
+    ],
 )
 def test_a_future_comes_step_by_step_and_is_that_of_the_network(name, suffix, tmp_path):
     model = predictor(name)
@@ -164,8 +169,9 @@ def test_the_furniture_of_the_package_is_reconstructed_from_any_number_of_pictur
     assert np.abs(drawn[1] - (mean[8] + factor[8] @ noise[1]).numpy()).max() <= TOLERANCE
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize(
+    "suffix", [pytest.param(".onnx", marks=pytest.mark.slow), pytest.param(".pt2", marks=pytest.mark.long)]
+)
 def test_objects_of_a_class_and_of_a_mixture_are_generated(tmp_path, suffix):
     torch.manual_seed(0)
     config = VoxelGeneratorConfig(latent_dim=5, base_channels=2, latent_prior="mixture", mixture_components=3)
