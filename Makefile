@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo browser judges weights test faults lint docs clean
+.PHONY: setup demo bench browser judges weights test faults lint docs clean
 
 setup: .venv/.installed
 
@@ -26,6 +26,11 @@ demo: setup
 		--preview demo/three-pictures.png -o demo/three-pictures.glb
 	$(BIN)/vidvox generate --class chair -n 4 --truncation 1 --preview demo/chairs.png --preview_size 128 \
 		-o demo/chair.glb
+
+# What training, prediction, reading, meshing and metrics cost here, beside what else could be used.
+bench: setup
+	$(BIN)/vidvox benchmark peers -o bench/peers.json
+	$(BIN)/vidvox benchmark metrics -o bench/metrics.json
 
 lint: setup
 	$(BIN)/ruff check .

@@ -136,10 +136,11 @@ def measure_training_cost(trainer: Trainer, batch: Batch, *, every: int, repeats
 
 def measure_seconds(work: Callable[[], object], *, repeats: int, device: torch.device) -> float:
     """Median time of the work in seconds."""
-    return median(_time_once(work, device) for _ in range(repeats))
+    return median(time_once(work, device) for _ in range(repeats))
 
 
-def _time_once(work: Callable[[], object], device: torch.device) -> float:
+def time_once(work: Callable[[], object], device: torch.device) -> float:
+    """The time of the work in seconds, until the device has done it."""
     _synchronise(device)
     begun = time.perf_counter()
     work()
@@ -152,9 +153,11 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def measure_matmul_rate(device: torch.device, *, size: int = 1024, repeats: int = 9) -> float:
-    """Floating-point operations per second of the product of two square float32 matrices."""
-    a, b = torch.randn(2, size, size, device=device)
+def measure_matmul_rate(
+    device: torch.device, *, size: int = 1024, repeats: int = 9, dtype: torch.dtype = torch.float32
+) -> float:
+    """Floating-point operations per second of the product of two square matrices."""
+    a, b = torch.randn(2, size, size, device=device).to(dtype)
     torch.mm(a, b)
     return 2 * size**3 / measure_seconds(lambda: torch.mm(a, b), repeats=repeats, device=device)
 
@@ -182,35 +185,6 @@ def format_cost_cells(cost: Cost, speed: Throughput, *, parameters: int) -> list
         f"{cost.flops / speed.batch_size / 1e9:.2f}",
         f"{cost.flops / cost.seconds / speed.matmul_rate:.0%} of {speed.matmul_rate / 1e9:.0f} GFLOP/s",
     ]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Our function on a number of items, and the plain library call that computes the same, if there is one."""
-
-    work: Callable[[], object]
-    item_count: int
-    library_name: str = ""
-    library_call: Callable[[], object] | None = None
-
-
-def format_comparison_table(title: str, contests: Mapping[str, Comparison], *, repeats: int) -> str:
-    """A table of seconds per hundred items, ours and the library's."""
-    rows = {}
-    for name, contest in contests.items():
-        ours, theirs = (
-            _seconds_per_hundred(work, contest.item_count, repeats) for work in (contest.work, contest.library_call)
-        )
-        beside = [contest.library_name, f"{theirs:.3f}", f"{ours / theirs:.2f}"] if theirs else ["-", "-", "-"]
-        rows[name] = [f"{ours:.3f}", *beside]
-    return format_table(title, ["s / 100", "library call", "its s / 100", "ours / library"], rows)
-
-
-def _seconds_per_hundred(work: Callable[[], object] | None, items: int, repeats: int) -> float:
-    if work is None:
-        return 0.0
-    work()
-    return 100 / items * measure_seconds(work, repeats=repeats, device=torch.device("cpu"))
 
 
 def measure_peak_bytes(device: torch.device) -> int:

@@ -221,34 +221,6 @@ def test_a_grid_of_clips_is_a_film(synthesis, use):
     assert min(clip.frames.shape[2:]) > 16 + 2 + 16
 
 
-@pytest.mark.slow
-def test_the_benchmark_prints_training_prediction_and_reading(use, monkeypatch):
-    monkeypatch.setattr("gancore.benchmark.run_in_subprocess", lambda work, *args, **options: work(*args, **options))
-    said = use("benchmark", "video", "--presets=tiny", "--repeats=1", "--cpu")
-    assert said.code == 0, said.err
-    lines = said.out.splitlines()
-    for work in ("training step", "prediction"):
-        line = next(line for line in lines if line.startswith(f"tiny, width 4, 4 -> 4 frames: {work}"))
-        assert re.search(r" 4  +\d\.\d\d M +\d+\.\d\d +\d+ MiB +\d+\.\d\d +\d+% of \d+ GFLOP/s$", line)
-    assert next(line for line in lines if line.startswith("data path")).endswith("%")
-    assert next(line for line in lines if line.startswith("bare PyAV decoding")).endswith("100%")
-
-
-@pytest.mark.slow
-def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls(use, monkeypatch):
-    for name, value in {"FRAMES": 10, "SIDE": 32, "ROWS": 96, "BENCHMARKED_NETWORKS": ("transnet",)}.items():
-        monkeypatch.setattr(f"vidgan.evaluation.benchmark.{name}", value)
-    said = use("benchmark", "metrics", "--repeats=1")
-    assert said.code == 0, said.err
-    lines = said.out.splitlines()
-    for metric in ("ssim", "Frechet distance", "average precision", "Chamfer, F-score, normals"):
-        line = next(line for line in lines if line.startswith(metric))
-        assert re.search(r" \d+\.\d{3}  +\S.*  +\d+\.\d{3}  +\d+\.\d\d$", line), line
-    for metric in ("ms_ssim", "crps", "Wasserstein, sliced", "AP with and without alignment", "COV, MMD, 1-NNA", "JSD"):
-        line = next(line for line in lines if line.startswith(metric))
-        assert re.search(r" \d+\.\d{3}  +-  +-  +-$", line), line
-
-
 @pytest.mark.parametrize(
     "tool",
     ["train_video", "train_peer", "cut_films", "predict_video", "generate_video", "evaluate_video", "benchmark"],

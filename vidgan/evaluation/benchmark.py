@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from gancore.benchmark import Comparison
+from gancore.comparison import Comparison
 from gancore.metrics import distances as fidelity
 from gancore.metrics import neighbours
 from vidgan import metrics
@@ -35,18 +35,18 @@ def compare_frame_metrics() -> dict[str, Comparison]:
     true = torch.rand(CLIPS, FRAMES, 3, SIDE, SIDE) * 2 - 1
     samples = (true[:, None] + 0.1 * torch.randn(CLIPS, SAMPLES, *true.shape[1:])).clamp(-1, 1)
     generated = samples[:, 0]
-    library: dict[str, tuple[str, Callable[[], object]]] = {
-        "psnr": (
-            "scikit-image PSNR",
-            partial(score_frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), generated, true),
-        ),
-        "ssim": (
-            "scikit-image SSIM",
-            partial(
+    library: dict[str, dict[str, Callable[[], object]]] = {
+        "psnr": {
+            "scikit-image PSNR": partial(
+                score_frame_by_frame, partial(peak_signal_noise_ratio, data_range=2), generated, true
+            )
+        },
+        "ssim": {
+            "scikit-image SSIM": partial(
                 score_frame_by_frame, partial(structural_similarity, data_range=2, channel_axis=0), generated, true
-            ),
-        ),
-        "optical-flow advection": ("scikit-image TV-L1 flow", partial(tvl1_flows, true)),
+            )
+        },
+        "optical-flow advection": {"scikit-image TV-L1 flow": partial(tvl1_flows, true)},
     }
     work: dict[str, Callable[[], object]] = {
         "mse_per_frame": partial(metrics.mse_per_frame, generated, true),
@@ -59,7 +59,7 @@ def compare_frame_metrics() -> dict[str, Comparison]:
         f"diversity of {SAMPLES} samples": partial(metrics.diversity, samples),
         "optical-flow advection": partial(baselines.extrapolate_flow, true[:, :2], FRAMES - 2),
     }
-    return {name: Comparison(each, CLIPS, *library.get(name, ())) for name, each in work.items()}
+    return {name: Comparison(each, CLIPS, library.get(name, {})) for name, each in work.items()}
 
 
 def score_frame_by_frame(score: Callable[..., float], generated: Tensor, true: Tensor) -> list[float]:
@@ -91,30 +91,27 @@ def compare_set_metrics() -> dict[str, Comparison]:
     a, b = real.double().numpy(), generated.double().numpy()
     return {
         "Frechet distance": Comparison(
-            partial(moments_frechet, real, generated), ROWS, "SciPy sqrtm", partial(scipy_frechet, a, b)
+            partial(moments_frechet, real, generated), ROWS, {"SciPy sqrtm": partial(scipy_frechet, a, b)}
         ),
         "kernel distance": Comparison(
             partial(fidelity.kernel_distance, real, generated, subsets=10, size=ROWS // 2),
             ROWS,
-            "scikit-learn kernels",
-            partial(sklearn_kernels, a[: ROWS // 2], b[: ROWS // 2], times=10),
+            {"scikit-learn kernels": partial(sklearn_kernels, a[: ROWS // 2], b[: ROWS // 2], times=10)},
         ),
         "Wasserstein, exact": Comparison(
-            partial(fidelity.wasserstein, real, generated), ROWS, "SciPy assignment", partial(scipy_assignment, a, b)
+            partial(fidelity.wasserstein, real, generated), ROWS, {"SciPy assignment": partial(scipy_assignment, a, b)}
         ),
         "Wasserstein, sliced": Comparison(partial(fidelity.sliced_wasserstein, real, generated), ROWS),
         "precision and recall": Comparison(
             partial(fidelity.precision_recall, real, generated),
             ROWS,
-            "scikit-learn neighbours",
-            partial(sklearn_radii, a, b),
+            {"scikit-learn neighbours": partial(sklearn_radii, a, b)},
         ),
         "density and coverage": Comparison(partial(fidelity.density_coverage, real, generated), ROWS),
         "nearest training clips": Comparison(
             partial(neighbours.find_nearest, generated, real),
             ROWS,
-            "scikit-learn neighbours",
-            partial(sklearn_nearest, b, a),
+            {"scikit-learn neighbours": partial(sklearn_nearest, b, a)},
         ),
     }
 

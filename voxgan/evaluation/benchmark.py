@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import average_precision_score, jaccard_score
 from torch import Tensor
 
-from gancore.benchmark import Comparison
+from gancore.comparison import Comparison
 from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.mesh.surface import extract_surface
 from voxgan.metrics import occupancy as overlap
@@ -33,8 +33,7 @@ def voxel_comparisons() -> dict[str, Comparison]:
         "IoU at one threshold": Comparison(
             partial(overlap.iou, generated > 0.5, real),
             OBJECTS,
-            "scikit-learn Jaccard",
-            partial(sklearn_jaccard, generated, real),
+            {"scikit-learn Jaccard": partial(sklearn_jaccard, generated, real)},
         ),
         f"IoU at {len(THRESHOLDS)} thresholds": Comparison(
             partial(overlap.iou_at, generated, real, THRESHOLDS), OBJECTS
@@ -42,10 +41,14 @@ def voxel_comparisons() -> dict[str, Comparison]:
         f"average precision, {SIDE}^3": Comparison(
             partial(map_pairs, lambda a, b: overlap.average_precision(a.flatten(), b.flatten()), generated, real),
             OBJECTS,
-            "scikit-learn AP",
-            partial(
-                map_pairs, lambda a, b: average_precision_score(b.numpy().ravel(), a.numpy().ravel()), generated, real
-            ),
+            {
+                "scikit-learn AP": partial(
+                    map_pairs,
+                    lambda a, b: average_precision_score(b.numpy().ravel(), a.numpy().ravel()),
+                    generated,
+                    real,
+                )
+            },
         ),
         "AP with and without alignment": Comparison(
             partial(map_pairs, overlap.ikea_average_precision, generated, real), OBJECTS
@@ -63,11 +66,10 @@ def surface_comparisons() -> dict[str, Comparison]:
         "Chamfer, F-score, normals": Comparison(
             partial(metrics.surface_distances, generated, real, points=POINTS),
             1,
-            "SciPy k-d trees",
-            partial(scipy_nearest, generated, real),
+            {"SciPy k-d trees": partial(scipy_nearest, generated, real)},
         ),
         f"EMD of {EMD_POINTS} points": Comparison(
-            partial(metrics.earth_movers_distance, *few), 1, "SciPy assignment", partial(scipy_emd, *few)
+            partial(metrics.earth_movers_distance, *few), 1, {"SciPy assignment": partial(scipy_emd, *few)}
         ),
         "mesh quality": Comparison(partial(fresh_mesh_quality, generated), 1),
     }
