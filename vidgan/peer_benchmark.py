@@ -158,7 +158,7 @@ def read_by_decord(film: str, start: int, count: int, *, side: int) -> int:
     decord = find_package("decord")
     assert decord
     reader = decord.VideoReader(film, width=side, height=side, num_threads=1)
-    return len(reader.get_batch(range(start, start + count)))
+    return int(reader.get_batch(range(start, start + count)).shape[0])
 
 
 def read_by_torchcodec(film: str, start: int, count: int, *, side: int) -> int:
@@ -220,11 +220,12 @@ def _dgmr_step(model: Any, optimisers: Sequence[torch.optim.Optimizer], clip: Te
     past = clip[:, :DGMR_PAST]
     for number, optimiser in enumerate(optimisers):
         made = torch.cat([past, model.generator(past)], 1)
+        made = made.detach() if number == 0 else made
+        true_scores, scores = model.discriminator(torch.cat([clip, made])).chunk(2)
         if number == 0:
-            true_scores, scores = model.discriminator(torch.cat([clip, made.detach()])).chunk(2)
             loss = F.relu(1 - true_scores).mean() + F.relu(1 + scores).mean()
         else:
-            loss = -model.discriminator(made).mean()
+            loss = -scores.mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
