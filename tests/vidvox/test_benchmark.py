@@ -33,7 +33,7 @@ def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls
         assert beside[metric][0] == ""
         assert float(beside[metric][-1]) > 0
     for metric in ("ms_ssim", "Wasserstein, sliced", "AP with and without alignment", "JSD"):
-        assert metric in beside
+        assert metric in {row[0] for row in rows}
     tables = json.loads(Path("metrics.json").read_text())["tables"]
     assert sum(len(table["seconds"]) for table in tables.values()) == len([row for row in rows if row[1] == "vidvox"])
 
@@ -41,7 +41,7 @@ def test_the_benchmark_prints_what_every_metric_costs_beside_plain_library_calls
 @pytest.mark.slow
 def test_the_benchmark_prints_what_everything_costs_beside_what_else_could_be_used(use, monkeypatch):
     settings = {
-        "PEER_FRAMES": ("--data.height=16", "--data.width=16", "--data.context_frames=2", "--data.clip_frames=4"),
+        "PEER_FRAMES": ("--data.height=16", "--data.width=16", "--data.context_frames=2", "--data.clip_frames=6"),
         "PREDICTED": ((2, 16, 16),),
         "SIZES": ((2, 16, 16), (4, 16, 16)),
         "PEER_SIDE": 16,
