@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
-from vidgan.networks.norms import MakeNorm, Timestep
+from vidgan.networks.norms import MakeNorm, Timestep, constant_part
 from vidgan.networks.optical_flow import estimate_flow, window_mean
 from vidgan.networks.outputs import FrameOutput, GeneratorOutput, Memory
 from vidgan.networks.splat import splat
@@ -98,6 +98,7 @@ class SplatOutput(FrameOutput):
         super().__init__()
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
+        self.constant = condition
         self.noise = NoiseField(condition, fields=2)
         self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
@@ -147,7 +148,7 @@ class SplatOutput(FrameOutput):
         known = repeat(memory.cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
         travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
         with _full_precision(memory.last.device):
-            noise = self.noise(condition, *memory.velocity.shape[-2:])
+            noise = self.noise(constant_part(condition, self.constant), *memory.velocity.shape[-2:])
             return self._move(travel, noise, memory)
 
     def _look(self, x: Float[Tensor, "frames features rows columns"], memory: "SplatMemory") -> "SplatMemory":
