@@ -199,9 +199,9 @@ class FramePredictor(HubModel):
     ) -> UInt8[Tensor, "samples steps channel height width"]:
         """`samples` different futures of one clip, of its own size; the same ones for the same seed.
 
-        All of them follow the same actions, one a step, if the model was trained with such. Sample n does not depend on the number of samples. All numbers of the latents are below `truncation` if that is
-        given; 0 makes every sample the typical future, that of the latent zero. Raises ValueError as the forward pass
-        does.
+        All of them follow the same actions, one a step, if the model was trained with such. Sample n does not depend on
+        the number of samples. All numbers of the latents are below `truncation` if that is given; 0 makes every sample
+        the typical future, that of the latent zero. Raises ValueError as the forward pass does.
         """
         height, width = frames.shape[-2:]
         context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)

@@ -1,4 +1,4 @@
-"""Norms of video generators: conditional on latent and actions; batch norm with statistics of each timestep (DVD-GAN)."""
+"""Norms of video generators, conditional on latent and actions; batch norm with statistics of timesteps (DVD-GAN)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
