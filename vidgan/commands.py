@@ -40,6 +40,10 @@ class PredictConfig(VideoLimits):
     """Keep every latent number below this magnitude, for futures closer to the typical one, which 0 gives; no limit if
     not given."""
 
+    actions: Path | None = None
+    """For a model that follows actions: a .npy or .csv with one for each step, or the array `actions` of an .npz or
+    .h5."""
+
     start: int | None = None
     """Number of the first frame to predict, counted from 0. If not given, predict what follows the last frame, or with
     --compare the last `steps` frames."""
@@ -70,8 +74,60 @@ class PredictConfig(VideoLimits):
         for name in ("steps", "context_frames", "samples", "stride"):
             _require_at_least(1, name, getattr(self, name))
         _require_truncation(self.truncation)
-        if self.size not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(self.size)):
-            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
+        _require_size(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig(VideoLimits):
+    """Roll a world model out: the frames that follow from a clip and a plan of actions, any number of them."""
+
+    clip: Path
+    """A film, a folder or zip of frames, or an array; an episode (frames and actions in one .npz) brings a plan."""
+
+    model: str
+    """A run folder, a folder with a model, or a name on the Hub, of a predictor that was trained with actions."""
+
+    actions: Path | None = None
+    """The plan: a .npy or .csv of one action for each step, or the array `actions` of an .npz or .h5. If not given, the
+    actions of the clip itself are followed, and the result is compared with its frames."""
+
+    out: Path = Path("rollout.mp4")
+    """Output file: .mp4, .gif or .npy; a path without a suffix becomes a folder of frames."""
+
+    start: int | None = None
+    """Number of the first frame to make, counted from 0: the one after the last if a plan is given, else the first that
+    has enough frames before it."""
+
+    steps: int | None = None
+    """Steps to make; as many as there are actions if not given."""
+
+    refresh: int | None = None
+    """Let the model look at its own last frames after every so many steps, as at a past; 0 never does. If not given, as
+    many as it was trained to predict."""
+
+    size: str | None = "trained"
+    """Frame size as HEIGHTxWIDTH, "trained" for the size the model was trained at, null for the clip's own."""
+
+    truncation: float | None = 0.0
+    """Keep every latent number below this magnitude: 0, the default, for the typical future, null for no limit."""
+
+    labels: bool = True
+    """Show the frames below labels in .mp4 and .gif, beside the true ones where these are known."""
+
+    seed: int = 0
+    """Seed of the latent."""
+
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+
+    overwrite: bool = False
+    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(1, "steps", self.steps)
+        _require_at_least(0, "refresh", self.refresh)
+        _require_truncation(self.truncation)
+        _require_size(self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +237,20 @@ class EvaluateConfig(EvaluationConfig):
     """Another predictor, trained on spoilt pasts (data.past_degradations), that is measured on the spoilt past as
     well."""
 
+    rollout_steps: int = 0
+    """Roll a model that follows actions out over so many steps of longer clips as well, and compare brightness, motion
+    and error with the truth step by step."""
+
+    rollout_clips: int = 8
+    """Clips of these rollouts."""
+
     save_clips: Path | None = None
     """New folder for the clips that were measured, lossless: truth/ and predictions/, which --ground_truth and
     --predictions take; none if not given."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1)
+        require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1, rollout_steps=0, rollout_clips=1)
         _require_truncation(self.truncation)
         if not self.model and not self.predictions:
             raise ValueError("give --model, or --predictions with --ground_truth")
@@ -315,6 +378,11 @@ class RecogniseConfig:
 def _require_at_least(least: int, name: str, value: int | None) -> None:
     if value is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def _require_size(value: str | None) -> None:
+    if value not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(value)):
+        raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {value}")
 
 
 def _require_truncation(value: float | None) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "colourise": ("translate:colourise", "colour a film or picture in grey"),
     "fill": ("translate:fill", "fill what is marked in a film or picture"),
     "translate": ("translate:translate", "make of a film or picture what a model of yours has learned"),
+    "rollout": ("rollout:main", "follow a plan of actions in a world model"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),
     "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),
