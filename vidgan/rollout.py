@@ -28,9 +28,9 @@ from vidgan.simulation import begin_world, choose_refresh, run_world
 class Plan:
     """The past of a rollout, its actions, and the true frames that follow from them where the clip has them."""
 
-    past: Frames
+    past: UInt8[Tensor, "past channel height width"]
     actions: Float[np.ndarray, "steps size"]
-    truth: Frames | None
+    truth: UInt8[Tensor, "steps channel height width"] | None
     rate: Fraction
 
 

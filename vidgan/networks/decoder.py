@@ -86,7 +86,7 @@ class Decoder(nn.Module):
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
         memory: Memory = (),
-        actions: Float[Tensor, "batch steps channels"] | None = None,
+        actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> GeneratorOutput:
         """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
 
@@ -122,7 +122,7 @@ class Decoder(nn.Module):
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
         memory: Memory = (),
-        actions: Float[Tensor, "batch steps channels"] | None = None,
+        actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> Iterator[Float[Tensor, "batch channels {height} {width}"]]:
         """The frames that the forward pass gives, each as soon as it is computed, without gradients.
 
@@ -149,7 +149,7 @@ class Decoder(nn.Module):
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"] | None],
         memory: Memory,
-        action: Float[Tensor, "batch 1 channels"] | None = None,
+        action: Float[Tensor, "batch 1 embedding"] | None = None,
     ) -> tuple[Float[Tensor, "batch channels {height} {width}"], Sequence[Tensor], Memory]:
         """(The frame at this time, the states and the memory after it), of an output that yields frames."""
         given = condition if action is None else join_actions(condition, action)
@@ -190,7 +190,7 @@ class Decoder(nn.Module):
 
 
 def join_actions(
-    condition: Float[Tensor, "batch size"], actions: Float[Tensor, "batch steps channels"]
+    condition: Float[Tensor, "batch size"], actions: Float[Tensor, "batch steps embedding"]
 ) -> Float[Tensor, "batch steps _"]:
     """The condition of each step: what is the same at all of them, then the embedded action."""
     return torch.cat([condition[:, None].expand(-1, actions.shape[1], -1), actions], 2)

@@ -99,7 +99,7 @@ class FramePredictor(HubModel):
         self,
         past: Float[Tensor, "batch time channels height width"],
         latent: Float[Tensor, "futures latent"],
-        actions: Float[Tensor, "batch steps size"] | None = None,
+        actions: Float[Tensor, "batch plan size"] | None = None,
         *,
         steps: int,
     ) -> Float[Tensor, "futures steps channels height width"]:
@@ -117,7 +117,7 @@ class FramePredictor(HubModel):
         self,
         past: Float[Tensor, "batch time channels height width"],
         latent: Float[Tensor, "futures latent"],
-        actions: Float[Tensor, "batch steps size"] | None = None,
+        actions: Float[Tensor, "batch plan size"] | None = None,
         *,
         steps: int,
     ) -> GeneratorOutput:
@@ -149,8 +149,8 @@ class FramePredictor(HubModel):
         return Context(tuple(self.encoder(padded)), self.decoder.output.begin(padded), *padded.shape[-2:])
 
     def embed_actions(
-        self, actions: Float[Tensor, "batch time size"] | None, *, steps: int
-    ) -> Float[Tensor, "batch time channels"] | None:
+        self, actions: Float[Tensor, "batch plan size"] | None, *, steps: int
+    ) -> Float[Tensor, "batch plan embedding"] | None:
         """What the decoder is given of actions. Raises ValueError unless there is one of the model's for each step."""
         size = self.shape.actions
         if self.action_embedding is None:
@@ -160,9 +160,10 @@ class FramePredictor(HubModel):
         if actions is None:
             raise ValueError(f"this model follows actions: give one of {size} numbers for each of {steps} steps")
         if actions.shape[1:] != (steps, size):
-            given = f"{actions.shape[1]} of {actions.shape[2]} numbers"
+            count, found = actions.shape[1:]
             raise ValueError(
-                f"this model follows actions of {size} numbers, one for each of {steps} steps; got {given}"
+                f"this model follows actions of {size} numbers, one for each of {steps} steps, not {count} of {found} "
+                "numbers"
             )
         return self.action_embedding(actions)
 
@@ -191,7 +192,7 @@ class FramePredictor(HubModel):
         self,
         frames: UInt8[Tensor, "time channel height width"],
         steps: int,
-        actions: Float[Tensor, "steps size"] | None = None,
+        actions: Float[Tensor, "plan size"] | None = None,
         *,
         samples: int = 1,
         seed: int = 0,
@@ -214,7 +215,7 @@ class FramePredictor(HubModel):
         self,
         frames: UInt8[Tensor, "time channel height width"],
         steps: int,
-        actions: Float[Tensor, "steps size"] | None = None,
+        actions: Float[Tensor, "plan size"] | None = None,
         *,
         samples: int = 1,
         seed: int = 0,
