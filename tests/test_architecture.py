@@ -21,10 +21,10 @@ ORDER = {
     "adversarial losses augment layers data rng device model_files splits parsing settings_file keys config files "
     "errors",
     "vidgan": "environment benchmark graphs rollout translation evaluation build generate predict simulation degrade "
-    "validation objective data degradations networks metrics files frames commands translation_config config "
-    "data_config",
-    "voxgan": "benchmark graphs evaluation export latents build validation objective augment data commands networks "
-    "rendering files mesh metrics config",
+    "validation objective data degradations networks metrics files frames rollout_config commands translation_config "
+    "config data_config",
+    "voxgan": "benchmark graphs evaluation labelled export latents build validation objective augment data commands "
+    "networks rendering files mesh metrics config",
     "vidvox": "__main__ cli commands graphs model_card train models results settings kinds recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""

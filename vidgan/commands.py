@@ -9,6 +9,8 @@ from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
 from vidgan.data_config import NAMED_SOURCES, VideoDataConfig
 
+SIZE = r"[1-9]\d*[x,][1-9]\d*"
+"""Pattern of a frame size."""
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
 
@@ -74,60 +76,8 @@ class PredictConfig(VideoLimits):
         for name in ("steps", "context_frames", "samples", "stride"):
             _require_at_least(1, name, getattr(self, name))
         _require_truncation(self.truncation)
-        _require_size(self.size)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolloutConfig(VideoLimits):
-    """Roll a world model out: the frames that follow from a clip and a plan of actions, any number of them."""
-
-    clip: Path
-    """A film, a folder or zip of frames, or an array; an episode (frames and actions in one .npz) brings a plan."""
-
-    model: str
-    """A run folder, a folder with a model, or a name on the Hub, of a predictor that was trained with actions."""
-
-    actions: Path | None = None
-    """The plan: a .npy or .csv of one action for each step, or the array `actions` of an .npz or .h5. If not given, the
-    actions of the clip itself are followed, and the result is compared with its frames."""
-
-    out: Path = Path("rollout.mp4")
-    """Output file: .mp4, .gif or .npy; a path without a suffix becomes a folder of frames."""
-
-    start: int | None = None
-    """Number of the first frame to make, counted from 0: the one after the last if a plan is given, else the first that
-    has enough frames before it."""
-
-    steps: int | None = None
-    """Steps to make; as many as there are actions if not given."""
-
-    refresh: int | None = None
-    """Let the model look at its own last frames after every so many steps, as at a past; 0 never does. If not given, as
-    many as it was trained to predict."""
-
-    size: str | None = "trained"
-    """Frame size as HEIGHTxWIDTH, "trained" for the size the model was trained at, null for the clip's own."""
-
-    truncation: float | None = 0.0
-    """Keep every latent number below this magnitude: 0, the default, for the typical future, null for no limit."""
-
-    labels: bool = True
-    """Show the frames below labels in .mp4 and .gif, beside the true ones where these are known."""
-
-    seed: int = 0
-    """Seed of the latent."""
-
-    cpu: bool = False
-    """Use the CPU even if there is a GPU."""
-
-    overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
-
-    def __post_init__(self) -> None:
-        _require_at_least(1, "steps", self.steps)
-        _require_at_least(0, "refresh", self.refresh)
-        _require_truncation(self.truncation)
-        _require_size(self.size)
+        if self.size not in (None, "trained") and not re.fullmatch(SIZE, str(self.size)):
+            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +93,16 @@ class GenerateConfig:
 
     count: int = 16
     """Number of clips."""
+
+    dataset: Path | None = None
+    """New folder: write a labelled data set there and no film, a folder for each class, with a manifest of its
+    origin."""
+
+    shard_size: int | None = None
+    """Of a data set, samples in each .tar of the layout of WebDataset; class folders of .npy if not given."""
+
+    licence: str | None = None
+    """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
 
     steps: int | None = None
     """Frames of each clip; as many as the model was trained on if not given."""
@@ -170,8 +130,10 @@ class GenerateConfig:
     """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
 
     def __post_init__(self) -> None:
-        for name in ("count", "steps"):
+        for name in ("count", "steps", "shard_size"):
             _require_at_least(1, name, getattr(self, name))
+        if not self.dataset and (self.shard_size or self.licence):
+            raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
         _require_truncation(self.truncation)
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate must be above 0 and finite, got {self.rate}")
@@ -378,11 +340,6 @@ class RecogniseConfig:
 def _require_at_least(least: int, name: str, value: int | None) -> None:
     if value is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
-
-
-def _require_size(value: str | None) -> None:
-    if value not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(value)):
-        raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {value}")
 
 
 def _require_truncation(value: float | None) -> None:

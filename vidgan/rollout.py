@@ -13,7 +13,6 @@ from gancore.device import select_device
 from gancore.errors import UnreadableError
 from gancore.files.reading import split_member
 from vidgan import metrics
-from vidgan.commands import RolloutConfig
 from vidgan.files.actions import read_plan, read_video_actions
 from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, make_film
 from vidgan.files.video import open_video
@@ -21,6 +20,7 @@ from vidgan.files.writers import open_clip
 from vidgan.frames import Frames, to_float
 from vidgan.networks.generator import FramePredictor
 from vidgan.predict import fit_to_model
+from vidgan.rollout_config import RolloutConfig
 from vidgan.simulation import begin_world, choose_refresh, run_world
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "prepare": ("prepare:main", "prepare a data set of objects from a folder of meshes"),
     "evaluate": ("evaluate:main", "measure a model, or files of another tool, against baselines"),
     "recognise": ("recognise:main", "tell the classes of clips, clean, spoilt and restored"),
+    "classify": ("classify:main", "tell what generated samples are worth to a classifier of real ones"),
     "ratings": ("ratings:main", "summarise the answers of people to a rating page"),
     "benchmark": ("benchmark:main", "measure speed and memory on this machine"),
     "recipes": ("recipes:list_all", "list the recipes"),

@@ -12,7 +12,7 @@ from support.tiny import SHAPE, clips, predictor, preset
 from gancore.data import Sample
 from gancore.rng import SampleRandom
 from vidgan.build import build_generator
-from vidgan.commands import EvaluateConfig, RolloutConfig
+from vidgan.commands import EvaluateConfig
 from vidgan.data.batch import collate
 from vidgan.data.dataset import open_dataset
 from vidgan.data.synthetic.sprite_world import TOP_SPEED, bounce
@@ -23,6 +23,7 @@ from vidgan.files.video import read_clip
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import sample_futures
 from vidgan.rollout import roll_out
+from vidgan.rollout_config import RolloutConfig
 from vidgan.simulation import begin_world, run_world
 from vidvox.cli import main
 

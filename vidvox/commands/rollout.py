@@ -6,7 +6,7 @@ from gancore.files.outputs import check_outputs
 from gancore.files.reading import containing_file
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
-from vidgan.commands import RolloutConfig
+from vidgan.rollout_config import RolloutConfig
 from vidvox.kinds import require_kind
 
 

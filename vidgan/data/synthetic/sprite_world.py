@@ -20,6 +20,8 @@ TOP_SPEED = 4.0
 """How far an action of one moves the sprite along an axis, in pixels where the shorter side of the frame has 64."""
 TURNS = 0.25
 """Probability that a random walk sets out anew at a frame."""
+RED, BLUE = 0, 2
+"""Channels of the colours of the disc and of the box."""
 RESTS = 0.2
 """Share of the ways of a random walk that lead nowhere."""
 
@@ -28,7 +30,7 @@ Commands: TypeAlias = Float[np.ndarray, "time 2"]
 
 
 class SpriteWorld(RenderedClips):
-    """Clips of a still place, a disc that is sent, and a box that bounces; see RenderedClips.
+    """Clips of a still place, a red disc that is sent, and a blue box that bounces; see RenderedClips.
 
     An action (right, down) in [-1, 1] moves the disc by TOP_SPEED times as many pixels, at 64 pixels a side, from its
     frame to the next. At the border it stops. The box passes behind it, and nothing tells it what to do.
@@ -55,9 +57,9 @@ class SpriteWorld(RenderedClips):
         free = bounce(speed, draw_place(random, sides, box), sides / 2 - box / 2, frames=frames)
         outlines = rounded_box(box, box, corner=0.2 * box), ellipse(disc, disc)
         layers = []
-        for outline, path in zip(outlines, (free, sent), strict=True):
+        for outline, path, hue in zip(outlines, (free, sent), (BLUE, RED), strict=True):
             mask = torch.from_numpy(outline)[None]
-            layers.append(Layer(torch.cat([draw_strong_colour(random) * mask, mask]), translation(path)))
+            layers.append(Layer(torch.cat([draw_hue(random, hue) * mask, mask]), translation(path)))
         return Scene(
             height=self.height,
             width=self.width,
@@ -88,10 +90,11 @@ def draw_place(random: np.random.Generator, sides: np.ndarray, size: float) -> F
     return random.uniform(-1, 1, 2) * (sides - size) / 2
 
 
-def draw_strong_colour(random: np.random.Generator) -> Float[torch.Tensor, "3 1 1"]:
-    """A colour with one channel near full and one near none, unlike most of the textures of places."""
-    order, colour = random.permutation(3), random.uniform([0.85, 0.2, 0.0], [1.0, 0.8, 0.15])
-    return torch.from_numpy(colour[order].astype(np.float32))[:, None, None]
+def draw_hue(random: np.random.Generator, channel: int) -> Float[torch.Tensor, "3 1 1"]:
+    """A colour in which one channel is near full and the others are weak, unlike most of the textures of places."""
+    colour = random.uniform(0.0, 0.35, 3)
+    colour[channel] = random.uniform(0.85, 1)
+    return torch.from_numpy(colour.astype(np.float32))[:, None, None]
 
 
 def follow(steps: Points, start: np.ndarray, bound: np.ndarray) -> Points:
