@@ -232,6 +232,14 @@ def test_an_evaluation_without_the_actions_of_the_model_is_refused(model):
         evaluate(EvaluateConfig(model=model, data=plain, max_items=2, networks=("none",)))
 
 
+def test_a_step_is_timed(model, capsys):
+    main(["benchmark", "world", "--model", model, "--repeats", "1"])
+    assert "a step, with a look every 3" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["benchmark", "world"])
+    assert "model and world go together" in capsys.readouterr().err
+
+
 # --------------------------------------------------------------------------------------------------------- environment
 
 

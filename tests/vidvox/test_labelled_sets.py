@@ -107,6 +107,7 @@ def test_generated_clips_are_classified_beside_real_ones(model, tmp_path, capsys
     assert "no set that vidvox generate" in refusal(["classify", str(tmp_path / "real")], capsys)
 
 
+@pytest.mark.slow
 def test_generated_furniture_is_classified_beside_the_bundled_one(tmp_path, capsys):
     out = tmp_path / "made"
     main(["generate", "-n", "22", "--dataset", str(out), "--shard_size", "8", "--cpu"])

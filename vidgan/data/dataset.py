@@ -72,7 +72,8 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
         case "cut-outs":
             return CutOutClips(open_patches(config, split=split), split=split, known_after=known_after, **shape)
         case "physics":
-            return PhysicsClips(open_patches(config, split=split), split=split, **shape)
+            patches, acted = open_patches(config, split=split), config.actions > 0
+            return PhysicsClips(patches, actions=acted, split=split, **shape)
         case "sprite-world":
             patches, acted = open_patches(config, split=split), config.actions > 0
             return SpriteWorld(patches, actions=acted, split=split, **shape)

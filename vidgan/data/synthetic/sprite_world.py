@@ -16,7 +16,7 @@ from vidgan.data.synthetic.render import render_frames
 from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
 from vidgan.data.synthetic.scene import Scene
 
-TOP_SPEED = 4.0
+TOP_SPEED = 3.0
 """How far an action of one moves the sprite along an axis, in pixels where the shorter side of the frame has 64."""
 TURNS = 0.25
 """Probability that a random walk sets out anew at a frame."""
