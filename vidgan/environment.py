@@ -71,7 +71,7 @@ class WorldEnvironment(gymnasium.Env[Picture, Any]):
         self.model = FramePredictor.from_pretrained(model).to(select_device(cpu=cpu))
         if not self.model.shape.actions:
             raise ValueError(f"{model} was trained without actions: there is nothing to do in its world")
-        if render_mode not in (None, *self.metadata["render_modes"]):
+        if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode should be rgb_array or None, not {render_mode}")
         if data is None:
             run = read_run_config(model)
@@ -121,7 +121,7 @@ class WorldEnvironment(gymnasium.Env[Picture, Any]):
         worth = 0.0 if self.reward is None else float(self.reward(before, action, self._frame))
         return self._frame, worth, False, self.max_steps is not None and self._steps >= self.max_steps, {}
 
-    def render(self) -> Picture | None:  # type: ignore[override]
+    def render(self) -> Picture | None:
         """The frame that was observed last; None without a render_mode."""
         return self._frame if self.render_mode else None
 

@@ -77,7 +77,7 @@ def _write_shard(folder: Path, number: int, samples: list[tuple[int, LabelledArr
     with atomic_write(folder / name) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as archive:
         for key, (label, values) in samples:
             array = io.BytesIO()
-            write_npy(array, values)  # type: ignore[arg-type]
+            write_npy(array, values)
             described = json.dumps({"label": label, "shape": values.shape, "dtype": values.dtype.name})
             for suffix, content in (("npy", array.getvalue()), ("cls", label.encode()), ("json", described.encode())):
                 entry = tarfile.TarInfo(f"{key:05d}.{suffix}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -71,7 +72,8 @@ class ClipBatch:
     def _change(self, change: Callable[[Tensor], Tensor]) -> "ClipBatch":
         """The batch with every tensor changed."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **{name: change(each) for name, each in tensors.items()})
+        changed: dict[str, Any] = {name: change(each) for name, each in tensors.items()}
+        return replace(self, **changed)
 
 
 def collate(items: Sequence[Item], context_frames: int) -> ClipBatch:

@@ -33,10 +33,16 @@ def read_real_clips(folder: Path, *, split: Split, shape: tuple[int, int, int, i
     Raises ValueError or OSError if there are none, or their classes are not known.
     """
     frames, height, width, channels = shape
-    size = {"clip_frames": frames, "height": height, "width": width, "channels": channels}
-    clips = open_video_clips(
-        VideoDataConfig(path=str(folder), class_conditional=True, context_frames=0, **size), split=split
+    data = VideoDataConfig(
+        path=str(folder),
+        class_conditional=True,
+        clip_frames=frames,
+        context_frames=0,
+        height=height,
+        width=width,
+        channels=channels,
     )
+    clips = open_video_clips(data, split=split)
     items = [clips[Sample(number, 0)] for number in range(len(clips))]
     return _stack((clips.classes[item[1]], item[0]) for item in items)
 

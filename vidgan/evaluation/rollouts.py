@@ -8,7 +8,9 @@ from accelerate.utils import tqdm
 from torch import Tensor
 
 from gancore.data import Sample, evenly_spaced
+from gancore.evaluation.report import Curve
 from gancore.rng import derive_seed
+from gancore.splits import Split
 from vidgan.data.batch import collate
 from vidgan.data.dataset import open_dataset
 from vidgan.data_config import VideoDataConfig
@@ -24,7 +26,7 @@ TRUTH, STILL = "true", "last frame repeated"
 
 @torch.inference_mode()
 def measure_rollouts(
-    model: FramePredictor, data: VideoDataConfig, *, split: str, steps: int, clips: int, seed: int
+    model: FramePredictor, data: VideoDataConfig, *, split: Split, steps: int, clips: int, seed: int
 ) -> RolloutReport:
     """Follow the actions of held-out clips of so many steps, in one state, and looking at own frames now and then.
 
@@ -66,7 +68,7 @@ def describe_rollouts(report: RolloutReport) -> list[str]:
     """Say how bright the end of the rollouts is, and how much moves there, as shares of the truth."""
     tail = min(TAIL, report.steps)
 
-    def end(curve: list[float | None]) -> float:
+    def end(curve: Curve) -> float:
         return sum(value or 0.0 for value in curve[-tail:]) / tail
 
     return [

@@ -17,6 +17,11 @@ from vidgan.networks.decoder import Decoder, initialise_weights_
 from vidgan.networks.outputs import GeneratorOutput, Memory
 
 
+ACTION_GAIN = 10.0
+"""Initial norm of the embedding of an action of norm one. Conditional norms start with a strength of a tenth, which is
+right for latents, that are to be found useful; actions are to be heeded from the first step."""
+
+
 class VideoGenerator(HubModel):
     """Clips from noise, with or without classes: the generator of DVD-GAN, version 2 (Clark et al. 2019)."""
 
@@ -94,6 +99,9 @@ class FramePredictor(HubModel):
         condition = config.latent_dim + (config.embedding_dim if shape.actions else 0)
         self.decoder = Decoder(config, shape, condition=condition)
         initialise_weights_(self, config)
+        if self.action_embedding is not None:
+            with torch.no_grad():
+                self.action_embedding.weight.mul_(ACTION_GAIN)
 
     def forward(
         self,

@@ -139,6 +139,7 @@ def test_without_pybullet_one_line_says_what_to_install(monkeypatch):
 
 
 def test_a_push_makes_a_body_faster_and_shows_from_the_next_frame_on():
+    needs_pybullet()
     shape = {"height": 24, "width": 24, "clip_frames": 4}
     plain, pushed = (PhysicsClips(ProceduralPatches(), split="test", actions=acted, **shape) for acted in (False, True))
     clips, items = plain[Sample(0, 0)], pushed[Sample(0, 0)]
