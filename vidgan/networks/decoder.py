@@ -54,6 +54,18 @@ class DecoderLevel(nn.Module):
         return rearrange(y, "(b t) c h w -> b t c h w", t=steps), states[:, -1]
 
 
+class LearnedConstant(nn.Module):
+    """Numbers that depend on nothing, in the place of a linear layer without inputs."""
+
+    def __init__(self, numbers: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(numbers))
+
+    def forward(self, rows: Float[Tensor, "rows _"]) -> Float[Tensor, "rows numbers"]:
+        """The same for each row."""
+        return self.bias.expand(len(rows), -1)
+
+
 class Decoder(nn.Module):
     """From a condition (latent, class and actions) and the initial states of the recurrent units to frames."""
 
@@ -62,7 +74,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.config, self.channels = config, shape.channels
         timesteps = shape.clip_frames - shape.context_frames if config.norm == "batch" else None
-        make_norm = partial(ConditionalNorm, condition=condition, timesteps=timesteps)
+        self.unseen = config.latent_dim if config.output == "splat" else 0
+        """Channels of the condition, its first ones, that are for the output alone."""
+        make_norm = partial(ConditionalNorm, condition=condition - self.unseen, timesteps=timesteps)
         widths = config.widths
         self.start_size = (1, 1)
         if config.latent_init == "map":
@@ -70,7 +84,9 @@ class Decoder(nn.Module):
                 -(-shape.height // config.spatial_stride),
                 -(-shape.width // config.spatial_stride),
             )
-        self.start = nn.Linear(condition, widths[0] * self.start_size[0] * self.start_size[1])
+        numbers = widths[0] * self.start_size[0] * self.start_size[1]
+        seen = condition - self.unseen
+        self.start = nn.Linear(seen, numbers) if seen else LearnedConstant(numbers)
         self.levels = nn.ModuleList(
             DecoderLevel(config, inputs, outputs, attention=level == config.attention_after, make_norm=make_norm)
             for level, (inputs, outputs) in enumerate(pairwise(widths), 1)
@@ -164,7 +180,7 @@ class Decoder(nn.Module):
 
         It is one for all timesteps unless the condition is another at each.
         """
-        rows = condition.flatten(0, -2)
+        rows = condition[..., self.unseen :].flatten(0, -2)
         x = self.start(rows).view(len(rows), -1, *self.start_size)
         size = (height // self.config.spatial_stride, width // self.config.spatial_stride)
         if x.shape[-2:] != size:
@@ -183,7 +199,7 @@ class Decoder(nn.Module):
         """(The result of the output for `steps` timesteps from `start` on, the states and the memory after them)."""
         maps, states_after = x, []
         for level, state in zip(self.levels, states, strict=True):
-            maps, last_state = level(maps, state, condition, start=start, steps=steps)
+            maps, last_state = level(maps, state, condition[..., self.unseen :], start=start, steps=steps)
             states_after.append(last_state)
         result, memory = self.output.step(maps, memory, condition, start)
         return result, states_after, memory
@@ -204,7 +220,7 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
     if config.output == "motion":
         return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
     if config.output == "splat":
-        return SplatOutput(width, channels, patch_size=patch, condition=config.latent_dim, make_norm=make_norm)
+        return SplatOutput(width, channels, patch_size=patch, latent=config.latent_dim, make_norm=make_norm)
     return SpriteOutput(
         width,
         channels,

@@ -66,12 +66,15 @@ class ConditionalNorm(nn.Module):
     """
 
     def __init__(self, channels: int, condition: int, *, timesteps: int | None = None, groups: int = 8):
-        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm."""
+        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm.
+
+        A condition of no channels leaves the plain norm.
+        """
         super().__init__()
         group_norm = build_group_norm(channels, max_groups=groups, affine=False)
         self.norm = TimestepBatchNorm(channels, timesteps) if timesteps else group_norm
-        self.affine = nn.Linear(condition, 2 * channels, bias=False)
-        self.strength = nn.Parameter(torch.full((2,), 0.1))
+        self.affine = nn.Linear(condition, 2 * channels, bias=False) if condition else None
+        self.strength = nn.Parameter(torch.full((2,), 0.1)) if condition else None
 
     def forward(
         self,
@@ -82,6 +85,8 @@ class ConditionalNorm(nn.Module):
         """Normalises and modulates the frames of `batch` clips, (batch time) on axis 0, from timestep `start` on."""
         batch, rows = len(condition), condition.flatten(0, -2)
         x = self.norm(x, batch, start) if isinstance(self.norm, TimestepBatchNorm) else self.norm(x)
+        if self.affine is None or self.strength is None:
+            return x
         gain, offset = rearrange(self.affine(rows), "b (two c) -> two b c 1 1", two=2)
         gain, offset = 1 + self.strength[0] * gain, self.strength[1] * offset
         frames = len(x) // len(rows)
