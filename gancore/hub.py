@@ -53,9 +53,9 @@ def _list_differences(theirs: object, own: object) -> list[str]:
     """The settings in which a model differs from another, without those that its weights do not depend on."""
     wanted = dict(iter_values(to_dict(own)))
     return [
-        f"{name} is {describe_value(value)} and not {describe_value(wanted[name])}"
+        f"{name} is {describe_value(value)} and not {describe_value(wanted.get(name))}"
         for name, value in iter_values(to_dict(theirs))
-        if value != wanted[name] and name not in FREE_SETTINGS
+        if value != wanted.get(name) and name not in FREE_SETTINGS
     ]
 
 

@@ -21,6 +21,9 @@ SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 MAX_INT = 2**63 - 1
 """Larger numbers fit into no tensor."""
 
+OMITTED_DEFAULT = {"omitted": True}
+"""Metadata of a field that is not saved while it has its default: files from before it and without it are the same."""
+
 _NULL = ("", "null", "none")
 
 

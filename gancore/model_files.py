@@ -1,5 +1,6 @@
 """The files of a trained model, in a run folder, in a folder of its own or on the Hub; torch is not imported."""
 
+import hashlib
 import os
 import re
 from difflib import get_close_matches
@@ -198,3 +199,22 @@ def _suggest_neighbour(folder: Path) -> str:
         return ""
     near = get_close_matches(folder.name, names, n=1)
     return f"; did you mean {folder.parent / near[0]}?" if near else ""
+
+
+def describe_origin(
+    folder_or_repo: str | os.PathLike[str], *, seed: int, truncation: float | None, licence: str | None
+) -> dict[str, Any]:
+    """What the manifest of generated data says of where they come from; the same for the same model and settings."""
+    config, weights = locate_model_files(find_model(folder_or_repo))
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "generated": True,
+        "model": str(folder_or_repo),
+        "model_class": read_model_config(config)[0],
+        "weights_sha256": digest,
+        "seed": seed,
+        "truncation": truncation,
+        "licence_of_training_data": licence or "not stated",
+        **describe_writer(),
+    }

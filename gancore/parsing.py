@@ -98,7 +98,12 @@ def from_dict(config_class: type[Config], mapping: Any) -> Config:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Convert a configuration to nested dictionaries, lists, numbers and strings, fit for JSON."""
-    return {key_name(field): _to_plain(getattr(config, field.name)) for field in fields(config) if field.init}
+    values = {field: getattr(config, field.name) for field in fields(config) if field.init}
+    return {
+        key_name(field): _to_plain(value)
+        for field, value in values.items()
+        if not (field.metadata.get("omitted") and value == field.default)
+    }
 
 
 def _to_plain(value: Any) -> Any:

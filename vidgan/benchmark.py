@@ -1,5 +1,6 @@
 """Speed of training, prediction and reading of clips on this machine."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import av
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -38,7 +40,9 @@ from vidgan.data.batch import ClipBatch, collate
 from vidgan.data.dataset import open_dataset
 from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import open_video
+from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel, VideoObjective, sample_futures
+from vidgan.simulation import begin_world, choose_refresh, step_world
 
 
 def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
@@ -169,6 +173,45 @@ def format_step_count(counts: Mapping[str, StepCount], *, clips: Sequence[int] =
     }
     heads = ["TFLOP/clip", "weights and Adam", *(f"peak, batch {number}" for number in clips)]
     return format_table("", heads, rows)
+
+
+@dataclass(frozen=True)
+class WorldStepTime:
+    """Milliseconds of processor time that a step of one world costs, all threads together."""
+
+    step: float
+    """A step in the state that the model carries."""
+    look: float
+    """What it costs to begin, or to look at own frames again."""
+
+
+def measure_world_step(model: FramePredictor, *, steps: int = 50, repeats: int = 5) -> WorldStepTime:
+    """Times a world of the trained size on the CPU; the median of so many runs of so many steps."""
+    shape, random = model.shape, torch.Generator().manual_seed(0)
+    size = (1, shape.context_frames, shape.channels, shape.height, shape.width)
+    past = torch.randint(256, size, dtype=torch.uint8, generator=random)
+    actions = torch.rand(1, steps, shape.actions, generator=random) if shape.actions else None
+    looks, spent = [], []
+    for _ in range(repeats + 1):  # the first run warms up
+        start = time.process_time()
+        state = begin_world(model, past)
+        looks.append(time.process_time() - start)
+        start = time.process_time()
+        for number in range(steps):
+            _, state = step_world(model, state, None if actions is None else actions[:, number])
+        spent.append((time.process_time() - start) / steps)
+    return WorldStepTime(*(1000 * float(np.median(each[1:])) for each in (spent, looks)))
+
+
+def format_world_step(measured: WorldStepTime, model: FramePredictor) -> str:
+    """A table of the time of a step, and of the mean over steps if the model looks as often as it was trained to."""
+    every = choose_refresh(model, None)
+    rows = {
+        "a step": [f"{measured.step:.1f}"],
+        "a look at own frames": [f"{measured.look:.1f}"],
+        f"a step, with a look every {every}": [f"{measured.step + measured.look / every:.1f}"],
+    }
+    return format_table(f"one world of {model.shape.height}x{model.shape.width}", ["CPU milliseconds"], rows)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def build_generator(config: VideoConfig, *, classes: tuple[str, ...] = ()) -> Fr
         context_frames=data.context_frames,
         clip_frames=data.clip_frames,
         classes=classes,
+        actions=data.actions,
     )
     generator = (FramePredictor if data.context_frames else VideoGenerator)(config.generator, shape)
     if config.generator.spectral_norm:

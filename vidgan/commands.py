@@ -9,6 +9,8 @@ from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
 from vidgan.data_config import NAMED_SOURCES, VideoDataConfig
 
+SIZE = r"[1-9]\d*[x,][1-9]\d*"
+"""Pattern of a frame size."""
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
 
 
@@ -40,6 +42,10 @@ class PredictConfig(VideoLimits):
     """Keep every latent number below this magnitude, for futures closer to the typical one, which 0 gives; no limit if
     not given."""
 
+    actions: Path | None = None
+    """For a model that follows actions: a .npy or .csv with one for each step, or the array `actions` of an .npz or
+    .h5."""
+
     start: int | None = None
     """Number of the first frame to predict, counted from 0. If not given, predict what follows the last frame, or with
     --compare the last `steps` frames."""
@@ -70,7 +76,7 @@ class PredictConfig(VideoLimits):
         for name in ("steps", "context_frames", "samples", "stride"):
             _require_at_least(1, name, getattr(self, name))
         _require_truncation(self.truncation)
-        if self.size not in (None, "trained") and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", str(self.size)):
+        if self.size not in (None, "trained") and not re.fullmatch(SIZE, str(self.size)):
             raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
 
 
@@ -87,6 +93,16 @@ class GenerateConfig:
 
     count: int = 16
     """Number of clips."""
+
+    dataset: Path | None = None
+    """New folder: write a labelled data set there and no film, a folder for each class, with a manifest of its
+    origin."""
+
+    shard_size: int | None = None
+    """Of a data set, samples in each .tar of the layout of WebDataset; class folders of .npy if not given."""
+
+    licence: str | None = None
+    """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
 
     steps: int | None = None
     """Frames of each clip; as many as the model was trained on if not given."""
@@ -114,8 +130,10 @@ class GenerateConfig:
     """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
 
     def __post_init__(self) -> None:
-        for name in ("count", "steps"):
+        for name in ("count", "steps", "shard_size"):
             _require_at_least(1, name, getattr(self, name))
+        if not self.dataset and (self.shard_size or self.licence):
+            raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
         _require_truncation(self.truncation)
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate must be above 0 and finite, got {self.rate}")
@@ -181,13 +199,20 @@ class EvaluateConfig(EvaluationConfig):
     """Another predictor, trained on spoilt pasts (data.past_degradations), that is measured on the spoilt past as
     well."""
 
+    rollout_steps: int = 0
+    """Roll a model that follows actions out over so many steps of longer clips as well, and compare brightness, motion
+    and error with the truth step by step."""
+
+    rollout_clips: int = 8
+    """Clips of these rollouts."""
+
     save_clips: Path | None = None
     """New folder for the clips that were measured, lossless: truth/ and predictions/, which --ground_truth and
     --predictions take; none if not given."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1)
+        require_at_least(self, samples=1, fvd_samples=1, context_frames=0, channels=1, rollout_steps=0, rollout_clips=1)
         _require_truncation(self.truncation)
         if not self.model and not self.predictions:
             raise ValueError("give --model, or --predictions with --ground_truth")

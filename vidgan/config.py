@@ -15,6 +15,7 @@ from gancore.config import (
     TrainConfig,
     check_whole_batch,
 )
+from gancore.keys import OMITTED_DEFAULT
 from vidgan.data_config import VideoDataConfig
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
@@ -43,6 +44,9 @@ class ClipShape:
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their labels; none for a model without classes."""
 
+    actions: int = field(default=0, metadata=OMITTED_DEFAULT)
+    """Numbers in the action of a step; 0 for a model without actions, whose files do not name it."""
+
     def __post_init__(self) -> None:
         limits = {"channels": 2**10, "height": 2**14, "width": 2**14, "clip_frames": 2**16}
         for name, limit in limits.items():
@@ -50,6 +54,8 @@ class ClipShape:
                 raise ValueError(f"{name} must lie in [1, {limit}], got {getattr(self, name)}")
         if not 0 <= self.context_frames < self.clip_frames:
             raise ValueError(f"context_frames must lie in [0, {self.clip_frames}), got {self.context_frames}")
+        if not 0 <= self.actions <= 2**12:
+            raise ValueError(f"actions must lie in [0, {2**12}], got {self.actions}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,7 @@ class VideoGeneratorConfig:
     """Size of the noise vector, N(0, I)."""
 
     embedding_dim: int = 120
-    """Size of the learned class embedding, for models with classes."""
+    """Size of the learned embedding of a class or of an action, for models with either."""
 
     recurrent_unit: RecurrentUnitName = "gru"
     """Recurrent unit: ConvGRU (DVD-GAN) or a transforming unit (TrIVD-GAN)."""
@@ -305,6 +311,8 @@ class VideoConfig:
             )
         if self.data.context_frames == 0 and self.generator.output != "frames":
             raise ValueError("generator.output: without data.context_frames there is no last frame to move; use frames")
+        if self.data.actions and self.generator.output == "sprites":
+            raise ValueError("generator.output: sprites follow no actions; use motion, splat or frames")
         if self.objective.perceptual_weight and self.data.channels not in (1, 3):
             raise ValueError(
                 f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {self.data.channels}"

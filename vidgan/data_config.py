@@ -6,8 +6,10 @@ from typing import Literal
 
 from gancore.files.limits import VideoLimits
 
-GENERATED = ("moving-mnist", "cut-outs", "physics")
+GENERATED = ("moving-mnist", "cut-outs", "physics", "sprite-world")
 """Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+ACTIONS = {"sprite-world": 2, "physics": 2}
+"""Numbers in an action, by those of these sources that can be acted on; what they mean stands with the source."""
 NAMED_SOURCES = (*GENERATED, "pedestrians")
 """Values of `data.path` that are not paths."""
 
@@ -18,8 +20,9 @@ class VideoDataConfig(VideoLimits):
 
     path: str = "moving-mnist"
     """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
-    patches that move over plates, "physics" bodies that fall and are pushed, "pedestrians" is the clip that comes with
-    the package. A single video is split by time."""
+    patches that move over plates, "physics" bodies that fall and are pushed, "sprite-world" a thing that goes where it
+    is sent and another that goes its own way, "pedestrians" is the clip that comes with the package. A single video is
+    split by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
@@ -59,6 +62,10 @@ class VideoDataConfig(VideoLimits):
     flip: bool = False
     """Mirror half of the training clips left to right."""
 
+    actions: int = 0
+    """Numbers in the action of each frame, which a predictor then follows: of videos that come with actions, as
+    episodes do, or 2 of sprite-world and physics. Whole numbers, one a frame, stand for that many choices (one-hot)."""
+
     class_conditional: bool = False
     """Take the name of the folder around each video as its class."""
 
@@ -81,8 +88,8 @@ class VideoDataConfig(VideoLimits):
     """Digits in a moving-mnist clip."""
 
     patches: str | None = None
-    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs and physics), each split
-    from its own part of them; textures by formula if not given."""
+    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs, physics, sprite-world),
+    each split from its own part of them; textures by formula if not given."""
 
     synthetic_fraction: float = 0.0
     """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
@@ -127,6 +134,8 @@ class VideoDataConfig(VideoLimits):
                 "severities must obey 0 <= past_least_severity <= past_most_severity <= 5, got "
                 f"{self.past_least_severity} and {self.past_most_severity}"
             )
+        if self.actions:
+            self._check_actions()
         if self.class_conditional and self.path in GENERATED:
             raise ValueError(f"class_conditional: {self.path} has no classes")
         if not 0 <= self.synthetic_fraction <= 1:
@@ -135,11 +144,28 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"synthetic_fraction: all clips of {self.path} are made; give a path to videos")
         if self.synthetic_fraction and self.class_conditional:
             raise ValueError("synthetic_fraction: rendered clips have no class; leave out class_conditional")
-        if self.patches and self.path not in ("cut-outs", "physics"):
-            raise ValueError("patches: only the paths cut-outs and physics take them; other clips are their own")
+        if self.patches and self.path not in (painted := ("cut-outs", "physics", "sprite-world")):
+            raise ValueError(f"patches: only the paths {', '.join(painted)} take them; other clips are their own")
         if self.holdout_prefixes and self.holdout_file:
             raise ValueError("holdout_prefixes and holdout_file exclude each other")
         if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):
             raise ValueError(
                 "split_by=time holds out the end of every video: leave out holdout_prefixes and holdout_file"
             )
+
+    def _check_actions(self) -> None:
+        """Raise ValueError unless clips cut by these settings have actions that lead from frame to frame."""
+        if self.actions < 0:
+            raise ValueError(f"actions must not be negative, got {self.actions}")
+        if not self.context_frames:
+            raise ValueError("actions: context_frames is 0, and clips from noise follow no actions")
+        if self.path in NAMED_SOURCES and self.actions != ACTIONS.get(self.path):
+            size = ACTIONS.get(self.path)
+            known = f"has actions of {size} numbers" if size else "has no actions"
+            raise ValueError(f"actions is {self.actions}, but {self.path} {known}")
+        if self.stride != 1 or self.max_stride not in (None, 1):
+            raise ValueError("actions lead from a frame to the next: leave stride and max_stride at 1")
+        if self.flip:
+            raise ValueError("flip: a mirrored clip does not show what its actions did; leave it out with actions")
+        if self.synthetic_fraction:
+            raise ValueError("synthetic_fraction: cut-outs have no actions")

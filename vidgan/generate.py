@@ -1,16 +1,19 @@
 """Generates whole clips from noise, of one class or of all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, sqrt
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from gancore.device import select_device
+from gancore.files.labelled_set import LabelledArray, write_labelled_set
+from gancore.model_files import describe_origin
 from gancore.rng import SampleRandom, derive_seed
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
@@ -48,6 +51,7 @@ def generate_clips(
     model: VideoGenerator,
     *,
     count: int,
+    first: int = 0,
     steps: int | None = None,
     label: str | None = None,
     truncation: float | None = None,
@@ -55,12 +59,13 @@ def generate_clips(
 ) -> GeneratedClips:
     """Generates `count` clips of the class named by the label, or of all classes in turn; see GenerateConfig.
 
-    Clip n is the same whatever the count. Raises ValueError if the model does not have the class.
+    Clip n is the same whatever the count, and if those from number `first` on are made alone. Raises ValueError if the
+    model does not have the class.
     """
     device = next(model.parameters()).device
     classes = select_classes(label, model.shape.classes)
     clips, labels = [], []
-    for number in range(count):
+    for number in range(first, first + count):
         draws = SampleRandom(derive_seed(seed, number), device=device)
         latent = draws.normal(1, model.config.latent_dim, truncation=truncation)
         chosen = classes[number % len(classes)] if classes else None
@@ -68,6 +73,33 @@ def generate_clips(
         clips.append(to_uint8(model(latent, class_label, steps=steps)[0]).cpu())
         labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
     return GeneratedClips(torch.stack(clips), tuple(labels))
+
+
+def generate_labelled_set(config: GenerateConfig) -> dict[str, Any]:
+    """Loads the model, and writes a labelled data set of its clips into a new folder; returns its manifest.
+
+    Raises ValueError if the model cannot be read, has no classes or not the one asked for, or the folder is not empty.
+    """
+    assert config.dataset is not None
+    model = VideoGenerator.from_pretrained(config.model).to(select_device(cpu=config.cpu))
+    if not model.shape.classes:
+        raise ValueError(f"{config.model} was trained without classes: its clips have no labels")
+
+    def make() -> Iterator[LabelledArray]:
+        for number in range(config.count):
+            clips = generate_clips(
+                model,
+                count=1,
+                first=number,
+                steps=config.steps,
+                label=config.label,
+                truncation=config.truncation,
+                seed=config.seed,
+            )
+            yield LabelledArray(clips.labels[0], clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy())
+
+    origin = describe_origin(config.model, seed=config.seed, truncation=config.truncation, licence=config.licence)
+    return write_labelled_set(config.dataset, make(), kind="clips", provenance=origin, shard_size=config.shard_size)
 
 
 def select_classes(label: str | None, classes: Sequence[str]) -> list[int]:

@@ -29,21 +29,35 @@ class PredictStep(nn.Module):
 
     def __init__(self, model: FramePredictor, context: Context, *, size: tuple[int, int]):
         super().__init__()
-        self.decoder, self.context_size, self.size = model.decoder, (context.height, context.width), size
+        self.model, self.decoder = model, model.decoder
+        self.context_size, self.size = (context.height, context.width), size
         self.levels = len(context.states)
         self.changed: list[int] | None = None
         """Numbers of the tensors that a step changes; all are returned if None."""
 
-    def forward(self, latent: Tensor, time: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
-        """(The frame at this time, 0 being the first; what has changed of the states and of the memory)."""
-        x = self.decoder.start_map(latent, *self.context_size)
-        states, memory = carried[: self.levels], carried[self.levels :]
-        frames, states_after, memory = self.decoder.run_segment(x, latent, states, memory, time, 1)
+    def forward(self, latent: Tensor, time: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        """(The frame at this time, 0 being the first; what has changed of the states and of the memory).
+
+        `given` are the states and the memory, and before them the action of a model that follows actions.
+        """
+        carried = list(given)
+        action = None
+        if self.model.shape.actions:
+            action = self.model.embed_actions(carried.pop(0)[:, None], steps=1)
+        height, width = self.context_size
+        frame, states_after, memory = self.decoder.step(
+            latent,
+            time=time,
+            height=height,
+            width=width,
+            states=carried[: self.levels],
+            memory=tuple(carried[self.levels :]),
+            action=action,
+        )
         after = (*states_after, *memory)
         changed = range(len(after)) if self.changed is None else self.changed
         height, width = self.size
-        frame = frames[:, 0, : self.decoder.channels, :height, :width]
-        return frame, *(after[number] for number in changed)
+        return frame[..., :height, :width], *(after[number] for number in changed)
 
 
 class PredictFuture(nn.Module):
@@ -95,11 +109,15 @@ def build_predictor_graphs(
     states = [Port(each.name, each.example.repeat_interleave(DYNAMIC_SIZE, 0)) for each in encode.outputs]
     time = Port("time", torch.tensor(1), dynamic=(), meaning="number of the frame in the future, 0 for the first")
     step, before = PredictStep(model, context, size=(height, width)), [each.example for each in states]
+    actions = []
+    if shape.actions:
+        chosen = torch.randn(DYNAMIC_SIZE, shape.actions, generator=random)
+        actions = [Port("action", chosen, meaning="the action that leads to this frame")]
     with torch.no_grad():
-        _, *after = step(noise, time.example, *before)
+        _, *after = step(noise, time.example, *(each.example for each in actions), *before)
     step.changed = [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] is not pair[1]]
     changed = ["frame", *(f"next_{names[number]}" for number in step.changed)]
-    return [encode, infer_outputs("step", step, (latent, time, *states), changed, MEANINGS)]
+    return [encode, infer_outputs("step", step, (latent, time, *actions, *states), changed, MEANINGS)]
 
 
 def build_generator_graphs(model: VideoGenerator, *, steps: int | None = None) -> list[Graph]:

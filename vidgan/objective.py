@@ -272,7 +272,8 @@ def make_futures(generator: VideoModel, batch: ClipBatch, latents: Float[Tensor,
         labels = batch.labels.repeat_interleave(many) if generator.embedding is not None else None
         made = generator(latents.flatten(0, 1), labels, steps=steps)
     else:
-        made = generator(batch.past, latents.flatten(0, 1), steps=steps)
+        actions = (batch.future_actions,) if generator.shape.actions else ()
+        made = generator(batch.past, latents.flatten(0, 1), *actions, steps=steps)
     return made.unflatten(0, latents.shape[:2])
 
 

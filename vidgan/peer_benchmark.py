@@ -222,10 +222,8 @@ def _dgmr_step(model: Any, optimisers: Sequence[torch.optim.Optimizer], clip: Te
         made = torch.cat([past, model.generator(past)], 1)
         made = made.detach() if number == 0 else made
         true_scores, scores = model.discriminator(torch.cat([clip, made])).chunk(2)
-        if number == 0:
-            loss = F.relu(1 - true_scores).mean() + F.relu(1 + scores).mean()
-        else:
-            loss = -scores.mean()
+        hinge = F.relu(1 - true_scores).mean() + F.relu(1 + scores).mean()
+        loss = hinge if number == 0 else -scores.mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

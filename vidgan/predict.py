@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.device import select_device
@@ -14,6 +14,7 @@ from gancore.files.limits import VideoLimits
 from gancore.reporting.tables import format_table
 from vidgan import metrics
 from vidgan.commands import PredictConfig
+from vidgan.files.actions import read_plan
 from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
 from vidgan.files.grid import write_grid
 from vidgan.files.readers import DEFAULT_LIMITS
@@ -52,8 +53,27 @@ def predict(config: PredictConfig) -> Prediction:
     )
     frames = fit_to_model(torch.cat([past, future]), model, size=config.size)
     past, future = frames[: len(past)], frames[len(past) :]
-    futures = model.predict(past, steps, samples=config.samples, seed=config.seed, truncation=config.truncation)
+    futures = model.predict(
+        past,
+        steps,
+        read_actions(config.actions, model, steps=steps),
+        samples=config.samples,
+        seed=config.seed,
+        truncation=config.truncation,
+    )
     return Prediction(past, futures, future if config.compare else None, rate)
+
+
+def read_actions(plan: Path | None, model: FramePredictor, *, steps: int) -> Float[Tensor, "steps size"] | None:
+    """The first `steps` actions of a plan; None without one. Raises ValueError if the model cannot follow them."""
+    if plan is None:
+        return None
+    if not model.shape.actions:
+        raise ValueError("actions: this model was trained without actions, and can follow none")
+    actions = read_plan(plan, size=model.shape.actions)
+    if len(actions) < steps:
+        raise ValueError(f"{plan} has {len(actions)} actions, too few for {steps} steps")
+    return torch.from_numpy(actions[:steps])
 
 
 def read_past_and_future(

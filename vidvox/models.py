@@ -58,6 +58,7 @@ class VideoPredictor:
         context_frames: int | None = None,
         stride: int = 1,
         size: str | None = None,
+        actions: np.ndarray | Tensor | None = None,
     ) -> Future:
         """Predict what follows the last frame of a clip.
 
@@ -70,14 +71,17 @@ class VideoPredictor:
             context_frames: Past frames that the model sees; if None, as many as it was trained on.
             stride: Distance in frames of the clip between consecutive frames that the model sees.
             size: Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; if None, the clip's.
+            actions: For a model that follows actions, an array (step, number) of one for each step.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The clip cannot be read, is too short, or has channels that cannot be converted to the model's.
+            ValueError: The clip cannot be read, is too short, or has channels that cannot be converted to the model's,
+                or actions are missing or do not fit.
         """
         past, rate = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
-        futures = self.network.predict(past, steps, samples=samples, seed=seed, truncation=truncation)
+        plan = _convert_plan(actions)
+        futures = self.network.predict(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
         return Future(futures, past, rate, find_source(clip))
 
     def stream(
@@ -91,6 +95,7 @@ class VideoPredictor:
         context_frames: int | None = None,
         stride: int = 1,
         size: str | None = None,
+        actions: np.ndarray | Tensor | None = None,
     ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
         """Predict what follows a clip, and give each frame as soon as it is computed.
 
@@ -98,7 +103,8 @@ class VideoPredictor:
         """
         past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
-        return self.network.stream(past, steps, samples=samples, seed=seed, truncation=truncation)
+        plan = _convert_plan(actions)
+        return self.network.stream(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
 
     @property
     def _trained_steps(self) -> int:
@@ -364,6 +370,15 @@ def _open_clip(clip: ClipInput, *, channels: int) -> VideoReader:
     if isinstance(clip, np.ndarray | Tensor):
         return HeldClip(_convert_frames(clip))
     return open_video(Path(clip), channels=channels)
+
+
+def _convert_plan(actions: np.ndarray | Tensor | None) -> Float[Tensor, "steps size"] | None:
+    """Actions as a tensor of floats. Raises ValueError for another number of axes."""
+    if actions is None:
+        return None
+    if actions.ndim != 2:
+        raise ValueError(f"actions should have two axes (step, number), not the shape {tuple(actions.shape)}")
+    return torch.as_tensor(actions, dtype=torch.float32)
 
 
 def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:

@@ -148,6 +148,16 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     count: int = 1
     """Number of objects to generate from noise."""
 
+    dataset: Path | None = None
+    """New folder: write a labelled data set there and no mesh, a folder for each class, with a manifest of its
+    origin."""
+
+    shard_size: int | None = None
+    """Of a data set, samples in each .tar of the layout of WebDataset; class folders of .npy if not given."""
+
+    licence: str | None = None
+    """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
+
     truncation: float | None = None
     """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null."""
 
@@ -189,6 +199,12 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
         for name, lowest in {"posterior_samples": 1, "count": 1, "preview_size": 1, "projection_steps": 0}.items():
             if getattr(self, name) is not None and not getattr(self, name) >= lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.shard_size is not None and self.shard_size < 1:
+            raise ValueError(f"shard_size must be at least 1, got {self.shard_size}")
+        if not self.dataset and (self.shard_size or self.licence):
+            raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
+        if self.dataset and (self.images or self.latents or self.preview):
+            raise ValueError("dataset is for objects from noise, as voxels: leave out pictures, latents and preview")
         if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
             raise ValueError(f"size_mm must be above 0, got {self.size_mm}")
         if self.truncation is not None and not 0 <= self.truncation < float("inf"):

@@ -61,6 +61,8 @@ SMALL = {
     "fill": "--cpu",
     "translate": "--cpu",
     "predict": "--size 32x32 --cpu",
+    "rollout": "--steps 3 --cpu",
+    "classify": "",
     "mesh": "--threshold 0.05 --cpu",
     "generate video": "--cpu",
     "generate voxels": "--threshold 0.05 --cpu",

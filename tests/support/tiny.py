@@ -81,8 +81,9 @@ def stirred(module: Any, strength: float = 0.2) -> Any:
     """The module with every parameter moved off its start, so that no path through it is shut, in eval mode."""
     random = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += strength * torch.randn(parameter.shape, generator=random)
+        for name, parameter in module.named_parameters():
+            gentle = 0.1 if ".correct." in name else 1.0  # or the velocities of splat carry everything out of the frame
+            parameter += gentle * strength * torch.randn(parameter.shape, generator=random)
         for _ in range(10):  # power iterations, by which spectral norm follows
             _ = [layer.train().weight for layer in iter_weight_layers(module)]
     return module.eval()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancore.data import Sample
@@ -23,7 +24,9 @@ from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.data.synthetic.patches import PatchSource, ProceduralPatches, VideoPatches
 from vidgan.data.synthetic.physics import PhysicsClips
+from vidgan.data.synthetic.sprite_world import SpriteWorld
 from vidgan.data_config import VideoDataConfig
+from vidgan.files.actions import read_video_actions
 from vidgan.files.arrays import ArrayVideo
 from vidgan.files.image_sequence import open_image_strip
 from vidgan.files.readers import VIDEO_SUFFIXES, VideoReader, natural_sort_key
@@ -69,7 +72,11 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
         case "cut-outs":
             return CutOutClips(open_patches(config, split=split), split=split, known_after=known_after, **shape)
         case "physics":
-            return PhysicsClips(open_patches(config, split=split), split=split, **shape)
+            patches, acted = open_patches(config, split=split), config.actions > 0
+            return PhysicsClips(patches, actions=acted, split=split, **shape)
+        case "sprite-world":
+            patches, acted = open_patches(config, split=split), config.actions > 0
+            return SpriteWorld(patches, actions=acted, split=split, **shape)
     videos = open_video_clips(config, split=split)
     if split != "train" or not config.synthetic_fraction:
         return videos
@@ -104,6 +111,8 @@ class Segment:
     reader: VideoReader
     start: int
     stop: int
+    actions: Float[np.ndarray, "frames size"] | None = None
+    """What is done at each frame of the whole video, if clips come with that."""
 
 
 def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipDataset":
@@ -167,13 +176,16 @@ def clip_span(config: VideoDataConfig) -> int:
 def open_segment(video: VideoEntry, config: VideoDataConfig, probes: Probes) -> Segment:
     """Opens all of a video.
 
-    Raises UnreadableError if it cannot be read or is too short for a clip, ValueError for other channels.
+    Raises UnreadableError if it cannot be read, is too short for a clip or comes without actions that are asked for,
+    ValueError for other channels.
     """
     reader = open_reader(video, probes, config)
     check_channels(video, reader, config.channels)
     segment = Segment(video, reader, video.start, min(video.stop or reader.frames, reader.frames))
     check_length(segment, config)
-    return segment
+    if not config.actions:
+        return segment
+    return replace(segment, actions=read_video_actions(video.path, reader, size=config.actions, limits=config))
 
 
 def check_length(segment: Segment, config: VideoDataConfig) -> None:
@@ -258,12 +270,15 @@ class VideoClipDataset:
     def __len__(self) -> int:
         return self.cumulative_clips[-1]
 
-    def __getitem__(self, sample: Sample) -> tuple[UInt8[Tensor, "time channel height width"], int]:
+    def __getitem__(self, sample: Sample) -> Item:
         for offset in range(len(self)):
             random = np.random.default_rng(sample.seed)
             segment, start, stride = self.place_clip((sample.index + offset) % len(self), random)
             try:
-                return self._read_clip(segment, start, stride, random), self._label(segment.video)
+                frames, label = self._read_clip(segment, start, stride, random), self._label(segment.video)
+                if segment.actions is None:
+                    return frames, label
+                return frames, label, None, None, torch.from_numpy(segment.actions[start : start + len(frames)])
             except UnreadableError as error:
                 if segment.video.path not in self._warned:
                     self._warned.add(segment.video.path)

@@ -122,6 +122,7 @@ def _leads_back(folder: Path, link: str) -> bool:
 def _add_files(
     files: list[str], folder: Path, below: Path, listing: Listing, *, strips: bool, limits: VideoLimits
 ) -> None:
+    files = [name for name in files if not re.fullmatch(r"(.*\.)?actions\.npy", name, re.IGNORECASE | re.DOTALL)]
     images = [name for name in files if is_image(name)]
     alone = [] if strips else [name for name in files if name.lower().endswith((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES))]
     zips = [] if strips else [name for name in files if name.lower().endswith(".zip")]

@@ -46,4 +46,5 @@ class SpoiltPasts:
         severity = float(random.uniform(config.past_least_severity, config.past_most_severity))
         past = item[0][: config.context_frames]
         spoilt = degrade(past, kinds[number], severity=severity, seed=derive_seed(seed, 1)).frames
-        return item[0], item[1], item[2] if len(item) > 2 else None, spoilt
+        known = item[2] if len(item) > 2 else None
+        return (item[0], item[1], known, spoilt, item[4]) if len(item) > 4 else (item[0], item[1], known, spoilt)

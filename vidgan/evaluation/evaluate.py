@@ -11,15 +11,18 @@ from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan.commands import EvaluateConfig
 from vidgan.data.batch import ClipBatch
 from vidgan.evaluation import baselines
+from vidgan.evaluation.actions import TRUE_ACTIONS
 from vidgan.evaluation.clip_sets import TRUE_SET, ClipSets
 from vidgan.evaluation.measure import FrameMetric, select_frame_metrics
-from vidgan.evaluation.methods import EvaluationSet, to_cpu_uint8
+from vidgan.evaluation.methods import EvaluationSet, ModelMethod, to_cpu_uint8
 from vidgan.evaluation.networks import open_networks
 from vidgan.evaluation.predictions import write_clip_pair
-from vidgan.evaluation.report import ClipProtocol, PredictionReport, SynthesisReport, VideoReport
+from vidgan.evaluation.report import ClipProtocol, PredictionReport, RolloutReport, SynthesisReport, VideoReport
+from vidgan.evaluation.rollouts import measure_rollouts
 from vidgan.evaluation.scores import CONVENTIONS, ForecastScorer, method_prefix
 from vidgan.evaluation.sources import open_evaluation_set
 from vidgan.evaluation.synthesis import SynthesisScorer
+from vidgan.networks.generator import FramePredictor
 from vidgan.objective import Futures
 
 
@@ -53,9 +56,21 @@ def evaluate(config: EvaluateConfig, evaluation_set: EvaluationSet | None = None
         protocol=describe_protocol(config, evaluation_set, frame_metrics),
         prediction=scores if isinstance(scores, PredictionReport) else None,
         synthesis=scores if isinstance(scores, SynthesisReport) else None,
+        rollout=roll_out(config, evaluation_set) if config.rollout_steps else None,
         sets=sets.report(seed=config.seed),
         unavailable=networks.unavailable,
         provenance=collect_provenance(seed=config.seed, data=fingerprint, device=evaluation_set.device),
+    )
+
+
+def roll_out(config: EvaluateConfig, evaluation_set: EvaluationSet) -> RolloutReport:
+    """Roll the model out far beyond what it was trained for. Raises ValueError if it follows no actions."""
+    method = evaluation_set.methods.get(TRUE_ACTIONS)
+    if not (isinstance(method, ModelMethod) and isinstance(method.model, FramePredictor)):
+        raise ValueError("rollout_steps is for models that follow actions (data.actions)")
+    clips, data = config.rollout_clips, config.measured_data
+    return measure_rollouts(
+        method.model, data, split=config.split, steps=config.rollout_steps, clips=clips, seed=config.seed
     )
 
 

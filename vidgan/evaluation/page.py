@@ -9,11 +9,20 @@ from gancore.evaluation.report import Curve, write_report_json
 from gancore.reporting.charts import LineChart
 from gancore.reporting.page import Definitions, Section, Table, Text, write_page
 from vidgan.commands import EvaluateConfig
+from vidgan.evaluation.actions import describe_listening
 from vidgan.evaluation.baselines import BASELINES
 from vidgan.evaluation.media import build_galleries
 from vidgan.evaluation.methods import EvaluationSet
 from vidgan.evaluation.published import PublishedClipTable, find_published_tables, infer_benchmark
-from vidgan.evaluation.report import SEES_TRUTH, PredictionReport, SetReport, SynthesisReport, VideoReport
+from vidgan.evaluation.report import (
+    SEES_TRUTH,
+    PredictionReport,
+    RolloutReport,
+    SetReport,
+    SynthesisReport,
+    VideoReport,
+)
+from vidgan.evaluation.rollouts import describe_rollouts
 from vidgan.evaluation.summary import DIGITS, SET_NAMES, format_heading, summarise_looks
 
 PUBLISHED_CAUTION = "Compare only what was measured on the same clips, at the same size and by the same conventions."
@@ -42,6 +51,8 @@ def build_sections(report: VideoReport, evaluation_set: EvaluationSet, config: E
     found: list[Section] = [*build_galleries(report, evaluation_set, config)]
     if report.prediction:
         found += build_prediction_sections(report.prediction)
+    if report.rollout:
+        found += build_rollout_sections(report.rollout)
     if report.synthesis:
         found += build_synthesis_sections(report.synthesis)
     found += [section for name, network in report.sets.items() for section in build_set_sections(name, network)]
@@ -58,6 +69,8 @@ def build_verdict(report: VideoReport) -> list[str]:
     """Say in words whether the model is better than the baselines, or how generated clips compare with true ones."""
     if report.prediction:
         sentences = [str(verdict) for verdict in report.prediction.verdicts()]
+        sentences += describe_listening(report.prediction)
+        sentences += describe_rollouts(report.rollout) if report.rollout else []
         return sentences or ["There is no baseline: without a past nothing can be extrapolated."]
     sentences = ["There is no baseline for clips generated from noise; true clips are the reference."]
     if report.synthesis:
@@ -143,6 +156,16 @@ def build_chart(
         note=note,
         baselines=[name for name in curves if name in BASELINES],
     )
+
+
+def build_rollout_sections(report: RolloutReport) -> Iterator[Section]:
+    """Chart brightness, motion and error of long rollouts by step."""
+    for title, curves, y_label in (
+        ("Long rollouts: brightness", report.brightness, "mean value, of 1"),
+        ("Long rollouts: motion", report.motion, "change from the frame before, of 1"),
+        ("Long rollouts: error", report.error, "root mean square, of 1"),
+    ):
+        yield build_chart(title, curves, y_label, note=f"Means over {report.clips} clips.")
 
 
 # ------------------------------------------------------------------------------------------------- synthesis and sets

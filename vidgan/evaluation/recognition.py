@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from accelerate.utils import tqdm
 from jaxtyping import Bool, Float, Int, UInt8
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from gancore.data import Sample, evenly_spaced
 from gancore.device import select_device
+from gancore.evaluation.transfer import RIDGE, build_classifier
 from gancore.features.network import FeatureNetwork, to_rgb
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
@@ -28,10 +26,6 @@ from vidgan.evaluation.clip_sets import FRAMES_PER_CLIP
 from vidgan.evaluation.networks import open_network
 from vidgan.evaluation.recognition_report import Accuracy, Condition, RecognitionReport, summarise
 from vidgan.evaluation.restorer import Restorer, open_restorer
-
-RIDGE = 1.0
-"""Weight of half the squared coefficients of standardised features, beside the summed losses of the clips."""
-MAX_ITERATIONS = 2000
 
 Version = tuple[str, float, bool]
 """What was done to a clip: a degradation ("" for none), its severity, and whether it was restored."""
@@ -187,7 +181,7 @@ def measure_accuracies(
             raise ValueError(f"there is no clip of the class {classes[min(missing)]} to learn from")
         if len(set(labels[fold.training].tolist())) < 2:
             raise ValueError(f"all clips to learn from are of the class {classes[labels[fold.training][0]]}")
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=1 / RIDGE, max_iter=MAX_ITERATIONS))
+        classifier = build_classifier()
         classifier.fit(rows[CLEAN][fold.training], labels[fold.training])
         for version, found in rows.items():
             which = fold.held_out if version == CLEAN else fold.held_out[tested]

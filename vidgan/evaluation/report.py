@@ -9,6 +9,9 @@ from vidgan.evaluation.baselines import BASELINES
 
 CLEAN_PAST = "clean past"
 """Name of the method that is given the clean past, where all others and the baselines are given a spoilt one."""
+UNFAIR = (f"{CLEAN_PAST}, ", "shuffled actions, ")
+"""Starts of the names of forecasts that are not held against the baselines: they are given more, or on purpose what is
+wrong."""
 SEES_TRUTH = "best of samples"
 """End of the name of a forecast that is chosen by comparing the samples with the true future."""
 VERDICT_FORECASTS = ("prediction", "all samples", "single samples")
@@ -108,7 +111,8 @@ class PredictionReport:
     def verdicts(self) -> list[Verdict]:
         """Compare each method with the best baseline, by CRPS first.
 
-        What has seen the ground truth is left out, and what was given a better past than the baselines.
+        What has seen the ground truth is left out, and what was given a better past than the baselines, or the actions
+        of another clip.
         """
         return [
             verdict
@@ -119,7 +123,7 @@ class PredictionReport:
                 methods=[
                     forecast
                     for forecast in self.overall[name]
-                    if forecast.endswith(VERDICT_FORECASTS) and not forecast.startswith(f"{CLEAN_PAST}, ")
+                    if forecast.endswith(VERDICT_FORECASTS) and not forecast.startswith(UNFAIR)
                 ],
                 baselines=BASELINES,
                 higher_is_better=self.metrics[name].best == "highest",
@@ -188,6 +192,20 @@ class SetReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolloutReport:
+    """Long rollouts beside the truth; a curve has a number for each step, the mean over clips."""
+
+    steps: int
+    clips: int
+    brightness: dict[str, Curve]
+    """Mean value in [0, 1]."""
+    motion: dict[str, Curve]
+    """Mean absolute difference from the frame before, of values in [0, 1]."""
+    error: dict[str, Curve]
+    """Root mean squared error, of values in [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoReport:
     """Everything that an evaluation of clips measured, and what it depends on."""
 
@@ -195,6 +213,7 @@ class VideoReport:
     protocol: ClipProtocol
     prediction: PredictionReport | None = None
     synthesis: SynthesisReport | None = None
+    rollout: RolloutReport | None = None
     sets: dict[str, SetReport]
     """By network."""
     unavailable: list[str]

@@ -18,7 +18,8 @@ from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.spoilt_pasts import spoil_pasts
 from vidgan.data_config import VideoDataConfig
-from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, ModelMethod, load_model
+from vidgan.evaluation.actions import SHUFFLED_ACTIONS, OtherActions, borrow_actions
+from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, GroundTruth, ModelMethod, load_model
 from vidgan.evaluation.pasts import OtherPast, give_true_past, restore_past
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
 from vidgan.evaluation.report import CLEAN_PAST
@@ -86,6 +87,8 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
     methods: list[ClipMethod] = [method]
     if data.past_degradations:
         methods = open_past_methods(config, method)
+    elif model.shape.actions:
+        methods = open_action_methods(method, dataset, indices, seed=config.seed)
     return EvaluationSet(
         ground_truth=dataset,
         indices=indices,
@@ -117,6 +120,20 @@ def open_past_methods(config: EvaluateConfig, method: ModelMethod) -> list[ClipM
     return [*methods, OtherPast(name=CLEAN_PAST, method=method, change=give_true_past)]
 
 
+def open_action_methods(
+    method: ModelMethod, clips: GroundTruth, indices: tuple[int, ...], *, seed: int
+) -> list[ClipMethod]:
+    """Open a model that follows actions: given those of each clip, and given those of another, for comparison.
+
+    Raises ValueError if there are fewer than two clips.
+    """
+    if len(indices) < 2:
+        raise ValueError("actions are exchanged between clips, of which two are needed at least")
+    borrow = partial(borrow_actions, clips, indices, seed)
+    other = OtherActions(name=SHUFFLED_ACTIONS, method=method, actions=borrow)
+    return [replace(method, name="true actions"), other]
+
+
 def check_compatible(model: VideoModel, data: VideoDataConfig, *, name: str) -> None:
     """Raise ValueError if clips cut by these settings cannot be predicted, or be generated, by the model.
 
@@ -125,6 +142,10 @@ def check_compatible(model: VideoModel, data: VideoDataConfig, *, name: str) -> 
         data: Settings of the clips that it will be measured on.
         name: What messages call the model.
     """
+    if model.shape.actions and model.shape.actions != data.actions:
+        raise ValueError(
+            f"data.actions is {data.actions}, and {name} was trained on actions of {model.shape.actions} numbers"
+        )
     if model.shape.channels != data.channels:
         raise ValueError(f"data.channels is {data.channels}, and {name} was trained on {model.shape.channels}")
     if isinstance(model, FramePredictor):
@@ -157,6 +178,8 @@ def open_from_files(config: EvaluateConfig) -> EvaluationSet:
         model = FramePredictor.from_pretrained(config.model).to(device)
         if not config.context_frames:
             raise ValueError("context_frames is 0: a model that predicts the clips of ground_truth needs a past")
+        if model.shape.actions:
+            raise ValueError(f"{config.model} follows actions, which files have none of: measure it on its data")
         if model.shape.channels != true.channels:
             raise ValueError(
                 f"{config.ground_truth} is read in {true.channels} channels, and {config.model} was trained on "

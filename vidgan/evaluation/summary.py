@@ -5,8 +5,10 @@ from typing import Any
 
 from gancore.evaluation.report import Curve
 from gancore.reporting.tables import format_table
+from vidgan.evaluation.actions import describe_listening
 from vidgan.evaluation.clip_sets import TRUE_SET
 from vidgan.evaluation.report import ClipProtocol, PredictionReport, SynthesisReport, VideoReport
+from vidgan.evaluation.rollouts import describe_rollouts
 from vidgan.evaluation.synthesis import SAMPLE_SET
 
 MAX_PRINTED_COLUMNS = 10
@@ -20,7 +22,9 @@ def format_summary(report: VideoReport) -> str:
     """Format a heading, a table of each metric over some lead times, and the distances between sets of clips."""
     blocks = [format_heading(report.protocol)]
     if report.prediction:
-        blocks += _format_prediction(report.prediction)
+        blocks += [*_format_prediction(report.prediction), *describe_listening(report.prediction)]
+    if report.rollout:
+        blocks += describe_rollouts(report.rollout)
     if report.synthesis:
         rows = summarise_looks(report.synthesis)
         blocks.append(format_table("generated from noise", SET_NAMES, _format_cells(rows, 4)))

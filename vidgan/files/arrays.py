@@ -21,7 +21,20 @@ EXPECTED_VALUES = "expected uint8 in [0, 255] or floats in [0, 1]"
 SAMPLED_FRAMES = 64
 """Frames, evenly spaced over an array of floats, whose values are looked at when it is opened."""
 
-__all__ = ["ARRAY_SUFFIXES", "ArrayPart", "ArrayVideo", "convert_to_uint8", "infer_axes", "open_array_videos"]
+ACTIONS_ARRAY = "actions"
+"""Name of the array of what was done at each frame."""
+BESIDE_FRAMES = (ACTIONS_ARRAY, "rewards")
+"""Names of arrays that lie beside the frames of episodes, and are never frames."""
+
+__all__ = [
+    "ACTIONS_ARRAY",
+    "ARRAY_SUFFIXES",
+    "ArrayPart",
+    "ArrayVideo",
+    "convert_to_uint8",
+    "infer_axes",
+    "open_array_videos",
+]
 
 
 @dataclass(frozen=True)
@@ -95,8 +108,9 @@ def open_array_videos(
     An array of 3 axes is one grey video (time, height, width); one of 5 axes holds many videos of any number of
     channels. One of 4 axes is a single video if its last or second axis can be the channels (1, 3, 4 or `channels`
     long), otherwise many grey ones. Many videos lie along the first axis; in a file named `mnist_test_seq`, along the
-    second. Of several such arrays, `name` is the one to read; without it, `past` and `future` are joined, and
-    `input_raw_data` is cut as `clips` says (the layout of PredRNN).
+    second. Arrays called `actions` and `rewards` lie beside frames, and are none. Of several others, `name` is the one
+    to read; without it, `past` and `future` are joined, and `input_raw_data` is cut as `clips` says (the layout of
+    PredRNN).
 
     Raises UnreadableError for any other shape, number of arrays or type of values.
     """
@@ -108,6 +122,7 @@ def open_array_videos(
     elif {"clips", "input_raw_data"} <= arrays.keys():
         return _check(_cut_into_clips(path, arrays, limits), path, limits)
     candidates = {key: header for key, header in arrays.items() if 3 <= len(header.shape) <= 5}
+    candidates = {key: each for key, each in candidates.items() if key.rpartition("/")[2] not in BESIDE_FRAMES}
     if not candidates:
         raise UnreadableError(f"{path} holds no array of three or more axes{f': {_describe(arrays)}' if name else ''}")
     joined = ("past", "future") if candidates.keys() == {"past", "future"} else tuple(candidates)

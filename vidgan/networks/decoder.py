@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gancore.layers import ResidualBlock, SelfAttention, orthogonal_init_, zero_init_residual_
 from vidgan.config import ClipShape, VideoGeneratorConfig
-from vidgan.networks.norms import ConditionalNorm, MakeNorm, Timestep
+from vidgan.networks.norms import Condition, ConditionalNorm, MakeNorm, Timestep
 from vidgan.networks.outputs import FrameOutput, FramesOutput, GeneratorOutput, Memory, MotionOutput
 from vidgan.networks.recomputation import run_with_recomputation
 from vidgan.networks.recurrent import TSRU, build_recurrent_unit
@@ -39,7 +39,7 @@ class DecoderLevel(nn.Module):
         self,
         x: Float[Tensor, "batch time inputs height width"],
         state: Float[Tensor, "batch inputs height width"] | None,
-        condition: Float[Tensor, "batch size"],
+        condition: Condition,
         *,
         start: Timestep,
         steps: int,
@@ -54,15 +54,29 @@ class DecoderLevel(nn.Module):
         return rearrange(y, "(b t) c h w -> b t c h w", t=steps), states[:, -1]
 
 
+class LearnedConstant(nn.Module):
+    """Numbers that depend on nothing, in the place of a linear layer without inputs."""
+
+    def __init__(self, numbers: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(numbers))
+
+    def forward(self, rows: Float[Tensor, "rows _"]) -> Float[Tensor, "rows numbers"]:
+        """The same for each row."""
+        return self.bias.expand(len(rows), -1)
+
+
 class Decoder(nn.Module):
-    """From a condition (latent and class) and the initial states of the recurrent units to frames."""
+    """From a condition (latent, class and actions) and the initial states of the recurrent units to frames."""
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape, *, condition: int):
-        """`condition` is the number of channels of the condition."""
+        """`condition` is the number of channels of the condition, those of actions included."""
         super().__init__()
         self.config, self.channels = config, shape.channels
         timesteps = shape.clip_frames - shape.context_frames if config.norm == "batch" else None
-        make_norm = partial(ConditionalNorm, condition=condition, timesteps=timesteps)
+        self.unseen = config.latent_dim if config.output == "splat" else 0
+        """Channels of the condition, its first ones, that are for the output alone."""
+        make_norm = partial(ConditionalNorm, condition=condition - self.unseen, timesteps=timesteps)
         widths = config.widths
         self.start_size = (1, 1)
         if config.latent_init == "map":
@@ -70,7 +84,9 @@ class Decoder(nn.Module):
                 -(-shape.height // config.spatial_stride),
                 -(-shape.width // config.spatial_stride),
             )
-        self.start = nn.Linear(condition, widths[0] * self.start_size[0] * self.start_size[1])
+        numbers = widths[0] * self.start_size[0] * self.start_size[1]
+        seen = condition - self.unseen
+        self.start = nn.Linear(seen, numbers) if seen else LearnedConstant(numbers)
         self.levels = nn.ModuleList(
             DecoderLevel(config, inputs, outputs, attention=level == config.attention_after, make_norm=make_norm)
             for level, (inputs, outputs) in enumerate(pairwise(widths), 1)
@@ -86,22 +102,25 @@ class Decoder(nn.Module):
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
         memory: Memory = (),
+        actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> GeneratorOutput:
         """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
 
-        `states` are the initial ones, smallest map first (None: zero); `memory` is what the output began with.
+        `states` are the initial ones, smallest map first (None: zero); `memory` is what the output began with; the
+        embedded `actions` are the part of the condition that is another at each step.
 
         The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
         backward pass recomputes their activations, so that those of only one segment are held at a time.
         """
-        x = self.start_map(condition, height, width)
         carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         map_steps = self.output.map_steps(steps)
         segment = self.config.segment_steps or map_steps
         recompute = torch.is_grad_enabled() and segment < map_steps
         results = []
         for start in range(0, map_steps, segment):
-            inputs = x, condition, carried, memory, start, min(segment, map_steps - start)
+            count = min(segment, map_steps - start)
+            given = condition if actions is None else join_actions(condition, actions[:, start : start + count])
+            inputs = self.start_map(given, height, width), given, carried, memory, start, count
             if recompute:
                 result, carried, memory = run_with_recomputation(self, self.run_segment, *inputs)
             else:
@@ -119,6 +138,7 @@ class Decoder(nn.Module):
         width: int,
         states: Sequence[Float[Tensor, "batch _ _ _"]] | None = None,
         memory: Memory = (),
+        actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> Iterator[Float[Tensor, "batch channels {height} {width}"]]:
         """The frames that the forward pass gives, each as soon as it is computed, without gradients.
 
@@ -128,36 +148,68 @@ class Decoder(nn.Module):
             size = {"height": height, "width": width}
             yield from self(condition, steps=steps, states=states, memory=memory, **size).frames.unbind(1)
             return
-        x = self.start_map(condition, height, width)
         carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
-        for start in range(steps):
-            frames, carried, memory = self.run_segment(x, condition, carried, memory, start, 1)
-            yield frames[:, 0, : self.channels]
+        for time in range(steps):
+            action = None if actions is None else actions[:, time : time + 1]
+            frame, carried, memory = self.step(
+                condition, time=time, height=height, width=width, states=carried, memory=memory, action=action
+            )
+            yield frame
 
-    def start_map(self, condition: Tensor, height: int, width: int) -> Tensor:
-        """The smallest map: one vector everywhere, or a map resized to the size that the frames need."""
-        x = self.start(condition).view(len(condition), -1, *self.start_size)
+    def step(
+        self,
+        condition: Float[Tensor, "batch size"],
+        *,
+        time: Timestep,
+        height: int,
+        width: int,
+        states: Sequence[Float[Tensor, "batch _ _ _"] | None],
+        memory: Memory,
+        action: Float[Tensor, "batch 1 embedding"] | None = None,
+    ) -> tuple[Float[Tensor, "batch channels {height} {width}"], Sequence[Tensor], Memory]:
+        """(The frame at this time, the states and the memory after it), of an output that yields frames."""
+        given = condition if action is None else join_actions(condition, action)
+        x = self.start_map(given, height, width)
+        results, states_after, memory = self.run_segment(x, given, states, memory, time, 1)
+        return results[:, 0, : self.channels], states_after, memory
+
+    def start_map(
+        self, condition: Condition, height: int, width: int
+    ) -> Float[Tensor, "batch time channels rows columns"]:
+        """The smallest map: one vector everywhere, or a map resized to the size that the frames need.
+
+        It is one for all timesteps unless the condition is another at each.
+        """
+        rows = condition[..., self.unseen :].flatten(0, -2)
+        x = self.start(rows).view(len(rows), -1, *self.start_size)
         size = (height // self.config.spatial_stride, width // self.config.spatial_stride)
-        if x.shape[-2:] == size:
-            return x
-        return F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
+        if x.shape[-2:] != size:
+            x = F.interpolate(x, size=size, mode="nearest" if self.start_size == (1, 1) else "bilinear")
+        return x[:, None] if condition.ndim == 2 else x.unflatten(0, condition.shape[:2])
 
     def run_segment(
         self,
         x: Tensor,
-        condition: Tensor,
+        condition: Condition,
         states: Sequence[Tensor | None],
         memory: Memory,
         start: Timestep,
         steps: int,
     ) -> tuple[Tensor, Sequence[Tensor], Memory]:
         """(The result of the output for `steps` timesteps from `start` on, the states and the memory after them)."""
-        maps, states_after = x[:, None], []
+        maps, states_after = x, []
         for level, state in zip(self.levels, states, strict=True):
-            maps, last_state = level(maps, state, condition, start=start, steps=steps)
+            maps, last_state = level(maps, state, condition[..., self.unseen :], start=start, steps=steps)
             states_after.append(last_state)
         result, memory = self.output.step(maps, memory, condition, start)
         return result, states_after, memory
+
+
+def join_actions(
+    condition: Float[Tensor, "batch size"], actions: Float[Tensor, "batch steps embedding"]
+) -> Float[Tensor, "batch steps _"]:
+    """The condition of each step: what is the same at all of them, then the embedded action."""
+    return torch.cat([condition[:, None].expand(-1, actions.shape[1], -1), actions], 2)
 
 
 def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: int, make_norm: MakeNorm) -> FrameOutput:
@@ -168,7 +220,7 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
     if config.output == "motion":
         return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
     if config.output == "splat":
-        return SplatOutput(width, channels, patch_size=patch, condition=condition, make_norm=make_norm)
+        return SplatOutput(width, channels, patch_size=patch, latent=config.latent_dim, make_norm=make_norm)
     return SpriteOutput(
         width,
         channels,

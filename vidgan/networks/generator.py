@@ -16,6 +16,10 @@ from vidgan.networks.context_encoder import ContextEncoder
 from vidgan.networks.decoder import Decoder, initialise_weights_
 from vidgan.networks.outputs import GeneratorOutput, Memory
 
+ACTION_GAIN = 10.0
+"""Initial norm of the embedding of an action of norm one. Conditional norms start with a strength of a tenth, which is
+right for latents, that are to be found useful; actions are to be heeded from the first step."""
+
 
 class VideoGenerator(HubModel):
     """Clips from noise, with or without classes: the generator of DVD-GAN, version 2 (Clark et al. 2019)."""
@@ -82,35 +86,45 @@ class FramePredictor(HubModel):
     """The next frames of a clip, a different future for every latent: DVD-GAN-FP, or its modern descendant."""
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape):
-        """Raises ValueError if there is no context to predict from."""
+        """Raises ValueError if there is no context to predict from, or sprites should follow actions."""
         super().__init__(config, shape)
         if shape.context_frames < 1:
             raise ValueError("data.context_frames: prediction needs at least one past frame")
+        if shape.actions and config.output == "sprites":
+            raise ValueError("generator.output: sprites follow no actions; use motion, splat or frames")
         self.config, self.shape = config, shape
         self.encoder = ContextEncoder(config, shape)
-        self.decoder = Decoder(config, shape, condition=config.latent_dim)
+        self.action_embedding = nn.Linear(shape.actions, config.embedding_dim) if shape.actions else None
+        condition = config.latent_dim + (config.embedding_dim if shape.actions else 0)
+        self.decoder = Decoder(config, shape, condition=condition)
         initialise_weights_(self, config)
+        if self.action_embedding is not None:
+            with torch.no_grad():
+                self.action_embedding.weight.mul_(ACTION_GAIN)
 
     def forward(
         self,
         past: Float[Tensor, "batch time channels height width"],
         latent: Float[Tensor, "futures latent"],
+        actions: Float[Tensor, "batch plan size"] | None = None,
         *,
         steps: int,
     ) -> Float[Tensor, "futures steps channels height width"]:
         """Futures in [-1, 1], for pasts in [-1, 1] and latents from N(0, I).
 
-        The number of latents is a multiple n of the number of pasts; the first n belong to the first past. Frames may
-        have any size: they are padded to a multiple of the stride, and the futures are cropped. Raises ValueError for a
-        number of channels that the model was not trained on, for too few past frames if the encoder stacks them, for
-        less than one step, and for latents that cannot be divided evenly among the pasts.
+        The number of latents is a multiple n of the number of pasts; the first n belong to the first past, and to its
+        actions, of which each leads from the frame before to its own. Frames may have any size: they are padded to a
+        multiple of the stride, and the futures are cropped. Raises ValueError for a number of channels that the model
+        was not trained on, for too few past frames if the encoder stacks them, for less than one step, for latents that
+        cannot be divided evenly among the pasts, and for actions that are missing, or are not those of the model.
         """
-        return self.predict_output(past, latent, steps=steps).frames
+        return self.predict_output(past, latent, actions, steps=steps).frames
 
     def predict_output(
         self,
         past: Float[Tensor, "batch time channels height width"],
         latent: Float[Tensor, "futures latent"],
+        actions: Float[Tensor, "batch plan size"] | None = None,
         *,
         steps: int,
     ) -> GeneratorOutput:
@@ -120,8 +134,11 @@ class FramePredictor(HubModel):
         if not len(latent) or len(latent) % len(past):
             raise ValueError(f"{len(latent)} latents for {len(past)} pasts: every past needs the same number of them")
         height, width = past.shape[-2:]
-        context = self.encode(past).repeat(len(latent) // len(past))
-        frames, masks, trajectories, displacement = self.decoder(latent, steps=steps, **context._asdict())
+        many, embedded = len(latent) // len(past), self.embed_actions(actions, steps=steps)
+        context = self.encode(past).repeat(many)
+        embedded = None if embedded is None else embedded.repeat_interleave(many, 0)
+        made = self.decoder(latent, steps=steps, actions=embedded, **context._asdict())
+        frames, masks, trajectories, displacement = made
         if masks is not None:
             masks = masks[..., :height, :width]
         if displacement is not None:
@@ -138,11 +155,51 @@ class FramePredictor(HubModel):
         padded = F.pad(past, padding, mode="replicate") if any(padding) else past
         return Context(tuple(self.encoder(padded)), self.decoder.output.begin(padded), *padded.shape[-2:])
 
+    def embed_actions(
+        self, actions: Float[Tensor, "batch plan size"] | None, *, steps: int
+    ) -> Float[Tensor, "batch plan embedding"] | None:
+        """What the decoder is given of actions. Raises ValueError unless there is one of the model's for each step."""
+        size = self.shape.actions
+        if self.action_embedding is None:
+            if actions is not None:
+                raise ValueError("this model was trained without actions, and can follow none")
+            return None
+        if actions is None:
+            raise ValueError(f"this model follows actions: give one of {size} numbers for each of {steps} steps")
+        if actions.shape[1:] != (steps, size):
+            count, found = actions.shape[1:]
+            raise ValueError(
+                f"this model follows actions of {size} numbers, one for each of {steps} steps, not {count} of {found} "
+                "numbers"
+            )
+        return self.action_embedding(actions)
+
+    @torch.no_grad()
+    def step(
+        self,
+        context: Context,
+        latent: Float[Tensor, "batch latent"],
+        action: Float[Tensor, "batch size"] | None = None,
+        *,
+        time: int,
+    ) -> tuple[Float[Tensor, "batch channels {context.height} {context.width}"], Context]:
+        """(The next frame in [-1, 1], what the step after it needs), from the context that `encode` gave at time 0.
+
+        The frame is as large as the context, which is padded to a multiple of the stride. Raises ValueError for
+        actions as the forward pass does, and if the output gives all frames of a future at once.
+        """
+        if not self.decoder.output.yields_frames:
+            raise ValueError(f"generator.output {self.config.output} gives all frames at once, and none step by step")
+        embedded = self.embed_actions(None if action is None else action[:, None], steps=1)
+        frame, states, memory = self.decoder.step(latent, time=time, action=embedded, **context._asdict())
+        return frame, context._replace(states=tuple(states), memory=memory)
+
     @torch.inference_mode()
     def predict(
         self,
         frames: UInt8[Tensor, "time channel height width"],
         steps: int,
+        actions: Float[Tensor, "plan size"] | None = None,
         *,
         samples: int = 1,
         seed: int = 0,
@@ -150,13 +207,14 @@ class FramePredictor(HubModel):
     ) -> UInt8[Tensor, "samples steps channel height width"]:
         """`samples` different futures of one clip, of its own size; the same ones for the same seed.
 
-        Sample n does not depend on the number of samples. All numbers of the latents are below `truncation` if that is
-        given; 0 makes every sample the typical future, that of the latent zero. Raises ValueError as the forward pass
-        does.
+        All of them follow the same actions, one a step, if the model was trained with such. Sample n does not depend on
+        the number of samples. All numbers of the latents are below `truncation` if that is given; 0 makes every sample
+        the typical future, that of the latent zero. Raises ValueError as the forward pass does.
         """
         height, width = frames.shape[-2:]
         context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
-        futures = [self.decoder(latent, steps=steps, **context._asdict()).frames[0] for latent in latents]
+        given = {"steps": steps, "actions": self._embed_plan(actions, steps), **context._asdict()}
+        futures = [self.decoder(latent, **given).frames[0] for latent in latents]
         return torch.stack([to_uint8(future[..., :height, :width]).cpu() for future in futures])
 
     @torch.inference_mode()
@@ -164,6 +222,7 @@ class FramePredictor(HubModel):
         self,
         frames: UInt8[Tensor, "time channel height width"],
         steps: int,
+        actions: Float[Tensor, "plan size"] | None = None,
         *,
         samples: int = 1,
         seed: int = 0,
@@ -172,9 +231,15 @@ class FramePredictor(HubModel):
         """The frames that `predict` gives, each as soon as it is computed, equal but for rounding."""
         height, width = frames.shape[-2:]
         context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
-        futures = [self.decoder.stream(latent, steps=steps, **context._asdict()) for latent in latents]
+        given = {"steps": steps, "actions": self._embed_plan(actions, steps), **context._asdict()}
+        futures = [self.decoder.stream(latent, **given) for latent in latents]
         for parts in zip(*futures, strict=True):
             yield to_uint8(torch.cat(parts)[..., :height, :width]).cpu()
+
+    def _embed_plan(self, actions: Tensor | None, steps: int) -> Tensor | None:
+        """The embedded actions of one future, on the device of the model."""
+        device = next(self.parameters()).device
+        return self.embed_actions(None if actions is None else actions[None].to(device), steps=steps)
 
     def _context_and_latents(
         self, frames: Tensor, steps: int, samples: int, seed: int, truncation: float | None

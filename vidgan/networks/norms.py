@@ -1,4 +1,4 @@
-"""Norms of video generators: conditional on the latent; batch norm with statistics of each timestep (DVD-GAN)."""
+"""Norms of video generators, conditional on latent and actions; batch norm with statistics of timesteps (DVD-GAN)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,13 @@ from gancore.layers import build_group_norm
 
 Timestep = int | Int[Tensor, ""]
 """The number of a timestep, 0 for the first; a tensor in a graph that is exported to serve all of them."""
+Condition = Float[Tensor, "batch size"] | Float[Tensor, "batch steps size"]
+"""What a clip is conditioned on: the same at all timesteps, or for each of them what it is besides."""
+
+
+def constant_part(condition: Condition, size: int) -> Float[Tensor, "batch {size}"]:
+    """What is the same at all timesteps: the first `size` numbers, the latent."""
+    return (condition if condition.ndim == 2 else condition[:, 0])[:, :size]
 
 
 class TimestepBatchNorm(nn.Module):
@@ -47,34 +54,42 @@ class TimestepBatchNorm(nn.Module):
 
 
 class ConditionalNorm(nn.Module):
-    """A norm whose gain and offset are linear in a condition: the latent, joined with the class embedding if any.
+    """A norm whose gain and offset are linear in a condition: the latent, joined with embeddings of class or actions.
 
         y = (1 + s_0 A c) norm(x) + s_1 B c
+
+    An action thus acts by a factor, as in Oh et al. 2015, and by an addition, as where it is concatenated to the input
+    of a convolution (SAVP, Lee et al. 2018).
 
     The learned strengths s start at 0.1, so that the layer begins close to the plain norm, whether or not the linear
     map [A; B] is under spectral norm.
     """
 
     def __init__(self, channels: int, condition: int, *, timesteps: int | None = None, groups: int = 8):
-        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm."""
+        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm.
+
+        A condition of no channels leaves the plain norm.
+        """
         super().__init__()
         group_norm = build_group_norm(channels, max_groups=groups, affine=False)
         self.norm = TimestepBatchNorm(channels, timesteps) if timesteps else group_norm
-        self.affine = nn.Linear(condition, 2 * channels, bias=False)
-        self.strength = nn.Parameter(torch.full((2,), 0.1))
+        self.affine = nn.Linear(condition, 2 * channels, bias=False) if condition else None
+        self.strength = nn.Parameter(torch.full((2,), 0.1)) if condition else None
 
     def forward(
         self,
         x: Float[Tensor, "frames channels height width"],
-        condition: Float[Tensor, "batch size"],
+        condition: Condition,
         start: Timestep = 0,
     ) -> Float[Tensor, "frames channels height width"]:
         """Normalises and modulates the frames of `batch` clips, (batch time) on axis 0, from timestep `start` on."""
-        batch = len(condition)
+        batch, rows = len(condition), condition.flatten(0, -2)
         x = self.norm(x, batch, start) if isinstance(self.norm, TimestepBatchNorm) else self.norm(x)
-        gain, offset = rearrange(self.affine(condition), "b (two c) -> two b c 1 1", two=2)
+        if self.affine is None or self.strength is None:
+            return x
+        gain, offset = rearrange(self.affine(rows), "b (two c) -> two b c 1 1", two=2)
         gain, offset = 1 + self.strength[0] * gain, self.strength[1] * offset
-        frames = len(x) // batch
+        frames = len(x) // len(rows)
         return torch.addcmul(
             repeat(offset, "b c 1 1 -> (b t) c 1 1", t=frames), x, repeat(gain, "b c 1 1 -> (b t) c 1 1", t=frames)
         )

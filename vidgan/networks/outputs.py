@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vidgan.networks.norms import MakeNorm, Timestep
+from vidgan.networks.norms import Condition, MakeNorm, Timestep
 from vidgan.networks.warp import warp
 
 TANH_GAIN = 1.05
@@ -61,7 +61,7 @@ class FrameOutput(nn.Module):
         self,
         maps: Float[Tensor, "batch steps features rows columns"],
         memory: Memory,
-        condition: Float[Tensor, "batch size"],
+        condition: Condition,
         start: Timestep,
     ) -> tuple[Float[Tensor, "batch steps ..."], Memory]:
         """(What a segment from timestep `start` on yields, the memory after it)."""

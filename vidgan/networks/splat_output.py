@@ -7,7 +7,6 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -15,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vidgan.networks.camera import camera_flow, compose, estimate_background, fit_camera, invert
-from vidgan.networks.norms import MakeNorm, Timestep
+from vidgan.networks.noise_field import NoiseField
+from vidgan.networks.norms import MakeNorm, Timestep, constant_part
 from vidgan.networks.optical_flow import estimate_flow, window_mean
 from vidgan.networks.outputs import FrameOutput, GeneratorOutput, Memory
 from vidgan.networks.splat import splat
@@ -35,12 +35,14 @@ LEAST = 1e-4
 """Sum of weights below which a weighted mean falls to zero."""
 LARGE = (0.15, 0.5)
 """Shares of that window from which on a thing begins to be large, and is large."""
-TRAVEL = 5
-"""Numbers that the network gives for the velocity of a patch: two of the acceleration, inertia, two shares of noise."""
-NOISE_LOGITS = (-4.0, -1.0)
-"""Initial logits of the two shares of noise: that of everything, in MAX_NOISE, and that of the speed."""
+TRAVEL = 6
+"""Numbers that the network gives for the velocity of a patch: acceleration (two), inertia, three shares of noise."""
+NOISE_LOGITS = (-4.0, -1.0, -1.0)
+"""Initial logits of the shares of noise: that of everything, in MAX_NOISE, that of the speed, that of the inertia."""
 MAX_NOISE = 1.0
 """Bound in pixels a frame of the noise of what is at rest; what moves has at most its own speed besides."""
+MAX_INERTIA_NOISE = 4.0
+"""Bound of the standard deviation of the logit of the inertia."""
 INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
@@ -65,8 +67,6 @@ MOTION_IMPORTANCE = 4.0
 """What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
 MAX_STRETCH = 4.0
 """Factor by which the distance of pixels may grow without gaps between them."""
-WAVE_LENGTH = 4.0
-"""Distance, in shorter sides of the frame, over which the noise of velocities changes."""
 
 
 class SplatOutput(FrameOutput):
@@ -74,10 +74,12 @@ class SplatOutput(FrameOutput):
 
     The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
 
-        v_t(p) = k_t(p) v_{t-1}(p) + a_t(p),    d_t(p) = d_{t-1}(p) + v_t(p) + (s_t(p) + m_t(p) |v_t(p)|) n(p)
+        v_t(p) = sigmoid(k_t(p) + h_t(p) u(p)) v_{t-1}(p) + a_t(p)
+        d_t(p) = d_{t-1}(p) + v_t(p) + (s_t(p) + m_t(p) |v_t(p)|) n(p)
 
-    n is a smooth field of noise, the same at all steps, so that what is close goes astray together; a, the inertia k
-    and the bounded shares of noise s and m are learned.
+    n and u are smooth fields of noise, the same at all steps, so that what is close goes astray, goes on and stops
+    together. The acceleration a, the logit of the inertia k and the bounded shares of noise s, m and h are learned.
+    Nothing else knows the latent: samples move in different ways and look the same.
 
     The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All
     that velocities come from is averaged over windows of COHERENCE, the factor of the noise over the wider ones of
@@ -94,11 +96,12 @@ class SplatOutput(FrameOutput):
     All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
-    def __init__(self, width: int, channels: int, *, patch_size: int, condition: int, make_norm: MakeNorm):
+    def __init__(self, width: int, channels: int, *, patch_size: int, latent: int, make_norm: MakeNorm):
         super().__init__()
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
-        self.noise = NoiseField(condition, fields=2)
+        self.latent = latent
+        self.noise = NoiseField(latent, fields=3)
         self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
         self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
@@ -111,7 +114,7 @@ class SplatOutput(FrameOutput):
             nn.init.zeros_(layer.get_parameter("weight"))
             nn.init.zeros_(layer.get_parameter("bias"))
         self.travel.get_parameter("bias")[2] = INERTIA_LOGIT
-        self.travel.get_parameter("bias")[3:5] = torch.tensor(NOISE_LOGITS)
+        self.travel.get_parameter("bias")[3:6] = torch.tensor(NOISE_LOGITS)
         patch = self.patch_size**2
         self.still.get_parameter("bias")[2 * patch : 3 * patch] = CONTENT_LOGIT
 
@@ -138,7 +141,7 @@ class SplatOutput(FrameOutput):
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
         """(Frames in [-1, 1] followed by two channels of displacement, the memory after the segment)."""
         memory, steps = SplatMemory(*memory), maps.shape[1]
-        x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition, start))
+        x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition[..., self.latent :], start))
         if isinstance(start, Tensor):
             pairs = zip(self._look(x, memory), memory, strict=True)
             memory = SplatMemory(*(old if new is old else torch.where(start == 0, new, old) for new, old in pairs))
@@ -147,7 +150,7 @@ class SplatOutput(FrameOutput):
         known = repeat(memory.cue.to(x.dtype), "b c h w -> (b t) c h w", t=steps)
         travel = rearrange(self.travel(torch.cat([x, known], 1)).float(), "(b t) c h w -> b t c h w", t=steps)
         with _full_precision(memory.last.device):
-            noise = self.noise(condition, *memory.velocity.shape[-2:])
+            noise = self.noise(constant_part(condition, self.latent), *memory.velocity.shape[-2:])
             return self._move(travel, noise, memory)
 
     def _look(self, x: Float[Tensor, "frames features rows columns"], memory: "SplatMemory") -> "SplatMemory":
@@ -164,7 +167,7 @@ class SplatOutput(FrameOutput):
     def _move(
         self,
         travel: Float[Tensor, "batch steps changes rows columns"],
-        noise: Float[Tensor, "batch 2 rows columns"],
+        noise: Float[Tensor, "batch 3 rows columns"],
         memory: "SplatMemory",
     ) -> tuple[Tensor, Memory]:
         """What `step` returns, from the changes of velocity and appearance at every step."""
@@ -172,16 +175,19 @@ class SplatOutput(FrameOutput):
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
-        changes = torch.cat([ACCELERATION_SCALE * travel[:, :, :2], torch.sigmoid(travel[:, :, 2:TRAVEL])], 2)
+        changes = torch.cat(
+            [ACCELERATION_SCALE * travel[:, :, :2], travel[:, :, 2:3], torch.sigmoid(travel[:, :, 3:TRAVEL])], 2
+        )
         wide = COHERENCE_OF_LARGE / self.patch_size
         coherent = normalised_convolution(changes.flatten(1, 2), weights, self.patch_size)
         displacements, maps_back = [], []
         for change in coherent.unflatten(1, (steps, TRAVEL)).unbind(1):
-            acceleration, inertia, anyway, moving = change.split([2, 1, 1, 1], 1)
+            acceleration, inertia, anyway, moving, stopping = change.split([2, 1, 1, 1, 1], 1)
+            inertia = torch.sigmoid(inertia + MAX_INERTIA_NOISE * stopping * noise[:, 2:])
             velocity = (inertia * velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED)
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
             astray = gaussian_mean(torch.cat([weights * (MAX_NOISE * anyway + moving * speed), weights], 1), wide)
-            displacement = displacement + velocity + astray[:, :1] / (astray[:, 1:] + LEAST) * noise
+            displacement = displacement + velocity + astray[:, :1] / (astray[:, 1:] + LEAST) * noise[:, :2]
             displacements.append(displacement)
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
@@ -247,36 +253,6 @@ class VelocityCorrection(nn.Module):
         return self.change(torch.relu(x))
 
 
-class NoiseField(nn.Module):
-    """Smooth Gaussian fields, a function of position and of the latent: sums of waves in random, fixed directions.
-
-        n_f(p) = sqrt(2 / K) sum_k z_k cos(w_fk . p + phi_fk),    w_fk ~ N(0, 1 / WAVE_LENGTH^2)
-
-    For latents z from N(0, I) each value has variance 1 on average over positions, and values WAVE_LENGTH apart have a
-    correlation of exp(-1/2) (random features, Rahimi, Recht 2007). Positions are in shorter sides of the frame.
-    """
-
-    waves: Tensor
-    phases: Tensor
-
-    def __init__(self, latent: int, *, fields: int):
-        super().__init__()
-        random = np.random.default_rng(0)  # torch's, on the meta device, takes two seconds to import what it needs
-        waves, phases = random.normal(size=(fields, latent, 2)), random.uniform(0, 2 * np.pi, (fields, latent))
-        self.register_buffer("waves", torch.from_numpy(waves / WAVE_LENGTH).float())
-        self.register_buffer("phases", torch.from_numpy(phases).float())
-
-    def forward(
-        self, latent: Float[Tensor, "batch latent"], rows: int, columns: int
-    ) -> Float[Tensor, "batch fields {rows} {columns}"]:
-        """The fields at the points of a grid that covers the frame."""
-        places = (torch.arange(size, device=latent.device, dtype=self.waves.dtype) for size in (columns, rows))
-        x, y = (place / min(rows, columns) for place in places)
-        across, down = self.waves.unbind(2)
-        angle = across[..., None, None] * x + down[..., None, None] * y[:, None] + self.phases[..., None, None]
-        return math.sqrt(2 / latent.shape[1]) * torch.einsum("bk,fkhw->bfhw", latent.to(angle.dtype), angle.cos())
-
-
 def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Suspends mixed precision, which would round positions to whole pixels and more."""
     kind = device.type
@@ -336,8 +312,9 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
         rows, columns = (side // patch for side in last.shape[-2:])
         nothing = torch.zeros_like(last[:, :1]).expand(-1, 3 * last.shape[1] + 5, -1, -1)
         return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still, torch.cat([last, nothing], 1))
-    before = past[:, -2].float()
-    flow = estimate_flow(last, before)
+    # one frame before the last, and two if there are: both flows at once
+    before, earlier = (past[:, max(past.shape[1] - back, 0)].float() for back in (2, 3))
+    flow, flow_before = estimate_flow(torch.cat([last, before]), torch.cat([before, earlier])).chunk(2)
     camera = fit_camera(flow, last, before)
     drift = camera_flow(camera, *last.shape[-2:])
     changes = [last - warp(before, moved) for moved in (drift, flow)]
@@ -351,9 +328,9 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
         patch,
         least=MIN_CONFIDENCE,
     )
-    earlier = estimate_flow(before, past[:, -3].float()) - drift if past.shape[1] > 2 else torch.zeros_like(drift)
+    before_that = flow_before - drift if past.shape[1] > 2 else torch.zeros_like(drift)
     unexpected = torch.cat([last - plate, *changes], 1) / NOISE_LEVEL
-    evidence = torch.cat([last, unexpected, drift - flow, -earlier, confidence], 1)
+    evidence = torch.cat([last, unexpected, drift - flow, -before_that, confidence], 1)
     return MeasuredMotion(velocity, plate, camera, evidence)
 
 

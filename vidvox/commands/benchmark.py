@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.config import VideoConfig
 from vidgan.data_config import VideoDataConfig
+from vidvox.kinds import require_kind
 from vidvox.recipes import find_recipes
 from voxgan.config import VoxelConfig
 
@@ -42,6 +43,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "metrics": (),
     "peers": (),
     "count": COUNTED,
+    "world": (),
 }
 PEER_FRAMES = ("--data.height=64", "--data.width=64", "--data.context_frames=5", "--data.clip_frames=15")
 """The clips that we and plain networks train on."""
@@ -59,10 +61,13 @@ PEER_SIDE = 32
 class BenchmarkConfig:
     """Measure training and what surrounds it, each preset in a process of its own."""
 
-    subject: Literal["video", "voxels", "metrics", "peers", "count"]
+    subject: Literal["video", "voxels", "metrics", "peers", "count", "world"]
     """video: training, prediction and reading; voxels: training, preparing and extracting meshes; metrics; peers: what
-    all that costs beside what else could be used; or count: operations and memory of a training step that is counted
-    and not computed."""
+    all that costs beside what else could be used; count: operations and memory of a training step that is counted and
+    not computed; or world: a step of a model that follows actions, or of any other predictor."""
+
+    model: str | None = None
+    """The predictor whose step is timed; for world."""
 
     presets: tuple[str, ...] = ()
     """Presets to train with: tiny, modern, paper for video, tiny, modern-32, modern-64 for voxels; all by default. To
@@ -81,6 +86,8 @@ class BenchmarkConfig:
         if unknown := set(self.presets) - set(PRESETS[self.subject]):
             known = f"choose from {', '.join(PRESETS[self.subject])}" if PRESETS[self.subject] else "there are none"
             raise ValueError(f"presets: unknown preset {', '.join(sorted(unknown))}; {known}")
+        if (self.subject == "world") != (self.model is not None):
+            raise ValueError("model and world go together: give vidvox benchmark world --model MODEL")
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
         if self.out and self.subject not in {"metrics", "peers"}:
@@ -99,6 +106,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             vidvox benchmark video --presets tiny,modern
             vidvox benchmark metrics
             vidvox benchmark peers -o peers.json
+            vidvox benchmark world --model runs/world
             vidvox benchmark count --presets paper_64_fp
         """,
     )
@@ -118,6 +126,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         measure_voxels(config, on_cpu=device.type == "cpu")
     elif config.subject == "metrics":
         compare_metrics(config)
+    elif config.subject == "world":
+        measure_world(config)
     else:
         compare_peers(config)
 
@@ -141,6 +151,17 @@ def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
         read = measure_reading_time(str(film), data, repeats=config.repeats)
     print()
     print(format_reading_time(read, "16 frames of 64x64 from a 320x240 H.264 film"))
+
+
+def measure_world(config: BenchmarkConfig) -> None:
+    """Time a step of a world model on the CPU."""
+    from vidgan.benchmark import format_world_step, measure_world_step
+    from vidgan.networks.generator import FramePredictor
+
+    assert config.model is not None
+    require_kind(config.model, "FramePredictor")
+    model = FramePredictor.from_pretrained(config.model)
+    print(format_world_step(measure_world_step(model, repeats=config.repeats), model))
 
 
 def count_steps(config: BenchmarkConfig) -> None:

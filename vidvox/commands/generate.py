@@ -1,8 +1,10 @@
 """vidvox generate: clips or objects from noise, by what the model was trained on."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from gancore.files.outputs import check_outputs
+from gancore.files.outputs import check_new_folder, check_outputs
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import GenerateConfig
@@ -11,6 +13,8 @@ from vidvox.commands.halves import choose_half
 from vidvox.kinds import require_kind
 from voxgan.commands import ExportConfig
 
+SET_KEYS = ("dataset", "shard_size", "licence")
+"""Keys of a labelled data set that help shows."""
 OBJECT_CLASSES = ("VoxelGenerator", "ImageToVoxels")
 
 
@@ -31,12 +35,23 @@ def generate_clips(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         argv,
         prog=prog,
         positional=["model"],
-        main=["out", "count", "steps", "label", "truncation", "rate", "labels", "seed", "cpu", "overwrite"],
+        main=[
+            *("out", "count", "steps", "label", "truncation", "rate", "labels", "dataset", "shard_size", "licence"),
+            *("seed", "cpu", "overwrite"),
+        ],
         examples="""
             vidvox generate -m runs/ucf -n 16
+            vidvox generate -m runs/ucf -n 1000 --dataset made --licence "CC BY 4.0"
             vidvox generate -m runs/ucf -n 4 --label Archery --truncation 0.8 -o archery.gif
         """,
     )
+    if config.dataset:
+        check_new_folder(config.dataset, "dataset")
+        require_kind(config.model, "VideoGenerator")
+        from vidgan.generate import generate_labelled_set
+
+        print(describe_set(generate_labelled_set(config), config.dataset))
+        return
     check_outputs(
         [config.out],
         inputs=list_model_inputs(config.model),
@@ -63,17 +78,30 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
         prog=prog,
         description="Generate objects from noise and write their meshes.",
         positional=["model"],
-        main=[*mesh.MAIN_KEYS, "count", "class", "truncation", "latents", "weights", "projection_steps"],
+        main=[*mesh.MAIN_KEYS, "count", "class", "truncation", "latents", "weights", "projection_steps", *SET_KEYS],
         examples="""
             vidvox generate --class chair -n 4 -o chairs/chair.glb
             vidvox generate -m runs/chairs -n 4 --seed 1 -o objects/chair.glb
             vidvox generate -m runs/chairs -n 16 --latents 3,7 -o way.glb --preview way.mp4
             vidvox generate --latents mine.glb -o projected.glb
             vidvox generate --latents a.glb,b.png,7 --weights 1,-1,1
+            vidvox generate -n 1000 --dataset made --shard_size 100
         """,
     )
     if config.images:
         raise ValueError("images: objects in pictures are made by vidvox mesh")
+    if config.dataset:
+        check_new_folder(config.dataset, "dataset")
+        require_kind(config.model, *OBJECT_CLASSES)
+        from voxgan.labelled import generate_labelled_set
+
+        print(describe_set(generate_labelled_set(config), config.dataset))
+        return
     mesh.check_files(config)
     require_kind(config.model, *OBJECT_CLASSES)
     mesh.export(config)
+
+
+def describe_set(manifest: dict[str, Any], folder: Path) -> str:
+    """Say in a line what a labelled set holds."""
+    return f"{manifest['samples']} {manifest['kind']} of {len(manifest['classes'])} classes: {folder}"

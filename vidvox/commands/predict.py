@@ -19,7 +19,19 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         prog=prog,
         positional=["clip"],
         main=[
-            *("out", "steps", "samples", "truncation", "start", "stride", "size", "compare", "labels", "seed"),
+            *(
+                "out",
+                "steps",
+                "samples",
+                "truncation",
+                "actions",
+                "start",
+                "stride",
+                "size",
+                "compare",
+                "labels",
+                "seed",
+            ),
             *("cpu", "overwrite"),
         ],
         examples="""
@@ -31,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     )
     check_outputs(
         [config.out],
-        inputs=[config.clip, *list_model_inputs(config.model)],
+        inputs=[config.clip, *([config.actions] if config.actions else []), *list_model_inputs(config.model)],
         overwrite=config.overwrite,
         are_files=bool(config.out.suffix),
     )

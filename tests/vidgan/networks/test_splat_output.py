@@ -120,6 +120,7 @@ def test_noise_moves_a_thing_by_its_own_speed_at_most_and_what_is_at_rest_by_a_p
 
     def come(noise: float) -> list[torch.Tensor]:
         model.decoder.output.travel.bias[3:5] = noise
+        model.decoder.output.travel.bias[5] = -40.0
         return [model.predict_output(clip, latent, steps=4).displacement for latent in latents]
 
     model.decoder.output.noise.waves.zero_()  # the noise is 3 sqrt(2 / 6) sum_k cos(0) = 10.4 everywhere
@@ -131,6 +132,34 @@ def test_noise_moves_a_thing_by_its_own_speed_at_most_and_what_is_at_rest_by_a_p
     box = (..., slice(12, 20), slice(16, 24))
     astray = (moved - still).diff(dim=1)[box]
     torch.testing.assert_close(astray, (10.392 * (1 + speed[:, 1:][box])).expand_as(astray), rtol=0.05, atol=0.05)
+
+
+@torch.no_grad()
+def test_noise_decides_how_long_a_thing_goes_on_and_moves_nothing_that_is_at_rest():
+    model = untrained().eval()
+    model.decoder.output.travel.bias[3:5] = -40.0
+    model.decoder.output.noise.waves.zero_()
+    model.decoder.output.noise.phases.zero_()
+    latents = torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, 6)
+    came = model.predict_output(crossing(CONTEXT), latents, steps=8).displacement.norm(dim=2)
+    sooner, typical, later = came[:, -1, 12:20, 16:24].mean((1, 2)).tolist()
+    assert 0.2 < sooner < 0.8 * typical
+    assert typical < 0.8 * later
+    assert came[..., 48:].max() < 1e-3
+
+
+@torch.no_grad()
+def test_nothing_but_the_noise_of_motion_knows_the_latent():
+    model = untrained(zero_init_residual=False).eval()
+    output = model.decoder.output
+    for layer in (output.travel, output.still, output.correct.change):
+        layer.weight.normal_(0, 0.1)
+    futures = model(crossing(CONTEXT), torch.randn(3, 6), steps=3)
+    assert (futures[0] - futures[1]).abs().max() > 0.01
+    output.travel.weight[3:6], output.travel.bias[3:6] = 0.0, -40.0
+    quiet = model(crossing(CONTEXT), torch.randn(3, 6), steps=3)
+    torch.testing.assert_close(quiet[1:], quiet[:1].expand_as(quiet[1:]))
+    assert (quiet - futures).abs().max() > 0.01
 
 
 def test_gradients_reach_every_parameter():

@@ -17,9 +17,16 @@ Displacement: TypeAlias = Float[Tensor, "future 2 height width"]
 """For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame."""
 Past: TypeAlias = UInt8[Tensor, "past channel height width"]
 """Frames that a predictor is given in place of the first ones."""
-Item: TypeAlias = tuple[Frames, int] | tuple[Frames, int, Displacement] | tuple[Frames, int, Displacement | None, Past]
+Actions: TypeAlias = Float[Tensor, "time size"]
+"""What is done at each frame, which shows in the frame after it."""
+Item: TypeAlias = (
+    tuple[Frames, int]
+    | tuple[Frames, int, Displacement]
+    | tuple[Frames, int, Displacement | None, Past]
+    | tuple[Frames, int, Displacement | None, Past | None, Actions]
+)
 """Frames and the number of their class; rendered clips may come with the displacement of their pixels, and any clip
-with a past that is given in place of its own."""
+with a past that is given in place of its own, and with actions."""
 
 
 class CutOutClips(RenderedClips):

@@ -10,7 +10,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from gancore.data import Sample
+from gancore.rng import derive_seed
 from gancore.splits import Split
+from vidgan.data.synthetic.cut_outs import Item
 from vidgan.data.synthetic.motion import draw_pace, draw_path
 from vidgan.data.synthetic.patches import PatchSource
 from vidgan.data.synthetic.physics_view import SolidTexture, draw_room, draw_solid_texture, paint
@@ -25,10 +27,15 @@ from vidgan.data.synthetic.physics_world import (
     import_pybullet,
 )
 from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
+from vidgan.data.synthetic.sprite_world import Commands, draw_commands
 from vidgan.frames import Frames, convert_channels
 
 MOST_STEPS = 12
 """Steps of the simulation from a frame to the next, at most; that is 20 frames a second."""
+
+
+PUSH = 0.6
+"""Metres a second by which an action of one makes a body faster."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class PhysicsClip:
     frames: Frames
     bodies: Int64[Tensor, "time height width"]
     """Number of the body, counted from 0; -1 where there is floor or wall."""
+    pushes: Commands | None = None
+    """How far body 0 is pushed to the right and away from the first camera after each frame, in [-1, 1] of PUSH."""
 
 
 class PhysicsClips(RenderedClips):
@@ -46,12 +55,17 @@ class PhysicsClips(RenderedClips):
     `patches` paints the floor and the walls. Raises ValueError, besides, if pybullet is not installed.
     """
 
-    def __init__(self, patches: PatchSource, **shape: Any):
+    def __init__(self, patches: PatchSource, *, actions: bool = False, **shape: Any):
+        """`patches` paints floor and walls. With `actions`, a body is pushed after each frame, and clips say how."""
         super().__init__(patches, **shape)
+        self.actions = actions
         import_pybullet()
 
-    def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
-        return self.render(sample).frames, 0
+    def __getitem__(self, sample: Sample) -> Item:
+        clip = self.render(sample)
+        if clip.pushes is None:
+            return clip.frames, 0
+        return clip.frames, 0, None, None, torch.from_numpy(clip.pushes).float()
 
     def render(self, sample: Sample) -> PhysicsClip:
         """The clip with its segmentation."""
@@ -62,13 +76,19 @@ class PhysicsClips(RenderedClips):
         steps = int(random.integers(5, MOST_STEPS + 1))
         world.step(int(random.integers(STEPS_PER_SECOND)))
         frames, bodies = [], []
-        for camera in cameras:
+        seed = derive_seed(choose_seed(sample, self.split), 1)
+        pushes = draw_commands(np.random.default_rng(seed), self.clip_frames) if self.actions else None
+        right, _, forward = cameras[0].basis()
+        for number, camera in enumerate(cameras):
             frame, seen = paint(world, camera, room, textures, height=self.height, width=self.width)
             frames.append(frame)
             bodies.append(seen)
+            if pushes is not None:
+                ahead = forward * (1, 1, 0) / np.linalg.norm(forward[:2])
+                world.push(0, PUSH * (pushes[number, 0] * right + pushes[number, 1] * ahead))
             world.step(steps)
         clip = (torch.stack(frames) * 255).round_().clamp_(0, 255).to(torch.uint8)
-        return PhysicsClip(convert_channels(clip, self.channels), torch.stack(bodies))
+        return PhysicsClip(convert_channels(clip, self.channels), torch.stack(bodies), pushes)
 
 
 def fill_world(random: np.random.Generator, split: Split, *, seconds: float) -> tuple[World, list[SolidTexture]]:

@@ -136,3 +136,15 @@ def test_without_pybullet_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pybullet", None)
     with pytest.raises(ValueError, match=r"needs pybullet: pip install 'vidvox\[physics\]'"):
         clips()
+
+
+def test_a_push_makes_a_body_faster_and_shows_from_the_next_frame_on():
+    needs_pybullet()
+    shape = {"height": 24, "width": 24, "clip_frames": 4}
+    plain, pushed = (PhysicsClips(ProceduralPatches(), split="test", actions=acted, **shape) for acted in (False, True))
+    clips, items = plain[Sample(0, 0)], pushed[Sample(0, 0)]
+    assert len(clips) == 2
+    assert items[4].shape == (4, 2)
+    assert torch.equal(clips[0][0], items[0][0])
+    assert not torch.equal(clips[0][1:], items[0][1:])
+    assert torch.equal(items[0], pushed[Sample(0, 9)][0])
