@@ -20,8 +20,10 @@ ORDER = {
     "gancore": "benchmark training evaluation graphs hub weights_file checkpoint features reporting metrics "
     "adversarial losses augment layers data rng device model_files splits parsing settings_file keys config files "
     "errors",
-    "vidgan": "benchmark graphs translation evaluation build generate predict degrade validation objective data "
-    "degradations networks metrics files frames commands translation_config config data_config",
+    "vidgan": "benchmark graphs animation translation evaluation build generate predict degrade validation contest "
+    "objective data "
+    "degradations networks metrics files frames commands animation_config translation_config config "
+    "data_config",
     "voxgan": "benchmark graphs evaluation export latents build validation objective augment data commands networks "
     "rendering files mesh metrics config",
     "vidvox": "__main__ cli commands graphs model_card train models results settings kinds recipes",

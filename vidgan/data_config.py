@@ -6,8 +6,10 @@ from typing import Literal
 
 from gancore.files.limits import VideoLimits
 
-GENERATED = ("moving-mnist", "cut-outs", "physics")
+GENERATED = ("moving-mnist", "cut-outs", "physics", "puppets")
 """Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+RENDERED = ("cut-outs", "physics", "puppets")
+"""Those of them that are painted by patches."""
 NAMED_SOURCES = (*GENERATED, "pedestrians")
 """Values of `data.path` that are not paths."""
 
@@ -18,8 +20,8 @@ class VideoDataConfig(VideoLimits):
 
     path: str = "moving-mnist"
     """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
-    patches that move over plates, "physics" bodies that fall and are pushed, "pedestrians" is the clip that comes with
-    the package. A single video is split by time."""
+    patches that move over plates, "physics" bodies that fall and are pushed, "puppets" jointed figures that wave and
+    step, "pedestrians" is the clip that comes with the package. A single video is split by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
@@ -81,8 +83,8 @@ class VideoDataConfig(VideoLimits):
     """Digits in a moving-mnist clip."""
 
     patches: str | None = None
-    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs and physics), each split
-    from its own part of them; textures by formula if not given."""
+    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs, physics and the
+    background of puppets), each split from its own part of them; textures by formula if not given."""
 
     synthetic_fraction: float = 0.0
     """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
@@ -135,8 +137,10 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"synthetic_fraction: all clips of {self.path} are made; give a path to videos")
         if self.synthetic_fraction and self.class_conditional:
             raise ValueError("synthetic_fraction: rendered clips have no class; leave out class_conditional")
-        if self.patches and self.path not in ("cut-outs", "physics"):
-            raise ValueError("patches: only the paths cut-outs and physics take them; other clips are their own")
+        if self.patches and self.path not in RENDERED:
+            raise ValueError(
+                "patches: only the paths cut-outs, physics and puppets take them; other clips are their own"
+            )
         if self.holdout_prefixes and self.holdout_file:
             raise ValueError("holdout_prefixes and holdout_file exclude each other")
         if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):

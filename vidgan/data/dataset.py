@@ -23,6 +23,7 @@ from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.data.synthetic.patches import PatchSource, ProceduralPatches, VideoPatches
 from vidgan.data.synthetic.physics import PhysicsClips
+from vidgan.data.synthetic.puppets import PuppetClips
 from vidgan.data_config import VideoDataConfig
 from vidgan.files.arrays import ArrayVideo
 from vidgan.files.image_sequence import open_image_strip
@@ -70,6 +71,8 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
             return CutOutClips(open_patches(config, split=split), split=split, known_after=known_after, **shape)
         case "physics":
             return PhysicsClips(open_patches(config, split=split), split=split, **shape)
+        case "puppets":
+            return PuppetClips(open_patches(config, split=split), split=split, **shape)
     videos = open_video_clips(config, split=split)
     if split != "train" or not config.synthetic_fraction:
         return videos
