@@ -26,7 +26,8 @@ ORDER = {
     "data_config",
     "voxgan": "benchmark graphs evaluation export latents build validation objective augment data commands networks "
     "rendering files mesh metrics config",
-    "vidvox": "__main__ cli commands graphs model_card train models results settings kinds recipes",
+    "vidvox": "__main__ cli commands graphs model_card train models animator clip_inputs results settings kinds "
+    "recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))

@@ -61,7 +61,7 @@ class AnimatorConfig:
     base_channels: int = 24
     """Width of the generator; its map half as large is twice as wide."""
 
-    blocks: int = 1
+    blocks: int = 2
     """Residual blocks of the generator, at half its size."""
 
     def __post_init__(self) -> None:

@@ -65,8 +65,8 @@ def resize(frames: Float[Tensor, "time channel h w"], network: Animator) -> Floa
 def transfer(at_source: Keypoints, driving: Keypoints, first: Keypoints) -> Keypoints:
     """Where the source goes by relative motion: as far from its own keypoints as the driving ones from their first.
 
-    s + f (d_t - d_0) with f the square root of the ratio of the areas that the keypoints span, and J_t J_0^-1 J_s (FOMM,
-    section 3.4). The source should be posed as the driver at first; what then differs in shape is not taken over.
+    s + f (d_t - d_0), with f the square root of the ratio of the areas that the keypoints span, and J_t J_0^-1 J_s
+    (FOMM, section 3.4). The source should be posed as the driver at first; what differs in shape is not taken over.
     """
     factor = measure_size(at_source) / measure_size(first)
     position = at_source.position + factor * (driving.position - first.position)

@@ -93,18 +93,17 @@ class SkeletonsConfig(VideoLimits):
 class EvaluateAnimationConfig(EvaluationConfig):
     """Measure an animator on held-out figures: how well it rebuilds frames, finds joints and keeps figures apart."""
 
+    baseline_model: str | None = None
+    """Another animator that is measured beside it, such as one trained without equivariance."""
+
     data: FigureDataConfig = field(default_factory=FigureDataConfig)
     """Clips to measure on; what is not given is taken from the config.json of the model's run, if there is one."""
 
     max_items: int | None = None
-    """Measure at most this many clips, evenly spaced; if not given, 128."""
+    """Measure at most this many clips, evenly spaced; if not given, 64."""
 
     fit_clips: int = 400
     """Training clips on which the map from keypoints to joints is fitted; for puppets, whose joints are known."""
-
-    features: str = "colours"
-    """What figures are told apart by: "colours", those of coarse squares of the frame, or "efficientnet", whose weights
-    come by `vidvox fetch efficientnet`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,5 +115,3 @@ class EvaluateAnimationConfig(EvaluationConfig):
                 "predictions, unpaired and rating_page are for futures: vidvox evaluate video compares "
                 "the clips of another tool with the truth"
             )
-        if self.features not in ("colours", "efficientnet"):
-            raise ValueError(f"features must be colours or efficientnet, got {self.features}")

@@ -1,4 +1,4 @@
-"""Poses drawn as pictures, from which a translator of clips makes figures: coloured bones, or Gaussians at keypoints."""
+"""Poses drawn as clips, from which a translator makes figures: coloured bones, or Gaussians at keypoints."""
 
 import colorsys
 from collections.abc import Sequence

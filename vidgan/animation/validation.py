@@ -61,7 +61,7 @@ class AnimationEvaluation:
 
     @torch.no_grad()
     def __call__(self, generator: Animator) -> Mapping[str, float]:
-        """PSNR and mean absolute error, of a full range of 1, of the first frame moved as each later one of its clip."""
+        """PSNR and mean absolute error (of a range of 1) of the first frame moved as each later one of its clip."""
         device, sums = next(generator.parameters()).device, Counter[str]()
         chosen = evenly_spaced(len(self.dataset), count=self.clips)
         for first in range(0, len(chosen), EVALUATION_BATCH):

@@ -33,8 +33,8 @@ def open_clip(
     """Yields a function that writes further frames, in the format of the path's suffix; see `write_clip`.
 
     The clip is there, whole, once the block has ended without an error. `frames` is how many there will be, `sound`
-    what an MP4 gets beside them, and `comment` what the file says of itself. Frames of a .gif and of a strip are held in memory until then. Raises ValueError as
-    `write_clip` does.
+    what an MP4 gets beside them, and `comment` what the file says of itself. Frames of a .gif and of a strip are held
+    in memory until then. Raises ValueError as `write_clip` does.
     """
     failure: Exception | None = None
     try:

@@ -62,8 +62,9 @@ class Animator(HubModel):
     The surroundings of keypoint k go from the driving frame to the source by T_k(z) = s_k + S_k D_k^-1 (z - d_k), with
     the positions s, d and the Jacobians S, D (equation 4 there). A network weighs these maps and the identity, for the
     background, at each pixel; the generator warps features of the source by the result, hides those that are not to
-    be seen, and paints what comes to light. What it paints is mixed with the source itself, warped: before training the
-    result is the warped source, and of a source that drives itself an exact copy.
+    be seen, and paints what comes to light, in the knowledge of where the keypoints were and are to be. What it paints
+    is mixed with the source itself, warped: before training the result is the warped source, and of a source that
+    drives itself an exact copy.
     """
 
     def __init__(self, config: AnimatorConfig, shape: FigureShape):
@@ -78,6 +79,7 @@ class Animator(HubModel):
         self.openness = conv_nd(2, config.motion_channels[0], 1)
         self.stem = conv_nd(2, folded, channels)
         self.down = conv_nd(2, channels, 2 * channels)
+        self.join = conv_nd(2, 2 * channels + 2 * config.keypoints, 2 * channels)
         self.blocks = nn.ModuleList(
             ResidualBlock(2 * channels, 2 * channels, make_norm=build_group_norm, activation=leaky_relu)
             for _ in range(config.blocks)
@@ -117,10 +119,12 @@ class Animator(HubModel):
         """
         folded = self._fold(source)
         candidates = displacements(at_source, at_driving, folded)
-        flow, visible = self._weigh(source, candidates, at_source, at_driving, folded)
+        drawn = [draw_gaussians(each.position, folded, variance=VARIANCE) for each in (at_driving, at_source)]
+        flow, visible = self._weigh(source, candidates, drawn[0] - drawn[1])
         fine = leaky_relu(self.stem(folded))
         coarse = leaky_relu(self.down(downsample2x(fine)))
         fine, coarse = (warp_by(each, flow) * fit(visible, each) for each in (fine, coarse))
+        coarse = self.join(torch.cat([coarse, *map(downsample2x, drawn)], 1))
         for block in self.blocks:
             coarse = block(coarse)
         risen = F.pixel_shuffle(leaky_relu(self.up(coarse)), 2)[..., : fine.shape[-2], : fine.shape[-1]]
@@ -134,17 +138,14 @@ class Animator(HubModel):
         self,
         source: Frame,
         candidates: Float[Tensor, "batch candidate 2 h w"],
-        at_source: Keypoints,
-        at_driving: Keypoints,
-        folded: Float[Tensor, "batch inputs h w"],
+        heat: Float[Tensor, "batch keypoint h w"],
     ) -> tuple[Displacement, Float[Tensor, "batch 1 h w"]]:
         """(The displacement of each pixel, as a mean of the candidates; how far its content is visible)."""
         batch, count = candidates.shape[:2]
         small = F.avg_pool2d(source, self.config.patch_size)
         moved = warp_by(small.repeat_interleave(count, 0), candidates.flatten(0, 1)).unflatten(0, (batch, count))
-        drawn = [draw_gaussians(each.position, folded, variance=VARIANCE) for each in (at_driving, at_source)]
-        heat = F.pad(drawn[0] - drawn[1], (0, 0, 0, 0, 1, 0))
-        features = self.motion(torch.cat([heat[:, :, None], moved], 2).flatten(1, 2))
+        known = torch.cat([F.pad(heat, (0, 0, 0, 0, 1, 0))[:, :, None], moved], 2)
+        features = self.motion(known.flatten(1, 2))
         weights = self.weights(features).float().softmax(1)
         return (weights[:, :, None] * candidates).sum(1), self.openness(features).float().sigmoid()
 

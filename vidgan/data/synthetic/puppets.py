@@ -99,11 +99,18 @@ class PuppetClips(RenderedClips):
 
     def draw(self, sample: Sample) -> Puppet:
         """The puppet of a clip in all its frames."""
-        seed = choose_seed(sample, self.split)
-        of_figure = seed if self.figure is None else choose_seed(Sample(self.figure, self.figure), self.split)
-        appearance, motion = (np.random.default_rng(derive_seed(each, n)) for n, each in enumerate((of_figure, seed)))
-        figure = draw_figure(appearance, self.patches, height=self.height, width=self.width)
-        return move_figure(figure, motion, frames=self.clip_frames, height=self.height, width=self.width)
+        return self.move(self.draw_figure(sample), sample)
+
+    def draw_figure(self, sample: Sample) -> Figure:
+        """The figure of a clip."""
+        shown = sample if self.figure is None else Sample(self.figure, self.figure)
+        random = np.random.default_rng(derive_seed(choose_seed(shown, self.split), 0))
+        return draw_figure(random, self.patches, height=self.height, width=self.width)
+
+    def move(self, figure: Figure, sample: Sample) -> Puppet:
+        """Any figure in the motion of a clip."""
+        random = np.random.default_rng(derive_seed(choose_seed(sample, self.split), 1))
+        return move_figure(figure, random, frames=self.clip_frames, height=self.height, width=self.width)
 
     def render(self, puppet: Puppet) -> Frames:
         """The frames of a puppet, with as many channels as the clips have."""
