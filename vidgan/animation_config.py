@@ -193,6 +193,14 @@ class AnimationConfig:
     def __post_init__(self) -> None:
         objective = self.objective
         check_whole_batch(objective, self.train)
+        for name in ("height", "width"):
+            if getattr(self.data, name) % self.generator.patch_size:
+                raise ValueError(
+                    f"data.{name} must be a multiple of generator.patch_size, {self.generator.patch_size}, got "
+                    f"{getattr(self.data, name)}"
+                )
+        if self.train.compile:
+            raise ValueError("train.compile is for networks that are called as a whole, which an animator is not")
         if objective.loss in ENERGY_LOSSES or self.discriminator.score == "reconstruction":
             raise ValueError(
                 "objective.loss energy and equilibrium, and discriminator.score reconstruction, are for "

@@ -3,6 +3,7 @@
 Letters in shapes: b batch, k keypoint, c channel, h and w rows and columns.
 """
 
+from math import log
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,8 @@ VARIANCE = 0.01
 """Variance of the Gaussians around keypoints, in squared halves of a frame's side."""
 OPENNESS, SHARE = 2.0, -1.0
 """Logits, before training, of how far features of the source are visible, and of the share of what is painted."""
+BACKGROUND = 4.0
+"""Weight of the background, before training, over that of all keypoints together."""
 
 
 class Moved(NamedTuple):
@@ -93,6 +96,9 @@ class Animator(HubModel):
         for layer, bias in ((self.openness, OPENNESS), (self.head, 0.0)):
             nn.init.zeros_(layer.weight)
             nn.init.constant_(layer.bias, bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.weights.weight)
+        with torch.no_grad():
+            self.weights.bias[0] = log(BACKGROUND * config.keypoints)  # type: ignore[index]
 
     def forward(self, source: Frame, driving: Frame) -> Frame:
         """The source moved as the driving frames are, both in [-1, 1] and of any one size.
@@ -149,7 +155,7 @@ class Animator(HubModel):
         weights = self.weights(features).float().softmax(1)
         return (weights[:, :, None] * candidates).sum(1), self.openness(features).float().sigmoid()
 
-    def _pad(self, frames: Frame) -> Frame:
+    def _pad(self, frames: Frame) -> Float[Tensor, "batch channels padded_height padded_width"]:
         """Sides padded to whole patches."""
         patch = self.config.patch_size
         return F.pad(frames, (0, -frames.shape[-1] % patch, 0, -frames.shape[-2] % patch), mode="replicate")
