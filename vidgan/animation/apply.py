@@ -11,7 +11,7 @@ from torch import Tensor
 from gancore.device import send
 from vidgan.files.readers import VideoReader
 from vidgan.frames import convert_channels, to_float, to_uint8
-from vidgan.networks.animator import Animator, compose
+from vidgan.networks.animator import Animator, Moved, compose
 from vidgan.networks.keypoints import Keypoints, invert, multiply
 
 Frames = UInt8[Tensor, "time channel height width"]
@@ -25,7 +25,6 @@ LEAST_AREA = 1e-4
 """Area of the hull of keypoints, in squared halves of a frame's side, below which it says nothing about sizes."""
 
 
-@torch.inference_mode()
 def animate_film(network: Animator, source: Picture, film: VideoReader, *, relative: bool = True) -> Iterator[Frames]:
     """Yields the moved picture in parts, as large as it was and in its channels, one frame for each of the film.
 
@@ -34,24 +33,42 @@ def animate_film(network: Animator, source: Picture, film: VideoReader, *, relat
 
     Raises ValueError if the film cannot be read, channels do not fit, or a result is not finite.
     """
-    device = next(network.parameters()).device
-    picture = to_float(send(convert_channels(source, network.shape.channels), device))
-    small = resize(picture, network)
-    at_source, first = network.find(small), None
+    picture, first = prepare(network, source), None
     for start in range(0, film.frames, BATCH):
         frames = film.read(start, min(BATCH, film.frames - start))
-        found = network.find(resize(to_float(send(convert_channels(frames, network.shape.channels), device)), network))
+        made, found = _animate(network, picture, prepare(network, frames), first, relative)
         first = first or Keypoints(*(each[:1] for each in found))
-        goal = transfer(at_source, found, first) if relative else found
-        count = len(frames)
-        repeated = Keypoints(*(each.expand(count, *each.shape[1:]) for each in at_source))
-        moved = network.move(small.expand(count, -1, -1, -1), repeated, goal)
-        made = [
-            compose(picture, type(moved)(*(part[number : number + 1] for part in moved))) for number in range(count)
-        ]
-        if not all(torch.isfinite(each).all() for each in made):
-            raise ValueError("this model makes values that are not finite: it was trained badly, or is damaged")
-        yield convert_channels(to_uint8(torch.cat(made)).cpu(), source.shape[1])
+        yield convert_channels(to_uint8(made).cpu(), source.shape[1])
+
+
+@torch.inference_mode()
+def _animate(
+    network: Animator,
+    picture: Float[Tensor, "1 channel height width"],
+    driving: Float[Tensor, "time channel h w"],
+    first: Keypoints | None,
+    relative: bool,
+) -> tuple[Float[Tensor, "time channel height width"], Keypoints]:
+    """(The picture moved as some frames of the driver, the keypoints of these); `first` are those of its first one."""
+    small, count = resize(picture, network), len(driving)
+    at_source, found = network.find(small), network.find(resize(driving, network))
+    goal = found
+    if relative:
+        goal = transfer(at_source, found, first or Keypoints(*(each[:1] for each in found)))
+    repeated = Keypoints(*(each.expand(count, *each.shape[1:]) for each in at_source))
+    moved = network.move(small.expand(count, -1, -1, -1), repeated, goal)
+    frames = [compose(picture, Moved(*(part[n : n + 1] for part in moved))) for n in range(count)]  # they may be large
+    if not all(torch.isfinite(frame).all() for frame in frames):
+        raise ValueError("this model makes values that are not finite: it was trained badly, or is damaged")
+    return torch.cat(frames), found
+
+
+def prepare(
+    network: Animator, frames: UInt8[Tensor, "time _channel height width"]
+) -> Float[Tensor, "time channel height width"]:
+    """Frames with the channels of a network, on its device, in [-1, 1]."""
+    device = next(network.parameters()).device
+    return to_float(send(convert_channels(frames, network.shape.channels), device))
 
 
 def resize(frames: Float[Tensor, "time channel h w"], network: Animator) -> Float[Tensor, "time channel height width"]:

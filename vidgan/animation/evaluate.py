@@ -16,7 +16,7 @@ from gancore.device import select_device
 from gancore.parsing import to_dict
 from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan import metrics
-from vidgan.animation.apply import animate_film
+from vidgan.animation.apply import Picture, animate_film
 from vidgan.animation.commands import EvaluateAnimationConfig
 from vidgan.animation.joints import JointRegression, find_numbers, fit_on_puppets, mean_distance
 from vidgan.animation.report import AnimationReport, Measure
@@ -228,7 +228,7 @@ def measure_other_motion(
 # -------------------------------------------------------------------------------------------------------------- helpers
 
 
-def move_all(models: Mapping[str, Animator], source: Frames, driving: Frames) -> dict[str, Frames]:
+def move_all(models: Mapping[str, Animator], source: Picture, driving: Frames) -> dict[str, Frames]:
     """What each model makes of a source by relative motion."""
     return {name: torch.cat(list(animate_film(each, source, HeldClip(driving)))) for name, each in models.items()}
 

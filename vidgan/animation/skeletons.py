@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from gancore.data import Sample
-from gancore.device import send
 from gancore.errors import format_line
-from vidgan.animation.apply import BATCH, resize
+from vidgan.animation.apply import BATCH, prepare, resize
 from vidgan.animation.commands import SkeletonsConfig
 from vidgan.data.conversions import Conversion
 from vidgan.data.synthetic.patches import ProceduralPatches
@@ -21,7 +20,7 @@ from vidgan.data.synthetic.puppets import BONES, JOINTS, Joints, PuppetClips
 from vidgan.files.readers import VideoReader
 from vidgan.files.video import open_video, write_clip
 from vidgan.files.writers import open_clip
-from vidgan.frames import convert_channels, to_float, to_uint8
+from vidgan.frames import to_uint8
 from vidgan.networks.animator import VARIANCE, Animator
 from vidgan.networks.keypoints import draw_gaussians
 
@@ -58,8 +57,7 @@ def draw_skeleton(joints: Joints, *, height: int, width: int) -> Frames:
 @torch.inference_mode()
 def draw_keypoints(network: Animator, frames: UInt8[Tensor, "time channel height width"]) -> Frames:
     """A Gaussian in a colour of its own at each keypoint that an animator finds, brightest where several meet."""
-    device = next(network.parameters()).device
-    given = to_float(send(convert_channels(frames, network.shape.channels), device))
+    given = prepare(network, frames)
     position = network.find(resize(given, network)).position
     drawn = draw_gaussians(position, given, variance=VARIANCE / 4)
     colours = torch.from_numpy(pick_colours(position.shape[1])).to(drawn)

@@ -15,7 +15,7 @@ from vidgan.data.synthetic.affine import Maps, Numbers, attach, translation
 from vidgan.data.synthetic.layers import Layer
 from vidgan.data.synthetic.motion import swing
 from vidgan.data.synthetic.outlines import Opacity, ellipse, rounded_box
-from vidgan.data.synthetic.patches import PatchSource, Picture
+from vidgan.data.synthetic.patches import PatchSource
 from vidgan.data.synthetic.render import render_frames
 from vidgan.data.synthetic.sampling import RenderedClips, choose_seed
 from vidgan.data.synthetic.scene import Scene
@@ -62,9 +62,9 @@ class Figure:
     """Length of an upper arm, and of a forearm."""
     leg: float
     """Length of a thigh, and of a shin."""
-    parts: dict[str, Float[Tensor, "4 height width"]]
+    parts: dict[str, Float[Tensor, "4 _height _width"]]
     """Pictures of torso, head, upper arm, forearm, thigh and shin."""
-    plate: Picture
+    plate: Float[Tensor, "3 _height _width"]
     """What it stands before."""
 
 
