@@ -43,7 +43,7 @@ def fit_joints(keypoints: Numbers, joints: Joints) -> JointRegression:
     return JointRegression(mean, scale, np.linalg.solve(known.T @ known + penalty, known.T @ wanted), pose)
 
 
-def mean_distance(found: Float[np.ndarray, "*frames joints 2"], true: Float[np.ndarray, "*frames joints 2"]) -> float:
+def mean_distance(found: Float[np.ndarray, "*#frames joints 2"], true: Float[np.ndarray, "*#frames joints 2"]) -> float:
     """The mean distance of joints from where they are, in pixels."""
     return float(np.linalg.norm(found - true, axis=-1).mean())
 

@@ -61,7 +61,7 @@ class AnimationObjective:
             return {}
         with torch.no_grad():
             exchange = exchange_frames(generator, batch)
-        return self.pairs.discriminator_terms(discriminator, *self._show(exchange), context)
+        return self.pairs.discriminator_terms(discriminator, *self._show(batch, exchange), context)
 
     def generator_terms(
         self, generator: Animator, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
@@ -73,12 +73,13 @@ class AnimationObjective:
             error = distance_at_scales(exchange.made, exchange.true, scales=config.reconstruction_scales)
             terms["reconstruction"] = config.reconstruction_weight * error
         if self.network is not None:
-            distance = perceptual_error(self.network, exchange.made[:, None], exchange.true[:, None], context.rng)
+            clips = (each.unflatten(0, batch.frames.shape[:2]) for each in (exchange.made, exchange.true))
+            distance = perceptual_error(self.network, *clips, context.rng)
             terms["perceptual"] = config.perceptual_weight * distance
         if config.equivariance_weight or config.jacobian_weight:
             terms |= self._equivariance(generator, batch, exchange, context.rng)
         if self.game.is_active(context.progress):
-            terms |= self.pairs.generator_terms(discriminator, *self._show(exchange), context)
+            terms |= self.pairs.generator_terms(discriminator, *self._show(batch, exchange), context)
         return terms
 
     def _equivariance(
@@ -132,9 +133,11 @@ class AnimationObjective:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _show(self, exchange: Exchange) -> tuple[Tensor, Tensor]:
-        """(True frames, made frames), as clips of one frame each, with the source below them if that is shown."""
-        return self._beside(exchange.true, exchange.source), self._beside(exchange.made, exchange.source)
+    def _show(self, batch: ClipBatch, exchange: Exchange) -> tuple[Tensor, Tensor]:
+        """(True frames, made frames), one of each clip, with the source below them if that is shown."""
+        every = batch.frames.shape[1]
+        source, true, made = (each[::every] for each in exchange[:3])
+        return self._beside(true, source), self._beside(made, source)
 
     def _beside(self, frames: Frame, source: Frame) -> Float[Tensor, "frames 1 shown height width"]:
         return (torch.cat([frames, source], 1) if self.config.show_source else frames)[:, None]
