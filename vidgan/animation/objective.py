@@ -73,8 +73,8 @@ class AnimationObjective:
             error = distance_at_scales(exchange.made, exchange.true, scales=config.reconstruction_scales)
             terms["reconstruction"] = config.reconstruction_weight * error
         if self.network is not None:
-            clips = (each.unflatten(0, batch.frames.shape[:2]) for each in (exchange.made, exchange.true))
-            distance = perceptual_error(self.network, *clips, context.rng)
+            made, true = (each.unflatten(0, batch.frames.shape[:2]) for each in (exchange.made, exchange.true))
+            distance = perceptual_error(self.network, made, true, context.rng)
             terms["perceptual"] = config.perceptual_weight * distance
         if config.equivariance_weight or config.jacobian_weight:
             terms |= self._equivariance(generator, batch, exchange, context.rng)
