@@ -143,6 +143,9 @@ class AnimationObjectiveConfig(AdversarialConfig):
     """Weight of the same for the affine maps at the keypoints, by how far the product of one and the inverse of the
     other is from the identity."""
 
+    separation_weight: float = 0.5
+    """Weight of how near to each other the keypoints of a frame are: without it they huddle where most moves."""
+
     feature_matching_weight: float = 0.0
     """Weight of the distance between the discriminators' maps of made and true frames (pix2pixHD)."""
 
@@ -154,7 +157,7 @@ class AnimationObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = ("reconstruction", "perceptual", "equivariance", "jacobian", "feature_matching")
+        weights = ("reconstruction", "perceptual", "equivariance", "jacobian", "separation", "feature_matching")
         for name in (*(f"{each}_weight" for each in weights), "affine_spread", "bend_spread"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -19,8 +19,11 @@ from vidgan.contest import JudgedPairs, score_shown
 from vidgan.data.batch import ClipBatch
 from vidgan.networks.animator import Animator, compose
 from vidgan.networks.discriminators import VideoDiscriminator
-from vidgan.networks.keypoints import Keypoints, invert, multiply
+from vidgan.networks.keypoints import Keypoints, Positions, invert, multiply
 from vidgan.objective import perceptual_error
+
+SPACING = 0.1
+"""Distance between keypoints, in halves of a frame's side, up to which they are much too near to each other."""
 
 Frame = Float[Tensor, "frames channels height width"]
 
@@ -78,6 +81,8 @@ class AnimationObjective:
             terms["perceptual"] = config.perceptual_weight * distance
         if config.equivariance_weight or config.jacobian_weight:
             terms |= self._equivariance(generator, batch, exchange, context.rng)
+        if config.separation_weight:
+            terms["separation"] = config.separation_weight * measure_crowding(exchange.at_source.position)
         if self.game.is_active(context.progress):
             terms |= self.pairs.generator_terms(discriminator, *self._show(batch, exchange), context)
         return terms
@@ -149,6 +154,16 @@ def exchange_frames(generator: Animator, batch: ClipBatch) -> Exchange:
     found, frames = generator.find(source), batch.frames.shape[1]
     driving = Keypoints(*(each.unflatten(0, (-1, frames)).roll(-1, 1).flatten(0, 1) for each in found))
     return Exchange(source, true, compose(source, generator.move(source, found, driving)).float(), found)
+
+
+def measure_crowding(position: Positions) -> Float[Tensor, ""]:
+    """Mean of exp(-d^2 / (2 SPACING^2)) over all pairs of keypoints of a frame, d halves of its side apart.
+
+    1 if all are at one place, 0 if they are far apart (the separation of Zhang et al. 2018, section 3.2).
+    """
+    squared = (position[:, :, None] - position[:, None]).square().sum(-1)
+    near, count = torch.exp(squared / (-2 * SPACING**2)), position.shape[1]
+    return (near.sum((1, 2)) - count).mean() / max(count * (count - 1), 1)
 
 
 def distance_at_scales(made: Frame, true: Frame, *, scales: int) -> Float[Tensor, ""]:

@@ -11,7 +11,13 @@ from support.tiny import clips
 from gancore.config import PenaltyConfig
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext
-from vidgan.animation.objective import AnimationObjective, distance_at_scales, exchange_frames
+from vidgan.animation.objective import (
+    SPACING,
+    AnimationObjective,
+    distance_at_scales,
+    exchange_frames,
+    measure_crowding,
+)
 from vidgan.animation_config import AnimationObjectiveConfig
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.data.batch import ClipBatch
@@ -70,8 +76,16 @@ def test_coarse_scales_look_at_means():
     assert distance_at_scales(error, torch.zeros_like(error), scales=2) == 0.5
 
 
+def test_keypoints_at_one_place_crowd_and_those_far_apart_do_not():
+    assert measure_crowding(torch.zeros(2, 5, 2)) == 1
+    assert measure_crowding(torch.linspace(-1, 1, 3)[None, :, None].expand(1, 3, 2)) < 1e-6
+    assert measure_crowding(torch.zeros(2, 1, 2)) == 0  # there is no other
+    pair = torch.tensor([[[0.0, 0.0], [SPACING, 0.0]]])
+    assert torch.allclose(measure_crowding(pair), torch.tensor(-0.5).exp())
+
+
 def test_weights_of_zero_leave_terms_out():
-    config = AnimationObjectiveConfig(equivariance_weight=0.0, jacobian_weight=0.0)
+    config = AnimationObjectiveConfig(equivariance_weight=0.0, jacobian_weight=0.0, separation_weight=0.0)
     terms = AnimationObjective(config).generator_terms(animator(), judge(), batch(), context())
     assert set(terms) == {"reconstruction"}
 
