@@ -24,7 +24,7 @@ from vidgan.data.dataset import ClipDataset, open_dataset
 from vidgan.data.synthetic.puppets import PuppetClips
 from vidgan.files.captions import LabelledClip
 from vidgan.files.readers import HeldClip
-from vidgan.frames import to_float
+from vidgan.frames import convert_channels, to_float
 from vidgan.networks.animator import Animator
 
 Frames = UInt8[Tensor, "time channel height width"]
@@ -35,8 +35,10 @@ CLIPS = 64
 """Clips that are measured if no other number is asked for."""
 SHOWN = 4
 """Clips on the page."""
-SQUARES = 16
-"""Squares along each side of a frame whose mean colours tell figures apart."""
+BANDS = 6
+"""Parts of a figure, from top to bottom and equally large, whose mean colours tell figures apart."""
+AWAY = 0.1
+"""Difference from the background, of a range of 1, from which a pixel is one of the figure."""
 COPY, REST, TRUTH = "copy of the source", "mean pose", "ground truth"
 """Methods that need no training, and what all are compared with."""
 
@@ -84,8 +86,8 @@ MEASURES = {
         "figure kept (share)",
         "highest",
         3,
-        "how often the moved figure looks most like its source among all figures of the evaluation in the true pose "
-        "and before its own background, by the mean colours of coarse squares",
+        "how often the moved figure looks most like its source among all figures of the evaluation, in the true pose "
+        "and before the same background, by the mean colours of bands from head to foot",
     ),
 }
 
@@ -214,10 +216,10 @@ def measure_other_motion(
         true, driving = (clips.render(clips.move(figures[n], motion).at(times)) for n in (place, after))
         made = {COPY: true[:1].expand_as(true)} | move_all(models, true[:1], driving)
         last = [clips.render(clips.move(replace(each, plate=plate), motion).at(times[-1:])) for each in figures]
-        gallery = describe_colours(torch.cat(last))
+        gallery = describe_figure(torch.cat(last), plate)
         for name, each in made.items():
             note(scores, "other_psnr", name, measure_psnr(each, true))
-            nearest = (gallery - describe_colours(each[-1:])).square().sum(1).argmin()
+            nearest = (gallery - describe_figure(each[-1:], plate)).square().sum(1).argmin()
             note(scores, "kept", name, float(nearest == place))
         if number in pick_shown(numbers):
             driver = LabelledClip("driving", driving, generated_from=len(driving))
@@ -243,9 +245,16 @@ def measure_psnr(made: Frames, true: Frames) -> float:
     return float(metrics.psnr(to_float(made[None, 1:]), to_float(true[None, 1:])).mean())
 
 
-def describe_colours(frames: Frames) -> Float[Tensor, "time numbers"]:
-    """The mean colours of squares."""
-    return F.adaptive_avg_pool2d(frames.float() / 255, SQUARES).flatten(1)
+def describe_figure(frames: Frames, plate: Float[Tensor, "3 height width"]) -> Float[Tensor, "time numbers"]:
+    """The mean colours of a figure's bands, whatever its pose; it is what differs from the plate behind it."""
+    behind = convert_channels((255 * plate[None]).round().to(torch.uint8), frames.shape[1])
+    colours = frames.float() / 255
+    away = ((colours - behind.float() / 255).abs().amax(1) > AWAY).float()
+    rows = away.sum(2)
+    above = (rows.cumsum(1) - rows / 2) / rows.sum(1, keepdim=True).clamp(min=1)
+    bands = F.one_hot((BANDS * above).long().clamp(max=BANDS - 1), BANDS).float()
+    size = torch.einsum("thw,thn->tn", away, bands).clamp(min=1)
+    return (torch.einsum("tchw,thw,thn->tcn", colours, away, bands) / size[:, None]).flatten(1)
 
 
 def pick_shown(numbers: list[int]) -> set[int]:

@@ -1,17 +1,22 @@
 """Evaluation: joints are fitted as linear algebra says, and a model that copies scores as a copy does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from support.animators import animator
 
+from gancore.data import Sample
 from gancore.evaluation.report import read_report_json
 from vidgan.animation.commands import EvaluateAnimationConfig
-from vidgan.animation.evaluate import COPY, REST, evaluate
+from vidgan.animation.evaluate import COPY, REST, describe_figure, evaluate
 from vidgan.animation.joints import fit_joints, mean_distance
 from vidgan.animation.page import write_report
 from vidgan.animation.report import AnimationReport, format_summary
 from vidgan.animation_config import FigureDataConfig
+from vidgan.data.synthetic.patches import ProceduralPatches
+from vidgan.data.synthetic.puppets import PuppetClips
 from vidgan.files.video import write_clip
 
 DATA = FigureDataConfig(height=32, width=32, clip_frames=6, frames=3)
@@ -35,6 +40,17 @@ def test_joints_that_keypoints_know_nothing_of_get_the_mean_pose():
 
 def test_the_mean_distance_is_that_of_points():
     assert mean_distance(np.zeros((2, 3, 2)), np.full((2, 3, 2), [3.0, 4.0])) == 5
+
+
+def test_a_figure_is_told_from_others_in_any_pose():
+    clips = PuppetClips(ProceduralPatches(), split="test", clip_frames=8)
+    figures = [clips.draw_figure(Sample(number, 0)) for number in range(12)]
+    for number, figure in enumerate(figures):
+        before = [replace(each, plate=figure.plate) for each in figures]
+        gallery = torch.cat([clips.render(clips.move(each, Sample(1, 0)).at([0])) for each in before])
+        other_pose = clips.render(clips.move(figure, Sample(2, 0)).at([5]))
+        apart = describe_figure(gallery, figure.plate) - describe_figure(other_pose, figure.plate)
+        assert apart.square().sum(1).argmin() == number
 
 
 def test_puppets_are_measured_beside_a_copy_and_the_mean_pose(tmp_path):
