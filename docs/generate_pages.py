@@ -11,6 +11,8 @@ from latex2mathml.converter import convert
 
 from gancore.keys import Key, list_keys
 from vidgan import commands as video_commands
+from vidgan.animation import commands as animation_commands
+from vidgan.animation_config import AnimationConfig
 from vidgan.config import VideoConfig
 from vidgan.translation import commands as translation_commands
 from vidvox.recipes import find_recipes
@@ -19,6 +21,7 @@ from voxgan.config import VoxelConfig
 
 CONFIGURATIONS = {
     "vidvox train video": VideoConfig,
+    "vidvox train animation": AnimationConfig,
     "vidvox train voxels": VoxelConfig,
     "vidvox predict": video_commands.PredictConfig,
     "vidvox generate (video)": video_commands.GenerateConfig,
@@ -27,8 +30,11 @@ CONFIGURATIONS = {
     "vidvox colourise": translation_commands.ColouriseConfig,
     "vidvox fill": translation_commands.FillConfig,
     "vidvox translate": translation_commands.TranslateConfig,
+    "vidvox animate": animation_commands.AnimateConfig,
+    "vidvox skeletons": animation_commands.SkeletonsConfig,
     "vidvox degrade": video_commands.DegradeConfig,
     "vidvox evaluate (video)": video_commands.EvaluateConfig,
+    "vidvox evaluate (animation)": animation_commands.EvaluateAnimationConfig,
     "vidvox recognise": video_commands.RecogniseConfig,
     "vidvox prepare": voxel_commands.PrepareConfig,
     "vidvox mesh, vidvox generate (voxels)": voxel_commands.ExportConfig,

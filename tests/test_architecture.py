@@ -20,12 +20,13 @@ ORDER = {
     "gancore": "comparison benchmark training evaluation graphs hub weights_file checkpoint features reporting metrics "
     "adversarial losses augment layers data rng device model_files splits parsing settings_file keys config files "
     "errors",
-    "vidgan": "peer_benchmark environment benchmark graphs rollout translation evaluation build generate predict "
-    "simulation degrade validation objective data degradations networks metrics files frames rollout_config commands "
-    "translation_config config data_config",
+    "vidgan": "peer_benchmark environment benchmark graphs rollout animation translation evaluation build generate "
+    "predict simulation degrade validation contest objective data degradations networks metrics files frames "
+    "rollout_config commands animation_config translation_config config data_config",
     "voxgan": "peer_benchmark benchmark graphs evaluation labelled export latents build validation objective augment "
     "data commands networks rendering files mesh metrics config",
-    "vidvox": "__main__ cli commands graphs model_card train models results settings kinds recipes",
+    "vidvox": "__main__ cli commands graphs model_card train models animator clip_inputs results settings kinds "
+    "recipes",
 }
 """Inside a package, files and folders import only what stands to their right."""
 SOURCES = sorted(path for folder in (*PACKAGES, "tools", "tests") for path in (ROOT / folder).rglob("*.py"))

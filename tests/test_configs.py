@@ -9,6 +9,9 @@ import torch
 
 from gancore.layers import iter_weight_layers
 from gancore.parsing import parse_config, save_config, to_dict
+from vidgan.animation.build import build_animator
+from vidgan.animation.build import build_discriminator as build_animation_discriminator
+from vidgan.animation_config import AnimationConfig
 from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
 from vidgan.translation.build import build_discriminator as build_translation_discriminator
@@ -22,6 +25,7 @@ from voxgan.config import VoxelConfig, VoxelEncoderConfig
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = sorted((ROOT / "configs" / "video").glob("*.yaml"))
 TRANSLATION = sorted((ROOT / "configs" / "translation").glob("*.yaml"))
+ANIMATION = sorted((ROOT / "configs" / "animation").glob("*.yaml"))
 VOXELS = sorted((ROOT / "configs" / "voxels").glob("*.yaml"))
 CLASSES = {"ucf101_128": 101, "dvdgan_256x48": 600}
 PAPER_GENERATOR = {
@@ -80,8 +84,12 @@ def read_translation(name: str) -> TranslationConfig:
     return parse_config(TranslationConfig, ["--config", str(ROOT / "configs" / "translation" / f"{name}.yaml")])
 
 
-READERS = {"video": read, "translation": read_translation, "voxels": read_voxels}
-ALL = [*VIDEO, *TRANSLATION, *VOXELS]
+def read_animation(name: str) -> AnimationConfig:
+    return parse_config(AnimationConfig, ["--config", str(ROOT / "configs" / "animation" / f"{name}.yaml")])
+
+
+READERS = {"video": read, "translation": read_translation, "animation": read_animation, "voxels": read_voxels}
+ALL = [*VIDEO, *TRANSLATION, *ANIMATION, *VOXELS]
 
 
 def test_there_are_recipes():
@@ -115,6 +123,15 @@ def test_a_translation_recipe_can_be_read_and_built(path):
     with torch.device("meta"):
         assert list(iter_weight_layers(build_translator(config)))
         assert list(iter_weight_layers(build_translation_discriminator(config)))
+    assert config.train.batch % config.train.gradient_accumulation_steps == 0
+
+
+@pytest.mark.parametrize("path", ANIMATION, ids=lambda path: path.stem)
+def test_an_animation_recipe_can_be_read_and_built(path):
+    config = read_animation(path.stem)
+    with torch.device("meta"):
+        assert list(iter_weight_layers(build_animator(config)))
+        assert list(iter_weight_layers(build_animation_discriminator(config)))
     assert config.train.batch % config.train.gradient_accumulation_steps == 0
 
 

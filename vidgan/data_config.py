@@ -6,8 +6,10 @@ from typing import Literal
 
 from gancore.files.limits import VideoLimits
 
-GENERATED = ("moving-mnist", "cut-outs", "physics", "sprite-world")
+GENERATED = ("moving-mnist", "cut-outs", "physics", "sprite-world", "puppets")
 """Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+RENDERED = GENERATED[1:]
+"""Those of them that are painted by patches."""
 ACTIONS = {"sprite-world": 2, "physics": 2}
 """Numbers in an action, by those of these sources that can be acted on; what they mean stands with the source."""
 NAMED_SOURCES = (*GENERATED, "pedestrians")
@@ -21,8 +23,8 @@ class VideoDataConfig(VideoLimits):
     path: str = "moving-mnist"
     """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
     patches that move over plates, "physics" bodies that fall and are pushed, "sprite-world" a thing that goes where it
-    is sent and another that goes its own way, "pedestrians" is the clip that comes with the package. A single video is
-    split by time."""
+    is sent and another that goes its own way, "puppets" jointed figures that wave and step, "pedestrians" is the clip
+    that comes with the package. A single video is split by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
@@ -88,8 +90,8 @@ class VideoDataConfig(VideoLimits):
     """Digits in a moving-mnist clip."""
 
     patches: str | None = None
-    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs, physics, sprite-world),
-    each split from its own part of them; textures by formula if not given."""
+    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs, physics, sprite-world
+    and the background of puppets), each split from its own part of them; textures by formula if not given."""
 
     synthetic_fraction: float = 0.0
     """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
@@ -144,8 +146,8 @@ class VideoDataConfig(VideoLimits):
             raise ValueError(f"synthetic_fraction: all clips of {self.path} are made; give a path to videos")
         if self.synthetic_fraction and self.class_conditional:
             raise ValueError("synthetic_fraction: rendered clips have no class; leave out class_conditional")
-        if self.patches and self.path not in (painted := ("cut-outs", "physics", "sprite-world")):
-            raise ValueError(f"patches: only the paths {', '.join(painted)} take them; other clips are their own")
+        if self.patches and self.path not in RENDERED:
+            raise ValueError(f"patches: only the paths {', '.join(RENDERED)} take them; other clips are their own")
         if self.holdout_prefixes and self.holdout_file:
             raise ValueError("holdout_prefixes and holdout_file exclude each other")
         if self.split_by == "time" and (self.holdout_prefixes or self.holdout_file):

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vidvox.animator import PictureAnimator
     from vidvox.models import ClipGenerator, ObjectGenerator, ObjectReconstructor, VideoPredictor, VideoTranslator
     from voxgan.mesh.config import SurfaceConfig
 
@@ -22,7 +23,7 @@ __version__ = "0.2.0"
 
 def load(
     folder_or_repo: str | os.PathLike[str], *, device: str | None = None
-) -> "VideoPredictor | VideoTranslator | ClipGenerator | ObjectReconstructor | ObjectGenerator":
+) -> "VideoPredictor | VideoTranslator | PictureAnimator | ClipGenerator | ObjectReconstructor | ObjectGenerator":
     """Load a trained model, ready to use.
 
     Args:
@@ -32,8 +33,9 @@ def load(
         device: Where it computes, such as "cuda" or "cpu"; if None, on the GPU if there is one.
 
     Returns:
-        A `VideoPredictor` (`.predict`), `VideoTranslator` (`.translate`), `ClipGenerator` (`.generate`),
-        `ObjectReconstructor` (`.mesh`, `.generate`) or `ObjectGenerator` (`.generate`), by what was trained.
+        A `VideoPredictor` (`.predict`), `VideoTranslator` (`.translate`), `PictureAnimator` (`.animate`),
+        `ClipGenerator` (`.generate`), `ObjectReconstructor` (`.mesh`, `.generate`) or `ObjectGenerator`
+        (`.generate`), by what was trained.
 
     Raises:
         ValueError: There is no such model, or it cannot be read.

@@ -11,6 +11,7 @@ from gancore.keys import describe_unknown
 COMMANDS = {
     "train video": ("train_video:main", "train on a folder of videos"),
     "train translation": ("train_translation:main", "train on a folder of videos to restore, or on pairs"),
+    "train animation": ("train_animation:main", "train on clips of figures that move"),
     "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
     "restore": ("translate:restore", "take noise, traces of compression and rain out of a film or picture"),
@@ -19,6 +20,8 @@ COMMANDS = {
     "fill": ("translate:fill", "fill what is marked in a film or picture"),
     "translate": ("translate:translate", "make of a film or picture what a model of yours has learned"),
     "rollout": ("rollout:main", "follow a plan of actions in a world model"),
+    "animate": ("animate:main", "move the figure in a picture as another moves"),
+    "skeletons": ("skeletons:main", "draw poses or keypoints of clips, to translate figures from"),
     "mesh": ("mesh:main", "make a mesh of the object in pictures"),
     "generate": ("generate:main", "generate clips or objects from noise"),
     "degrade": ("degrade:main", "spoil films or pictures by noise, blur, compression, weather or loss"),

@@ -10,6 +10,7 @@ HALVES: dict[str, Half] = {
     "VideoGenerator": "video",
     "ClipTranslator": "translation",
     "TranslatorPair": "translation",
+    "Animator": "animation",
     "ImageToVoxels": "voxels",
     "VoxelGenerator": "voxels",
 }
@@ -20,6 +21,7 @@ USES = {
     "VideoGenerator": "generates clips from noise: vidvox generate",
     "ClipTranslator": "makes a clip of a clip: vidvox translate",
     "TranslatorPair": "makes a clip of a clip, and the way back: vidvox translate",
+    "Animator": "moves the figure in a picture as another moves: vidvox animate",
     "ImageToVoxels": "makes meshes of pictures: vidvox mesh",
     "VoxelGenerator": "generates objects from noise: vidvox generate",
 }

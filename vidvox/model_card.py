@@ -15,6 +15,7 @@ from gancore.files.reading import as_unreadable
 from gancore.keys import describe_value, iter_values
 from gancore.model_files import locate_model_file, read_model_config
 from gancore.parsing import to_dict
+from vidgan.animation_config import AnimationConfig
 from vidgan.config import VideoConfig
 from vidgan.translation_config import TranslationConfig
 from vidvox.kinds import HALVES
@@ -27,12 +28,14 @@ SUMMARIES = {
     "VideoGenerator": "Generates video clips from noise.",
     "ClipTranslator": "Makes a clip of a clip, or a picture of a picture.",
     "TranslatorPair": "Translates clips and pictures into another kind, and back.",
+    "Animator": "Moves the figure in a picture as the one in a film moves.",
     "ImageToVoxels": "Makes a closed mesh of the object in one or several pictures.",
     "VoxelGenerator": "Generates 3-D objects from noise.",
 }
-CONFIGS: dict[Half, type[VideoConfig] | type[TranslationConfig] | type[VoxelConfig]] = {
+CONFIGS: dict[Half, type[VideoConfig] | type[TranslationConfig] | type[AnimationConfig] | type[VoxelConfig]] = {
     "video": VideoConfig,
     "translation": TranslationConfig,
+    "animation": AnimationConfig,
     "voxels": VoxelConfig,
 }
 """The settings of a training of each half."""
@@ -42,6 +45,7 @@ PIPELINES = {
     "FramePredictor": "video-to-video",
     "ClipTranslator": "video-to-video",
     "TranslatorPair": "video-to-video",
+    "Animator": "image-to-video",
     "ImageToVoxels": "image-to-3d",
 }
 """What the Hub calls the task; it has no name for the other two."""
@@ -51,6 +55,7 @@ COMMANDS = {
     "VideoGenerator": "vidvox generate -m {repo} -n 16 -o samples.mp4",
     "ClipTranslator": "vidvox translate clip.mp4 -m {repo} -o made.mp4",
     "TranslatorPair": "vidvox translate clip.mp4 -m {repo} -o made.mp4",
+    "Animator": "vidvox animate source.png driving.mp4 -m {repo} -o moved.mp4",
     "ImageToVoxels": "vidvox mesh chair.png -m {repo} -o chair.glb",
     "VoxelGenerator": "vidvox generate -m {repo} -n 4 -o object.glb",
 }
@@ -59,6 +64,7 @@ PYTHON = {
     "VideoGenerator": 'model.generate(16, seed=0).save("samples.mp4")',
     "ClipTranslator": 'model.translate("clip.mp4").save("made.mp4")',
     "TranslatorPair": 'model.translate("clip.mp4").save("made.mp4")',
+    "Animator": 'model.animate("source.png", "driving.mp4").save("moved.mp4")',
     "ImageToVoxels": 'model.mesh("chair.png").save("chair.glb")',
     "VoxelGenerator": 'model.generate(4, seed=0)[0].save("object.glb")',
 }
@@ -147,7 +153,12 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
 def _describe_metrics(report: Path | None, kind: str) -> str:
     if report is None:
         return "Not evaluated yet."
-    readers = {"video": _read_video_report, "translation": _read_translation_report, "voxels": _read_voxel_report}
+    readers = {
+        "video": _read_video_report,
+        "translation": _read_translation_report,
+        "animation": _read_animation_report,
+        "voxels": _read_voxel_report,
+    }
     read_report = readers[HALVES[kind]]
     with as_unreadable(report, "a report"):
         sentences, summary, provenance = read_report(report)
@@ -187,6 +198,14 @@ def _read_translation_report(path: Path) -> tuple[Sequence[str], str, dict[str, 
     from vidgan.translation.report import TranslationReport, format_summary
 
     report = read_report_json(TranslationReport, path)
+    return list(map(str, report.verdicts())), format_summary(report), report.provenance
+
+
+def _read_animation_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
+    """The verdict, the table and the provenance of an evaluation of animators."""
+    from vidgan.animation.report import AnimationReport, format_summary
+
+    report = read_report_json(AnimationReport, path)
     return list(map(str, report.verdicts())), format_summary(report), report.provenance
 
 

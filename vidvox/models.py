@@ -9,17 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Float, UInt8
 from PIL.Image import Image
 from torch import Tensor
 
 from gancore.device import select_device
 from gancore.files.media import nearest_rate
-from vidgan.files.arrays import convert_to_uint8
-from vidgan.files.readers import DEFAULT_RATE, HeldClip, VideoReader
-from vidgan.files.video import open_video
+from vidgan.files.readers import DEFAULT_RATE, VideoReader
 from vidgan.generate import generate_clips
+from vidgan.networks.animator import Animator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.translator import ClipTranslator
 from vidgan.networks.translator_pair import TranslatorPair
@@ -27,6 +25,8 @@ from vidgan.predict import fit_to_model, read_past_and_future
 from vidgan.translation.apply import Part, translate_film
 from vidgan.translation.direction import choose_direction
 from vidgan.translation.masks import open_mask
+from vidvox.animator import PictureAnimator
+from vidvox.clip_inputs import ClipInput, convert_frames, convert_plan, find_source, open_clip
 from vidvox.kinds import require_kind
 from vidvox.results import Clips, Future, ObjectMesh, Translation
 from voxgan.files.images import ImageInput, cut_out_object
@@ -35,10 +35,6 @@ from voxgan.mesh.surface import extract_surface
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
 from voxgan.rendering.vertex_colours import paint_mesh
-
-ClipInput = str | os.PathLike[str] | np.ndarray | Tensor
-"""A video file, a folder or zip of frames, or an array file; or an array (time, height, width, channel), or a tensor
-(time, channel, height, width), of uint8 in [0, 255] or floats in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class VideoPredictor:
         """
         past, rate = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
-        plan = _convert_plan(actions)
+        plan = convert_plan(actions)
         futures = self.network.predict(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
         return Future(futures, past, rate, find_source(clip))
 
@@ -103,7 +99,7 @@ class VideoPredictor:
         """
         past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
-        plan = _convert_plan(actions)
+        plan = convert_plan(actions)
         return self.network.stream(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
 
     @property
@@ -116,7 +112,7 @@ class VideoPredictor:
         """(The past frames as the model sees them, the rate of the future)."""
         context_frames = context_frames or self.network.shape.context_frames
         if isinstance(clip, np.ndarray | Tensor):
-            frames, rate = _convert_frames(clip), DEFAULT_RATE / stride
+            frames, rate = convert_frames(clip), DEFAULT_RATE / stride
             span = (context_frames - 1) * stride + 1
             if len(frames) < span:
                 raise ValueError(
@@ -206,10 +202,10 @@ class VideoTranslator:
     ) -> tuple[VideoReader, Iterator[Part]]:
         """(The film, the parts that it becomes.)"""
         network = choose_direction(self.network, back=back)
-        film = _open_clip(clip, channels=network.shape.channels)
+        film = open_clip(clip, channels=network.shape.channels)
         known = None
         if mask is not None or box or missing:
-            drawn = None if mask is None else _open_clip(mask, channels=1)
+            drawn = None if mask is None else open_clip(mask, channels=1)
             known = open_mask(film, name="the clip", mask=drawn, box=box, missing=missing)
         return film, translate_film(network, film, known=known, strength=strength, gigabytes=memory)
 
@@ -339,7 +335,7 @@ class ObjectReconstructor:
 
 def load_model(
     folder_or_repo: str | os.PathLike[str], *, device: str | None = None
-) -> VideoPredictor | VideoTranslator | ClipGenerator | ObjectReconstructor | ObjectGenerator:
+) -> VideoPredictor | VideoTranslator | PictureAnimator | ClipGenerator | ObjectReconstructor | ObjectGenerator:
     """Load a trained model; see `vidvox.load`."""
     place = select_device() if device is None else torch.device(device)
     match require_kind(folder_or_repo):
@@ -349,45 +345,14 @@ def load_model(
             return VideoTranslator(ClipTranslator.from_pretrained(folder_or_repo).to(place))
         case "TranslatorPair":
             return VideoTranslator(TranslatorPair.from_pretrained(folder_or_repo).to(place))
+        case "Animator":
+            return PictureAnimator(Animator.from_pretrained(folder_or_repo).to(place))
         case "VideoGenerator":
             return ClipGenerator(VideoGenerator.from_pretrained(folder_or_repo).to(place))
         case "ImageToVoxels":
             return ObjectReconstructor(ImageToVoxels.from_pretrained(folder_or_repo).to(place))
         case _:
             return ObjectGenerator(VoxelGenerator.from_pretrained(folder_or_repo).to(place))
-
-
-def find_source(given: ClipInput | ImageInput) -> Path | None:
-    """Return the file or folder that an input comes from: its path, or that of a memory map or an opened picture."""
-    if isinstance(given, str | os.PathLike):
-        return Path(given)
-    name = getattr(given, "filename", None)
-    return Path(name) if isinstance(name, str | os.PathLike) and name else None
-
-
-def _open_clip(clip: ClipInput, *, channels: int) -> VideoReader:
-    """A reader of a file or of what is in memory."""
-    if isinstance(clip, np.ndarray | Tensor):
-        return HeldClip(_convert_frames(clip))
-    return open_video(Path(clip), channels=channels)
-
-
-def _convert_plan(actions: np.ndarray | Tensor | None) -> Float[Tensor, "steps size"] | None:
-    """Actions as a tensor of floats. Raises ValueError for another number of axes."""
-    if actions is None:
-        return None
-    if actions.ndim != 2:
-        raise ValueError(f"actions should have two axes (step, number), not the shape {tuple(actions.shape)}")
-    return torch.as_tensor(actions, dtype=torch.float32)
-
-
-def _convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:
-    """Frames in bytes. Raises ValueError for another number of axes, or floats outside [0, 1]."""
-    if clip.ndim != 4:
-        order = "(time, height, width, channel)" if isinstance(clip, np.ndarray) else "(time, channel, height, width)"
-        raise ValueError(f"the clip should have four axes {order}, not the shape {tuple(clip.shape)}")
-    values = rearrange(clip, "t h w c -> t c h w") if isinstance(clip, np.ndarray) else clip.cpu().numpy()
-    return torch.from_numpy(np.array(convert_to_uint8(values, "the clip")))
 
 
 def _to_list(pictures: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gancore.keys import describe_unknown
 
-Half = Literal["video", "translation", "voxels"]
+Half = Literal["video", "translation", "animation", "voxels"]
 
 
 def recipes_folder() -> Path:

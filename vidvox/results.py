@@ -73,7 +73,7 @@ class Future:
 
 @dataclass(frozen=True, repr=False)
 class Translation:
-    """What was made of a film or picture: restored, enlarged, coloured, filled or translated."""
+    """What was made of a film or picture: restored, enlarged, coloured, filled, translated, or moved as another."""
 
     frames: UInt8[Tensor, "time channel height width"]
     """In [0, 255]."""
@@ -83,6 +83,10 @@ class Translation:
     """What it was made of, whose sound an MP4 gets."""
     source: Path | None = None
     """The file or folder of that; None if it came as an array."""
+    others: tuple[Path, ...] = ()
+    """Further files that it was made of."""
+    note: str | None = None
+    """What a file of it must say of itself, which MP4, PNG and folders of frames can; the others are then refused."""
 
     def save(self, path: str | Path) -> Path:
         """Write the frames in the format that the suffix names, with the sound of the film they were made of.
@@ -99,11 +103,11 @@ class Translation:
             ValueError: There is no such format, the film was read from this path, or the file cannot be written.
         """
         path = Path(path)
-        check_outputs([path], inputs=[self.source], overwrite=True)
+        check_outputs([path], inputs=[self.source, *self.others], overwrite=True)
         plays_sound = path.suffix.lower() == ".mp4"
         with (
             open_sound(self.film if plays_sound else None) as sound,
-            open_clip(path, frames=len(self.frames), rate=self.rate, sound=sound) as write,
+            open_clip(path, frames=len(self.frames), rate=self.rate, sound=sound, comment=self.note) as write,
         ):
             write(self.frames)
         return path

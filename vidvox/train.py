@@ -21,6 +21,7 @@ from gancore.training.processes import in_every_process
 from gancore.training.run import train_run
 from gancore.training.summary import DataSummary, describe_training
 from gancore.training.trainer import Trainer
+from vidgan.animation_config import AnimationConfig
 from vidgan.config import VideoConfig
 from vidgan.translation_config import TranslationConfig
 from vidvox.settings import read_run_settings
@@ -28,7 +29,7 @@ from voxgan.config import VoxelConfig
 
 Data = TypeVar("Data")
 Describe = Callable[[], DataSummary]
-AnyConfig = VideoConfig | VoxelConfig | TranslationConfig
+AnyConfig = VideoConfig | VoxelConfig | TranslationConfig | AnimationConfig
 
 
 def train_video(config: VideoConfig) -> None:
@@ -89,6 +90,22 @@ def train_translation(config: TranslationConfig) -> None:
         dataset, held_out = data
         trainer = build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
         return trainer, partial(summarise_pairs, config, dataset=dataset, held_out=held_out)
+
+    _train(config, open_data, build)
+
+
+def train_animation(config: AnimationConfig) -> None:
+    """Train a network that moves the figure in a picture; see `train_video`."""
+    from vidgan.animation.build import build_trainer, summarise_figures
+    from vidgan.animation.frames import FigureFrames, open_figures
+
+    def open_data() -> tuple[FigureFrames, FigureFrames]:
+        return open_figures(config.data, split="train"), open_figures(config.data, split="val")
+
+    def build(accelerator: Accelerator, data: tuple[FigureFrames, FigureFrames]) -> tuple[Trainer, Describe]:
+        dataset, held_out = data
+        trainer = build_trainer(config, accelerator, dataset=dataset, held_out=held_out)
+        return trainer, partial(summarise_figures, config, dataset=dataset, held_out=held_out)
 
     _train(config, open_data, build)
 

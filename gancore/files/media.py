@@ -14,6 +14,7 @@ import numpy as np
 from einops import rearrange, repeat
 from jaxtyping import UInt8
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -90,14 +91,19 @@ def write_mp4(path: str | Path, frames: Frames, *, rate: Fraction | float | int,
 
 @contextmanager
 def open_mp4(
-    path: str | Path, *, rate: Fraction | float | int, crf: int = 16, sound: Sound | None = None
+    path: str | Path,
+    *,
+    rate: Fraction | float | int,
+    crf: int = 16,
+    sound: Sound | None = None,
+    comment: str | None = None,
 ) -> Iterator[Callable[[Frames], None]]:
     """Yields a function that writes further frames, all of one size, to an MP4 that is there once the block has ended.
 
     H.264 in yuv420p, or MPEG-4 where PyAV was built without x264. An odd height or width grows by one repeated row or
     column. `crf` is x264's constant rate factor: 0 is lossless, 18 looks lossless, 23 is x264's own default. Pixels are
-    square, and colours sRGB, as the file states. Raises ValueError as `write_animation` does, for sides above
-    MP4_MAX_SIDE and for rates outside MP4_RATES.
+    square, and colours sRGB, as the file states; `comment` becomes its comment. Raises ValueError as
+    `write_animation` does, for sides above MP4_MAX_SIDE and for rates outside MP4_RATES.
     """
     path, exact = Path(path), _to_fraction(path, rate)
     if not MP4_RATES[0] <= exact <= MP4_RATES[1]:
@@ -105,6 +111,8 @@ def open_mp4(
             f"cannot write {path}: an MP4 plays from 1/{1 / MP4_RATES[0]} to {MP4_RATES[1]} frames a second, not {rate}"
         )
     with _writing(path) as target, av.open(_to_url(target), "w", format="mp4", options=MP4_OPTIONS) as container:
+        if comment:
+            container.metadata["comment"] = comment
         encoder = Mp4Encoder(container, rate=exact, crf=crf, sound=sound)
 
         def write(frames: Frames) -> None:
@@ -137,11 +145,14 @@ def write_gif(path: str | Path, frames: Frames, *, rate: Fraction | float | int)
         )
 
 
-def write_png(path: str | Path, image: UInt8[Tensor, "_channel height width"]) -> None:
-    """Writes a picture of 1 (grey) or 3 (RGB) channels as an RGB PNG. Raises ValueError as `write_animation` does."""
+def write_png(path: str | Path, image: UInt8[Tensor, "_channel height width"], *, comment: str | None = None) -> None:
+    """Writes a picture of 1 (grey) or 3 (RGB) channels as an RGB PNG, with a text chunk Comment if one is given.
+
+    Raises ValueError as `write_animation` does.
+    """
     (pixels,) = _to_rgb_arrays(path, image[None])
     with _writing(path) as target:
-        Image.fromarray(pixels).save(target, format="PNG")
+        Image.fromarray(pixels).save(target, format="PNG", pnginfo=_to_png_text(comment))
 
 
 def write_frame_folder(path: str | Path, frames: Frames) -> None:
@@ -156,10 +167,10 @@ def write_frame_folder(path: str | Path, frames: Frames) -> None:
 
 
 @contextmanager
-def open_frame_folder(path: str | Path) -> Iterator[Callable[[Frames], None]]:
+def open_frame_folder(path: str | Path, *, comment: str | None = None) -> Iterator[Callable[[Frames], None]]:
     """Yields a function that writes further frames to a folder, which is there once the block has ended; see
-    `write_frame_folder`."""
-    path, count = Path(path), 0
+    `write_frame_folder`. `comment` becomes a text chunk of every frame."""
+    path, count, text = Path(path), 0, _to_png_text(comment)
     check_frame_folder(path)
     with as_unwritable(path), hold_new_folder(path) as scratch:
         new, old = scratch / "new", scratch / "old"
@@ -168,7 +179,7 @@ def open_frame_folder(path: str | Path) -> Iterator[Callable[[Frames], None]]:
         def write(frames: Frames) -> None:
             nonlocal count
             for frame in _to_rgb_arrays(path, frames):
-                Image.fromarray(frame).save(new / f"{count:05d}.png")
+                Image.fromarray(frame).save(new / f"{count:05d}.png", pnginfo=text)
                 count += 1
 
         yield write
@@ -279,6 +290,14 @@ def _to_fraction(path: str | Path, rate: Fraction | float | int) -> Fraction:
         return nearest_rate(rate)
     except ValueError as error:
         raise ValueError(f"cannot write {path}: {error}") from error
+
+
+def _to_png_text(comment: str | None) -> PngInfo | None:
+    if comment is None:
+        return None
+    text = PngInfo()
+    text.add_text("Comment", comment)
+    return text
 
 
 def _to_url(path: Path) -> str:

@@ -48,6 +48,11 @@ TRAIN_TRANSLATION = (
     "--data.height 32 --data.width 32 --data.workers 0 --generator.base_channels 4 "
     "--discriminator.base_channels 4 --train.steps 2 --train.batch 2 --train.preview_every 2 --train.cpu"
 )
+TRAIN_ANIMATION = (
+    "--data.height 32 --data.width 32 --generator.base_channels 4 --generator.keypoint_channels 4,4 "
+    "--generator.motion_channels 4,4 --train.steps 2 --train.batch 2 --train.evaluate_every 0 --train.preview_every 2 "
+    "--train.cpu"
+)
 SMALL = {
     "tools/train_video.py": TRAIN_VIDEO,
     "tools/train_voxels.py": TRAIN_VOXELS,
@@ -55,6 +60,9 @@ SMALL = {
     "train video": TRAIN_VIDEO,
     "train voxels": TRAIN_VOXELS,
     "train translation": TRAIN_TRANSLATION,
+    "train animation": TRAIN_ANIMATION,
+    "animate": "--cpu",
+    "skeletons": "--cpu",
     "restore": "--cpu",
     "upscale": "--cpu",
     "colourise": "--cpu",
@@ -68,6 +76,7 @@ SMALL = {
     "generate voxels": "--threshold 0.05 --cpu",
     "prepare": "--side 8 --views 2 --view_size 32 --workers 1",
     "evaluate video": "--max_items 2 --networks colours --cpu",
+    "evaluate animation": "--max_items 2 --fit_clips 4 --cpu",
     "evaluate voxels": "--generated_objects 4 --renders_per_object 0 --cpu",
     "recognise": "--network colours --severities 3 --data.height 32 --data.width 32 --data.clip_frames 8 --cpu",
     "degrade": "",

@@ -60,7 +60,11 @@ def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
     ("words", "complaint"),
     [
         (["trian", "video"], r"unknown command trian; did you mean train\? \(vidvox --help lists all\)"),
-        (["train"], "say what to train: vidvox train video or vidvox train translation or vidvox train voxels"),
+        (
+            ["train"],
+            "say what to train: vidvox train video or vidvox train translation or vidvox train animation or vidvox "
+            "train voxels",
+        ),
         (["train", "--run=x"], "say what to train: .*"),
         (["train", "vidoe"], r"unknown command train vidoe; did you mean train video\?"),
         (["generate", "video"], "MODEL is required"),

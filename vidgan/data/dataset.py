@@ -24,6 +24,7 @@ from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.data.synthetic.patches import PatchSource, ProceduralPatches, VideoPatches
 from vidgan.data.synthetic.physics import PhysicsClips
+from vidgan.data.synthetic.puppets import PuppetClips
 from vidgan.data.synthetic.sprite_world import SpriteWorld
 from vidgan.data_config import VideoDataConfig
 from vidgan.files.actions import read_video_actions
@@ -77,6 +78,8 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
         case "sprite-world":
             patches, acted = open_patches(config, split=split), config.actions > 0
             return SpriteWorld(patches, actions=acted, split=split, **shape)
+        case "puppets":
+            return PuppetClips(open_patches(config, split=split), split=split, **shape)
     videos = open_video_clips(config, split=split)
     if split != "train" or not config.synthetic_fraction:
         return videos

@@ -24,6 +24,9 @@ from vidgan.files.video_file import open_video_file
 CLIP_SUFFIXES = (*media.MEDIA_SUFFIXES, ".npy")
 """Suffixes that `write_clip` knows, in lower case."""
 
+COMMENT_SUFFIXES = (".mp4", ".png", "")
+"""Suffixes of files that can hold a comment; the last is that of a folder of pictures."""
+
 
 class Clip(NamedTuple):
     """Frames, and their rate in frames per second."""
@@ -133,18 +136,20 @@ def write_clip(
     frames: UInt8[Tensor, "time channel height width"] | UInt8[Tensor, "rows time channel height width"],
     *,
     rate: Fraction | float | int,
+    comment: str | None = None,
 ) -> None:
     """Writes the frames in the format of the path's suffix, whole or not at all; missing folders are created.
 
     .mp4, .gif and .png (a strip with the frames side by side, and one row below the other if there are rows) are
     written as gancore.files.media does; .npy takes any number of channels; a path without a suffix becomes a folder of
-    numbered PNG files, which may replace only such a folder that this function wrote.
+    numbered PNG files, which may replace only such a folder that this function wrote. `comment` is kept in the file,
+    by formats that can.
 
     Raises ValueError for any other suffix, other than 1 or 3 channels, no frames, sizes and rates that the format
     cannot hold, or a path that cannot be written.
     """
     path = Path(path)
-    check_clip_path(path)
+    check_clip_path(path, comment=comment)
     suffix = path.suffix.lower()
     if problem := describe_write_problem(path, frames, rate):
         raise ValueError(f"cannot write {path}: {problem}")
@@ -154,14 +159,18 @@ def write_clip(
             write_npy(file, frames.cpu().numpy())
     elif suffix == ".png":
         rows = frames if frames.ndim == 5 else frames[None]
-        media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]))
+        media.write_png(path, media.tile_images(rows.flatten(0, 1), columns=rows.shape[1]), comment=comment)
+    elif suffix == ".mp4":
+        with media.open_mp4(path, rate=rate, comment=comment) as write:
+            write(frames)
     elif suffix:
         media.write_animation(path, frames, rate=rate)
     else:
-        media.write_frame_folder(path, frames)
+        with media.open_frame_folder(path, comment=comment) as write:
+            write(frames)
 
 
-def check_clip_path(path: Path, *, overwrite: bool = True) -> None:
+def check_clip_path(path: Path, *, overwrite: bool = True, comment: str | None = None) -> None:
     """Raises ValueError unless `write_clip` can write to a path like this, before there are frames.
 
     A folder of frames may replace one only with `overwrite`, and only one that was written by `write_clip`.
@@ -170,6 +179,11 @@ def check_clip_path(path: Path, *, overwrite: bool = True) -> None:
     if (suffix and suffix not in CLIP_SUFFIXES) or path.name.lower() in CLIP_SUFFIXES:
         wanted = f"its suffix must be one of {' '.join(CLIP_SUFFIXES)}, or none for a folder of frames"
         raise ValueError(f"cannot write {path}: {wanted}")
+    if comment is not None and suffix not in COMMENT_SUFFIXES:
+        raise ValueError(
+            f"cannot write {path}: what is made here says in its file that it was made, which {suffix} cannot hold; "
+            "choose .mp4, .png or a folder of frames"
+        )
     if not suffix:
         media.check_frame_folder(path, overwrite=overwrite)
 

@@ -23,17 +23,22 @@ Frames = UInt8[Tensor, "time channel height width"]
 
 @contextmanager
 def open_clip(
-    path: str | Path, *, frames: int, rate: Fraction | float | int, sound: Sound | None = None
+    path: str | Path,
+    *,
+    frames: int,
+    rate: Fraction | float | int,
+    sound: Sound | None = None,
+    comment: str | None = None,
 ) -> Iterator[Callable[[Frames], None]]:
     """Yields a function that writes further frames, in the format of the path's suffix; see `write_clip`.
 
     The clip is there, whole, once the block has ended without an error. `frames` is how many there will be, `sound`
-    what an MP4 gets beside them. Frames of a .gif and of a strip are held in memory until then. Raises ValueError as
-    `write_clip` does.
+    what an MP4 gets beside them, and `comment` what the file says of itself. Frames of a .gif and of a strip are held
+    in memory until then. Raises ValueError as `write_clip` does.
     """
     failure: Exception | None = None
     try:
-        with _open(Path(path), frames=frames, rate=rate, sound=sound) as write:
+        with _open(Path(path), frames=frames, rate=rate, sound=sound, comment=comment) as write:
             try:
                 yield write
             except Exception as error:
@@ -47,23 +52,23 @@ def open_clip(
 
 @contextmanager
 def _open(
-    path: Path, *, frames: int, rate: Fraction | float | int, sound: Sound | None
+    path: Path, *, frames: int, rate: Fraction | float | int, sound: Sound | None, comment: str | None
 ) -> Iterator[Callable[[Frames], None]]:
-    check_clip_path(path)
+    check_clip_path(path, comment=comment)
     match path.suffix.lower():
         case ".mp4":
-            with open_mp4(path, rate=rate, sound=sound) as write:
+            with open_mp4(path, rate=rate, sound=sound, comment=comment) as write:
                 yield write
         case ".npy":
             with _open_npy(path, frames) as write:
                 yield write
         case "":
-            with open_frame_folder(path) as write:
+            with open_frame_folder(path, comment=comment) as write:
                 yield write
         case _:
             held: list[Tensor] = []
             yield held.append
-            write_clip(path, torch.cat(held), rate=rate)
+            write_clip(path, torch.cat(held), rate=rate, comment=comment)
 
 
 @contextmanager

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.adversarial import AdversarialGame
-from gancore.augment import apply_transforms, sample_transforms
 from gancore.features.efficientnet import EfficientNet
-from gancore.losses import feature_matching, score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
-from vidgan.networks.discriminators import ClipSelection, DiscriminatorScores, VideoDiscriminator
+from vidgan.contest import JudgedPairs, score_shown
+from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.translator import ClipTranslator, enlarge
-from vidgan.objective import perceptual_error, score_clips
+from vidgan.objective import perceptual_error
 from vidgan.translation.pairs import PairBatch
 from vidgan.translation_config import PairedObjectiveConfig
 
@@ -33,20 +31,13 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 """Distances of each value from the true one, by name."""
 
 
-class Contest(NamedTuple):
-    """Real and made clips as the discriminators see them, and which frames and crops they see."""
-
-    real: Float[Tensor, "batch time shown height width"]
-    fake: Float[Tensor, "batch time shown height width"]
-    selection: ClipSelection
-
-
 class PairedObjective:
     """Distance from the true target, and an adversarial game in which pairs of source and target are judged."""
 
     def __init__(self, config: PairedObjectiveConfig):
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
+        self.pairs = JudgedPairs(self.game, config.augment, config.feature_matching_weight)
         self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: ClipTranslator, discriminator: VideoDiscriminator) -> Update:
@@ -66,15 +57,8 @@ class PairedObjective:
             return {}
         with torch.no_grad():
             made = generator(batch.source, batch.known)
-        real, fake, selection = self._prepare_contest(discriminator, batch, made.float(), context)
-        scores = discriminator(torch.cat([real, fake]), selection.duplicate())
-        terms = {}
-        for name, both in scores._asdict().items():
-            terms[name] = self.game.discriminator_loss(*both.chunk(2), mean_over_processes=context.mean_over_processes)
-            score = partial(score_clips, discriminator, name, selection, None)
-            penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
-            terms |= {f"{name}_{penalty}": term for penalty, term in penalties.items()}
-        return terms
+        real, fake = self._show(batch, batch.target), self._show(batch, made.float())
+        return self.pairs.discriminator_terms(discriminator, real, fake, context)
 
     def generator_terms(
         self, generator: ClipTranslator, discriminator: VideoDiscriminator, batch: PairBatch, context: StepContext
@@ -92,22 +76,9 @@ class PairedObjective:
             terms["perceptual"] = config.perceptual_weight * distance
         if config.ping_pong_weight:
             terms["ping_pong"] = config.ping_pong_weight * ping_pong_error(generator, batch)
-        if not self.game.is_active(context.progress):
-            return terms
-        real, fake, selection = self._prepare_contest(discriminator, batch, made, context)
-        judged = discriminator.judge(fake, selection)
-        reference = None
-        if self.game.generator_uses_real or config.feature_matching_weight:
-            with torch.no_grad():
-                reference = discriminator.judge(real, selection)
-        for number, (name, scores) in enumerate(judged.scores._asdict().items()):
-            of_real = None if reference is None else reference.scores[number]
-            terms[name] = self.game.generator_loss(
-                of_real, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
-            )
-        if config.feature_matching_weight and reference is not None:
-            maps = [[*each.maps.spatial, *each.maps.temporal] for each in (reference, judged)]
-            terms["feature_matching"] = config.feature_matching_weight * feature_matching(*maps)
+        if self.game.is_active(context.progress):
+            real, fake = self._show(batch, batch.target), self._show(batch, made)
+            terms |= self.pairs.generator_terms(discriminator, real, fake, context)
         return terms
 
     # ------------------------------------------------------------------------------------------------ diagnostics
@@ -131,9 +102,7 @@ class PairedObjective:
         self, discriminator: VideoDiscriminator, batch: PairBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
         """The sum of both discriminators' scores of these targets, beside their sources if those are shown."""
-        selection = draw_selection(discriminator, outputs, draws)
-        scores: DiscriminatorScores = discriminator(self._show(batch, outputs), selection)
-        return torch.stack([score_samples(each) for each in scores]).sum(0)
+        return score_shown(discriminator, self._show(batch, outputs), draws)
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
@@ -143,26 +112,6 @@ class PairedObjective:
             return target
         scale = target.shape[-1] // batch.source.shape[-1]
         return torch.cat([target, enlarge(batch.source, scale)], 2)
-
-    def _prepare_contest(
-        self, discriminator: VideoDiscriminator, batch: PairBatch, made: Frames, context: StepContext
-    ) -> Contest:
-        selection = draw_selection(discriminator, batch.target, context.rng)
-        transforms = sample_transforms(self.config.augment, context.rng, len(batch))
-        augment = partial(apply_transforms, self.config.augment, parameters=transforms)
-        real, fake = self.game.perturb(
-            self._show(batch, batch.target),
-            self._show(batch, made),
-            augment=augment,
-            progress=context.progress,
-            rng=context.rng,
-        )
-        return Contest(real, fake, selection)
-
-
-def draw_selection(discriminator: VideoDiscriminator, clips: Frames, draws: SampleRandom) -> ClipSelection:
-    """Which frames and crops of these clips the discriminators see."""
-    return discriminator.draw_selection(draws, len(clips), clip_frames=clips.shape[1], context_frames=0)
 
 
 def mean_where(values: Frames, mask: Tensor) -> Float[Tensor, ""]:

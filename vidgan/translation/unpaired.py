@@ -14,12 +14,12 @@ from gancore.augment import apply_transforms, sample_transforms
 from gancore.losses import score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
+from vidgan.contest import Contest, draw_selection
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.translator import ClipTranslator
 from vidgan.networks.translator_pair import DiscriminatorPair, TranslatorPair
 from vidgan.objective import score_clips
 from vidgan.translation.contrast import clip_contrast
-from vidgan.translation.objective import Contest, draw_selection
 from vidgan.translation.pairs import PairBatch
 from vidgan.translation_config import UnpairedObjectiveConfig
 

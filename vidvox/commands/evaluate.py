@@ -9,6 +9,7 @@ from gancore.files.atomic import create_parents
 from gancore.files.outputs import check_new_folder, check_outputs, check_replaceable
 from gancore.model_files import find_model, list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
+from vidgan.animation.commands import EvaluateAnimationConfig
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
 from vidgan.data_config import NAMED_SOURCES
 from vidgan.translation.commands import EvaluateTranslationConfig
@@ -26,7 +27,13 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Measure a model of either half."""
     summary = "Measure a model, or files of another tool, on data that training never saw, against baselines."
     half, words = choose_half(argv, prog=prog, summary=summary)
-    {"video": evaluate_video, "translation": evaluate_translation, "voxels": evaluate_voxels}[half](words, prog=prog)
+    commands = {
+        "video": evaluate_video,
+        "translation": evaluate_translation,
+        "animation": evaluate_animation,
+        "voxels": evaluate_voxels,
+    }
+    commands[half](words, prog=prog)
 
 
 @report_user_errors
@@ -127,6 +134,40 @@ def evaluate_translation(argv: Sequence[str] | None = None, *, prog: str = "") -
 
 
 @report_user_errors
+def evaluate_animation(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
+    """Measure an animator; print a summary and write a report."""
+    config = parse_config(
+        EvaluateAnimationConfig,
+        argv,
+        prog=prog,
+        positional=["model"],
+        main=["out", "baseline_model", "data.path", "split", "max_items", "fit_clips", "seed", "cpu", "overwrite"],
+        examples="""
+            vidvox evaluate runs/animator -o report
+            vidvox evaluate runs/animator --baseline_model runs/position -o report
+        """,
+        defaults=_read_animation_defaults,
+    )
+    assert config.model is not None
+    data = [Path(config.data.path)] if config.data.path not in NAMED_SOURCES else []
+    baseline = list_model_inputs(config.baseline_model) if config.baseline_model else []
+    _check_files(config, [*data, *baseline])
+    for model in (config.model, config.baseline_model):
+        if model:
+            require_kind(model, "Animator")
+    _create_folders(config)
+
+    from vidgan.animation.evaluate import evaluate
+    from vidgan.animation.page import write_report
+    from vidgan.animation.report import format_summary
+
+    evaluation = evaluate(config)
+    if config.out:
+        write_report(evaluation, config.out)  # before printing, which a closed pipe would cut short
+    print(format_summary(evaluation.report))
+
+
+@report_user_errors
 def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     """Measure a model of objects, or objects of another tool; print a summary and write report and rating page."""
     config = parse_config(
@@ -173,6 +214,12 @@ def _read_translation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {}
     data = {key: value for key, value in run["data"].items() if key not in ("least_severity", "most_severity")}
     return {"data": data}
+
+
+def _read_animation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The clips that the model was trained on, from the config.json of its run."""
+    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
+    return {"data": run["data"]} if run and "frames" in run.get("data", {}) else {}
 
 
 def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 import torch
+from PIL import Image
 from support.translators import moving_clip
 
 from vidgan.files.video import read_clip, write_clip
@@ -101,4 +103,26 @@ def test_what_cannot_be_written_is_said_in_one_line(tmp_path, name, channels, co
         open_clip(tmp_path / name, frames=2, rate=10) as write,
     ):
         write(moving_clip(2, 8, 8, channels=channels))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.png", "frames"])
+def test_a_comment_is_kept_by_formats_that_can(name, tmp_path):
+    with open_clip(tmp_path / name, frames=2, rate=8, comment="made, not seen") as write:
+        write(torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
+    if name == "clip.mp4":
+        with av.open(str(tmp_path / name)) as container:
+            assert container.metadata["comment"] == "made, not seen"
+    else:
+        with Image.open(tmp_path / name / "00001.png" if name == "frames" else tmp_path / name) as picture:
+            assert picture.text["Comment"] == "made, not seen"
+
+
+@pytest.mark.parametrize("name", ["clip.gif", "clip.npy"])
+def test_formats_that_cannot_hold_a_comment_are_refused_before_there_are_frames(name, tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"cannot hold; choose .mp4, .png or a folder"),
+        open_clip(tmp_path / name, frames=2, rate=8, comment="made"),
+    ):
+        pytest.fail("nothing is to be written")
     assert not list(tmp_path.iterdir())

@@ -54,4 +54,4 @@ def attach(
         pivot: The part's own point that stays on the joint.
     """
     frames = len(parent)
-    return parent @ fix(joint, frames) @ rotation(angle) @ np.linalg.inv(fix(pivot, frames))
+    return parent @ fix(joint, frames) @ rotation(angle) @ fix((-pivot[0], -pivot[1]), frames)

@@ -130,7 +130,7 @@ def test_patches_of_mixed_clips_come_from_the_training_part(film):
         ({"path": "physics", "synthetic_fraction": 0.5}, "all clips of physics are made"),
         ({"path": "x", "synthetic_fraction": 1.5}, r"synthetic_fraction must lie in \[0, 1\], got 1.5"),
         ({"path": "x", "synthetic_fraction": 0.5, "class_conditional": True}, "rendered clips have no class"),
-        ({"path": "x", "patches": "y"}, "patches: only the paths cut-outs, physics, sprite-world take them"),
+        ({"path": "x", "patches": "y"}, "patches: only the paths cut-outs, physics, sprite-world, puppets take them"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, message):

@@ -1,0 +1,224 @@
+"""All settings of a training of animators, which move the figure in a picture as another moves.
+
+Nothing here imports torch, so that a command can print its help at once.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from gancore.config import (
+    ENERGY_LOSSES,
+    AdversarialConfig,
+    AugmentConfig,
+    PenaltyConfig,
+    TrainConfig,
+    check_whole_batch,
+)
+from vidgan.config import VideoDiscriminatorConfig
+from vidgan.data_config import VideoDataConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureShape:
+    """The frames that an animator works on; others are resized to that and back."""
+
+    channels: int = 3
+    """Channels of a frame: 1 or 3, or any other number."""
+
+    height: int = 64
+    """Height of the frames in pixels."""
+
+    width: int = 64
+    """Width of the frames in pixels."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width"):
+            if not 1 <= getattr(self, name) <= 2**14:
+                raise ValueError(f"{name} must lie in [1, {2**14}], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimatorConfig:
+    """Keypoints, the motion between them, and the generator that fills what comes to light."""
+
+    keypoints: int = 10
+    """Keypoints that are found in a frame without being told what they are."""
+
+    local_motion: Literal["affine", "position"] = "affine"
+    """What moves with a keypoint: its surroundings by an affine map, or by a shift alone, which is steadier on few
+    data."""
+
+    patch_size: int = 2
+    """Space-to-depth: all networks work at 1/patch_size of the frame size. 4 for frames of 128 pixels and more."""
+
+    keypoint_channels: tuple[int, ...] = (16, 32, 48, 64)
+    """Width of the network that finds keypoints at each of its resolutions, each half of the one before."""
+
+    motion_channels: tuple[int, ...] = (16, 32, 48)
+    """Width of the network that says which keypoint each pixel moves with, likewise."""
+
+    base_channels: int = 24
+    """Width of the generator; its map half as large is twice as wide."""
+
+    blocks: int = 2
+    """Residual blocks of the generator, at half its size."""
+
+    def __post_init__(self) -> None:
+        for name in ("keypoints", "patch_size", "base_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("keypoint_channels", "motion_channels"):
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be one number or more, of at least 1 each, got {getattr(self, name)}")
+        if self.blocks < 0:
+            raise ValueError(f"blocks must not be negative, got {self.blocks}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureDataConfig(VideoDataConfig):
+    """Clips in each of which one figure moves: frames of the same clip are moved into each other."""
+
+    path: str = "puppets"
+    """File or folder of videos, image sequences or arrays, or "puppets", jointed figures that are made as they are
+    read."""
+
+    context_frames: int = 0
+    """Always 0: no frame is predicted."""
+
+    clip_frames: int = 16
+    """Length of a clip in frames, within which its frames are drawn: the longest time between two of them."""
+
+    frames: int = 4
+    """Frames drawn from each clip; each of them is the source of the next, and the last that of the first."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.context_frames:
+            raise ValueError(f"context_frames must be 0, as no frame is predicted; got {self.context_frames}")
+        if self.class_conditional or self.synthetic_fraction:
+            raise ValueError("class_conditional and synthetic_fraction are for other trainings: leave them out")
+        if not 2 <= self.frames <= self.clip_frames:
+            raise ValueError(f"frames must lie in [2, clip_frames] = [2, {self.clip_frames}], got {self.frames}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationObjectiveConfig(AdversarialConfig):
+    """Distances from the true frame, what ties keypoints to what they lie on, and the adversarial game."""
+
+    adversarial_weight: float = 0.0
+    """Weight of the adversarial loss; 0 trains without discriminators."""
+
+    adversarial_start: float = 0.5
+    """Fraction of the training before the adversarial loss starts; until then the discriminator rests."""
+
+    adversarial_ramp: float = 0.1
+    """Fraction of the training over which the adversarial weight then rises linearly from zero."""
+
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
+    """Gradient penalties of each discriminator."""
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Differentiable augmentation of all the discriminators see."""
+
+    show_source: bool = True
+    """Show the discriminators the source beside the moved frame, so that they judge whether they show the same
+    figure."""
+
+    reconstruction_weight: float = 10.0
+    """Weight of the mean absolute difference between the moved source and the true frame."""
+
+    reconstruction_scales: int = 3
+    """Resolutions at which that is taken, each half the previous one; coarse ones pull from farther."""
+
+    perceptual_weight: float = 0.0
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true frame; the weights of the network come by
+    `vidvox fetch efficientnet`."""
+
+    equivariance_weight: float = 1.0
+    """Weight of the distance, in halves of a frame's side, between the keypoints of a frame that was bent at random
+    and where its own keypoints went (FOMM)."""
+
+    jacobian_weight: float = 1.0
+    """Weight of the same for the affine maps at the keypoints, by how far the product of one and the inverse of the
+    other is from the identity."""
+
+    separation_weight: float = 0.5
+    """Weight of how near to each other the keypoints of a frame are: without it they huddle where most moves."""
+
+    feature_matching_weight: float = 0.0
+    """Weight of the distance between the discriminators' maps of made and true frames (pix2pixHD)."""
+
+    affine_spread: float = 0.05
+    """Standard deviation of the numbers of the affine part of the bending, of a half of the frame's side."""
+
+    bend_spread: float = 0.005
+    """Standard deviation of the weights of the thin plate's 25 control points."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = ("reconstruction", "perceptual", "equivariance", "jacobian", "separation", "feature_matching")
+        for name in (*(f"{each}_weight" for each in weights), "affine_spread", "bend_spread"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.reconstruction_weight and not self.perceptual_weight:
+            raise ValueError("reconstruction_weight and perceptual_weight are 0: nothing says where figures move")
+        if self.reconstruction_scales < 1:
+            raise ValueError(f"reconstruction_scales must be at least 1, got {self.reconstruction_scales}")
+        if self.feature_matching_weight and not self.adversarial_weight:
+            raise ValueError("feature_matching_weight: without adversarial_weight the discriminators learn nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationConfig:
+    """Train a network that moves the figure in a picture as another moves."""
+
+    run: Path = Path("runs/animation")
+    """Run folder; training resumes from its newest checkpoint."""
+
+    data: FigureDataConfig = field(default_factory=FigureDataConfig)
+    """Clips to train on."""
+
+    generator: AnimatorConfig = field(default_factory=AnimatorConfig)
+    """Keypoints, motion and generator."""
+
+    discriminator: VideoDiscriminatorConfig = field(
+        default_factory=lambda: VideoDiscriminatorConfig(spatial_frames=1, score="patches", channel_multipliers=(2, 4))
+    )
+    """Discriminators, for objective.adversarial_weight: one of the whole frame pooled, one of a crop of it."""
+
+    objective: AnimationObjectiveConfig = field(default_factory=AnimationObjectiveConfig)
+    """Losses of both players."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Length and speed of the training."""
+
+    def __post_init__(self) -> None:
+        objective = self.objective
+        check_whole_batch(objective, self.train)
+        for name in ("height", "width"):
+            if getattr(self.data, name) % self.generator.patch_size:
+                raise ValueError(
+                    f"data.{name} must be a multiple of generator.patch_size, {self.generator.patch_size}, got "
+                    f"{getattr(self.data, name)}"
+                )
+        if self.train.compile:
+            raise ValueError("train.compile is for networks that are called as a whole, which an animator is not")
+        if objective.loss in ENERGY_LOSSES or self.discriminator.score == "reconstruction":
+            raise ValueError(
+                "objective.loss energy and equilibrium, and discriminator.score reconstruction, are for "
+                "generating clips, not for moving figures"
+            )
+        if self.discriminator.spatial_frames != 1:
+            raise ValueError(
+                f"discriminator.spatial_frames must be 1, got {self.discriminator.spatial_frames}: each "
+                "moved frame is judged by itself"
+            )
+        if objective.perceptual_weight and self.data.channels not in (1, 3):
+            raise ValueError(
+                f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {self.data.channels}"
+            )
+        if self.generator.local_motion == "position" and objective.jacobian_weight:
+            raise ValueError(
+                "objective.jacobian_weight: with generator.local_motion position there are no affine maps; set it to 0"
+            )

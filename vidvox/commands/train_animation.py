@@ -1,0 +1,50 @@
+"""vidvox train animation: from clips in which figures move to a network that moves the figure in a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.parsing import parse_config, report_user_errors
+from vidgan.animation_config import AnimationConfig
+from vidgan.data_config import NAMED_SOURCES
+from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
+from vidvox.recipes import find_recipes
+
+RECIPE = "sprites"
+"""Used without --config."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainAnimationConfig(ProcessesConfig, AnimationConfig):
+    """Train a network that moves the figure in a picture as another moves. Without --config the recipe sprites is used,
+    whose settings (vidvox show sprites) take the place of the defaults below."""
+
+
+@report_user_errors
+def main(argv: Sequence[str], *, prog: str) -> None:
+    """Train on puppets, or on a folder of videos that show one figure each."""
+    config = parse_config(
+        TrainAnimationConfig,
+        add_default_recipe(argv, RECIPE),
+        prog=prog,
+        positional=["data.path"],
+        main=[
+            *SHARED_KEYS,
+            *("data.height", "data.width", "data.clip_frames", "generator.keypoints", "generator.local_motion"),
+        ],
+        recipes=find_recipes("animation"),
+        examples=f"""
+            {prog} puppets --run runs/animator
+            {prog} VIDEOS --run runs/mine --generator.local_motion position --objective.jacobian_weight 0
+        """,
+    )
+    if config.data.path not in NAMED_SOURCES and not Path(config.data.path).exists():
+        raise FileNotFoundError(
+            f"no such file or folder: {config.data.path}; give the folder of your videos: {prog} FOLDER"
+        )
+    if config.processes and config.processes > 1:
+        train_together(config.processes, prog, argv)
+
+    from vidvox import train
+
+    train.train_animation(upcast(config, AnimationConfig))
