@@ -18,8 +18,8 @@ MAY_IMPORT = {
 }
 ORDER = {
     "gancore": "benchmark training evaluation graphs hub weights_file checkpoint features reporting metrics "
-    "adversarial losses augment layers data rng device model_files splits parsing settings_file keys config files "
-    "errors",
+    "adversarial losses augment style_training style growing layers data rng device model_files splits parsing "
+    "settings_file keys config style_config files errors",
     "vidgan": "benchmark graphs translation evaluation build generate predict degrade validation objective data "
     "degradations networks metrics files frames commands translation_config config data_config",
     "voxgan": "benchmark graphs evaluation export latents build validation objective augment data commands networks "

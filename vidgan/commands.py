@@ -95,7 +95,8 @@ class GenerateConfig:
     """Name or number of the class to generate; all classes in turn if not given."""
 
     truncation: float | None = None
-    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given."""
+    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given. With a
+    style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
 
     rate: float = 10.0
     """Frames per second of the output."""

@@ -231,7 +231,8 @@ class ClipGenerator:
             seed: Seed of the clips; clip n is the same whatever the count.
             label: Name or number of the class; if None, all classes in turn.
             steps: Frames of each clip; if None, as many as the model was trained on.
-            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips.
+            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips; of a style
+                generator the share of each style's distance from the mean style that is left.
             rate: Frames per second at which the clips will be shown.
 
         Raises:
@@ -263,7 +264,8 @@ class ObjectGenerator:
             count: Number of objects.
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
-            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects.
+            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects; of a
+                style generator the share of each style's distance from the mean style that is left.
             surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
                 None, at a probability of 0.25.
 

@@ -149,7 +149,8 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Number of objects to generate from noise."""
 
     truncation: float | None = None
-    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null."""
+    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null. With
+    a style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
 
     latents: tuple[str, ...] = ()
     """Where latents come from instead of noise: seeds, pictures, and files of a mesh or voxels, which are projected.
