@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.rng import SampleRandom
-from gancore.style import Styles
+from gancore.style import MappingNetwork, Styles
+from gancore.style_config import StyleObjectiveConfig
 
 Outputs = Float[Tensor, "batch *output"]
 
@@ -56,3 +57,21 @@ class PathLength(nn.Module):
         with torch.no_grad():
             self.mean.lerp_(mean_over_processes(lengths.detach().mean()), 1 - LENGTH_DECAY)
         return (lengths - self.mean).square().mean()
+
+
+def train_styles(
+    mapping: MappingNetwork,
+    map_latents: Callable[[Tensor], Styles],
+    latents: Float[Tensor, "batch latent"],
+    *,
+    redraw: Callable[[], Tensor],
+    config: StyleObjectiveConfig,
+    rng: SampleRandom,
+    mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
+) -> Styles:
+    """The styles of latents in training, some of them mixed with those of latents drawn anew; their mean follows."""
+    styles = map_latents(latents)
+    mapping.track(styles[:, 0].detach(), mean_over_processes=mean_over_processes)
+    if not config.mixing_probability:
+        return styles
+    return mix_styles(styles, map_latents(redraw()), probability=config.mixing_probability, rng=rng)

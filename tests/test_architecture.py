@@ -20,8 +20,9 @@ ORDER = {
     "gancore": "benchmark training evaluation graphs hub weights_file checkpoint features reporting metrics "
     "adversarial losses augment style_training style growing layers data rng device model_files splits parsing "
     "settings_file keys config style_config files errors",
-    "vidgan": "benchmark graphs translation evaluation build generate predict degrade validation objective data "
-    "degradations networks metrics files frames commands translation_config config data_config",
+    "vidgan": "benchmark graphs translation evaluation build generate predict degrade validation objective "
+    "style_training data degradations networks metrics files frames commands translation_config config "
+    "motion_config data_config",
     "voxgan": "benchmark graphs evaluation export latents build validation objective augment data commands networks "
     "rendering files mesh metrics config",
     "vidvox": "__main__ cli commands graphs model_card train models results settings kinds recipes",

@@ -62,10 +62,11 @@ def generate_clips(
     clips, labels = [], []
     for number in range(count):
         draws = SampleRandom(derive_seed(seed, number), device=device)
-        latent = draws.normal(1, model.config.latent_dim, truncation=truncation)
+        latent = model.draw_latents(draws, 1, 1, steps=steps, truncation=truncation)[0]
         chosen = classes[number % len(classes)] if classes else None
         class_label = None if chosen is None else torch.tensor([chosen], device=device)
-        clips.append(to_uint8(model(latent, class_label, steps=steps)[0]).cpu())
+        made = model(latent, class_label, steps=steps, truncation=truncation if model.style else None)
+        clips.append(to_uint8(made[0]).cpu())
         labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
     return GeneratedClips(torch.stack(clips), tuple(labels))
 

@@ -14,7 +14,7 @@ from gancore.growing import fade_resolution, hidden_levels
 from gancore.losses import kl_to_standard_normal
 from gancore.rng import SampleRandom
 from gancore.style import Styles
-from gancore.style_training import PathLength, mix_styles
+from gancore.style_training import PathLength, train_styles
 from gancore.training.protocols import StepContext, Update
 from voxgan.augment import apply_transforms, sample_transforms
 from voxgan.config import VoxelObjectiveConfig
@@ -236,12 +236,15 @@ class VoxelObjective:
     ) -> Styles:
         """The styles of latents, some of them mixed; their mean follows."""
         assert generator.style is not None
-        styles = generator.map_latents(latents, labels)
-        generator.style.mapping.track(styles[:, 0].detach(), mean_over_processes=context.mean_over_processes)
-        if probability := self.config.style.mixing_probability:
-            others = generator.map_latents(generator.sample_latents(context.rng, len(latents), labels), labels)
-            styles = mix_styles(styles, others, probability=probability, rng=context.rng)
-        return styles
+        return train_styles(
+            generator.style.mapping,
+            lambda drawn: generator.map_latents(drawn, labels),
+            latents,
+            redraw=lambda: generator.sample_latents(context.rng, len(latents), labels),
+            config=self.config.style,
+            rng=context.rng,
+            mean_over_processes=context.mean_over_processes,
+        )
 
     def _measure_path_length(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Scalar:
         """The path length penalty of half as many objects, in float32."""
