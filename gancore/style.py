@@ -153,8 +153,8 @@ class ModulatedConv(nn.Module):
         return (F.conv2d if self.dims == 2 else F.conv3d)(x, weight, padding=self.padding)
 
 
-def _spread(scale: Float[Tensor, "batch channels"], x: Map) -> Float[Tensor, "batch channels *ones"]:
-    """A number for each channel, in the map's precision, to go over a map with."""
+def _spread(scale: Float[Tensor, "_ channels"], x: Tensor) -> Tensor:
+    """A number for each channel, in the map's precision and with its number of axes."""
     return scale.to(x.dtype).view(*scale.shape, *[1] * (x.ndim - 2))
 
 
