@@ -23,7 +23,7 @@ MEAN_DECAY = 0.998
 """Decay per update of the running mean of w."""
 
 Map = Float[Tensor, "batch channels *sides"]
-Styles = Float[Tensor, "batch layers width"]
+Styles = Float[Tensor, "batch layers style"]
 """A style vector for every convolution of a synthesis."""
 
 
@@ -54,7 +54,7 @@ class MappingNetwork(nn.Module):
     Both inputs are normalised. The running mean of w, to which truncation pulls, is a buffer.
     """
 
-    mean: Float[Tensor, " width"]
+    mean: Float[Tensor, " style"]
     updates: Tensor
 
     def __init__(self, config: StyleConfig, latent: int, *, condition: int = 0):
@@ -74,7 +74,7 @@ class MappingNetwork(nn.Module):
         condition: Float[Tensor, "batch condition"] | None = None,
         *,
         truncation: float | None = None,
-    ) -> Float[Tensor, "batch width"]:
+    ) -> Float[Tensor, "batch style"]:
         """w, pulled to its mean if a truncation is given: 1 leaves it, 0 gives the mean.
 
         Raises ValueError if that is negative.
@@ -91,7 +91,7 @@ class MappingNetwork(nn.Module):
 
     @torch.no_grad()
     def track(
-        self, w: Float[Tensor, "batch width"], *, mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
+        self, w: Float[Tensor, "batch style"], *, mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
     ) -> None:
         """Moves the running mean towards that of a batch; a plain mean at first, so that it starts without bias."""
         self.updates += 1
@@ -229,6 +229,6 @@ class StyleSynthesis(nn.Module):
         return F.interpolate(x, scale_factor=2, mode="bilinear" if self.dims == 2 else "trilinear", align_corners=False)
 
 
-def repeat_styles(w: Float[Tensor, "batch width"], layers: int) -> Styles:
+def repeat_styles(w: Float[Tensor, "batch style"], layers: int) -> Styles:
     """The same style for every layer."""
     return w[:, None].expand(-1, layers, -1)

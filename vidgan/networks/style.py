@@ -60,7 +60,7 @@ class MotionCodes(nn.Module):
         anchors = math.ceil((steps - 1) / self.config.distance) + 2
         return anchors + 2 * (self.config.kernel - 1)
 
-    def forward(self, noise: Float[Tensor, "batch count size"], times: Times) -> Float[Tensor, "batch time width"]:
+    def forward(self, noise: Float[Tensor, "batch count size"], times: Times) -> Float[Tensor, "batch time code"]:
         """The codes at these times. Each depends on its own time alone, and on the noise near it.
 
         Raises ValueError for a time that the noise does not reach.
