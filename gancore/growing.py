@@ -18,7 +18,7 @@ def hidden_levels(progress: float, *, levels: int, until: float) -> float:
     doubling fades in, at first by staying at the coarsest (Karras et al. 2018, section 3). With `until` 0 nothing is
     ever hidden. The number falls continuously and depends on the progress alone.
     """
-    if not until:
+    if not (until and levels):
         return 0.0
     part = until / (2 * levels)
     shown = sum(min(max(progress / part - (2 * level + 1), 0.0), 1.0) for level in range(levels))

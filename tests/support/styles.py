@@ -66,7 +66,7 @@ def object_generator(*, side: int = 16, classes: tuple[str, ...] = ()) -> VoxelG
 def train_settings(steps: int, **options: Any) -> TrainConfig:
     """A short training on the CPU that leaves a checkpoint at its end alone."""
     quick: dict[str, Any] = {"batch": 4, "log_every": 1, "preview_every": 0, "health_every": 3, "evaluate_every": 0}
-    return TrainConfig(steps=steps, checkpoint_every=1000, cpu=True, curves=False, **quick | options)
+    return TrainConfig(**{"steps": steps, "checkpoint_every": 1000, "cpu": True, "curves": False, **quick, **options})
 
 
 def clip_training(run: Path, steps: int, *, growing: float = 0.0, **options: Any) -> Trainer:
