@@ -94,6 +94,10 @@ class GenerateConfig:
     label: str | None = None
     """Name or number of the class to generate; all classes in turn if not given."""
 
+    interval: float | None = None
+    """Time between two frames, in frames of the training clips, which a style generator makes at any time: 0.25 shows
+    everything four times as slowly. 1 if not given."""
+
     truncation: float | None = None
     """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given. With a
     style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
@@ -118,6 +122,8 @@ class GenerateConfig:
         for name in ("count", "steps"):
             _require_at_least(1, name, getattr(self, name))
         _require_truncation(self.truncation)
+        if self.interval is not None and not 0 < self.interval < float("inf"):
+            raise ValueError(f"interval must be above 0 and finite, got {self.interval}")
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate must be above 0 and finite, got {self.rate}")
 

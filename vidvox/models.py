@@ -222,6 +222,7 @@ class ClipGenerator:
         label: str | None = None,
         steps: int | None = None,
         truncation: float | None = None,
+        interval: float | None = None,
         rate: float | int = 10.0,
     ) -> Clips:
         """Generate clips.
@@ -233,13 +234,22 @@ class ClipGenerator:
             steps: Frames of each clip; if None, as many as the model was trained on.
             truncation: Keep every latent number below this magnitude, for cleaner and less varied clips; of a style
                 generator the share of each style's distance from the mean style that is left.
+            interval: Time between two frames, in frames of the training clips, of a style generator; 1 if None.
             rate: Frames per second at which the clips will be shown.
 
         Raises:
             ValueError: The model does not have the class, or the rate is not positive and finite.
         """
         shown_at = nearest_rate(rate)
-        clips = generate_clips(self.network, count=count, steps=steps, label=label, truncation=truncation, seed=seed)
+        clips = generate_clips(
+            self.network,
+            count=count,
+            steps=steps,
+            label=label,
+            truncation=truncation,
+            interval=interval,
+            seed=seed,
+        )
         return Clips(clips.frames, clips.labels, shown_at)
 
 

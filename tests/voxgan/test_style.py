@@ -101,7 +101,7 @@ def test_a_training_that_was_cut_at_any_step_of_its_growth_is_the_one_that_was_n
 
 
 def test_a_training_draws_diagnoses_and_saves_as_any_other(source, tmp_path):
-    assert object_training(source, tmp_path, 3, growing=0.5, health_every=1, checkpoint_every=2).train()
+    assert object_training(source, tmp_path, 3, growing=0.5, checkpoint_every=2).train()
     assert "health/diversity" in (tmp_path / "stats.jsonl").read_text()
     assert load_model(tmp_path).sample(1, label="stool").shape == (1, 16, 16, 16)
 

@@ -31,7 +31,7 @@ def generate_clips(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         argv,
         prog=prog,
         positional=["model"],
-        main=["out", "count", "steps", "label", "truncation", "rate", "labels", "seed", "cpu", "overwrite"],
+        main=["out", "count", "steps", "label", "truncation", "interval", "rate", "labels", "seed", "cpu", "overwrite"],
         examples="""
             vidvox generate -m runs/ucf -n 16
             vidvox generate -m runs/ucf -n 4 --label Archery --truncation 0.8 -o archery.gif
