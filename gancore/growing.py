@@ -45,7 +45,8 @@ def _pool(x: Tensor, times: int) -> Tensor:
     small = x
     for _ in range(times):
         small = downsample2x(small)
-    return F.interpolate(small, size=x.shape[2:], mode="nearest") if times else x
+    # autocast averages volumes in float32, and the two maps that are mixed must be of one precision
+    return F.interpolate(small.to(x.dtype), size=x.shape[2:], mode="nearest") if times else x
 
 
 class Growth(nn.Module):

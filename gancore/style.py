@@ -204,12 +204,13 @@ class StyleSynthesis(nn.Module):
         self, styles: Styles, inputs: Float[Tensor, "batch inputs"] | None = None
     ) -> Float[Tensor, "batch outputs *sides"]:
         """The output of each sample, whose finest levels are left out as `growth` says."""
-        x = repeat(self.start, "... -> b ...", b=len(styles))
+        x: Tensor = repeat(self.start, "... -> b ...", b=len(styles))
         if inputs is not None:
             x = torch.cat([x, inputs.view(*inputs.shape, *[1] * self.dims).expand(-1, -1, *x.shape[2:])], 1)
         hidden, result = self.growth.whole, None
         place = 0
         for level, layers in enumerate(self.layers[: len(self.layers) - hidden]):
+            assert isinstance(layers, nn.ModuleList)
             x = self._enlarge(x) if level and self.dims == 2 else x
             for layer in layers:
                 x = layer(x, styles[:, place])

@@ -45,6 +45,15 @@ def test_a_hidden_level_is_averaged_away_and_comes_in_along_a_straight_line(shap
     torch.testing.assert_close(fade_resolution(x, 3.0).mean(), x.mean())
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 1, 8, 8, 8)])
+def test_half_precision_stays_half_precision(shape):
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen = fade_resolution(x, 1.5)
+    assert seen.dtype == torch.bfloat16
+    torch.testing.assert_close(seen.float(), fade_resolution(x.float(), 1.5), rtol=0.02, atol=0.02)
+
+
 def test_what_is_seen_never_jumps():
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     seen = [fade_resolution(x, 3 - 3 * step / 300) for step in range(301)]
