@@ -110,8 +110,13 @@ class GenerateConfig:
     label: str | None = None
     """Name or number of the class to generate; all classes in turn if not given."""
 
+    interval: float | None = None
+    """Time between two frames, in frames of the training clips, which a style generator makes at any time: 0.25 shows
+    everything four times as slowly. 1 if not given."""
+
     truncation: float | None = None
-    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given."""
+    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given. With a
+    style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
 
     rate: float = 10.0
     """Frames per second of the output."""
@@ -135,6 +140,8 @@ class GenerateConfig:
         if not self.dataset and (self.shard_size or self.licence):
             raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
         _require_truncation(self.truncation)
+        if self.interval is not None and not 0 < self.interval < float("inf"):
+            raise ValueError(f"interval must be above 0 and finite, got {self.interval}")
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate must be above 0 and finite, got {self.rate}")
 

@@ -16,7 +16,9 @@ from gancore.config import (
     check_whole_batch,
 )
 from gancore.keys import OMITTED_DEFAULT
+from gancore.style_config import StyleConfig, StyleObjectiveConfig, check_growing, check_kind
 from vidgan.data_config import VideoDataConfig
+from vidgan.motion_config import MotionCodeConfig
 
 RecurrentUnitName = Literal["gru", "tsru-c", "tsru-p", "tsru-s"]
 StateActivation = Literal["relu", "tanh"]
@@ -58,9 +60,21 @@ class ClipShape:
             raise ValueError(f"actions must lie in [0, {2**12}], got {self.actions}")
 
 
+PLAIN_SETTINGS = (
+    *("recurrent_unit", "state_activation", "blocks_per_level", "norm", "latent_init", "context_encoder"),
+    *("correlation_radius", "motion_layers", "attention_after", "spectral_norm", "zero_init_residual"),
+    "segment_steps",
+)
+"""Settings of the plain generator alone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoGeneratorConfig:
     """Generator; the defaults are the modern preset."""
+
+    kind: Literal["plain", "style"] = "plain"
+    """Recurrent units at every resolution (DVD-GAN), or for clips from noise a style generator (StyleGAN-V), whose
+    frames can be made at any time."""
 
     base_channels: int = 16
     """Base width; every level's width is a multiple of it."""
@@ -118,7 +132,19 @@ class VideoGeneratorConfig:
     """Timesteps per segment of gradient checkpointing: activations of earlier segments are recomputed instead of
     stored. All timesteps at once by default."""
 
+    style: StyleConfig = field(default_factory=StyleConfig)
+    """Settings of the style generator."""
+
+    motion: MotionCodeConfig = field(default_factory=MotionCodeConfig)
+    """Motion of the style generator's clips."""
+
     def __post_init__(self) -> None:
+        if self.kind == "style":
+            for name in PLAIN_SETTINGS:
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise ValueError(f"{name} is a setting of the plain generator, and kind is style")
+        elif self.motion != MotionCodeConfig():
+            raise ValueError("motion has settings of the style generator, and kind is plain")
         if len(self.channel_multipliers) < 2:
             raise ValueError("channel_multipliers needs at least two numbers, the start and one level")
         if min(self.channel_multipliers) < 1:
@@ -253,8 +279,16 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Weight of the score of predicted displacements, as fractions of the frame's shorter side, on rendered clips
     (cut-outs), whose displacements are known; for generator.output splat."""
 
+    growing: float = 0.0
+    """Fraction of the training over which the resolution grows, each doubling faded in (PGGAN); for clips from noise
+    only. 0 trains at the full one."""
+
+    style: StyleObjectiveConfig = field(default_factory=StyleObjectiveConfig)
+    """Training of the style generator."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_growing(self.growing)
         learned_from = (self.reconstruction_weight, self.typical_weight, self.displacement_weight)
         if (self.adversarial_start or not self.adversarial_weight) and not any(learned_from):
             raise ValueError(
@@ -292,6 +326,7 @@ class VideoConfig:
 
     def __post_init__(self) -> None:
         check_whole_batch(self.objective, self.train)
+        self._check_style()
         reconstructs = self.discriminator.score == "reconstruction"
         if self.objective.loss in ENERGY_LOSSES and not reconstructs:
             raise ValueError(
@@ -335,3 +370,9 @@ class VideoConfig:
         for name in ("reconstruction_weight", "typical_weight", "perceptual_weight"):
             if self.data.context_frames == 0 and getattr(self.objective, name):
                 raise ValueError(f"objective.{name}: without data.context_frames there is no true future")
+
+    def _check_style(self) -> None:
+        generator, objective = self.generator, self.objective
+        check_kind(generator.kind, generator.style, objective.style, growing=objective.growing)
+        if self.data.context_frames and (generator.kind == "style" or objective.growing):
+            raise ValueError("generator.kind style and objective.growing are for clips from noise, context_frames 0")

@@ -42,6 +42,7 @@ def generate(config: GenerateConfig) -> GeneratedClips:
         steps=config.steps,
         label=config.label,
         truncation=config.truncation,
+        interval=config.interval,
         seed=config.seed,
     )
 
@@ -55,22 +56,34 @@ def generate_clips(
     steps: int | None = None,
     label: str | None = None,
     truncation: float | None = None,
+    interval: float | None = None,
     seed: int = 0,
 ) -> GeneratedClips:
     """Generates `count` clips of the class named by the label, or of all classes in turn; see GenerateConfig.
 
     Clip n is the same whatever the count, and if those from number `first` on are made alone. Raises ValueError if the
-    model does not have the class.
+    model does not have the class, or an interval is given to one that is no style generator.
     """
+    if interval is not None and model.style is None:
+        raise ValueError("interval is for a style generator (generator.kind style), and this model is none")
+    frames = model.shape.clip_frames if steps is None else steps
+    reach = frames if interval is None else ceil((frames - 1) * interval) + 1
     device = next(model.parameters()).device
     classes = select_classes(label, model.shape.classes)
     clips, labels = [], []
     for number in range(first, first + count):
         draws = SampleRandom(derive_seed(seed, number), device=device)
-        latent = draws.normal(1, model.config.latent_dim, truncation=truncation)
+        latent = model.draw_latents(draws, 1, 1, steps=reach, truncation=truncation)[0]
         chosen = classes[number % len(classes)] if classes else None
         class_label = None if chosen is None else torch.tensor([chosen], device=device)
-        clips.append(to_uint8(model(latent, class_label, steps=steps)[0]).cpu())
+        made = model(
+            latent,
+            class_label,
+            steps=steps,
+            times=None if interval is None else interval * model.frame_times(1, steps),
+            truncation=truncation if model.style else None,
+        )
+        clips.append(to_uint8(made[0]).cpu())
         labels.append(f"sample {number + 1}" if chosen is None else model.shape.classes[chosen])
     return GeneratedClips(torch.stack(clips), tuple(labels))
 

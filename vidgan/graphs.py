@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.graphs import DYNAMIC_SIZE, Graph, Port, infer_outputs
+from gancore.rng import SampleRandom
 from vidgan.networks.generator import Context, FramePredictor, VideoGenerator
 
 FRAMES = "values in [-1, 1]"
@@ -122,7 +123,7 @@ def build_predictor_graphs(
 
 def build_generator_graphs(model: VideoGenerator, *, steps: int | None = None) -> list[Graph]:
     """The graph `generate` of a generator: a clip of `steps` frames (None: as trained) from a latent and a class."""
-    noise = torch.randn(DYNAMIC_SIZE, model.config.latent_dim, generator=torch.Generator().manual_seed(0))
+    noise = model.draw_latents(SampleRandom(0), DYNAMIC_SIZE, 1, steps=steps)[:, 0]
     inputs = [Port("latent", noise, meaning="numbers from N(0, 1)")]
     if model.embedding is not None:
         names = ", ".join(f"{number} {name}" for number, name in enumerate(model.shape.classes))

@@ -13,15 +13,18 @@ from gancore.adversarial import AdversarialGame, EnergyBalance
 from gancore.augment import apply_transforms, sample_transforms
 from gancore.config import ENERGY_LOSSES
 from gancore.features.efficientnet import EfficientNet
+from gancore.growing import hidden_levels
 from gancore.layers import downsample2x
 from gancore.losses import pulling_away, score_samples
 from gancore.rng import SampleRandom
+from gancore.style_training import PathLength
 from gancore.training.protocols import StepContext, Update
 from vidgan.config import VideoObjectiveConfig
 from vidgan.data.batch import ClipBatch
 from vidgan.networks.discriminators import ClipSelection, DiscriminatorScores, VideoDiscriminator
 from vidgan.networks.generator import FramePredictor, VideoGenerator
 from vidgan.networks.sprites import measure_trajectories
+from vidgan.style_training import fade_clips, labels_for, make_training_clips, measure_path_length
 
 TRAJECTORY_TOLERANCE = 0.3
 """Distance in pixels below which trajectory errors hardly count (pseudo-Huber loss)."""
@@ -47,7 +50,11 @@ class VideoObjective:
         if config.loss in ENERGY_LOSSES:
             equilibrium = config.equilibrium if config.loss == "equilibrium" else None
             self.balances = {name: EnergyBalance(equilibrium) for name in DiscriminatorScores._fields}
-        self.state: nn.Module = nn.ModuleDict(self.balances)
+        self.path_length = PathLength()
+        lengths = {"path_length": self.path_length} if config.style.path_length_weight else {}
+        self.state: nn.Module = nn.ModuleDict({**self.balances, **lengths})
+        self.hidden = 0.0
+        """Doublings of the resolution that are hidden in this turn, as its progress says."""
         self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: VideoModel, discriminator: VideoDiscriminator) -> Update:
@@ -76,8 +83,10 @@ class VideoObjective:
         """Each discriminator's adversarial loss, and the gradient penalties that are due."""
         if not self.game.is_active(context.progress):
             return {}
+        self._grow(generator, context)
         with torch.no_grad():
-            fake = sample_futures(generator, batch, context.rng, samples=1)[:, 0]
+            latents = sample_latents(generator, batch, context.rng, samples=1)
+            fake = self._make_futures(generator, batch, latents, context)[:, 0]
         real, fake, selection = self._perturbed_clips(discriminator, batch, fake, context)
         scores = discriminator(torch.cat([real, fake]), selection.duplicate(), batch.labels.repeat(2))
         terms = {}
@@ -96,6 +105,7 @@ class VideoObjective:
     ) -> Mapping[str, Tensor]:
         """The adversarial loss of each discriminator, and the distances of samples from the true future."""
         config, terms = self.config, {}
+        self._grow(generator, context)
         samples = config.reconstruction_samples if config.reconstruction_weight else 1
         latents = sample_latents(generator, batch, context.rng, samples=samples, typical=config.typical_weight > 0)
         if config.trajectory_weight:
@@ -107,7 +117,7 @@ class VideoObjective:
             futures, error = futures_with_displacement_error(generator, batch, latents, samples=samples)
             terms["displacement"] = config.displacement_weight * error
         else:
-            futures = make_futures(generator, batch, latents)
+            futures = self._make_futures(generator, batch, latents, context)
         futures, typical = futures[:, :samples], futures[:, samples:].float()
         if config.reconstruction_weight:
             error = self._reconstruction_error(futures.float(), batch)
@@ -131,6 +141,10 @@ class VideoObjective:
             terms[name] = self.game.generator_loss(
                 reference, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
             )
+        if config.style.path_length_weight and context.step % config.style.path_length_every == 0:
+            assert isinstance(generator, VideoGenerator)
+            penalty = measure_path_length(generator, batch, self.path_length, context)
+            terms["path_length"] = config.style.path_length_weight * config.style.path_length_every * penalty
         return terms | apart
 
     # ------------------------------------------------------------------------------------------------ diagnostics
@@ -149,13 +163,28 @@ class VideoObjective:
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
         """The sum of both discriminators' scores, means over patches, of the batch's pasts and these futures."""
-        clips = torch.cat([batch.true_past, outputs], 1)
+        clips = fade_clips(torch.cat([batch.true_past, outputs], 1), self.hidden)
         selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
         )
         return torch.stack([score_samples(scores) for scores in discriminator(clips, selection, batch.labels)]).sum(0)
 
     # ------------------------------------------------------------------------------------------------------ helpers
+
+    def _grow(self, generator: VideoModel, context: StepContext) -> None:
+        """Lets the game have the resolution that it has at this progress."""
+        if self.config.growing:
+            assert isinstance(generator, VideoGenerator)
+            self.hidden = hidden_levels(context.progress, levels=generator.levels, until=self.config.growing)
+            if generator.style is not None:
+                generator.style.synthesis.growth.set(self.hidden)
+
+    def _make_futures(self, generator: VideoModel, batch: ClipBatch, latents: Tensor, context: StepContext) -> Futures:
+        """The future, or the whole clip, of each latent, as the players learn from it."""
+        if isinstance(generator, VideoGenerator) and generator.style is not None:
+            config = self.config.style
+            return make_training_clips(generator, batch, latents[:, 0], config=config, context=context)[:, None]
+        return make_futures(generator, batch, latents)
 
     def _score_fakes(
         self,
@@ -203,7 +232,10 @@ class VideoObjective:
             context.rng, len(batch), clip_frames=real.shape[1], context_frames=batch.context_frames
         )
         transforms = sample_transforms(self.config.augment, context.rng, len(batch))
-        augment = partial(apply_transforms, self.config.augment, parameters=transforms)
+
+        def augment(clips: Frames) -> Frames:
+            return fade_clips(apply_transforms(self.config.augment, clips, parameters=transforms), self.hidden)
+
         real, fake = self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
         return real, fake, selection
 
@@ -247,7 +279,7 @@ def sample_futures(
 ) -> Futures:
     """Futures of the batch's pasts, or whole clips of its classes, of latents below `truncation` if that is given."""
     latents = sample_latents(generator, batch, draws, samples=samples, truncation=truncation)
-    return make_futures(generator, batch, latents)
+    return make_futures(generator, batch, latents, truncation=truncation)
 
 
 def sample_latents(
@@ -260,17 +292,27 @@ def sample_latents(
     truncation: float | None = None,
 ) -> Float[Tensor, "batch many latent"]:
     """Noise for several samples of every clip, and after it zeros for the typical one if that is asked for."""
+    if isinstance(generator, VideoGenerator):
+        return generator.draw_latents(draws, len(batch), samples, steps=batch.frames.shape[1], truncation=truncation)
     latents = draws.normal(len(batch), samples, generator.config.latent_dim, truncation=truncation)
     return F.pad(latents, (0, 0, 0, 1)) if typical else latents
 
 
-def make_futures(generator: VideoModel, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]) -> Futures:
-    """The future, or the whole clip, of each latent."""
+def make_futures(
+    generator: VideoModel,
+    batch: ClipBatch,
+    latents: Float[Tensor, "batch many latent"],
+    *,
+    truncation: float | None = None,
+) -> Futures:
+    """The future, or the whole clip, of each latent; the truncation is that of a style generator's styles."""
     steps = batch.frames.shape[1] - batch.context_frames
     if isinstance(generator, VideoGenerator):
         many = latents.shape[1]
-        labels = batch.labels.repeat_interleave(many) if generator.embedding is not None else None
-        made = generator(latents.flatten(0, 1), labels, steps=steps)
+        labels = labels_for(generator, batch)
+        labels = None if labels is None else labels.repeat_interleave(many)
+        truncation = truncation if generator.style else None
+        made = generator(latents.flatten(0, 1), labels, steps=steps, truncation=truncation)
     else:
         actions = (batch.future_actions,) if generator.shape.actions else ()
         made = generator(batch.past, latents.flatten(0, 1), *actions, steps=steps)

@@ -224,6 +224,7 @@ class ClipGenerator:
         label: str | None = None,
         steps: int | None = None,
         truncation: float | None = None,
+        interval: float | None = None,
         rate: float | int = 10.0,
     ) -> Clips:
         """Generate clips.
@@ -233,14 +234,24 @@ class ClipGenerator:
             seed: Seed of the clips; clip n is the same whatever the count.
             label: Name or number of the class; if None, all classes in turn.
             steps: Frames of each clip; if None, as many as the model was trained on.
-            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips.
+            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips; of a style
+                generator the share of each style's distance from the mean style that is left.
+            interval: Time between two frames, in frames of the training clips, of a style generator; 1 if None.
             rate: Frames per second at which the clips will be shown.
 
         Raises:
             ValueError: The model does not have the class, or the rate is not positive and finite.
         """
         shown_at = nearest_rate(rate)
-        clips = generate_clips(self.network, count=count, steps=steps, label=label, truncation=truncation, seed=seed)
+        clips = generate_clips(
+            self.network,
+            count=count,
+            steps=steps,
+            label=label,
+            truncation=truncation,
+            interval=interval,
+            seed=seed,
+        )
         return Clips(clips.frames, clips.labels, shown_at)
 
 
@@ -265,7 +276,8 @@ class ObjectGenerator:
             count: Number of objects.
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
-            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects.
+            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects; of a
+                style generator the share of each style's distance from the mean style that is left.
             surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
                 None, at a probability of 0.25.
 

@@ -159,7 +159,8 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
 
     truncation: float | None = None
-    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null."""
+    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null. With
+    a style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
 
     latents: tuple[str, ...] = ()
     """Where latents come from instead of noise: seeds, pictures, and files of a mesh or voxels, which are projected.

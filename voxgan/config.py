@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancore.config import ENERGY_LOSSES, AdversarialConfig, PenaltyConfig, TrainConfig, check_whole_batch
+from gancore.style_config import StyleConfig, StyleObjectiveConfig, check_growing, check_kind
 
 NormName = Literal["batch", "group", "none"]
 
@@ -164,6 +165,9 @@ class VoxelEncoderConfig:
 class VoxelGeneratorConfig:
     """Generator; the defaults are the modern preset."""
 
+    kind: Literal["plain", "style"] = "plain"
+    """Transposed convolutions from the latent (3D-GAN), or a style generator in 3-D (StyleGAN2)."""
+
     latent_dim: int = 128
     """Size of the latent vector."""
 
@@ -182,7 +186,7 @@ class VoxelGeneratorConfig:
     """Largest width."""
 
     norm: NormName = "group"
-    """Norm of hidden maps; batch norm in the paper."""
+    """Norm of hidden maps of the plain generator; batch norm in the paper."""
 
     embedding_dim: int = 32
     """Size of the learned class embedding, concatenated to the latent; for models with classes whose prior is not
@@ -194,10 +198,15 @@ class VoxelGeneratorConfig:
     output_bias: bool = True
     """Bias of the logits, with which most of space starts empty; the paper's models have none."""
 
+    style: StyleConfig = field(default_factory=StyleConfig)
+    """Settings of the style generator."""
+
     def __post_init__(self) -> None:
         for name in ("latent_dim", "mixture_components", "base_channels", "max_channels", "embedding_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.kind == "style" and self.norm != "group":
+            raise ValueError(f"norm is for the plain generator, and kind is style; leave it at group, not {self.norm}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,10 +310,18 @@ class VoxelObjectiveConfig(AdversarialConfig):
     label_dropout: float = 0.2
     """Fraction of objects whose class is hidden from the networks, so that they also work without one."""
 
+    growing: float = 0.0
+    """Fraction of the training over which the resolution grows from 8 voxels a side, each doubling faded in (PGGAN);
+    without an encoder only. 0 trains at the full one."""
+
+    style: StyleObjectiveConfig = field(default_factory=StyleObjectiveConfig)
+    """Training of the style generator."""
+
     def __post_init__(self) -> None:
         if self.loss in ENERGY_LOSSES:
             raise ValueError(f"loss {self.loss} needs a discriminator that is an autoencoder, which voxels have not")
         super().__post_init__()
+        check_growing(self.growing)
         gate = self.discriminator_accuracy_gate
         if gate is not None and not 0 < gate < 1:
             raise ValueError(f"discriminator_accuracy_gate must lie in (0, 1), got {gate}")
@@ -348,6 +365,8 @@ class VoxelConfig:
 
     def __post_init__(self) -> None:
         check_whole_batch(self.objective, self.train)
+        generator, objective = self.generator, self.objective
+        check_kind(generator.kind, generator.style, objective.style, growing=objective.growing)
         if self.encoder.kind == "none":
             if self.objective.update_order == "three-step":
                 raise ValueError("objective.update_order: without an encoder there is no encoder step; use joint")
@@ -362,6 +381,8 @@ class VoxelConfig:
                     "generator.latent_prior: aggregate is the prior of an encoder's latents; choose another"
                 )
             return
+        if generator.kind == "style" or objective.growing:
+            raise ValueError("generator.kind style and objective.growing are for encoder.kind none")
         if self.data.proportions:
             raise ValueError("data.proportions: the images of an encoder would not follow; use encoder.kind none")
         if not self.objective.reconstruction_weights:

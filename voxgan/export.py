@@ -102,6 +102,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             model.generator if isinstance(model, ImageToVoxels) else model,
             choose_latents(model, config),
             label=config.class_,
+            truncation=config.truncation,
         )
     exported, total = [], config.total
     for prediction in tqdm(predictions, total=total, unit="object", disable=True if total == 1 else None):
@@ -186,11 +187,18 @@ def choose_latents(model: ImageToVoxels | VoxelGenerator, config: ExportConfig) 
 
 
 def generate_objects(
-    generator: VoxelGenerator, latents: Float[Tensor, "count latent"], *, label: str | None = None
+    generator: VoxelGenerator,
+    latents: Float[Tensor, "count latent"],
+    *,
+    label: str | None = None,
+    truncation: float | None = None,
 ) -> Iterator[ObjectPrediction]:
-    """The objects of latents. Raises ValueError for a class that the model does not know."""
+    """The objects of latents, with a truncation of a style generator's styles.
+
+    Raises ValueError for a class that the model does not know.
+    """
     for number, latent in enumerate(latents.split(1), 1):
-        yield ObjectPrediction(number, generator.decode(latent, label=label)[0].numpy())
+        yield ObjectPrediction(number, generator.decode(latent, label=label, truncation=truncation)[0].numpy())
 
 
 # ----------------------------------------------------------------------------------------------- meshes

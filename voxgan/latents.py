@@ -76,7 +76,7 @@ def project_object(path: Path, model: Model, *, steps: int) -> tuple[Latent, flo
         seed=0,
     )
     shape = prepare_shape(sources[0], recipe)
-    truth = torch.from_numpy(filled_voxels(shape.voxels))[None].to(generator.first.weight.device)
+    truth = torch.from_numpy(filled_voxels(shape.voxels))[None].to(generator.device)
     if isinstance(model, ImageToVoxels):
         start = model.encode([Image.open(io.BytesIO(view)) for view in shape.views]).mean
     else:

@@ -10,15 +10,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancore.adversarial import AccuracyGate, AdversarialGame
+from gancore.growing import fade_resolution, hidden_levels
 from gancore.losses import kl_to_standard_normal
 from gancore.rng import SampleRandom
+from gancore.style import Styles
+from gancore.style_training import PathLength, train_styles
 from gancore.training.protocols import StepContext, Update
 from voxgan.augment import apply_transforms, sample_transforms
 from voxgan.config import VoxelObjectiveConfig
 from voxgan.data.dataset import UNKNOWN_CAMERA, ObjectBatch
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import Posterior
-from voxgan.networks.generator import Logits, VoxelGenerator
+from voxgan.networks.generator import Latent, Logits, VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
 VoxelModel = ImageToVoxels | VoxelGenerator
@@ -34,7 +37,12 @@ class VoxelObjective:
     def __init__(self, config: VoxelObjectiveConfig):
         self.config, self.game = config, AdversarialGame(config)
         self.gate = AccuracyGate(config.discriminator_accuracy_gate)
+        self.path_length = PathLength()
         self.state: nn.Module = self.gate
+        if config.style.path_length_weight:
+            self.state = nn.ModuleDict({"gate": self.gate, "path_length": self.path_length})
+        self.hidden = 0.0
+        """Doublings of the resolution that are hidden in this turn, as its progress says."""
 
     def discriminator_update(self, generator: VoxelModel, discriminator: VoxelDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
@@ -61,6 +69,7 @@ class VoxelObjective:
         """The adversarial loss on objects from the prior and the penalties due; none while the gate is closed."""
         if not self.game.is_active(context.progress):
             return {}
+        self._grow(generator, context)
         with torch.no_grad():
             fake, labels = self._make_fakes(generator, batch, context)
         real, fake = self._perturb(batch.occupancy, fake, context)
@@ -96,6 +105,7 @@ class VoxelObjective:
                 terms |= self._encoder_terms(posterior, batch, context)
         if not self.game.is_active(context.progress):
             return terms
+        self._grow(generator, context)
         fake, labels = self._make_fakes(generator, batch, context, reconstruction=reconstruction)
         real, fake = self._perturb(batch.occupancy, fake, context)
         real_scores = None
@@ -108,7 +118,13 @@ class VoxelObjective:
             progress=context.progress,
             mean_over_processes=context.mean_over_processes,
         )
-        return terms | {"adversarial": loss}
+        terms["adversarial"] = loss
+        style = self.config.style
+        if style.path_length_weight and context.step % style.path_length_every == 0:
+            assert isinstance(generator, VoxelGenerator)
+            penalty = self._measure_path_length(generator, batch, context)
+            terms["path_length"] = style.path_length_weight * style.path_length_every * penalty
+        return terms
 
     # -------------------------------------------------------------------------------------------------- diagnostics
 
@@ -128,8 +144,9 @@ class VoxelObjective:
     def score_outputs(
         self, discriminator: VoxelDiscriminator, batch: ObjectBatch, outputs: Volumes, draws: SampleRandom
     ) -> Scores:
-        """The discriminator's scores of these objects as ones of the batch's classes."""
+        """The discriminator's scores of these objects, of the batch's classes, at the resolution it sees now."""
         del draws
+        outputs = fade_volumes(outputs, self.hidden)
         return discriminator(outputs, None if discriminator.projection is None else batch.labels)
 
     # ------------------------------------------------------------------------------------------------------ helpers
@@ -209,7 +226,48 @@ class VoxelObjective:
         """Probabilities of generated objects, and the labels for which both they and the real ones are scored."""
         network = generator.generator if isinstance(generator, ImageToVoxels) else generator
         labels = self._labels(network, batch, context)
-        return network(network.sample_latents(context.rng, len(batch), labels), labels).sigmoid(), labels
+        latents = network.sample_latents(context.rng, len(batch), labels)
+        if network.style is None:
+            return network(latents, labels).sigmoid(), labels
+        return network.synthesise(self._draw_styles(network, latents, labels, context)).sigmoid(), labels
+
+    def _draw_styles(
+        self, generator: VoxelGenerator, latents: Latent, labels: Tensor | None, context: StepContext
+    ) -> Styles:
+        """The styles of latents, some of them mixed; their mean follows."""
+        assert generator.style is not None
+        return train_styles(
+            generator.style.mapping,
+            lambda drawn: generator.map_latents(drawn, labels),
+            latents,
+            redraw=lambda: generator.sample_latents(context.rng, len(latents), labels),
+            config=self.config.style,
+            rng=context.rng,
+            mean_over_processes=context.mean_over_processes,
+        )
+
+    def _measure_path_length(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Scalar:
+        """The path length penalty of half as many objects, in float32."""
+        count = (len(batch) + 1) // 2
+        labels = self._labels(generator, batch, context)
+        labels = None if labels is None else labels[:count]
+        latents = generator.sample_latents(context.rng, count, labels)
+        with torch.autocast(latents.device.type, enabled=False):
+            styles = generator.map_latents(latents, labels)
+            return self.path_length(
+                generator.synthesise(styles),
+                styles,
+                rng=context.rng,
+                mean_over_processes=context.mean_over_processes,
+            )
+
+    def _grow(self, generator: VoxelModel, context: StepContext) -> None:
+        """Lets the game have the resolution that it has at this progress."""
+        if self.config.growing:
+            assert isinstance(generator, VoxelGenerator)
+            self.hidden = hidden_levels(context.progress, levels=generator.levels, until=self.config.growing)
+            if generator.style is not None:
+                generator.style.synthesis.growth.set(self.hidden)
 
     def _labels(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Tensor | None:
         """The class labels, some of them replaced by "unknown"; None for a model without classes."""
@@ -221,8 +279,16 @@ class VoxelObjective:
     def _perturb(self, real: Tensor, fake: Tensor, context: StepContext) -> tuple[Tensor, Tensor]:
         """Real and generated objects as the discriminator sees them."""
         transforms = sample_transforms(self.config.augment, context.rng, len(real))
-        augment = partial(apply_transforms, self.config.augment, transforms=transforms)
+
+        def augment(volumes: Volumes) -> Volumes:
+            return fade_volumes(apply_transforms(self.config.augment, volumes, transforms), self.hidden)
+
         return self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
+
+
+def fade_volumes(volumes: Volumes, hidden: float) -> Volumes:
+    """The objects as they are seen while this many doublings of the resolution are hidden."""
+    return fade_resolution(volumes[:, None], hidden)[:, 0] if hidden else volumes
 
 
 def score_both(

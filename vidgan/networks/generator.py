@@ -1,7 +1,7 @@
-"""The two video generators: clips from noise (DVD-GAN), and the next frames of a clip (DVD-GAN-FP)."""
+"""The two video generators: clips from noise (DVD-GAN, StyleGAN-V), and the next frames of a clip (DVD-GAN-FP)."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
+from gancore.style import Styles
 from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.context_encoder import ContextEncoder
 from vidgan.networks.decoder import Decoder, initialise_weights_
 from vidgan.networks.outputs import GeneratorOutput, Memory
+from vidgan.networks.style import StyleClips, Times
 
 ACTION_GAIN = 10.0
 """Initial norm of the embedding of an action of norm one. Conditional norms start with a strength of a tenth, which is
@@ -22,7 +24,10 @@ right for latents, that are to be found useful; actions are to be heeded from th
 
 
 class VideoGenerator(HubModel):
-    """Clips from noise, with or without classes: the generator of DVD-GAN, version 2 (Clark et al. 2019)."""
+    """Clips from noise, with or without classes: the generator of DVD-GAN, version 2 (Clark et al. 2019).
+
+    With kind style it is a style generator after StyleGAN-V instead, whose frames can be made at any time.
+    """
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape):
         """Raises ValueError if the configuration asks for an output that needs past frames."""
@@ -32,8 +37,13 @@ class VideoGenerator(HubModel):
         self.config, self.shape = config, shape
         classes = len(shape.classes)
         self.embedding = nn.Embedding(classes, config.embedding_dim) if classes else None
-        self.decoder = Decoder(config, shape, condition=config.latent_dim + (config.embedding_dim if classes else 0))
-        initialise_weights_(self, config)
+        embedded = config.embedding_dim if classes else 0
+        self.style: StyleClips | None = None
+        if config.kind == "style":
+            self.style = StyleClips(config, shape, condition=embedded)
+        else:
+            self.decoder = Decoder(config, shape, condition=config.latent_dim + embedded)
+            initialise_weights_(self, config)
 
     def forward(
         self,
@@ -41,14 +51,24 @@ class VideoGenerator(HubModel):
         labels: Int[Tensor, " batch"] | None = None,
         *,
         steps: int | None = None,
+        times: Times | None = None,
+        truncation: float | None = None,
     ) -> Float[Tensor, "batch steps channels height width"]:
         """Clips in [-1, 1] for latents from N(0, I), of `steps` frames (None: as many as the model was trained on).
 
-        Raises ValueError if the model has classes and no labels are given.
+        A style generator makes the frames at any `times` instead, each of which is the same whatever the others are;
+        by default they are 0, 1, 2, ... `truncation` is the share of the way from the mean style that is left. Raises
+        ValueError if the model has classes and no labels are given, for times that another kind of generator cannot
+        make or the latents do not reach, and for a negative truncation.
         """
-        if self.embedding is not None and labels is None:
-            raise ValueError(f"this model generates clips of {len(self.shape.classes)} classes: give labels")
-        condition = latent if self.embedding is None else torch.cat([latent, self.embedding(labels)], 1)
+        if self.style is not None:
+            if times is None:
+                times = self.frame_times(len(latent), steps)
+            return self.synthesise(self.map_latents(latent, labels, truncation=truncation), latent, times)
+        if times is not None or truncation is not None:
+            raise ValueError("times and truncation are for a style generator, and this model is none")
+        embedded = self._embed(labels)
+        condition = latent if embedded is None else torch.cat([latent, embedded], 1)
         stride, (height, width) = self.config.spatial_stride, self.frame_size
         generated = self.decoder(
             condition,
@@ -57,6 +77,65 @@ class VideoGenerator(HubModel):
             width=-(-width // stride) * stride,
         )
         return generated.frames[..., :height, :width]
+
+    def map_latents(
+        self, latent: Float[Tensor, "batch latent"], labels: Int[Tensor, " batch"] | None = None, **options: Any
+    ) -> Styles:
+        """The styles of latents, of a style generator; options as those of StyleClips.map_latents."""
+        assert self.style is not None
+        return self.style.map_latents(latent, self._embed(labels), **options)
+
+    def synthesise(
+        self, styles: Styles, latent: Float[Tensor, "batch latent"], times: Times
+    ) -> Float[Tensor, "batch time channels height width"]:
+        """Frames at these times by styles and the motion of latents, of a style generator."""
+        assert self.style is not None
+        return self.style(styles, latent, times)
+
+    def frame_times(self, clips: int, steps: int | None = None) -> Times:
+        """The times 0, 1, 2, ... of `steps` frames (None: as trained) of so many clips."""
+        device = next(self.parameters()).device
+        return torch.arange(steps or self.shape.clip_frames, device=device).float().expand(clips, -1)
+
+    def draw_latents(
+        self,
+        draws: SampleRandom,
+        batch: int,
+        samples: int,
+        *,
+        steps: int | None = None,
+        truncation: float | None = None,
+    ) -> Float[Tensor, "batch samples latent"]:
+        """Latents of clips of `steps` frames (None: as trained) from N(0, I), all numbers below `truncation`.
+
+        A style generator's are longer for longer clips, which begin as shorter ones do, and are not truncated: its
+        styles are. Raises ValueError if the truncation is negative.
+        """
+        if self.style is None:
+            return draws.normal(batch, samples, self.config.latent_dim, truncation=truncation)
+        sizes = self.style.noise_sizes(steps or self.shape.clip_frames)
+        return torch.cat([draws.normal(batch, samples, size) for size in sizes], 2)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles what training calls, which in a style generator are its two parts; as `nn.Module.compile`."""
+        if self.style is None:
+            super().compile(*args, **kwargs)
+        else:
+            self.style.mapping.compile(*args, **kwargs)
+            self.style.synthesis.compile(*args, **kwargs)
+
+    @property
+    def levels(self) -> int:
+        """Doublings of the coarsest map."""
+        return len(self.config.channel_multipliers) - 1
+
+    def _embed(self, labels: Int[Tensor, " batch"] | None) -> Float[Tensor, "batch embedding"] | None:
+        """The embeddings of the classes; None without classes."""
+        if self.embedding is None:
+            return None
+        if labels is None:
+            raise ValueError(f"this model generates clips of {len(self.shape.classes)} classes: give labels")
+        return self.embedding(labels)
 
     @property
     def frame_size(self) -> tuple[int, int]:

@@ -36,8 +36,8 @@ def generate_clips(argv: Sequence[str] | None = None, *, prog: str = "") -> None
         prog=prog,
         positional=["model"],
         main=[
-            *("out", "count", "steps", "label", "truncation", "rate", "labels", "dataset", "shard_size", "licence"),
-            *("seed", "cpu", "overwrite"),
+            *("out", "count", "steps", "label", "truncation", "interval", "rate", "labels", "dataset", "shard_size"),
+            *("licence", "seed", "cpu", "overwrite"),
         ],
         examples="""
             vidvox generate -m runs/ucf -n 16

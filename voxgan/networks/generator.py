@@ -1,6 +1,7 @@
 """VoxelGenerator: from noise to the occupancy of an object (3D-GAN, Wu et al. 2016)."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from gancore.hub import HubModel
 from gancore.layers import build_group_norm
 from gancore.rng import SampleRandom
+from gancore.style import MappingNetwork, Styles, StyleSynthesis, repeat_styles
 from voxgan.config import NormName, VoxelGeneratorConfig, VoxelShape
 from voxgan.networks.aggregate_prior import AggregatePrior
 
@@ -38,8 +40,30 @@ def build_norm(kind: NormName, channels: int) -> nn.Module:
     return nn.BatchNorm3d(channels) if kind == "batch" else nn.Identity()
 
 
+class StyleVoxels(nn.Module):
+    """From a latent, and the embedding of a class if any, to logits by styles: StyleGAN2 in 3-D, without noise."""
+
+    def __init__(self, config: VoxelGeneratorConfig, widths: list[int], *, condition: int):
+        super().__init__()
+        self.mapping = MappingNetwork(config.style, config.latent_dim, condition=condition)
+        self.synthesis = StyleSynthesis(3, widths, 1, config=config.style, start=[BASE_SIDE] * 3)
+
+    def map_latents(
+        self,
+        latent: Latent,
+        condition: Float[Tensor, "batch condition"] | None = None,
+        *,
+        truncation: float | None = None,
+    ) -> Styles:
+        """The styles of latents, the same for every layer."""
+        w = self.mapping(latent, condition, truncation=truncation)
+        return repeat_styles(w, self.synthesis.num_styles)
+
+
 class VoxelGenerator(HubModel):
-    """Transposed convolutions from a latent to the logits of an object's occupancy, doubling a map of side 4 each time.
+    """From a latent to the logits of an object's occupancy, by transposed convolutions that double a map of side 4.
+
+    They are those of 3D-GAN, or with kind style those of a style generator.
 
     With classes, every class has an embedding, and there is one more for an unknown class; with an aggregate prior,
     every class has a region of latent space instead.
@@ -52,14 +76,19 @@ class VoxelGenerator(HubModel):
         self.prior = AggregatePrior(max(classes, 1), config.latent_dim) if config.latent_prior == "aggregate" else None
         self.embedding = nn.Embedding(classes + 1, config.embedding_dim) if classes and not self.prior else None
         widths = channel_widths(shape.side, base_channels=config.base_channels, max_channels=config.max_channels)
-        self.first = nn.Linear(
-            config.latent_dim + (config.embedding_dim if self.embedding else 0), widths[0] * BASE_SIDE**3, bias=False
-        )
-        self.norms = nn.ModuleList(build_norm(config.norm, width) for width in widths)
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose3d(before, after, 4, stride=2, padding=1, bias=False)
-            for before, after in pairwise([*widths, 1])
-        )
+        self.levels = len(widths) - 1
+        """Doublings of the coarsest output, which has 8 voxels a side."""
+        condition = config.embedding_dim if self.embedding else 0
+        self.style: StyleVoxels | None = None
+        if config.kind == "style":
+            self.style = StyleVoxels(config, widths, condition=condition)
+        else:
+            self.first = nn.Linear(config.latent_dim + condition, widths[0] * BASE_SIDE**3, bias=False)
+            self.norms = nn.ModuleList(build_norm(config.norm, width) for width in widths)
+            self.ups = nn.ModuleList(
+                nn.ConvTranspose3d(before, after, 4, stride=2, padding=1, bias=False)
+                for before, after in pairwise([*widths, 1])
+            )
         self.offset = nn.Parameter(torch.tensor(-2.0)) if config.output_bias else None
         self.means: nn.Parameter | None = None
         if config.latent_prior == "mixture":
@@ -67,15 +96,47 @@ class VoxelGenerator(HubModel):
                 (1 - COMPONENT_STD**2) ** 0.5 * torch.randn(config.mixture_components, config.latent_dim)
             )
 
-    def forward(self, latent: Latent, labels: Labels | None = None) -> Logits:
-        """Logits of the occupancy, y up; no label, or the label len(classes), stands for an unknown class."""
-        if self.embedding is not None:
-            unknown = torch.full((len(latent),), len(self.shape.classes), device=latent.device)
-            latent = torch.cat([latent, self.embedding(unknown if labels is None else labels)], 1)
+    def forward(self, latent: Latent, labels: Labels | None = None, *, truncation: float | None = None) -> Logits:
+        """Logits of the occupancy, y up; no label, or the label len(classes), stands for an unknown class.
+
+        `truncation` is for style generators: the share of the way from the mean style that is left.
+        """
+        if self.style is not None:
+            return self.synthesise(self.map_latents(latent, labels, truncation=truncation))
+        condition = self._condition(latent, labels)
+        latent = latent if condition is None else torch.cat([latent, condition], 1)
         x = rearrange(self.first(latent), "b (c x y z) -> b c x y z", x=BASE_SIDE, y=BASE_SIDE, z=BASE_SIDE)
         # batch width side side side, from side 4 on
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up(F.relu(norm(x)))
+        return self._finish(x)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles what training calls, which in a style generator are its two parts; as `nn.Module.compile`."""
+        if self.style is None:
+            super().compile(*args, **kwargs)
+        else:
+            self.style.mapping.compile(*args, **kwargs)
+            self.style.synthesis.compile(*args, **kwargs)
+
+    def map_latents(self, latent: Latent, labels: Labels | None = None, *, truncation: float | None = None) -> Styles:
+        """The styles of latents, of a style generator."""
+        assert self.style is not None
+        return self.style.map_latents(latent, self._condition(latent, labels), truncation=truncation)
+
+    def synthesise(self, styles: Styles) -> Logits:
+        """Logits of the occupancy by styles, of a style generator."""
+        assert self.style is not None
+        return self._finish(self.style.synthesis(styles))
+
+    def _condition(self, latent: Latent, labels: Labels | None) -> Float[Tensor, "batch condition"] | None:
+        """The embeddings of the classes."""
+        if self.embedding is None:
+            return None
+        unknown = torch.full((len(latent),), len(self.shape.classes), device=latent.device)
+        return self.embedding(unknown if labels is None else labels)
+
+    def _finish(self, x: Float[Tensor, "batch 1 x y z"]) -> Logits:
         x = x.squeeze(1)
         if self.config.symmetric:
             x = (x + x.flip(1)) / 2  # x runs from left to right
@@ -86,9 +147,12 @@ class VoxelGenerator(HubModel):
     ) -> Latent:
         """`batch` latents from the prior, with a gradient to the means of a mixture.
 
-        Only an aggregate prior depends on the labels. A truncation bounds the magnitude of the normal numbers.
-        Raises ValueError if it is negative, or the prior is uniform.
+        Only an aggregate prior depends on the labels. A truncation bounds the magnitude of the normal numbers, but not
+        of a style generator, whose styles are truncated instead. Raises ValueError if it is negative, or the prior is
+        uniform.
         """
+        if self.style is not None:
+            truncation = None
         if self.prior is not None:
             return self.prior.sample(rng, batch, labels, truncation=truncation)
         shape = batch, self.config.latent_dim
@@ -111,7 +175,7 @@ class VoxelGenerator(HubModel):
         """
         seeds = range(seed, seed + count)
         latent = torch.cat([self.latent_from_seed(each, label=label, truncation=truncation) for each in seeds])
-        return self.decode(latent, label=label)
+        return self.decode(latent, label=label, truncation=truncation)
 
     @torch.no_grad()
     def latent_from_seed(self, seed: int, *, label: str | None = None, truncation: float | None = None) -> Latent:
@@ -119,20 +183,29 @@ class VoxelGenerator(HubModel):
 
         Raises ValueError for an unknown class, and as `sample_latents` does.
         """
-        rng = SampleRandom(seed, device=self.first.weight.device)
+        rng = SampleRandom(seed, device=self.device)
         return self.sample_latents(rng, 1, self._label_tensor(label), truncation=truncation)
 
     @torch.no_grad()
-    def decode(self, latent: Latent, *, label: str | None = None) -> Float[Tensor, "batch x y z"]:
+    def decode(
+        self, latent: Latent, *, label: str | None = None, truncation: float | None = None
+    ) -> Float[Tensor, "batch x y z"]:
         """Occupancy probabilities of the objects of these latents, on the CPU, one at a time to bound the memory.
 
-        Raises ValueError for an unknown class.
+        A truncation is that of a style generator's styles; other latents are truncated as they are drawn. Raises
+        ValueError for an unknown class, and for a negative truncation.
         """
-        device, labels = self.first.weight.device, self._label_tensor(label)
-        return torch.cat([self(each[None].to(device), labels).sigmoid().cpu() for each in latent])
+        labels, truncation = self._label_tensor(label), truncation if self.style else None
+        objects = (self(each[None].to(self.device), labels, truncation=truncation) for each in latent)
+        return torch.cat([logits.sigmoid().cpu() for logits in objects])
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
 
     def _label_tensor(self, label: str | None) -> Labels | None:
         """The label of a class, as a batch of one. Raises ValueError for an unknown class."""
         if label is None:
             return None
-        return torch.tensor([self.shape.class_index(label)], device=self.first.weight.device)
+        return torch.tensor([self.shape.class_index(label)], device=self.device)

@@ -1,0 +1,90 @@
+"""Style generators in the commands and in Python: generated, interpolated, carded, exported, measured as the others."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from onnxruntime import InferenceSession
+from support.styles import clip_generator, object_generator
+
+import vidvox
+from vidgan.files.video import read_clip
+from vidvox.model_card import ModelCard, write_model_card
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A generator of clips and one of objects, with mean styles."""
+    folder = tmp_path_factory.mktemp("styles")
+    clips, objects = clip_generator(classes=("left", "right")), object_generator(classes=("lamp", "stool"))
+    for model in (clips, objects):
+        latent, labels = torch.randn(8, 36), torch.arange(8) % 2
+        model.style.mapping.track(model.map_latents(latent[:, :6], labels)[:, 0])
+    clips.save_pretrained(folder / "clips")
+    objects.save_pretrained(folder / "objects")
+    return folder
+
+
+def test_clips_come_longer_slower_and_truncated(models, tmp_path, run_vidvox):
+    model = vidvox.load(models / "clips")
+    long, slow = model.generate(2, steps=13), model.generate(2, steps=13, interval=0.5)
+    assert long.frames.shape == (2, 13, 1, 20, 16)
+    assert (slow.frames[:, ::2].int() - long.frames[:, :7].int()).abs().max() <= 1
+    assert (slow.frames[:, 1].int() - slow.frames[:, 0].int()).abs().max() > 0
+    mean = model.generate(3, label="left", truncation=0.0).frames
+    assert (mean[0, 0].int() - mean[1, 0].int()).abs().float().mean() < 30  # all but the motion is the same
+    command = ["generate", models / "clips", "-n", "2", "--interval", "0.25", "--truncation", "0.7"]
+    assert run_vidvox(*command, "-o", tmp_path / "slow.npy", "--cpu").code == 0
+    assert np.load(tmp_path / "slow.npy").shape == (2, 6, 1, 20, 16)
+    assert run_vidvox(*command[:-2], "-o", tmp_path / "slow.gif", "--cpu").code == 0
+    assert len(read_clip(tmp_path / "slow.gif").frames) == 6
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--interval", "0"], "interval must be above 0 and finite"),
+        (["--truncation", "-1"], "truncation must be at least 0 and finite"),
+        (["--label", "up"], "unknown class 'up'"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_code_2(models, tmp_path, run_vidvox, flags, complaint):
+    told = run_vidvox("generate", models / "clips", "-o", tmp_path / "x.gif", "--cpu", *flags)
+    assert told.code == 2
+    assert complaint in told.err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_objects_are_interpolated_and_truncated(models, tmp_path, run_vidvox):
+    way = ["generate", models / "objects", "--class", "lamp", "-n", "3", "--threshold", "0.05", "--cpu"]
+    assert run_vidvox(*way, "--latents", "1,2", "--truncation", "0.5", "-o", tmp_path / "way.glb").code == 0
+    assert len(list(tmp_path.glob("way-*.glb"))) == 3
+    network = vidvox.load(models / "objects").network
+    ends = [network.sample(1, seed=seed, label="lamp", truncation=0.5)[0] for seed in (1, 2)]
+    assert (ends[0] - ends[1]).abs().max() > 1e-3
+
+
+def test_cards_tell_of_the_style(models):
+    for name, word in {"clips": "VideoGenerator", "objects": "VoxelGenerator"}.items():
+        card = write_model_card(ModelCard(repo=f"me/{name}"), models / name)
+        assert word in card
+        assert '"kind": "style"' in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["clips", "objects"])
+def test_exported_models_compute_what_the_networks_compute(models, tmp_path, run_vidvox, name):
+    assert run_vidvox("export", models / name, "-o", tmp_path / "it.onnx").code == 0
+    described = json.loads((tmp_path / "it.json").read_text())["graphs"]
+    ((graph, ports),) = described.items()
+    session = InferenceSession(tmp_path / ports["file"])
+    size = ports["inputs"]["latent"]["shape"][1]
+    latent, labels = torch.randn(3, size), torch.tensor([0, 1, 0])
+    network = vidvox.load(models / name).network
+    with torch.no_grad():
+        wanted = network(latent, labels)
+    wanted = wanted.sigmoid() if name == "objects" else wanted
+    (found,) = session.run(None, {"latent": latent.numpy(), "label": labels.numpy()})
+    assert graph == {"clips": "generate", "objects": "decode"}[name]
+    assert np.abs(found - wanted.numpy()).max() <= 1e-4
