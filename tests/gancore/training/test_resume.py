@@ -61,3 +61,17 @@ def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_t
     assert trainer(broken.run, *PAPER, "--data.workers", "1").train()
     assert same(newest(broken.run)[1], newest(whole.run)[1])
     assert log(broken.run) == log(whole.run)
+
+
+@pytest.mark.slow
+def test_a_world_model_whose_training_broke_goes_on_to_the_bit(tmp_path, monkeypatch):
+    flags = ["--data.path", "sprite-world", "--data.actions", "2", "--train.steps", "6"]
+    whole, broken = trainer(tmp_path / "whole", *flags), trainer(tmp_path / "broken", *flags)
+    assert whole.train()
+    train_step = broken.train_step
+    monkeypatch.setattr(broken, "train_step", lambda batches: train_step(batches) if broken.step < 5 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        broken.train()
+    assert trainer(broken.run, *flags).train()
+    assert same(newest(broken.run)[1], newest(whole.run)[1])
+    assert log(broken.run) == log(whole.run)
