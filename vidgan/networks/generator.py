@@ -16,7 +16,6 @@ from vidgan.networks.context_encoder import ContextEncoder
 from vidgan.networks.decoder import Decoder, initialise_weights_
 from vidgan.networks.outputs import GeneratorOutput, Memory
 
-
 ACTION_GAIN = 10.0
 """Initial norm of the embedding of an action of norm one. Conditional norms start with a strength of a tenth, which is
 right for latents, that are to be found useful; actions are to be heeded from the first step."""
