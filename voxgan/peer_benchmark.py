@@ -1,6 +1,6 @@
 """What training, preparing and meshing objects cost here beside what else could be used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -74,8 +74,10 @@ def compare_training(config: VoxelConfig, folder: Path, *, side: int) -> Compari
     )
     trainer.step = 1
     batch = noise_batch(config, side=side)
-    plain = PlainGenerator(config.generator.latent_dim, side), PlainDiscriminator(side)
-    theirs = partial(_plain_step, *plain, *(torch.optim.Adam(each.parameters()) for each in plain), batch.occupancy)
+    latent = config.generator.latent_dim
+    plain = PlainGenerator(latent, side), PlainDiscriminator(side)
+    optimisers = [torch.optim.Adam(each.parameters()) for each in plain]
+    theirs = partial(_plain_step, *plain, optimisers, batch.occupancy, latent=latent)
     name = "textbook 3D-GAN"
     counts = {OURS: sum(map(count_parameters, players)), name: sum(map(count_parameters, plain))}
     return Comparison(partial(trainer.train_step, repeat(batch)), len(batch.occupancy), {name: theirs}, counts)
@@ -84,21 +86,23 @@ def compare_training(config: VoxelConfig, folder: Path, *, side: int) -> Compari
 def _plain_step(
     generator: PlainGenerator,
     discriminator: PlainDiscriminator,
-    generator_optimiser: torch.optim.Optimizer,
-    discriminator_optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     real: Float[Tensor, "batch x y z"],
+    *,
+    latent: int,
 ) -> None:
-    latent = torch.rand(len(real), generator[0].in_channels, 1, 1, 1)
-    made = generator(latent).sigmoid()
+    """One update of the discriminator, then one of the generator."""
+    noise = torch.rand(len(real), latent, 1, 1, 1)
+    made = generator(noise).sigmoid()
     scores = discriminator(real[:, None]), discriminator(made.detach())
     loss = F.softplus(-scores[0]).mean() + F.softplus(scores[1]).mean()
-    discriminator_optimiser.zero_grad()
+    optimisers[1].zero_grad()
     loss.backward()
-    discriminator_optimiser.step()
-    loss = F.softplus(-discriminator(generator(latent).sigmoid())).mean()
-    generator_optimiser.zero_grad()
+    optimisers[1].step()
+    loss = F.softplus(-discriminator(generator(noise).sigmoid())).mean()
+    optimisers[0].zero_grad()
     loss.backward()
-    generator_optimiser.step()
+    optimisers[0].step()
 
 
 def compare_preparation(*, side: int) -> dict[str, Comparison]:
