@@ -1,7 +1,7 @@
 """Commands that several halves have: which of them is meant, by its name or by the model."""
 
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import get_args
 
 from vidvox.kinds import HALVES, require_kind
 from vidvox.recipes import Half
@@ -30,7 +30,7 @@ def choose_half(
     if words and words[0] in get_args(Half):
         if words[0] not in halves:
             raise ValueError(f"{prog} is for {' and '.join(halves)}, not for {words[0]}")
-        return cast(Half, words[0]), words[1:]
+        return words[0], words[1:]
     model = _find_model(words)
     if model:
         return HALVES[require_kind(model, *classes)], words
