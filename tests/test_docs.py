@@ -45,7 +45,16 @@ def test_every_block_of_a_page_that_runs_something_has_a_name(page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if read_blocks(page)], ids=page_name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # its exports take a minute, and tests of their own run them
+        pytest.param(page, marks=pytest.mark.long) if page.stem == "export" else page
+        for page in PAGES
+        if read_blocks(page)
+    ],
+    ids=page_name,
+)
 @pytest.mark.usefixtures("small_turns")
 def test_every_command_of_a_page_runs(page, models, monkeypatch, tmp_path):
     shutil.copytree(models, tmp_path / "place", symlinks=True)  # what one page writes is not in the way of the next

@@ -173,6 +173,8 @@ def check_command(command: str) -> None:
         case ["python", "tools/cut_films.py" as tool, table, _, "--out", _]:
             assert (ROOT / tool).is_file()
             assert (ROOT / table).is_file()
+        case ["python", "tools/record_crafter.py" as tool, "--out", _, "--episodes", _]:
+            assert (ROOT / tool).is_file()
         case ["accelerate", "config"] | ["export", _] | ["cd", _] | ["python", "-m", "venv", ".venv"]:
             pass
         case [".", ".venv/bin/activate"]:
