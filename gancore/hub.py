@@ -149,6 +149,8 @@ class HubModel(nn.Module):
             reason = format_line(str(error), length=200)
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {reason}") from error
         weights = load_weights(model, weights_path, header)
+        unsaved = {name for name, _ in model.named_buffers()} - set(model.state_dict())
+        assert not unsaved, f"buffers that are in no file hold whatever was in memory: {unsaved}"
         _check_digest(weights_path, kind, config, weights)
         return model.eval()
 

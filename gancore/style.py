@@ -150,7 +150,10 @@ class ModulatedConv(nn.Module):
         if self.doubles:
             transposed = F.conv_transpose2d if self.dims == 2 else F.conv_transpose3d
             return transposed(x, weight.transpose(0, 1), stride=2, padding=self.padding)
-        return (F.conv2d if self.dims == 2 else F.conv3d)(x, weight, padding=self.padding)
+        if self.dims == 2:
+            return F.conv2d(x, weight, padding=self.padding)
+        # for a missing bias of three dimensions the ONNX exporter of torch 2.14 writes one of the wrong size
+        return F.conv3d(x, weight, torch.zeros_like(self.bias), padding=self.padding)
 
 
 def _spread(scale: Float[Tensor, "_ channels"], x: Tensor) -> Tensor:

@@ -47,8 +47,8 @@ class MotionCodes(nn.Module):
         self.phases = EqualisedLinear(size, count, bias=None)
         self.anchors = EqualisedLinear(size, 2 * count, bias=None)
         periods = torch.logspace(math.log2(config.longest_period), math.log2(config.shortest_period), count, base=2)
-        self.register_buffer("frequencies", 2 * math.pi / periods, persistent=False)
-        self.register_buffer("phase_scales", config.longest_period / periods, persistent=False)
+        self.register_buffer("frequencies", 2 * math.pi / periods)
+        self.register_buffer("phase_scales", config.longest_period / periods)
 
     @property
     def width(self) -> int:

@@ -1,6 +1,5 @@
 """vidvox export: a model as graphs that other programs run, by ONNX or torch.export."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,14 +64,11 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     kind = require_kind(config.model, *CLASSES)
     if config.size is not None and kind != "FramePredictor":
         raise ValueError("size: only a predictor takes frames of another size than those that it was trained on")
-    settings = read_model_config(locate_model_file(find_model(config.model), "config.json"))[1]
-    names = list_graphs(kind, settings)
+    names = list_graphs(kind, read_model_config(locate_model_file(find_model(config.model), "config.json"))[1])
     if config.steps is not None and not {"generate", "predict"} & set(names):
         raise ValueError("steps: only what is made as a whole has a number of them; this model has no such graph")
     if "predict" in names and config.out.suffix == ".onnx":
         raise ValueError("ONNX lacks the eigenvectors and Fourier transforms by which sprites are found: write .pt2")
-    if '"kind": "style"' in json.dumps(settings) and (kind == "VideoGenerator" or config.out.suffix == ".onnx"):
-        raise ValueError("of style generators only those of objects are exported, as .pt2")
     description = config.out.with_suffix(".json")
     files = {name: name_file(config.out, name, of=len(names)) for name in names}
     check_outputs(
