@@ -1,7 +1,7 @@
 """Work of ours beside what else does the same: timed in turn, in one process, with the spread of the times."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -40,7 +40,7 @@ class Timing:
 
 
 def time_in_turn(comparison: Comparison, *, repeats: int, device: torch.device) -> dict[str, Timing]:
-    """The times of both sides, ours first, each side once in every repetition; the first repetition does not count.
+    """The times of both sides, ours first, each side once in every repetition, after one that does not count.
 
     Who begins changes from repetition to repetition, so that what else happens on the machine hits all alike.
     """
@@ -75,7 +75,11 @@ def format_timings(item: str, timings: Mapping[str, Mapping[str, Timing]]) -> st
         for side, timing in sides.items():
             ratio = "" if side == OURS else f"{timing.median / sides[OURS].median:.2f}"
             lines.append([name if side == OURS else "", side, *_cells(timing, networks=networks), ratio])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return _to_markdown(lines)
+
+
+def _to_markdown(rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def _cells(timing: Timing, *, networks: bool) -> list[str]:
@@ -124,7 +128,5 @@ def _processor() -> str:
 
 def format_limits(limits: Mapping[str, float]) -> str:
     """A Markdown table of what the machine can do, in units of 10^9 a second."""
-    rows: Sequence[tuple[str, str]] = [("limit of this machine", "10^9"), ("---", "---:")]
-    return "\n".join(
-        f"| {name} | {value} |" for name, value in [*rows, *((k, f"{v / 1e9:.1f}") for k, v in limits.items())]
-    )
+    rows = [(name, f"{value / 1e9:.1f}") for name, value in limits.items()]
+    return _to_markdown([("limit of this machine", "10^9"), ("---", "---:"), *rows])

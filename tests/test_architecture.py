@@ -21,8 +21,8 @@ ORDER = {
     "adversarial losses augment style_training style growing layers data rng device model_files splits parsing "
     "settings_file keys config style_config files errors",
     "vidgan": "peer_benchmark environment benchmark graphs rollout animation translation evaluation build generate "
-    "predict simulation degrade validation contest objective style_training data degradations networks metrics files "
-    "frames rollout_config commands animation_config translation_config config motion_config data_config",
+    "predict simulation degrade validation paired_game objective style_training data degradations networks metrics "
+    "files frames rollout_config commands animation_config translation_config config motion_config data_config",
     "voxgan": "peer_benchmark benchmark graphs evaluation labelled export latents build validation objective augment "
     "data commands networks rendering files mesh metrics config",
     "vidvox": "__main__ cli commands graphs model_card train models animator clip_inputs results settings kinds "

@@ -97,12 +97,13 @@ def measure_transfer(
     if len(classes) < 2:
         raise ValueError(f"real and generated samples have {len(classes)} classes in common; two are needed to tell")
     real, tested, generated = (each.of_classes(classes) for each in (real, tested, generated))
-    halves = [[], []]  # type: list[list[int]]
+    halves: tuple[list[int], list[int]] = [], []
     for label in classes:
         own = [number for number, each in enumerate(generated.labels) if each == label]
-        halves[0] += own[: -(-len(own) // 2)]
-        halves[1] += own[-(-len(own) // 2) :]
-    first, second = (LabelledRows(generated.rows[half], [generated.labels[each] for each in half]) for half in halves)
+        middle = -(-len(own) // 2)
+        halves[0].extend(own[:middle])
+        halves[1].extend(own[middle:])
+    first, second = (LabelledRows(generated.rows[half], [generated.labels[n] for n in half]) for half in halves)
     on_real, on_generated = (build_classifier(balanced=True).fit(each.rows, each.labels) for each in (real, generated))
     return TransferReport(
         classes=classes,

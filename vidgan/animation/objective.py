@@ -15,12 +15,12 @@ from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from vidgan.animation.bending import draw_bending
 from vidgan.animation_config import AnimationObjectiveConfig
-from vidgan.contest import JudgedPairs, score_shown
 from vidgan.data.batch import ClipBatch
 from vidgan.networks.animator import Animator, compose
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.keypoints import Keypoints, Positions, invert, multiply
 from vidgan.objective import perceptual_error
+from vidgan.paired_game import PairedGame, score_shown
 
 SPACING = 0.1
 """Distance between keypoints, in halves of a frame's side, up to which they are much too near to each other."""
@@ -44,7 +44,7 @@ class AnimationObjective:
     def __init__(self, config: AnimationObjectiveConfig):
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
-        self.pairs = JudgedPairs(self.game, config.augment, config.feature_matching_weight)
+        self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
         self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: Animator, discriminator: VideoDiscriminator) -> Update:

@@ -44,6 +44,8 @@ def read_real_clips(folder: Path, *, split: Split, shape: tuple[int, int, int, i
     )
     clips = open_video_clips(data, split=split)
     items = [clips[Sample(number, 0)] for number in range(len(clips))]
+    if not items:
+        raise ValueError(f"{folder} has no clips in its part {split}")
     return _stack((clips.classes[item[1]], item[0]) for item in items)
 
 

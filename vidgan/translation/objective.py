@@ -11,10 +11,10 @@ from gancore.adversarial import AdversarialGame
 from gancore.features.efficientnet import EfficientNet
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
-from vidgan.contest import JudgedPairs, score_shown
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.translator import ClipTranslator, enlarge
 from vidgan.objective import perceptual_error
+from vidgan.paired_game import PairedGame, score_shown
 from vidgan.translation.pairs import PairBatch
 from vidgan.translation_config import PairedObjectiveConfig
 
@@ -37,7 +37,7 @@ class PairedObjective:
     def __init__(self, config: PairedObjectiveConfig):
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
-        self.pairs = JudgedPairs(self.game, config.augment, config.feature_matching_weight)
+        self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
         self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: ClipTranslator, discriminator: VideoDiscriminator) -> Update:

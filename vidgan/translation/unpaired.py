@@ -14,11 +14,11 @@ from gancore.augment import apply_transforms, sample_transforms
 from gancore.losses import score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
-from vidgan.contest import Contest, draw_selection
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.translator import ClipTranslator
 from vidgan.networks.translator_pair import DiscriminatorPair, TranslatorPair
 from vidgan.objective import score_clips
+from vidgan.paired_game import JudgedClips, draw_selection
 from vidgan.translation.contrast import clip_contrast
 from vidgan.translation.pairs import PairBatch
 from vidgan.translation_config import UnpairedObjectiveConfig
@@ -72,8 +72,8 @@ class UnpairedObjective:
         ways = list_ways(generator, discriminator, batch)
         with torch.no_grad():
             made = [way.translator(way.given).float() for way in ways]
-        for way, contest in zip(ways, self._prepare_contests(ways, made, context), strict=True):
-            real, fake, selection = contest
+        for way, judged in zip(ways, self._prepare_clips(ways, made, context), strict=True):
+            real, fake, selection = judged
             scores = way.discriminator(torch.cat([real, fake]), selection.duplicate())
             for name, both in scores._asdict().items():
                 terms[f"{way.to}_{name}"] = self.game.discriminator_loss(
@@ -111,8 +111,8 @@ class UnpairedObjective:
                 terms[f"{way.to}_contrast"] = config.contrast_weight * both / 2
         if not self.game.is_active(context.progress):
             return terms
-        for way, contest in zip(ways, self._prepare_contests(ways, made, context), strict=True):
-            real, fake, selection = contest
+        for way, judged in zip(ways, self._prepare_clips(ways, made, context), strict=True):
+            real, fake, selection = judged
             reference = None
             if self.game.generator_uses_real:
                 with torch.no_grad():
@@ -154,18 +154,18 @@ class UnpairedObjective:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _prepare_contests(self, ways: list[Way], made: list[Frames], context: StepContext) -> list[Contest]:
+    def _prepare_clips(self, ways: list[Way], made: list[Frames], context: StepContext) -> list[JudgedClips]:
         """What the discriminators of each way see, which is the same frames and crops, augmented alike."""
         selection = draw_selection(ways[0].discriminator, made[0], context.rng)
         transforms = sample_transforms(self.config.augment, context.rng, len(made[0]))
         augment = partial(apply_transforms, self.config.augment, parameters=transforms)
-        contests = []
+        clips = []
         for way, translation in zip(ways, made, strict=True):
             real, fake = self.game.perturb(
                 way.real, translation, augment=augment, progress=context.progress, rng=context.rng
             )
-            contests.append(Contest(real, fake, selection))
-        return contests
+            clips.append(JudgedClips(real, fake, selection))
+        return clips
 
 
 def list_ways(generator: TranslatorPair, discriminator: DiscriminatorPair, batch: PairBatch) -> list[Way]:

@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         raise FileNotFoundError(f"{config.generated} is no set that vidvox generate --dataset wrote")
     manifest = read_manifest(config.generated)
     if config.out:
-        check_outputs([config.out / REPORT_FILE], inputs=[config.generated], overwrite=config.overwrite, are_files=True)
+        inputs = [config.generated, Path(config.real)]
+        check_outputs([config.out / REPORT_FILE], inputs=inputs, overwrite=config.overwrite, are_files=True)
         check_replaceable(config.out / REPORT_FILE)
 
     from gancore.evaluation.report import write_report_json

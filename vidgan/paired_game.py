@@ -23,7 +23,7 @@ Shown = Float[Tensor, "batch time shown height width"]
 """A clip, with that which it was made of below it as further channels if the discriminators are to see that."""
 
 
-class Contest(NamedTuple):
+class JudgedClips(NamedTuple):
     """Real and made clips as the discriminators see them, and which frames and crops they see."""
 
     real: Shown
@@ -32,7 +32,7 @@ class Contest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JudgedPairs:
+class PairedGame:
     """Both players' adversarial terms, given real and made clips, with feature matching."""
 
     game: AdversarialGame
@@ -74,12 +74,14 @@ class JudgedPairs:
             terms["feature_matching"] = self.feature_matching_weight * feature_matching(*maps)
         return terms
 
-    def _prepare(self, discriminator: VideoDiscriminator, real: Shown, fake: Shown, context: StepContext) -> Contest:
+    def _prepare(
+        self, discriminator: VideoDiscriminator, real: Shown, fake: Shown, context: StepContext
+    ) -> JudgedClips:
         selection = draw_selection(discriminator, real, context.rng)
         transforms = sample_transforms(self.augment, context.rng, len(real))
         augment = partial(apply_transforms, self.augment, parameters=transforms)
         real, fake = self.game.perturb(real, fake, augment=augment, progress=context.progress, rng=context.rng)
-        return Contest(real, fake, selection)
+        return JudgedClips(real, fake, selection)
 
 
 def draw_selection(discriminator: VideoDiscriminator, clips: Frames, draws: SampleRandom) -> ClipSelection:
