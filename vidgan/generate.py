@@ -107,6 +107,7 @@ def generate_labelled_set(config: GenerateConfig) -> dict[str, Any]:
                 steps=config.steps,
                 label=config.label,
                 truncation=config.truncation,
+                interval=config.interval,
                 seed=config.seed,
             )
             yield LabelledArray(clips.labels[0], clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy())

@@ -59,6 +59,15 @@ def test_clips_come_longer_slower_and_truncated(models, tmp_path, run_vidvox):
     assert len(read_clip(tmp_path / "slow.gif").frames) == 6
 
 
+def test_a_labelled_set_has_the_frames_of_the_interval(models, tmp_path, run_vidvox):
+    made = ["generate", models / "clips", "-n", "2", "--interval", "0.25", "--dataset", tmp_path / "set", "--cpu"]
+    assert run_vidvox(*made).code == 0
+    wanted = vidvox.load(models / "clips").generate(2, interval=0.25).frames
+    for number, label in enumerate(("left", "right")):
+        stored = np.load(tmp_path / "set" / label / f"{number:05d}.npy")
+        assert np.array_equal(stored, wanted[number].permute(0, 2, 3, 1).numpy())
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

@@ -11,11 +11,8 @@ from gancore.data import Sample
 from gancore.rng import derive_seed
 from vidgan.data.batch import ClipBatch
 from vidgan.evaluation.methods import GroundTruth, ModelMethod
-from vidgan.evaluation.report import PredictionReport
+from vidgan.evaluation.report import SHUFFLED_ACTIONS, TRUE_ACTIONS, PredictionReport
 from vidgan.objective import Futures
-
-TRUE_ACTIONS, SHUFFLED_ACTIONS = "true actions", "shuffled actions"
-"""Names of a model that is given the actions of each clip, and those of another clip."""
 
 
 @dataclass(frozen=True, kw_only=True)

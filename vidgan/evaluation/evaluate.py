@@ -11,13 +11,19 @@ from gancore.reporting.provenance import DataFingerprint, collect_provenance
 from vidgan.commands import EvaluateConfig
 from vidgan.data.batch import ClipBatch
 from vidgan.evaluation import baselines
-from vidgan.evaluation.actions import TRUE_ACTIONS
 from vidgan.evaluation.clip_sets import TRUE_SET, ClipSets
 from vidgan.evaluation.measure import FrameMetric, select_frame_metrics
 from vidgan.evaluation.methods import EvaluationSet, ModelMethod, to_cpu_uint8
 from vidgan.evaluation.networks import open_networks
 from vidgan.evaluation.predictions import write_clip_pair
-from vidgan.evaluation.report import ClipProtocol, PredictionReport, RolloutReport, SynthesisReport, VideoReport
+from vidgan.evaluation.report import (
+    TRUE_ACTIONS,
+    ClipProtocol,
+    PredictionReport,
+    RolloutReport,
+    SynthesisReport,
+    VideoReport,
+)
 from vidgan.evaluation.rollouts import measure_rollouts
 from vidgan.evaluation.scores import CONVENTIONS, ForecastScorer, method_prefix
 from vidgan.evaluation.sources import open_evaluation_set

@@ -9,7 +9,9 @@ from vidgan.evaluation.baselines import BASELINES
 
 CLEAN_PAST = "clean past"
 """Name of the method that is given the clean past, where all others and the baselines are given a spoilt one."""
-UNFAIR = (f"{CLEAN_PAST}, ", "shuffled actions, ")
+TRUE_ACTIONS, SHUFFLED_ACTIONS = "true actions", "shuffled actions"
+"""Names of a model that is given the actions of each clip, and those of another clip."""
+UNFAIR = (f"{CLEAN_PAST}, ", f"{SHUFFLED_ACTIONS}, ")
 """Starts of the names of forecasts that are not held against the baselines: they are given more, or on purpose what is
 wrong."""
 SEES_TRUTH = "best of samples"

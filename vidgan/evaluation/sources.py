@@ -18,11 +18,11 @@ from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
 from vidgan.data.spoilt_pasts import spoil_pasts
 from vidgan.data_config import VideoDataConfig
-from vidgan.evaluation.actions import SHUFFLED_ACTIONS, OtherActions, borrow_actions
+from vidgan.evaluation.actions import OtherActions, borrow_actions
 from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, GroundTruth, ModelMethod, load_model
 from vidgan.evaluation.pasts import OtherPast, give_true_past, restore_past
 from vidgan.evaluation.predictions import ClipFiles, format_shape, open_ground_truth, open_predictions
-from vidgan.evaluation.report import CLEAN_PAST
+from vidgan.evaluation.report import CLEAN_PAST, SHUFFLED_ACTIONS, TRUE_ACTIONS
 from vidgan.evaluation.restorer import open_restorer
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel
@@ -131,7 +131,7 @@ def open_action_methods(
         raise ValueError("actions are exchanged between clips, of which two are needed at least")
     borrow = partial(borrow_actions, clips, indices, seed)
     other = OtherActions(name=SHUFFLED_ACTIONS, method=method, actions=borrow)
-    return [replace(method, name="true actions"), other]
+    return [replace(method, name=TRUE_ACTIONS), other]
 
 
 def check_compatible(model: VideoModel, data: VideoDataConfig, *, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from gancore.files.outputs import check_outputs
 from gancore.model_files import find_model, list_model_inputs, locate_model_file, read_model_config
 from gancore.parsing import parse_config, report_user_errors
+from vidgan.commands import SIZE
 from vidvox.kinds import require_kind
 
 SUFFIXES = (".onnx", ".pt2")
@@ -41,7 +42,7 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.out.suffix not in SUFFIXES:
             raise ValueError(f"cannot write {self.out}: its suffix must be one of {', '.join(SUFFIXES)}")
-        if self.size is not None and not re.fullmatch(r"[1-9]\d*[x,][1-9]\d*", self.size):
+        if self.size is not None and not re.fullmatch(SIZE, self.size):
             raise ValueError(f"size should be HEIGHTxWIDTH, not {self.size}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")

@@ -19,19 +19,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         prog=prog,
         positional=["clip"],
         main=[
-            *(
-                "out",
-                "steps",
-                "samples",
-                "truncation",
-                "actions",
-                "start",
-                "stride",
-                "size",
-                "compare",
-                "labels",
-                "seed",
-            ),
+            *("out", "steps", "samples", "truncation", "actions", "start", "stride", "size", "compare"),
+            *("labels", "seed"),
             *("cpu", "overwrite"),
         ],
         examples="""
