@@ -69,7 +69,7 @@ def time_in_turn(comparison: Comparison, *, repeats: int, device: torch.device) 
 def format_timings(item: str, timings: Mapping[str, Mapping[str, Timing]]) -> str:
     """A Markdown table: for each work a row of each side, and how many times as long the others take as we do."""
     networks = any(timing.flops is not None for sides in timings.values() for timing in sides.values())
-    heads = ["", "by", f"ms a {item}", "least - most", *(["parameters", "GFLOP"] if networks else []), "times ours"]
+    heads = ["", "by", f"ms per {item}", "least - most", *(["parameters", "GFLOP"] if networks else []), "times ours"]
     lines = [heads, ["---"] * 2 + ["---:"] * (len(heads) - 2)]
     for name, sides in timings.items():
         for side, timing in sides.items():

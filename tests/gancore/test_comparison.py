@@ -51,7 +51,7 @@ def test_the_operations_of_networks_are_counted_an_item():
 def test_the_table_says_how_many_times_as_long_the_others_take():
     timings = {"sums": {OURS: Timing(0.002, 0.001, 0.004), "plain": Timing(0.003, 0.003, 1.5)}}
     assert format_timings("sum", timings).splitlines() == [
-        "|  | by | ms a sum | least - most | times ours |",
+        "|  | by | ms per sum | least - most | times ours |",
         "| --- | --- | ---: | ---: | ---: |",
         "| sums | vidvox | 2 | 1 - 4 |  |",
         "|  | plain | 3 | 3 - 1500 | 1.50 |",
