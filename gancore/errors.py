@@ -93,12 +93,18 @@ def format_line(text: str, *, length: int = 1000) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in re.sub(r"\s*\n\s*", " ", text))
 
 
+OPEN_FILE = re.compile(r" <_io\.[^>]*>")
+"""An open file as an error names it."""
+
+
 def describe_error(error: BaseException) -> str:
     """Return what an error says, or else its type, as one line of at most 200 characters.
 
-    Of an error of the operating system this is the reason alone, without number and path.
+    Of an error of the operating system this is the reason alone, without number and path; Python's open files, which
+    libraries name by their type, are left out.
     """
-    return getattr(error, "strerror", None) or format_line(str(error), length=200) or type(error).__name__
+    text = OPEN_FILE.sub("", str(error))
+    return getattr(error, "strerror", None) or format_line(text, length=200) or type(error).__name__
 
 
 def program_name() -> str:

@@ -3,8 +3,9 @@
 import sys
 
 import pytest
+from PIL import Image
 
-from gancore.errors import format_line, report_user_errors
+from gancore.errors import describe_error, format_line, report_user_errors
 
 
 def failing(error: BaseException) -> None:
@@ -81,3 +82,10 @@ def test_the_line_begins_with_the_program_as_the_user_knows_it(
     with pytest.raises(SystemExit):
         report_user_errors(failing)(ValueError("no"))
     assert capsys.readouterr().err == f"{name}: error: no\n"
+
+
+def test_what_is_said_of_an_error_leaves_out_open_files(tmp_path):
+    (tmp_path / "bad.png").write_text("no picture")
+    with pytest.raises(OSError, match="cannot identify") as caught, (tmp_path / "bad.png").open("rb") as file:
+        Image.open(file)
+    assert describe_error(caught.value) == "cannot identify image file"

@@ -55,6 +55,8 @@ def convert_actions(values: np.ndarray, *, size: int, source: str) -> Actions:
     """
     if not (np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_) or np.iscomplexobj(values):
         raise UnreadableError(f"{source} holds values of type {values.dtype}; actions are numbers")
+    if not values.size:
+        raise UnreadableError(f"{source} holds no actions")
     if values.ndim not in (1, 2):
         raise UnreadableError(f"{source} has the shape {values.shape}; actions are one or several numbers a frame")
     vectors = values.reshape(len(values), -1).astype(np.float64)

@@ -46,6 +46,8 @@ def test_one_number_a_frame_of_an_action_of_one_number_stays_as_it_is():
         (np.zeros((4, 2, 2)), 3, r"shape \(4, 2, 2\)"),
         (np.array([0.0, np.nan]), 1, "not finite"),
         (np.array(["left"]), 1, "actions are numbers"),
+        (np.zeros(0), 1, "plan holds no actions"),
+        (np.zeros((0, 3)), 3, "plan holds no actions"),
     ],
 )
 def test_what_is_no_action_of_the_size_is_named(values, size, message):
