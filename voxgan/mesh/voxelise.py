@@ -1,7 +1,6 @@
 """Turns meshes, broken ones too, into solid voxels."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import trimesh
@@ -45,7 +44,7 @@ def voxelise(
     promises that the mesh consists of closed parts with faces outward, which may pass through each other: then winding
     numbers are counted, many times faster. Raises ValueError if no face has an area.
     """
-    inside, fine = sample_mesh(*outward_faces(mesh, closed=closed), side, supersample=supersample, closed=closed)
+    inside, fine = sample_mesh(*outward_faces(mesh, closed=closed), side, factors=(supersample,), closed=closed)
     return fill_cavities(add_thin_parts(inside, fine))
 
 
@@ -59,13 +58,8 @@ def voxelise_fractions(
     THIN_LEVEL, or its surface would shrink to nothing. Raises ValueError if no face has an area.
     """
     vertices, faces = outward_faces(mesh, closed=closed)
-    inside, fine = sample_mesh(vertices, faces, side, closed=closed)
-    if closed:
-        parts = fill_columns(vertices, faces, len(fine))
-    else:
-        samples = partial(sample_triangles, vertices[faces], spacing=0.125 / side)
-        _, finest = find_inside(vertices, faces, side, supersample=4, samples=samples)
-        parts = fill_fractions(finest, 2)
+    inside, fine, *finest = sample_mesh(vertices, faces, side, factors=(2,) if closed else (2, 2), closed=closed)
+    parts = fill_columns(vertices, faces, len(fine)) if closed else fill_fractions(finest[0], 2)
     # only where fine voxels touch those that are outside does anyone see how full they are
     shown = maximum_filter(~fill_cavities(fine), 3, mode="constant", cval=True)
     fractions = fill_fractions(np.where(shown, parts, 1), 2)
@@ -91,19 +85,18 @@ def sample_mesh(
     faces: Int[np.ndarray, "faces 3"],
     side: int,
     *,
-    supersample: int = 2,
+    factors: tuple[int, ...],
     closed: bool,
-) -> tuple[Bool[np.ndarray, "side side side"], Bool[np.ndarray, "fine fine fine"]]:
-    """The voxels whose centres are inside, and the supersample^3 times finer ones, with what is too thin for those."""
-    samples = partial(sample_triangles, vertices[faces], spacing=0.5 / (side * supersample))
+) -> list[Bool[np.ndarray, "x y z"]]:
+    """What `find_inside` returns, with what is too thin for it in the voxels finer by the first factor."""
     if closed:
-        inside, solid = (count_windings(vertices, faces, size) > 0 for size in (side, side * supersample))
+        inside, solid, *finer = (count_windings(vertices, faces, size) > 0 for size in (side, side * factors[0]))
     else:
-        inside, solid = find_inside(vertices, faces, side, supersample=supersample, samples=samples)
+        inside, solid, *finer = find_inside(vertices, faces, side, factors=factors)
     fine = solid.copy()
-    for points, normals in samples():
+    for points, normals in sample_triangles(vertices[faces], spacing=0.5 / len(fine)):
         fine[voxel_indices(points[uncovered_points(solid, points, normals)], len(fine))] = True
-    return inside, fine
+    return [inside, fine, *finer]
 
 
 def find_inside(
@@ -111,21 +104,26 @@ def find_inside(
     faces: Int[np.ndarray, "faces 3"],
     side: int,
     *,
-    supersample: int,
-    samples: Callable[[], Iterator["SurfacePoints"]],
-) -> tuple[Bool[np.ndarray, "side side side"], Bool[np.ndarray, "fine fine fine"]]:
-    """The voxels, and the supersample^3 times finer ones, at whose centres the winding number exceeds one half."""
-    numbers = winding_numbers(vertices, faces, np.indices((side,) * 3).reshape(3, -1).T, side).reshape((side,) * 3)
-    inside = abs(numbers) > 0.5
-    # the number changes fast only across the surface: the rest needs no finer look
-    close = abs(abs(numbers) - 0.5) < 0.25
-    for points, _ in samples():
-        close[voxel_indices(points, side)] = True
-    solid = upsample_voxels(inside, supersample)
-    if supersample > 1:
-        parts = subdivide_voxels(np.argwhere(close), supersample)
-        solid[tuple(parts.T)] = abs(winding_numbers(vertices, faces, parts, len(solid))) > 0.5
-    return inside, solid
+    factors: tuple[int, ...],
+) -> list[Bool[np.ndarray, "x y z"]]:
+    """The voxels at whose centres the winding number exceeds one half, and by each factor finer ones.
+
+    The number changes fast only across the surface: only voxels there are looked at again when they are divided.
+    """
+    voxels, solid = np.indices((side,) * 3).reshape(3, -1).T, np.zeros((side,) * 3, bool)
+    levels = [solid]
+    for factor in (*factors, None):
+        numbers = abs(winding_numbers(vertices, faces, voxels, len(solid)))
+        solid[tuple(voxels.T)] = numbers > 0.5
+        if factor is None:
+            break
+        close = np.zeros(solid.shape, bool)
+        close[tuple(voxels[abs(numbers - 0.5) < 0.25].T)] = True
+        for points, _ in sample_triangles(vertices[faces], spacing=0.25 / len(solid)):
+            close[voxel_indices(points, len(solid))] = True
+        voxels, solid = subdivide_voxels(np.argwhere(close), factor), upsample_voxels(solid, factor)
+        levels.append(solid)
+    return levels
 
 
 def fill_cavities(solid: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
