@@ -262,8 +262,8 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Sampled futures per past that are compared with the true future."""
 
     reconstruction_relative: bool = False
-    """Divide the error of each clip by the mean absolute distance of its future from its last past frame, so that clips
-    in which little moves count as much as others."""
+    """Divide the error of each frame by its mean absolute distance from the last past frame, so that clips in which
+    little moves count as much as others, and the first predicted frames as much as the last."""
 
     typical_weight: float = 0.0
     """Weight of the absolute error of the typical future, that of the zero latent. The samples spread around it."""

@@ -31,7 +31,7 @@ TRAJECTORY_TOLERANCE = 0.3
 
 FAIRNESS = 0.95
 """Share of the fair score in the almost fair one."""
-MIN_MOTION = 0.02
+MIN_MOTION = 0.01
 """Mean absolute change, for values in [-1, 1], below which noise is the most of it."""
 
 VideoModel = FramePredictor | VideoGenerator
@@ -268,9 +268,9 @@ def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws
     return network.to(true.device).training_distance(*frames).mean()
 
 
-def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch 1 1 1 1"]:
-    """How far the future of each clip is from its last past frame, averaged over values; at least MIN_MOTION."""
-    change = (batch.future - batch.true_past[:, -1:]).abs().mean((1, 2, 3, 4), keepdim=True)
+def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch steps 1 1 1"]:
+    """How far each future frame is from the last past frame, averaged over values; at least MIN_MOTION."""
+    change = (batch.future - batch.true_past[:, -1:]).abs().mean((2, 3, 4), keepdim=True)
     return change.clamp(min=MIN_MOTION)
 
 

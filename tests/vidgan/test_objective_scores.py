@@ -32,9 +32,11 @@ from vidgan.objective import (
 
 
 @pytest.mark.parametrize("distance", ["l1", "crps"])
-def test_a_relative_error_counts_clips_alike_however_much_moves(distance):
+@pytest.mark.parametrize("growth", [1.0, 5.0])
+def test_a_relative_error_counts_clips_and_frames_alike_however_much_moves(distance, growth):
     random = torch.Generator().manual_seed(0)
-    past, change = torch.zeros(2, 1, 1, 8, 8), torch.rand(1, 2, 1, 8, 8, generator=random) - 0.5
+    past, change = torch.zeros(2, 1, 1, 8, 8), torch.rand(1, 1, 1, 8, 8, generator=random) - 0.5
+    change = torch.cat([change, growth * change], 1)
     frames = torch.cat([past, torch.cat([change, 0.1 * change])], 1)
     batch = ClipBatch(frames, torch.zeros(2, dtype=torch.long), 1)
     samples = frames[:, None, 1:] * torch.tensor([0.3, 0.6])[:, None, None, None, None]
@@ -46,6 +48,8 @@ def test_a_relative_error_counts_clips_alike_however_much_moves(distance):
     )
     torch.testing.assert_close(loud, quiet)
     torch.testing.assert_close(plain_loud, 10 * plain_quiet)
+    first = objectives[0]._reconstruction_error(samples[:1, :, :1], replace(batch[:1], frames=frames[:1, :2]))
+    torch.testing.assert_close(loud, first)
 
 
 SPLAT = ClipShape(channels=3, height=16, width=16, context_frames=3, clip_frames=6)

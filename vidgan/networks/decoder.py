@@ -220,7 +220,8 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
     if config.output == "motion":
         return MotionOutput(width, channels, patch_size=patch, motion_layers=layers, make_norm=make_norm)
     if config.output == "splat":
-        return SplatOutput(width, channels, patch_size=patch, latent=config.latent_dim, make_norm=make_norm)
+        latent, driven = config.latent_dim, shape.actions > 0
+        return SplatOutput(width, channels, patch_size=patch, latent=latent, make_norm=make_norm, driven=driven)
     return SpriteOutput(
         width,
         channels,

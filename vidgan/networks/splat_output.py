@@ -47,6 +47,8 @@ INERTIA_LOGIT = 2.0
 """Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
 """Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
+DRIVEN_ACCELERATION_SCALE = 1.0
+"""The same where actions are followed, by which things start, stop and turn at once."""
 MAX_SPEED = 64.0
 """Bound of a velocity in pixels a frame along each axis."""
 APPEARANCE_SCALE = 0.1
@@ -59,6 +61,9 @@ CUT_LEVEL = 0.2
 """Difference from the background, for values in [-1, 1], at which a pixel is as likely cut out as not."""
 CUT_SHARPNESS = 2.0
 """Factor from the logarithm of how much a pixel differs from the background to the logit that it is cut out."""
+MAX_CUT_CHANGE = 4.0
+"""Bound of what is learned of that logit: what was seen at rest stays part of the background. Where actions are
+followed it may be sent, so that the logit begins above the negative bound, and only its decrease is bounded."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
@@ -96,11 +101,15 @@ class SplatOutput(FrameOutput):
     All geometry is computed in float32, whatever the precision of the convolutions.
     """
 
-    def __init__(self, width: int, channels: int, *, patch_size: int, latent: int, make_norm: MakeNorm):
+    def __init__(
+        self, width: int, channels: int, *, patch_size: int, latent: int, make_norm: MakeNorm, driven: bool = False
+    ):
+        """`driven` if actions are followed."""
         super().__init__()
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)
         self.latent = latent
+        self.driven = driven
         self.noise = NoiseField(latent, fields=3)
         self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
@@ -125,6 +134,7 @@ class SplatOutput(FrameOutput):
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
             cut = cut_out(last.float(), plate)
+            cut = cut.clamp(min=-MAX_CUT_CHANGE) if self.driven else cut
         change = normalised_convolution(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
         return SplatMemory(
             last,
@@ -162,6 +172,8 @@ class SplatOutput(FrameOutput):
         still = F.pixel_shuffle(self.still(cue).float(), self.patch_size)
         importance, more, gate, content = still.split([1, 1, 1, last.shape[1]], 1)
         plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
+        bounded = MAX_CUT_CHANGE * torch.tanh(more / MAX_CUT_CHANGE)
+        more = torch.maximum(bounded, more) if self.driven else bounded
         return memory._replace(plate=plate, cue=cue, cut=memory.cut + more, importance=importance)
 
     def _move(
@@ -175,9 +187,8 @@ class SplatOutput(FrameOutput):
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
-        changes = torch.cat(
-            [ACCELERATION_SCALE * travel[:, :, :2], travel[:, :, 2:3], torch.sigmoid(travel[:, :, 3:TRAVEL])], 2
-        )
+        scale = DRIVEN_ACCELERATION_SCALE if self.driven else ACCELERATION_SCALE
+        changes = torch.cat([scale * travel[:, :, :2], travel[:, :, 2:3], torch.sigmoid(travel[:, :, 3:TRAVEL])], 2)
         wide = COHERENCE_OF_LARGE / self.patch_size
         coherent = normalised_convolution(changes.flatten(1, 2), weights, self.patch_size)
         displacements, maps_back = [], []

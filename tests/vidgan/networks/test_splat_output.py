@@ -231,3 +231,34 @@ def test_a_thing_that_moves_less_than_its_width_is_cut_out_and_leaves_no_double(
     assert torch.sigmoid(cut_out(last, plate))[box].mean() > 0.6
     away = (..., slice(None), slice(42, None))
     assert torch.sigmoid(cut_out(last, plate))[away].max() < 0.01
+
+
+def with_opacity(logit: float, *, actions: int = 0) -> FramePredictor:
+    """A predictor that has learned to raise the logit that a pixel is cut out by as much everywhere."""
+    torch.manual_seed(0)
+    shape = replace(SHAPE, channels=3, height=32, width=64, context_frames=CONTEXT, clip_frames=9, actions=actions)
+    model = FramePredictor(small_generator("splat"), shape)
+    still, pixels = model.decoder.output.still, model.decoder.output.patch_size**2
+    with torch.no_grad():
+        still.bias[pixels : 2 * pixels] = logit
+    return model
+
+
+@pytest.mark.parametrize("actions", [0, 2])
+def test_however_transparent_things_become_motion_is_still_learned(actions):
+    clip, model = crossing(CONTEXT + 3), with_opacity(-1e3, actions=actions)
+    given = torch.zeros(1, 3, actions) if actions else None
+    frames = model(clip[:, :CONTEXT], torch.zeros(1, 6), given, steps=3)
+    (frames - clip[:, CONTEXT:]).abs().mean().backward()
+    assert model.decoder.output.travel.weight.grad.abs().max() > 1e-6
+
+
+@torch.no_grad()
+def test_what_was_at_rest_stays_in_the_background_unless_actions_may_send_it():
+    past = texture(32, 64, seed=1).expand(1, CONTEXT, -1, -1, -1)
+    for actions in (0, 2):
+        model = with_opacity(1e3, actions=actions)
+        model.decoder.output.travel.bias[0] = 3.0  # everything that is cut out is driven to the right
+        given = torch.zeros(1, 1, actions) if actions else None
+        moved = (model(past, torch.zeros(1, 6), given, steps=1)[:, 0] - past[:, -1]).abs().mean()
+        assert (moved > 0.05) == (actions > 0)
