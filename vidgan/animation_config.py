@@ -92,6 +92,10 @@ class FigureDataConfig(VideoDataConfig):
     frames: int = 4
     """Frames drawn from each clip; each of them is the source of the next, and the last that of the first."""
 
+    recolour: bool = False
+    """Show every training clip in other colours each time: its channels in random order, each with less contrast and
+    lighter. For few figures, whose colours would be learned by heart."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.context_frames:

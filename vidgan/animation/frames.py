@@ -15,6 +15,9 @@ from vidgan.data.dataset import ClipDataset, open_dataset
 from vidgan.data.synthetic.puppets import PuppetClips
 from vidgan.frames import Frames
 
+MIN_CONTRAST = 0.5
+"""Least factor of the contrast of a recoloured channel."""
+
 
 @dataclass(frozen=True)
 class FigureFrames:
@@ -26,6 +29,7 @@ class FigureFrames:
     clips: ClipDataset
     count: int
     train: bool
+    recolour: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -38,9 +42,13 @@ class FigureFrames:
     def __getitem__(self, sample: Sample) -> tuple[Frames, int]:
         if isinstance(self.clips, PuppetClips):
             times = self._choose(sample, self.clips.clip_frames)
-            return self.clips.render(self.clips.draw(sample).at(times)), 0
-        frames = self.clips[sample][0]
-        return frames[torch.tensor(self._choose(sample, len(frames)))], 0
+            frames = self.clips.render(self.clips.draw(sample).at(times))
+        else:
+            frames = self.clips[sample][0]
+            frames = frames[torch.tensor(self._choose(sample, len(frames)))]
+        if self.recolour and self.train:
+            frames = recolour(frames, np.random.default_rng(derive_seed(sample.seed, sample.index, 22)))
+        return frames, 0
 
     def _choose(self, sample: Sample, frames: int) -> list[int]:
         if not self.train:
@@ -51,7 +59,17 @@ class FigureFrames:
 
 def open_figures(config: FigureDataConfig, *, split: Split) -> FigureFrames:
     """Opens the clips of a split; see `vidgan.data.dataset.open_dataset` for what it raises."""
-    return FigureFrames(open_dataset(config, split=split), config.frames, split == "train")
+    return FigureFrames(open_dataset(config, split=split), config.frames, split == "train", config.recolour)
+
+
+def recolour(frames: Frames, random: np.random.Generator) -> Frames:
+    """The uint8 frames with their channels in random order, each with MIN_CONTRAST to all of its contrast, and lighter
+    by at most what that leaves room for; the same for all frames."""
+    channels = frames.shape[1]
+    contrast = random.uniform(MIN_CONTRAST, 1, channels)
+    offset = 255 * random.uniform(0, 1, channels) * (1 - contrast)
+    gain, shift = (torch.from_numpy(each).float()[:, None, None] for each in (contrast, offset))
+    return (frames[:, random.permutation(channels)] * gain + shift).round().to(torch.uint8)
 
 
 def collate_figures(items: Iterable[tuple[Frames, int]]) -> ClipBatch:

@@ -1,5 +1,8 @@
 """Trainings of animators resume to the bit, train on videos too, and refuse settings that cannot be."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from support.animators import GAME, animation_trainer
@@ -55,6 +58,24 @@ def test_frames_of_a_video_come_from_one_clip_in_any_order_for_training_and_even
     held_out = open_figures(config, split="test")[Sample(0, 0)][0]
     assert held_out[:, 0, 0, 0].tolist() == [0, 2, 5]
     assert len(held_out[:, 1].unique()) == 1
+
+
+def test_recoloured_frames_differ_in_colour_alone_and_only_in_training():
+    config = FigureDataConfig(height=16, width=16, clip_frames=8)
+    plain, other = (open_figures(replace(config, recolour=on), split="train") for on in (False, True))
+    (frames, _), (recoloured, _) = (each[Sample(3, 5)] for each in (plain, other))
+    assert same(other[Sample(3, 5)][0], recoloured)
+    assert not torch.equal(other[Sample(3, 6)][0], recoloured)
+    assert frames.shape == recoloured.shape
+    assert recoloured.dtype == torch.uint8
+    pairs = [
+        np.corrcoef(frames[:, one].flatten().numpy(), recoloured[:, two].flatten().numpy())[0, 1]
+        for one in range(3)
+        for two in range(3)
+    ]
+    assert sorted(pairs)[-3] > 0.99  # each channel is one of the others, in another order or with another contrast
+    held_out = [open_figures(replace(config, recolour=on), split="test")[Sample(0, 0)][0] for on in (False, True)]
+    assert torch.equal(*held_out)
 
 
 @pytest.mark.parametrize(
