@@ -42,7 +42,7 @@ from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import open_video
 from vidgan.networks.generator import FramePredictor
 from vidgan.objective import VideoModel, VideoObjective, sample_futures
-from vidgan.simulation import begin_world, choose_refresh, step_world
+from vidgan.simulation import begin_world, step_world, trained_steps
 
 
 def measure_throughput(config: VideoConfig, *, repeats: int) -> Throughput:
@@ -205,7 +205,7 @@ def measure_world_step(model: FramePredictor, *, steps: int = 50, repeats: int =
 
 def format_world_step(measured: WorldStepTime, model: FramePredictor) -> str:
     """A table of the time of a step, and of the mean over steps if the model looks as often as it was trained to."""
-    every = choose_refresh(model, None)
+    every = trained_steps(model)
     rows = {
         "a step": [f"{measured.step:.1f}"],
         "a look at own frames": [f"{measured.look:.1f}"],

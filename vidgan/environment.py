@@ -13,7 +13,7 @@ from vidgan.data.dataset import open_dataset
 from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.sources import check_compatible, read_run_config
 from vidgan.networks.generator import FramePredictor
-from vidgan.simulation import WorldState, begin_world, choose_refresh, step_world
+from vidgan.simulation import WorldState, begin_world, step_world
 
 try:
     import gymnasium
@@ -45,7 +45,7 @@ class WorldEnvironment(gymnasium.Env[Picture, Any]):
         bound: float = 1.0,
         reward: Reward | None = None,
         max_steps: int | None = 500,
-        refresh: int | None = None,
+        refresh: int = 0,
         truncation: float | None = 0.0,
         render_mode: str | None = None,
         cpu: bool = True,
@@ -59,8 +59,7 @@ class WorldEnvironment(gymnasium.Env[Picture, Any]):
             bound: Bound of each number of a vector, on both sides of 0.
             reward: What a step is worth; nothing if None.
             max_steps: Steps of an episode; no end if None.
-            refresh: Steps after which the model looks at its own last frames; as many as it was trained to predict if
-                None, never if 0.
+            refresh: Steps after which the model looks at its own last frames, as at a past; 0 never does.
             truncation: Bound of the latent numbers: 0 for the typical future, None for no bound.
             render_mode: "rgb_array" or None.
             cpu: Whether to stay on the CPU; for single frames it is often the faster one.
@@ -82,7 +81,7 @@ class WorldEnvironment(gymnasium.Env[Picture, Any]):
         self.clips = open_dataset(data, split=split)
         self.context_frames, self.choices, self.reward = self.model.shape.context_frames, choices, reward
         self.max_steps, self.truncation, self.render_mode = max_steps, truncation, render_mode
-        self.refresh = choose_refresh(self.model, refresh)
+        self.refresh = refresh
         size = self.model.shape.actions
         self.action_space = (
             gymnasium.spaces.Discrete(size)

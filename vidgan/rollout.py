@@ -21,7 +21,7 @@ from vidgan.frames import Frames, to_float
 from vidgan.networks.generator import FramePredictor
 from vidgan.predict import fit_to_model
 from vidgan.rollout_config import RolloutConfig
-from vidgan.simulation import begin_world, choose_refresh, run_world
+from vidgan.simulation import begin_world, run_world
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def roll_out(config: RolloutConfig) -> RolloutSummary:
         raise ValueError(f"{config.model} was trained without actions: vidvox predict continues clips by it")
     plan = read_rollout(config, model)
     state = begin_world(model, plan.past[None], seed=config.seed, truncation=config.truncation)
-    actions, refresh = torch.from_numpy(plan.actions)[None], choose_refresh(model, config.refresh)
+    actions = torch.from_numpy(plan.actions)[None]
     errors: list[tuple[float, float]] = []
-    frames = (frame[0] for frame in run_world(model, state, actions, refresh=refresh))
+    frames = (frame[0] for frame in run_world(model, state, actions, refresh=config.refresh))
     with open_clip(config.out, frames=len(plan.actions), rate=plan.rate) as write:
         for number, frame in enumerate(frames):
             true = None if plan.truth is None else plan.truth[number]

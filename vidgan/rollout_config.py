@@ -32,9 +32,8 @@ class RolloutConfig(VideoLimits):
     steps: int | None = None
     """Steps to make; as many as there are actions if not given."""
 
-    refresh: int | None = None
-    """Let the model look at its own last frames after every so many steps, as at a past; 0 never does. If not given, as
-    many as it was trained to predict."""
+    refresh: int = 0
+    """Let the model look at its own last frames after every so many steps, as at a past; 0 never does."""
 
     size: str | None = "trained"
     """Frame size as HEIGHTxWIDTH, "trained" for the size the model was trained at, null for the clip's own."""
@@ -57,7 +56,7 @@ class RolloutConfig(VideoLimits):
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
-        if self.refresh is not None and self.refresh < 0:
+        if self.refresh < 0:
             raise ValueError(f"refresh must be at least 0, got {self.refresh}")
         if self.truncation is not None and not 0 <= self.truncation < float("inf"):
             raise ValueError(f"truncation must be at least 0 and finite, got {self.truncation}")

@@ -85,6 +85,6 @@ def run_world(
         yield frame
 
 
-def choose_refresh(model: FramePredictor, given: int | None) -> int:
-    """After how many steps a model looks at its own frames: as given, or as many as it was trained to predict."""
-    return model.shape.clip_frames - model.shape.context_frames if given is None else given
+def trained_steps(model: FramePredictor) -> int:
+    """How many steps a model was trained to predict."""
+    return model.shape.clip_frames - model.shape.context_frames

@@ -17,7 +17,7 @@ from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.report import RolloutReport
 from vidgan.evaluation.scores import to_curve
 from vidgan.networks.generator import FramePredictor
-from vidgan.simulation import begin_world, choose_refresh, run_world
+from vidgan.simulation import begin_world, run_world, trained_steps
 
 TAIL = 100
 """Steps at the end of a rollout that its verdict is about."""
@@ -39,7 +39,7 @@ def measure_rollouts(
     batch = collate(items, context)
     actions, past = batch.future_actions, batch.past
     assert actions is not None
-    refresh = choose_refresh(model, None)
+    refresh = trained_steps(model)
     ways = {f"looking every {refresh} steps": refresh, "never looking": 0}
     running = {
         name: run_world(model, begin_world(model, past, seed=seed), actions, refresh=every)
