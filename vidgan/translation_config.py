@@ -175,8 +175,9 @@ class PairedObjectiveConfig(AdversarialConfig):
     show_source: bool = True
     """Show the discriminators the source beside the target, so that they judge whether the two belong together."""
 
-    pixel_distance: Literal["charbonnier", "l1", "l2"] = "charbonnier"
-    """Distance of the made target from the true one: sqrt(d^2 + 1e-6), absolute or squared error."""
+    pixel_distance: Literal["charbonnier", "l1", "l2", "psnr"] = "charbonnier"
+    """Distance of the made target from the true one: sqrt(d^2 + 1e-6), absolute or squared error, or the logarithm of
+    each clip's mean squared error, by which clips that are nearly right count as much as others."""
 
     pixel_weight: float = 1.0
     """Weight of that distance, averaged over pixels."""

@@ -23,10 +23,14 @@ Frames = Float[Tensor, "batch time channels height width"]
 CHARBONNIER = 1e-6
 """Squared error, for values in [-1, 1], below which the Charbonnier distance is no longer an absolute one."""
 
+PSNR_FLOOR = 1e-6
+"""Mean squared error, for values in [-1, 1], below which a clip need not become better: a PSNR of 66 dB."""
+
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "charbonnier": lambda error: (error.square() + CHARBONNIER).sqrt(),
     "l1": torch.abs,
     "l2": torch.square,
+    "psnr": torch.square,
 }
 """Distances of each value from the true one, by name."""
 
@@ -68,9 +72,11 @@ class PairedObjective:
         made = generator(batch.source, batch.known).float()
         error = DISTANCES[config.pixel_distance](made - batch.target)
         if config.pixel_weight:
-            terms["pixel"] = config.pixel_weight * error.mean()
+            by_clip = config.pixel_distance == "psnr"
+            terms["pixel"] = config.pixel_weight * (mean_logarithm(error) if by_clip else error.mean())
             if batch.known is not None:
-                terms["hole"] = config.hole_weight * mean_where(error, ~batch.known)
+                mean = mean_logarithm if by_clip else mean_where
+                terms["hole"] = config.hole_weight * mean(error, ~batch.known)
         if self.network is not None:
             distance = perceptual_error(self.network, made, batch.target, context.rng)
             terms["perceptual"] = config.perceptual_weight * distance
@@ -118,6 +124,18 @@ def mean_where(values: Frames, mask: Tensor) -> Float[Tensor, ""]:
     """The mean of the values in all channels of the pixels in a mask; 0 if it is empty."""
     count = mask.sum() * values.shape[2]
     return (values * mask).sum() / count.clamp(min=1)
+
+
+def mean_logarithm(errors: Frames, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    """The mean over clips of the logarithm of the mean squared error, of all pixels or of those in a mask.
+
+    But for a factor that is the negative mean PSNR (as in NAFNet, Chen et al. 2022). Clips whose mask is empty are left
+    out.
+    """
+    mask = torch.ones_like(errors[:, :, :1]) if mask is None else mask
+    count = mask.flatten(1).sum(1) * errors.shape[2]
+    logarithms = ((errors * mask).flatten(1).sum(1) / count.clamp(min=1) + PSNR_FLOOR).log()
+    return (logarithms * (count > 0)).sum() / (count > 0).sum().clamp(min=1)
 
 
 def ping_pong_error(generator: ClipTranslator, batch: PairBatch) -> Float[Tensor, ""]:

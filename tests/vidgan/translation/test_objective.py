@@ -1,5 +1,6 @@
 """The paired objective: its terms are the formulas of their papers, reach the right players and couple nothing."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from gancore.training.protocols import StepContext
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.networks.discriminators import VideoDiscriminator
 from vidgan.networks.translator import ClipTranslator
-from vidgan.translation.objective import PairedObjective, mean_where, ping_pong_error
+from vidgan.translation.objective import PSNR_FLOOR, PairedObjective, mean_logarithm, mean_where, ping_pong_error
 from vidgan.translation.pairs import PairBatch
 from vidgan.translation_config import PairedObjectiveConfig, TranslationConfig
 
@@ -46,7 +47,10 @@ def terms_of(config: PairedObjectiveConfig, network: ClipTranslator, batch: Pair
     return dict(PairedObjective(config).generator_terms(network, judges(), batch, step_context()))
 
 
-@pytest.mark.parametrize(("distance", "expected"), [("l1", 0.5), ("l2", 0.25), ("charbonnier", (0.25 + 1e-6) ** 0.5)])
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [("l1", 0.5), ("l2", 0.25), ("charbonnier", (0.25 + 1e-6) ** 0.5), ("psnr", math.log(0.25))],
+)
 def test_the_pixel_term_is_the_distance_of_the_name(distance, expected):
     network, batch = ClipTranslator(TRANSLATOR, SHAPE), batch_of(2)
     config = replace(PIXELS, pixel_distance=distance, pixel_weight=3.0)
@@ -63,6 +67,21 @@ def test_pixels_in_holes_count_by_themselves_as_well():
     assert terms["hole"].item() == pytest.approx(2 * 0.8, rel=1e-5)
     assert terms["pixel"].item() == pytest.approx(0.8 * float(unknown.float().mean()), rel=1e-5)
     assert mean_where(target, torch.zeros_like(unknown)) == 0
+
+
+def test_by_psnr_clips_that_are_nearly_right_count_as_much_as_others_and_whole_ones_not_at_all():
+    random = torch.Generator().manual_seed(0)
+    error, mask = torch.rand(1, 3, 2, 4, 4, generator=random), torch.zeros(3, 3, 1, 4, 4, dtype=torch.bool)
+    mask[:2, 1, :, :2] = True  # nothing of the last clip
+    errors = torch.cat([error, 0.01 * error, error]).requires_grad_()
+    expected = torch.stack([errors[clip, 1, :, :2].mean() for clip in (0, 1)]).add(PSNR_FLOOR).log().mean()
+    measured = mean_logarithm(errors, mask)
+    torch.testing.assert_close(measured, expected)
+    measured.backward()
+    steps = (errors * errors.grad).detach().sum((1, 2, 3, 4))
+    torch.testing.assert_close(steps, torch.tensor([0.5, 0.5, 0.0]), rtol=1e-3, atol=0)
+    assert mean_logarithm(errors, torch.zeros_like(mask)) == 0
+    torch.testing.assert_close(mean_logarithm(errors[:1]), (errors[0].mean() + PSNR_FLOOR).log())
 
 
 def test_ping_pong_is_nothing_without_memory_and_something_with_it():
