@@ -104,7 +104,7 @@ class SplatOutput(FrameOutput):
     def __init__(
         self, width: int, channels: int, *, patch_size: int, latent: int, make_norm: MakeNorm, driven: bool = False
     ):
-        """`driven` if actions are followed."""
+        """`driven` says whether the predictor follows actions."""
         super().__init__()
         self.patch_size, patch = patch_size, patch_size**2
         self.norm = make_norm(width)

@@ -88,7 +88,7 @@ def sample_mesh(
     factors: tuple[int, ...],
     closed: bool,
 ) -> list[Bool[np.ndarray, "x y z"]]:
-    """What `find_inside` returns, with what is too thin for it in the voxels finer by the first factor."""
+    """The grids of `find_inside`, of which the second also holds what is too thin to be sure of a centre."""
     if closed:
         inside, solid, *finer = (count_windings(vertices, faces, size) > 0 for size in (side, side * factors[0]))
     else:
@@ -106,7 +106,7 @@ def find_inside(
     *,
     factors: tuple[int, ...],
 ) -> list[Bool[np.ndarray, "x y z"]]:
-    """The voxels at whose centres the winding number exceeds one half, and by each factor finer ones.
+    """The voxels at whose centres the winding number exceeds one half, then those of finer grids, by each factor in turn.
 
     The number changes fast only across the surface: only voxels there are looked at again when they are divided.
     """
