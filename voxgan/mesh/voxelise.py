@@ -106,7 +106,7 @@ def find_inside(
     *,
     factors: tuple[int, ...],
 ) -> list[Bool[np.ndarray, "x y z"]]:
-    """The voxels at whose centres the winding number exceeds one half, then those of finer grids, by each factor in turn.
+    """The voxels at whose centres the winding number exceeds one half, then those of grids finer by each factor.
 
     The number changes fast only across the surface: only voxels there are looked at again when they are divided.
     """
