@@ -62,8 +62,8 @@ CUT_LEVEL = 0.2
 CUT_SHARPNESS = 2.0
 """Factor from the logarithm of how much a pixel differs from the background to the logit that it is cut out."""
 MAX_CUT_CHANGE = 4.0
-"""Bound of what is learned of that logit: what was seen at rest stays part of the background. Where actions are
-followed it may be sent, so that the logit begins above the negative bound, and only its decrease is bounded."""
+"""Bound of what is learned of that logit: what was seen at rest stays part of the background, and nothing becomes so
+transparent that no gradient is left."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
@@ -134,7 +134,6 @@ class SplatOutput(FrameOutput):
         with _full_precision(last.device):
             velocity, plate, camera, evidence = measure_motion(past, patch)
             cut = cut_out(last.float(), plate)
-            cut = cut.clamp(min=-MAX_CUT_CHANGE) if self.driven else cut
         change = normalised_convolution(self.correct(evidence).float(), F.avg_pool2d(torch.sigmoid(cut), patch), patch)
         return SplatMemory(
             last,
@@ -172,8 +171,7 @@ class SplatOutput(FrameOutput):
         still = F.pixel_shuffle(self.still(cue).float(), self.patch_size)
         importance, more, gate, content = still.split([1, 1, 1, last.shape[1]], 1)
         plate = (plate + 2 * torch.sigmoid(gate) * torch.tanh(content)).clamp(-1, 1)
-        bounded = MAX_CUT_CHANGE * torch.tanh(more / MAX_CUT_CHANGE)
-        more = torch.maximum(bounded, more) if self.driven else bounded
+        more = MAX_CUT_CHANGE * torch.tanh(more / MAX_CUT_CHANGE)
         return memory._replace(plate=plate, cue=cue, cut=memory.cut + more, importance=importance)
 
     def _move(
