@@ -62,6 +62,13 @@ class PrepareConfig(ShapeLimits):
     front: Axis | None = None
     """Axis of the meshes that their front faces; if null, as their layout says, or z."""
 
+    copies: int = 0
+    """Copies of each training object in other proportions, with rendered pictures of their own: many views of few
+    objects teach less. Objects that have pictures of their own are not copied."""
+
+    proportions: float = 0.25
+    """How much the proportions of copies differ: factors along each axis have logarithms up to this."""
+
     duplicate_iou: float = 0.95
     """Objects whose voxels overlap with an IoU above this are near-duplicates and go to the same split; 1 turns it off.
     Splits that the data set itself declares are kept."""
@@ -91,6 +98,10 @@ class PrepareConfig(ShapeLimits):
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
         if not 0 < self.max_minutes <= 1e6:
             raise ValueError(f"max_minutes must be above 0, got {self.max_minutes}")
+        if not 0 <= self.copies <= 1000:
+            raise ValueError(f"copies must lie between 0 and 1000, got {self.copies}")
+        if not 0 < self.proportions <= 1:
+            raise ValueError(f"proportions must lie in (0, 1], got {self.proportions}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise ValueError(f"quality must lie between 0 and 100, got {self.quality}")
         if not 0 < self.duplicate_iou <= 1:

@@ -136,14 +136,15 @@ class VoxelDataset:
         return VoxelSample(views, voxels, self.classes.index(label) if label else 0, cameras)
 
     def _open_other(self, path: str) -> list[tuple[PackedDataset, int]]:
-        """The objects of a data set to mix in, without any that has the id of a held-out one.
+        """The objects of a data set to mix in, without any that has the id of a held-out one or is a copy of it.
 
         Raises ValueError if the data set has another side or classes of its own, or there are no such objects.
         """
         packed = open_packed_dataset(path)
         self._require_side(packed, "data.mixed_with")
         held_out = {item.id for item in self.packed.objects if item.split != "train"}
-        used = [index for index in self._select(packed) if packed.objects[index].id not in held_out]
+        shown = [item.copy_of or item.id for item in packed.objects]
+        used = [index for index in self._select(packed) if shown[index] not in held_out]
         if not used:
             raise ValueError(f"data.mixed_with: {path} has no objects to train on")
         if unknown := {packed.objects[index].label for index in used} - {"", *self.classes}:

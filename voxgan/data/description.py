@@ -42,6 +42,8 @@ class PackedObject:
     """Azimuth and elevation of each view in degrees; None where they are not known."""
     creator: str = ""
     licence: str = ""
+    copy_of: str = ""
+    """Id of the object that it shows in other proportions; empty for most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def format_description(description: Description) -> str:
         },
     }
     records = (
-        json.dumps(asdict(item) | {"voxels": digest}, ensure_ascii=False)
+        json.dumps(_record(item) | {"voxels": digest}, ensure_ascii=False)
         for item, digest in zip(description.objects, description.voxel_digests, strict=True)
     )
     body = json.dumps(head, ensure_ascii=False)[1:-1] + ', "objects": [\n' + ",\n".join(records) + "\n]}\n"
@@ -166,7 +168,7 @@ def _parse(content: dict[str, Any]) -> Description:
 def _parse_object(record: Any) -> PackedObject:
     _require(isinstance(record, dict), "one of its objects is no record")
     names = {field.name for field in fields(PackedObject)}
-    _require(record.keys() == names | {"voxels"}, "one of its objects lacks a field, or has one too many")
+    _require(record.keys() | {"copy_of"} == names | {"voxels"}, "one of its objects lacks a field, or has one too many")
     split = _get(record, "split", str)
     _require(split in SPLITS, f"it knows no split {split!r}")
     item = PackedObject(
@@ -176,10 +178,17 @@ def _parse_object(record: Any) -> PackedObject:
         cameras=parse_cameras(record["cameras"]),
         creator=_get(record, "creator", str),
         licence=_get(record, "licence", str),
+        copy_of=_get(record, "copy_of", str) if "copy_of" in record else "",
     )
     problem = find_id_problem(item.id)
     _require(not problem, f"of one of its objects: {problem}")
     return item
+
+
+def _record(item: PackedObject) -> dict[str, Any]:
+    """The object's record without what only a copy has, so that older versions read data sets without copies."""
+    record = asdict(item)
+    return record if item.copy_of else {name: value for name, value in record.items() if name != "copy_of"}
 
 
 def parse_cameras(content: Any) -> Cameras:

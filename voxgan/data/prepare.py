@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from gancore.errors import UnwritableError
 from gancore.files.atomic import hold_new_folder, sweep_partials
 from gancore.files.locks import lock_folder
 from gancore.files.outputs import check_outputs
-from gancore.splits import SPLITS
+from gancore.splits import SPLITS, Split
 from voxgan.commands import PrepareConfig
 from voxgan.data.description import DESCRIPTION, PackedObject, is_own_description
 from voxgan.data.layouts import find_objects
@@ -28,7 +29,7 @@ from voxgan.data.prepared import PreparedShape, Recipe
 from voxgan.data.procedural.source import list_programs
 from voxgan.data.shape_cache import cache_key, load_shape, obtain_shape
 from voxgan.data.sources import Layout, Source, assign_split, clean_name
-from voxgan.data.stored_voxels import bytes_per_object, filled_voxels
+from voxgan.data.stored_voxels import StoredVoxels, bytes_per_object, filled_voxels
 from voxgan.data.sweethome3d import unpack_package
 from voxgan.data.workers import limit_time, run_in_processes
 
@@ -49,6 +50,8 @@ class Job:
     scratch: Path | None = None
     """Folder for files that are needed only for a while; the system's if None."""
     max_minutes: float = PrepareConfig.max_minutes
+    original: "Outcome | None" = None
+    """What became of the object that this is to be a copy of, in other proportions."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ class Outcome:
     reason: str = ""
     """Why the object cannot be prepared; or, of an object that was prepared, what of it could not be read."""
     disk_full: bool = False
+    copy: int = 0
+    """Number of a copy in other proportions; 0 for the object itself."""
+
+    @property
+    def id(self) -> str:
+        """Of the object in the data set."""
+        return f"{self.source.id}~{self.copy}" if self.copy else self.source.id
 
     def load(self) -> PreparedShape:
         """The cached shape. Raises ValueError if its file has been removed, replaced or damaged."""
@@ -98,25 +108,45 @@ def prepare_dataset(config: PrepareConfig) -> PrepareResult:
     cache = config.cache or config.out.with_name(config.out.name + ".cache")
     check_outputs([config.out, cache], inputs=[] if config.builds_furniture else [config.folder], overwrite=False)
     require_own_folder(config.out, cache=cache)
-    recipe = Recipe(**{field.name: getattr(config, field.name) for field in fields(Recipe)})
+    recipe = Recipe(**{field.name: getattr(config, field.name) for field in fields(Recipe) if field.name != "copy"})
     with scratch_folder(cache) as scratch, open_layout(config, scratch) as layout, lock_folder(config.out):
         sweep_partials(config.out)
         jobs = [Job(source, recipe, cache, scratch, config.max_minutes) for source in layout.sources]
-        progress = tqdm(run_jobs(jobs, workers=config.workers), total=len(jobs), desc="shapes", unit="object")
-        outcomes = sorted(progress, key=lambda outcome: outcome.source.id)
-        return write_outcomes(config, outcomes, left_out=layout.left_out)
+        outcomes = finish_jobs(jobs, workers=config.workers, of="shapes")
+        prepared = [outcome for outcome in outcomes if outcome.shape_path]
+        objects = describe_objects(prepared, side=config.side, duplicate_iou=config.duplicate_iou) if prepared else []
+        training = {item.id for item in objects if item.split == "train"}
+        names = {each.id for each in prepared}
+        copied = [
+            Job(each.source, replace(recipe, copy=number), cache, scratch, config.max_minutes, original=each)
+            for each in prepared
+            if each.id in training and not each.source.images
+            for number in range(1, config.copies + 1)
+        ]
+        if taken := names & {f"{job.source.id}~{job.recipe.copy}" for job in copied}:
+            raise ValueError(f"{min(taken)} is the name of an object and would be that of a copy; rename it")
+        copies = finish_jobs(copied, workers=config.workers, of="copies")
+        objects += [describe_object(copy, split="train") for copy in copies if copy.shape_path]
+        return write_outcomes(config, [*outcomes, *copies], objects, left_out=layout.left_out)
 
 
-def write_outcomes(config: PrepareConfig, outcomes: Sequence[Outcome], *, left_out: Sequence[Source]) -> PrepareResult:
-    """Writes what was prepared, and the manifest. Raises ValueError if nothing was."""
+def finish_jobs(jobs: Sequence[Job], *, workers: int | None, of: str) -> list[Outcome]:
+    """The outcomes of all jobs, in the order of their ids."""
+    progress = tqdm(run_jobs(jobs, workers=workers), total=len(jobs), desc=of, unit="object", disable=not jobs)
+    return sorted(progress, key=lambda outcome: (outcome.source.id, outcome.copy))
+
+
+def write_outcomes(
+    config: PrepareConfig, outcomes: Sequence[Outcome], objects: Sequence[PackedObject], *, left_out: Sequence[Source]
+) -> PrepareResult:
+    """Writes what was prepared, whose records are `objects`, and the manifest. Raises ValueError if nothing was."""
     prepared = [outcome for outcome in outcomes if outcome.shape_path]
-    problems = {outcome.source.id: outcome.reason for outcome in prepared if outcome.reason}
+    problems = {outcome.id: outcome.reason for outcome in prepared if outcome.reason}
     failed = [
-        *(describe_failure(outcome.source, outcome.reason) for outcome in outcomes if not outcome.shape_path),
-        *(describe_failure(source, source.problem) for source in left_out),
+        *(Failure(id=each.id, label=each.source.label, reason=each.reason) for each in outcomes if not each.shape_path),
+        *(Failure(id=source.id, label=source.label, reason=source.problem) for source in left_out),
     ]
     failed.sort(key=lambda failure: failure.id)
-    objects = describe_objects(prepared, side=config.side, duplicate_iou=config.duplicate_iou) if prepared else []
     manifest = config.out / MANIFEST
     if not prepared or not manifest.exists():  # by its manifest this folder is known, also if this process is killed
         write_manifest(manifest, objects, problems=problems, failed=failed)
@@ -138,10 +168,6 @@ def write_outcomes(config: PrepareConfig, outcomes: Sequence[Outcome], *, left_o
     )
     write_manifest(manifest, objects, problems=problems, failed=failed)
     return PrepareResult(tuple(objects), tuple(failed), len(problems))
-
-
-def describe_failure(source: Source, reason: str) -> Failure:
-    return Failure(id=source.id, label=source.label, reason=reason)
 
 
 def require_own_folder(folder: Path, *, cache: Path) -> None:
@@ -197,7 +223,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int | None = None) -> Iterator[Out
             jobs,
             workers=min(workers or os.cpu_count() or 1, len(jobs)),
             seconds=jobs[0].max_minutes * 60,
-            fail=lambda job, reason: Outcome(job.source, reason=reason),
+            fail=lambda job, reason: Outcome(job.source, reason=reason, copy=job.recipe.copy),
             preload=__name__,
         )
     for outcome in outcomes:
@@ -212,11 +238,17 @@ def run_job(job: Job) -> Outcome:
         with limit_time(job.max_minutes * 60), temporary_files_in(job.scratch):
             key = cache_key(job.source, job.recipe)
             path = job.cache / f"{key}.zip"
-            cached = obtain_shape(job.source, job.recipe, path, key)
-        return Outcome(job.source, shape_path=path, digest=cached.digest, reason=one_line(cached.shape.problem))
+            original = partial(_load_voxels, job.original) if job.original else None
+            cached = obtain_shape(job.source, job.recipe, path, key, original=original)
+        reason = one_line(cached.shape.problem)
+        return Outcome(job.source, shape_path=path, digest=cached.digest, reason=reason, copy=job.recipe.copy)
     except Exception as error:  # whatever is wrong with one object, the others are prepared
         reason = one_line(str(error).replace(f"{job.scratch}/", "")) or type(error).__name__
-        return Outcome(job.source, reason=reason, disk_full=is_disk_full(error))
+        return Outcome(job.source, reason=reason, disk_full=is_disk_full(error), copy=job.recipe.copy)
+
+
+def _load_voxels(outcome: Outcome) -> StoredVoxels:
+    return outcome.load().voxels
 
 
 def one_line(text: str) -> str:
@@ -257,21 +289,25 @@ def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: f
     bits = np.empty((len(outcomes), bytes_per_object(side)), np.uint8)
     objects = []
     for row, outcome in zip(bits, outcomes, strict=True):
-        shape, source = outcome.load(), outcome.source
-        row[:] = np.packbits(filled_voxels(shape.voxels))
-        objects.append(
-            PackedObject(
-                id=source.id,
-                label=source.label,
-                split=assign_split(source),
-                cameras=shape.cameras,
-                creator=source.creator,
-                licence=source.licence,
-            )
-        )
+        row[:] = np.packbits(filled_voxels(outcome.load().voxels))
+        objects.append(describe_object(outcome, split=assign_split(outcome.source)))
     free = np.array([index for index, outcome in enumerate(outcomes) if outcome.source.split is None], int)
     if duplicate_iou < 1 and len(free):
         pairs = find_near_duplicates(bits[free], side=side, overlap=duplicate_iou)
         for index, first in zip(free, free[group_duplicates(len(free), pairs)], strict=True):
             objects[index] = replace(objects[index], split=objects[first].split)
     return objects
+
+
+def describe_object(outcome: Outcome, *, split: Split) -> PackedObject:
+    """The record of an object that was prepared."""
+    source = outcome.source
+    return PackedObject(
+        id=outcome.id,
+        label=source.label,
+        split=split,
+        cameras=outcome.load().cameras,
+        creator=source.creator,
+        licence=source.licence,
+        copy_of=source.id if outcome.copy else "",
+    )

@@ -13,9 +13,10 @@ from gancore.errors import UnreadableError
 from gancore.files.limits import ShapeLimits
 from gancore.rng import derive_seed
 from voxgan.commands import OccupancyKind
+from voxgan.data.copies import sample_stretches, stretch_mesh, stretch_voxels
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
-from voxgan.data.stored_voxels import StoredVoxels, filled_voxels, to_levels
+from voxgan.data.stored_voxels import StoredVoxels, filled_voxels, to_fractions, to_levels
 from voxgan.files.images import cut_out_object, frame_object
 from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
 from voxgan.mesh.axes import reorient
@@ -47,6 +48,9 @@ class Recipe(ShapeLimits):
     front: Axis | None
     quality: int | None
     seed: int
+    proportions: float = 0.0
+    copy: int = 0
+    """Number of a copy in other proportions; 0 for the object itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,32 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
         files=source.files_behind(mesh),
         lost_pictures=lost,
         missing=mesh.missing if mesh else (),
+    )
+
+
+def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> PreparedShape:
+    """A copy in other proportions of an object that was prepared: its voxels, stretched, and views of its own.
+
+    Binary voxels become filled where more than half of the copy's voxel is. Raises ValueError or OSError if the mesh
+    cannot be read or the copy fills no voxel.
+    """
+    loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
+    mesh = loaded or TexturedMesh(voxel_surface(filled_voxels(voxels)))
+    seed = derive_seed(recipe.seed, int.from_bytes(source.content_digest()[:7], "little"), recipe.copy)
+    used = mesh.mesh.vertices[mesh.mesh.faces.ravel()]
+    random = np.random.default_rng(seed)
+    stretches = sample_stretches(used.min(0), used.max(0), random, strength=recipe.proportions)
+    fractions = stretch_voxels(to_fractions(voxels), stretches)
+    stretched = fractions > 0.5 if voxels.dtype == np.bool_ else to_levels(fractions)
+    if not filled_voxels(stretched).any():
+        raise ValueError(f"a copy of {source.id} fills no voxel")
+    views = render_views(stretch_mesh(mesh, stretches), recipe, seed=seed) if recipe.views else []
+    return PreparedShape(
+        voxels=stretched,
+        cameras=tuple(camera for camera, _ in views),
+        views=tuple(encode_webp(picture, quality=recipe.quality) for _, picture in views),
+        files=source.files_behind(loaded),
+        missing=loaded.missing if loaded else (),
     )
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -19,12 +20,13 @@ from gancore.files.atomic import atomic_write
 from gancore.files.limits import ShapeLimits
 from gancore.files.reading import as_unreadable, require_regular_file
 from voxgan.data.description import parse_cameras
-from voxgan.data.prepared import PreparedShape, Recipe, prepare_shape
+from voxgan.data.prepared import PreparedShape, Recipe, prepare_copy, prepare_shape
 from voxgan.data.sources import Source, digest_file
-from voxgan.data.stored_voxels import pack_voxels, unpack_voxels
+from voxgan.data.stored_voxels import StoredVoxels, pack_voxels, unpack_voxels
 
 METHOD = (
     *("voxgan/mesh", "voxgan/files", "voxgan/rendering", "voxgan/data/packed.py", "voxgan/data/prepared.py"),
+    *("voxgan/data/copies.py", "voxgan/data/proportions.py"),
     *("voxgan/data/stored_voxels.py", "voxgan/data/sources.py", "voxgan/data/sweethome3d.py", "voxgan/data/procedural"),
     *("gancore/data.py", "gancore/files/pictures.py", "gancore/rng.py"),
 )
@@ -52,15 +54,18 @@ class CachedShape:
     """The limits under which files were read."""
 
 
-def obtain_shape(source: Source, recipe: Recipe, path: Path, key: str) -> CachedShape:
+def obtain_shape(
+    source: Source, recipe: Recipe, path: Path, key: str, *, original: Callable[[], StoredVoxels] | None = None
+) -> CachedShape:
     """The shape in the cached file, which is made anew unless all that the object is made of is as it was.
 
-    Raises ValueError or OSError if the object cannot be prepared, UnwritableError if it cannot be cached.
+    Of a copy, `original` gives the voxels of what it is a copy of. Raises ValueError or OSError if the object cannot be
+    prepared, UnwritableError if it cannot be cached.
     """
     cached = load_shape(path, key)
     if cached is None or not _is_current(cached, source, recipe):
         started = time.time_ns()
-        shape = prepare_shape(source, recipe)
+        shape = prepare_copy(source, recipe, original()) if original else prepare_shape(source, recipe)
         content = _pack(shape, key, _digest_files(source, shape.files, started), recipe)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:
@@ -73,6 +78,8 @@ def cache_key(source: Source, recipe: Recipe) -> str:
     """A key that changes with the object's id and own files, the recipe, and what reads and prepares them."""
     limits = {field.name for field in fields(ShapeLimits)}  # they change no shape that was read whole
     settings = {name: value for name, value in asdict(recipe).items() if name not in limits}
+    if not recipe.copy:
+        del settings["proportions"], settings["copy"]
     pictures = [(each.mask is not None, each.azimuth, each.elevation) for each in source.images]
     present = [path.is_file() for path in source.own_files()]
     description = json.dumps([source.id, settings, pictures, present, _digest_method()], sort_keys=True).encode()
