@@ -94,7 +94,9 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         settings=to_dict(config),
         side=packed.side,
         reconstruction=reconstruction.report if reconstruction else None,
-        generation=evaluate_generation(generated, packed, config) if generated else None,
+        generation=(
+            evaluate_generation(generated, packed, config, generator=generator_of(model)) if generated else None
+        ),
         probe=probe_report,
         provenance=collect_provenance(
             seed=config.seed,

@@ -14,20 +14,22 @@ from gancore.metrics.distances import count_modes
 from voxgan.commands import EvaluateConfig
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation import set_fidelity
-from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, oracle_iou
+from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, mean_shape, oracle_iou, same_class
 from voxgan.evaluation.media import extract_whole_surface
 from voxgan.evaluation.predictions import coordinate_frame, read_unpaired
 from voxgan.evaluation.report import GenerationReport, Scores
 from voxgan.evaluation.selection import select_objects
 from voxgan.metrics import surface as metrics
 from voxgan.metrics.occupancy import coarsen, mean_pairwise_distance, pairwise_iou
-from voxgan.metrics.sets import occupancy_divergence, pairwise_chamfer, set_metrics
+from voxgan.metrics.sets import minimum_matching_distance, occupancy_divergence, pairwise_chamfer, set_metrics
 from voxgan.networks.generator import VoxelGenerator
 
 THRESHOLD = 0.5
 """Probability above which a generated voxel is filled."""
 POINTS = 512
 """Points on each surface by which sets of surfaces are compared."""
+MIN_OF_CLASS, CLASS_DRAWS = 5, 4
+"""Real objects that a class needs for scores of its own, and sets that are drawn, whose mean scores are given."""
 REAL_SET, TRAINING_SET = "real objects", "training objects"
 """Names of the sets that generated objects are compared with."""
 
@@ -37,6 +39,7 @@ Meshes = Sequence[trimesh.Trimesh | None]
 CONVENTIONS = {
     "iou_cov, iou_mmd, iou_1nna": "Coverage, minimum matching distance and 1-NN accuracy by 1 - IoU of voxels.",
     "cd_cov, cd_mmd, cd_1nna": f"The same by cd_l2_sum of {POINTS} points of each surface.",
+    "by class": f"The same among all real objects of one class and as many generated ones; mean of {CLASS_DRAWS} sets.",
     "jsd": "Jensen-Shannon divergence, in bits, of the occupancies by voxel.",
     "distance": "Mean 1 - IoU over pairs of generated objects; near 0 if all are the same.",
     "nearest_training": "Mean IoU of each generated object with the training object most like it; 1 for copies.",
@@ -93,8 +96,10 @@ def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, side: 
     return torch.cat([coarsen(probabilities, side) > THRESHOLD for probabilities in drawn])
 
 
-def evaluate_generation(generated: GeneratedObjects, packed: PackedDataset, config: EvaluateConfig) -> GenerationReport:
-    """Score generated objects, and as many training objects in their place, against the real ones."""
+def evaluate_generation(
+    generated: GeneratedObjects, packed: PackedDataset, config: EvaluateConfig, *, generator: VoxelGenerator | None
+) -> GenerationReport:
+    """Score generated objects, and as many training objects in their place, against the real ones; also by class."""
     train, count = select_objects(packed, "train"), len(generated.real)
     sets = {generated.name: generated.objects, **training_reference(packed, train, count, seed=config.seed)}
     return GenerationReport(
@@ -118,7 +123,36 @@ def evaluate_generation(generated: GeneratedObjects, packed: PackedDataset, conf
             renders=config.renders_per_object,
             seed=config.seed,
         ),
+        classes=score_classes(generator, packed, config) if generator and generator.shape.classes else {},
     )
+
+
+def score_classes(generator: VoxelGenerator, packed: PackedDataset, config: EvaluateConfig) -> Scores:
+    """Score sets of generated objects of one class against all real ones of it, for each class with enough of these.
+
+    Beside them stand as many training objects of the class and its mean shape. Scores are means over CLASS_DRAWS sets.
+    """
+    held_out, train = (select_objects(packed, split) for split in (config.split, "train"))
+    scores: Scores = {}
+    for label in generator.shape.classes:
+        real = [n for n in held_out if packed.objects[n].label == label]
+        if len(real) < MIN_OF_CLASS:
+            continue
+        truth, own = load_occupancies(packed, real), same_class(packed, train, label)
+        draws = []
+        for draw in range(CLASS_DRAWS):
+            seed = config.seed + draw * len(real)
+            objects = generate_objects(generator, [label] * len(real), side=packed.side, seed=seed)
+            sets = {"": objects, ", training": training_reference(packed, own, len(real), seed=seed)[TRAINING_SET]}
+            draws.append(
+                {f"{k[4:]}{whose}": v for whose, each in sets.items() for k, v in iou_scores(each, truth).items()}
+            )
+        scores[label] = {
+            "objects": len(real),
+            **{name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]},
+            "mmd, mean shape": minimum_matching_distance(1 - pairwise_iou(mean_shape(packed, own)[None], truth)),
+        }
+    return scores
 
 
 def score_sets(
@@ -182,13 +216,18 @@ def class_coverage(objects: Objects, packed: PackedDataset, train: Sequence[int]
 
 def voxel_scores(generated: Objects, real: Objects) -> dict[str, float]:
     """Compare two sets of objects by their voxels."""
-    pairs = (1 - pairwise_iou(a, b) for a, b in ((generated, generated), (generated, real), (real, real)))
     return {
-        **{f"iou_{name}": score for name, score in set_metrics(*pairs).items()},
+        **iou_scores(generated, real),
         "jsd": occupancy_divergence(generated, real),
         "distance": mean_pairwise_distance(generated),
         "empty": float((~generated.any(3).any(2).any(1)).double().mean()),
     }
+
+
+def iou_scores(generated: Objects, real: Objects) -> dict[str, float]:
+    """Coverage, minimum matching distance and 1-NN accuracy by 1 - IoU."""
+    pairs = (1 - pairwise_iou(a, b) for a, b in ((generated, generated), (generated, real), (real, real)))
+    return {f"iou_{name}": score for name, score in set_metrics(*pairs).items()}
 
 
 def surface_scores(

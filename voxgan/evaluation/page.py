@@ -163,6 +163,8 @@ def generation_sections(report: GenerationReport, *, renders: int) -> Iterator[S
     """Tabulate the scores of generated objects as a set."""
     note = f"{report.objects} objects of each. Training objects in place of generated ones are the reference."
     yield scores_table("Objects from noise compared with real ones", report.scores, note=note)
+    if report.classes:
+        yield scores_table("Objects of one class compared with real ones of it, by IoU", report.classes)
     for name, scores in report.fidelity.items():
         yield scores_table(f"Fidelity by {name}", scores)
     if renders and not load_image_network():

@@ -111,6 +111,8 @@ class GenerationReport:
     scores: Scores
     fidelity: dict[str, Scores]
     """By kind of features."""
+    classes: Scores
+    """By class, if the model knows classes, those of its objects among themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ def format_summary(report: VoxelReport) -> str:
         blocks += _format_reconstruction(report.reconstruction, draws=settings["view_draws"])
     if report.generation:
         blocks.append(format_scores(f"generation, {report.generation.objects} objects", report.generation.scores))
+        if report.generation.classes:
+            blocks.append(format_scores("generation by class, IoU", report.generation.classes))
         blocks += [format_scores(f"fidelity by {name}", scores) for name, scores in report.generation.fidelity.items()]
     if report.probe:
         blocks.append(format_scores(f"classes of {report.probe.objects} objects", report.probe.scores))

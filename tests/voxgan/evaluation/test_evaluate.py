@@ -220,6 +220,30 @@ def test_generated_objects_are_of_the_classes_of_the_real_ones():
         generation.generate_objects(model, ["bed"], side=8, seed=0)
 
 
+def test_classes_with_enough_objects_are_scored_by_themselves(tmp_path, source):
+    model = generator(("lamp", "stool"))
+    model.save_pretrained(tmp_path / "model")
+    config = settings(tmp_path / "model", source, split="train", generated_objects=6, renders_per_object=0)
+    found = evaluate(config)
+    whole = PackedDataset(source)
+    lamps = [index for index in select_objects(whole, "train") if whole.objects[index].label == "lamp"]
+    scores = found.report.generation.classes
+    assert set(scores) == {"lamp", "stool"}
+    assert scores["lamp"]["objects"] == len(lamps)
+    draws = [
+        generation.generate_objects(model, ["lamp"] * len(lamps), side=8, seed=config.seed + draw * len(lamps))
+        for draw in range(generation.CLASS_DRAWS)
+    ]
+    expected = [generation.iou_scores(draw, load_occupancies(whole, lamps))["iou_mmd"] for draw in draws]
+    assert scores["lamp"]["mmd"] == pytest.approx(np.mean(expected))
+    assert scores["lamp"]["mmd, training"] == 0  # here the real objects are the training objects
+    assert scores["lamp"]["cov, training"] == 1
+    assert 0 < scores["lamp"]["mmd, mean shape"] < 1
+    assert "generation by class" in format_summary(found.report)
+    few = evaluate(settings(tmp_path / "model", source, split="test", generated_objects=2, renders_per_object=0)).report
+    assert few.generation.classes == {}
+
+
 def test_copies_of_training_objects_are_seen_as_such(source):
     whole = PackedDataset(source)
     train, real = select_objects(whole, "train"), select_objects(whole, "test")
