@@ -64,7 +64,8 @@ class PrepareConfig(ShapeLimits):
 
     copies: int = 0
     """Copies of each training object in other proportions, with rendered pictures of their own: many views of few
-    objects teach less. Objects that have pictures of their own are not copied."""
+    objects teach less. Objects that have pictures of their own are not copied. The data set is fractional then, as
+    stretched voxels are partly full."""
 
     proportions: float = 0.25
     """How much the proportions of copies differ: factors along each axis have logarithms up to this."""
@@ -92,7 +93,7 @@ class PrepareConfig(ShapeLimits):
                 raise ValueError(f"{name} must lie between {lowest} and {highest}, got {getattr(self, name)}")
         if self.occupancy == "fractional" and self.side > MAX_FRACTIONAL_SIDE:
             raise ValueError(f"side must be at most {MAX_FRACTIONAL_SIDE} for fractional occupancy, got {self.side}")
-        if self.occupancy == "fractional" and self.compress:
+        if self.fractional and self.compress:
             raise ValueError("compress is for binary occupancy; fractional voxels are always compressed")
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
@@ -116,6 +117,11 @@ class PrepareConfig(ShapeLimits):
             raise ValueError(f"objects is for {PROGRAMS} only; a folder is prepared as a whole")
         if self.out.resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"out must not lie inside the folder of objects, got {self.out}")
+
+    @property
+    def fractional(self) -> bool:
+        """Whether the data set says how full voxels are."""
+        return self.occupancy == "fractional" or self.copies > 0
 
     @property
     def builds_furniture(self) -> bool:

@@ -29,7 +29,7 @@ from voxgan.data.prepared import PreparedShape, Recipe
 from voxgan.data.procedural.source import list_programs
 from voxgan.data.shape_cache import cache_key, load_shape, obtain_shape
 from voxgan.data.sources import Layout, Source, assign_split, clean_name
-from voxgan.data.stored_voxels import StoredVoxels, bytes_per_object, filled_voxels
+from voxgan.data.stored_voxels import StoredVoxels, bytes_per_object, filled_voxels, to_fractions, to_levels
 from voxgan.data.sweethome3d import unpack_package
 from voxgan.data.workers import limit_time, run_in_processes
 
@@ -157,14 +157,15 @@ def write_outcomes(
         )
     for failure in failed:
         log.warning("left out %s: %s", failure.id, failure.reason)
-    contents = ((shape.voxels, shape.views) for shape in (outcome.load() for outcome in prepared))
+    shapes = (outcome.load() for outcome in prepared)
+    contents = ((to_levels(to_fractions(s.voxels)) if config.fractional else s.voxels, s.views) for s in shapes)
     write_packed_dataset(
         config.out,
         objects,
         contents=contents,
         side=config.side,
         compressed=config.compress,
-        fractional=config.occupancy == "fractional",
+        fractional=config.fractional,
     )
     write_manifest(manifest, objects, problems=problems, failed=failed)
     return PrepareResult(tuple(objects), tuple(failed), len(problems))

@@ -103,8 +103,8 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
 def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> PreparedShape:
     """A copy in other proportions of an object that was prepared: its voxels, stretched, and views of its own.
 
-    Binary voxels become filled where more than half of the copy's voxel is. Raises ValueError or OSError if the mesh
-    cannot be read or the copy fills no voxel.
+    The voxels are levels, as binary ones are partly full once they are stretched. Raises ValueError or OSError if the
+    mesh cannot be read or the copy fills no voxel.
     """
     loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
     mesh = loaded or TexturedMesh(voxel_surface(filled_voxels(voxels)))
@@ -112,8 +112,7 @@ def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> Prepar
     used = mesh.mesh.vertices[mesh.mesh.faces.ravel()]
     random = np.random.default_rng(seed)
     stretches = sample_stretches(used.min(0), used.max(0), random, strength=recipe.proportions)
-    fractions = stretch_voxels(to_fractions(voxels), stretches)
-    stretched = fractions > 0.5 if voxels.dtype == np.bool_ else to_levels(fractions)
+    stretched = to_levels(stretch_voxels(to_fractions(voxels), stretches))
     if not filled_voxels(stretched).any():
         raise ValueError(f"a copy of {source.id} fills no voxel")
     views = render_views(stretch_mesh(mesh, stretches), recipe, seed=seed) if recipe.views else []

@@ -85,9 +85,12 @@ def test_training_objects_are_copied_and_held_out_ones_are_not(tmp_path):
     )
     assert all(item.split == "train" and len(item.cameras) == 2 for item in copies)
     packed = open_packed_dataset(str(tmp_path / "set"))
-    shapes = {item.id: packed.occupancy(index) for index, item in enumerate(packed.objects)}
+    assert packed.fractional
+    shapes = {item.id: packed.fractions(index) for index, item in enumerate(packed.objects)}
     changed = [not np.array_equal(shapes[item.id], shapes[item.copy_of]) for item in copies]
     assert np.mean(changed) > 0.8
+    assert set(np.unique(shapes[next(iter(own))])) == {0, 1}, "the object itself is binary"
+    assert len(np.unique(shapes[copies[0].id])) > 2
     assert all(row["status"] == "ok" for row in manifest(tmp_path / "set").values())
     assert len(manifest(tmp_path / "set")) == 40 + len(copies)
 
@@ -132,6 +135,7 @@ def test_a_name_that_a_copy_would_have_is_refused(tmp_path):
     [
         ({"copies": -1}, "copies must lie between 0 and 1000, got -1"),
         ({"proportions": 0.0}, "proportions must lie in"),
+        ({"copies": 1, "compress": True}, "compress is for binary occupancy"),
         ({"proportions": 1.5}, "proportions must lie in"),
     ],
 )
