@@ -34,8 +34,8 @@ Model = ImageToVoxels | VoxelGenerator
 def find_latent(given: str, model: Model, config: ExportConfig) -> tuple[Latent, str]:
     """The latent of a seed, a picture, or an object file, as a batch of one, and a line that says where it is from.
 
-    Raises ValueError or OSError if a file cannot be read, is neither, or shows no object, or pictures are given to a
-    model that makes objects from noise alone.
+    Raises ValueError or OSError if a file cannot be read, is neither, or shows no object, if pictures are given to a
+    model that makes objects from noise alone, or a class that would change nothing.
     """
     generator = model.generator if isinstance(model, ImageToVoxels) else model
     if given.isdecimal():
@@ -44,6 +44,11 @@ def find_latent(given: str, model: Model, config: ExportConfig) -> tuple[Latent,
     path = Path(given)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}; latents are seeds, pictures, or files of objects")
+    if config.class_ is not None and generator.embedding is None:
+        generator.shape.class_index(config.class_)
+        raise ValueError(
+            f"class {config.class_!r} is of no use for {path}: this model takes a class only for objects from noise"
+        )
     if path.suffix.lower() in IMAGE_SUFFIXES:
         if not isinstance(model, ImageToVoxels):
             raise ValueError(f"{path}: this model makes objects from noise alone, and has no latents of pictures")

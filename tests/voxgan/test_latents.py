@@ -1,5 +1,6 @@
 """Where latents come from other than noise, and the ways and sums between them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from voxgan.commands import ExportConfig
 from voxgan.export import choose_latents, export_meshes
 from voxgan.files.voxels import write_occupancy
 from voxgan.latents import find_latent, lead_through, project_object
+from voxgan.networks.image_to_voxels import ImageToVoxels
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,18 @@ def test_a_weighted_sum_of_latents_is_one_object(folder):
     latents = [find_latent(given, model, config)[0] for given in config.latents]
     expected = latents[0] - 0.5 * latents[1] + 2 * latents[2]
     assert torch.allclose(choose_latents(model, config), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["one.png", "box.stl"])
+def test_a_class_that_would_change_nothing_is_refused(folder, name):
+    toy = image_to_voxels(("lamp", "stool"))
+    aggregate = replace(toy.generator.config, latent_prior="aggregate")
+    model = ImageToVoxels(toy.encoder.config, aggregate, toy.shape).eval()
+    chosen = settings(folder, class_="lamp")
+    assert find_latent("7", model, chosen)[0].shape == (1, 6)
+    with pytest.raises(ValueError, match=rf"^class 'lamp' is of no use for .*{name}: .* only for objects from noise$"):
+        find_latent(str(folder / name), model, chosen)
+    assert find_latent(str(folder / name), toy, chosen)[0].shape == (1, 6)
 
 
 def test_what_was_made_of_a_file_is_said_and_written(folder, tmp_path, capsys):
