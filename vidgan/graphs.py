@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from gancore.graphs import DYNAMIC_SIZE, Graph, Port, infer_outputs
 from gancore.rng import SampleRandom
 from vidgan.networks.generator import Context, FramePredictor, VideoGenerator
+from vidgan.networks.translator import ClipTranslator
 
 FRAMES = "values in [-1, 1]"
-MEANINGS = {"frame": FRAMES, "frames": FRAMES}
+MEANINGS = {"frame": FRAMES, "frames": FRAMES, "target": "values in about [-1, 1]"}
 LATENT = "numbers from N(0, 1), the same at every step of a future; 0 for the typical one"
 
 
@@ -85,6 +86,18 @@ class GenerateClip(nn.Module):
         return (self.model(latent, label, steps=self.steps),)
 
 
+class TranslateClip(nn.Module):
+    """A clip of a fixed number of frames from a clip."""
+
+    def __init__(self, model: ClipTranslator):
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: Tensor, known: Tensor | None = None) -> tuple[Tensor]:
+        """One target for each source."""
+        return (self.model(source, known),)
+
+
 def build_predictor_graphs(
     model: FramePredictor, *, height: int | None = None, width: int | None = None, steps: int | None = None
 ) -> list[Graph]:
@@ -130,3 +143,22 @@ def build_generator_graphs(model: VideoGenerator, *, steps: int | None = None) -
         inputs.append(Port("label", torch.arange(DYNAMIC_SIZE) % len(model.shape.classes), meaning=f"class: {names}"))
     network = GenerateClip(model, steps=steps or model.shape.clip_frames)
     return [infer_outputs("generate", network, tuple(inputs), ["frames"], MEANINGS)]
+
+
+def build_translator_graphs(
+    model: ClipTranslator, *, height: int | None = None, width: int | None = None, steps: int | None = None
+) -> list[Graph]:
+    """The graph `translate` of a translator: a clip of `steps` source frames of this size, in pixels, to its target.
+
+    All three are those of the training where they are None.
+    """
+    shape = model.shape
+    steps = steps or shape.clip_frames
+    height, width = height or shape.height // shape.scale, width or shape.width // shape.scale
+    random = torch.Generator().manual_seed(0)
+    frames = torch.rand(DYNAMIC_SIZE, steps, shape.channels, height, width, generator=random) * 2 - 1
+    inputs = [Port("source", frames, meaning=FRAMES)]
+    if shape.masked:
+        known = torch.rand(DYNAMIC_SIZE, steps, 1, height, width, generator=random) > 0.2
+        inputs.append(Port("known", known, meaning="where the source can be relied on"))
+    return [infer_outputs("translate", TranslateClip(model), tuple(inputs), ["target"], MEANINGS)]

@@ -5,8 +5,9 @@ from typing import Any
 
 from gancore.graphs import Graph
 from gancore.model_files import describe_writer
-from vidgan.graphs import build_generator_graphs, build_predictor_graphs
+from vidgan.graphs import build_generator_graphs, build_predictor_graphs, build_translator_graphs
 from vidgan.networks.generator import FramePredictor, VideoGenerator
+from vidgan.networks.translator import ClipTranslator
 from vidvox.kinds import require_kind
 from voxgan.graphs import build_graphs
 from voxgan.networks.image_to_voxels import load_model
@@ -17,6 +18,8 @@ USES = {
     "futures, repeat the states that encode gave along their first axis.",
     "predict": "One future for each latent.",
     "generate": "One clip for each latent.",
+    "translate": "One target for each source clip. Cut a film into windows that share frames, of which the ones at the "
+    "ends of a window are the least certain.",
     "encode": "Run encode on the pictures of each object, then decode on its mean, or on mean + exp(log_variance / 2) "
     "noise. The probabilities become a surface at a threshold of 0.25.",
     "decode": "Run decode on latents. The probabilities become a surface at a threshold of 0.25.",
@@ -32,7 +35,7 @@ def build_model_graphs(
 
     Args:
         model: A run folder, a folder of a model, or the name of one on the Hub.
-        height: Of the frames of a predictor, in pixels; as trained if None.
+        height: Of the frames of a predictor or the source of a translator, in pixels; as trained if None.
         width: The same.
         steps: Frames of what is made as a whole; as trained if None.
 
@@ -45,6 +48,9 @@ def build_model_graphs(
         graphs = build_predictor_graphs(FramePredictor.from_pretrained(model), height=height, width=width, steps=steps)
     elif kind == "VideoGenerator":
         graphs = build_generator_graphs(VideoGenerator.from_pretrained(model), steps=steps)
+    elif kind == "ClipTranslator":
+        translator = ClipTranslator.from_pretrained(model)
+        graphs = build_translator_graphs(translator, height=height, width=width, steps=steps)
     else:
         graphs = build_graphs(load_model(model))
     names = {graph.name for graph in graphs}

@@ -13,6 +13,7 @@ from gancore.model_files import find_bundled_models
 from vidgan.files.video import read_clip
 from vidgan.frames import resize_and_crop, to_float
 from vidgan.networks.generator import FramePredictor
+from vidgan.networks.translator import ClipTranslator
 from voxgan.config import VoxelEncoderConfig, VoxelGeneratorConfig, VoxelShape
 from voxgan.files.images import cut_out_object, frame_object
 from voxgan.networks.generator import VoxelGenerator
@@ -101,6 +102,23 @@ def test_clips_of_a_class_are_generated(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "suffix"), [("fill", ".onnx"), ("upscale-2", ".onnx"), ("restore", ".pt2")])
+def test_films_are_translated_in_windows(name, suffix, tmp_path):
+    folder = find_bundled_models()[f"vidvox/{name}"]
+    model = ClipTranslator.from_pretrained(folder)
+    exported = Exported(folder, tmp_path, suffix, "--size", "18x22", "--steps", "4")
+    random = np.random.default_rng(0)
+    given = {"source": random.uniform(-1, 1, (3, 4, 3, 18, 22)).astype(np.float32)}
+    if model.shape.masked:
+        given["known"] = random.random((3, 4, 1, 18, 22)) > 0.3
+    with torch.no_grad():
+        wanted = model(*map(torch.from_numpy, given.values())).numpy()
+    found = exported.run("translate", **given)["target"]
+    assert found.shape == wanted.shape == (3, 4, 3, 18 * model.shape.scale, 22 * model.shape.scale)
+    assert np.abs(found - wanted).max() <= TOLERANCE
+
+
+@pytest.mark.slow
 def test_the_furniture_of_the_package_is_reconstructed_from_any_number_of_pictures(tmp_path):
     folder = find_bundled_models()["vidvox/furniture-64"]
     model, exported = ImageToVoxels.from_pretrained(folder), Exported(folder, tmp_path, ".onnx")
@@ -156,7 +174,7 @@ def models(tmp_path):
         (["predictor", "-o", "it.onnx", "--size", "64"], "size should be HEIGHTxWIDTH, not 64"),
         (["predictor", "-o", "it.onnx", "--steps", "3"], "steps: only what is made as a whole"),
         (["pictures", "-o", "it.onnx", "--steps", "3"], "steps: only what is made as a whole"),
-        (["pictures", "-o", "it.onnx", "--size", "64x64"], "size: only a predictor takes frames of another size"),
+        (["pictures", "-o", "it.onnx", "--size", "64x64"], "size: only predictors and translators take"),
         (["sprites", "-o", "it.onnx", "--steps", "0"], "steps must be at least 1, got 0"),
         (["sprites", "-o", "it.onnx"], "ONNX lacks the eigenvectors and Fourier transforms by which sprites are found"),
         (["nothing", "-o", "it.onnx"], "nothing is neither a folder with a model"),

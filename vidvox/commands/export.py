@@ -16,7 +16,7 @@ from vidvox.kinds import require_kind
 SUFFIXES = (".onnx", ".pt2")
 NEEDED = ("onnx", "onnxscript")
 """Packages that write ONNX."""
-CLASSES = ("FramePredictor", "VideoGenerator", "ImageToVoxels", "VoxelGenerator")
+CLASSES = ("FramePredictor", "VideoGenerator", "ClipTranslator", "ImageToVoxels", "VoxelGenerator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,12 @@ class ExportConfig:
     what goes in and out."""
 
     size: str | None = None
-    """Frame size of a predictor as HEIGHTxWIDTH, which is fixed in the graphs; as trained if not given."""
+    """Frame size of a predictor, or of what a translator is given, as HEIGHTxWIDTH, which is fixed in the graphs; as
+    trained if not given."""
 
     steps: int | None = None
-    """Frames of a clip that is generated or predicted as a whole, which are fixed; as trained if not given."""
+    """Frames of a clip that is generated, predicted or translated as a whole, which are fixed; as trained if not
+    given."""
 
     overwrite: bool = False
     """Replace files that exist."""
@@ -58,15 +60,16 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         positional=["model"],
         examples="""
             vidvox export vidvox/predict-small -o predict.onnx --size 120x160
+            vidvox export vidvox/upscale-2 -o upscale.onnx --size 180x320 --steps 8
             vidvox export runs/shapes -o shapes.onnx
             vidvox export runs/mine -o mine.pt2
         """,
     )
     kind = require_kind(config.model, *CLASSES)
-    if config.size is not None and kind != "FramePredictor":
-        raise ValueError("size: only a predictor takes frames of another size than those that it was trained on")
+    if config.size is not None and kind not in ("FramePredictor", "ClipTranslator"):
+        raise ValueError("size: only predictors and translators take frames of another size than they were trained on")
     names = list_graphs(kind, read_model_config(locate_model_file(find_model(config.model), "config.json"))[1])
-    if config.steps is not None and not {"generate", "predict"} & set(names):
+    if config.steps is not None and not {"generate", "predict", "translate"} & set(names):
         raise ValueError("steps: only what is made as a whole has a number of them; this model has no such graph")
     if "predict" in names and config.out.suffix == ".onnx":
         raise ValueError("ONNX lacks the eigenvectors and Fourier transforms by which sprites are found: write .pt2")
@@ -96,6 +99,8 @@ def list_graphs(kind: str, settings: Mapping[str, Any]) -> list[str]:
     generator = settings.get("generator" if kind == "ImageToVoxels" else "config", {})
     if kind == "VideoGenerator":
         return ["generate"]
+    if kind == "ClipTranslator":
+        return ["translate"]
     if kind == "FramePredictor":
         return ["predict"] if generator.get("output") == "sprites" else ["encode", "step"]
     has_choice = generator.get("latent_prior") in ("aggregate", "mixture")
