@@ -91,12 +91,15 @@ def load_weights(model: nn.Module, path: Path, header: Mapping[str, StoredWeight
             infinite.
     """
     check_architecture(model, header, str(path))
-    for name, own in model.state_dict().items():
-        if (header[name].dtype in FLOATS) != own.is_floating_point():
+    own_types = {name: own.dtype for name, own in model.state_dict().items()}
+    for name, own_type in own_types.items():
+        if (header[name].dtype in FLOATS) != own_type.is_floating_point:
             raise ArchitectureError(f"{path} is of another architecture: {name} is of type {header[name].dtype}")
     with as_unreadable(path, KIND):
         weights = load_file(path)
-        model.to_empty(device="cpu").load_state_dict(weights)
+        # copies, as files that are mapped may change; to_empty would import half a second's worth of the compiler
+        filled = {name: weight.to(own_types[name], copy=True) for name, weight in weights.items()}
+        model.load_state_dict(filled, assign=True)
     broken = [name for name, own in model.state_dict().items() if not torch.isfinite(own).all()]
     if broken:
         raise ValueError(
