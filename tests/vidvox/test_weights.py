@@ -10,8 +10,12 @@ from safetensors import safe_open
 from support.calling import ROOT
 
 import vidvox
+from gancore.data import Sample
 from gancore.model_files import find_bundled_models
-from vidgan.data.dataset import BUNDLED_CLIP
+from gancore.rng import SampleRandom
+from vidgan.data.batch import collate
+from vidgan.data.dataset import BUNDLED_CLIP, open_dataset
+from vidgan.data_config import VideoDataConfig
 from vidgan.degradations.kinds import degrade
 from vidgan.degradations.simple import METHODS
 from vidgan.files.video import read_clip
@@ -45,7 +49,7 @@ def walk(speed: int, frames: int) -> torch.Tensor:
 
 def test_there_are_models():
     repairers = {"vidvox/restore", "vidvox/upscale-2", "vidvox/upscale-4", "vidvox/fill"}
-    assert {"vidvox/predict-small", "vidvox/furniture-64"} | repairers <= set(BUNDLED)
+    assert {"vidvox/predict-small", "vidvox/moving-mnist", "vidvox/furniture-64"} | repairers <= set(BUNDLED)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -123,6 +127,20 @@ def test_predict_small_follows_a_camera_that_pans():
     inside = (..., slice(0, 88))  # beyond, the camera shows what was never seen
     ours, still = ((each - true)[inside].square().mean() for each in (typical, film[4:5].float()))
     assert ours < 0.1 * still
+
+
+def test_moving_mnist_continues_digits_that_it_has_not_seen():
+    data = VideoDataConfig(path="moving-mnist", channels=1, context_frames=10, clip_frames=20)
+    held_out = open_dataset(data, split="test")
+    clips = collate([held_out[Sample(number, 0)] for number in range(6)], 10).to(torch.device("cpu"))
+    model = FramePredictor.from_pretrained("vidvox/moving-mnist")
+    with torch.no_grad():
+        made = model(clips.past, SampleRandom(0).normal(6, model.config.latent_dim), steps=10)
+    ours, still, black = (
+        (each - clips.future).square().mean() for each in (made, clips.past[:, -1:], torch.full((1,), -1.0))
+    )
+    assert ours < 0.45 * still
+    assert ours < 0.75 * black
 
 
 @pytest.mark.parametrize(
