@@ -94,7 +94,9 @@ class PrepareConfig(ShapeLimits):
         if self.occupancy == "fractional" and self.side > MAX_FRACTIONAL_SIDE:
             raise ValueError(f"side must be at most {MAX_FRACTIONAL_SIDE} for fractional occupancy, got {self.side}")
         if self.fractional and self.compress:
-            raise ValueError("compress is for binary occupancy; fractional voxels are always compressed")
+            raise ValueError(
+                "compress is for binary occupancy; fractional voxels, as beside copies, are always compressed"
+            )
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
         if not 0 < self.max_minutes <= 1e6:

@@ -14,7 +14,7 @@ from gancore.metrics.distances import count_modes
 from voxgan.commands import EvaluateConfig
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation import set_fidelity
-from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, mean_shape, oracle_iou, same_class
+from voxgan.evaluation.baselines import iterate_chunks, load_occupancies, mean_shape, oracle_iou
 from voxgan.evaluation.media import extract_whole_surface
 from voxgan.evaluation.predictions import coordinate_frame, read_unpaired
 from voxgan.evaluation.report import GenerationReport, Scores
@@ -135,10 +135,10 @@ def score_classes(generator: VoxelGenerator, packed: PackedDataset, config: Eval
     held_out, train = (select_objects(packed, split) for split in (config.split, "train"))
     scores: Scores = {}
     for label in generator.shape.classes:
-        real = [n for n in held_out if packed.objects[n].label == label]
-        if len(real) < MIN_OF_CLASS:
+        real, own = ([n for n in part if packed.objects[n].label == label] for part in (held_out, train))
+        if len(real) < MIN_OF_CLASS or not own:
             continue
-        truth, own = load_occupancies(packed, real), same_class(packed, train, label)
+        truth = load_occupancies(packed, real)
         draws = []
         for draw in range(CLASS_DRAWS):
             seed = config.seed + draw * len(real)

@@ -149,10 +149,7 @@ def test_a_copy_of_a_held_out_object_is_not_mixed_in(tmp_path):
         box(tmp_path / "meshes" / f"box{number:02}.stl", (1 + number % 5, 2, 1 + number // 5))
     whole = prepare_dataset(config(tmp_path / "meshes", duplicate_iou=1.0))
     held_out = {item.id for item in whole.objects if item.split != "train"}
-    for item in whole.objects:  # the same objects in a data set that trains on all of them
-        (tmp_path / "again" / item.id).mkdir(parents=True)
-        (tmp_path / "meshes" / f"{item.id}.stl").rename(tmp_path / "again" / f"{item.id}.stl")
-        (tmp_path / "again" / item.id).rmdir()
+    (tmp_path / "meshes").rename(tmp_path / "again")  # the same objects in a data set that trains on all of them
     (tmp_path / "again" / "splits.json").write_text(json.dumps({"train": [item.id for item in whole.objects]}))
     out = tmp_path / "copied"
     copied = prepare_dataset(replace(config(tmp_path / "again", copies=1, duplicate_iou=1.0), out=out))
