@@ -24,6 +24,7 @@ from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
 from vidgan.data.batch import collate
 from vidgan.data.dataset import open_dataset
+from vidgan.data.spoilt_pasts import spoil_pasts
 from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation
 
@@ -164,14 +165,17 @@ def trainer(run: Path, *flags: str) -> Trainer:
     """What the tool makes, in this process."""
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
-    held_out = open_dataset(config.data, split="val")
+    learned, held_out = (
+        spoil_pasts(open_dataset(config.data, split=split), config.data, train=split == "train")
+        for split in ("train", "val")
+    )
     return Trainer(
         run,
         config.train,
         generator=build_generator(config),
         discriminator=build_discriminator(config),
         objective=VideoObjective(config.objective),
-        dataset=open_dataset(config.data, split="train"),
+        dataset=learned,
         collate=partial(collate, context_frames=config.data.context_frames),
         workers=config.data.workers,
         held_out=held_out,

@@ -63,9 +63,14 @@ def test_buffers_dropout_noise_and_schedule_survive_a_broken_run_whoever_reads_t
     assert log(broken.run) == log(whole.run)
 
 
+WORLD = ["--data.path", "sprite-world", "--data.actions", "2"]
+SPOILT_PASTS = ["--data.past_degradations", "rain,noise", "--data.past_most_severity", "4"]
+
+
 @pytest.mark.slow
-def test_a_world_model_whose_training_broke_goes_on_to_the_bit(tmp_path, monkeypatch):
-    flags = ["--data.path", "sprite-world", "--data.actions", "2", "--train.steps", "6"]
+@pytest.mark.parametrize("kind", [pytest.param(WORLD, id="world"), pytest.param(SPOILT_PASTS, id="spoilt")])
+def test_a_predictor_of_a_kind_whose_training_broke_goes_on_to_the_bit(kind, tmp_path, monkeypatch):
+    flags = [*kind, "--train.steps", "6"]
     whole, broken = trainer(tmp_path / "whole", *flags), trainer(tmp_path / "broken", *flags)
     assert whole.train()
     train_step = broken.train_step
