@@ -14,7 +14,7 @@ COMMANDS = {
     "train animation": ("train_animation:main", "train on clips of figures that move"),
     "train voxels": ("train_voxels:main", "train on a folder of meshes, or on a prepared data set"),
     "predict": ("predict:main", "predict how a video continues"),
-    "restore": ("translate:restore", "take noise, traces of compression and rain out of a film or picture"),
+    "restore": ("translate:restore", "take noise, traces of compression, rain or smoke out of a film or picture"),
     "upscale": ("translate:upscale", "enlarge a film or picture"),
     "colourise": ("translate:colourise", "colour a film or picture in grey"),
     "fill": ("translate:fill", "fill what is marked in a film or picture"),

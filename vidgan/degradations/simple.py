@@ -16,7 +16,8 @@ from vidgan.degradations.blur import blur_picture
 from vidgan.degradations.degraded import GreyLevels, change_pixels
 from vidgan.degradations.kinds import parse_chain
 from vidgan.degradations.resolution import resize_bicubic
-from vidgan.frames import Frames
+from vidgan.frames import Frames, to_float, to_uint8
+from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion
 
 Known = Bool[Tensor, "time 1 h w"]
 
@@ -138,6 +139,22 @@ def interpolate_over_time(frames: Frames, known: Known | None) -> Frames:
     return result
 
 
+def interpolate_time_and_space(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels as `interpolate_over_time` has them, but those that are never known from what is around them."""
+    if known is None:
+        return frames.clone()
+    estimated = to_uint8(estimate_unknown(to_float(frames)[None], known[None])[0])
+    return torch.where(known, frames, estimated)
+
+
+def interpolate_lost_frames(frames: Frames, known: Known | None) -> Frames:
+    """Lost pixels as `interpolate_over_time` has them, but frames that are lost as a whole along the optical flow."""
+    between = interpolate_over_time(frames, known)
+    if known is None:
+        return between
+    return to_uint8(interpolate_along_motion(to_float(between)[None], known[None])[0])
+
+
 def hold_over_time(frames: Frames, known: Known | None) -> Frames:
     """Lost pixels as they were last known; before that, as they are first known."""
     if known is None:
@@ -196,6 +213,8 @@ _RESTORERS: dict[str, Callable[[Frames, Known | None], Frames]] = {
     "mean-colour": fill_with_mean_colour,
     "mean-over-time": fill_with_mean_over_time,
     "linear": interpolate_over_time,
+    "linear-space": interpolate_time_and_space,
+    "linear-motion": interpolate_lost_frames,
     "hold": hold_over_time,
     "gain": brighten,
     "normalise": normalise,
@@ -233,9 +252,9 @@ SIMPLE_METHODS: dict[str, tuple[str, ...]] = {
     "grey": (),
     "night": ("gain", "normalise"),
     "scratches": _MEDIANS,
-    "dropped": ("hold", "linear"),
+    "dropped": ("hold", "linear", "linear-motion"),
     "frozen": (),
-    "holes": ("mean-colour", "mean-over-time", "linear"),
+    "holes": ("mean-colour", "mean-over-time", "linear", "linear-space"),
     "second-order": ("mean-3",),
 }
 """The methods that are worth trying against a kind, besides "copy"."""

@@ -15,6 +15,7 @@ from gancore.device import constant
 from gancore.hub import HubModel
 from gancore.layers import ResidualBlock, leaky_relu, orthogonal_init_, zero_init_residual_
 from vidgan.frames import LUMINANCE, to_float, to_uint8
+from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion, measure_doubt
 from vidgan.translation_config import PairShape, TranslatorConfig
 
 Frames = Float[Tensor, "batch time channels height width"]
@@ -68,7 +69,8 @@ class ClipTranslator(HubModel):
     in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
     blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
     mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
-    pixels begin as what is known of them before and after, if states travel in both directions, or as grey.
+    pixels begin as what is known of them before and after, if states travel in both directions, or around them; with
+    `follow_motion` whole frames begin along the optical flow, beside those in place.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
@@ -78,7 +80,9 @@ class ClipTranslator(HubModel):
         self.before, self.after = config.neighbours, 0 if config.propagation == "forward" else config.neighbours
         if config.propagation == "none":
             self.before = self.after = 0
-        window = self.before + 1 + self.after
+        if config.follow_motion and not (shape.masked and config.propagation == "both"):
+            raise ValueError("follow_motion is for clips with missing frames, and states that travel both ways")
+        window = self.before + 1 + self.after + config.follow_motion
         self.candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
         self.stem = nn.Conv2d(window * (shape.channels + shape.masked) * patch, channels, 3, padding=1)
         self.down = nn.Conv2d(4 * channels, wide, 3, padding=1)
@@ -132,12 +136,16 @@ class ClipTranslator(HubModel):
         base = enlarge(source, self.shape.scale)
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
-            base = base * mask  # what is unknown is grey, whatever the source holds there
-            if not self.is_causal:
-                base = interpolate_unknown(base, mask > 0)
+            # what is unknown is not looked at, whatever the source holds there
+            base = estimate_unknown(base * mask, mask > 0, causal=self.is_causal)
+        still = base
+        if self.config.follow_motion:
+            base = interpolate_along_motion(base, mask > 0)
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
         joined = self._join(seen, memory)
         window = self._window(joined)
+        if self.config.follow_motion:
+            window = torch.cat([window, torch.cat([still, mask], 2)[:, :, None]], 2)
         _, fine, coarse = self._encode(window)
         maps, state = [coarse], memory.state if memory else None
         for number, each in enumerate(self.passes):
@@ -157,6 +165,10 @@ class ClipTranslator(HubModel):
             target = base + change
             if self.candidates:
                 target = target + self._blend(base, window[:, :, :, : self.shape.channels], weights)
+        if self.config.follow_motion:
+            doubt = measure_doubt(base, window[:, :, :, : self.shape.channels])
+            lost = mask.amax((2, 3, 4), keepdim=True) == 0
+            target = torch.where(lost, torch.lerp(base, target, doubt), target)
         if self.config.keep_luminance:
             target = target + luminance(base - target)
         return torch.where(mask > 0, base, target) if known is not None else target, after
@@ -222,32 +234,6 @@ class ClipTranslator(HubModel):
         device = next(self.parameters()).device
         mask = None if known is None else known[None].to(device)
         return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()
-
-
-def interpolate_unknown(frames: Frames, known: Known) -> Frames:
-    """Unknown pixels, linearly between the times before and after at which they are known, or as at the only one.
-
-    Those that are known at no time stay as they are.
-    """
-    steps = frames.shape[1]
-    (before, since), (after, until) = _hold(frames, known), _hold(frames.flip(1), known.flip(1))
-    after, until = after.flip(1), until.flip(1)
-    share = torch.where(since > steps, 1.0, torch.where(until > steps, 0.0, since / (since + until).clamp(min=1)))
-    ever = (since <= steps) | (until <= steps)
-    return torch.where(known | ~ever, frames, torch.lerp(before, after, share.to(frames)))
-
-
-def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch time 1 height width"]]:
-    """Each pixel as it was last known, and how many frames ago; more than there are if it never was."""
-    held, ago = frames[:, 0], torch.full_like(known[:, 0], 2.0 * frames.shape[1], dtype=torch.float32)
-    values, ages = [], []
-    for step in range(frames.shape[1]):
-        now = known[:, step]
-        held = torch.where(now, frames[:, step], held)
-        ago = torch.where(now, 0.0, ago + 1)
-        values.append(held)
-        ages.append(ago)
-    return torch.stack(values, 1), torch.stack(ages, 1)
 
 
 def blur(frames: Frames) -> Frames:

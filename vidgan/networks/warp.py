@@ -18,16 +18,22 @@ def identity_grid(like: Float[Tensor, "batch channels height width"]) -> Float[T
 
 
 def warp(
-    x: Float[Tensor, "batch channels height width"], flow: Float[Tensor, "batch 2 height width"]
+    x: Float[Tensor, "batch channels height width"],
+    flow: Float[Tensor, "batch 2 height width"],
+    *,
+    bicubic: bool = False,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Backward warp y(p) = x(p + flow(p)), bilinear, with repeated edges; the flow is (x, y) in pixels.
+    """Backward warp y(p) = x(p + flow(p)), with repeated edges; the flow is (x, y) in pixels.
 
-    Positions are computed in float32 at least: under mixed precision 60.3 would round to 60.25 or worse.
+    Bilinear, which blurs whatever moves by a fraction of a pixel, or bicubic, which is sharper, costs more, and may
+    leave the range of `x`. Positions are computed in float32 at least: under mixed precision 60.3 would round to 60.25
+    or worse.
     """
     height, width = x.shape[-2:]
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
     position = identity_grid(flow) + flow
     scale = constant(2 / max(width - 1, 1), 2 / max(height - 1, 1), like=position)
     grid = rearrange(position, "b two h w -> b h w two") * scale - 1
-    warped = F.grid_sample(x.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    mode = "bicubic" if bicubic else "bilinear"
+    warped = F.grid_sample(x.to(grid.dtype), grid, mode=mode, padding_mode="border", align_corners=True)
     return warped.to(x.dtype)

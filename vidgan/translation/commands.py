@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
@@ -97,11 +98,20 @@ class BlendingCommand(ClipCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreConfig(BlendingCommand):
-    """Take noise, traces of compression and rain out of a film or picture."""
+    """Take noise, traces of compression, rain or smoke out of a film or picture."""
 
-    model: str = "vidvox/restore"
-    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub. The
-    default comes with the package."""
+    kind: Literal["rain", "smoke"] | None = None
+    """What alone there is to take out, for which there is a better model. If not given: noise, traces of compression
+    and rain, whichever there is."""
+
+    model: str | None = None
+    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub; that for
+    `kind` which comes with the package if not given."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind and self.model:
+            raise ValueError("kind chooses among the models of the package, and model names one: give one of them")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,16 +153,22 @@ def apply_simple(name: str, pair: Pair) -> UInt8[Tensor, "time channel height wi
 
 
 def open_histograms(config: EvaluateTranslationConfig) -> dict[str, Method]:
-    """Histogram matching from training sources to targets, beside models that were trained without pairs."""
+    """Histogram matching from training sources to targets, beside models that were trained without pairs.
+
+    By curves of each clip, and by those of all: the latter undo what was done to all clips alike.
+    """
     if config.data.paired:
         return {}
     training, held_out = (open_pairs(config.data, split=split) for split in ("train", config.split))
     matching = UnpairedEvaluation(dataset=held_out, training=training).matching
 
-    def match(pair: Pair) -> UInt8[Tensor, "time channel height width"]:
-        return to_uint8(matching.match_clips(to_float(pair.source)[None])[0])
+    def match(curves: Callable[[Tensor], Tensor], pair: Pair) -> UInt8[Tensor, "time channel height width"]:
+        return to_uint8(curves(to_float(pair.source)[None])[0])
 
-    return {"histogram matching": match}
+    return {
+        "histogram of each clip": partial(match, matching.match_clips),
+        "histogram of all clips": partial(match, matching.match_set),
+    }
 
 
 @dataclass(frozen=True)

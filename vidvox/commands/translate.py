@@ -25,19 +25,22 @@ MAIN_KEYS = ("out", "model", "strength", "compare", "each", "memory", "cpu", "ov
 
 @report_user_errors
 def restore(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Take noise, traces of compression and rain out of a film."""
+    """Take noise, traces of compression, rain or smoke out of a film."""
     config = _parse(
         RestoreConfig,
         argv,
         prog=prog,
+        main=("kind",),
         examples=f"""
             {prog} film.mp4 -o clean.mp4
+            {prog} film.mp4 --kind rain -o dry.mp4
             {prog} photo.jpg -o clean.png --strength 0.7
             {prog} film.mp4 -o both.mp4 --compare
             {prog} FILMS -o CLEAN
         """,
     )
-    _produce(config, model=config.model, name="restored")
+    default = f"vidvox/restore-{config.kind}" if config.kind else "vidvox/restore"
+    _produce(config, model=config.model or default, name="restored")
 
 
 @report_user_errors

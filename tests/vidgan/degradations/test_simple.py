@@ -50,7 +50,7 @@ def test_a_method_takes_any_clip_enlarges_it_and_leaves_the_input_as_it_is(metho
     assert made.data_ptr() != frames.data_ptr()
 
 
-@pytest.mark.parametrize("method", ["mean-colour", "mean-over-time", "linear", "hold"])
+@pytest.mark.parametrize("method", ["mean-colour", "mean-over-time", "linear", "linear-space", "linear-motion", "hold"])
 def test_what_fills_gaps_keeps_every_known_pixel(method, clip):
     holes = degrade(clip, "holes+dropped", severity=4, seed=0)
     filled = METHODS[method](holes.frames, holes.known, 1)

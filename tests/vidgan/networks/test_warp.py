@@ -39,3 +39,13 @@ def test_a_warp_keeps_positions_in_float32_under_mixed_precision():
     flow = torch.full((1, 2, 2, 256), 0.25).bfloat16()
     moved = warp(x, flow)[0, 0, 0, 128:255]
     torch.testing.assert_close(moved, x[0, 0, 0, 128:255] + 0.25 * 2 / 255, rtol=0, atol=1e-5)
+
+
+def test_a_bicubic_warp_blurs_less_and_leaves_what_does_not_move():
+    wave, moved = (torch.sin((torch.arange(32) + shift) * 1.2).expand(1, 1, 8, -1) for shift in (0, 0.5))
+    flow = torch.zeros(1, 2, 8, 32)
+    assert torch.allclose(warp(wave, flow, bicubic=True), wave, atol=1e-5)
+    flow[:, 0] = 0.5
+    inside = (..., slice(2, -3))
+    sharp, soft = ((warp(wave, flow, bicubic=each) - moved)[inside].abs().max() for each in (True, False))
+    assert sharp < 0.5 * soft

@@ -169,5 +169,12 @@ def test_trainings_that_make_no_sense_are_refused():
             objective=replace(PIXELS, ping_pong_weight=1.0),
             generator=replace(base.generator, propagation="none"),
         )
+    moving = replace(base.generator, follow_motion=True)
+    with pytest.raises(ValueError, match="missing frames only with dropped"):
+        replace(base, generator=moving)
+    lost = replace(base.data, degradations=("noise", "blur+dropped"))
+    assert replace(base, generator=moving, data=lost).generator.follow_motion
+    with pytest.raises(ValueError, match="looks at later frames"):
+        replace(base, generator=replace(moving, propagation="forward"), data=lost)
     with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
         replace(base, objective=replace(PIXELS, perceptual_weight=1.0), data=replace(base.data, channels=2))

@@ -17,7 +17,15 @@ GAME = {
     "objective.feature_matching_weight": 1,
     "objective.penalties.lazy_every": 2,
 }
-KINDS = [pytest.param(PIXELS, id="pixels"), pytest.param(GAME, id="game")]
+MOTION = {
+    "data.paired": "true",
+    "data.degradations": "dropped",
+    "data.least_severity": 4,
+    "data.clip_frames": 5,
+    "generator.follow_motion": "true",
+    "objective.pixel_distance": "psnr",
+}
+KINDS = [pytest.param(PIXELS, id="pixels"), pytest.param(GAME, id="game"), pytest.param(MOTION, id="motion")]
 MODEL = Path("generator", "model.safetensors")
 
 
