@@ -78,10 +78,6 @@ class TranslatorConfig:
     """Directions in which states travel through the clip: both, only forward (and no later neighbours) for frames that
     come one by one, or none for pictures."""
 
-    follow_motion: bool = False
-    """Begin frames of which nothing is known, between others, as moved along the optical flow from one to the other;
-    only for data.degradations with dropped."""
-
     keep_luminance: bool = False
     """Take over the luminance of the source, so that only colour is made."""
 
@@ -304,10 +300,17 @@ class TranslationConfig:
                 f"discriminator.spatial_frames is {self.discriminator.spatial_frames}, but a clip has only "
                 f"{data.clip_frames} frames"
             )
-        if generator.follow_motion and not any("dropped" in chain.split("+") for chain in data.degradations):
-            raise ValueError("generator.follow_motion: there are missing frames only with dropped in data.degradations")
-        if generator.follow_motion and generator.propagation != "both":
-            raise ValueError("generator.follow_motion looks at later frames: it needs generator.propagation both")
+        chains = [chain.split("+") for chain in data.degradations]
+        if (
+            generator.propagation == "both"
+            and chains
+            and all("dropped" in kinds and "holes" not in kinds for kinds in chains)
+        ):
+            raise ValueError(
+                "data.degradations: missing frames are moved along the optical flow, so that there is nothing to learn "
+                "from dropped without holes; vidvox fill --missing needs no other model, and generator.propagation "
+                "forward is for frames that come one by one"
+            )
         if objective.perceptual_weight and data.channels not in (1, 3):
             raise ValueError(f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {data.channels}")
         if objective.ping_pong_weight and generator.propagation == "none":

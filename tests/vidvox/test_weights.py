@@ -48,7 +48,8 @@ def walk(speed: int, frames: int) -> torch.Tensor:
 
 
 def test_there_are_models():
-    repairers = {"vidvox/restore", "vidvox/upscale-2", "vidvox/upscale-4", "vidvox/fill"}
+    repairs = ("restore", "restore-rain", "restore-smoke", "upscale-2", "upscale-4", "fill", "colourise")
+    repairers = {f"vidvox/{name}" for name in repairs}
     assert {"vidvox/predict-small", "vidvox/moving-mnist", "vidvox/furniture-64"} | repairers <= set(BUNDLED)
 
 
@@ -152,7 +153,11 @@ def test_moving_mnist_continues_digits_that_it_has_not_seen():
         ("restore", "rain", 4.0),
         ("upscale-2", "shrink-2", 0.5),
         ("upscale-4", "shrink-4", 0.5),
+        ("restore-rain", "rain", 8.0),
+        ("restore-smoke", "smoke", 1.0),
         ("fill", "holes", 0.0),
+        ("fill", "dropped", 0.0),
+        ("colourise", "grey", 0.5),
     ],
 )
 def test_a_spoilt_film_is_nearer_to_the_truth_once_it_is_repaired(name, kind, better):
@@ -160,7 +165,7 @@ def test_a_spoilt_film_is_nearer_to_the_truth_once_it_is_repaired(name, kind, be
     spoilt = degrade(film, kind, severity=3, seed=0)
     model = ClipTranslator.from_pretrained(f"vidvox/{name}")
     made = model.translate(spoilt.frames, spoilt.known if model.shape.masked else None)
-    simple = METHODS["linear" if name == "fill" else "copy"](spoilt.frames, spoilt.known, model.shape.scale)
+    simple = METHODS["linear-space" if name == "fill" else "copy"](spoilt.frames, spoilt.known, model.shape.scale)
     ours, others = (psnr(to_float(each)[None], to_float(film)[None]).mean() for each in (made, simple))
     assert ours > others + better
 

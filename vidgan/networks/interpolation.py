@@ -125,12 +125,3 @@ def interpolate_between(
     )
     gained = (apart - apart_moved - TOLERANCE).clamp(min=0) / (apart + TOLERANCE)
     return torch.lerp(still, moved, gained.sqrt())
-
-
-def measure_doubt(
-    guess: Frames, neighbours: Float[Tensor, "batch time neighbours channels height width"]
-) -> Float[Tensor, "batch time 1 height width"]:
-    """How far to doubt a guess, in [0, 1]: 0 where its neighbours say the same, near 1 where one differs by motion."""
-    differences = (neighbours - guess[:, :, None]).square().mean(3, keepdim=True).amax(2)
-    apart = window_mean(differences.flatten(0, 1), AGREEMENT_RADIUS).unflatten(0, guess.shape[:2])
-    return apart / (apart + TOLERANCE)

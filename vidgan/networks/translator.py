@@ -15,7 +15,7 @@ from gancore.device import constant
 from gancore.hub import HubModel
 from gancore.layers import ResidualBlock, leaky_relu, orthogonal_init_, zero_init_residual_
 from vidgan.frames import LUMINANCE, to_float, to_uint8
-from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion, measure_doubt
+from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion
 from vidgan.translation_config import PairShape, TranslatorConfig
 
 Frames = Float[Tensor, "batch time channels height width"]
@@ -69,8 +69,9 @@ class ClipTranslator(HubModel):
     in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
     blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
     mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
-    pixels begin as what is known of them before and after, if states travel in both directions, or around them; with
-    `follow_motion` whole frames begin along the optical flow, beside those in place.
+    pixels begin as what is known of them before and after, if states travel in both directions, or around them. Then
+    frames of which nothing is known are moved along the optical flow between whole ones, and the network, by which they
+    became no better, has no part in them.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
@@ -80,9 +81,7 @@ class ClipTranslator(HubModel):
         self.before, self.after = config.neighbours, 0 if config.propagation == "forward" else config.neighbours
         if config.propagation == "none":
             self.before = self.after = 0
-        if config.follow_motion and not (shape.masked and config.propagation == "both"):
-            raise ValueError("follow_motion is for clips with missing frames, and states that travel both ways")
-        window = self.before + 1 + self.after + config.follow_motion
+        window = self.before + 1 + self.after
         self.candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
         self.stem = nn.Conv2d(window * (shape.channels + shape.masked) * patch, channels, 3, padding=1)
         self.down = nn.Conv2d(4 * channels, wide, 3, padding=1)
@@ -136,16 +135,15 @@ class ClipTranslator(HubModel):
         base = enlarge(source, self.shape.scale)
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
+            kept = mask > 0
             # what is unknown is not looked at, whatever the source holds there
-            base = estimate_unknown(base * mask, mask > 0, causal=self.is_causal)
-        still = base
-        if self.config.follow_motion:
-            base = interpolate_along_motion(base, mask > 0)
+            base = estimate_unknown(base * mask, kept, causal=self.is_causal)
+            if not self.is_causal:
+                base = interpolate_along_motion(base, kept)
+                kept = kept | ~kept.any((2, 3, 4), keepdim=True)
         seen = torch.cat([base, mask], 2) if self.shape.masked else base
         joined = self._join(seen, memory)
         window = self._window(joined)
-        if self.config.follow_motion:
-            window = torch.cat([window, torch.cat([still, mask], 2)[:, :, None]], 2)
         _, fine, coarse = self._encode(window)
         maps, state = [coarse], memory.state if memory else None
         for number, each in enumerate(self.passes):
@@ -165,13 +163,9 @@ class ClipTranslator(HubModel):
             target = base + change
             if self.candidates:
                 target = target + self._blend(base, window[:, :, :, : self.shape.channels], weights)
-        if self.config.follow_motion:
-            doubt = measure_doubt(base, window[:, :, :, : self.shape.channels])
-            lost = mask.amax((2, 3, 4), keepdim=True) == 0
-            target = torch.where(lost, torch.lerp(base, target, doubt), target)
         if self.config.keep_luminance:
             target = target + luminance(base - target)
-        return torch.where(mask > 0, base, target) if known is not None else target, after
+        return torch.where(kept, base, target) if known is not None else target, after
 
     def feature_maps(self, source: Frames) -> list[FrameMap]:
         """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.

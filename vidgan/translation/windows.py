@@ -84,7 +84,7 @@ def measure_footprint(config: TranslatorConfig, shape: PairShape) -> float:
     their numbers, and maps. What networks of several settings took on a CPU was 0.6 to 0.8 of it.
     """
     sides = {"both": 2, "forward": 1, "none": 0}[config.propagation]
-    window = sides * config.neighbours + 1 + config.follow_motion
+    window = sides * config.neighbours + 1
     seen = (shape.channels + shape.masked) * (2 + 3 * window)
     candidates = window + BLURRED_CANDIDATES if config.output == "residual" else 0
     blended = shape.channels * (4 * window + 3 * candidates) + 2 * (shape.channels + candidates) if candidates else 0

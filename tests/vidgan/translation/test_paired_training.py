@@ -17,15 +17,14 @@ GAME = {
     "objective.feature_matching_weight": 1,
     "objective.penalties.lazy_every": 2,
 }
-MOTION = {
+FRAMES = {
     "data.paired": "true",
-    "data.degradations": "dropped",
+    "data.degradations": "holes+dropped",
     "data.least_severity": 4,
     "data.clip_frames": 5,
-    "generator.follow_motion": "true",
     "objective.pixel_distance": "psnr",
 }
-KINDS = [pytest.param(PIXELS, id="pixels"), pytest.param(GAME, id="game"), pytest.param(MOTION, id="motion")]
+KINDS = [pytest.param(PIXELS, id="pixels"), pytest.param(GAME, id="game"), pytest.param(FRAMES, id="frames")]
 MODEL = Path("generator", "model.safetensors")
 
 
