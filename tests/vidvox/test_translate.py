@@ -179,7 +179,10 @@ def test_a_folder_becomes_a_folder_and_what_cannot_be_read_is_named(place, run_v
 
 MISTAKES = [
     ("restore none.mp4 -m restorer", "no such file or folder: none.mp4"),
-    ("colourise clip.npy", "vidvox/colourise does not come with this version; name a model of your own by -m"),
+    (
+        "translate clip.npy -m vidvox/night",
+        "vidvox/night does not come with this version; name a model of your own by -m",
+    ),
     ("restore clip.npy --kind snow", "kind should be rain | smoke | null, not snow"),
     ("restore clip.npy --kind rain -m restorer", "kind chooses among the models of the package, and model names one"),
     ("upscale clip.npy --scale 3 -m double", "scale must be 2 or 4, got 3"),
