@@ -69,9 +69,9 @@ class ClipTranslator(HubModel):
     in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
     blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
     mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
-    pixels begin as what is known of them before and after, if states travel in both directions, or around them. Then
-    frames of which nothing is known are moved along the optical flow between whole ones, and the network, by which they
-    became no better, has no part in them.
+    pixels begin as what is known of them before and after, if states travel in both directions, or around them. Frames
+    of which nothing is known are moved along the optical flow between whole ones. The network is not used for them, as
+    it made them no better.
     """
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):

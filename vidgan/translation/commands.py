@@ -101,8 +101,8 @@ class RestoreConfig(BlendingCommand):
     """Take noise, traces of compression, rain or smoke out of a film or picture."""
 
     kind: Literal["rain", "smoke"] | None = None
-    """What alone there is to take out, for which there is a better model. If not given: noise, traces of compression
-    and rain, whichever there is."""
+    """The only thing to take out: a model that learned nothing else does that better. If not given: noise, traces of
+    compression and rain, whichever there are."""
 
     model: str | None = None
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub; that for
