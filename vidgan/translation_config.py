@@ -70,6 +70,10 @@ class TranslatorConfig:
     output: Literal["residual", "frames"] = "residual"
     """The source plus a learned change, which is nothing before training, or frames made from scratch."""
 
+    base: Literal["source", "histogram"] = "source"
+    """What a residual output changes: the source, or, for unpaired data, the source after one curve a channel by which
+    the levels of all training sources are distributed as those of all targets."""
+
     neighbours: int = 2
     """Source frames before and after each frame that the network sees beside it, and whose order statistics at each
     pixel (least, median, greatest) a residual output can blend in."""
@@ -88,6 +92,8 @@ class TranslatorConfig:
         for name in ("blocks", "neighbours"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.base == "histogram" and (self.output != "residual" or self.keep_luminance):
+            raise ValueError("base histogram is what a residual output changes, of which no luminance is kept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +294,8 @@ class TranslationConfig:
             raise ValueError("unpaired: these losses are for data.paired false; set those of objective instead")
         if not data.paired and objective != PairedObjectiveConfig():
             raise ValueError("objective: these losses compare pairs, but data.paired is false; set those of unpaired")
+        if data.paired and generator.base == "histogram":
+            raise ValueError("generator.base histogram is for data.paired false: a pair says what its source becomes")
         check_whole_batch(objective if data.paired else self.unpaired, self.train)
         for name, losses in {"objective": objective, "unpaired": self.unpaired}.items():
             if losses.loss in ENERGY_LOSSES:

@@ -15,6 +15,7 @@ from gancore.device import constant
 from gancore.hub import HubModel
 from gancore.layers import ResidualBlock, leaky_relu, orthogonal_init_, zero_init_residual_
 from vidgan.frames import LUMINANCE, to_float, to_uint8
+from vidgan.networks.curves import LEVELS, apply_curves
 from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion
 from vidgan.translation_config import PairShape, TranslatorConfig
 
@@ -74,6 +75,9 @@ class ClipTranslator(HubModel):
     it made them no better.
     """
 
+    curves: Tensor | None
+    """(channels, 256) for `base` histogram: what becomes of every level."""
+
     def __init__(self, config: TranslatorConfig, shape: PairShape):
         super().__init__(config, shape)
         self.config, self.shape = config, shape
@@ -93,6 +97,8 @@ class ClipTranslator(HubModel):
             ResidualBlock(channels, channels, activation=leaky_relu) for _ in range(config.blocks)
         )
         self.head = nn.Conv2d(channels, (shape.channels + self.candidates) * patch, 3, padding=1)
+        identity = torch.arange(LEVELS, dtype=torch.float32).repeat(shape.channels, 1)
+        self.register_buffer("curves", identity if config.base == "histogram" else None)
         orthogonal_init_(self)
         zero_init_residual_(self)
         if config.output == "residual":
@@ -132,7 +138,7 @@ class ClipTranslator(HubModel):
         if known is not None and not self.shape.masked:
             raise ValueError("this model was trained without a mask of known pixels")
         batch = len(source)
-        base = enlarge(source, self.shape.scale)
+        base = self._base(source)
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             kept = mask > 0
@@ -173,12 +179,17 @@ class ClipTranslator(HubModel):
         Their sizes are those of the target over patch_size, the last one half of it.
         """
         assert not self.shape.masked
-        return self._encode(self._window(self._join(enlarge(source, self.shape.scale), None)))
+        return self._encode(self._window(self._join(self._base(source), None)))
 
     @property
     def feature_widths(self) -> list[int]:
         """The channels of those maps."""
         return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
+
+    def _base(self, source: Frames) -> Float[Tensor, "batch time channels h w"]:
+        """What a residual output changes: the source as large as the target, after the curves if there are any."""
+        large = enlarge(source, self.shape.scale)
+        return large if self.curves is None else apply_curves(large, self.curves.expand(len(large), -1, -1))
 
     def _encode(self, window: Float[Tensor, "batch time window channels height width"]) -> list[FrameMap]:
         folded = self._fold(window)

@@ -13,6 +13,7 @@ from vidgan.networks.translator import ClipTranslator, FrameMap
 from vidgan.translation_config import PairParts, PairShape, TranslatorConfig
 
 Frames = Float[Tensor, "batch time channels height width"]
+Curves = Float[Tensor, "channels levels"]
 
 
 class PatchProjection(nn.Module):
@@ -49,6 +50,13 @@ class TranslatorPair(HubModel):
         self.to_source = ClipTranslator(config, shape) if parts.back else None
         features = parts.contrast_features
         self.projection = PatchProjection(self.to_target.feature_widths, features) if features else None
+
+    def set_curves(self, there: Curves, back: Curves) -> None:
+        """Makes these curves the histogram base of the translators, for which `config.base` must be "histogram"."""
+        for translator, curves in ((self.to_target, there), (self.to_source, back)):
+            if translator is not None:
+                assert translator.curves is not None
+                translator.curves.copy_(curves)
 
     def forward(
         self, source: Frames, known: Bool[Tensor, "batch time 1 height width"] | None = None

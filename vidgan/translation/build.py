@@ -14,7 +14,7 @@ from vidgan.networks.translator_pair import DiscriminatorPair, TranslatorPair
 from vidgan.translation.objective import PairedObjective
 from vidgan.translation.pairs import PairDataset, clip_settings, collate_pairs, measure_pairs
 from vidgan.translation.unpaired import UnpairedObjective
-from vidgan.translation.unpaired_validation import UnpairedEvaluation, UnpairedPreview
+from vidgan.translation.unpaired_validation import UnpairedEvaluation, UnpairedPreview, match_training
 from vidgan.translation.validation import TranslationEvaluation, TranslationPreview
 from vidgan.translation_config import PairParts, PairShape, TranslationConfig
 
@@ -79,10 +79,14 @@ def build_trainer(
         objective = UnpairedObjective(config.unpaired)
         preview = UnpairedPreview(dataset=held_out)
         evaluator = UnpairedEvaluation(dataset=held_out, training=dataset)
+    generator = build_translator(config, scale=scale, masked=masked)
+    if isinstance(generator, TranslatorPair) and config.generator.base == "histogram":
+        matching = match_training(dataset)
+        generator.set_curves(matching.curves, matching.curves_back)
     return Trainer(
         Path(config.run),
         config.train,
-        generator=build_translator(config, scale=scale, masked=masked),
+        generator=generator,
         discriminator=build_discriminator(config),
         objective=objective,
         dataset=dataset,

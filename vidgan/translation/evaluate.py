@@ -32,7 +32,8 @@ from vidgan.translation.flicker import warping_error
 from vidgan.translation.objective import mean_where
 from vidgan.translation.pairs import Pair, PairDataset, open_pairs
 from vidgan.translation.report import SOURCE, ScoreInfo, TaskReport, TranslationReport
-from vidgan.translation.unpaired_validation import UnpairedEvaluation
+from vidgan.translation.unpaired_validation import match_training
+from vidgan.translation_config import PairDataConfig
 
 Method = Callable[[Pair], UInt8[Tensor, "time channel height width"]]
 
@@ -63,6 +64,8 @@ class Task(NamedTuple):
 
     name: str
     pairs: PairDataset
+    data: PairDataConfig
+    """How they are made."""
     simple: tuple[str, ...]
     """Names of the simple methods that are worth trying."""
 
@@ -84,7 +87,6 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
     """
     device = select_device(cpu=config.cpu)
     models = open_models(config, device)
-    histograms = open_histograms(config)
     tasks, shown, fingerprint = [], {}, DataFingerprint()
     networks = open_networks(
         config.networks, frames=config.data.clip_frames, channels=config.data.channels, device=device
@@ -94,7 +96,8 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
         check_scale(task, models)
         methods: dict[str, Method] = {SOURCE: partial(apply_simple, "copy")}
         methods |= {name: partial(apply_simple, name) for name in task.simple if name != "copy"}
-        methods |= histograms | models
+        methods |= {} if config.data.paired else match_histograms(task.data)
+        methods |= models
         found, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
         tasks.append(found)
         shown[task.name] = [
@@ -138,13 +141,13 @@ def open_tasks(config: EvaluateTranslationConfig) -> Iterator[Task]:
     """Each kind of degradation at each severity, or the pairs of the folders."""
     data = config.data
     if not data.degradations:
-        yield Task("pairs", open_pairs(data, split=config.split), ())
+        yield Task("pairs", open_pairs(data, split=config.split), data, ())
     for kind in data.degradations:
         shrinks = all(part.startswith("shrink-") for part in kind.split("+"))
         for severity in config.severities[:1] if shrinks else config.severities:
             name = kind if shrinks else f"{kind}, severity {severity:g}"
             spoilt = replace(data, degradations=(kind,), least_severity=severity, most_severity=severity)
-            yield Task(name, open_pairs(spoilt, split=config.split), simple_methods_of(kind))
+            yield Task(name, open_pairs(spoilt, split=config.split), spoilt, simple_methods_of(kind))
 
 
 def apply_simple(name: str, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
@@ -152,15 +155,12 @@ def apply_simple(name: str, pair: Pair) -> UInt8[Tensor, "time channel height wi
     return METHODS[name](pair.source, pair.known, pair.target.shape[-1] // pair.source.shape[-1])
 
 
-def open_histograms(config: EvaluateTranslationConfig) -> dict[str, Method]:
-    """Histogram matching from training sources to targets, beside models that were trained without pairs.
+def match_histograms(data: PairDataConfig) -> dict[str, Method]:
+    """Histogram matching from training sources to targets, as simple as a method without pairs can be.
 
     By curves of each clip, and by those of all: the latter undo what was done to all clips alike.
     """
-    if config.data.paired:
-        return {}
-    training, held_out = (open_pairs(config.data, split=split) for split in ("train", config.split))
-    matching = UnpairedEvaluation(dataset=held_out, training=training).matching
+    matching = match_training(open_pairs(data, split="train"))
 
     def match(curves: Callable[[Tensor], Tensor], pair: Pair) -> UInt8[Tensor, "time channel height width"]:
         return to_uint8(curves(to_float(pair.source)[None])[0])

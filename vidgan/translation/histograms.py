@@ -8,9 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vidgan.frames import to_uint8
-
-LEVELS = 256
-"""Levels of a byte."""
+from vidgan.networks.curves import LEVELS, apply_curves
 
 Frames = Float[Tensor, "batch time channels height width"]
 Distribution = Float[Tensor, "*batch channels levels"]
@@ -33,14 +31,23 @@ class HistogramMatching:
         sources, targets = accumulate(torch.stack(counts).sum(0))
         return cls(sources, targets)
 
+    @property
+    def curves(self) -> Float[Tensor, "channels levels"]:
+        """From the levels of all sources to those of all targets."""
+        return find_curves(self.sources, self.targets)
+
+    @property
+    def curves_back(self) -> Float[Tensor, "channels levels"]:
+        """From the levels of all targets to those of all sources."""
+        return find_curves(self.targets, self.sources)
+
     def match_clips(self, clips: Frames) -> Frames:
         """Each clip by curves of its own, from its levels to those of the targets."""
         return apply_curves(clips, find_curves(accumulate(count_levels(clips)), self.targets))
 
     def match_set(self, clips: Frames) -> Frames:
         """All clips by the same curves, from the levels of all sources to those of the targets."""
-        curves = find_curves(self.sources, self.targets)
-        return apply_curves(clips, curves.expand(len(clips), -1, -1))
+        return apply_curves(clips, self.curves.expand(len(clips), -1, -1))
 
 
 def count_levels(clips: Frames) -> Float[Tensor, "batch channels levels"]:
@@ -66,10 +73,3 @@ def find_curves(own: Distribution, wanted: Float[Tensor, "channels levels"]) -> 
     low, high = wanted.gather(-1, below), wanted.gather(-1, above)
     share = ((own - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
     return below + share * (above - below)
-
-
-def apply_curves(clips: Frames, curves: Float[Tensor, "batch channels levels"]) -> Frames:
-    """Clips in [-1, 1] whose levels were replaced by those of the curves, which are numbers in [0, 255]."""
-    levels = to_uint8(clips).transpose(1, 2)
-    mapped = curves.gather(2, levels.flatten(2).long()).view(levels.shape).transpose(1, 2)
-    return (mapped / 127.5 - 1).to(clips)

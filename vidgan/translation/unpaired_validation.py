@@ -67,10 +67,7 @@ class UnpairedEvaluation:
     @cached_property
     def matching(self) -> HistogramMatching:
         """Histogram matching from sources to targets of the training."""
-        chosen = evenly_spaced(len(self.training), count=HISTOGRAM_CLIPS)
-        return HistogramMatching.from_pairs(
-            (batch.source, batch.target) for batch in _read(self.training, [Sample(index, index) for index in chosen])
-        )
+        return match_training(self.training)
 
     @torch.no_grad()
     def __call__(self, generator: TranslatorPair) -> Mapping[str, float]:
@@ -111,6 +108,12 @@ def _read(dataset: PairDataset, samples: list[Sample]) -> Iterator[PairBatch]:
     """Batches on the CPU, a few samples at a time, to bound the memory."""
     for first in range(0, len(samples), EVALUATION_BATCH):
         yield collate_pairs([dataset[sample] for sample in samples[first : first + EVALUATION_BATCH]]).to("cpu")
+
+
+def match_training(training: PairDataset) -> HistogramMatching:
+    """Histogram matching from sources to targets of a training, by some of its clips."""
+    chosen = [Sample(index, index) for index in evenly_spaced(len(training), count=HISTOGRAM_CLIPS)]
+    return HistogramMatching.from_pairs((batch.source, batch.target) for batch in _read(training, chosen))
 
 
 def mean_psnr(made: Frames, true: Frames) -> float:

@@ -88,6 +88,16 @@ def test_translators_without_pairs_stand_beside_histogram_matching(tmp_path):
         assert task.scores[name]["psnr"] > task.scores["source"]["psnr"]
 
 
+def test_histograms_are_matched_at_the_severity_that_is_measured(tmp_path):
+    pair_of(BOTH_WAYS, untrained=True).save_pretrained(tmp_path)
+    data = replace(DATA, degradations=("night",), paired=False)
+    found = [
+        measure(str(tmp_path), data=replace(data, least_severity=least, most_severity=most)).report.tasks[0].scores
+        for least, most in ((3, 3), (0, 5))
+    ]
+    assert found[0] == found[1]
+
+
 def test_a_page_shows_clips_and_tables(tmp_path):
     evaluation = measure(saved(tmp_path / "model"))
     assert len(evaluation.shown["noise, severity 3"]) == 3

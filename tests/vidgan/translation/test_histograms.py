@@ -1,11 +1,13 @@
 """Histogram matching undoes what is one curve for all, and agrees with scikit-image."""
 
+import numpy as np
 import torch
 from skimage.exposure import match_histograms
 from support.tiny import clips
 
 from vidgan.frames import to_uint8
-from vidgan.translation.histograms import HistogramMatching, accumulate, apply_curves, count_levels, find_curves
+from vidgan.networks.curves import apply_curves
+from vidgan.translation.histograms import HistogramMatching, accumulate, count_levels, find_curves
 
 
 def darkened(clip: torch.Tensor) -> torch.Tensor:
@@ -59,3 +61,22 @@ def test_a_set_matched_to_itself_stays_as_it_is():
     levels = accumulate(count_levels(clip).sum(0))
     same = apply_curves(clip, find_curves(levels, levels).expand(2, -1, -1))
     assert torch.equal(to_uint8(same), to_uint8(clip))
+
+
+def test_between_the_levels_curves_are_linear_and_so_is_their_gradient():
+    curves = torch.rand(2, 256, generator=torch.Generator().manual_seed(1)).sort().values * 255
+    clip = clips(1, channels=2, height=4, width=4).clamp(-0.99, 0.99).requires_grad_()
+    made = apply_curves(clip, curves[None])
+    levels = (127.5 * (clip.detach() + 1)).transpose(1, 2).flatten(2)[0].numpy()
+    expected = [np.interp(own, np.arange(256), curve) for own, curve in zip(levels, curves.numpy(), strict=True)]
+    found = (127.5 * (made.detach() + 1)).transpose(1, 2).flatten(2)[0].numpy()
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-3)
+    made.sum().backward()
+    slopes = [curve.diff()[own.astype(int)] for own, curve in zip(levels, curves, strict=True)]
+    torch.testing.assert_close(clip.grad.transpose(1, 2).flatten(2)[0], torch.stack(slopes), atol=1e-3, rtol=1e-3)
+
+
+def test_beyond_their_ends_curves_stay_as_they_are():
+    curves = torch.linspace(20, 200, 256)[None, None]
+    made = apply_curves(torch.tensor([-1.5, 1.0, 1.5]).view(1, 1, 1, 1, 3), curves)
+    torch.testing.assert_close(127.5 * (made.flatten() + 1), torch.tensor([20.0, 200.0, 200.0]))

@@ -23,20 +23,24 @@ from gancore.data import Sample
 from gancore.training.alarms import AlarmMonitor
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.frames import to_uint8
+from vidgan.networks.curves import apply_curves
+from vidgan.networks.translator_pair import TranslatorPair
 from vidgan.translation.build import build_translator
 from vidgan.translation.folder_pairs import Pair
-from vidgan.translation.pairs import open_pairs
-from vidgan.translation.unpaired_validation import UnpairedEvaluation, UnpairedPreview
+from vidgan.translation.pairs import collate_pairs, open_pairs
+from vidgan.translation.unpaired_validation import UnpairedEvaluation, UnpairedPreview, match_training
 from vidgan.translation_config import (
     PairDataConfig,
     PairedObjectiveConfig,
     TranslationConfig,
+    TranslatorConfig,
     UnpairedObjectiveConfig,
 )
 
 MODEL, BEST = Path("generator", "model.safetensors"), Path("best", "model.safetensors")
 CONTRAST = {"unpaired.cycle_weight": 0, "unpaired.contrast_weight": 1, "unpaired.contrast_patches": 8}
-GAMES = [pytest.param({}, id="cycle"), pytest.param(CONTRAST, id="contrast")]
+HISTOGRAM = {"generator.base": "histogram"}
+GAMES = [pytest.param(HISTOGRAM, id="cycle"), pytest.param(CONTRAST, id="contrast")]
 
 
 class Held:
@@ -121,6 +125,40 @@ def test_without_a_way_back_none_is_scored():
 def test_a_preview_writes_a_sheet_and_a_film(parts, tmp_path):
     UnpairedPreview(dataset=Held(has_truth=False))(pair_of(parts), 3, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"step-00000003.png", "step-00000003.mp4"}
+
+
+# ------------------------------------------------------------------------------------------------ base: histogram
+
+
+@pytest.mark.parametrize("options", [HISTOGRAM, HISTOGRAM | CONTRAST], ids=["cycle", "contrast"])
+def test_from_a_histogram_base_training_begins_at_histogram_matching_both_ways(options, tmp_path):
+    trainer = translation_trainer(tmp_path, options)
+    held_out, pair = trainer.held_out, trainer.generator
+    matching = match_training(trainer.dataset)
+    batch = collate_pairs([held_out[Sample(number, number)] for number in range(3)]).to("cpu")
+    torch.testing.assert_close(pair(batch.source), matching.match_set(batch.source), atol=1e-4, rtol=0)
+    if pair.to_source is not None:
+        found = apply_curves(batch.target, matching.curves_back.expand(3, -1, -1))
+        torch.testing.assert_close(pair.to_source(batch.target), found, atol=1e-4, rtol=0)
+    pair.save_pretrained(tmp_path / "saved")
+    loaded = TranslatorPair.from_pretrained(tmp_path / "saved")
+    assert torch.equal(loaded(batch.source), pair.eval()(batch.source))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": PairDataConfig()}, "base histogram is for data.paired false"),
+        ({"generator": {"output": "frames"}}, "base histogram is what a residual output changes"),
+        ({"generator": {"keep_luminance": True}}, "of which no luminance is kept"),
+    ],
+)
+def test_a_histogram_base_that_would_do_nothing_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TranslationConfig(
+            data=settings.get("data", UNPAIRED),
+            generator=TranslatorConfig(base="histogram", **settings.get("generator", {})),
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- settings
