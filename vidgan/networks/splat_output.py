@@ -91,7 +91,7 @@ class SplatOutput(FrameOutput):
     COHERENCE_OF_LARGE, and the displacements d_t are interpolated smoothly: what is cut out moves as a whole. Its
     opacity A is higher the more I differs from B, and learned besides. With S the sum of all that lands in a place
     (splat), importances w, which are learned and higher for what moves by itself, and W a backward warp along S(A w
-    d_t) / S(A w), which leaves no gaps between pixels that move apart,
+    d_t) / S(A w), which leaves no gaps between pixels that move apart and is bicubic, as bilinear ones blur,
 
         frame_t = W(A (I + r_t)) + (1 - W(A)) (A B + (1 - A) I)
 
@@ -211,10 +211,11 @@ class SplatOutput(FrameOutput):
         weight = opaque * (MAX_IMPORTANCE * torch.tanh(importance[:, None]) + in_front).exp()
         carried = camera_flow(invert(lookups), *size) + own
         back, present = find_way_back(carried, weight.flatten(0, 1), opaque.flatten(0, 1))
-        colour, cover = warp(torch.cat([source * opaque, opaque], 2).flatten(0, 1), back).split([last.shape[1], 1], 1)
+        layer = torch.cat([source * opaque, opaque], 2).flatten(0, 1)
+        colour, cover = warp(layer, back, bicubic=True).split([last.shape[1], 1], 1)
         ground = torch.lerp(last, plate, alpha)  # what is cut out leaves the background behind
         ground = warp(repeat(ground, "b c h w -> (b t) c h w", t=steps), camera_flow(lookups, *size))
-        frames = torch.lerp(ground, colour / cover.clamp(min=1e-4), present * cover).clamp(-1, 1)
+        frames = torch.lerp(ground, colour / cover.clamp(min=1e-4), (present * cover).clamp(0, 1)).clamp(-1, 1)
         memory = SplatMemory(last, plate, camera, lookup, velocity, displacement, cue, cut, importance)
         return torch.cat([frames, carried], 1).unflatten(0, (batch, steps)), memory
 
