@@ -230,6 +230,10 @@ class UnpairedObjectiveConfig(AdversarialConfig):
     """Weight of the absolute difference between a clip and what comes back after its translation there and back, both
     for sources and for targets; with 0 no translator back is trained (Zhu et al. 2017, equation 2)."""
 
+    cycle_noise: float = 0.0
+    """Standard deviation of noise on a translation, for values in [-1, 1], before it is translated back: without it the
+    translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al. 2019)."""
+
     identity_weight: float = 5.0
     """Weight of the absolute change that a translator makes to clips that already are what it makes (there, section
     5.2): it keeps colours from being exchanged at will."""
@@ -247,7 +251,7 @@ class UnpairedObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cycle_weight", "identity_weight", "contrast_weight"):
+        for name in ("cycle_weight", "cycle_noise", "identity_weight", "contrast_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.adversarial_weight > 0:
@@ -258,6 +262,8 @@ class UnpairedObjectiveConfig(AdversarialConfig):
             raise ValueError("contrast_weight does without a way back: set it or cycle_weight to 0")
         if not self.cycle_weight and not self.contrast_weight:
             raise ValueError("cycle_weight and contrast_weight are 0: nothing ties a translation to its source")
+        if self.cycle_noise and not self.cycle_weight:
+            raise ValueError("cycle_noise is for a way back: leave it out, or set cycle_weight")
         for name, least in {"contrast_patches": 2, "contrast_features": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")

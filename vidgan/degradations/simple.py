@@ -17,7 +17,7 @@ from vidgan.degradations.degraded import GreyLevels, change_pixels
 from vidgan.degradations.kinds import parse_chain
 from vidgan.degradations.resolution import resize_bicubic
 from vidgan.frames import Frames, to_float, to_uint8
-from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion
+from vidgan.networks.interpolation import estimate_unknown, interpolate_along_motion, interpolate_unknown
 
 Known = Bool[Tensor, "time 1 h w"]
 
@@ -121,22 +121,8 @@ def interpolate_over_time(frames: Frames, known: Known | None) -> Frames:
     """Lost pixels, linearly between the frames before and after in which they are known, or as in the only one."""
     if known is None:
         return frames.clone()
-    last, result = len(frames) - 1, fill_with_mean_colour(frames, known)
-    times = torch.arange(len(frames))[:, None, None, None]
-    before = torch.where(known, times, -1).cummax(0).values
-    after = torch.where(known, times, last + 1).flip(0).cummin(0).values.flip(0)
-    for t in range(len(frames)):
-        first, second = before[t], after[t]
-        first, second = torch.where(first < 0, second, first), torch.where(second > last, first, second)
-        share = ((t - first) / (second - first).clamp(min=1)).clamp(0, 1)
-        ends = [
-            frames.gather(0, each.clamp(0, last)[None].expand(1, *frames.shape[1:]))[0].float()
-            for each in (first, second)
-        ]
-        between = (ends[0] + share * (ends[1] - ends[0])).round().to(torch.uint8)
-        ever_known = (first <= last) & (first >= 0)
-        result[t] = torch.where(known[t] | ~ever_known, result[t], between)
-    return result
+    between = interpolate_unknown(frames[None].float(), known[None])[0].round().to(torch.uint8)
+    return torch.where(known | ~known.any(0), fill_with_mean_colour(frames, known), between)
 
 
 def interpolate_time_and_space(frames: Frames, known: Known | None) -> Frames:

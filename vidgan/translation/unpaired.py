@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gancore.adversarial import AdversarialGame
 from gancore.augment import apply_transforms, sample_transforms
-from gancore.losses import score_samples
+from gancore.losses import add_instance_noise, score_samples
 from gancore.rng import SampleRandom
 from gancore.training.protocols import StepContext, Update
 from vidgan.networks.discriminators import VideoDiscriminator
@@ -93,7 +93,8 @@ class UnpairedObjective:
         made = [way.translator(way.given).float() for way in ways]
         for way, translation in zip(ways, made, strict=True):
             if config.cycle_weight and way.back is not None:
-                terms[f"{way.to}_cycle"] = config.cycle_weight * F.l1_loss(way.back(translation).float(), way.given)
+                noisy = add_instance_noise(translation, context.rng, std=config.cycle_noise)
+                terms[f"{way.to}_cycle"] = config.cycle_weight * F.l1_loss(way.back(noisy).float(), way.given)
             kept = None
             if config.identity_weight or config.contrast_weight:
                 kept = way.translator(way.real).float()

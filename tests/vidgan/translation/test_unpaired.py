@@ -93,6 +93,12 @@ def test_a_translator_and_its_inverse_have_no_cycle_error_and_others_have():
     assert generator_terms(no_inverse)["target_cycle"].item() == pytest.approx(10 * 0.25, abs=1e-5)
 
 
+def test_noise_on_the_way_there_comes_back_as_an_error_of_the_cycle():
+    terms = generator_terms(pair_of(untrained=True), replace(CYCLE, cycle_noise=0.1))
+    for name in ("target_cycle", "source_cycle"):  # of mean magnitude std sqrt(2 / pi), to which 2,304 numbers add up
+        assert terms[name].item() == pytest.approx(10 * 0.1 * (2 / torch.pi) ** 0.5, rel=0.1)
+
+
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_swapping_the_kinds_of_clips_swaps_the_terms(player):
     players = pair_of(), judges_of()
@@ -200,6 +206,8 @@ def test_diagnostics_score_targets_and_translations_alike():
         ({"adversarial_weight": 0.0}, "adversarial_weight must be above 0"),
         ({"cycle_weight": 0.0}, "cycle_weight and contrast_weight are 0"),
         ({"contrast_weight": 1.0}, "does without a way back"),
+        ({"cycle_noise": -0.1}, "cycle_noise must not be negative"),
+        ({"cycle_weight": 0.0, "contrast_weight": 1.0, "cycle_noise": 0.1}, "cycle_noise is for a way back"),
         ({"loss": "relativistic-average"}, "compares a sample with its whole batch"),
         ({"identity_weight": -1.0}, "identity_weight must not be negative"),
         ({"contrast_patches": 1}, "contrast_patches must be at least 2"),
