@@ -43,7 +43,9 @@ def extract_true_surface(packed: PackedDataset, index: int) -> trimesh.Trimesh |
     Fractions say where it lies; of binary voxels it is smoothed, as their stairs are none of the object's.
     """
     fractions = packed.fractions(index)
-    surface = replace(WHOLE, smooth_sigma=0.0, taubin_iterations=0) if packed.fractional else WHOLE
+    surface = replace(WHOLE, flatten=0.0)
+    if packed.fractional:
+        surface = replace(surface, smooth_sigma=0.0, taubin_iterations=0)
     return extract_surface(fractions, surface) if (fractions > surface.threshold).any() else None
 
 

@@ -34,6 +34,7 @@ CONVENTIONS = {
     "for equal surfaces, as their points differ.",
     "f_score, precision, recall": f"Points within {F_SCORE_DISTANCE:g} of the cube's side of the other surface.",
     "normal_consistency": "Mean |n.n'| at nearest places, both ways; blind to a mesh inside out, unlike signed_volume.",
+    "top_unevenness": "Root mean square distance from level of the largest region that faces up, in cube sides.",
     "ap, ap_aligned": "Average precision on 20^3 voxels as the object stands, and the best of 48 signed permutations "
     "of the axes and shifts up to 10 %.",
     "without_surface": "Share of reconstructions with nothing above the threshold: their f_score is 0, and means of "
@@ -83,6 +84,7 @@ def score_surface(mesh: trimesh.Trimesh | None, real: trimesh.Trimesh) -> dict[s
         **metrics.surface_distances(mesh, real, points=POINTS, at=F_SCORE_DISTANCE),
         "emd": metrics.earth_movers_distance(*few),
         **metrics.mesh_quality(mesh),
+        **metrics.top_unevenness(mesh),
         "without_surface": 0.0,
     }
 

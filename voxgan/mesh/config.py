@@ -29,6 +29,10 @@ class SurfaceConfig:
     taubin_iterations: int = 20
     """Iterations of Taubin smoothing, which rounds edges and preserves the volume; 0 for none."""
 
+    flatten: float = 1.6
+    """Regions that face along an axis are made flat if they are at most this many voxels from a plane (root mean
+    square), and neither small nor round; 0 for none."""
+
     target_faces: int | None = None
     """Maximum number of triangles, at least 4; no limit if not given."""
 
@@ -37,7 +41,7 @@ class SurfaceConfig:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
         if not 0 <= self.min_component_share <= 1:
             raise ValueError(f"min_component_share must lie in [0, 1], got {self.min_component_share}")
-        for name in ("smooth_sigma", "bridge", "taubin_iterations"):
+        for name in ("smooth_sigma", "bridge", "taubin_iterations", "flatten"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ValueError(f"{name} must lie in [0, 100], got {getattr(self, name)}")
         if self.target_faces is not None and self.target_faces < 4:

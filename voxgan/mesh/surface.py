@@ -12,6 +12,7 @@ from skimage.graph import MCP
 from skimage.measure import marching_cubes
 
 from voxgan.mesh.config import SurfaceConfig
+from voxgan.mesh.flatten import flatten_regions
 
 PADDING = 1
 """Empty voxels around the grid, so that the surface of an object that touches its border is closed."""
@@ -43,7 +44,10 @@ def extract_surface(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceC
     vertices, faces, _, _ = marching_cubes(field, surface.threshold, gradient_direction="ascent")
     sides = np.array(probabilities.shape)
     mesh = trimesh.Trimesh((vertices - PADDING + 0.5 - sides / 2) / sides.max(), faces, process=False)
-    mesh.vertices = np.clip(taubin_smooth(mesh, surface.taubin_iterations), -0.5, 0.5)
+    mesh.vertices = taubin_smooth(mesh, surface.taubin_iterations)
+    if surface.flatten:
+        mesh.vertices = flatten_regions(mesh, voxel=1 / sides.max(), deviation=surface.flatten)
+    mesh.vertices = np.clip(mesh.vertices, -0.5, 0.5)
     mesh = remove_small_components(ensure_closed(mesh), volume=SPECK_VOXELS / sides.max() ** 3)
     if surface.target_faces is None or len(mesh.faces) <= surface.target_faces:
         return mesh

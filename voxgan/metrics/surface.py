@@ -14,6 +14,9 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+UPWARD = 0.85
+"""Least upward component of the normal of a face that looks up: it is tilted by at most 32 degrees."""
+
 
 class SurfaceSamples(NamedTuple):
     """Points sampled uniformly from a surface, and the unit normals there."""
@@ -106,3 +109,19 @@ def mesh_quality(mesh: trimesh.Trimesh) -> dict[str, float]:
         "genus": float(components - mesh.euler_number / 2),
         "signed_volume": float(mesh.volume),
     }
+
+
+def top_unevenness(mesh: trimesh.Trimesh) -> dict[str, float]:
+    """How far the largest connected region that faces up (+y), such as a seat or a table top, is from level.
+
+    That is the root mean square of its height around the mean, weighted by area; nothing if no face looks up.
+    """
+    upward = mesh.face_normals[:, 1] > UPWARD
+    if not upward.any():
+        return {}
+    pairs = mesh.face_adjacency[upward[mesh.face_adjacency].all(1)]
+    regions = trimesh.graph.connected_components(pairs, nodes=np.flatnonzero(upward))
+    top = max(regions, key=lambda faces: mesh.area_faces[faces].sum())
+    heights, areas = mesh.triangles_center[top, 1], mesh.area_faces[top]
+    off_level = heights - np.average(heights, weights=areas)
+    return {"top_unevenness": float(np.average(off_level**2, weights=areas) ** 0.5)}

@@ -85,7 +85,7 @@ def test_the_surface_of_a_thin_board_does_not_shrink_to_nothing(thickness):
     layers = np.flatnonzero((fractions > 0.5).any((0, 2)))
     assert len(layers) == 1
     assert (fractions[:, layers[0]] >= THIN_LEVEL).all()
-    surface = extract_surface(fractions, SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0))
+    surface = extract_surface(fractions, SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0, flatten=0.0))
     assert surface.volume > 0.5 / 16
 
 
@@ -113,7 +113,7 @@ def test_tops_seats_and_shelves_are_flat_to_a_fifth_of_a_voxel_where_binary_voxe
     fractions = to_fractions(to_levels(voxelise_fractions(mesh, side, closed=True)))
     binary = (fractions > 0.5).astype(np.float32)
     whole = SurfaceConfig(min_component_share=0.0, bridge=0.0)
-    exact = replace(whole, smooth_sigma=0.0, taubin_iterations=0)
+    exact = replace(whole, smooth_sigma=0.0, taubin_iterations=0, flatten=0.0)
     flat, stairs = (
         np.sqrt(igl.point_mesh_squared_distance(points, *arrays(extract_surface(field, surface)))[0]).mean() * side
         for field, surface in ((fractions, exact), (binary, whole))

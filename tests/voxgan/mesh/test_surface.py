@@ -20,7 +20,7 @@ from voxgan.mesh.surface import (
     merge_edges,
 )
 
-UNSMOOTHED = SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0)
+UNSMOOTHED = SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0, flatten=0.0)
 CENTRE, RADIUS = np.array([0.037, -0.021, 0.05]), 0.3
 
 
@@ -126,7 +126,7 @@ def test_the_largest_part_is_kept_or_all_above_a_fraction_of_it():
 def test_parts_up_to_three_voxels_apart_are_joined(gap, joined_end):
     field = filled_grid((slice(2, 8), slice(4, 8), slice(4, 8)), (slice(8 + gap, 14), slice(4, 8), slice(4, 8)))
     for bridge, end in ((3.0, joined_end), (0.0, 0.0)):
-        mesh = extract_surface(field, SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0, bridge=bridge))
+        mesh = extract_surface(field, SurfaceConfig(smooth_sigma=0.0, taubin_iterations=0, flatten=0.0, bridge=bridge))
         assert count_bodies(mesh) == 1
         assert mesh.bounds[1, 0] == pytest.approx(end, abs=0.01)
 
