@@ -235,8 +235,8 @@ class UnpairedObjectiveConfig(AdversarialConfig):
     translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al. 2019)."""
 
     identity_weight: float = 5.0
-    """Weight of the absolute change that a translator makes to clips that already are what it makes (there, section
-    5.2): it keeps colours from being exchanged at will."""
+    """Weight of the absolute change that a translator makes, besides its curves, to clips that already are what it
+    makes (there, section 5.2): it keeps colours from being exchanged at will."""
 
     contrast_weight: float = 0.0
     """Weight of the patch contrast of sources with their translations, and of targets with theirs, half each: each

@@ -113,6 +113,15 @@ class ClipTranslator(HubModel):
         """
         return self._translate(source, known, None)[0]
 
+    def match(self, source: Frames) -> Float[Tensor, "batch time channels h w"]:
+        """What a residual output changes: the source as large as the target, after the curves if there are any."""
+        large = enlarge(source, self.shape.scale)
+        return large if self.curves is None else apply_curves(large, self.curves.expand(len(large), -1, -1))
+
+    def refine(self, matched: Frames) -> Frames:
+        """What `forward` makes of a clip after `match`; or of a target, as whose the levels of that are distributed."""
+        return self._refine(matched, None, None)[0]
+
     def carry_on(
         self, source: Frames, known: Known | None = None, memory: Memory | None = None
     ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
@@ -137,8 +146,12 @@ class ClipTranslator(HubModel):
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {source.shape[2]}")
         if known is not None and not self.shape.masked:
             raise ValueError("this model was trained without a mask of known pixels")
-        batch = len(source)
-        base = self._base(source)
+        return self._refine(self.match(source), known, memory)
+
+    def _refine(
+        self, base: Frames, known: Known | None, memory: Memory | None
+    ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
+        batch = len(base)
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             kept = mask > 0
@@ -173,23 +186,18 @@ class ClipTranslator(HubModel):
             target = target + luminance(base - target)
         return torch.where(kept, base, target) if known is not None else target, after
 
-    def feature_maps(self, source: Frames) -> list[FrameMap]:
-        """The maps of all frames before states travel through the clip, from folded pixels on, for a clip without mask.
+    def feature_maps(self, matched: Frames) -> list[FrameMap]:
+        """The maps of all frames before states travel through the clip, from folded pixels on, for what `refine` takes.
 
         Their sizes are those of the target over patch_size, the last one half of it.
         """
         assert not self.shape.masked
-        return self._encode(self._window(self._join(self._base(source), None)))
+        return self._encode(self._window(self._join(matched, None)))
 
     @property
     def feature_widths(self) -> list[int]:
         """The channels of those maps."""
         return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
-
-    def _base(self, source: Frames) -> Float[Tensor, "batch time channels h w"]:
-        """What a residual output changes: the source as large as the target, after the curves if there are any."""
-        large = enlarge(source, self.shape.scale)
-        return large if self.curves is None else apply_curves(large, self.curves.expand(len(large), -1, -1))
 
     def _encode(self, window: Float[Tensor, "batch time window channels height width"]) -> list[FrameMap]:
         folded = self._fold(window)

@@ -41,6 +41,7 @@ def clip_contrast(
 ) -> Float[Tensor, ""]:
     """The patch contrast of clips with what the translator made of them, by its own maps, a mean over these.
 
+    Both are seen as `refine` sees them: give sources after `match`, which translations are not in need of.
     All frames of a clip are compared at the same places, all if a map has no more than `patches`.
     """
     with torch.no_grad():

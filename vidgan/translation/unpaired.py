@@ -97,7 +97,7 @@ class UnpairedObjective:
                 terms[f"{way.to}_cycle"] = config.cycle_weight * F.l1_loss(way.back(noisy).float(), way.given)
             kept = None
             if config.identity_weight or config.contrast_weight:
-                kept = way.translator(way.real).float()
+                kept = way.translator.refine(way.real).float()
             if config.identity_weight and kept is not None:
                 terms[f"{way.to}_identity"] = config.identity_weight * F.l1_loss(kept, way.real)
             if config.contrast_weight and generator.projection is not None and kept is not None:
@@ -108,7 +108,7 @@ class UnpairedObjective:
                     patches=config.contrast_patches,
                     draws=context.rng,
                 )
-                both = contrast(way.given, translation) + contrast(way.real, kept)
+                both = contrast(way.translator.match(way.given), translation) + contrast(way.real, kept)
                 terms[f"{way.to}_contrast"] = config.contrast_weight * both / 2
         if not self.game.is_active(context.progress):
             return terms

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from support.tiny import step_context
-from support.translating import BOTH_WAYS, ONE_WAY, judges_of, pair_of, unpaired_batch
+from support.translating import BOTH_WAYS, ONE_WAY, SHAPE, TRANSLATOR, judges_of, pair_of, unpaired_batch
 from torch import Tensor, nn
 
 from gancore.config import ENERGY_LOSSES, PenaltyConfig
@@ -91,6 +91,20 @@ def test_a_translator_and_its_inverse_have_no_cycle_error_and_others_have():
     no_inverse = pair_of(untrained=True)
     no_inverse.to_source.load_state_dict(adding(0.25, pair_of(untrained=True)).to_target.state_dict())
     assert generator_terms(no_inverse)["target_cycle"].item() == pytest.approx(10 * 0.25, abs=1e-5)
+
+
+def test_curves_are_left_out_where_a_translator_is_given_what_it_makes():
+    pair = TranslatorPair(replace(TRANSLATOR, base="histogram"), BOTH_WAYS, SHAPE).eval()
+    curves = torch.linspace(40, 200, 256).expand(3, -1)
+    pair.set_curves(curves, curves)
+    terms = generator_terms(pair)
+    for kind in ("target", "source"):
+        assert terms[f"{kind}_identity"] == 0
+        assert terms[f"{kind}_cycle"] > 0
+    source = unpaired_batch(2).source
+    matched = pair.to_target.match(source)
+    assert (matched - source).abs().mean() > 0.1
+    assert torch.equal(pair.to_target.refine(matched), pair(source))
 
 
 def test_noise_on_the_way_there_comes_back_as_an_error_of_the_cycle():
