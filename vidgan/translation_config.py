@@ -93,7 +93,7 @@ class TranslatorConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.base == "histogram" and (self.output != "residual" or self.keep_luminance):
-            raise ValueError("base histogram is what a residual output changes, of which no luminance is kept")
+            raise ValueError("base histogram needs output residual and keep_luminance false")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,8 +149,8 @@ def test_from_a_histogram_base_training_begins_at_histogram_matching_both_ways(o
     ("settings", "message"),
     [
         ({"data": PairDataConfig()}, "base histogram is for data.paired false"),
-        ({"generator": {"output": "frames"}}, "base histogram is what a residual output changes"),
-        ({"generator": {"keep_luminance": True}}, "of which no luminance is kept"),
+        ({"generator": {"output": "frames"}}, "base histogram needs output residual"),
+        ({"generator": {"keep_luminance": True}}, "and keep_luminance false"),
     ],
 )
 def test_a_histogram_base_that_would_do_nothing_is_refused(settings, message):
