@@ -119,7 +119,7 @@ class ClipTranslator(HubModel):
         return large if self.curves is None else apply_curves(large, self.curves.expand(len(large), -1, -1))
 
     def refine(self, matched: Frames) -> Frames:
-        """What `forward` makes of a clip that already has the levels of targets: a source after `match`, or a target."""
+        """What `forward` makes of a clip that has the levels of targets: a source after `match`, or a target."""
         return self._refine(matched, None, None)[0]
 
     def carry_on(
