@@ -5,6 +5,7 @@ Letters in einops patterns: b batch, t timestep, n neighbour, k candidate, c cha
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -97,8 +98,9 @@ class ClipTranslator(HubModel):
             ResidualBlock(channels, channels, activation=leaky_relu) for _ in range(config.blocks)
         )
         self.head = nn.Conv2d(channels, (shape.channels + self.candidates) * patch, 3, padding=1)
-        identity = torch.arange(LEVELS, dtype=torch.float32).repeat(shape.channels, 1)
-        self.register_buffer("curves", identity if config.base == "histogram" else None)
+        self.register_buffer("curves", None)
+        if config.base == "histogram":  # not by torch, which on the meta device takes seconds to import what it needs
+            self.curves = torch.from_numpy(np.tile(np.arange(LEVELS, dtype=np.float32), (shape.channels, 1)))
         orthogonal_init_(self)
         zero_init_residual_(self)
         if config.output == "residual":
