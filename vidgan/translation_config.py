@@ -191,6 +191,10 @@ class PairedObjectiveConfig(AdversarialConfig):
     hole_weight: float = 1.0
     """Weight of the same distance averaged over unknown pixels alone, where a mask says which those are."""
 
+    flicker_weight: float = 0.0
+    """Weight of the same distance between the changes from each frame to the next, in what is made and in truth: what
+    stands still and flickers, or is blurred where it moves, costs more."""
+
     perceptual_weight: float = 0.0
     """Weight of the perceptual distance (EfficientNet-Lite0) from the true target in one frame; the weights of the
     network come by `vidvox fetch efficientnet`."""
@@ -204,7 +208,8 @@ class PairedObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("pixel_weight", "hole_weight", "perceptual_weight", "feature_matching_weight", "ping_pong_weight"):
+        for term in ("pixel", "hole", "flicker", "perceptual", "feature_matching", "ping_pong"):
+            name = f"{term}_weight"
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.pixel_weight and not self.perceptual_weight and not self.adversarial_weight:
@@ -327,5 +332,7 @@ class TranslationConfig:
             )
         if objective.perceptual_weight and data.channels not in (1, 3):
             raise ValueError(f"objective.perceptual_weight: the network looks at 1 or 3 channels, not {data.channels}")
+        if objective.flicker_weight and data.clip_frames == 1:
+            raise ValueError("objective.flicker_weight: in clips of data.clip_frames 1 nothing changes")
         if objective.ping_pong_weight and generator.propagation == "none":
             raise ValueError("objective.ping_pong_weight: without generator.propagation no frame depends on another")

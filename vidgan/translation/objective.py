@@ -70,16 +70,18 @@ class PairedObjective:
         """The distances from the true target, and the adversarial loss of each discriminator."""
         config, terms = self.config, {}
         made = generator(batch.source, batch.known).float()
-        error = DISTANCES[config.pixel_distance](made - batch.target)
+        distance = DISTANCES[config.pixel_distance]
+        mean = mean_logarithm if config.pixel_distance == "psnr" else mean_where
+        error = distance(made - batch.target)
         if config.pixel_weight:
-            by_clip = config.pixel_distance == "psnr"
-            terms["pixel"] = config.pixel_weight * (mean_logarithm(error) if by_clip else error.mean())
+            terms["pixel"] = config.pixel_weight * mean(error)
             if batch.known is not None:
-                mean = mean_logarithm if by_clip else mean_where
                 terms["hole"] = config.hole_weight * mean(error, ~batch.known)
+        if config.flicker_weight:
+            terms["flicker"] = config.flicker_weight * mean(distance(made.diff(dim=1) - batch.target.diff(dim=1)))
         if self.network is not None:
-            distance = perceptual_error(self.network, made, batch.target, context.rng)
-            terms["perceptual"] = config.perceptual_weight * distance
+            perceptual = perceptual_error(self.network, made, batch.target, context.rng)
+            terms["perceptual"] = config.perceptual_weight * perceptual
         if config.ping_pong_weight:
             terms["ping_pong"] = config.ping_pong_weight * ping_pong_error(generator, batch)
         if self.game.is_active(context.progress):
@@ -120,8 +122,10 @@ class PairedObjective:
         return torch.cat([target, enlarge(batch.source, scale)], 2)
 
 
-def mean_where(values: Frames, mask: Tensor) -> Float[Tensor, ""]:
-    """The mean of the values in all channels of the pixels in a mask; 0 if it is empty."""
+def mean_where(values: Frames, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    """The mean of all values, or of those in all channels of the pixels in a mask; 0 if it is empty."""
+    if mask is None:
+        return values.mean()
     count = mask.sum() * values.shape[2]
     return (values * mask).sum() / count.clamp(min=1)
 

@@ -85,6 +85,17 @@ def test_by_psnr_clips_that_are_nearly_right_count_as_much_as_others_and_whole_o
     torch.testing.assert_close(mean_logarithm(errors[:1]), (errors[0].mean() + PSNR_FLOOR).log())
 
 
+def test_flicker_is_the_distance_of_changes_from_frame_to_frame():
+    network, batch = ClipTranslator(TRANSLATOR, SHAPE), batch_of(2)
+    config = replace(PIXELS, pixel_distance="l1", flicker_weight=2.0)
+    shifted = terms_of(config, network, PairBatch(batch.source, batch.source + 0.5))
+    assert shifted["flicker"].item() == pytest.approx(0, abs=1e-6)
+    sign = torch.tensor([1.0, -1.0]).repeat(SHAPE.clip_frames)[: SHAPE.clip_frames, None, None, None]
+    flickering = terms_of(config, network, PairBatch(batch.source, batch.source + 0.5 * sign))
+    assert flickering["flicker"].item() == pytest.approx(2 * 1.0, rel=1e-5)
+    assert flickering["pixel"].item() == pytest.approx(0.5, rel=1e-5)
+
+
 def test_ping_pong_is_nothing_without_memory_and_something_with_it():
     batch = batch_of(2)
     assert ping_pong_error(translator(propagation="none"), batch).item() == pytest.approx(0, abs=1e-6)
@@ -170,6 +181,8 @@ def test_trainings_that_make_no_sense_are_refused():
             objective=replace(PIXELS, ping_pong_weight=1.0),
             generator=replace(base.generator, propagation="none"),
         )
+    with pytest.raises(ValueError, match="in clips of data.clip_frames 1 nothing changes"):
+        replace(base, objective=replace(PIXELS, flicker_weight=1.0), data=replace(base.data, clip_frames=1))
     lost = replace(base.data, degradations=("dropped", "blur+dropped"))
     with pytest.raises(ValueError, match="nothing to learn from dropped without holes"):
         replace(base, data=lost)
