@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -145,6 +146,14 @@ def _iter_statements(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _iter_statements(statement)
 
 
+def _split_list(word: str) -> list[str]:
+    """The items of 3,4 or [3, 4] or ["a", "b, c"], where quotes around an item keep its commas."""
+    inner = word.strip()
+    inner = inner[1:-1].strip() if inner.startswith("[") and inner.endswith("]") else inner
+    items = re.findall(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*,""", f"{inner},") if inner else []
+    return ["".join(parts) for parts in items]
+
+
 def _convert(kind: Any, value: Any) -> Any:
     """The value as one of this type. Raises ValueError or OverflowError if it does not fit."""
     origin, options = get_origin(kind), get_args(kind)
@@ -157,10 +166,8 @@ def _convert(kind: Any, value: Any) -> Any:
             if value == option or value == str(option):
                 return option
     elif origin is tuple:
-        if isinstance(value, str):  # 3,4 or [3, 4] or ["a", "b"]
-            inner = value.strip()
-            inner = inner[1:-1].strip() if inner.startswith("[") and inner.endswith("]") else inner
-            value = [item.strip(" \"'") for item in inner.split(",")] if inner else []
+        if isinstance(value, str):
+            value = _split_list(value)
         if isinstance(value, list | tuple):
             kinds = options[:1] * len(value) if options[-1] is Ellipsis else options
             return tuple(_convert(*pair) for pair in zip(kinds, value, strict=True))

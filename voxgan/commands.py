@@ -9,7 +9,8 @@ from typing import Literal
 
 from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import ReadingLimits, ShapeLimits
-from voxgan.mesh.config import PREDICTED_THRESHOLD, Axis, SurfaceConfig
+from gancore.keys import MAX_INT
+from voxgan.mesh.config import PREDICTED_THRESHOLD, Axis, SurfaceConfig, check_size
 
 PROGRAMS = "furniture-programs"
 """What stands in place of a folder for furniture that programs build."""
@@ -225,8 +226,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
             raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
         if self.dataset and (self.images or self.latents or self.preview):
             raise ValueError("dataset is for objects from noise, as voxels: leave out pictures, latents and preview")
-        if self.size_mm is not None and not 0 < self.size_mm < float("inf"):
-            raise ValueError(f"size_mm must be above 0, got {self.size_mm}")
+        check_size(self.size_mm)
         if self.truncation is not None and not 0 <= self.truncation < float("inf"):
             raise ValueError(f"truncation must be at least 0 and finite, got {self.truncation}")
         if self.images and (self.count > 1 or self.latents or self.truncation is not None):
@@ -241,6 +241,8 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
             raise ValueError("truncation is for noise: none of the latents is a seed")
         if len(self.latents) > 1 and not self.weights and self.count < len(self.latents):
             raise ValueError(f"a way through {len(self.latents)} latents takes a count of at least as many objects")
+        if seeds := [given for given in self.latents if given.isdecimal() and int(given) > MAX_INT]:
+            raise ValueError(f"latents: {seeds[0]} is too large for a seed, of which the largest is {MAX_INT}")
         if self.weights and len(self.weights) != len(self.latents):
             raise ValueError(f"weights: {len(self.latents)} latents need as many weights, got {len(self.weights)}")
         if self.count > 1 and (self.weights or len(self.latents) == 1):

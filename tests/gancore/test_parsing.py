@@ -62,6 +62,13 @@ def test_brackets_around_a_tuple_may_be_left_out() -> None:
     assert bare == bracketed == Whole(data=Data(size=(3, 4)))
 
 
+def test_quotes_around_an_item_keep_its_commas() -> None:
+    for words in ('["a, b", c d, O\'Neil]', "'a, b', \"c d\",O'Neil", '"a, b",c d,O\'Neil'):
+        assert parsing.parse_config(Names, ["--names", words]).names == ("a, b", "c d", "O'Neil")
+    assert parsing.parse_config(Names, ["--names", "a,,b"]).names == ("a", "", "b")
+    assert parsing.parse_config(Names, ["--names", "[]"]).names == ()
+
+
 @pytest.mark.parametrize("word", ["null", "none", "None", ""])
 def test_null_none_and_an_empty_value_give_none_to_an_optional_key(tmp_path: Path, word: str) -> None:
     file = write(tmp_path / "a.yaml", "train: {steps: 5}\ndata: {folder: clips}")
@@ -287,6 +294,11 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
 def test_from_dict_names_the_key_at_fault(mapping: dict[str, dict[str, object]], line: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(line)}$"):
         parsing.from_dict(Whole, mapping)
+
+
+@dataclass(frozen=True)
+class Names:
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

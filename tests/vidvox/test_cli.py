@@ -75,7 +75,7 @@ def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
         (["mesh", "none.png", "-m", "mine"], "no such file: none.png"),
         (["train", "video", "none"], "no such file or folder: none; give the folder of your videos: .*"),
         (["train", "video"], "no such file or folder: VIDEOS; give the folder of your videos: .* FOLDER"),
-        (["train", "voxels", "none"], "no such folder: none; give the folder of your meshes or data set: .*"),
+        (["train", "voxels", "none"], "no such file or folder: none; give the folder of your meshes or data set: .*"),
         (["train", "video", "--config", "folder"], r"unknown recipe folder; did you mean folder_64\?"),
         (["train", "video", "--processes", "0"], "processes must be at least 1, got 0"),
         (["prepare", "none", "-o", "out"], "no such file or folder: none"),
@@ -94,6 +94,26 @@ def test_a_mistake_is_one_line_that_says_what_to_do(capsys, monkeypatch, tmp_pat
     assert (code, out) == (2, "")
     assert re.fullmatch(rf"\S+: error: {complaint}\n", err), err
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("voxels", ["furniture"]),
+        ("video", ["pedestrians"]),
+        ("video", ["--data.path=puppets"]),
+        ("translation", ["--data.path", "physics"]),
+        ("animation", ["puppets"]),
+    ],
+)
+def test_a_name_that_is_a_folder_too_is_taken_for_neither(capsys, monkeypatch, tmp_path, kind, words):
+    name = words[-1].rpartition("=")[2]
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    code, out, err = said(capsys, "train", kind, *words)
+    assert (code, out) == (2, "")
+    assert f"{name} is a name that vidvox knows, and a file or folder here too: write ./{name} for that" in err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_similar_name_is_offered_for_a_model_that_is_not_there(capsys, monkeypatch, tmp_path):

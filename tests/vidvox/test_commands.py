@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,17 @@ def test_a_model_of_objects_is_measured_on_the_data_of_its_run(shapes, run_vidvo
     assert re.search(
         r"^- IoU: .* is (better|worse) than .* \(the best baseline\)", Path("card/README.md").read_text(), re.M
     )
+
+
+def test_a_model_of_some_classes_is_measured_on_those_of_its_run_and_on_all_of_other_data(shapes, run_vidvox):
+    run, words = shapes.with_name("boats"), ["-o", "report", "--generated_objects", 2]
+    shutil.copytree(shapes, run)
+    settings = json.loads((run / "config.json").read_text())
+    settings["data"]["classes"] = ["boat"]
+    (run / "config.json").write_text(json.dumps(settings))
+    assert "boat" in run_vidvox("evaluate", run, *words).err
+    said = run_vidvox("evaluate", run, *words, "--data", "elsewhere")
+    assert (said.code, "boat" in said.err) == (2, False)
 
 
 # --------------------------------------------------------------------------------------------------------------- other

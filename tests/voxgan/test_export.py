@@ -247,7 +247,12 @@ MISTAKES = {
     "below a file": ([*PICTURE, "--out={bad}/text.png/o.glb"], r"cannot write .*text\.png/o\.glb"),
     "nothing to see": ([*NOISE, "--model={models}/empty"], r"no surface: the highest probability is \S+e-\d+"),
     "a threshold": ([*PICTURE, "--threshold=1.5"], "threshold must lie between 0 and 1, got 1.5"),
-    "a negative size": ([*PICTURE, "--size-mm=-3"], "size_mm must be above 0, got -3"),
+    "a negative size": ([*PICTURE, "--size-mm=-3"], r"size_mm must lie in \[0.001, 1,000,000\], got -3"),
+    "a size too large for a file": (
+        [*PICTURE, "--size-mm=1e39"],
+        r"size_mm must lie in \[0.001, 1,000,000\], got 1e\+39",
+    ),
+    "a seed too large": ([*NOISE, f"--latents={10**22}"], f"latents: {10**22} is too large for a seed"),
     "a size that is no number": ([*PICTURE, "--size-mm=nan"], r"size_mm should be float \| null, not nan"),
     "one latent often": ([*NOISE, "--latents=3", "--count=4"], "one latent, or a weighted sum of several, gives one"),
     "a way through nothing": ([*NOISE, "--latents=3,4"], "a way through 2 latents takes a count of at least as many"),

@@ -223,9 +223,11 @@ def _read_animation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data set that the model was trained on, from the config.json of its run."""
+    """The data set that the model was trained on, and the classes it knows of that, from the config.json of its run."""
     run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
-    return {"data": run["data"]["path"]} if run and "encoder" in run else {}
+    if not run or "encoder" not in run or "data" in given:
+        return {}
+    return {"data": run["data"]["path"], "classes": run["data"].get("classes", [])}
 
 
 def _check_files(config: EvaluationConfig, inputs: Sequence[Path | None], folders: Sequence[Path | None] = ()) -> None:

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.animation_config import AnimationConfig
 from vidgan.data_config import NAMED_SOURCES
-from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
+from vidvox.commands.training import (
+    SHARED_KEYS,
+    ProcessesConfig,
+    add_default_recipe,
+    check_source,
+    train_together,
+    upcast,
+)
 from vidvox.recipes import find_recipes
 
 RECIPE = "sprites"
@@ -38,10 +44,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} VIDEOS --run runs/mine --generator.local_motion position --objective.jacobian_weight 0
         """,
     )
-    if config.data.path not in NAMED_SOURCES and not Path(config.data.path).exists():
-        raise FileNotFoundError(
-            f"no such file or folder: {config.data.path}; give the folder of your videos: {prog} FOLDER"
-        )
+    check_source(config.data.path, argv, named=NAMED_SOURCES, of="videos", prog=prog)
     if config.processes and config.processes > 1:
         train_together(config.processes, prog, argv)
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.data_config import NAMED_SOURCES
 from vidgan.translation_config import TranslationConfig
-from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
+from vidvox.commands.training import (
+    SHARED_KEYS,
+    ProcessesConfig,
+    add_default_recipe,
+    check_source,
+    train_together,
+    upcast,
+)
 from vidvox.recipes import find_recipes
 
 RECIPE = "restore"
@@ -41,9 +47,8 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} DAY --data.sources NIGHT --data.degradations [] --config night_to_day --run runs/night
         """,
     )
-    for path in (config.data.path, config.data.sources):
-        if path and path not in (*NAMED_SOURCES, "left", "right") and not Path(path).exists():
-            raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your videos: {prog} FOLDER")
+    for path in filter(None, (config.data.path, config.data.sources)):
+        check_source(path, argv, named=(*NAMED_SOURCES, "left", "right"), of="videos", prog=prog)
     if config.processes and config.processes > 1:
         train_together(config.processes, prog, argv)
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
-from vidvox.commands.training import SHARED_KEYS, ProcessesConfig, add_default_recipe, train_together, upcast
+from vidvox.commands.training import (
+    SHARED_KEYS,
+    ProcessesConfig,
+    add_default_recipe,
+    check_source,
+    train_together,
+    upcast,
+)
 from vidvox.recipes import find_recipes
 from voxgan.config import VoxelConfig
 
@@ -38,10 +45,8 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} MESHES --run runs/shapes --processes 4
         """,
     )
-    path = Path(config.data.path)
-    if config.data.path != "furniture" and not path.exists():
-        raise FileNotFoundError(f"no such folder: {path}; give the folder of your meshes or data set: {prog} FOLDER")
-    if config.data.path != "furniture" and not (path / "dataset.json").is_file():
+    check_source(config.data.path, argv, named=["furniture"], of="meshes or data set", prog=prog)
+    if config.data.path != "furniture" and not Path(config.data.path, "dataset.json").is_file():
         config = replace(config, data=replace(config.data, path=str(_prepare(config))))
     if config.processes and config.processes > 1:
         train_together(config.processes, prog, argv)

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 Config = TypeVar("Config")
@@ -16,6 +17,28 @@ def add_default_recipe(argv: Sequence[str], recipe: str) -> list[str]:
     """Return the words of a command line, with the recipe before them if they name no --config."""
     named = any(word.partition("=")[0] == "--config" for word in argv)
     return [*argv] if named else ["--config", recipe, *argv]
+
+
+def check_source(path: str, argv: Sequence[str], *, named: Collection[str], of: str, prog: str) -> None:
+    """Raise an error for a data.path that is not there, or that means two things: a name and a path.
+
+    Args:
+        path: The value of data.path.
+        argv: The words of the command line, as only a name that was typed can have been meant as a folder.
+        named: The names of data that needs no path.
+        of: What the folder holds.
+        prog: The name of the command.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: The name was given, and there is a file or folder of that name as well.
+    """
+    if path not in named and not Path(path).exists():
+        raise FileNotFoundError(f"no such file or folder: {path}; give the folder of your {of}: {prog} FOLDER")
+    if path in named and any(word.rpartition("=")[2] == path for word in argv) and Path(path).exists():
+        raise ValueError(
+            f"{path} is a name that vidvox knows, and a file or folder here too: write ./{path} for that, or move it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

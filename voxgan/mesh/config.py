@@ -9,6 +9,15 @@ Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 PREDICTED_THRESHOLD = 0.25
 """Probability at which the surface of what a model makes lies by default; of certain voxels it is 0.5."""
 
+SIZES_MM = (1e-3, 1e6)
+"""Least and greatest size of a mesh that is written, in millimetres: files hold numbers of single precision."""
+
+
+def check_size(size_mm: float | None) -> None:
+    """Raise ValueError for a size in millimetres that is no number within SIZES_MM; None is as good as one."""
+    if size_mm is not None and not SIZES_MM[0] <= size_mm <= SIZES_MM[1]:
+        raise ValueError(f"size_mm must lie in [{SIZES_MM[0]:g}, {SIZES_MM[1]:,.0f}], got {size_mm}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceConfig:

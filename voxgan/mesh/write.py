@@ -14,6 +14,7 @@ from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from gancore.files.atomic import atomic_write, create_parents
+from voxgan.mesh.config import check_size
 from voxgan.mesh.materials import WARM_GREY
 from voxgan.mesh.srgb import srgb_to_linear
 from voxgan.mesh.write_3mf import encode_3mf
@@ -31,12 +32,11 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None 
     .glb, .obj and .ply have y up and count in metres, .stl and .3mf have z up and count in millimetres; the unit cube
     is one metre wide, or the object's longest side `size_mm` millimetres if given. All but STL keep vertex colours; GLB
     has normals and a material. Raises ValueError for another ending, a mesh that is not
-    closed, a size that is not positive and finite, or a path that cannot be written.
+    closed, a size that `check_size` refuses, or a path that cannot be written.
     """
     path = Path(path)
     kind = find_format(path)
-    if size_mm is not None and not 0 < size_mm < np.inf:
-        raise ValueError(f"size_mm must be above 0, got {size_mm}")
+    check_size(size_mm)
     if not mesh.is_volume:
         raise ValueError(f"cannot write {path}: the surface is not closed around a positive volume")
     content = kind.encode(convert_to_format(mesh, kind, size_mm=size_mm))

@@ -173,6 +173,8 @@ class VoxelGenerator(HubModel):
 
         Raises ValueError for an unknown class, and as `sample_latents` does.
         """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
         seeds = range(seed, seed + count)
         latent = torch.cat([self.latent_from_seed(each, label=label, truncation=truncation) for each in seeds])
         return self.decode(latent, label=label, truncation=truncation)

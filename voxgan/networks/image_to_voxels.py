@@ -1,10 +1,12 @@
 """ImageToVoxels: from images of an object to its occupancy (3D-VAE-GAN); and loading either voxel model."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -114,10 +116,13 @@ def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelG
 
 
 def interpolate_latents(first: Latent, last: Latent, *, count: int) -> Float[Tensor, "count latent"]:
-    """`count` latents along the great circle between two (spherical interpolation), both ends included."""
-    a, b = (vector / vector.norm() for vector in (first[0], last[0]))
+    """`count` latents along the great circle between two (spherical interpolation), both ends included.
+
+    They lie on a straight line where no single circle leads from one to the other: if one is 0, or both are parallel.
+    """
+    a, b = (F.normalize(vector, dim=0) for vector in (first[0], last[0]))
     angle = torch.acos((a @ b).clamp(-1, 1))
     along = torch.linspace(0, 1, count)[:, None]
-    if angle < 1e-3:
+    if not 1e-3 < angle < math.pi - 1e-3 or not a.any() or not b.any():
         return torch.lerp(first, last, along)
     return (torch.sin((1 - along) * angle) * first + torch.sin(along * angle) * last) / torch.sin(angle)

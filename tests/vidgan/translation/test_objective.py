@@ -181,7 +181,7 @@ def test_trainings_that_make_no_sense_are_refused():
             objective=replace(PIXELS, ping_pong_weight=1.0),
             generator=replace(base.generator, propagation="none"),
         )
-    with pytest.raises(ValueError, match="in clips of data.clip_frames 1 nothing changes"):
+    with pytest.raises(ValueError, match=r"in clips of data\.clip_frames 1 nothing changes"):
         replace(base, objective=replace(PIXELS, flicker_weight=1.0), data=replace(base.data, clip_frames=1))
     lost = replace(base.data, degradations=("dropped", "blur+dropped"))
     with pytest.raises(ValueError, match="nothing to learn from dropped without holes"):

@@ -158,8 +158,8 @@ def test_a_failure_leaves_an_older_file_as_it_was(tmp_path):
 MISTAKES = {
     "an unknown ending": ({"path": "chair.fbx"}, "cannot write .*chair.fbx: the ending must be one of .glb"),
     "no ending": ({"path": "chair"}, "the ending must be"),
-    "no size": ({"size_mm": 0.0}, "size_mm must be above 0, got 0"),
-    "an infinite size": ({"size_mm": float("inf")}, "size_mm must be above 0, got inf"),
+    "no size": ({"size_mm": 0.0}, r"size_mm must lie in \[0.001, 1,000,000\], got 0"),
+    "an infinite size": ({"size_mm": float("inf")}, r"size_mm must lie in \[0.001, 1,000,000\], got inf"),
     "below a file": ({"path": "file/chair.glb"}, "cannot write .*chair.glb"),
 }
 

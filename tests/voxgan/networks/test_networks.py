@@ -207,6 +207,11 @@ def test_a_sample_does_not_depend_on_the_number_of_samples_and_differs_by_seed_a
     assert not torch.equal(model.sample(1, seed=5, label="chair")[0], three[0])
 
 
+def test_no_objects_at_all_are_refused():
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        generator().sample(0)
+
+
 def test_the_message_about_an_unknown_class_lists_the_known_ones():
     with pytest.raises(ValueError, match="unknown class 'boat'; choose from chair, table"):
         generator(CLASSES).sample(1, label="boat")
@@ -241,6 +246,14 @@ def test_interpolation_passes_both_ends_on_the_sphere():
     assert torch.allclose(path[-1], last[0], atol=1e-5)
     assert path.norm(dim=1).min() > 0.9 * min(first.norm(), last.norm())
     assert torch.allclose(interpolate_latents(first, first, count=3), first.expand(3, -1))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 2.0])
+def test_interpolation_is_straight_where_no_single_circle_leads_from_one_to_the_other(factor):
+    first = torch.randn(1, 50)
+    expected = first * (1 + (factor - 1) * torch.linspace(0, 1, 5)[:, None])
+    torch.testing.assert_close(interpolate_latents(first, factor * first, count=5), expected)
+    torch.testing.assert_close(interpolate_latents(factor * first, first, count=5).flip(0), expected)
 
 
 @pytest.mark.parametrize("side", [0, 20, 512])
