@@ -293,7 +293,10 @@ def occupancy_keys(path: Path) -> Sequence[str | None]:
 
 
 def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
-    """The pictures images/<id>/* or images/<name>/*, else the one next to the mesh unless it is the mesh's texture."""
+    """The pictures images/<id>/* or images/<name>/*, else the one next to the mesh.
+
+    The mesh's textures can be among them: those that it is read with are left out when it is.
+    """
     for folder in (root / "images" / name, root / "images" / name.name):
         if pictures := list_files(folder, IMAGE_SUFFIXES):
             return pictures
@@ -302,7 +305,7 @@ def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
 
 
 def is_texture(picture: Path, mesh: Path) -> bool:
-    """Whether the mesh's file, or its material file, mentions the picture."""
+    """Whether the mesh's file, or the material file of its name, mentions the picture, also as a map of bumps."""
     for path in (mesh.with_suffix(".mtl"), mesh):
         if path.suffix.lower() in (".mtl", ".dae", ".gltf") and path.is_file():
             with path.open("rb") as file:

@@ -65,6 +65,8 @@ class Outcome:
     reason: str = ""
     """Why the object cannot be prepared; or, of an object that was prepared, what of it could not be read."""
     disk_full: bool = False
+    rendered: bool = False
+    """Whether its views were rendered, as it has no pictures of its own."""
     copy: int = 0
     """Number of a copy in other proportions; 0 for the object itself."""
 
@@ -120,7 +122,7 @@ def prepare_dataset(config: PrepareConfig) -> PrepareResult:
         copied = [
             Job(each.source, replace(recipe, copy=number), cache, scratch, config.max_minutes, original=each)
             for each in prepared
-            if each.id in training and not each.source.images
+            if each.id in training and each.rendered
             for number in range(1, config.copies + 1)
         ]
         if taken := names & {f"{job.source.id}~{job.recipe.copy}" for job in copied}:
@@ -242,7 +244,14 @@ def run_job(job: Job) -> Outcome:
             original = partial(_load_voxels, job.original) if job.original else None
             cached = obtain_shape(job.source, job.recipe, path, key, original=original)
         reason = one_line(cached.shape.problem)
-        return Outcome(job.source, shape_path=path, digest=cached.digest, reason=reason, copy=job.recipe.copy)
+        return Outcome(
+            job.source,
+            shape_path=path,
+            digest=cached.digest,
+            reason=reason,
+            rendered=cached.shape.rendered,
+            copy=job.recipe.copy,
+        )
     except Exception as error:  # whatever is wrong with one object, the others are prepared
         reason = one_line(str(error).replace(f"{job.scratch}/", "")) or type(error).__name__
         return Outcome(job.source, reason=reason, disk_full=is_disk_full(error), copy=job.recipe.copy)

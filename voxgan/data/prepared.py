@@ -1,5 +1,7 @@
 """One object on its way into a data set: from its files to voxels and views."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupanc
 from voxgan.mesh.axes import reorient
 from voxgan.mesh.config import Axis
 from voxgan.mesh.materials import TexturedMesh
+from voxgan.mesh.read import LoadedMesh
 from voxgan.mesh.voxelise import voxelise, voxelise_fractions
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, sample_light
@@ -67,6 +70,8 @@ class PreparedShape:
     """Every file that was read or looked for."""
     lost_pictures: tuple[str, ...] = ()
     """Why pictures of its own were left out."""
+    rendered: bool = True
+    """Whether the views are of its mesh or voxels, as it has no pictures of its own."""
     missing: tuple[str, ...] = ()
     """What its mesh refers to and could not be read, each with the reason."""
 
@@ -86,7 +91,8 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
     filled = filled_voxels(voxels)
     if not filled.any():
         raise ValueError(f"{source.id} fills no voxel")
-    views, lost = load_views(source, recipe)
+    pictures = own_pictures(source, mesh)
+    views, lost = load_views(pictures, recipe)
     if not views and recipe.views:
         seed = derive_seed(recipe.seed, int.from_bytes(source.content_digest()[:7], "little"))
         views = render_views(mesh or TexturedMesh(voxel_surface(filled)), recipe, seed=seed)
@@ -96,6 +102,7 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
         views=tuple(encode_webp(picture, quality=recipe.quality) for _, picture in views),
         files=source.files_behind(mesh),
         lost_pictures=lost,
+        rendered=not pictures,
         missing=mesh.missing if mesh else (),
     )
 
@@ -143,20 +150,26 @@ def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) ->
     return to_levels(own) if fractional else own > 0.5
 
 
-def load_views(source: Source, recipe: Recipe) -> tuple[list[PosedView], tuple[str, ...]]:
+def own_pictures(source: Source, mesh: LoadedMesh | None) -> list[SourceImage]:
+    """The pictures of the object; one that its mesh was read with is a texture and shows no object."""
+    read = {os.path.realpath(path) for path in (mesh.files if mesh else ())}
+    return [picture for picture in source.images if os.path.realpath(picture.path) not in read]
+
+
+def load_views(pictures: Sequence[SourceImage], recipe: Recipe) -> tuple[list[PosedView], tuple[str, ...]]:
     """The object's own pictures, cut out and framed, and why some were left out.
 
     If there are more than the recipe asks for, evenly spaced ones are taken; others stand in for those that cannot be
     read. Raises UnreadableError if none of them can be read.
     """
-    chosen = evenly_spaced(len(source.images), count=recipe.views)
-    others = [number for number in range(len(source.images)) if number not in set(chosen)]
+    chosen = evenly_spaced(len(pictures), count=recipe.views)
+    others = [number for number in range(len(pictures)) if number not in set(chosen)]
     views: dict[int, PosedView] = {}
     lost: dict[int, str] = {}
     for number in [*chosen, *others]:
         if len(views) == len(chosen):
             break
-        picture = source.images[number]
+        picture = pictures[number]
         try:
             views[number] = known_angles(picture), load_framed_image(picture, recipe)
         except (ValueError, OSError) as error:

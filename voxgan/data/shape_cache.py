@@ -120,6 +120,7 @@ def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]],
         "cameras": shape.cameras,
         "files": digests,
         "lost_pictures": shape.lost_pictures,
+        "rendered": shape.rendered,
         "missing": shape.missing,
         "limits": _limits(recipe),
     }
@@ -146,6 +147,7 @@ def _unpack(content: bytes, key: str) -> CachedShape:
             cameras=cameras,
             views=tuple(archive.read(f"{number}.webp") for number in range(len(cameras))),
             lost_pictures=tuple(described["lost_pictures"]),
+            rendered=described["rendered"],
             missing=tuple(described["missing"]),
         )
         return CachedShape(
