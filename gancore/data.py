@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
@@ -54,6 +56,12 @@ class EndlessBatches(Sampler[list[Sample]]):
 def count_items(dataset: Sized) -> int:
     """The items that a data set counts as its own, which are more than its length where others are mixed in."""
     return getattr(dataset, "items", len(dataset))
+
+
+def describe_items(dataset: Sized) -> dict[str, Any]:
+    """The items of a data set: their `count`, and a `digest` of its `item_names`, empty if it has none."""
+    names = "\n".join(sorted(getattr(dataset, "item_names", ()))).encode("utf-8", "surrogateescape")
+    return {"count": count_items(dataset), "digest": blake2b(names, digest_size=4).hexdigest() if names else ""}
 
 
 def evenly_spaced(total: int, *, count: int | None) -> list[int]:

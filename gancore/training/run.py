@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from gancore.data import count_items
+from gancore.data import describe_items
 from gancore.errors import ArchitectureError
 from gancore.parsing import save_config, to_dict
 from gancore.training.changes import Change, list_changes, refuse_changes
@@ -73,8 +73,12 @@ def _list_changes(trainer: Trainer) -> list[Change]:
     if trainer.earlier is None:
         return []
     changes = list_changes(trainer.earlier["settings"], trainer.settings)
-    before, now = trainer.earlier["items"], count_items(trainer.dataset)
-    return changes if before == now else [*changes, Change("items of the data set", before, now)]
+    before, now = trainer.earlier["items"], describe_items(trainer.dataset)
+    if not isinstance(before, dict):  # an older checkpoint holds their number alone
+        before = {"count": before}
+    names = {"count": "items of the data set", "digest": "what the items of the data set are, by a digest"}
+    changed = [key for key in before if before[key] != now[key]]
+    return [*changes, *(Change(names[key], before[key], now[key]) for key in changed[:1])]
 
 
 def _sum_up(trainer: Trainer, finished: bool) -> str:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from gancore import checkpoint
 from gancore.config import TrainConfig
-from gancore.data import EndlessBatches, count_items
+from gancore.data import EndlessBatches, describe_items
 from gancore.hub import HubModel
 from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
@@ -394,5 +394,5 @@ class Trainer:
             "discriminator": self.discriminator_player.optimizer.state_dict(),
         }
         modules = {name: module.state_dict() for name, module in self._modules().items()}
-        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": count_items(self.dataset)}
+        about = {"seconds": self.elapsed_seconds(), "settings": self.settings, "items": describe_items(self.dataset)}
         return {**modules, "optimizers": optimizers, **about}

@@ -61,15 +61,20 @@ def picture(occupancy: np.ndarray, *, from_side: bool, zoom: int = 2) -> np.ndar
     return pixels.repeat(zoom, 0).repeat(zoom, 1)
 
 
-def packed(folder: Path, *, count: int = 12, side: int = SIDE, views: int = 2, fractional: bool = False) -> Path:
-    """A data set of boxes in two classes, six objects of every eight to train on; voxels are 0.7 full if fractional."""
+def packed(
+    folder: Path, *, count: int = 12, first: int = 0, side: int = SIDE, views: int = 2, fractional: bool = False
+) -> Path:
+    """A data set of boxes in two classes, six objects of every eight to train on; voxels are 0.7 full if fractional.
+
+    Boxes are counted from `first` on, objects from 0.
+    """
     objects, contents = [], []
     for number in range(count):
         split = "val" if number % 8 == 6 else "test" if number % 8 == 7 else "train"
         cameras = tuple((90.0 * view, 0.0) for view in range(views))
         label = ("stool", "lamp")[number % 2]
         objects.append(PackedObject(id=f"{label}/{number}", label=label, split=split, cameras=cameras))
-        shape = boxes(number, side=side)
+        shape = boxes(first + number, side=side)
         voxels = shape * np.uint8(179) if fractional else shape
         contents.append((voxels, [encode_webp(picture(shape, from_side=bool(view % 2))) for view in range(views)]))
     write_packed_dataset(folder, objects, contents=contents, side=side, fractional=fractional)

@@ -165,6 +165,15 @@ def test_a_training_does_not_go_on_with_other_objects_mixed_in(source, tmp_path)
         train_voxels(parse_config(VoxelConfig, [*flags, "--train.steps", "3"]))
 
 
+def test_a_training_does_not_go_on_with_as_many_other_objects(tmp_path):
+    flags = ["--data.path", str(packed(tmp_path / "data", count=9)), "--run", str(tmp_path / "run"), *SMALL]
+    train_voxels(parse_config(VoxelConfig, [*flags, "--train.steps", "1"]))
+    shutil.rmtree(tmp_path / "data")
+    packed(tmp_path / "data", count=9, first=1)
+    with pytest.raises(ValueError, match="what the items of the data set are"):
+        train_voxels(parse_config(VoxelConfig, [*flags, "--train.steps", "2"]))
+
+
 def test_published_weights_that_are_missing_are_asked_for(source, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDVOX_CACHE", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match="vidvox fetch efficientnet"):

@@ -288,6 +288,11 @@ class VideoClipDataset:
                     log.warning("%s; its clips are replaced, as are those of %d more", error, len(self._warned) - 1)
         raise ValueError(f"not one clip in {self.config.path} can be decoded")
 
+    @property
+    def item_names(self) -> list[str]:
+        """The segments that clips are cut from: the names of their videos below the source, and their ends."""
+        return [f"{each.video.name} {each.start} {each.stop}" for each in self.segments]
+
     def place_clip(self, index: int, random: np.random.Generator) -> tuple[Segment, int, int]:
         """(The segment of an item, the first frame of its clip, the frames from one to the next)."""
         config, number = self.config, bisect_right(self.cumulative_clips, index)

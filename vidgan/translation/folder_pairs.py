@@ -80,6 +80,11 @@ class FolderPairs:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def item_names(self) -> list[str]:
+        """Those of the targets."""
+        return self.targets.item_names
+
     def __getitem__(self, sample: Sample) -> Pair:
         config, random = self.config, np.random.default_rng(sample.seed)
         segment, start, stride = self.targets.place_clip(sample.index, random)

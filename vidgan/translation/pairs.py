@@ -147,6 +147,11 @@ class SpoiltClips:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def item_names(self) -> list[str]:
+        """Those of the targets, if they have names."""
+        return getattr(self.targets, "item_names", [])
+
     def __getitem__(self, sample: Sample) -> Pair:
         config, seed = self.config, derive_seed(sample.seed, sample.index)
         random = np.random.default_rng(seed)
@@ -196,6 +201,11 @@ class UnpairedClips:
 
     def __len__(self) -> int:
         return max(len(self.sources), len(self.targets))
+
+    @property
+    def item_names(self) -> list[str]:
+        """Those of both, as far as they have names."""
+        return [name for each in (self.sources, self.targets) for name in getattr(each, "item_names", [])]
 
     def __getitem__(self, sample: Sample) -> Pair:
         clips = []

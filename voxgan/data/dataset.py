@@ -116,6 +116,12 @@ class VoxelDataset:
         """The objects that samples are of, those that are mixed in among them."""
         return len(self.indices) + len(self.mixed_in)
 
+    @property
+    def item_names(self) -> list[str]:
+        """Of each of them its identifier, and a digest of its voxels."""
+        objects = [*((self.packed, index) for index in self.indices), *self.mixed_in]
+        return [f"{packed.objects[index].id} {packed.voxel_digest(index)}" for packed, index in objects]
+
     def __getitem__(self, sample: Sample) -> VoxelSample:
         random = np.random.default_rng(sample.seed)
         packed, index = self.packed, self.indices[sample.index]

@@ -174,9 +174,13 @@ class PackedDataset:
         with as_unreadable(self.folder / self._description.occupancy, "voxels"):
             return unpack_voxels(packed, self.side, fractional=self.fractional)
 
+    def voxel_digest(self, index: int) -> str:
+        """A digest of the voxels of an object, as the description has it."""
+        return self._description.voxel_digests[index]
+
     def _checked_voxels(self, index: int) -> bytes:
         packed = self._read_voxels(index)
-        if digest_voxels(packed) != self._description.voxel_digests[index]:
+        if digest_voxels(packed) != self.voxel_digest(index):
             raise self._mismatch("occupancy", f"other voxels of {self.objects[index].id}")
         return packed
 

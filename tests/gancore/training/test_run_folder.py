@@ -131,6 +131,27 @@ def test_a_data_set_of_another_size_is_another_training(tmp_path):
         go_on(tmp_path, steps=4, dataset=Fewer())
 
 
+def test_a_data_set_of_other_items_is_another_training_and_of_the_same_in_another_order_is_not(tmp_path):
+    class Named(Numbers):
+        item_names = ("chair", "table")
+
+    go_on(tmp_path, steps=2, dataset=Named())
+    other = Named()
+    other.item_names = ("table", "chair")
+    assert "trained at step 3 of 3" in go_on(tmp_path, steps=3, dataset=other)
+    other.item_names = ("chair", "sofa")
+    with pytest.raises(ValueError, match=r"what the items of the data set are, by a digest: \w{8} -> \w{8}"):
+        go_on(tmp_path, steps=4, dataset=other)
+    assert "trained at step 4 of 4" in go_on(tmp_path, steps=4, dataset=other, allow_changes=True)
+
+
+def test_a_run_that_was_saved_with_the_number_of_items_alone_is_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("gancore.training.trainer.describe_items", len)
+    go_on(tmp_path, steps=2)
+    monkeypatch.undo()
+    assert "trained at step 3 of 3" in go_on(tmp_path, steps=3)
+
+
 def test_a_model_that_a_kill_left_unwritten_is_written_when_the_run_is_gone_on_with(tmp_path):
     go_on(tmp_path)
     model = tmp_path / "generator" / "model.safetensors"

@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from gancore.data import EndlessBatches, Sample
+from gancore.data import EndlessBatches, Sample, describe_items
 from gancore.splits import is_held_out
 from vidgan.data.batch import collate
 from vidgan.data.dataset import VideoClipDataset, open_dataset
 from vidgan.data_config import VideoDataConfig
 from vidgan.files.video import write_clip
+from vidgan.translation.pairs import open_pairs
+from vidgan.translation_config import PairDataConfig
 
 
 def counting(path: Path, frames: int = 40, size: int = 16) -> Path:
@@ -67,6 +69,20 @@ def test_held_out_windows_lie_end_to_end_whatever_the_seed(tmp_path):
     clips = [data[Sample(index, 0)][0] for index in range(len(data))]
     assert [int(clip[0, 0, 0, 0]) for clip in clips] == [3, 7, 11, 15, 19]  # the crop begins at column 1, 3 bright
     assert torch.equal(data[Sample(2, 0)][0], data[Sample(2, 99)][0])
+
+
+def test_the_items_are_named_by_what_clips_are_cut_from_wherever_that_lies(tmp_path):
+    for path in ("a/x.npy", "a/y.npy", "b/x.npy", "b/y.npy"):
+        counting(tmp_path / path)
+    opened = [open_dataset(config(tmp_path / folder), split="train") for folder in ("a", "b")]
+    assert opened[0].item_names == opened[1].item_names == ["x.npy 0 40", "y.npy 0 40"]
+    pairs = PairDataConfig(path=str(tmp_path / "a"), channels=1, holdout_fraction=0.0)
+    assert describe_items(open_pairs(pairs, split="train")) == describe_items(opened[0]) | {"count": 10}
+    mixed = open_dataset(config(tmp_path / "a", synthetic_fraction=0.5), split="train")
+    assert describe_items(mixed) == describe_items(opened[0])
+    (tmp_path / "b/y.npy").rename(tmp_path / "b/z.npy")
+    renamed = open_dataset(config(tmp_path / "b"), split="train")
+    assert describe_items(renamed)["digest"] != describe_items(opened[0])["digest"]
 
 
 def test_half_of_the_training_clips_are_mirrored(tmp_path):

@@ -13,6 +13,9 @@ from vidgan.data.synthetic.cut_outs import CutOutClips, Item
 class Clips(Protocol):
     """Clips that are read by sample."""
 
+    @property
+    def item_names(self) -> list[str]: ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, sample: Sample) -> Item: ...
@@ -32,6 +35,11 @@ class MixedClips:
 
     def __len__(self) -> int:
         return len(self.videos)
+
+    @property
+    def item_names(self) -> list[str]:
+        """Those of the videos."""
+        return self.videos.item_names
 
     def __getitem__(self, sample: Sample) -> Item:
         renders = np.random.default_rng(derive_seed(sample.seed, 14)).random() < self.fraction
