@@ -57,11 +57,11 @@ class PrepareConfig(ShapeLimits):
     """Store binary voxels compressed: much smaller on disk, but read into memory as a whole."""
 
     up: Axis | None = None
-    """Axis that points up, of meshes whose files do not say; if null, as their layout says, or z for STL and y for all
-    others."""
+    """Axis that points up, of meshes and voxels whose files do not say; if null, as their layout says, or z for STL and
+    y for all others."""
 
     front: Axis | None = None
-    """Axis of the meshes that their front faces; if null, as their layout says, or z."""
+    """Axis of the meshes and voxels that their front faces; if null, as their layout says, or z."""
 
     copies: int = 0
     """Copies of each training object in other proportions, with rendered pictures of their own: many views of few

@@ -59,7 +59,8 @@ def stands_right(source: Source, side: int = 16) -> None:
         filled = voxelise(source.load_mesh().mesh, side)
         assert iou(filled, truth) > 0.95
     if source.occupancy:
-        own = reorient(read_occupancy(source.occupancy, key=source.key), up=source.voxel_up, front=source.voxel_front)
+        own = read_occupancy(source.occupancy, key=source.key)
+        own = reorient(own, up=source.voxel_up or "y", front=source.voxel_front)
         assert iou(resize_occupancy(crop_to_content(own), side), truth) == 1
 
 

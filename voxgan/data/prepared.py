@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from skimage.measure import marching_cubes
 
 from gancore.data import evenly_spaced
@@ -19,9 +19,10 @@ from voxgan.data.copies import sample_stretches, stretch_mesh, stretch_voxels
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
 from voxgan.data.stored_voxels import StoredVoxels, filled_voxels, to_fractions, to_levels
+from voxgan.files.arrays import list_arrays
 from voxgan.files.images import cut_out_object, frame_object
-from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy
-from voxgan.mesh.axes import reorient
+from voxgan.files.voxels import crop_to_content, object_keys, read_occupancy, resize_occupancy, split_key
+from voxgan.mesh.axes import choose_axes, reorient
 from voxgan.mesh.config import Axis
 from voxgan.mesh.materials import TexturedMesh
 from voxgan.mesh.read import LoadedMesh
@@ -135,7 +136,8 @@ def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> Prepar
 def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) -> StoredVoxels:
     """The object's own voxels, upright and scaled to the grid, or those that its mesh fills, as the recipe asks.
 
-    Fractions of its own are kept if they need no scaling; scaled voxels are full or empty.
+    A grid of the right side stays as it is if its data set has a frame of its own, or the object fills the grid; its
+    fractions are kept then. Voxels that are moved or scaled are full or empty.
     """
     side, fractional = recipe.side, recipe.occupancy == "fractional"
     if source.occupancy is None:
@@ -143,11 +145,43 @@ def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) ->
         if fractional:
             return to_levels(voxelise_fractions(mesh, side, closed=source.closed))
         return voxelise(mesh, side, closed=source.closed)
-    own = read_occupancy(source.occupancy, key=source.key, limits=recipe)
-    own = reorient(own, up=source.voxel_up, front=source.voxel_front)
-    if own.shape != (side, side, side):
+    own = read_upright(source, source.occupancy, recipe)
+    if own.shape != (side, side, side) or not (source.voxel_up or fills_grid(own)):
         own = resize_occupancy(crop_to_content(own), side).astype(np.float32)
     return to_levels(own) if fractional else own > 0.5
+
+
+def read_upright(source: Source, path: Path, recipe: Recipe) -> Float[np.ndarray, "x y z"]:
+    """The object's own voxels in this file, y up, the front to +z.
+
+    How they stand is what their data set says, else what the file states, else what the recipe says.
+    """
+    own = read_occupancy(path, key=source.key, limits=recipe)
+    if source.voxel_up:
+        return reorient(own, up=source.voxel_up, front=source.voxel_front)
+    stated = stated_up(path, key=source.key, limits=recipe)
+    up, front = choose_axes(path, stated, up=recipe.up, front=recipe.front)
+    return own if stated else reorient(own, up=up, front=front)
+
+
+def stated_up(path: Path, *, key: str | None, limits: ShapeLimits) -> Axis | None:
+    """The axis that is up by what a file of voxels states, along which it is read; only an npz file can state it."""
+    if path.suffix.lower() != ".npz":
+        return None
+    name, _ = split_key(object_keys(path, key=key, limits=limits)[0])
+    return list_arrays(path, limits=limits)[name].up
+
+
+def fills_grid(occupancy: Float[np.ndarray, "x y z"]) -> bool:
+    """Whether the object reaches both ends of the grid along one axis, and lies in its middle, to a voxel."""
+    occupied = occupancy > 0.5
+    margins = []
+    for axis in range(3):
+        filled = np.flatnonzero(occupied.any(tuple({0, 1, 2} - {axis})))
+        if not len(filled):
+            return False
+        margins.append((filled[0], occupancy.shape[axis] - 1 - filled[-1]))
+    return (0, 0) in margins and all(abs(low - high) <= 1 for low, high in margins)
 
 
 def own_pictures(source: Source, mesh: LoadedMesh | None) -> list[SourceImage]:

@@ -128,6 +128,7 @@ def build_version1_source(folder: Path) -> Source:
         occupancy=existing_file(folder / "model.binvox"),
         images=tuple(map(SourceImage, pictures)),
         front="x",
+        voxel_up="y",
         voxel_front="x",
     )
 
@@ -139,6 +140,7 @@ def build_version2_source(folder: Path) -> Source:
         mesh=existing_file(folder / "models" / "model_normalized.obj"),
         occupancy=existing_file(folder / "models" / "model_normalized.solid.binvox"),
         front="-z",
+        voxel_up="y",
         voxel_front="-z",
     )
 

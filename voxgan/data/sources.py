@@ -61,7 +61,8 @@ class Source:
     """Axis of a mesh that points up; None if the layout does not say. What the file itself states wins."""
     front: Axis | None = None
     """Axis of the mesh that its front faces; None if unknown."""
-    voxel_up: Axis = "y"
+    voxel_up: Axis | None = None
+    """Axis of the voxels that points up, if its data set has a frame of its own for voxels; None if it has none."""
     voxel_front: Axis | None = None
     closed: bool = False
     """Whether its mesh is known to consist of closed parts with faces outward."""
@@ -99,7 +100,7 @@ class Source:
         digest = hashlib.blake2b(digest_size=16)
         for path in self.own_files():
             digest.update(digest_file(path) or b"")
-        digest.update(repr((self.key, self.up or "y", self.front, self.voxel_up, self.voxel_front)).encode())
+        digest.update(repr((self.key, self.up or "y", self.front, self.voxel_up or "y", self.voxel_front)).encode())
         return digest.digest()
 
 
