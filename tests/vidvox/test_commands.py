@@ -23,6 +23,7 @@ from vidgan.config import VideoConfig
 from vidgan.files.video import read_clip, write_clip
 from voxgan.commands import PrepareConfig
 from voxgan.config import VoxelConfig
+from voxgan.data.packed import open_packed_dataset
 
 SMALL_VIDEO = ["--train.cpu", "--train.batch=2", "--data.height=16", "--data.width=16"]
 SMALL_VIDEO += ["--generator.channel_multipliers=4,2"]
@@ -198,6 +199,14 @@ def test_preparing_says_what_failed_and_where_to_read_why(shapes, run_vidvox):
     assert re.match(
         r"preparing .*MESHES as the data set runs/z-data \(32 voxels a side\)\n8 objects .*, 1 failed", said.out
     )
+
+
+def test_meshes_are_prepared_at_the_side_that_is_to_be_learnt(shapes, run_vidvox):
+    words = ["--config", "tiny", "--run", "runs/z", *SMALL_VOXELS, "--encoder.kind=none", "--train.steps=1"]
+    said = run_vidvox("train", "voxels", shapes.parents[1] / "MESHES", *words, "--data.side=16")
+    assert said.code == 0, said.err
+    assert "as the data set runs/z-data (16 voxels a side)" in said.out
+    assert open_packed_dataset("runs/z-data").side == 16
 
 
 def test_a_data_set_is_prepared_on_its_own(shapes, run_vidvox):

@@ -68,6 +68,7 @@ def _prepare(config: VoxelConfig) -> Path:
     settings = PrepareConfig(
         folder=Path(config.data.path),
         out=out,
+        side=config.data.side or PrepareConfig.side,
         views=PrepareConfig.views if needs_views else 0,
         view_size=max(PrepareConfig.view_size, config.encoder.size),
     )
