@@ -33,6 +33,8 @@ MAX_MISSING_FRAMES = 2
 """Frames that a file may lack at its end (counted by its container, never coded); the last one repeats for them."""
 REFERRING_FORMATS = {"concat", "concatf", "dash", "hls", "imf", "image2", "lavfi", "rtsp", "sdp", "sap", "vapoursynth"}
 """Formats whose files name other files or addresses to read, which are refused."""
+MAX_REORDERED = 16
+"""Frames that a film may decode before one that is shown earlier; no codec allows more."""
 NOT_FILMS = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 """Streams that are no films, such as the cover of a disc."""
 
@@ -245,13 +247,28 @@ def check_size(stream: VideoStream, path: str, limits: VideoLimits) -> None:
 
 def time_stream(container: InputContainer, stream: VideoStream) -> tuple[Timing, int]:
     """The timing of a stream and its first time stamp."""
-    unit, stated = stream_time_base(stream), stream.average_rate
     # Where a format stores few or no time stamps, the generated ones are wrong for reordered frames.
     timed = not (stream.codec_context.has_b_frames and container.format.name in ("avi", "mpeg"))
-    if indexed := index_stamps(stream):
-        timing = measure_timing(indexed, unit, stated=stated)
-        if timing.timed and timing.even:
-            return Timing(timing.frames, timing.rate, timed=timed), stream.start_time or 0
+    return time_by_index(container, stream, timed=timed) or time_by_packets(container, stream, timed=timed)
+
+
+def time_by_index(container: InputContainer, stream: VideoStream, *, timed: bool) -> tuple[Timing, int] | None:
+    """The timing by the index of the container; None unless it knows all frames, and they are evenly spaced."""
+    unit, origin = stream_time_base(stream), stream.start_time or 0
+    stamps = index_stamps(stream)
+    timing = measure_timing(stamps, unit, stated=stream.average_rate)
+    if not (stamps and timing.timed and timing.even):
+        return None
+    if timed and stream.codec_context.has_b_frames:  # the index holds decoding times, which lag behind
+        end = origin + (timing.frames - 1) / (timing.rate * unit)
+        if (last_stamp(container, stream, stamps) - end) * unit * timing.rate > Fraction(1, 2):
+            return None
+    return Timing(timing.frames, timing.rate, timed=timed), origin
+
+
+def time_by_packets(container: InputContainer, stream: VideoStream, *, timed: bool) -> tuple[Timing, int]:
+    """The timing by all packets, which are read but not decoded."""
+    unit, stated = stream_time_base(stream), stream.average_rate
     packets = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
     stamps = sorted(stamp for stamp in packets if stamp is not None)
     if stream.codec_context.name == "vp8":  # frames that are never shown have the stamp of the next one
@@ -262,6 +279,17 @@ def time_stream(container: InputContainer, stream: VideoStream) -> tuple[Timing,
         return Timing(len(packets), stated or measure_timing([], unit, stated=None).rate, timed=False), 0
     timing = measure_timing(stamps, unit, stated=stated)
     return (timing if timed else Timing(len(packets), timing.rate, timed=False)), stamps[0]
+
+
+def last_stamp(container: InputContainer, stream: VideoStream, indexed: list[int]) -> int:
+    """When the last frame is shown, by the packets at the end, after which the container is at its beginning again.
+
+    That is later than the last decoding time in the index, which is returned if the file is cut short.
+    """
+    container.seek(indexed[-MAX_REORDERED - 1 :][0], stream=stream, any_frame=True)
+    stamps = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
+    container.seek(indexed[0], stream=stream, any_frame=True)
+    return max(stamps, default=indexed[-1])
 
 
 def index_stamps(stream: VideoStream) -> list[int]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from gancore.errors import UnreadableError
 from gancore.files.limits import VideoLimits
+from vidgan.files import video_file
 from vidgan.files.video import read_clip
 from vidgan.files.video_file import open_video_file
 
@@ -96,6 +97,24 @@ def test_the_frame_nearest_in_time_is_read_whole_or_in_windows(tmp_path, name, s
     assert numbers(whole) == nearest(stamps, opened.rate, opened.frames)
     for start in range(0, opened.frames, 4):
         assert torch.equal(opened.read(start, 1)[0], whole[start])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+@pytest.mark.parametrize("late", [[3000], [3000, 3040], [1400, 3000, 3040]])
+def test_a_still_before_the_last_frames_keeps_its_time_though_frames_are_reordered(tmp_path, name, late):
+    """Decoding times lag behind by the frames that are reordered, and do not tell of the still."""
+    stamps = [40 * k for k in range(25)] + late
+    opened = open_video_file(str(film(tmp_path / name, ramp(len(stamps)), stamps=stamps)))
+    assert (opened.frames, opened.rate) == (round(stamps[-1] / 40) + 1, 25)
+    assert numbers(opened.read(0, opened.frames)) == nearest(stamps, opened.rate, opened.frames)
+
+
+def test_even_films_with_reordered_frames_are_opened_by_the_packets_at_their_ends(tmp_path, monkeypatch):
+    film(tmp_path / "a.mp4", [np.zeros((32, 48, 3), np.uint8)] * 300)
+    opened = open_video_file(str(tmp_path / "a.mp4"))
+    assert (opened.frames, opened.rate, opened.even) == (300, 25, True)
+    monkeypatch.setattr(video_file, "time_by_packets", lambda *_, **__: pytest.fail("all packets are read"))
+    assert open_video_file(str(tmp_path / "a.mp4")) == opened
 
 
 def test_dropped_frames_leave_the_rate_of_the_others(tmp_path):
