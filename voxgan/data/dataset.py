@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gancore.data import Sample
-from gancore.splits import Split, held_out_split
+from gancore.splits import SPLITS, Split, held_out_split
 from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.packed import PackedDataset, PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
@@ -104,7 +104,7 @@ class VoxelDataset:
         self.classes = config.classes or self.packed.classes
         self.indices = self._select(self.packed)
         if not self.indices:
-            raise ValueError(f"{config.path} has no objects to {'train on' if self.train else 'test on'}")
+            raise ValueError(self._describe_lack())
         self.mixed_in = [pair for path in (config.mixed_with if self.train else ()) for pair in self._open_other(path)]
         self._cache: dict[tuple[str, int, int], UInt8[np.ndarray, "side side 4"]] = {}
 
@@ -174,6 +174,21 @@ class VoxelDataset:
             for index in packed.indices(self.split)
             if is_selected(packed.objects[index], self.config, with_views=with_views)
         ]
+
+    def _describe_lack(self) -> str:
+        """Why the split has no objects that are asked for, and what to do."""
+        inside = [self.packed.objects[index] for index in self.packed.indices(self.split)]
+        if not inside:
+            counts = ", ".join(f"{len(self.packed.indices(split))} {split}" for split in SPLITS)
+            why = (
+                f"it holds {counts}; prepare it with more objects, or with a splits.json beside them that lists some "
+                f"under {self.split}"
+            )
+        elif any(is_selected(item, self.config, with_views=False) for item in inside):
+            why = "they have no pictures; prepare it with --views, or set encoder.kind none"
+        else:
+            why = f"none of its {len(inside)} in {self.split} is of data.classes {', '.join(self.config.classes)}"
+        return f"{self.config.path} has no objects to {'train' if self.train else 'test'} on: {why}"
 
     def _load_views(
         self, packed: PackedDataset, index: int, spec: PictureSpec, random: np.random.Generator, *, mirrored: bool

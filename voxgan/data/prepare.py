@@ -294,7 +294,8 @@ def temporary_files_in(folder: Path | None) -> Iterator[None]:
 def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: float) -> list[PackedObject]:
     """The records of the objects with their splits: declared ones, else by hash.
 
-    Near-duplicates whose splits are not declared all follow the first of them.
+    Near-duplicates whose splits are not declared all follow the first of them. Where that would hold out every object,
+    the first of these and its near-duplicates are trained on.
     """
     bits = np.empty((len(outcomes), bytes_per_object(side)), np.uint8)
     objects = []
@@ -302,10 +303,16 @@ def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: f
         row[:] = np.packbits(filled_voxels(outcome.load().voxels))
         objects.append(describe_object(outcome, split=assign_split(outcome.source)))
     free = np.array([index for index, outcome in enumerate(outcomes) if outcome.source.split is None], int)
-    if duplicate_iou < 1 and len(free):
-        pairs = find_near_duplicates(bits[free], side=side, overlap=duplicate_iou)
-        for index, first in zip(free, free[group_duplicates(len(free), pairs)], strict=True):
-            objects[index] = replace(objects[index], split=objects[first].split)
+    if not len(free):
+        return objects
+    pairs = find_near_duplicates(bits[free], side=side, overlap=duplicate_iou) if duplicate_iou < 1 else ()
+    firsts = free[group_duplicates(len(free), pairs)]
+    for index, first in zip(free, firsts, strict=True):
+        objects[index] = replace(objects[index], split=objects[first].split)
+    if all(item.split != "train" for item in objects):
+        for index in free[firsts == free[0]]:
+            objects[index] = replace(objects[index], split="train")
+        log.warning("all would be held out: %s and its near-duplicates are trained on", objects[free[0]].id)
     return objects
 
 

@@ -130,8 +130,15 @@ def test_classes_can_be_chosen_and_are_named_when_they_do_not_exist(source):
 
 def test_a_part_without_objects_is_refused(tmp_path):
     few = str(packed(tmp_path / "few", count=3))
-    with pytest.raises(ValueError, match="no objects to test on"):
+    lack = r"no objects to test on: it holds 3 train, 0 val, 0 test; .* a splits\.json .* lists some under test"
+    with pytest.raises(ValueError, match=lack):
         dataset(few, "test")
+
+
+def test_a_part_without_objects_of_a_class_is_refused(tmp_path):
+    some = str(packed(tmp_path / "some", count=8))
+    with pytest.raises(ValueError, match=r"no objects to test on: none of its 1 in test is of data\.classes stool"):
+        dataset(some, "test", classes=("stool",))
 
 
 def test_what_training_does_not_see_is_the_validation_part_or_the_test_part_or_nothing(source, tmp_path):
@@ -148,7 +155,7 @@ def test_without_an_encoder_no_picture_is_read(tmp_path):
     views, occupancy, _, _ = dataset(blind, pictures=None)[Sample(0, 0)]
     assert len(views) == 0
     assert occupancy.shape == (SIDE, SIDE, SIDE)
-    with pytest.raises(ValueError, match="no objects to train on"):
+    with pytest.raises(ValueError, match="no objects to train on: they have no pictures; prepare it with --views"):
         dataset(blind)
 
 
