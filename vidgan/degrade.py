@@ -54,9 +54,9 @@ def spoil(work: Work, config: DegradeConfig) -> int:
 
 
 def spoil_each(works: list[Work], config: DegradeConfig) -> int:
-    """Spoils the clips of a folder, and returns how many there are; those that cannot be read are skipped, and named.
+    """Spoils the clips of a folder, and returns how many there are; those that cannot be spoilt are skipped, and named.
 
-    Raises UnreadableError if none can be read.
+    Raises UnreadableError if none can be.
     """
     problems = []
     for work in works:
@@ -64,8 +64,10 @@ def spoil_each(works: list[Work], config: DegradeConfig) -> int:
             spoil(work, config)
         except UnreadableError as error:
             problems.append(str(error))
+        except ValueError as error:
+            problems.append(f"{work.source}: {error}")
     if len(problems) == len(works):
-        raise UnreadableError(f"not one clip in {config.clip} can be read: {problems[0]}")
+        raise UnreadableError(f"not one clip in {config.clip} can be spoilt: {problems[0]}")
     if problems:
         log.warning("clips skipped (%d): %s", len(problems), "; ".join(problems[:20]))
     return len(works) - len(problems)

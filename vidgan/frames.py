@@ -75,4 +75,6 @@ def resize_to_cover(
     size = max(height, round(h * scale)), max(width, round(w * scale))
     if size == (h, w):
         return frames
+    if size == (1, 1):  # which torch 2.14 cannot make of bytes
+        return F.interpolate(frames.float(), size, mode="bilinear", antialias=True).round().to(torch.uint8)
     return F.interpolate(frames, size, mode="bilinear", antialias=True)

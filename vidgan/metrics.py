@@ -1,5 +1,7 @@
 """Scores of forecasts for every clip and lead time; clips are floats in [-1, 1], scored as if they lay in [0, 1]."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,10 @@ C1, C2 = 0.01**2, 0.03**2
 """Stabilising constants of structural similarity, for frames in [0, 1]."""
 
 
+SSIM_WINDOW = 7
+"""Side in pixels of the windows of SSIM."""
+
+
 def mse_per_frame(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
     """Squared error of each frame, summed over pixels and channels, for frames in [0, 1] (as in OpenSTL)."""
     return reduce(((predicted - true) / 2) ** 2, "b t c h w -> b t", "sum")
@@ -31,14 +37,18 @@ def psnr(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
 
 
 def ssim(predicted: ClipTensor, true: ClipTensor) -> PerFrame:
-    """Structural similarity of each frame (Wang et al. 2004), by scikit-image in 7x7 windows, for frames in [0, 1]."""
+    """Structural similarity of each frame (Wang et al. 2004), by scikit-image in 7x7 windows, for frames in [0, 1].
+
+    Raises ValueError for smaller frames.
+    """
+    if min(true.shape[-2:]) < SSIM_WINDOW:
+        height, width = true.shape[-2:]
+        raise ValueError(f"SSIM needs frames of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, not {height}x{width}")
     from skimage.metrics import structural_similarity  # half a second, which every prediction would pay
 
     a, b = (rearrange((clip.cpu().double().numpy() + 1) / 2, "b t c h w -> b t h w c") for clip in (predicted, true))
-    scores = [
-        [structural_similarity(x, y, data_range=1.0, channel_axis=-1) for x, y in zip(*pair, strict=True)]
-        for pair in zip(a, b, strict=True)
-    ]
+    score = partial(structural_similarity, win_size=SSIM_WINDOW, data_range=1.0, channel_axis=-1)
+    scores = [[score(x, y) for x, y in zip(*pair, strict=True)] for pair in zip(a, b, strict=True)]
     return torch.from_numpy(np.array(scores))
 
 

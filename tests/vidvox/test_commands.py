@@ -110,6 +110,13 @@ def test_a_folder_of_films_to_predict_is_answered_with_their_names(run, videos, 
     assert re.search(r"VIDEOS is a folder of videos \(\d+\.mp4, \d+\.mp4\): name one of them", said.err)
 
 
+def test_frames_too_small_to_be_compared_are_refused_and_nothing_is_written(run, run_vidvox):
+    np.save("tiny.npy", np.zeros((20, 5, 3, 3), np.uint8))
+    said = run_vidvox("predict", "tiny.npy", "-m", run, "--compare", "--steps", 2, "-o", "tiny.gif")
+    assert (said.code, Path("tiny.gif").exists()) == (2, False)
+    assert "SSIM needs frames of at least 7x7 pixels, not 5x3" in said.err
+
+
 def test_floats_are_read_as_frames(run, run_vidvox):
     np.save("clip.npy", np.random.default_rng(0).random((6, 16, 16, 3), np.float32))
     assert run_vidvox("predict", "clip.npy", "-m", run, "-o", "future.mp4").code == 0

@@ -99,6 +99,13 @@ def test_a_broken_video_of_a_set_is_skipped_and_named(videos, run_vidvox, caplog
     assert not Path("SPOILT/broken.mp4").exists()
 
 
+def test_a_clip_of_a_set_that_cannot_be_spoilt_so_is_skipped_and_named(videos, run_vidvox, caplog):
+    write_clip(videos / "ab.npy", noise(3)[:, :, :2, :2], rate=10)
+    said = run_vidvox("degrade", videos, "--kind", "shrink-4", "-o", "SPOILT")
+    assert (said.code, said.out) == (0, "4 clips, shrink-4 of severity 3: SPOILT\n")
+    assert "ab.npy: frames of 2x2 pixels cannot be shrunk by 4" in caplog.text + said.err
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -1,5 +1,6 @@
 """Films and pictures are restored, enlarged, coloured, filled and translated by the command line, with their sound."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -144,8 +145,20 @@ def test_a_comparison_shows_both_below_their_labels_with_the_sound(place, run_vi
     assert run_vidvox("restore", "photo.jpg", "-m", "restorer", "--compare", "-o", "both.png").code == 0
     with Image.open(place / "both.png") as picture:
         assert picture.width > 60
-    said = run_vidvox("restore", "photo.jpg", "-m", "restorer", "--compare", "-o", "both.npy")
-    assert (said.code, said.out) == (2, "")
+    for out in ("both.npy", "folder"):
+        said = run_vidvox("restore", "photo.jpg", "-m", "restorer", "--compare", "-o", out)
+        assert (said.code, said.out) == (2, "")
+        assert "compare is for people to look at" in said.err
+
+
+def test_a_folder_becomes_a_folder_of_comparisons(place, run_vidvox):
+    (place / "films").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(place / "film.mp4", place / "films" / name)
+    assert run_vidvox("restore", "films", "-m", "restorer", "--compare", "-o", "compared").code == 0
+    assert sorted(path.name for path in (place / "compared").iterdir()) == ["a.mp4", "b.mp4"]
+    single = read_clip(place / "film.mp4").frames.shape[3]
+    assert read_clip(place / "compared" / "a.mp4").frames.shape[3] > 2 * single
 
 
 @pytest.mark.usefixtures("place")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -11,6 +11,8 @@ from torch import Tensor
 from vidgan.files.readers import HeldClip, VideoReader
 from vidgan.frames import convert_channels, to_float, to_uint8
 from vidgan.networks.translator import ClipTranslator, Memory, enlarge, luminance
+from vidgan.translation.lost_frames import LostFrames
+from vidgan.translation.masks import KnownReader
 from vidgan.translation.windows import Span, Windows, plan_windows
 
 Frames = UInt8[Tensor, "time channel height width"]
@@ -18,15 +20,6 @@ Target = UInt8[Tensor, "time target_channel target_height target_width"]
 Mask = Bool[Tensor, "time 1 height width"]
 GIGABYTES = 2.0
 """Memory that the work on a window may take, beside the program itself."""
-
-
-@runtime_checkable
-class KnownReader(Protocol):
-    """A mask of a film: which pixels can be relied on."""
-
-    def read(self, start: int, count: int) -> Bool[Tensor, "time 1 height width"]:
-        """The mask of `count` frames from number `start` on."""
-        ...
 
 
 class Part(NamedTuple):
@@ -48,10 +41,11 @@ def translate_film(
     """Translates a film and yields its frames in order, part by part, as soon as they are computed.
 
     Frames that depend on later ones are computed in windows that overlap, and fade from one window to the next; a
-    causal translator carries on from window to window, and makes the same of the film as in one piece. Grey frames
-    become RGB for a translator of RGB, colours become grey for one that learned to colour grey frames, and one of grey
-    frames changes the luminance of colours. `strength` in [0, 1] blends the result with the source, enlarged to its
-    size. `windows` are chosen to take about `gigabytes` if not given.
+    causal translator carries on from window to window, and makes the same of the film as in one piece. Lost frames, of
+    which `known` knows nothing, are made of the nearest others (`LostFrames`) unless the translator is causal. Grey
+    frames become RGB for a translator of RGB, colours become grey for one that learned to colour grey frames, and one
+    of grey frames changes the luminance of colours. `strength` in [0, 1] blends the result with the source, enlarged to
+    its size. `windows` are chosen to take about `gigabytes` if not given.
 
     Raises ValueError if the film cannot be read, its channels or mask do not fit the translator, or a result is not
     finite.
@@ -63,12 +57,12 @@ def translate_film(
     plan = windows or plan_windows(
         network.config, network.shape, frames=film.frames, height=height, width=width, gigabytes=gigabytes
     )
-    source = _Feed(film, known)
+    source = _Feed(film, known, makes_up=not network.is_causal)
     joiner = _Joiner(network, plan)
     for number, (start, stop) in enumerate(plan.spans):
-        frames, mask = source.window(start, stop)
+        frames, given, mask = source.window(start, stop)
         keep = plan.spans[number + 1][0] - start if number + 1 < len(plan.spans) else stop - start
-        target = joiner.join(_prepare(network, frames), mask, keep=keep)
+        target = joiner.join(_prepare(network, given), mask, keep=keep)
         yield Part(frames[:keep], _finish(network, frames[:keep], target, strength))
 
 
@@ -96,25 +90,44 @@ class HeldMask:
         return self.values[start : start + count]
 
 
+class _Window(NamedTuple):
+    """Frames of a film as they are, as they are given to a translator, and which of their pixels that can rely on."""
+
+    frames: Frames
+    given: Frames
+    mask: Mask | None
+
+
 class _Feed:
     """Reads every frame of a film once, and keeps those that the next window shows again."""
 
-    def __init__(self, film: VideoReader, known: KnownReader | None):
+    def __init__(self, film: VideoReader, known: KnownReader | None, *, makes_up: bool):
+        """`makes_up` says whether lost frames are made up here."""
         self.film, self.known, self.start = film, known, 0
-        self.frames: Tensor | None = None
-        self.mask: Tensor | None = None
+        self.lost = LostFrames(film, known) if known is not None and makes_up else None
+        self.kept: _Window | None = None
 
-    def window(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-        """Frames start to stop and their mask; windows come in ascending order."""
-        kept = None if self.frames is None else self.frames[start - self.start :]
-        first = start if kept is None else start + len(kept)
-        fresh = self.film.read(first, stop - first)
-        self.frames = fresh if kept is None else torch.cat([kept, fresh])
-        if self.known is not None:
-            mask = self.known.read(first, stop - first)
-            self.mask = mask if self.mask is None else torch.cat([self.mask[start - self.start :], mask])
-        self.start = start
-        return self.frames, self.mask
+    def window(self, start: int, stop: int) -> _Window:
+        """Frames start to stop; windows come in ascending order."""
+        first = start if self.kept is None else self.start + len(self.kept.frames)
+        fresh = self._read(first, stop - first)
+        if (kept := self.kept) is not None:
+            again = slice(start - self.start, None)
+            mask = None
+            if kept.mask is not None and fresh.mask is not None:
+                mask = torch.cat([kept.mask[again], fresh.mask])
+            frames, given = torch.cat([kept.frames[again], fresh.frames]), torch.cat([kept.given[again], fresh.given])
+            fresh = _Window(frames, given, mask)
+        self.kept, self.start = fresh, start
+        return fresh
+
+    def _read(self, first: int, count: int) -> _Window:
+        frames = self.film.read(first, count)
+        if self.known is None:
+            return _Window(frames, frames, None)
+        mask = self.known.read(first, count)
+        given, mask = (frames, mask) if self.lost is None else self.lost.fill(first, frames, mask)
+        return _Window(frames, given, mask)
 
 
 class _Joiner:

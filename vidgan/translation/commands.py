@@ -79,8 +79,6 @@ class ClipCommand(VideoLimits):
     def __post_init__(self) -> None:
         if not 0 < self.memory < float("inf"):
             raise ValueError(f"memory must be above 0 and finite, got {self.memory}")
-        if self.compare and self.out and self.out.suffix.lower() in (".npy", ""):
-            raise ValueError("compare is for people to look at: choose a .mp4, .gif or .png as output")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,9 +34,12 @@ def plan_films(config: ClipCommand, *, name: str, inputs: Sequence[Path | None] 
     """
     out = config.out or Path(name).with_suffix(_choose_suffix(config))
     check_outputs([out], inputs=[config.clip, *inputs], overwrite=config.overwrite, are_files=bool(out.suffix))
-    return plan_conversions(
+    jobs = plan_conversions(
         config.clip, out, overwrite=config.overwrite, limits=config, each=config.each, moving=config.compare
     )
+    if config.compare and any(job.target.suffix.lower() in (".npy", "") for job in jobs):
+        raise ValueError("compare is for people to look at: choose a .mp4, .gif or .png as output")
+    return jobs
 
 
 def _choose_suffix(config: ClipCommand) -> str:

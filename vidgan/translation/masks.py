@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool
@@ -15,6 +16,15 @@ from vidgan.frames import convert_channels
 
 WHITE = 128
 """Least luminance of what is white in a mask."""
+
+
+@runtime_checkable
+class KnownReader(Protocol):
+    """A mask of a film: which pixels can be relied on."""
+
+    def read(self, start: int, count: int) -> Bool[Tensor, "time 1 height width"]:
+        """The mask of `count` frames from number `start` on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -92,4 +102,6 @@ def parse_frame_ranges(text: str) -> tuple[range, ...]:
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(f"missing should be numbers and ranges of frames like 10-14,30, not {text!r}")
         ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if text and not ranges:
+        raise ValueError(f"missing should be numbers and ranges of frames like 10-14,30, not {text!r}")
     return tuple(ranges)

@@ -45,8 +45,9 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
     check_clip_path(config.out, overwrite=config.overwrite)
     prediction = predict(config)
+    comparison = format_comparison(prediction) if config.compare else None  # what it refuses leaves no file behind
     write_prediction(prediction, config.out, labels=config.labels)
-    if config.compare:
-        print(format_comparison(prediction))
+    if comparison:
+        print(comparison)
     samples, steps = prediction.futures.shape[:2]
     print(f"{steps} frames, {samples} {'future' if samples == 1 else 'futures'}: {config.out}")
