@@ -70,11 +70,11 @@ class SoundCopy:
 
 @contextmanager
 def open_sound(video: object) -> Iterator[SoundCopy | None]:
-    """The sound of a film that an MP4 can hold; None if there is none, or `video` is no film.
+    """The sound of a film that an MP4 can hold; None if there is none that fits its frames, or `video` is no film.
 
     A stream of another codec is left out with a warning. Raises UnreadableError if the file cannot be opened again.
     """
-    if not isinstance(video, VideoFile):
+    if not isinstance(video, VideoFile) or not video.in_step:
         yield None
         return
     with as_unreadable(video.path, "a video"), open_container(video.path, video.limits) as source:
@@ -95,8 +95,8 @@ def _time_base(source: InputContainer, video: VideoFile) -> Fraction:
 
 
 def has_sound(video: object) -> bool:
-    """Whether this is a film with sound."""
-    if not isinstance(video, VideoFile):
+    """Whether this is a film with sound that fits its frames."""
+    if not isinstance(video, VideoFile) or not video.in_step:
         return False
     with as_unreadable(video.path, "a video"), open_container(video.path, video.limits) as source:
         return bool(source.streams.audio)

@@ -1,9 +1,10 @@
 """Films: files that FFmpeg decodes, opened by their header and read in windows from the key frame before each."""
 
 import logging
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import dropwhile
@@ -62,6 +63,8 @@ class VideoFile:
     pixel_aspect: Fraction = Fraction(1)
     """Width of a pixel over its height."""
     limits: VideoLimits = DEFAULT_LIMITS
+    in_step: bool = True
+    """Whether sound fits the frames: not where they are counted though their stamps pause."""
 
     channels = 3
 
@@ -77,22 +80,24 @@ class VideoFile:
         end: int | Fraction = 0
         for position, frame in self._frames_from(start):
             last = position - 1 if self.even else (at + position) / 2  # at which the frame before this one is on show
-            while shown is not None and len(images) < count and wanted[len(images)] <= last:
-                self._append(images, shown, count)
+            self._show(images, shown, bisect_right(wanted, last), wanted)
             if len(images) == count:
                 return images
             shown, at = frame, position
             end = max(position + 1, self._position(frame, frame.duration))
-        while shown is not None and len(images) < count and wanted[len(images)] < end + MAX_MISSING_FRAMES:
-            self._append(images, shown, count)
+        self._show(images, shown, bisect_left(wanted, end + MAX_MISSING_FRAMES), wanted)
         if len(images) < count:
             raise UnreadableError(f"{self.path} ends before frame {wanted[len(images)]}")
         return images
 
-    def _append(self, images: list[RGBImage], frame: VideoFrame, count: int) -> None:
-        images.append(frame_to_rgb(frame, self.path, self.pixel_aspect, self.limits))
-        if len(images) == 1:
-            self.limits.check_bytes(count * images[0].nbytes, self.path)
+    def _show(self, images: list[RGBImage], frame: VideoFrame | None, until: int, wanted: range) -> None:
+        """Appends the frame, which may be held for long, as often as it takes to have the first `until` of `wanted`."""
+        if frame is None or until <= len(images):
+            return
+        image = frame_to_rgb(frame, self.path, self.pixel_aspect, self.limits)
+        if not images:
+            self.limits.check_bytes(len(wanted) * image.nbytes, self.path)
+        images += [image] * (until - len(images))
 
     def _frames_from(self, start: int) -> Iterator[tuple[int | Fraction, VideoFrame]]:
         """Yields (position, frame) in display order, from `start` or the key frame before it."""
@@ -198,6 +203,14 @@ def open_video_file(path: str, *, number: int | None = None, limits: VideoLimits
         if not timing.frames:
             raise UnreadableError(f"{path} holds no frames")
         limits.check_frames(timing.frames, path)
+        in_step = timing.timed or not timing.pause
+        if not in_step:
+            log.warning(
+                "%s: its time stamps jump by %.6g seconds and are not believed; frames are counted, and any sound, "
+                "which does not fit them, is left out",
+                path,
+                timing.pause,
+            )
         return VideoFile(
             path=path,
             frames=timing.frames,
@@ -208,6 +221,7 @@ def open_video_file(path: str, *, number: int | None = None, limits: VideoLimits
             stream=stream.index,
             pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
             limits=limits,
+            in_step=in_step,
         )
 
 
@@ -278,7 +292,7 @@ def time_by_packets(container: InputContainer, stream: VideoStream, *, timed: bo
     if not stamps:
         return Timing(len(packets), stated or measure_timing([], unit, stated=None).rate, timed=False), 0
     timing = measure_timing(stamps, unit, stated=stated)
-    return (timing if timed else Timing(len(packets), timing.rate, timed=False)), stamps[0]
+    return (timing if timed else replace(timing, frames=len(packets), timed=False, even=True)), stamps[0]
 
 
 def last_stamp(container: InputContainer, stream: VideoStream, indexed: list[int]) -> int:

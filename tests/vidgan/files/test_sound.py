@@ -23,6 +23,22 @@ def copy(source: Path, target: Path, *, step: int = 7) -> None:
             write(film.read(start, min(step, film.frames - start)))
 
 
+def write_film_with_pause(path: Path, *, seconds: int) -> None:
+    """A film of 30 frames, ten a second, the fifteenth of which is held for so much longer."""
+    write_film_with_sound(path.with_name("even.mp4"), moving_clip(30, 32, 48))
+    with av.open(str(path.with_name("even.mp4"))) as source, av.open(str(path), "w") as target:
+        copies = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "video":
+                late = round(seconds / packet.time_base)
+                times = (packet.pts, packet.dts)
+                packet.pts, packet.dts = (each + late * (each * packet.time_base >= 1.5) for each in times)
+            packet.stream = copies[packet.stream.index]
+            target.mux(packet)
+
+
 @pytest.mark.parametrize(("name", "codec"), FILMS)
 def test_packets_of_sound_are_copied_bit_for_bit_and_in_time(tmp_path, name, codec):
     write_film_with_sound(tmp_path / name, moving_clip(30, 32, 48), codec=codec)
@@ -43,6 +59,26 @@ def test_sound_that_begins_before_the_frames_keeps_its_distance_to_them(tmp_path
     before, after = sound_of(tmp_path / "film.mkv"), sound_of(tmp_path / "copy.mp4")
     assert [content for content, _ in after] == [content for content, _ in before]
     assert all(abs(new - old + 0.3) < 0.002 for (_, new), (_, old) in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_sound_goes_on_while_the_picture_stands_still(tmp_path, name):
+    write_film_with_pause(tmp_path / name, seconds=15)
+    copy(tmp_path / name, tmp_path / "copy.mp4", step=50)
+    assert open_video(tmp_path / "copy.mp4").frames == 180
+    before, after = sound_of(tmp_path / name), sound_of(tmp_path / "copy.mp4")
+    assert [content for content, _ in after] == [content for content, _ in before]
+
+
+def test_sound_that_does_not_fit_frames_that_are_counted_is_left_out_with_one_line(tmp_path, caplog):
+    write_film_with_pause(tmp_path / "film.mkv", seconds=10_000)
+    copy(tmp_path / "film.mkv", tmp_path / "copy.mp4")
+    (line,) = caplog.messages
+    assert "film.mkv: its time stamps jump by 10000.1 seconds and are not believed" in line
+    assert "any sound, which does not fit them, is left out" in line
+    assert not has_sound(open_video(tmp_path / "film.mkv"))
+    assert not sound_of(tmp_path / "copy.mp4")
+    assert open_video(tmp_path / "copy.mp4").frames == 30
 
 
 def test_sound_and_frames_are_interleaved(tmp_path):

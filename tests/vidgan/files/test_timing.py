@@ -30,6 +30,21 @@ def test_without_a_usual_interval_the_average_counts():
 def test_stamps_that_repeat_or_jump_are_counted(stamps):
     timing = measure_timing(stamps, MILLISECOND, stated=None)
     assert (timing.frames, timing.timed) == (len(stamps), False)
+    assert timing.pause == (0 if stamps[-1] == 80 else pytest.approx((stamps[-1] - stamps[-2]) / 1000))
+
+
+@pytest.mark.parametrize("seconds", [5, 20, 3600])
+def test_pauses_of_up_to_an_hour_are_believed(seconds):
+    """As in films of a screen, which get a frame only where something changes."""
+    later = 960 + 1000 * seconds
+    stamps = [*range(0, 1000, 40), *range(later, later + 1000, 40)]
+    timing = measure_timing(stamps, MILLISECOND, stated=Fraction(25, 11))
+    assert (timing.frames, timing.rate, timing.timed) == (49 + 25 * seconds, 25, True)
+    assert timing.pause == pytest.approx(seconds)
+
+
+def test_a_pause_is_told_apart_from_frames_that_were_dropped():
+    assert measure_timing([0, 40, 80, 1000, 1040, 1080, 1120, 1160, 1200], MILLISECOND, stated=None).pause == 0
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 5000])

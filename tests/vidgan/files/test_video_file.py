@@ -123,12 +123,25 @@ def test_dropped_frames_leave_the_rate_of_the_others(tmp_path):
     assert (opened.frames, opened.rate) == (31, 25)
 
 
-def test_stamps_that_jump_by_hours_are_counted_rather_than_believed(tmp_path):
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_one_long_pause_keeps_its_time(tmp_path, name):
+    """As in films of a screen, which get a frame only where something changes."""
+    stamps = [40 * k for k in range(10)] + [20_000 + 40 * k for k in range(10)]
+    opened = open_video_file(str(film(tmp_path / name, ramp(20), stamps=stamps)))
+    assert (opened.frames, opened.rate, opened.timed) == (510, 25, True)
+    whole = opened.read(0, 510)
+    assert numbers(whole) == nearest(stamps, opened.rate, 510)
+    assert torch.equal(opened.read(250, 3), whole[250:253])
+
+
+def test_stamps_that_jump_by_hours_are_counted_rather_than_believed(tmp_path, caplog):
     stamps = [40 * k for k in range(10)] + [9_000_000 + 40 * k for k in range(10)]
     opened = open_video_file(str(film(tmp_path / "a.mkv", ramp(20), stamps=stamps)))
     assert (opened.frames, opened.rate) == (20, 25)
     assert numbers(opened.read(0, 20)) == list(range(20))
     assert numbers(opened.read(12, 3)) == [12, 13, 14]
+    (line,) = caplog.messages
+    assert "a.mkv: its time stamps jump by 8999.64 seconds and are not believed; frames are counted" in line
 
 
 # -------------------------------------------------------------------------------------------------------------- pixels
