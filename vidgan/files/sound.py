@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from io import BytesIO
 
@@ -77,21 +77,24 @@ def open_sound(video: object) -> Iterator[SoundCopy | None]:
     if not isinstance(video, VideoFile) or not video.in_step:
         yield None
         return
-    with as_unreadable(video.path, "a video"), open_container(video.path, video.limits) as source:
-        fitting = []
-        for stream in source.streams.audio:
-            if fits_mp4(stream):
-                fitting.append(stream)
-            else:
-                log.warning("%s: the sound is left out, as an MP4 cannot hold %s", video.path, codec_name(stream))
-        start = video.origin * _time_base(source, video) if video.timed else Fraction(0)
-        yield SoundCopy(source, fitting, path=video.path, start=start) if fitting else None
+    with ExitStack() as stack:
+        with as_unreadable(video.path, "a video"):  # what goes wrong later, in the block, is not this file's fault
+            source = stack.enter_context(open_container(video.path, video.limits))
+            sound = _copy_sound(source, video)
+        yield sound
 
 
-def _time_base(source: InputContainer, video: VideoFile) -> Fraction:
-    stream = source.streams[video.stream]
-    assert isinstance(stream, VideoStream)
-    return stream_time_base(stream)
+def _copy_sound(source: InputContainer, video: VideoFile) -> SoundCopy | None:
+    fitting = []
+    for stream in source.streams.audio:
+        if fits_mp4(stream):
+            fitting.append(stream)
+        else:
+            log.warning("%s: the sound is left out, as an MP4 cannot hold %s", video.path, codec_name(stream))
+    film = source.streams[video.stream]
+    assert isinstance(film, VideoStream)
+    start = video.origin * stream_time_base(film) if video.timed else Fraction(0)
+    return SoundCopy(source, fitting, path=video.path, start=start) if fitting else None
 
 
 def has_sound(video: object) -> bool:
