@@ -93,7 +93,7 @@ def _copy_sound(source: InputContainer, video: VideoFile) -> SoundCopy | None:
             log.warning("%s: the sound is left out, as an MP4 cannot hold %s", video.path, codec_name(stream))
     film = source.streams[video.stream]
     assert isinstance(film, VideoStream)
-    start = video.origin * stream_time_base(film) if video.timed else Fraction(0)
+    start = video.origin * stream_time_base(film)
     return SoundCopy(source, fitting, path=video.path, start=start) if fitting else None
 
 

@@ -53,7 +53,7 @@ class VideoFile:
     frames: int
     rate: Fraction
     origin: int
-    """Time stamp of frame 0, in units of the stream's time base."""
+    """Time stamp of frame 0, in units of the stream's time base; 0 where there are none."""
     timed: bool
     """Whether frames carry usable time stamps; if not, they are counted from the beginning of the file."""
     even: bool = True
@@ -292,7 +292,10 @@ def time_by_packets(container: InputContainer, stream: VideoStream, *, timed: bo
     if not stamps:
         return Timing(len(packets), stated or measure_timing([], unit, stated=None).rate, timed=False), 0
     timing = measure_timing(stamps, unit, stated=stated)
-    return (timing if timed else replace(timing, frames=len(packets), timed=False, even=True)), stamps[0]
+    if timed:
+        return timing, stamps[0]
+    first = stamps[0] if stream.start_time is None else stream.start_time  # which a format without stamps knows better
+    return replace(timing, frames=len(packets), timed=False, even=True), first
 
 
 def last_stamp(container: InputContainer, stream: VideoStream, indexed: list[int]) -> int:

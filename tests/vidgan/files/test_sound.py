@@ -61,6 +61,19 @@ def test_sound_that_begins_before_the_frames_keeps_its_distance_to_them(tmp_path
     assert all(abs(new - old + 0.3) < 0.002 for (_, new), (_, old) in zip(after, before, strict=True))
 
 
+@pytest.mark.parametrize("name", ["film.mpg", "film.vob", "film.ts"])
+def test_sound_of_a_stream_that_begins_late_keeps_its_distance_to_the_frames(tmp_path, name):
+    """Such containers begin at a time above 0, and the stamps of reordered frames are not used in the first two."""
+    write_film_with_sound(tmp_path / name, moving_clip(30, 32, 48), codec="mp2")
+    with av.open(str(tmp_path / name)) as container:
+        begin = min(float(each.pts * each.time_base) for each in container.demux(video=0) if each.pts is not None)
+    assert begin > 0.1
+    copy(tmp_path / name, tmp_path / "copy.mp4")
+    before, after = sound_of(tmp_path / name), sound_of(tmp_path / "copy.mp4")
+    assert [content for content, _ in after] == [content for content, _ in before]
+    assert all(abs(new - old + begin) < 0.002 for (_, new), (_, old) in zip(after, before, strict=True))
+
+
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
 def test_sound_goes_on_while_the_picture_stands_still(tmp_path, name):
     write_film_with_pause(tmp_path / name, seconds=15)
