@@ -1,11 +1,12 @@
 """Videos made of pictures: one a frame in a folder or a zip, the pages of one picture, or side by side in a strip."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from statistics import median
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,19 +17,20 @@ from gancore.files.limits import VideoLimits
 from gancore.files.pictures import ORIENTATION, list_pages
 from gancore.files.reading import as_unreadable
 from vidgan.files.archives import folder_of, open_zip, read_member
+from vidgan.files.page_times import place_pages, time_pages
 from vidgan.files.pictures import has_pages, open_picture, picture_to_rgb, read_picture
 from vidgan.files.readers import (
     DEFAULT_LIMITS,
     DEFAULT_RATE,
     IMAGE_SUFFIXES,
+    RGBImage,
     check_window,
     reading_frames,
     sort_naturally,
     stack_images,
 )
 
-TIMED_PAGES = 16
-"""Pages at the beginning of an animated picture whose durations give its rate."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ class ImageSequence:
 
 @dataclass(frozen=True)
 class ImagePages:
-    """The pages of a TIFF, or of an animated PNG or WebP, each a frame; read as RGB, upright, on black."""
+    """The pages of a TIFF, or of an animated PNG or WebP; read as RGB, upright, on black."""
 
     path: str
     pages: tuple[int, ...]
+    """The page that is shown in each frame."""
     rate: Fraction = DEFAULT_RATE
     limits: VideoLimits = DEFAULT_LIMITS
 
@@ -82,12 +85,12 @@ class ImagePages:
 
     def read(self, start: int, count: int, *, stride: int = 1) -> UInt8[Tensor, "time channel height width"]:
         check_window(self.path, self.frames, start, count, stride)
-        images = []
+        images: list[RGBImage] = []
         with reading_frames(self.path, "a picture"), open_picture(self.path, self.path, self.limits) as image:
-            for page in self.pages[start : start + count * stride : stride]:
+            for page, held in groupby(self.pages[start : start + count * stride : stride]):
                 image.seek(page)
                 self.limits.check_pixels(image.height, image.width, self.path)
-                images.append(picture_to_rgb(image, self.path))
+                images += [picture_to_rgb(image, self.path)] * len(list(held))
         return stack_images(images, self.path, self.limits)
 
 
@@ -136,14 +139,11 @@ def open_image_file(path: str, *, limits: VideoLimits = DEFAULT_LIMITS) -> Image
         limits.check_frames(len(pages), path)
         if len(pages) == 1:
             return ImageSequence(str(Path(path).parent), (Path(path).name,), False, limits)
-        durations = []
-        for page in pages[:TIMED_PAGES] if image.format != "TIFF" else ():
-            image.seek(page)
-            image.load()
-            durations.append(image.info.get("duration", 0))
-        typical = Fraction(median(durations)) if durations else Fraction(0)
-        rate = (1000 / typical).limit_denominator(1001) if typical > 0 else DEFAULT_RATE
-        return ImagePages(path, tuple(pages), rate or DEFAULT_RATE, limits)
+        timing, stamps = time_pages(image, pages, path)
+        limits.check_frames(timing.frames, path)
+        if not timing.timed:
+            log.warning("%s: a page held for %.6g seconds is not believed; pages are counted", path, timing.pause)
+        return ImagePages(path, place_pages(pages, stamps, timing), timing.rate, limits)
 
 
 def open_image_strip(path: str, *, limits: VideoLimits = DEFAULT_LIMITS) -> ImageStrip:

@@ -1,7 +1,10 @@
 """Pictures become videos: numbered files in the order of their numbers, all pages of stacks, folders of zips."""
 
+import re
 import struct
 import zipfile
+import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +70,67 @@ def test_all_pages_of_a_picture_are_frames(tmp_path, name):
     assert clip.rate == (10 if name == "a.tif" else 25)
     assert numbers(read_clip(tmp_path / name, start=1, frames=3, stride=2)) == [1, 3, 5]
     assert numbers(read_clip(tmp_path)) == list(range(7))
+
+
+def animation(path: Path, durations: list[int], **options) -> Path:
+    """A picture whose pages are held for so many milliseconds."""
+    pages = [picture(number) for number in range(len(durations))]
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=durations, **options)
+    return path
+
+
+HELD = [0, 1] + [2] * 11 + [3] * 10 + [4, 5]
+"""Pages of 100 milliseconds, the third of which is held for 2000: each frame shows the page that is nearest in time."""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.png", {}), ("a.webp", {"lossless": True}), ("a.gif", {}), ("gif.png", {"format": "GIF"})],
+)
+def test_a_page_is_shown_for_as_long_as_it_is_held(tmp_path, name, options):
+    path = animation(tmp_path / name, [100, 100, 2000, 100, 100, 100], **options)
+    clip = read_clip(path)
+    assert clip.rate == 10
+    assert numbers(clip) == HELD
+    assert numbers(read_clip(path, start=5, frames=4, stride=6)) == HELD[5::6]
+
+
+def test_a_picture_for_those_who_see_no_animation_is_no_page(tmp_path):
+    durations = [100, 100, 2000, 100, 100, 100]
+    animation(tmp_path / "a.png", [*durations, 0], default_image=True)  # Pillow counts durations from the second on
+    assert numbers(read_clip(tmp_path / "a.png")) == [number + 1 for number in HELD]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_pages_without_a_duration_are_frames_at_the_usual_rate(tmp_path, name):
+    clip = read_clip(animation(tmp_path / name, [0] * 5))
+    assert (clip.rate, numbers(clip)) == (10, [0, 1, 2, 3, 4])
+
+
+def test_a_rate_that_microseconds_round_is_exact(tmp_path):
+    path = animation(tmp_path / "a.png", [40] * 5)
+    content = path.read_bytes()
+    assert content.count(struct.pack(">2H", 1, 25)) == 5
+    for at in [match.start() for match in re.finditer(b"fcTL", content)]:
+        control = content[at : at + 24] + struct.pack(">2H2x", 1001, 30000)
+        content = content[:at] + control + struct.pack(">I", zlib.crc32(control)) + content[at + 34 :]
+    path.write_bytes(content)
+    assert open_video(path).rate == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_a_page_held_for_hours_is_counted_with_one_line(tmp_path, caplog, name):
+    clip = read_clip(animation(tmp_path / name, [100, 100, 100, 100, 15_000_000, 100, 100]))
+    assert (clip.rate, numbers(clip)) == (10, [0, 1, 2, 3, 4, 5, 6])
+    (line,) = caplog.messages
+    assert f"{name}: a page held for 15000 seconds is not believed; pages are counted" in line
+
+
+def test_a_picture_that_holds_fewer_pages_than_it_states_is_refused(tmp_path):
+    path = animation(tmp_path / "a.png", [100] * 5)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UnreadableError, match=r"a\.png states 5 pages and holds \d"):
+        read_clip(path)
 
 
 def test_a_preview_is_no_page_and_stacks_are_not_mixed_with_pictures(tmp_path):

@@ -126,7 +126,7 @@ def test_a_film_that_is_cut_short_keeps_the_sound_that_can_be_read(tmp_path):
 
 def test_what_goes_wrong_beside_the_sound_is_not_blamed_on_the_film(tmp_path):
     write_film_with_sound(tmp_path / "film.mp4", moving_clip(10, 32, 48))
-    with pytest.raises(OSError, match="^no space left$"), open_sound(open_video(tmp_path / "film.mp4")):
+    with pytest.raises(OSError, match=r"^no space left$"), open_sound(open_video(tmp_path / "film.mp4")):
         raise OSError("no space left")
 
 
