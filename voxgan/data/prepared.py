@@ -19,9 +19,8 @@ from voxgan.data.copies import sample_stretches, stretch_mesh, stretch_voxels
 from voxgan.data.packed import Cameras, encode_webp
 from voxgan.data.sources import Source, SourceImage
 from voxgan.data.stored_voxels import StoredVoxels, filled_voxels, to_fractions, to_levels
-from voxgan.files.arrays import list_arrays
 from voxgan.files.images import cut_out_object, frame_object
-from voxgan.files.voxels import crop_to_content, object_keys, read_occupancy, resize_occupancy, split_key
+from voxgan.files.voxels import crop_to_content, read_occupancy, resize_occupancy, stated_up
 from voxgan.mesh.axes import choose_axes, reorient
 from voxgan.mesh.config import Axis
 from voxgan.mesh.materials import TexturedMesh
@@ -162,14 +161,6 @@ def read_upright(source: Source, path: Path, recipe: Recipe) -> Float[np.ndarray
     stated = stated_up(path, key=source.key, limits=recipe)
     up, front = choose_axes(path, stated, up=recipe.up, front=recipe.front)
     return own if stated else reorient(own, up=up, front=front)
-
-
-def stated_up(path: Path, *, key: str | None, limits: ShapeLimits) -> Axis | None:
-    """The axis that is up by what a file of voxels states, along which it is read; only an npz file can state it."""
-    if path.suffix.lower() != ".npz":
-        return None
-    name, _ = split_key(object_keys(path, key=key, limits=limits)[0])
-    return list_arrays(path, limits=limits)[name].up
 
 
 def fills_grid(occupancy: Float[np.ndarray, "x y z"]) -> bool:

@@ -21,7 +21,7 @@ from voxgan.data.packed import PackedDataset
 from voxgan.data.sources import Source
 from voxgan.evaluation.baselines import THRESHOLDS
 from voxgan.evaluation.methods import Prediction
-from voxgan.files.voxels import VOXEL_SUFFIXES, read_occupancy
+from voxgan.files.voxels import VOXEL_SUFFIXES, read_occupancy, stated_up
 from voxgan.mesh.axes import Axis, reorient, upright_rotation
 from voxgan.mesh.read import MESH_SUFFIXES, LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh, voxelise
@@ -89,7 +89,9 @@ def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Pre
     if source.occupancy is None:
         assert mesh is not None
         return Prediction(torch.from_numpy(voxelise_unit_cube(mesh, side)).float(), mesh)
-    own = reorient(read_occupancy(source.occupancy, key=source.key), up=frame.up or "y", front=frame.front)
+    own = read_occupancy(source.occupancy, key=source.key)
+    if stated_up(source.occupancy, key=source.key) is None:  # else it is read as it states
+        own = reorient(own, up=frame.up or "y", front=frame.front)
     if own.shape != (side, side, side):
         sides = " x ".join(map(str, own.shape))
         raise SideMismatchError(

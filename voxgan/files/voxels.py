@@ -18,7 +18,7 @@ from gancore.files.limits import ShapeLimits
 from gancore.files.reading import as_unreadable
 from voxgan.files.arrays import READERS, default_key, list_arrays, to_probabilities
 from voxgan.files.binvox import read_binvox, write_binvox
-from voxgan.mesh.axes import reorient
+from voxgan.mesh.axes import Axis, reorient
 
 VOXEL_SUFFIXES = (".binvox", *READERS)
 """Endings of the files that are read."""
@@ -47,6 +47,14 @@ def read_occupancy(
         array = list_arrays(path, limits=limits)[name]
         occupancy = to_probabilities(array.read_object(number or 0), path)
     return reorient(occupancy, up=array.up) if array.up else occupancy
+
+
+def stated_up(path: Path, *, key: str | None = None, limits: ShapeLimits = ShapeLimits()) -> Axis | None:
+    """The axis that is up by what a file of voxels states, along which it is read; only an npz file can state it."""
+    if path.suffix.lower() != ".npz":
+        return None
+    name, _ = split_key(object_keys(path, key=key, limits=limits)[0])
+    return list_arrays(path, limits=limits)[name].up
 
 
 def require_no_key(path: Path, key: str | None) -> None:

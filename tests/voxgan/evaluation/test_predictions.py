@@ -27,6 +27,7 @@ from voxgan.evaluation.predictions import (
 )
 from voxgan.evaluation.set_fidelity import voxel_fidelity
 from voxgan.files.voxels import write_occupancy
+from voxgan.mesh.axes import reorient
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.write import save_mesh
 from voxgan.metrics.occupancy import average_precision, ikea_average_precision, iou
@@ -203,6 +204,20 @@ def test_predictions_in_other_axes_are_turned(tmp_path):
     turned = read_prediction(Source(id="box", mesh=tmp_path / "box.ply"), 8, frame=CoordinateFrame(up="z"))
     assert np.ptp(turned.mesh.vertices, axis=0) == pytest.approx((0.25, 1.0, 0.5))
     assert turned.probabilities.any(2).any(0).sum() == 8  # upright
+
+
+def test_voxels_are_turned_too_unless_their_file_states_how_they_stand(tmp_path):
+    shape = np.zeros((8, 8, 8), bool)
+    shape[:, :2, :4] = True
+    np.save(tmp_path / "lying.npy", shape)
+    write_occupancy(tmp_path / "standing.npz", shape)
+    frame = CoordinateFrame(up="z")
+    lying, standing = (
+        read_prediction(Source(id=name, occupancy=tmp_path / name), 8, frame=frame).probabilities
+        for name in ("lying.npy", "standing.npz")
+    )
+    assert torch.equal(standing > 0.5, torch.from_numpy(shape))
+    assert torch.equal(lying > 0.5, torch.from_numpy(reorient(shape, up="z").copy()))
 
 
 def test_what_sticks_out_of_the_cube_is_cut_off_and_no_voxel_moves():
