@@ -8,7 +8,7 @@ from support.tiny import synthesiser
 from vidgan.commands import GenerateConfig
 from vidgan.files.captions import BORDER, LINE_HEIGHT, text_width
 from vidgan.files.video import read_clip
-from vidgan.generate import GeneratedClips, generate, write_samples
+from vidgan.generate import GeneratedClips, generate, generate_clips, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,11 @@ def test_classes_come_in_turn_unless_one_is_chosen(model):
 def test_an_unknown_class_is_named_with_those_there_are(model, label):
     with pytest.raises(ValueError, match=rf"label: unknown class '{label}'; choose from archery, biking, diving"):
         generate(GenerateConfig(model=model, label=label))
+
+
+def test_no_clips_at_all_are_refused():
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        generate_clips(synthesiser("modern"), count=0)
 
 
 def test_a_class_asked_of_a_model_without_classes_is_an_error(tmp_path):
