@@ -24,7 +24,7 @@ from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256
 """Frames decoded at a time, so that a long video need not fit in memory."""
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Changes whenever videos are read in another way, so that what was kept before is made again."""
 PROBES_FILE = "probes.json"
 
