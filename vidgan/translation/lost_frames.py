@@ -35,6 +35,8 @@ class LostFrames:
         self.film, self.known = film, known
         self.before: Neighbour | None = None
         self.after: Neighbour | None = None
+        self.ends_lost = False
+        """Whether it was seen that all frames up to the end of the film are lost."""
 
     @torch.inference_mode()
     def fill(
@@ -57,8 +59,9 @@ class LostFrames:
         return frames, known
 
     def _make_up(self, number: int) -> tuple[Tensor, Tensor]:
-        if self.after is None or self.after.number < number:
+        if not self.ends_lost and (self.after is None or self.after.number < number):
             self.after = self._look_ahead(number + 1)
+            self.ends_lost = self.after is None
         before, after = self.before, self.after
         if before is None or after is None:
             if (nearest := before or after) is None:

@@ -97,11 +97,12 @@ def open_mask(
 def parse_frame_ranges(text: str) -> tuple[range, ...]:
     """The numbers in a list like "10-14,30", where ranges include both ends. Raises ValueError for any other text."""
     ranges = []
-    for word in filter(None, (part.strip() for part in text.split(","))):
+    words = [part.strip() for part in text.split(",") if part.strip()]
+    if text and not words:
+        words = [text]
+    for word in words:
         match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(f"missing should be numbers and ranges of frames like 10-14,30, not {text!r}")
         ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
-    if text and not ranges:
-        raise ValueError(f"missing should be numbers and ranges of frames like 10-14,30, not {text!r}")
     return tuple(ranges)

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.animation_config import AnimationConfig
 from vidgan.data_config import NAMED_SOURCES
-from vidvox.commands.training import (
-    SHARED_KEYS,
-    ProcessesConfig,
-    add_default_recipe,
-    check_source,
-    train_together,
-    upcast,
-)
+from vidvox.commands import training
 from vidvox.recipes import find_recipes
 
 RECIPE = "sprites"
@@ -21,7 +14,7 @@ RECIPE = "sprites"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainAnimationConfig(ProcessesConfig, AnimationConfig):
+class TrainAnimationConfig(training.ProcessesConfig, AnimationConfig):
     """Train a network that moves the figure in a picture as another moves. Without --config the recipe sprites is used,
     whose settings (vidvox show sprites) take the place of the defaults below."""
 
@@ -31,11 +24,11 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Train on puppets, or on a folder of videos that show one figure each."""
     config = parse_config(
         TrainAnimationConfig,
-        add_default_recipe(argv, RECIPE),
+        training.add_default_recipe(argv, RECIPE),
         prog=prog,
         positional=["data.path"],
         main=[
-            *SHARED_KEYS,
+            *training.SHARED_KEYS,
             *("data.height", "data.width", "data.clip_frames", "generator.keypoints", "generator.local_motion"),
         ],
         recipes=find_recipes("animation"),
@@ -44,10 +37,10 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} VIDEOS --run runs/mine --generator.local_motion position --objective.jacobian_weight 0
         """,
     )
-    check_source(config.data.path, argv, named=NAMED_SOURCES, of="videos", prog=prog)
+    training.check_source(config.data.path, argv, named=NAMED_SOURCES, of="videos", prog=prog)
     if config.processes and config.processes > 1:
-        train_together(config.processes, prog, argv)
+        training.train_together(config.processes, prog, argv)
 
     from vidvox import train
 
-    train.train_animation(upcast(config, AnimationConfig))
+    train.train_animation(training.upcast(config, AnimationConfig))

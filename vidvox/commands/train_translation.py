@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.data_config import NAMED_SOURCES
 from vidgan.translation_config import TranslationConfig
-from vidvox.commands.training import (
-    SHARED_KEYS,
-    ProcessesConfig,
-    add_default_recipe,
-    check_source,
-    train_together,
-    upcast,
-)
+from vidvox.commands import training
 from vidvox.recipes import find_recipes
 
 RECIPE = "restore"
@@ -21,7 +14,7 @@ RECIPE = "restore"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTranslationConfig(ProcessesConfig, TranslationConfig):
+class TrainTranslationConfig(training.ProcessesConfig, TranslationConfig):
     """Train a network that restores, enlarges, colours, fills or translates clips. Without --config the recipe restore
     is used, whose settings (vidvox show restore) take the place of the defaults below."""
 
@@ -31,11 +24,11 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Train on a folder of videos, which are spoilt, or of pairs."""
     config = parse_config(
         TrainTranslationConfig,
-        add_default_recipe(argv, RECIPE),
+        training.add_default_recipe(argv, RECIPE),
         prog=prog,
         positional=["data.path"],
         main=[
-            *SHARED_KEYS,
+            *training.SHARED_KEYS,
             *("data.degradations", "data.sources", "data.paired", "data.height", "data.width", "data.clip_frames"),
         ],
         recipes=find_recipes("translation"),
@@ -48,10 +41,10 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         """,
     )
     for path in filter(None, (config.data.path, config.data.sources)):
-        check_source(path, argv, named=(*NAMED_SOURCES, "left", "right"), of="videos", prog=prog)
+        training.check_source(path, argv, named=(*NAMED_SOURCES, "left", "right"), of="videos", prog=prog)
     if config.processes and config.processes > 1:
-        train_together(config.processes, prog, argv)
+        training.train_together(config.processes, prog, argv)
 
     from vidvox import train
 
-    train.train_translation(upcast(config, TranslationConfig))
+    train.train_translation(training.upcast(config, TranslationConfig))

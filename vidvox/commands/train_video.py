@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.config import VideoConfig
 from vidgan.data_config import NAMED_SOURCES
-from vidvox.commands.training import (
-    SHARED_KEYS,
-    ProcessesConfig,
-    add_default_recipe,
-    check_source,
-    train_together,
-    upcast,
-)
+from vidvox.commands import training
 from vidvox.recipes import find_recipes
 
 RECIPE = "folder_64"
@@ -21,7 +14,7 @@ RECIPE = "folder_64"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVideoConfig(ProcessesConfig, VideoConfig):
+class TrainVideoConfig(training.ProcessesConfig, VideoConfig):
     """Train a next-frame predictor, or with data.context_frames 0 a generator of whole clips. Without --config the
     recipe folder_64 is used, whose settings (vidvox show folder_64) take the place of the defaults below."""
 
@@ -31,10 +24,17 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Train on a folder of videos."""
     config = parse_config(
         TrainVideoConfig,
-        add_default_recipe(argv, RECIPE),
+        training.add_default_recipe(argv, RECIPE),
         prog=prog,
         positional=["data.path"],
-        main=[*SHARED_KEYS, "data.height", "data.width", "data.channels", "data.clip_frames", "data.context_frames"],
+        main=[
+            *training.SHARED_KEYS,
+            "data.height",
+            "data.width",
+            "data.channels",
+            "data.clip_frames",
+            "data.context_frames",
+        ],
         recipes=find_recipes("video"),
         examples=f"""
             {prog} VIDEOS --run runs/mine
@@ -44,10 +44,10 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} VIDEOS --config runs/mine/config.json --run runs/again --train.seed 1
         """,
     )
-    check_source(config.data.path, argv, named=NAMED_SOURCES, of="videos", prog=prog)
+    training.check_source(config.data.path, argv, named=NAMED_SOURCES, of="videos", prog=prog)
     if config.processes and config.processes > 1:
-        train_together(config.processes, prog, argv)
+        training.train_together(config.processes, prog, argv)
 
     from vidvox import train
 
-    train.train_video(upcast(config, VideoConfig))
+    train.train_video(training.upcast(config, VideoConfig))

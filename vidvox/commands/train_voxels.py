@@ -6,14 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
-from vidvox.commands.training import (
-    SHARED_KEYS,
-    ProcessesConfig,
-    add_default_recipe,
-    check_source,
-    train_together,
-    upcast,
-)
+from vidvox.commands import training
 from vidvox.recipes import find_recipes
 from voxgan.config import VoxelConfig
 
@@ -22,7 +15,7 @@ RECIPE = "furniture_32"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVoxelsConfig(ProcessesConfig, VoxelConfig):
+class TrainVoxelsConfig(training.ProcessesConfig, VoxelConfig):
     """Train a network from pictures to objects, or with encoder.kind none a generator from noise. A folder of meshes is
     prepared first, into a data set beside the run folder. Without --config the recipe furniture_32 is used, whose
     settings (vidvox show furniture_32) take the place of the defaults below."""
@@ -33,10 +26,17 @@ def main(argv: Sequence[str], *, prog: str) -> None:
     """Train on a prepared data set, or on a folder of meshes, which is prepared first."""
     config = parse_config(
         TrainVoxelsConfig,
-        add_default_recipe(argv, RECIPE),
+        training.add_default_recipe(argv, RECIPE),
         prog=prog,
         positional=["data.path"],
-        main=[*SHARED_KEYS, "data.classes", "data.class_conditional", "data.views", "encoder.kind", "encoder.size"],
+        main=[
+            *training.SHARED_KEYS,
+            "data.classes",
+            "data.class_conditional",
+            "data.views",
+            "encoder.kind",
+            "encoder.size",
+        ],
         recipes=find_recipes("voxels"),
         examples=f"""
             {prog} MESHES --run runs/shapes
@@ -45,15 +45,15 @@ def main(argv: Sequence[str], *, prog: str) -> None:
             {prog} MESHES --run runs/shapes --processes 4
         """,
     )
-    check_source(config.data.path, argv, named=["furniture"], of="meshes or data set", prog=prog)
+    training.check_source(config.data.path, argv, named=["furniture"], of="meshes or data set", prog=prog)
     if config.data.path != "furniture" and not Path(config.data.path, "dataset.json").is_file():
         config = replace(config, data=replace(config.data, path=str(_prepare(config))))
     if config.processes and config.processes > 1:
-        train_together(config.processes, prog, argv)
+        training.train_together(config.processes, prog, argv)
 
     from vidvox import train
 
-    train.train_voxels(upcast(config, VoxelConfig))
+    train.train_voxels(training.upcast(config, VoxelConfig))
 
 
 def _prepare(config: VoxelConfig) -> Path:
