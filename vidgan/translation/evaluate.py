@@ -29,6 +29,7 @@ from vidgan.networks.translator import ClipTranslator
 from vidgan.networks.translator_pair import TranslatorPair
 from vidgan.translation.commands import EvaluateTranslationConfig
 from vidgan.translation.flicker import warping_error
+from vidgan.translation.nearest import NearestFrame
 from vidgan.translation.objective import mean_where
 from vidgan.translation.pairs import Pair, PairDataset, open_pairs
 from vidgan.translation.report import SOURCE, ScoreInfo, TaskReport, TranslationReport
@@ -96,7 +97,10 @@ def evaluate(config: EvaluateTranslationConfig) -> Evaluation:
         check_scale(task, models)
         methods: dict[str, Method] = {SOURCE: partial(apply_simple, "copy")}
         methods |= {name: partial(apply_simple, name) for name in task.simple if name != "copy"}
-        methods |= {} if config.data.paired else match_histograms(task.data)
+        if not config.data.paired:
+            methods |= match_histograms(task.data)
+        elif not config.data.degradations:
+            methods["nearest training frame"] = NearestFrame.from_training(open_pairs(task.data, split="train"))
         methods |= models
         found, clips = measure_task(task, methods, config, networks, perceptual, fingerprint)
         tasks.append(found)

@@ -3,15 +3,19 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from support.tiny import stirred
 from support.translating import BOTH_WAYS, SHAPE, TRANSLATOR, pair_of
 
+from gancore.data import Sample
 from vidgan.networks.translator import ClipTranslator
 from vidgan.translation.commands import EvaluateTranslationConfig
 from vidgan.translation.evaluate import evaluate, measure_looks, psnr_where
+from vidgan.translation.nearest import NearestFrame
 from vidgan.translation.page import write_report
+from vidgan.translation.pairs import open_pairs
 from vidgan.translation.report import format_summary
 from vidgan.translation_config import PairDataConfig
 
@@ -86,6 +90,28 @@ def test_translators_without_pairs_stand_beside_histogram_matching(tmp_path):
     task = measure(str(tmp_path), data=data).report.tasks[0]
     for name in ("histogram of each clip", "histogram of all clips"):
         assert task.scores[name]["psnr"] > task.scores["source"]["psnr"]
+
+
+def test_translators_of_two_folders_stand_beside_the_nearest_training_frame(tmp_path):
+    values = {"a.npy": (10, 60, 110), "b.npy": (160, 210, 250), "held.npy": (215, 105, 15)}
+    for folder, turned in (("sources", False), ("targets", True)):
+        (tmp_path / folder).mkdir()
+        for name, greys in values.items():
+            clip = np.broadcast_to(np.array(greys, np.uint8)[:, None, None, None], (3, 16, 16, 3))
+            np.save(tmp_path / folder / name, 255 - clip if turned else clip)
+    data = replace(
+        DATA,
+        path=str(tmp_path / "targets"),
+        sources=str(tmp_path / "sources"),
+        degradations=(),
+        holdout_prefixes=("held",),
+    )
+    nearest = NearestFrame.from_training(open_pairs(data, split="train"))
+    made = nearest(open_pairs(data, split="test")[Sample(0, 0)])
+    assert made[:, 0, 0, 0].tolist() == [45, 145, 245]  # of 210, 110 and 10
+    task = measure(saved(tmp_path / "model"), data=data).report.tasks[0]
+    assert list(task.scores) == ["source", "nearest training frame", "model"]
+    assert task.best_baseline(["model"]) == "nearest training frame"
 
 
 def test_histograms_are_matched_at_the_severity_that_is_measured(tmp_path):
