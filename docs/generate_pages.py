@@ -14,13 +14,16 @@ from vidgan import commands as video_commands
 from vidgan.animation import commands as animation_commands
 from vidgan.animation_config import AnimationConfig
 from vidgan.config import VideoConfig
+from vidgan.rollout_config import RolloutConfig
 from vidgan.translation import commands as translation_commands
+from vidgan.translation_config import TranslationConfig
 from vidvox.recipes import find_recipes
 from voxgan import commands as voxel_commands
 from voxgan.config import VoxelConfig
 
 CONFIGURATIONS = {
     "vidvox train video": VideoConfig,
+    "vidvox train translation": TranslationConfig,
     "vidvox train animation": AnimationConfig,
     "vidvox train voxels": VoxelConfig,
     "vidvox predict": video_commands.PredictConfig,
@@ -32,8 +35,10 @@ CONFIGURATIONS = {
     "vidvox translate": translation_commands.TranslateConfig,
     "vidvox animate": animation_commands.AnimateConfig,
     "vidvox skeletons": animation_commands.SkeletonsConfig,
+    "vidvox rollout": RolloutConfig,
     "vidvox degrade": video_commands.DegradeConfig,
     "vidvox evaluate (video)": video_commands.EvaluateConfig,
+    "vidvox evaluate (translation)": translation_commands.EvaluateTranslationConfig,
     "vidvox evaluate (animation)": animation_commands.EvaluateAnimationConfig,
     "vidvox recognise": video_commands.RecogniseConfig,
     "vidvox prepare": voxel_commands.PrepareConfig,
