@@ -170,7 +170,7 @@ def test_saved_clips_of_a_model_are_scored_as_the_model_and_people_may_choose(ru
     files = use("evaluate_video", *folders, *flags, "--rating_page=pages/rate.html", "--rating_pairs=2")
     assert files.code == 0, files.err
     assert files.out.splitlines()[1:-2] == model.out.splitlines()[1:]
-    assert files.out.splitlines()[-1].startswith("pages/rate.html asks people to choose;")
+    assert files.out.splitlines()[-1].startswith("pages/rate.html is the rating page;")
     assert len(json.loads(Path("pages/rate.key.json").read_text())["pairs"]) == 2
 
 

@@ -27,15 +27,15 @@ def load(
     """Load a trained model, ready to use.
 
     Args:
-        folder_or_repo: A run folder (best/ is used if there is one, else generator/), a folder of a model, or the name
-            of one on the Hub: user/name, or user/name@revision for a branch, a tag or a commit. What looks like a path
-            is one.
-        device: Where it computes, such as "cuda" or "cpu"; if None, on the GPU if there is one.
+        folder_or_repo: A run folder (best/ is used if present, else generator/), a folder with a model, or the name of
+            one on the Hub: user/name, or user/name@revision for a branch, a tag or a commit. Anything that looks like a
+            path is read as one.
+        device: The device to compute on, such as "cuda" or "cpu"; if None, the GPU if there is one.
 
     Returns:
         A `VideoPredictor` (`.predict`), `VideoTranslator` (`.translate`), `PictureAnimator` (`.animate`),
         `ClipGenerator` (`.generate`), `ObjectReconstructor` (`.mesh`, `.generate`) or `ObjectGenerator`
-        (`.generate`), by what was trained.
+        (`.generate`), depending on the class of the model.
 
     Raises:
         ValueError: There is no such model, or it cannot be read.
@@ -46,7 +46,7 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SurfaceConfig":  # imported where it is asked for, so that the command line starts fast
+    if name == "SurfaceConfig":  # imported on demand, so that the command line starts fast
         from voxgan.mesh.config import SurfaceConfig
 
         return SurfaceConfig

@@ -1,4 +1,4 @@
-"""A trained animator with plain inputs and outputs."""
+"""A trained animator that takes files, arrays and tensors."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,25 @@ from vidvox.results import Translation
 
 @dataclass(frozen=True)
 class PictureAnimator:
-    """Moves the figure in a picture as the one in a film moves."""
+    """Animates the figure in a picture with the motion of the figure in a video."""
 
     network: Animator
 
     def animate(self, source: ClipInput, driving: ClipInput, *, relative: bool = True) -> Translation:
-        """Move the figure in a picture, for as long as the film is; the result is held in memory.
+        """Animate the figure in a picture; the result has as many frames as the driving video and is held in memory.
 
-        What is saved of it says in its file that it was generated.
+        Saved files carry a note that they were generated.
 
         Args:
-            source: The picture, or a clip whose first frame is taken: a path, an array (time, height, width, channel)
+            source: The picture, or a clip whose first frame is used: a path, an array (time, height, width, channel)
                 or a tensor (time, channel, height, width).
-            driving: The film whose motion is taken, likewise.
-            relative: Take over how the driver moves from its first frame on; or else its poses themselves, and with
-                them its shape and place.
+            driving: The video that provides the motion, in the same forms.
+            relative: Transfer the driver's motion since its first frame; if False, its absolute poses, and with them
+                its shape and position.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: A clip cannot be read, or its channels do not fit.
+            ValueError: A clip cannot be read, or its channels cannot be converted to the model's.
         """
         channels = self.network.shape.channels
         picture, film = (open_clip(each, channels=channels) for each in (source, driving))

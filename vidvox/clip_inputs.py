@@ -1,4 +1,4 @@
-"""Clips as they are given to models: files, arrays and tensors."""
+"""Clips as users pass them to models: files, arrays and tensors."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ ClipInput = str | os.PathLike[str] | np.ndarray | Tensor
 
 
 def find_source(given: ClipInput | ImageInput) -> Path | None:
-    """Return the file or folder that an input comes from: its path, or that of a memory map or an opened picture."""
+    """Return the path of an input, also of a memory map or an opened Pillow image; None for data held in memory."""
     if isinstance(given, str | os.PathLike):
         return Path(given)
     name = getattr(given, "filename", None)
@@ -28,14 +28,14 @@ def find_source(given: ClipInput | ImageInput) -> Path | None:
 
 
 def open_clip(clip: ClipInput, *, channels: int) -> VideoReader:
-    """A reader of a file or of what is in memory."""
+    """Return a reader of a file, or of frames in memory, in that many channels."""
     if isinstance(clip, np.ndarray | Tensor):
         return HeldClip(convert_frames(clip))
     return open_video(Path(clip), channels=channels)
 
 
 def convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:
-    """Frames in bytes. Raises ValueError for another number of axes, or floats outside [0, 1]."""
+    """Convert frames to uint8 in [0, 255]. Raises ValueError unless there are four axes, and floats are in [0, 1]."""
     if clip.ndim != 4:
         order = "(time, height, width, channel)" if isinstance(clip, np.ndarray) else "(time, channel, height, width)"
         raise ValueError(f"the clip should have four axes {order}, not the shape {tuple(clip.shape)}")
@@ -44,7 +44,7 @@ def convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel hei
 
 
 def convert_plan(actions: np.ndarray | Tensor | None) -> Float[Tensor, "steps size"] | None:
-    """Actions as a tensor of floats. Raises ValueError for another number of axes."""
+    """Convert a sequence of actions, one row per step, to float32. Raises ValueError unless there are two axes."""
     if actions is None:
         return None
     if actions.ndim != 2:

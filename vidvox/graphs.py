@@ -1,4 +1,4 @@
-"""The graphs of any model that can be exported, and what is said of them."""
+"""The graphs of any model that can be exported, and the instructions for using them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,31 +13,31 @@ from voxgan.graphs import build_graphs
 from voxgan.networks.image_to_voxels import load_model
 
 USES = {
-    "step": "Run encode on the past frames, then step for time = 0, 1, 2, ... with the same latent. Each step takes "
-    "the states that encode gave, each replaced by next_ and its name where the step before gave that. For several "
-    "futures, repeat the states that encode gave along their first axis.",
+    "step": "Run encode on the past frames, then step for time = 0, 1, 2, ... with the same latent. The first step "
+    "takes the states that encode returns; in each later step, replace every state that the previous step returned as "
+    "next_NAME. For several futures, repeat the states of encode along their first axis.",
     "predict": "One future for each latent.",
     "generate": "One clip for each latent.",
-    "translate": "One target for each source clip. Cut a film into windows that share frames, of which the ones at the "
+    "translate": "One target for each source clip. Cut a long video into overlapping windows, since the frames at the "
     "ends of a window are the least certain.",
-    "encode": "Run encode on the pictures of each object, then decode on its mean, or on mean + exp(log_variance / 2) "
-    "noise. The probabilities become a surface at a threshold of 0.25.",
-    "decode": "Run decode on latents. The probabilities become a surface at a threshold of 0.25.",
-    "draw": "Objects from noise come by draw, then decode.",
+    "encode": "Run encode on the pictures of each object, then decode on the mean, or on mean + exp(log_variance / 2) "
+    "* noise. Extract the surface from the probabilities at a threshold of 0.25.",
+    "decode": "Run decode on latents. Extract the surface from the probabilities at a threshold of 0.25.",
+    "draw": "For objects from noise, run draw, then decode.",
 }
-"""What is done with a graph, where the model has it."""
+"""Instructions for the graph of each name."""
 
 
 def build_model_graphs(
     model: str, *, height: int | None = None, width: int | None = None, steps: int | None = None
 ) -> tuple[Sequence[Graph], Mapping[str, Any]]:
-    """Load a model, on the CPU, and return its graphs, and what their description says first.
+    """Load a model on the CPU, and return its graphs and the first entries of their description.
 
     Args:
         model: A run folder, a folder of a model, or the name of one on the Hub.
-        height: Of the frames of a predictor or the source of a translator, in pixels; as trained if None.
-        width: The same.
-        steps: Frames of what is made as a whole; as trained if None.
+        height: Height in pixels of a predictor's frames or a translator's source frames; as trained if None.
+        width: Their width in pixels; as trained if None.
+        steps: Number of frames of graphs that make a whole clip; as trained if None.
 
     Raises:
         ValueError: There is no such model.

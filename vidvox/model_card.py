@@ -1,4 +1,4 @@
-"""The model card: README.md of a published model, written from what its run folder and its report say."""
+"""The model card: README.md of a published model, written from its run folder and its evaluation report."""
 
 import json
 import re
@@ -18,8 +18,8 @@ from gancore.parsing import to_dict
 from vidgan.animation_config import AnimationConfig
 from vidgan.config import VideoConfig
 from vidgan.translation_config import TranslationConfig
-from vidvox.kinds import HALVES
-from vidvox.recipes import Half
+from vidvox.kinds import TASKS
+from vidvox.recipes import Task
 from vidvox.settings import read_run_settings
 from voxgan.config import VoxelConfig
 
@@ -32,15 +32,15 @@ SUMMARIES = {
     "ImageToVoxels": "Makes a closed mesh of the object in one or several pictures.",
     "VoxelGenerator": "Generates 3-D objects from noise.",
 }
-CONFIGS: dict[Half, type[VideoConfig] | type[TranslationConfig] | type[AnimationConfig] | type[VoxelConfig]] = {
+CONFIGS: dict[Task, type[VideoConfig] | type[TranslationConfig] | type[AnimationConfig] | type[VoxelConfig]] = {
     "video": VideoConfig,
     "translation": TranslationConfig,
     "animation": AnimationConfig,
     "voxels": VoxelConfig,
 }
-"""The settings of a training of each half."""
-UNTOLD = ("run", "data.path", "data.sources", "data.patches", "data.cache", "train.cpu")
-"""Settings that say where something lay, which helps nobody else."""
+"""The settings of a training, by task."""
+LOCAL_SETTINGS = ("run", "data.path", "data.sources", "data.patches", "data.cache", "train.cpu")
+"""Settings of one machine, which the card leaves out."""
 PIPELINES = {
     "FramePredictor": "video-to-video",
     "ClipTranslator": "video-to-video",
@@ -48,8 +48,7 @@ PIPELINES = {
     "Animator": "image-to-video",
     "ImageToVoxels": "image-to-3d",
 }
-"""What the Hub calls the task; it has no name for the other two."""
-
+"""The Hub's name of the task of each class; it has none for the other two."""
 COMMANDS = {
     "FramePredictor": "vidvox predict clip.mp4 -m {repo} -o future.mp4 --samples 3",
     "VideoGenerator": "vidvox generate -m {repo} -n 16 -o samples.mp4",
@@ -72,14 +71,14 @@ PYTHON = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is told about a model, besides what its files say."""
+    """What a model card says beyond the contents of the model's files."""
 
     repo: str
     """Name on the Hub, user/name."""
     licence: str | None = None
-    """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
+    """Licence identifier of the weights, such as mit or cc-by-4.0."""
     data: str | None = None
-    """What it was trained on, and the licence of that, in a sentence."""
+    """A sentence about the training data and its licence."""
 
 
 def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None) -> str:
@@ -87,7 +86,7 @@ def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None
 
     Args:
         card: What is not in the files.
-        model: Folder of the model; if it lies in a run folder, the settings of the run are part of the card.
+        model: Folder of the model; if it is in a run folder, the card shows the settings of the run.
         report: report.json of an evaluation of the model.
 
     Raises:
@@ -112,7 +111,7 @@ def write_model_card(card: ModelCard, model: Path, *, report: Path | None = None
 
 
 def _format_front_matter(card: ModelCard, kind: str) -> str:
-    lines = ["library_name: vidvox", f"tags:\n- vidvox\n- gan\n- {HALVES[kind]}"]
+    lines = ["library_name: vidvox", f"tags:\n- vidvox\n- gan\n- {TASKS[kind]}"]
     if kind in PIPELINES:
         lines.append(f"pipeline_tag: {PIPELINES[kind]}")
     if card.licence:
@@ -123,7 +122,7 @@ def _format_front_matter(card: ModelCard, kind: str) -> str:
 def _describe_data(card: ModelCard, run: dict[str, Any] | None) -> str:
     parts = [card.data] if card.data else []
     if run:
-        path = format_line(Path(str(run["data"]["path"])).name).replace("`", "'")  # where it lay helps nobody else
+        path = format_line(Path(str(run["data"]["path"])).name).replace("`", "'")  # without the folders of one machine
         parts.append(f"Data set: `{path}`; see the settings below for its layout, sizes and what was held out.")
     return "\n\n".join(parts) or "Not stated."
 
@@ -133,18 +132,20 @@ def _describe_training(folder: Path, run: dict[str, Any] | None, kind: str) -> s
         return "Not stated."
     step: int | None = None
     if (folder / "stats.jsonl").is_file():
-        with suppress(ValueError, KeyError, TypeError, IndexError):  # a line that was cut short says nothing
+        with suppress(ValueError, KeyError, TypeError, IndexError):  # the last line may be cut short
             step = int(json.loads((folder / "stats.jsonl").read_bytes().splitlines()[-1])["step"])
     train = run["train"]
     trained = (
         f"{step or 'An unknown number'} of {train['steps']} steps of batch {train['batch']}, seed {train['seed']}."
     )
-    defaults = dict(iter_values(to_dict(CONFIGS[HALVES[kind]]())))
-    changed = {name: value for name, value in iter_values(run) if defaults.get(name) != value and name not in UNTOLD}
+    defaults = dict(iter_values(to_dict(CONFIGS[TASKS[kind]]())))
+    changed = {
+        name: value for name, value in iter_values(run) if defaults.get(name) != value and name not in LOCAL_SETTINGS
+    }
     if not changed:
         return trained
     if others := changed.get("data.mixed_with"):
-        changed["data.mixed_with"] = [Path(str(each)).name for each in others]  # where they lay helps nobody else
+        changed["data.mixed_with"] = [Path(str(each)).name for each in others]
     rows = [f"| {_format_cell(name)} | {_format_cell(describe_value(value))} |" for name, value in changed.items()]
     table = "\n".join(["| setting | value |", "|---|---|", *rows])
     return f"{trained} Settings that differ from the defaults of vidvox {vidvox.__version__}:\n\n{table}"
@@ -159,12 +160,12 @@ def _describe_metrics(report: Path | None, kind: str) -> str:
         "animation": _read_animation_report,
         "voxels": _read_voxel_report,
     }
-    read_report = readers[HALVES[kind]]
+    read_report = readers[TASKS[kind]]
     with as_unreadable(report, "a report"):
         sentences, summary, provenance = read_report(report)
         software = ", ".join(f"{name} {version}" for name, version in provenance["software"].items() if version)
         seed, device, data = (provenance[name] for name in ("seed", "device", "data"))
-    summary = re.sub(r"(?<!\S)/\S*/", "", summary)  # folders of one machine
+    summary = re.sub(r"(?<!\S)/\S*/", "", summary)  # without the folders of one machine
     verdict = "\n".join(f"- {sentence}" for sentence in sentences)
     return (
         f"{verdict}\n\n{_fence(summary, 'text')}\n\nMeasured with seed {seed} on {device} by {software}. "
@@ -173,13 +174,13 @@ def _describe_metrics(report: Path | None, kind: str) -> str:
 
 
 def _fence(text: str, language: str) -> str:
-    """A block of code, whose end no line of the text can be taken for."""
+    """Format a fenced code block, with a fence longer than any in the text."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _format_cell(text: str) -> str:
-    """A text as a cell of a table in Markdown."""
+    """Escape a text for a cell of a Markdown table."""
     return format_line(text).replace("|", r"\|")
 
 
@@ -194,7 +195,7 @@ def _read_video_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
 
 
 def _read_translation_report(path: Path) -> tuple[Sequence[str], str, dict[str, Any]]:
-    """The verdict, the tables and the provenance of an evaluation from clip to clip."""
+    """The verdict, the tables and the provenance of an evaluation of translated clips."""
     from vidgan.translation.report import TranslationReport, format_summary
 
     report = read_report_json(TranslationReport, path)

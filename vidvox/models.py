@@ -1,4 +1,4 @@
-"""Trained models with plain inputs and outputs: files, arrays and pictures in; clips and meshes out."""
+"""Trained models that take files, arrays and pictures, and return clips and meshes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -63,11 +63,15 @@ class VideoPredictor:
             steps: Frames to predict; if None, as many as the model was trained on.
             samples: Number of different futures.
             seed: Seed of the samples; sample n is the same however many are requested.
-            truncation: Keep every latent number below this magnitude, for less varied futures; 0 for the typical one.
+            truncation: Bound on the magnitude of the latent's components, for less varied futures; 0 gives the typical
+                one, None sets no bound.
             context_frames: Past frames that the model sees; if None, as many as it was trained on.
             stride: Distance in frames of the clip between consecutive frames that the model sees.
             size: Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; if None, the clip's.
-            actions: For a model that follows actions, an array (step, number) of one for each step.
+            actions: For a model conditioned on actions, an array (steps, components) with one action per step.
+
+        Returns:
+            The predicted frames, uint8 (samples, steps, channel, height, width), with the past and the frame rate.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -93,9 +97,9 @@ class VideoPredictor:
         size: str | None = None,
         actions: np.ndarray | Tensor | None = None,
     ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
-        """Predict what follows a clip, and give each frame as soon as it is computed.
+        """Predict what follows a clip, and yield each frame of all samples as soon as it is computed.
 
-        The arguments and errors are those of `predict`, and so are the frames, but for rounding.
+        Arguments and errors are those of `predict`; the frames are equal up to rounding.
         """
         past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
         steps = steps or self._trained_steps
@@ -109,7 +113,7 @@ class VideoPredictor:
     def _read_past(
         self, clip: ClipInput, *, context_frames: int | None, stride: int, size: str | None
     ) -> tuple[UInt8[Tensor, "time channel height width"], Fraction]:
-        """(The past frames as the model sees them, the rate of the future)."""
+        """Return the past frames as the model sees them, and the frame rate of the future."""
         context_frames = context_frames or self.network.shape.context_frames
         if isinstance(clip, np.ndarray | Tensor):
             frames, rate = convert_frames(clip), DEFAULT_RATE / stride
@@ -133,7 +137,7 @@ class VideoPredictor:
 
 @dataclass(frozen=True)
 class VideoTranslator:
-    """Restores, enlarges, colours, fills or translates films and pictures, by what it was trained for."""
+    """Restores, enlarges, colours, fills or translates videos and pictures, depending on what it was trained for."""
 
     network: ClipTranslator | TranslatorPair
 
@@ -148,22 +152,22 @@ class VideoTranslator:
         back: bool = False,
         memory: float = 2.0,
     ) -> Translation:
-        """Translate a whole film or picture; the result is held in memory.
+        """Translate a whole video or picture; the result is held in memory.
 
         Args:
             clip: A path, an array (time, height, width, channel) or a tensor (time, channel, height, width).
-            mask: For a model that fills: a picture, or a film of as many frames, that is white where the clip is to be
-                filled, and as large.
-            box: A rectangle that is to be filled in every frame: top, left, height and width in pixels.
-            missing: Frames that are to be filled whole, numbers from 0 and ranges, such as "10-14,30".
-            strength: How much of the result to show, in [0, 1]; the rest is the source, enlarged to its size.
-            back: Translate the other way, from what the model makes to what it takes.
-            memory: Gigabytes that the work may take, beside the program and the result.
+            mask: For a model that fills: a picture, or a video of as many frames, of the clip's size, which is white
+                where the clip is to be filled.
+            box: A rectangle to fill in every frame: top, left, height and width in pixels.
+            missing: Frames to fill completely, as numbers from 0 and ranges, such as "10-14,30".
+            strength: Weight of the result in [0, 1]; the remaining weight is the source's, enlarged to its size.
+            back: Translate in the opposite direction, from what the model makes to what it takes.
+            memory: Gigabytes of memory for the computation, in addition to the program and the result.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The clip cannot be read, its channels or the mask do not fit, or the model was not trained for
-                masks, or the way back.
+                masks or for the opposite direction.
         """
         film, parts = self._start(
             clip, mask=mask, box=box, missing=missing, strength=strength, back=back, memory=memory
@@ -182,9 +186,9 @@ class VideoTranslator:
         back: bool = False,
         memory: float = 2.0,
     ) -> Iterator[UInt8[Tensor, "channel height width"]]:
-        """Translate a film of any length, and give its frames as soon as they are computed.
+        """Translate a video of any length, and yield its frames as soon as they are computed.
 
-        The arguments, errors and frames are those of `translate`.
+        Arguments, errors and frames are those of `translate`.
         """
         _, parts = self._start(clip, mask=mask, box=box, missing=missing, strength=strength, back=back, memory=memory)
         return (frame for part in parts for frame in part.target)
@@ -200,7 +204,7 @@ class VideoTranslator:
         back: bool,
         memory: float,
     ) -> tuple[VideoReader, Iterator[Part]]:
-        """(The film, the parts that it becomes.)"""
+        """Open the inputs, and return the video and an iterator over its translated parts."""
         network = choose_direction(self.network, back=back)
         film = open_clip(clip, channels=network.shape.channels)
         known = None
@@ -234,10 +238,10 @@ class ClipGenerator:
             seed: Seed of the clips; clip n is the same whatever the count.
             label: Name or number of the class; if None, all classes in turn.
             steps: Frames of each clip; if None, as many as the model was trained on.
-            truncation: Keep every latent number below this magnitude, for cleaner and less varied clips; of a style
-                generator the share of each style's distance from the mean style that is left.
-            interval: Time between two frames, in frames of the training clips, of a style generator; 1 if None.
-            rate: Frames per second at which the clips will be shown.
+            truncation: Bound on the magnitude of the latent's components, for cleaner and less varied clips; for a
+                style generator, the fraction of each style's distance from the mean style that is kept (psi).
+            interval: For a style generator, the time between two frames in frames of the training clips; 1 if None.
+            rate: Frames per second of the clips.
 
         Raises:
             ValueError: The model does not have the class, or the rate is not positive and finite.
@@ -276,8 +280,8 @@ class ObjectGenerator:
             count: Number of objects.
             seed: Seed of the noise; object n is the same whatever the count.
             label: Name of the class; if None, none is given to the model.
-            truncation: Keep every number of the noise below this magnitude, for cleaner and less varied objects; of a
-                style generator the share of each style's distance from the mean style that is left.
+            truncation: Bound on the magnitude of the noise's components, for cleaner and less varied objects; for a
+                style generator, the fraction of each style's distance from the mean style that is kept (psi).
             surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
                 None, at a probability of 0.25.
 
@@ -290,7 +294,7 @@ class ObjectGenerator:
 
 @dataclass(frozen=True)
 class ObjectReconstructor:
-    """Makes meshes of the objects in pictures, and generates objects from noise."""
+    """Reconstructs meshes of the objects in pictures, and generates objects from noise."""
 
     network: ImageToVoxels
 
@@ -303,20 +307,20 @@ class ObjectReconstructor:
         colours: bool = True,
         surface: SurfaceConfig | None = None,
     ) -> ObjectMesh:
-        """Make a mesh of the one object that all pictures show.
+        """Reconstruct a mesh of the one object that all pictures show.
 
         Args:
             images: A picture or several: paths, Pillow images, or uint8 arrays (height, width, channel).
-            masks: A picture for each, white where the object is. Without them, and without transparency, the object is
-                cut out by the colour of the picture's border.
-            label: Name of the class of the object, for models with classes.
-            colours: Project the pictures onto the mesh.
+            masks: A mask for each picture, white where the object is. Without masks or transparency, the object is
+                segmented by the colour of the picture's border.
+            label: Name of the object's class, for models with classes.
+            colours: Colour the mesh from the pictures.
             surface: How a surface is extracted from the voxels, such as `vidvox.SurfaceConfig(threshold=0.3)`; if
                 None, at a probability of 0.25.
 
         Raises:
-            ValueError: A picture cannot be read or shows no object, the model does not have the class, or nothing of
-                the object is left.
+            ValueError: A picture cannot be read or shows no object, the model does not have the class, or the
+                reconstruction is empty.
         """
         pictures = _to_list(images)
         given = None if masks is None else _to_list(masks)

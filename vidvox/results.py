@@ -1,4 +1,4 @@
-"""What models return: clips and meshes that can be saved, and that show themselves in a notebook."""
+"""What models return: clips and meshes that can be saved, and are displayed in notebooks."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from voxgan.mesh.write import save_mesh
 from voxgan.rendering.raycast import render_turntable
 
 NOTEBOOK_SIDE, NOTEBOOK_FRAMES = 160, 24
-"""Size of the turning object in a notebook, which a CPU renders while one waits."""
+"""Pixels a side and frames of a turntable in a notebook: small, since it is rendered on the CPU."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,15 +41,14 @@ class Future:
     """The file or folder that the past was read from; None if it came as an array."""
 
     def save(self, path: str | Path, *, labels: bool = True) -> Path:
-        """Write the samples side by side in the format that the suffix names, as `vidvox predict` does.
+        """Write the samples side by side in the format of the suffix, as `vidvox predict` does.
 
-        A file that exists is replaced, unless the past was read from it; a folder of frames only if it was saved by
-        this method.
+        An existing file is replaced, unless the past was read from it; a folder of frames only if this method wrote it.
 
         Args:
             path: .mp4 or .gif; .png, with a row of frames for each sample; .npy; without a suffix a folder of frames.
-            labels: Write past and future with labels and frame numbers, in formats that people look at; without them,
-                the predicted frames alone.
+            labels: In .mp4, .gif and .png, write past and future below labels and frame numbers; if False, only the
+                predicted frames.
 
         Returns:
             The path.
@@ -73,25 +72,25 @@ class Future:
 
 @dataclass(frozen=True, repr=False)
 class Translation:
-    """What was made of a film or picture: restored, enlarged, coloured, filled, translated, or moved as another."""
+    """A translated video or picture: restored, enlarged, coloured, filled, translated or animated."""
 
     frames: UInt8[Tensor, "time channel height width"]
-    """In [0, 255]."""
+    """The frames, in [0, 255]."""
     rate: Fraction
     """Frames per second."""
     film: VideoReader
-    """What it was made of, whose sound an MP4 gets."""
+    """The source video, whose sound is written to an MP4."""
     source: Path | None = None
-    """The file or folder of that; None if it came as an array."""
+    """The file or folder of the source; None if it was an array."""
     others: tuple[Path, ...] = ()
-    """Further files that it was made of."""
+    """Further input files."""
     note: str | None = None
-    """What a file of it must say of itself, which MP4, PNG and folders of frames can; the others are then refused."""
+    """A note to store in every saved file; formats other than MP4, PNG and folders of frames are then refused."""
 
     def save(self, path: str | Path) -> Path:
-        """Write the frames in the format that the suffix names, with the sound of the film they were made of.
+        """Write the frames in the format of the suffix; an MP4 gets the sound of the source.
 
-        A file that exists is replaced, unless it is that film; a folder of frames only if it was saved by this method.
+        An existing file is replaced, unless it is an input; a folder of frames only if this method wrote it.
 
         Args:
             path: .mp4, .gif, .npy, .png (a picture, or a strip of frames); without a suffix a folder of frames.
@@ -100,7 +99,7 @@ class Translation:
             The path.
 
         Raises:
-            ValueError: There is no such format, the film was read from this path, or the file cannot be written.
+            ValueError: There is no such format, an input was read from this path, or the file cannot be written.
         """
         path = Path(path)
         check_outputs([path], inputs=[self.source, *self.others], overwrite=True)
@@ -126,14 +125,14 @@ class Clips:
     """Clips generated from noise."""
 
     frames: UInt8[Tensor, "clips time channel height width"]
-    """In [0, 255]."""
+    """The frames, in [0, 255]."""
     labels: tuple[str, ...]
     """The class of each clip, or "sample 1", "sample 2", ... without classes."""
     rate: Fraction
     """Frames per second."""
 
     def save(self, path: str | Path, *, labels: bool = True) -> Path:
-        """Write the clips in a nearly square grid, in the format that the suffix names; see `Future.save`."""
+        """Write the clips in a nearly square grid, in the format of the suffix; see `Future.save`."""
         write_samples(GeneratedClips(self.frames, self.labels), path, rate=self.rate, labels=labels)
         return Path(path)
 
@@ -153,9 +152,9 @@ class ObjectMesh:
     mesh: trimesh.Trimesh
     """Vertices, faces and colours."""
     occupancy: Float[np.ndarray, "x y z"]
-    """The probabilities in [0, 1] that the mesh is the surface of."""
+    """The occupancy probabilities in [0, 1] whose surface the mesh is."""
     sources: tuple[Path, ...] = ()
-    """The files of the pictures that it was made from, as far as they came from files."""
+    """The files of pictures and masks that it was reconstructed from; none for arrays and for objects from noise."""
 
     @property
     def vertices(self) -> Float[np.ndarray, "vertices 3"]:
@@ -168,9 +167,9 @@ class ObjectMesh:
         return np.asarray(self.mesh.faces)
 
     def save(self, path: str | Path, *, size_mm: float | int | None = None) -> Path:
-        """Write the mesh in the format that the suffix names, or a preview of it.
+        """Write the mesh, or a turntable of it, in the format of the suffix.
 
-        A file that exists is replaced, unless it is one of the pictures.
+        An existing file is replaced, unless it is one of the pictures.
 
         Args:
             path: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); .mp4, .gif or .png show the
@@ -203,7 +202,7 @@ class ObjectMesh:
 
 
 def _format_video(path: Path, *, caption: str) -> str:
-    """An HTML figure that plays an MP4, which is part of it."""
+    """Format an HTML figure that plays an MP4, embedded as a data URI."""
     content = b64encode(path.read_bytes()).decode("ascii")
     style = "min-width: 20em; image-rendering: pixelated"  # frames may be as small as 32 pixels
     source = f"data:video/mp4;base64,{content}"

@@ -186,14 +186,14 @@ def check_command(command: str) -> None:
 
 
 def _command_name(words: Sequence[str]) -> str:
-    """The subcommand of vidvox, with the half it is about, by its name or by the model."""
+    """The subcommand of vidvox, with the task it is about, by its name or by the model."""
     from vidvox.cli import split_command
-    from vidvox.commands.halves import choose_half
+    from vidvox.commands.tasks import choose_task
 
     name, rest = split_command(words)
     if name in ("evaluate", "generate"):
-        half, _ = choose_half(rest, prog=f"vidvox {name}", summary="", default="voxels" if name == "generate" else None)
-        return f"{name} {half}"
+        task, _ = choose_task(rest, prog=f"vidvox {name}", summary="", default="voxels" if name == "generate" else None)
+        return f"{name} {task}"
     return name
 
 

@@ -237,7 +237,7 @@ def test_a_step_is_timed(model, capsys):
     assert "a step, with a look every 3" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["benchmark", "world"])
-    assert "model and world go together" in capsys.readouterr().err
+    assert "model is for world, which needs one" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------------------------------------- environment

@@ -40,7 +40,7 @@ def test_the_help_of_a_command_fits_on_a_page_or_two_and_names_it(capsys, name):
 
 
 @pytest.mark.parametrize("name", ["evaluate video", "evaluate voxels", "generate video", "generate voxels"])
-def test_a_command_of_both_halves_has_a_help_for_each(capsys, name):
+def test_a_command_of_several_tasks_has_a_help_for_each(capsys, name):
     short, long = (said(capsys, *name.split(), flag) for flag in ("--help", "--help-all"))
     assert (short[0], long[0]) == (0, 0)
     assert len(short[1]) <= len(long[1])
@@ -48,9 +48,9 @@ def test_a_command_of_both_halves_has_a_help_for_each(capsys, name):
 
 
 def test_the_rest_of_the_keys_is_shown_on_request_with_what_each_means(capsys):
-    for half in ("video", "voxels"):
-        _, short, _ = said(capsys, "train", half, "--help")
-        _, long, _ = said(capsys, "train", half, "--help-all")
+    for task in ("video", "voxels"):
+        _, short, _ = said(capsys, "train", task, "--help")
+        _, long, _ = said(capsys, "train", task, "--help-all")
         assert "--generator.base_channels" not in short
         for key in ("--generator.base_channels", "--objective.penalties.r1", "--train.keep_checkpoints", "--processes"):
             assert re.search(rf"{re.escape(key)} [A-Z0-9_]+\s+\S", long), key
@@ -112,7 +112,7 @@ def test_a_name_that_is_a_folder_too_is_taken_for_neither(capsys, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     code, out, err = said(capsys, "train", kind, *words)
     assert (code, out) == (2, "")
-    assert f"{name} is a name that vidvox knows, and a file or folder here too: write ./{name} for that" in err
+    assert f"{name} is both built-in data and a file or folder here: write ./{name} for the latter" in err
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -133,7 +133,7 @@ def test_another_architecture_in_an_old_run_folder_is_named_with_what_to_do(run,
     assert said.code == 2
     line = said.err.splitlines()[-1]
     assert re.search(r"is of another architecture: generator\.base_channels was 4 and is 8; choose another --run", line)
-    assert line.endswith(f"add --config {run / 'config.json'} to go on with its settings")
+    assert line.endswith(f"add --config {run / 'config.json'} to resume with its settings")
     assert contents(run) == before
 
 
@@ -167,7 +167,7 @@ def test_an_evaluation_takes_the_data_of_the_run_and_the_card_its_verdict(run, v
 def test_a_card_without_a_report_says_so(run, run_vidvox):
     said = run_vidvox("push", run, "user/name", "-o", "card")
     assert said.code == 0
-    assert said.out.startswith("no report: the card goes without numbers (vidvox evaluate ")
+    assert said.out.startswith("no report: the card has no metrics (vidvox evaluate ")
     assert "Not evaluated yet." in Path("card/README.md").read_text()
 
 

@@ -19,10 +19,10 @@ def test_every_recipe_has_a_full_name_and_a_short_one_within_its_half():
         assert find_recipes(half) == files | {f"{half}/{name}": path for name, path in files.items()}
 
 
-def test_a_short_name_that_both_halves_have_belongs_to_neither():
+def test_a_short_name_that_several_tasks_share_belongs_to_none():
     assert find_recipe("folder_64") == find_recipe("video/folder_64")
     assert "tiny" not in find_recipes()
-    with pytest.raises(ValueError, match="two recipes of this name: video/tiny and voxels/tiny"):
+    with pytest.raises(ValueError, match="several recipes are named tiny: video/tiny and voxels/tiny"):
         find_recipe("tiny")
     with pytest.raises(ValueError, match=r"unknown recipe foldr_64; did you mean folder_64\?"):
         find_recipe("foldr_64")

@@ -194,7 +194,7 @@ MISTAKES = [
     ("restore none.mp4 -m restorer", "no such file or folder: none.mp4"),
     (
         "translate clip.npy -m vidvox/night",
-        "vidvox/night does not come with this version; name a model of your own by -m",
+        "vidvox/night does not come with this version; give a model of your own with -m",
     ),
     ("restore clip.npy --kind snow", "kind should be rain | smoke | null, not snow"),
     ("restore clip.npy --kind rain -m restorer", "kind chooses among the models of the package, and model names one"),

@@ -1,1 +1,1 @@
-"""The subcommands of `vidvox`, a file each; torch is imported only once the settings were found to be right."""
+"""The subcommands of `vidvox`, one file each; torch is imported only after the settings have been checked."""

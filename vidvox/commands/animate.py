@@ -1,18 +1,18 @@
-"""vidvox animate: the figure in a picture, moved as the one in a film moves."""
+"""vidvox animate: animates the figure in a picture with the motion of a video."""
 
 from collections.abc import Sequence
 
 from gancore.files.outputs import check_outputs
-from gancore.files.reading import containing_file
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.animation.commands import AnimateConfig
+from vidvox.commands.inputs import require_input
 from vidvox.kinds import require_kind
 
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Move the figure in a picture, and write the film."""
+    """Animate the figure in a picture, and write the video."""
     config = parse_config(
         AnimateConfig,
         argv,
@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     for path in (config.source, config.driving):
-        if not containing_file(path).exists():
-            raise FileNotFoundError(f"no such file or folder: {path}")
+        require_input(path)
     inputs = [config.source, config.driving, *list_model_inputs(config.model)]
     check_outputs([config.out], inputs=inputs, overwrite=config.overwrite, are_files=bool(config.out.suffix))
     require_kind(config.model, "Animator")

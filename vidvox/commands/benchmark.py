@@ -1,4 +1,4 @@
-"""vidvox benchmark: speed and memory of training, prediction, preparation and metrics on this machine."""
+"""vidvox benchmark: measures speed and memory of training, prediction, preparation and metrics on this machine."""
 
 import json
 import subprocess
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 SIZE = ("--data.height=64", "--data.width=64")
 VIDEO = {"tiny": ["--config=tiny"], "modern": [], "paper": ["--config=paper_64_fp", "--train.batch=2"]}
+"""Flags of each video preset."""
 NARROW = ("--generator.base_channels=16", "--discriminator.base_channels=16")
-"""Makes the paper's 821 million parameters bearable on a CPU."""
+"""Flags that shrink the paper's 821 million parameters for a CPU."""
 VOXELS = {
     "tiny": (32, ["--config=tiny"]),
     "modern-32": (32, ["--train.batch=16"]),
     "modern-64": (64, ["--train.batch=4"]),
 }
-"""Side, and what differs from the defaults."""
+"""Voxels a side and flags of each voxel preset."""
 PREPARED_SIDES, MESHED_SIDES = (32, 64), (32, 64, 128)
-"""Voxels a side that a mesh becomes, and that become a mesh."""
+"""Voxels a side of the grids that meshes are converted to, and of those that are converted to meshes."""
 KINETICS_CLASSES = 600
-"""Classes of a recipe with classes, where they are counted."""
+"""Number of classes of class-conditional recipes in `count`."""
 COUNTED = ("dvdgan_256x48", "paper_64_fp", "trivd_64_fp", "kinetics600_64_fp", "bair_64_fp", "tiny")
-"""Recipes whose training step is counted on request, the first of them without it."""
+"""Recipes that `count` accepts; the first is the default."""
 PRESETS: dict[str, tuple[str, ...]] = {
     "video": tuple(VIDEO),
     "voxels": tuple(VOXELS),
@@ -45,49 +46,49 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "count": COUNTED,
     "world": (),
 }
-PEER_FRAMES = ("--data.height=64", "--data.width=64", "--data.context_frames=5", "--data.clip_frames=15")
-"""The clips that we and plain networks train on."""
+PEER_FRAMES = (*SIZE, "--data.context_frames=5", "--data.clip_frames=15")
+"""Flags for the clips that our networks and the reference networks train on."""
 PREDICTED = ((10, 64, 64), (10, 120, 160))
-"""Frames, height and width of predictions beside plain networks."""
+"""Frames, height and width of the predictions that are compared with reference networks."""
 SIZES = ((10, 64, 64), (20, 64, 64), (40, 64, 64), (10, 128, 128), (10, 256, 256))
-"""The same of predictions whose cost is compared with each other."""
-UNGATED = ("--objective.discriminator_accuracy_gate=null",)
-"""Lets the published recipe update its discriminator at every step."""
+"""Frames, height and width of our predictions whose costs are compared with each other."""
+UNGATED = "--objective.discriminator_accuracy_gate=null"
+"""Flag that makes the paper's recipe update its discriminator at every step."""
 PEER_SIDE = 32
-"""Voxels a side of the objects that we and the textbook's 3D-GAN train on."""
+"""Voxels a side of the objects that our 3D-GAN and the textbook one train on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """Measure training and what surrounds it, each preset in a process of its own."""
+    """Measure speed and memory of training, prediction, data and metrics; each preset runs in its own process."""
 
     subject: Literal["video", "voxels", "metrics", "peers", "count", "world"]
-    """video: training, prediction and reading; voxels: training, preparing and extracting meshes; metrics; peers: what
-    all that costs beside what else could be used; count: operations and memory of a training step that is counted and
-    not computed; or world: a step of a model that follows actions, or of any other predictor."""
+    """video: training, prediction and reading; voxels: training, preparation and surface extraction; metrics; peers:
+    the same work compared with other libraries and plain implementations; count: operations and memory of a training
+    step, computed without running it; world: one step of a predictor, such as a world model."""
 
     model: str | None = None
-    """The predictor whose step is timed; for world."""
+    """The predictor whose step is timed; for world only."""
 
     presets: tuple[str, ...] = ()
-    """Presets to train with: tiny, modern, paper for video, tiny, modern-32, modern-64 for voxels; all by default. To
-    count, recipes of large networks: dvdgan_256x48 by default."""
+    """Presets to measure: tiny, modern, paper for video; tiny, modern-32, modern-64 for voxels; all by default. For
+    count, recipes: dvdgan_256x48 by default."""
 
     repeats: int = 5
-    """Repetitions of each measurement, of which the median counts."""
+    """Repetitions of each measurement, whose median is reported."""
 
     cpu: bool = False
-    """Use the CPU even if there is a GPU; metrics and peers are always timed there."""
+    """Use the CPU even if there is a GPU; metrics and peers are always timed on the CPU."""
 
     out: Path | None = None
-    """File for the times of metrics or peers as JSON, in seconds an item."""
+    """JSON file for the times of metrics or peers, in seconds per item."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.presets) - set(PRESETS[self.subject]):
             known = f"choose from {', '.join(PRESETS[self.subject])}" if PRESETS[self.subject] else "there are none"
             raise ValueError(f"presets: unknown preset {', '.join(sorted(unknown))}; {known}")
         if (self.subject == "world") != (self.model is not None):
-            raise ValueError("model and world go together: give vidvox benchmark world --model MODEL")
+            raise ValueError("model is for world, which needs one: vidvox benchmark world --model MODEL")
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
         if self.out and self.subject not in {"metrics", "peers"}:
@@ -96,7 +97,7 @@ class BenchmarkConfig:
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Measure, and print a table for each kind of work."""
+    """Measure, and print a table of each kind of work."""
     config = parse_config(
         BenchmarkConfig,
         argv,
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
 
 def measure_video(config: BenchmarkConfig, *, on_cpu: bool) -> None:
-    """Time training and prediction with every preset, and the reading of a film."""
+    """Time training and prediction with every preset, and reading a video."""
     from gancore.benchmark import format_throughput_table, run_in_subprocess
     from vidgan.benchmark import format_reading_time, measure_reading_time, measure_throughput
     from vidgan.data.dataset import BUNDLED_CLIP
@@ -165,7 +166,7 @@ def measure_world(config: BenchmarkConfig) -> None:
 
 
 def count_steps(config: BenchmarkConfig) -> None:
-    """Count what a training step of each recipe needs, with timesteps recomputed and without."""
+    """Count operations and memory of a training step of each recipe, with timesteps recomputed and without."""
     from vidgan.benchmark import count_training_step, format_step_count
 
     counts = {}
@@ -180,7 +181,7 @@ def count_steps(config: BenchmarkConfig) -> None:
 
 
 def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
-    """Time training and generation with every preset, preparing meshes and extracting them."""
+    """Time training and generation with every preset, mesh preparation and surface extraction."""
     from gancore.benchmark import format_throughput_table, run_in_subprocess
     from voxgan.benchmark import measure_throughput, report_meshing, report_preparation
 
@@ -195,7 +196,7 @@ def measure_voxels(config: BenchmarkConfig, *, on_cpu: bool) -> None:
 
 
 def compare_metrics(config: BenchmarkConfig) -> None:
-    """Time every metric beside plain calls of other libraries."""
+    """Time every metric, compared with other libraries where they have it."""
     from vidgan.evaluation import benchmark as clips
     from voxgan.evaluation import benchmark as shapes
 
@@ -212,7 +213,7 @@ def compare_metrics(config: BenchmarkConfig) -> None:
 
 
 def compare_peers(config: BenchmarkConfig) -> None:
-    """Time training, prediction, reading, preparation, meshing and starting beside what else could be used."""
+    """Time training, prediction, reading, preparation, meshing and start-up, compared with other implementations."""
     import torch
 
     from gancore.comparison import Comparison, format_limits, measure_limits
@@ -228,14 +229,9 @@ def compare_peers(config: BenchmarkConfig) -> None:
     flags = [*PEER_FRAMES, "--train.batch=4", "--train.cpu=true", "--objective.perceptual_weight=0"]
     modern = parse(VideoConfig, flags)
     small = parse(VideoConfig, ["--config=predict_small", *flags])
-    plain = parse_config(
+    paper_gan = parse_config(
         VoxelConfig,
-        [
-            "--config=paper_gan_64",
-            "--train.batch=8",
-            "--train.cpu=true",
-            "--objective.discriminator_accuracy_gate=null",
-        ],
+        ["--config=paper_gan_64", "--train.batch=8", "--train.cpu=true", UNGATED],
         recipes=find_recipes("voxels"),
     )
     predictor = FramePredictor.from_pretrained("vidvox/predict-small")
@@ -271,7 +267,7 @@ def compare_peers(config: BenchmarkConfig) -> None:
             (
                 f"Updates of both players of 3D-GAN at {PEER_SIDE}^3",
                 "object",
-                {"layers as published": shapes.compare_training(plain, folder / "voxels", side=PEER_SIDE)},
+                {"layers as published": shapes.compare_training(paper_gan, folder / "voxels", side=PEER_SIDE)},
             ),
             (
                 "Meshes to voxels",
@@ -299,7 +295,7 @@ def compare_peers(config: BenchmarkConfig) -> None:
 
 
 def write_tables(config: BenchmarkConfig, tables: "Sequence[tuple[str, str, Mapping[str, Comparison]]]") -> None:
-    """Measure comparisons and print each table when it is done; write all of them if there is a file to write to."""
+    """Measure the comparisons, print each table when it is done, and write all of them to `out` if given."""
     import torch
 
     from gancore.comparison import describe_machine, format_timings, time_in_turn, timings_to_json

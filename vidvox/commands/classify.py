@@ -1,4 +1,4 @@
-"""vidvox classify: what generated samples are worth to a classifier of real ones."""
+"""vidvox classify: trains a classifier on generated samples and tests it on real ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from gancore.parsing import parse_config, report_user_errors
 class ClassifyConfig:
     """Train a small classifier on generated samples and test it on real ones (TSTR), and the other way round (TRTS).
 
-    It is a logistic regression of small frames or coarse voxels, and stands beside one that learned from real samples.
+    It is a logistic regression on small frames or coarse voxels, compared with one trained on real samples (Esteban et
+    al. 2017).
     """
 
     generated: Path
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     if not (config.generated / MANIFEST).is_file():
-        raise FileNotFoundError(f"{config.generated} is no set that vidvox generate --dataset wrote")
+        raise FileNotFoundError(f"{config.generated} is not a data set written by vidvox generate --dataset")
     manifest = read_manifest(config.generated)
     if config.out:
         inputs = [config.generated, Path(config.real)]

@@ -1,16 +1,16 @@
-"""vidvox degrade: a clip, a picture or a folder of them, spoilt."""
+"""vidvox degrade: degrades a clip, a picture or a folder of them."""
 
 from collections.abc import Sequence
 
 from gancore.files.outputs import check_outputs
-from gancore.files.reading import containing_file
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import DegradeConfig
+from vidvox.commands.inputs import require_input
 
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Spoil clips and write them."""
+    """Degrade clips and write them."""
     config = parse_config(
         DegradeConfig,
         argv,
@@ -25,8 +25,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     check_outputs([config.out], inputs=[config.clip], overwrite=config.overwrite, are_files=bool(config.out.suffix))
-    if not containing_file(config.clip).exists():
-        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+    require_input(config.clip)
 
     from vidgan.degrade import plan, spoil, spoil_each
 

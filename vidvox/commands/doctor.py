@@ -1,4 +1,4 @@
-"""vidvox doctor: what is installed, what is missing, and what to type."""
+"""vidvox doctor: reports what is installed, what is missing, and how to install it."""
 
 import os
 import platform
@@ -27,8 +27,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Print versions, devices, codecs, models and downloaded weights; for what is missing, print what it is for and
-    what to type."""
+    """Print versions, devices, codecs, models and downloaded weights; for anything missing, what needs it and how to
+    install it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Finding:
     found: str
     """What was found; empty if nothing was."""
     remedy: str = ""
-    """What to do where nothing was found."""
+    """What to do if nothing was found."""
 
 
 @report_user_errors
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
 
 def examine() -> dict[str, list[Finding]]:
-    """Look at the machine and the installation; findings by the title of their section."""
+    """Examine the machine and the installation; findings by the title of their section."""
     return {
         "versions": [*_find_versions()],
         "devices": [*_find_devices()],

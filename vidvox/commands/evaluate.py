@@ -1,4 +1,4 @@
-"""vidvox evaluate: how good a model is, or the files of another tool, against baselines."""
+"""vidvox evaluate: measures a model, or the files of another tool, against baselines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,32 +13,32 @@ from vidgan.animation.commands import EvaluateAnimationConfig
 from vidgan.commands import EvaluateConfig as VideoEvaluateConfig
 from vidgan.data_config import NAMED_SOURCES
 from vidgan.translation.commands import EvaluateTranslationConfig
-from vidvox.commands.halves import choose_half
+from vidvox.commands.tasks import choose_task
 from vidvox.kinds import require_kind
 from vidvox.settings import read_run_settings
 from voxgan.commands import EvaluateConfig as VoxelEvaluateConfig
 
 SHARED_KEYS = ("out", "predictions", "split", "max_items", "rating_page", "seed", "cpu", "overwrite")
-"""Keys that both halves have and their help shows."""
+"""Settings that --help shows for videos and for voxels."""
 
 
 @report_user_errors
 def main(argv: Sequence[str], *, prog: str) -> None:
-    """Measure a model of either half."""
+    """Measure a model of any task."""
     summary = "Measure a model, or files of another tool, on data that training never saw, against baselines."
-    half, words = choose_half(argv, prog=prog, summary=summary)
+    task, words = choose_task(argv, prog=prog, summary=summary)
     commands = {
         "video": evaluate_video,
         "translation": evaluate_translation,
         "animation": evaluate_animation,
         "voxels": evaluate_voxels,
     }
-    commands[half](words, prog=prog)
+    commands[task](words, prog=prog)
 
 
 @report_user_errors
 def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Measure a model of clips, or clips of another tool; print a summary and write report and rating page."""
+    """Measure a model of clips, or the clips of another tool; print a summary, and write a report and a rating page."""
     config = parse_config(
         VideoEvaluateConfig,
         argv,
@@ -80,33 +80,26 @@ def evaluate_video(argv: Sequence[str] | None = None, *, prog: str = "") -> None
     evaluation_set = open_evaluation_set(config)
     report = evaluate(config, evaluation_set)
     if config.out:
-        write_report(report, evaluation_set, config, config.out)  # before printing, which a closed pipe would cut short
+        write_report(
+            report, evaluation_set, config, config.out
+        )  # before printing, since a closed pipe ends the process
     print(format_summary(report))
     if config.rating_page:
         key = write_preference_pairs(evaluation_set, config)
-        print(f"\n{config.rating_page} asks people to choose; {key}, which they must not see, tells which is which")
+        print(f"\n{config.rating_page} is the rating page; keep {key}, which tells which is which, from the raters")
 
 
 @report_user_errors
 def evaluate_translation(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Measure a model from clip to clip; print a summary and write a report."""
+    """Measure a model that translates clips; print a summary and write a report."""
     config = parse_config(
         EvaluateTranslationConfig,
         argv,
         prog=prog,
         positional=["model"],
         main=[
-            *(
-                "out",
-                "baseline_model",
-                "data.path",
-                "data.degradations",
-                "severities",
-                "split",
-                "max_items",
-                "networks",
-            ),
-            *("seed", "cpu", "overwrite"),
+            *("out", "baseline_model", "data.path", "data.degradations", "severities", "split", "max_items"),
+            *("networks", "seed", "cpu", "overwrite"),
         ],
         examples="""
             vidvox evaluate runs/restore -o report
@@ -169,7 +162,7 @@ def evaluate_animation(argv: Sequence[str] | None = None, *, prog: str = "") -> 
 
 @report_user_errors
 def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Measure a model of objects, or objects of another tool; print a summary and write report and rating page."""
+    """Measure a model of objects, or the objects of another tool; print a summary, and write report and rating page."""
     config = parse_config(
         VoxelEvaluateConfig,
         argv,
@@ -194,44 +187,49 @@ def evaluate_voxels(argv: Sequence[str] | None = None, *, prog: str = "") -> Non
     from voxgan.evaluation.summary import format_summary
 
     result = evaluate(config)
-    written = write_report(result, config)  # before anything is printed, which a closed pipe would cut short
+    written = write_report(result, config)  # before printing, since a closed pipe ends the process
     print(format_summary(result.report))
     for path in written:
         print(path)
 
 
 def _read_video_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data that the model was trained on, from the config.json of its run."""
+    """The data settings of the model's run."""
     from vidgan.evaluation.sources import read_run_defaults
 
     return read_run_defaults(given)
 
 
 def _read_translation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The pairs that the model was trained on, from the config.json of its run."""
-    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
-    if not run or "degradations" not in run.get("data", {}):
+    """The data settings of the model's run, without the range of severities."""
+    run = _read_run(given)
+    if "degradations" not in run.get("data", {}):
         return {}
     data = {key: value for key, value in run["data"].items() if key not in ("least_severity", "most_severity")}
     return {"data": data}
 
 
 def _read_animation_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The clips that the model was trained on, from the config.json of its run."""
-    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
-    return {"data": run["data"]} if run and "frames" in run.get("data", {}) else {}
+    """The data settings of the model's run."""
+    run = _read_run(given)
+    return {"data": run["data"]} if "frames" in run.get("data", {}) else {}
 
 
 def _read_voxel_defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data set that the model was trained on, and the classes it knows of that, from the config.json of its run."""
-    run = read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None
-    if not run or "encoder" not in run or "data" in given:
+    """The data set of the model's run, and the classes that were used."""
+    run = _read_run(given)
+    if "encoder" not in run or "data" in given:
         return {}
     return {"data": run["data"]["path"], "classes": run["data"].get("classes", [])}
 
 
+def _read_run(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the run that the given model lies in; empty without a model or a run folder."""
+    return (read_run_settings(Path(find_model(given["model"])).parent) if given.get("model") else None) or {}
+
+
 def _check_files(config: EvaluationConfig, inputs: Sequence[Path | None], folders: Sequence[Path | None] = ()) -> None:
-    """Raise ValueError if an output is in the way of an input, or of something that exists."""
+    """Raise ValueError if an output would replace an input, or a file or folder that must not be replaced."""
     read = [config.predictions, *inputs, *(list_model_inputs(config.model) if config.model else [])]
     check_outputs(config.list_outputs(), inputs=read, overwrite=config.overwrite, are_files=True)
     check_outputs(folders, inputs=read, overwrite=False)
@@ -240,6 +238,6 @@ def _check_files(config: EvaluationConfig, inputs: Sequence[Path | None], folder
 
 
 def _create_folders(config: EvaluationConfig) -> None:
-    """Create the folders that will be written to: a mistake shows now and not after minutes of work."""
+    """Create the folders of all outputs, so that one that cannot be created is reported before minutes of work."""
     for path in config.list_outputs():
         create_parents(path)

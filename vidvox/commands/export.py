@@ -1,4 +1,4 @@
-"""vidvox export: a model as graphs that other programs run, by ONNX or torch.export."""
+"""vidvox export: exports a model as ONNX or torch.export graphs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,31 +15,31 @@ from vidvox.kinds import require_kind
 
 SUFFIXES = (".onnx", ".pt2")
 NEEDED = ("onnx", "onnxscript")
-"""Packages that write ONNX."""
+"""Packages needed to write ONNX."""
 CLASSES = ("FramePredictor", "VideoGenerator", "ClipTranslator", "ImageToVoxels", "VoxelGenerator")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """Write a model as graphs that run without this package: ONNX, or programs of torch.export."""
+    """Export a model as graphs that run without this package: ONNX, or torch.export programs."""
 
     model: str
     """Run folder, folder of a model, or name of one on the Hub."""
 
     out: Path
-    """NAME.onnx, or NAME.pt2 for torch.export. A model of several graphs becomes NAME-GRAPH.onnx each. NAME.json says
-    what goes in and out."""
+    """NAME.onnx, or NAME.pt2 for torch.export. If a model has several graphs, each is written to NAME-GRAPH.onnx.
+    NAME.json describes inputs and outputs."""
 
     size: str | None = None
-    """Frame size of a predictor, or of what a translator is given, as HEIGHTxWIDTH, which is fixed in the graphs; as
-    trained if not given."""
+    """Size of a predictor's frames or a translator's source frames as HEIGHTxWIDTH, which is fixed in the graphs; the
+    trained size if not given."""
 
     steps: int | None = None
-    """Frames of a clip that is generated, predicted or translated as a whole, which are fixed; as trained if not
-    given."""
+    """Number of frames of a clip that is generated, predicted or translated as a whole, which is fixed in the graph;
+    the trained number if not given."""
 
     overwrite: bool = False
-    """Replace files that exist."""
+    """Replace existing files."""
 
     def __post_init__(self) -> None:
         if self.out.suffix not in SUFFIXES:
@@ -52,7 +52,7 @@ class ExportConfig:
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Write the graphs of a model, and print their files."""
+    """Write the graphs of a model, and print the files and their sizes."""
     config = parse_config(
         ExportConfig,
         argv,
@@ -67,14 +67,16 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     )
     kind = require_kind(config.model, *CLASSES)
     if config.size is not None and kind not in ("FramePredictor", "ClipTranslator"):
-        raise ValueError("size: only predictors and translators take frames of another size than they were trained on")
+        raise ValueError("size: only predictors and translators can be exported at another size than trained")
     names = list_graphs(kind, read_model_config(locate_model_file(find_model(config.model), "config.json"))[1])
     if config.steps is not None and not {"generate", "predict", "translate"} & set(names):
-        raise ValueError("steps: only what is made as a whole has a number of them; this model has no such graph")
+        raise ValueError("steps: only models of whole clips are exported with a number of frames; leave it out")
     if "predict" in names and config.out.suffix == ".onnx":
-        raise ValueError("ONNX lacks the eigenvectors and Fourier transforms by which sprites are found: write .pt2")
+        raise ValueError("ONNX lacks eigenvectors and Fourier transforms, which sprite predictors need: write .pt2")
     description = config.out.with_suffix(".json")
-    files = {name: name_file(config.out, name, of=len(names)) for name in names}
+    files = {name: config.out.with_stem(f"{config.out.stem}-{name}") for name in names}
+    if len(names) == 1:
+        files = {names[0]: config.out}
     check_outputs(
         [*files.values(), description],
         inputs=list_model_inputs(config.model),
@@ -95,7 +97,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
 
 def list_graphs(kind: str, settings: Mapping[str, Any]) -> list[str]:
-    """The names of the graphs that a model becomes, by its class and its settings."""
+    """The names of the graphs of a model, by its class and the settings of its constructor."""
     generator = settings.get("generator" if kind == "ImageToVoxels" else "config", {})
     if kind == "VideoGenerator":
         return ["generate"]
@@ -103,10 +105,5 @@ def list_graphs(kind: str, settings: Mapping[str, Any]) -> list[str]:
         return ["translate"]
     if kind == "FramePredictor":
         return ["predict"] if generator.get("output") == "sprites" else ["encode", "step"]
-    has_choice = generator.get("latent_prior") in ("aggregate", "mixture")
-    return ["encode"] * (kind == "ImageToVoxels") + ["decode"] + ["draw"] * has_choice
-
-
-def name_file(out: Path, graph: str, *, of: int) -> Path:
-    """The file of one of `of` graphs: the output itself if it is the only one."""
-    return out if of == 1 else out.with_stem(f"{out.stem}-{graph}")
+    draws_components = generator.get("latent_prior") in ("aggregate", "mixture")
+    return ["encode"] * (kind == "ImageToVoxels") + ["decode"] + ["draw"] * draws_components

@@ -1,10 +1,11 @@
-"""vidvox fetch: the published weights that metrics need."""
+"""vidvox fetch: downloads the published weights that metrics need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gancore.parsing import parse_config, report_user_errors
+from vidvox.commands.inputs import require_file
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class FetchConfig:
     """Names: i3d (FVD), transnet, efficientnet, lpips and alexnet (LPIPS), inception (FID)."""
 
     file: Path | None = None
-    """The file itself, where there is no network: it is checked and copied. For one name only."""
+    """Use this file instead of downloading, for machines without a network; it is checked and copied. One name only."""
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -26,7 +27,7 @@ class FetchConfig:
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Fetch weights and print where they are, and under which licence they come."""
+    """Fetch weights, and print their path and licence."""
     config = parse_config(
         FetchConfig,
         argv,
@@ -37,8 +38,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             vidvox fetch inception --file weights-inception-2015-12-05-6726825d.pth
         """,
     )
-    if config.file and not config.file.is_file():
-        raise FileNotFoundError(f"no such file: {config.file}")
+    if config.file:
+        require_file(config.file)
 
     from gancore.features.weights import fetch_weights, look_up_weights
 

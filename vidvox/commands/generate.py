@@ -1,4 +1,4 @@
-"""vidvox generate: clips or objects from noise, by what the model was trained on."""
+"""vidvox generate: generates clips or objects from noise, whichever the model was trained on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,22 +9,22 @@ from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.commands import GenerateConfig
 from vidvox.commands import mesh
-from vidvox.commands.halves import choose_half
+from vidvox.commands.tasks import choose_task
 from vidvox.kinds import require_kind
 from voxgan.commands import ExportConfig
 
 SET_KEYS = ("dataset", "shard_size", "licence")
-"""Keys of a labelled data set that help shows."""
+"""Settings of a labelled data set that --help shows."""
 OBJECT_CLASSES = ("VoxelGenerator", "ImageToVoxels")
 
 
 @report_user_errors
 def main(argv: Sequence[str], *, prog: str) -> None:
     """Generate clips or objects, whichever the model was trained on."""
-    summary = "Generate clips or objects from noise, whichever the model was trained on; furniture without a model."
+    summary = "Generate clips or objects from noise, whichever the model was trained on; without a model, furniture."
     classes = ["VideoGenerator", *OBJECT_CLASSES]
-    half, words = choose_half(argv, prog=prog, summary=summary, classes=classes, default="voxels")
-    (generate_clips if half == "video" else generate_objects)(words, prog=prog)
+    task, words = choose_task(argv, prog=prog, summary=summary, classes=classes, default="voxels")
+    (generate_clips if task == "video" else generate_objects)(words, prog=prog)
 
 
 @report_user_errors
@@ -89,7 +89,7 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
         """,
     )
     if config.images:
-        raise ValueError("images: objects in pictures are made by vidvox mesh")
+        raise ValueError("images: vidvox mesh reconstructs objects from pictures; generate takes none")
     if config.dataset:
         check_new_folder(config.dataset, "dataset")
         require_kind(config.model, *OBJECT_CLASSES)
@@ -103,5 +103,5 @@ def generate_objects(argv: Sequence[str], *, prog: str) -> None:
 
 
 def describe_set(manifest: dict[str, Any], folder: Path) -> str:
-    """Say in a line what a labelled set holds."""
+    """Describe a labelled data set in one line."""
     return f"{manifest['samples']} {manifest['kind']} of {len(manifest['classes'])} classes: {folder}"

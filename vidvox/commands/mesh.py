@@ -1,20 +1,21 @@
-"""vidvox mesh: a mesh of the object in pictures."""
+"""vidvox mesh: reconstructs a mesh of the object in pictures."""
 
 from collections.abc import Sequence
 
 from gancore.files.outputs import check_outputs
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
+from vidvox.commands.inputs import require_file
 from vidvox.kinds import require_kind
 from voxgan.commands import ExportConfig, list_outputs
 
 MAIN_KEYS = ("out", "preview", "size_mm", "threshold", "seed", "cpu", "overwrite")
-"""Keys of ExportConfig that help shows for pictures as well as for noise."""
+"""Settings of ExportConfig that --help shows for `mesh` and for `generate`."""
 
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Make meshes of the objects in pictures."""
+    """Reconstruct meshes of the objects in pictures."""
     config = parse_config(
         ExportConfig,
         argv,
@@ -28,17 +29,16 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     if prog and not config.images:
-        raise ValueError("IMAGES is required: pictures of an object; for objects from noise there is vidvox generate")
+        raise ValueError("IMAGES is required: pictures of an object; vidvox generate makes objects from noise")
     check_files(config)
     require_kind(config.model, *(["ImageToVoxels"] if config.images else ["ImageToVoxels", "VoxelGenerator"]))
     export(config)
 
 
 def check_files(config: ExportConfig) -> None:
-    """Raise ValueError unless all pictures are there and every output may be written."""
+    """Raise FileNotFoundError if an input is missing, ValueError if an output may not be written."""
     for path in (*config.images, *config.masks, *config.latent_files):
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}")
+        require_file(path)
     check_outputs(
         list_outputs(config),
         inputs=[*config.images, *config.masks, *config.latent_files, *list_model_inputs(config.model)],
@@ -48,7 +48,7 @@ def check_files(config: ExportConfig) -> None:
 
 
 def export(config: ExportConfig) -> None:
-    """Write the meshes that the settings ask for, and print their files, faces and sizes."""
+    """Write the meshes, and print the file, number of faces and size of each."""
     from voxgan.export import describe_export, export_meshes
 
     for exported in export_meshes(config):

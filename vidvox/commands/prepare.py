@@ -1,4 +1,4 @@
-"""vidvox prepare: a data set of objects from a folder of meshes, voxels and pictures, or from programs."""
+"""vidvox prepare: prepares a data set of objects from meshes, voxels and pictures, or from furniture programs."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,15 @@ from voxgan.commands import PrepareConfig
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Prepare a data set and print how many objects are in each of its parts."""
+    """Prepare a data set, and print the number of objects in each split."""
     config = parse_config(
         PrepareConfig,
         argv,
         prog=prog,
         positional=["folder"],
         main=[
-            "out",
-            "objects",
-            "side",
-            "views",
-            "view_size",
-            "up",
-            "front",
-            "max_faces",
-            "max_minutes",
-            "duplicate_iou",
-            "workers",
-            "seed",
+            *("out", "objects", "side", "views", "view_size", "up", "front"),
+            *("max_faces", "max_minutes", "duplicate_iou", "workers", "seed"),
         ],
         examples="""
             vidvox prepare MESHES -o DATASET

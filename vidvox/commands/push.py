@@ -1,4 +1,4 @@
-"""vidvox push: a model on the Hub, with a model card written from its run folder and its report."""
+"""vidvox push: publishes a model on the Hub, with a model card written from its run folder and its report."""
 
 import re
 import shutil
@@ -11,6 +11,7 @@ from gancore.files.atomic import atomic_write, create_parents
 from gancore.files.outputs import check_outputs
 from gancore.model_files import find_model, list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
+from vidvox.commands.inputs import require_file
 from vidvox.kinds import require_kind
 
 CARD, MODEL_FILES = "README.md", ("config.json", "model.safetensors")
@@ -28,26 +29,26 @@ class PushConfig:
     """Name on the Hub, user/name; created if it does not exist."""
 
     report: Path | None = None
-    """report.json of an evaluation, whose numbers the card shows; if not given, that of report/ in the run folder,
+    """report.json of an evaluation, whose numbers the card shows; if not given, report/report.json in the run folder,
     where `vidvox evaluate RUN -o RUN/report` writes it."""
 
     licence: str | None = None
-    """Identifier of the licence of the weights, such as mit or cc-by-4.0."""
+    """Licence identifier of the weights, such as mit or cc-by-4.0."""
 
     data: str | None = None
-    """What the model was trained on, and the licence of that, in a sentence for the card."""
+    """A sentence for the card about the training data and its licence."""
 
     half: bool = False
-    """Store the weights in half precision, in half the space; a model is loaded in single precision all the same."""
+    """Store the weights in half precision, which takes half the space; they are loaded in single precision anyway."""
 
     private: bool = False
-    """Let nobody else see a repository that is created."""
+    """Make a newly created repository private."""
 
     out: Path | None = None
     """Write the files that would be uploaded to this folder, and upload nothing."""
 
     overwrite: bool = False
-    """Replace files of that folder that exist; a README.md only if it is a model card of this program."""
+    """Replace existing files in that folder; a README.md only if this program wrote it."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", self.repo):
@@ -74,12 +75,12 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     if not model.is_dir():
         raise ValueError(f"{config.model} is not a folder on this machine")
     report = config.report or _find_report(model)
-    if report and not report.is_file():
-        raise FileNotFoundError(f"no such file: {report}")
+    if report:
+        require_file(report)
     if config.out:
         _check_folder(config.out, [*list_model_inputs(config.model), report], overwrite=config.overwrite)
     if report is None:
-        print(f"no report: the card goes without numbers (vidvox evaluate {model} -o {model.parent / 'report'})")
+        print(f"no report: the card has no metrics (vidvox evaluate {model} -o {model.parent / 'report'})")
     if config.out:
         _write_files(config, model, report, config.out)
         print(f"{config.out / CARD}; nothing was uploaded")
@@ -92,13 +93,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         try:
             url = HfApi().create_repo(config.repo, private=config.private, exist_ok=True)
             HfApi().upload_folder(repo_id=config.repo, folder_path=folder)
-        except Exception as error:  # those of its HTTP library, which differs from version to version, among others
+        except Exception as error:  # among others those of its HTTP library, which differs between versions
             raise ValueError(f"{config.repo} cannot be uploaded: {error} (log in with: hf auth login)") from error
     print(url)
 
 
 def _find_report(model: Path) -> Path | None:
-    """The report in the run folder that the model lies in."""
+    """The report beside the model or in its run folder; None if there is none."""
     places = [folder / "report" / "report.json" for folder in (model, model.parent)]
     return next((path for path in places if path.is_file()), None)
 
@@ -108,7 +109,7 @@ def _check_folder(folder: Path, inputs: Sequence[Path | None], *, overwrite: boo
     check_outputs([folder / name for name in (CARD, *MODEL_FILES)], inputs=inputs, overwrite=overwrite, are_files=True)
     card = folder / CARD
     if card.exists() and not card.read_bytes().startswith(b"---\nlibrary_name: vidvox\n"):
-        raise ValueError(f"{card} was not written by this program, which does not replace it: choose another output")
+        raise ValueError(f"{card} was not written by this program and is not replaced: choose another output")
 
 
 def _write_files(config: PushConfig, model: Path, report: Path | None, folder: Path) -> None:

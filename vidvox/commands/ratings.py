@@ -1,4 +1,4 @@
-"""vidvox ratings: what people chose on a rating page."""
+"""vidvox ratings: summarises what people chose on a rating page."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,17 +6,18 @@ from pathlib import Path
 
 from gancore.files.outputs import check_outputs
 from gancore.parsing import parse_config, report_user_errors
+from vidvox.commands.inputs import require_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatingsConfig:
-    """Summarise the answers of people to a page of blind pairs: who was preferred, how surely, and how they agree."""
+    """Summarise the answers to a page of blind pairs: preferences, their confidence intervals, and rater agreement."""
 
     answers: tuple[Path, ...]
-    """Files that the page saved, one for each rater."""
+    """Files that the rating page saved, one for each rater."""
 
     key: Path
-    """The JSON file that was written beside the page."""
+    """The key of the page: the JSON file written beside it, which tells which item is which."""
 
     out: Path | None = None
     """JSON file for the numbers; none if not given."""
@@ -27,7 +28,7 @@ class RatingsConfig:
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Print the preferences, and write them where that is asked for."""
+    """Print the preferences, and write them to `out` if given."""
     config = parse_config(
         RatingsConfig,
         argv,
@@ -36,8 +37,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         examples="vidvox ratings answers-*.json --key report/rate.key.json",
     )
     for path in (*config.answers, config.key):
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}")
+        require_file(path)
     check_outputs([config.out], inputs=[*config.answers, config.key], overwrite=config.overwrite, are_files=True)
 
     from gancore.reporting.preference import format_preferences, read_ratings

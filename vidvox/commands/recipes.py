@@ -1,4 +1,4 @@
-"""vidvox recipes, vidvox show: which recipes there are, and what is in them."""
+"""vidvox recipes and vidvox show: list the recipes, and print one."""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import get_args
 
 from gancore.parsing import parse_config, report_user_errors
-from vidvox.recipes import Half, find_recipe, find_recipes, read_summary
+from vidvox.recipes import Task, find_recipe, find_recipes, read_summary
 
 
 @dataclass(frozen=True)
 class ListConfig:
-    """List the recipes: YAML files with the settings of a training that differ from the defaults."""
+    """List the recipes: YAML files with the training settings that differ from the defaults."""
 
 
 @dataclass(frozen=True)
 class ShowConfig:
-    """Print a recipe with its lab note: command, hardware, what to expect, and where the settings are from."""
+    """Print a recipe with its lab note: command, hardware, expected results, and the source of the settings."""
 
     recipe: str
     """Name of a recipe, such as folder_64 or video/tiny."""
@@ -25,9 +25,9 @@ class ShowConfig:
 def list_all(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
     """Print name and purpose of every recipe."""
     parse_config(ListConfig, argv, prog=prog, examples="vidvox recipes")
-    for half in get_args(Half):
-        files = {name: path for name, path in find_recipes(half).items() if "/" in name}
-        print(f"{half}: vidvox train {half} ... --config NAME")
+    for task in get_args(Task):
+        files = {name: path for name, path in find_recipes(task).items() if "/" in name}
+        print(f"{task}: vidvox train {task} ... --config NAME")
         for name, path in files.items():
             stem = name.partition("/")[2]
             print(textwrap.fill(read_summary(path), 118, initial_indent=f"  {stem:<20}", subsequent_indent=" " * 22))

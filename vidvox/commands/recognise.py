@@ -1,4 +1,4 @@
-"""vidvox recognise: classes of clips told from clean, spoilt and restored frames."""
+"""vidvox recognise: classifies clean, degraded and restored clips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from vidvox.kinds import require_kind
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Recognise clips, print a table and write a report."""
+    """Classify clips, print a table and write a report."""
     config = parse_config(
         RecogniseConfig,
         argv,
@@ -46,5 +46,5 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
 
     report = recognise(config)
     if config.out:
-        write_report(report, config.out)  # before printing, which a closed pipe would cut short
+        write_report(report, config.out)  # before printing, since a closed pipe ends the process
     print(format_summary(report))

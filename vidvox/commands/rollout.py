@@ -1,18 +1,18 @@
-"""vidvox rollout: what follows from a clip and a plan of actions, in a world model."""
+"""vidvox rollout: rolls a world model out from a clip over a sequence of actions."""
 
 from collections.abc import Sequence
 
 from gancore.files.outputs import check_outputs
-from gancore.files.reading import containing_file
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.rollout_config import RolloutConfig
+from vidvox.commands.inputs import require_input
 from vidvox.kinds import require_kind
 
 
 @report_user_errors
 def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Follow a plan, write the frames, and print how they compare where the truth is known."""
+    """Roll the model out, write the frames, and print how they compare with the ground truth where it is known."""
     config = parse_config(
         RolloutConfig,
         argv,
@@ -27,16 +27,14 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             vidvox rollout clip.mp4 -m runs/world --actions plan.npy -o out.mp4
         """,
     )
-    plan = [config.actions] if config.actions else []
     check_outputs(
         [config.out],
-        inputs=[config.clip, *plan, *list_model_inputs(config.model)],
+        inputs=[config.clip, config.actions, *list_model_inputs(config.model)],
         overwrite=config.overwrite,
         are_files=bool(config.out.suffix),
     )
     require_kind(config.model, "FramePredictor")
-    if not containing_file(config.clip).exists():
-        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+    require_input(config.clip)
     if config.actions and not config.actions.exists():
         raise FileNotFoundError(f"no such file: {config.actions}")
 

@@ -1,12 +1,12 @@
-"""vidvox skeletons: poses drawn as clips, from which a translator learns to make figures."""
+"""vidvox skeletons: draws poses as clips, to train a translation from skeletons to figures on."""
 
 from collections.abc import Sequence
 
 from gancore.files.outputs import check_outputs
-from gancore.files.reading import containing_file
 from gancore.model_files import list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.animation.commands import SkeletonsConfig
+from vidvox.commands.inputs import require_input
 from vidvox.kinds import require_kind
 
 
@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         count = write_puppet_pairs(config)
         print(f"{count} clips of figure {config.figure} and their skeletons: {config.out}")
         return
-    if not containing_file(config.clips).exists():
-        raise FileNotFoundError(f"no such file or folder: {config.clips}")
+    require_input(config.clips)
     inputs = [config.clips, *list_model_inputs(config.model)]
     check_outputs([config.out], inputs=inputs, overwrite=config.overwrite, are_files=bool(config.out.suffix))
     require_kind(config.model, "Animator")

@@ -1,4 +1,4 @@
-"""vidvox train animation: from clips in which figures move to a network that moves the figure in a picture."""
+"""vidvox train animation: trains a network that animates the figure in a picture with the motion of a video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ RECIPE = "sprites"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainAnimationConfig(training.ProcessesConfig, AnimationConfig):
-    """Train a network that moves the figure in a picture as another moves. Without --config the recipe sprites is used,
-    whose settings (vidvox show sprites) take the place of the defaults below."""
+    """Train a network that animates the figure in a picture with the motion of a video. Without --config the recipe
+    sprites is used, whose settings (vidvox show sprites) replace the defaults below."""
 
 
 @report_user_errors

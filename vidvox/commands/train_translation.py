@@ -1,4 +1,4 @@
-"""vidvox train translation: from a folder of videos, or of pairs, to a network from clip to clip."""
+"""vidvox train translation: trains a network that translates clips, from a folder of videos or of pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ RECIPE = "restore"
 @dataclass(frozen=True, kw_only=True)
 class TrainTranslationConfig(training.ProcessesConfig, TranslationConfig):
     """Train a network that restores, enlarges, colours, fills or translates clips. Without --config the recipe restore
-    is used, whose settings (vidvox show restore) take the place of the defaults below."""
+    is used, whose settings (vidvox show restore) replace the defaults below."""
 
 
 @report_user_errors
 def main(argv: Sequence[str], *, prog: str) -> None:
-    """Train on a folder of videos, which are spoilt, or of pairs."""
+    """Train on a folder of videos, whose degraded copies are the sources, or on pairs."""
     config = parse_config(
         TrainTranslationConfig,
         training.add_default_recipe(argv, RECIPE),

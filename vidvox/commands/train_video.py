@@ -1,4 +1,4 @@
-"""vidvox train video: from a folder of videos to a trained model."""
+"""vidvox train video: trains a predictor or generator of clips on a folder of videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RECIPE = "folder_64"
 @dataclass(frozen=True, kw_only=True)
 class TrainVideoConfig(training.ProcessesConfig, VideoConfig):
     """Train a next-frame predictor, or with data.context_frames 0 a generator of whole clips. Without --config the
-    recipe folder_64 is used, whose settings (vidvox show folder_64) take the place of the defaults below."""
+    recipe folder_64 is used, whose settings (vidvox show folder_64) replace the defaults below."""
 
 
 @report_user_errors
@@ -29,11 +29,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         positional=["data.path"],
         main=[
             *training.SHARED_KEYS,
-            "data.height",
-            "data.width",
-            "data.channels",
-            "data.clip_frames",
-            "data.context_frames",
+            *("data.height", "data.width", "data.channels", "data.clip_frames", "data.context_frames"),
         ],
         recipes=find_recipes("video"),
         examples=f"""

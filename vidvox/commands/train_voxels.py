@@ -1,4 +1,4 @@
-"""vidvox train voxels: from a folder of meshes, or a prepared data set, to a trained model."""
+"""vidvox train voxels: trains a generator of objects on a folder of meshes or a prepared data set."""
 
 import os
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ RECIPE = "furniture_32"
 @dataclass(frozen=True, kw_only=True)
 class TrainVoxelsConfig(training.ProcessesConfig, VoxelConfig):
     """Train a network from pictures to objects, or with encoder.kind none a generator from noise. A folder of meshes is
-    prepared first, into a data set beside the run folder. Without --config the recipe furniture_32 is used, whose
-    settings (vidvox show furniture_32) take the place of the defaults below."""
+    first prepared as a data set beside the run folder. Without --config the recipe furniture_32 is used, whose settings
+    (vidvox show furniture_32) replace the defaults below."""
 
 
 @report_user_errors
@@ -31,11 +31,7 @@ def main(argv: Sequence[str], *, prog: str) -> None:
         positional=["data.path"],
         main=[
             *training.SHARED_KEYS,
-            "data.classes",
-            "data.class_conditional",
-            "data.views",
-            "encoder.kind",
-            "encoder.size",
+            *("data.classes", "data.class_conditional", "data.views", "encoder.kind", "encoder.size"),
         ],
         recipes=find_recipes("voxels"),
         examples=f"""
@@ -57,9 +53,9 @@ def main(argv: Sequence[str], *, prog: str) -> None:
 
 
 def _prepare(config: VoxelConfig) -> Path:
-    """Prepare the meshes beside the run folder, and say what failed; objects that are prepared already are kept."""
+    """Prepare the meshes as a data set beside the run folder, and return its path; cached objects are reused."""
     out = config.run.with_name(f"{config.run.name}-data")
-    if "RANK" in os.environ:  # the process that started this one has done so
+    if "RANK" in os.environ:  # the parent process has prepared it
         return out
     from voxgan.commands import PrepareConfig
     from voxgan.data.prepare import prepare_dataset

@@ -1,11 +1,10 @@
-"""vidvox restore, upscale, colourise, fill and translate: from a film or picture to another of it."""
+"""vidvox restore, upscale, colourise, fill and translate: translate a video or picture with a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from gancore.files.outputs import check_outputs
-from gancore.files.reading import containing_file
 from gancore.model_files import BUNDLED_USER, find_bundled_models, list_model_inputs
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.translation.commands import (
@@ -16,16 +15,17 @@ from vidgan.translation.commands import (
     TranslateConfig,
     UpscaleConfig,
 )
+from vidvox.commands.inputs import require_input
 from vidvox.kinds import require_kind
 
 Config = TypeVar("Config", bound=ClipCommand)
 MAIN_KEYS = ("out", "model", "strength", "compare", "each", "memory", "cpu", "overwrite")
-"""Keys that the help of these commands shows."""
+"""Settings that --help shows for each of these commands that has them."""
 
 
 @report_user_errors
 def restore(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Take noise, traces of compression, rain or smoke out of a film."""
+    """Remove noise, compression artefacts, rain or smoke."""
     config = _parse(
         RestoreConfig,
         argv,
@@ -40,12 +40,12 @@ def restore(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     default = f"vidvox/restore-{config.kind}" if config.kind else "vidvox/restore"
-    _produce(config, model=config.model or default, name="restored")
+    _translate(config, model=config.model or default, name="restored")
 
 
 @report_user_errors
 def upscale(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Enlarge a film."""
+    """Enlarge a video or picture."""
     config = _parse(
         UpscaleConfig,
         argv,
@@ -58,12 +58,12 @@ def upscale(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
         """,
     )
     model = config.model or f"vidvox/upscale-{config.scale or 2}"
-    _produce(config, model=model, name="upscaled", scale=config.scale)
+    _translate(config, model=model, name="upscaled", scale=config.scale)
 
 
 @report_user_errors
 def colourise(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Colour a film in grey."""
+    """Colour a grey video or picture."""
     config = _parse(
         ColouriseConfig,
         argv,
@@ -73,12 +73,12 @@ def colourise(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             {prog} photo.jpg -o coloured.png --strength 0.8
         """,
     )
-    _produce(config, model=config.model, name="coloured")
+    _translate(config, model=config.model, name="coloured")
 
 
 @report_user_errors
 def fill(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Fill what is marked in a film."""
+    """Fill marked regions or missing frames."""
     config = _parse(
         FillConfig,
         argv,
@@ -90,14 +90,14 @@ def fill(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             {prog} film.mp4 --missing 10-14,30 -o filled.mp4
         """,
     )
-    if config.mask and not containing_file(config.mask).exists():
-        raise FileNotFoundError(f"no such file or folder: {config.mask}")
-    _produce(config, model=config.model, name="filled", inputs=[config.mask])
+    if config.mask:
+        require_input(config.mask)
+    _translate(config, model=config.model, name="filled", inputs=[config.mask])
 
 
 @report_user_errors
 def translate(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
-    """Make of a film what a model has learned to make of one."""
+    """Translate a video or picture with a model of the user's own."""
     config = _parse(
         TranslateConfig,
         argv,
@@ -109,7 +109,7 @@ def translate(argv: Sequence[str] | None = None, *, prog: str = "") -> None:
             {prog} SKETCHES -m runs/photos -o PHOTOS --each
         """,
     )
-    _produce(config, model=config.model, name="translated", back=config.back)
+    _translate(config, model=config.model, name="translated", back=config.back)
 
 
 def _parse(
@@ -119,7 +119,7 @@ def _parse(
     return parse_config(config_class, argv, prog=prog, positional=["clip"], main=[*main, *keys], examples=examples)
 
 
-def _produce(
+def _translate(
     config: ClipCommand,
     *,
     model: str,
@@ -128,13 +128,20 @@ def _produce(
     back: bool = False,
     inputs: Sequence[Path | None] = (),
 ) -> None:
-    """Check everything, load the model and translate. `name` is that of an output that is not named, and of the result
-    in a comparison."""
-    if not containing_file(config.clip).exists():
-        raise FileNotFoundError(f"no such file or folder: {config.clip}")
+    """Check the settings, load the model and translate.
+
+    Args:
+        config: The settings of the command.
+        model: The model to use.
+        name: Default name of the output, and label of the result in a comparison.
+        scale: Factor by which the model must enlarge; any if None.
+        back: Translate from what the model makes to what it takes.
+        inputs: Further files that are read, which the output must not replace.
+    """
+    require_input(config.clip)
     _require_translator(model)
     inputs = [*inputs, *list_model_inputs(model)]
-    if config.out:  # what is wrong with it is said before anything large is imported
+    if config.out:  # checked before anything slow is imported
         are_files = bool(config.out.suffix)
         check_outputs([config.out], inputs=[config.clip, *inputs], overwrite=config.overwrite, are_files=are_files)
 
@@ -147,7 +154,7 @@ def _produce(
     if scale and network.shape.scale != scale:
         raise ValueError(f"scale: {model} enlarges by {network.shape.scale}, not by {scale}")
     if isinstance(config, FillConfig) and not network.shape.masked:
-        raise ValueError(f"{model} was trained without a mask, so that it cannot fill what is marked")
+        raise ValueError(f"{model} was trained without a mask, so it cannot fill")
     done = translate_files(jobs, network, config, label=name)
     if len(done) == 1 and len(jobs) == 1:
         frames = "1 frame" if done[0].frames == 1 else f"{done[0].frames} frames"
@@ -157,11 +164,11 @@ def _produce(
 
 
 def _require_translator(model: str) -> None:
-    """Raise ValueError, before anything is looked for elsewhere, unless this is a model from clip to clip."""
+    """Raise ValueError unless the model translates clips; a bundled name is checked before the Hub is asked."""
     bundled = find_bundled_models()
     if model.startswith(f"{BUNDLED_USER}/") and model not in bundled and not Path(model).exists():
         raise ValueError(
-            f"{model} does not come with this version; name a model of your own by -m, which vidvox train translation "
-            "makes"
+            f"{model} does not come with this version; give a model of your own with -m (vidvox train translation "
+            "trains one)"
         )
     require_kind(model, "ClipTranslator", "TranslatorPair")
