@@ -1,4 +1,4 @@
-"""Measure speed and memory on this machine: python tools/benchmark.py video, or voxels, or metrics."""
+"""Measure speed and memory on this machine: python tools/benchmark.py video (or voxels, metrics, ...)."""
 
 from vidvox.commands.benchmark import main
 

@@ -1,4 +1,4 @@
-"""Cut films into train, val and test by a table: python tools/cut_films.py TABLE SOURCE --out FOLDER."""
+"""Cut videos into train, val and test parts listed in a table: python tools/cut_films.py TABLE SOURCE --out FOLDER."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,17 +15,17 @@ CHUNK_FRAMES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class CutConfig:
-    """Write parts of films as arrays into the folders train, val and test, which a training finds its splits by."""
+    """Write parts of videos as .npy arrays into the folders train, val and test, a layout that trainings recognise."""
 
     table: Path
-    """YAML list of parts {film, split, from, to, stride}: `film` is a file of the source, `from` and `to` are fractions
-    of its length (0 and 1 if not given), and every `stride`-th frame is kept (1 if not given)."""
+    """YAML list of parts {film, split, from, to, stride}: `film` is a file in the source folder, `from` and `to` are
+    fractions of its length (default 0 and 1), and every `stride`-th frame is kept (default 1)."""
 
     source: Path
-    """Folder of the films."""
+    """Folder of the videos."""
 
     out: Path
-    """New folder."""
+    """New folder for the parts."""
 
     resize: int = 128
     """Shorter side of the frames in pixels."""
@@ -37,7 +37,7 @@ class CutConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of a film."""
+    """A part of a video."""
 
     film: str
     split: str
@@ -55,7 +55,7 @@ class Part:
 
 
 def read_parts(table: Path) -> list[Part]:
-    """The parts that a table lists. Raises UnreadableError if it is not such a table, or parts of a film overlap."""
+    """Read the parts in a table. Raises UnreadableError if it is malformed, or parts of a video overlap."""
     try:
         entries = read_settings_file(table)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -71,7 +71,7 @@ def read_parts(table: Path) -> list[Part]:
 
 
 def cut(part: Part, config: CutConfig) -> None:
-    """Writes a part of a film as SPLIT/FILM-FROM.npy."""
+    """Write a part of a video as SPLIT/FILM-FIRST.npy, where FIRST is its first frame; ValueError if it has none."""
     import torch
 
     from vidgan.files.video import open_video, write_clip

@@ -1,4 +1,4 @@
-"""How far the disc of the sprite world goes where it is sent: python tools/measure_world.py runs/world."""
+"""Measure how a world model moves the disc of sprite-world on command: python tools/measure_world.py runs/world."""
 
 from dataclasses import dataclass, replace
 
@@ -18,28 +18,28 @@ from vidgan.networks.generator import FramePredictor
 from vidgan.simulation import begin_world, run_world
 
 MARGIN = 0.2
-"""By how much red stands above green and blue, of a range of two, where the disc is."""
+"""Least excess of red over green and blue in the disc, for values in [-1, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
-    """Regress where a world model puts the red disc of held-out clips of sprite-world on where it was sent.
+    """Regress the displacement of the red disc in predicted frames of held-out sprite-world clips on the commanded one.
 
-    The disc is where red stands out, and its place the mean of these pixels, weighted by how much it does; clips in
-    which something else is red are left out by the truth: there the true disc must go where it was sent to half a
-    pixel. The slope is 1, and R^2 is 1, if the model puts it where it belongs.
+    The position of the disc is the mean of the red pixels, weighted by their excess of red. Only clips in which the
+    true disc follows the commands to half a pixel are used: in the others it meets a border, or something else is red.
+    A perfect model has a slope and an R^2 of 1.
     """
 
     model: str
     """A run folder or a folder with a model."""
 
     clips: int = 100
-    """Held-out clips to look at."""
+    """Number of held-out clips."""
 
 
 @report_user_errors
 def main(argv: list[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure the model, and print the regression of the true and of the predicted displacements."""
     config = parse_config(MeasureConfig, argv, positional=["model"])
     model = FramePredictor.from_pretrained(config.model)
     shape = model.shape
@@ -58,9 +58,9 @@ def main(argv: list[str] | None = None) -> None:
     assert batch.actions is not None
     sent = TOP_SPEED * min(shape.height, shape.width) / 64 * batch.future_actions.cumsum(1)  # type: ignore[union-attr]
     true = locate_disc(to_float(batch.future)) - locate_disc(to_float(batch.past[:, -1:]))
-    clear = ((true - sent).norm(dim=2) < 0.5).all(1)  # no border was met, and nothing else is red
+    clear = ((true - sent).norm(dim=2) < 0.5).all(1)  # the disc meets no border, and nothing else is red
     if clear.sum() < 3:
-        raise ValueError(f"clips: in {int(clear.sum())} of {config.clips} the disc can be followed; look at more")
+        raise ValueError(f"clips: the disc can be tracked in {int(clear.sum())} of {config.clips}; use more clips")
     kept = replace(batch[:], frames=batch.frames[clear], labels=batch.labels[clear], actions=batch.actions[clear])
     frames = run_world(model, begin_world(model, kept.past), kept.future_actions)  # type: ignore[arg-type]
     made = locate_disc(to_float(torch.stack(list(frames), 1))) - locate_disc(to_float(kept.past[:, -1:]))
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def locate_disc(frames: Float[Tensor, "batch time 3 height width"]) -> Float[Tensor, "batch time 2"]:
-    """(x, y) in pixels of what is red in each frame."""
+    """Return the position (x, y) in pixels of the red disc in each frame, whose values are in [-1, 1]."""
     red = (frames[:, :, 0] - frames[:, :, 1:].amax(2) - MARGIN).clamp(min=0)
     total = red.sum((2, 3)).clamp(min=1e-6)
     x, y = torch.arange(frames.shape[4]).float(), torch.arange(frames.shape[3]).float()
@@ -79,14 +79,14 @@ def locate_disc(frames: Float[Tensor, "batch time 3 height width"]) -> Float[Ten
 
 
 def regress(sent: Tensor, moved: Tensor) -> tuple[float, float]:
-    """(Slope of the line through all points and the origin's offset, share of the variance that it explains)."""
+    """Return slope and R^2 of the least-squares line with an intercept through all components of the displacements."""
     x, y = sent.flatten().double().numpy(), moved.flatten().double().numpy()
     slope, offset = np.polyfit(x, y, 1)
     return float(slope), float(1 - np.var(y - slope * x - offset) / np.var(y))
 
 
 def error(sent: Tensor, moved: Tensor) -> float:
-    """Mean distance between where the disc is and where it was sent."""
+    """Return the mean distance in pixels between the measured and the commanded displacement."""
     return float((moved - sent).norm(dim=2).mean())
 
 

@@ -1,4 +1,4 @@
-"""Read what people chose on a rating page: python tools/read_ratings.py answers-*.json --key rate.key.json."""
+"""Summarise the answers to a rating page: python tools/read_ratings.py answers-*.json --key rate.key.json."""
 
 from vidvox.commands.ratings import main
 

@@ -1,4 +1,4 @@
-"""Record episodes of Crafter by a random policy: python tools/record_crafter.py --out EPISODES --episodes 100."""
+"""Record episodes of Crafter under a random policy: python tools/record_crafter.py --out EPISODES --episodes 100."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,26 +11,27 @@ from gancore.files.outputs import check_new_folder
 from gancore.parsing import parse_config, report_user_errors
 from gancore.rng import derive_seed
 
-KEEPS = 0.75
-"""Probability that the policy repeats its action, so that the player gets somewhere."""
+REPEAT_PROBABILITY = 0.75
+"""Probability that the policy repeats its last action, so that the player explores the world."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordConfig:
-    """Play Crafter (Hafner 2021; 64x64 pixels, 17 actions) at random, and write each episode as frames, actions and
-    rewards in one .npz; the last tenth of them, at least one of two, goes into a folder test."""
+    """Play Crafter (Hafner 2021; 64x64 pixels, 17 actions) at random, and write frames, actions and rewards of each
+    episode to one .npz. The last tenth of two or more episodes, at least one, goes into a folder test, the others
+    into train."""
 
     out: Path
-    """New folder."""
+    """New folder for the episodes."""
 
     episodes: int = 100
-    """Episodes to play."""
+    """Number of episodes."""
 
     steps: int = 200
-    """Longest episode; some end before."""
+    """Maximum number of steps of an episode; some end earlier."""
 
     seed: int = 0
-    """Seed of the worlds and of the policy; episode n is the same however many are played."""
+    """Seed of the worlds and of the policy; episode n is the same whatever the number of episodes."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "steps"):
@@ -40,7 +41,7 @@ class RecordConfig:
 
 @report_user_errors
 def main(argv: list[str] | None = None) -> None:
-    """Play and write."""
+    """Play the episodes and write them."""
     config = parse_config(RecordConfig, argv, main=["out", "episodes", "steps", "seed"])
     check_new_folder(config.out, "out")
     held_out = max(config.episodes // 10, int(config.episodes > 1))
@@ -57,7 +58,14 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def play(seed: int, *, steps: int) -> dict[str, np.ndarray]:
-    """One episode: frames, the action at each but the last, and its reward. Raises ValueError without crafter."""
+    """Play one episode of at most `steps` steps.
+
+    Returns:
+        frames: uint8 (steps + 1, 64, 64, 3); actions: integers (steps); rewards: float32 (steps).
+
+    Raises:
+        ValueError: crafter is not installed.
+    """
     try:
         import crafter
     except ImportError as error:
@@ -75,10 +83,10 @@ def play(seed: int, *, steps: int) -> dict[str, np.ndarray]:
 
 
 def draw_actions(random: np.random.Generator, choices: int, steps: int) -> Iterator[int]:
-    """Actions of a policy that keeps to one for four steps in the mean."""
+    """Yield the actions of a policy that draws a new one, uniformly, with probability 1 - REPEAT_PROBABILITY."""
     action = 0
     for _ in range(steps):
-        if random.random() >= KEEPS:
+        if random.random() >= REPEAT_PROBABILITY:
             action = int(random.integers(choices))
         yield action
 

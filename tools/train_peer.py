@@ -1,4 +1,4 @@
-"""Train a plain ConvLSTM or SimVP for given minutes: python tools/train_peer.py simvp --data.path VIDEOS -o peer."""
+"""Train a ConvLSTM or SimVP baseline for a given time: python tools/train_peer.py simvp --data.path VIDEOS -o peer."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +10,10 @@ from vidgan.data_config import VideoDataConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PeerConfig:
-    """Train a plain network of the literature by squared error, and write what it predicts for clips it never saw.
+    """Train a published network with squared error as a baseline, and write its predictions for held-out clips.
 
-    The folder then holds truth/ and predictions/, which `vidvox evaluate` takes. Equal minutes on one machine, equal
-    parameters and equal clips make it a fair peer of a model of this package.
+    The output folder holds truth/ and predictions/ for `vidvox evaluate`. For a fair comparison with a model of this
+    package, give both the same clips, number of parameters and training time on the same machine.
     """
 
     network: str
@@ -23,10 +23,10 @@ class PeerConfig:
     """New folder for truth/ and predictions/, lossless."""
 
     data: VideoDataConfig = field(default_factory=VideoDataConfig)
-    """Clips to train on: those of the training split."""
+    """The data, whose training split is trained on."""
 
     ground_truth: Path | None = None
-    """Clips to predict, past included, of any size; those of the test split if not given."""
+    """Folder of clips to predict, past included, of any size; the test split if not given."""
 
     max_items: int = 256
     """Clips of the test split to predict, evenly spaced."""
@@ -35,14 +35,13 @@ class PeerConfig:
     """Minutes of training; the learning rate falls to 0 over them."""
 
     steps: int | None = None
-    """Updates after which training ends before its minutes are over; a run that its steps end can be repeated exactly
-    on a CPU."""
+    """Maximum number of updates; a run that ends by it is reproducible on a CPU."""
 
     parameters: int = 1_500_000
-    """Number of parameters, which the width of the network comes nearest to."""
+    """Target number of parameters, by which the width of the network is chosen."""
 
     batch: int = 8
-    """Clips in an update."""
+    """Clips per update."""
 
     learning_rate: float = 1e-3
     """Learning rate of Adam at the start."""
@@ -75,8 +74,8 @@ def main() -> None:
 
 
 def train_and_predict(config: PeerConfig) -> None:
-    """Train the network, and write true clips and predictions."""
-    import torch  # not for help or for a mistake
+    """Train the network, and write true and predicted clips."""
+    import torch  # imported only after the settings have been checked
 
     from gancore.data import Sample, evenly_spaced
     from gancore.device import select_device

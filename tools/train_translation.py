@@ -1,4 +1,4 @@
-"""Train from clip to clip: accelerate launch tools/train_translation.py --config restore --data.path VIDEOS."""
+"""Train a translation of clips: accelerate launch tools/train_translation.py --config restore --data.path VIDEOS."""
 
 from gancore.parsing import parse_config, report_user_errors
 from vidgan.translation_config import TranslationConfig
