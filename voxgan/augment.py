@@ -14,27 +14,27 @@ Transforms = Float[Tensor, "batch 3 4"]
 
 
 def sample_transforms(config: VoxelAugmentConfig, rng: SampleRandom, batch: int) -> Transforms | None:
-    """For each sample an affine map of the cube [-1, 1]^3 (x y z, then 1), by which volumes are looked up.
+    """For each sample a random affine map (x y z 1) from output to input coordinates in the cube [-1, 1]^3.
 
-    None if every volume stays as it is.
+    None if the probability is 0, so that no volume changes.
     """
     if not config.probability:
         return None
-    on = (rng.uniform(batch, 1) < config.probability).float()
-    factors = (config.stretch * on * (2 * rng.uniform(batch, 3) - 1)).exp()
-    shift = 2 * config.shift * on * (2 * rng.uniform(batch, 3) - 1)
+    applied = (rng.uniform(batch, 1) < config.probability).float()
+    factors = (config.stretch * applied * (2 * rng.uniform(batch, 3) - 1)).exp()
+    shift = 2 * config.shift * applied * (2 * rng.uniform(batch, 3) - 1)
     return torch.cat([torch.diag_embed(factors), shift[:, :, None]], 2)
 
 
 def apply_transforms(config: VoxelAugmentConfig, volumes: Volumes, transforms: Transforms | None) -> Volumes:
-    """The volumes, transformed and softened; what comes in from outside the cube is empty."""
+    """The volumes, transformed and blurred as configured; space outside the cube is empty."""
     if transforms is not None:
         volumes = _transform_volumes(volumes, transforms)
     return _blur_volumes(volumes) if config.soften else volumes
 
 
 def _transform_volumes(volumes: Volumes, transforms: Transforms) -> Volumes:
-    """The volumes resampled under their transforms; grid_sample takes a volume's axes from the last to the first."""
+    """The volumes resampled under their transforms; grid_sample orders coordinates from the last axis to the first."""
     volume = rearrange(volumes, "b x y z -> b 1 z y x")
     grid = F.affine_grid(transforms.to(volumes), list(volume.shape), align_corners=False)
     return rearrange(F.grid_sample(volume, grid, align_corners=False), "b 1 z y x -> b x y z")

@@ -1,4 +1,4 @@
-"""Speed of voxel training, of preparing meshes and of making them, on this machine."""
+"""Measures the speed of voxel training, mesh preparation and surface extraction on this machine."""
 
 from collections.abc import Callable
 from functools import partial
@@ -43,12 +43,11 @@ VIEW_SIDE = 128
 
 
 def measure_throughput(config: VoxelConfig, *, side: int, repeats: int) -> Throughput:
-    """The cost of an average training step and of making a batch of objects, on noise in place of data."""
+    """The cost of an average training step and of generating a batch of objects, on random data of `side`^3 voxels."""
     processes = create_accelerator(config.train)
     rate = measure_matmul_rate(processes.device)
     shape = VoxelShape(side=side)
     generator, discriminator = build_generator(config, shape), build_discriminator(config, shape)
-    assert isinstance(generator, ImageToVoxels | VoxelGenerator)
     making = generation_cost(generator.to(processes.device), noise_batch(config, side=side), repeats=repeats)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
@@ -69,7 +68,7 @@ def measure_throughput(config: VoxelConfig, *, side: int, repeats: int) -> Throu
 
 
 def noise_batch(config: VoxelConfig, *, side: int) -> ObjectBatch:
-    """A batch of noise in the shapes that the settings describe."""
+    """A batch of random data in the shapes of the configuration."""
     count, encoder = config.train.batch // config.train.gradient_accumulation_steps, config.encoder
     views = 0 if encoder.kind == "none" else config.data.views
     return ObjectBatch(
@@ -82,7 +81,7 @@ def noise_batch(config: VoxelConfig, *, side: int) -> ObjectBatch:
 
 @torch.inference_mode()
 def generation_cost(generator: ImageToVoxels | VoxelGenerator, batch: ObjectBatch, *, repeats: int) -> Cost:
-    """The cost of making a batch of objects; measured before training, whose peak memory would hide it."""
+    """The cost of generating a batch of objects; to be measured before training, whose peak memory is higher."""
     device = next(generator.parameters()).device
     if isinstance(generator, ImageToVoxels):
         work = partial(generator.eval(), batch.views.to(device))
@@ -95,7 +94,7 @@ def generation_cost(generator: ImageToVoxels | VoxelGenerator, batch: ObjectBatc
 
 
 def benchmark_meshes() -> dict[str, trimesh.Trimesh]:
-    """The normalised meshes that are timed: a table of five boxes and a fine torus."""
+    """The normalised meshes of the benchmark: a table of five boxes and a fine torus."""
     top = trimesh.creation.box([1, 0.05, 0.7])
     legs = [
         trimesh.creation.box([0.05, 0.6, 0.05]).apply_translation([x, -0.3, z])
@@ -110,7 +109,7 @@ def benchmark_meshes() -> dict[str, trimesh.Trimesh]:
 
 
 def report_preparation(*, sides: tuple[int, ...], repeats: int) -> str:
-    """A table of milliseconds to voxelise and to render a mesh, compared with the libraries underneath."""
+    """A table of milliseconds to voxelise and to render a mesh, compared with the underlying libraries alone."""
     rows = {}
     for name, mesh in benchmark_meshes().items():
         scene = Scene(mesh)
@@ -141,7 +140,7 @@ def cast_rays(scene: Scene, *, count: int) -> None:
 
 
 def report_meshing(*, sides: tuple[int, ...], repeats: int) -> str:
-    """A table of milliseconds from probabilities to a GLB file, compared with bare marching cubes."""
+    """A table of milliseconds from probabilities to a GLB file, compared with marching cubes alone."""
     rows: dict[str, list[float | int | str]] = {}
     with TemporaryDirectory() as folder:
         for side in sides:

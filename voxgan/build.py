@@ -1,4 +1,4 @@
-"""The parts of a voxel training that a configuration describes: networks, objective, trainer, summary of the data."""
+"""Builds the parts of a voxel training from its configuration: networks, objective, trainer, summary of the data."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from voxgan.validation import VoxelPreview, VoxelValidation
 
 
 def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> VoxelShape:
-    """The objects of a data set, with its classes if the networks are given them.
+    """The shape of a model for a data set, with the data set's classes if the networks are conditioned on them.
 
-    Raises ValueError if classes are asked for and there are none.
+    Raises ValueError if they are, and the data set has no classes.
     """
     if config.data.class_conditional and not classes:
         raise ValueError(f"data.class_conditional: {config.data.path} has no classes")
@@ -27,12 +27,12 @@ def build_shape(config: VoxelConfig, *, side: int, classes: tuple[str, ...]) -> 
 
 
 def picture_spec(encoder: VoxelEncoderConfig) -> PictureSpec | None:
-    """The pictures that an encoder takes; None without an encoder."""
+    """The format of an encoder's pictures; None without an encoder."""
     return None if encoder.kind == "none" else PictureSpec(size=encoder.size, mask=encoder.mask)
 
 
 def build_generator(config: VoxelConfig, shape: VoxelShape) -> ImageToVoxels | VoxelGenerator:
-    """The generator to train: with an image encoder, or from noise alone.
+    """The generator to train, with an image encoder unless its kind is none.
 
     Raises FileNotFoundError if the weights of a pretrained network are missing.
     """
@@ -52,9 +52,9 @@ def build_discriminator(config: VoxelConfig, shape: VoxelShape) -> VoxelDiscrimi
 def build_trainer(
     config: VoxelConfig, accelerator: Accelerator, *, dataset: VoxelDataset, held_out: VoxelDataset | None
 ) -> Trainer:
-    """The trainer of a run; `held_out` objects are previewed and decide which EMA weights are best.
+    """The trainer of a run; `held_out` objects are shown in previews, and select the best EMA weights.
 
-    Raises ValueError if the batch cannot be split evenly, or classes are asked for and there are none.
+    Raises ValueError if the batch cannot be divided evenly, or the networks need classes and the data set has none.
     """
     shape = build_shape(config, side=dataset.side, classes=dataset.classes)
     from_images = config.encoder.kind != "none"
@@ -75,7 +75,7 @@ def build_trainer(
 
 
 def summarise_data(dataset: VoxelDataset, held_out: VoxelDataset | None) -> DataSummary:
-    """What the splits hold, with a warning if best/ will be chosen on the test split or not at all."""
+    """The contents of the splits, with a warning if best/ will be chosen on the test split or not at all."""
     packed, with_views = dataset.packed, dataset.pictures is not None
     names = {
         split: [

@@ -13,13 +13,13 @@ from gancore.keys import MAX_INT
 from voxgan.mesh.config import PREDICTED_THRESHOLD, Axis, SurfaceConfig, check_size
 
 PROGRAMS = "furniture-programs"
-"""What stands in place of a folder for furniture that programs build."""
+"""Given instead of a folder for furniture that programs build."""
 
 # ----------------------------------------------------------------------------------------------------- prepare
 
 OccupancyKind = Literal["binary", "fractional"]
 MAX_FRACTIONAL_SIDE = 128
-"""Largest side of a grid whose fractions are measured: it takes 1 GB of memory."""
+"""Largest side of a fractional grid, which takes 1 GB of memory to compute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +27,25 @@ class PrepareConfig(ShapeLimits):
     """Prepare a data set: voxels and views of every object in a folder."""
 
     folder: Path
-    """Folder of meshes, voxels and pictures, with or without class folders, or one file of them; also the Debian
-    package sweethome3d-furniture or a folder of its catalogues (.sh3f); furniture-programs for furniture that programs
-    build."""
+    """Folder of meshes, voxels and pictures, with or without class folders, or a single file; also the Debian package
+    sweethome3d-furniture or a folder of its catalogues (.sh3f), or furniture-programs for furniture built by
+    programs."""
 
     out: Path
-    """Folder for the data set; its manifest.csv lists every object with the reason if it was left out."""
+    """Folder for the data set; its manifest.csv lists every object, and why an object was left out."""
 
     objects: int | None = None
-    """Number of pieces of furniture to build, for furniture-programs only; those of a smaller number are among them."""
+    """Number of pieces of furniture to build, for furniture-programs only; a larger number adds to the same pieces."""
 
     side: int = 32
     """Voxels along each side of the unit cube."""
 
     occupancy: OccupancyKind = "binary"
-    """Whether a voxel says only if it is filled, or, fractional, how much of it is: then surfaces are flat and lie
-    between voxels where they should, and each object is compressed."""
+    """binary: voxels are filled or empty; fractional: the filled fraction of each voxel, which places surfaces between
+    voxels, compressed object by object."""
 
     views: int = 24
-    """Pictures of each object: rendered, or at most this many of the object's own pictures if it has some."""
+    """Pictures per object: rendered ones, or at most this many of the object's own pictures if it has any."""
 
     view_size: int = 128
     """Width and height of a view in pixels."""
@@ -54,36 +54,35 @@ class PrepareConfig(ShapeLimits):
     """WebP quality of the views from 0 to 100; lossless if null."""
 
     compress: bool = False
-    """Store binary voxels compressed: much smaller on disk, but read into memory as a whole."""
+    """Compress binary voxels: much smaller on disk, but read into memory as a whole."""
 
     up: Axis | None = None
-    """Axis that points up, of meshes and voxels whose files do not say; if null, as their layout says, or z for STL and
-    y for all others."""
+    """Up axis of meshes and voxels whose files do not state one; if null, that of their layout, or z for STL and y for
+    all others."""
 
     front: Axis | None = None
-    """Axis of the meshes and voxels that their front faces; if null, as their layout says, or z."""
+    """Axis that the front of meshes and voxels faces; if null, that of their layout, or z."""
 
     copies: int = 0
-    """Copies of each training object in other proportions, with rendered pictures of their own: many views of few
-    objects teach less. Objects that have pictures of their own are not copied. The data set is fractional then, as
-    stretched voxels are partly full."""
+    """Augmented copies of each training object in other proportions, with newly rendered pictures. Objects with
+    pictures of their own are not copied. The data set becomes fractional, since stretched voxels are partly filled."""
 
     proportions: float = 0.25
-    """How much the proportions of copies differ: factors along each axis have logarithms up to this."""
+    """Strength of that augmentation: the largest absolute logarithm of the stretch factors along each axis."""
 
     duplicate_iou: float = 0.95
     """Objects whose voxels overlap with an IoU above this are near-duplicates and go to the same split; 1 turns it off.
     Splits that the data set itself declares are kept."""
 
     workers: int | None = None
-    """Processes; one a processor core if null. 1 works in the main process, where a library that hangs cannot be
-    ended."""
+    """Number of processes; one per processor core if null. With 1, the main process works itself, and a library that
+    hangs cannot be interrupted."""
 
     max_minutes: float = 10.0
-    """Objects that take longer are left out."""
+    """Time limit per object; objects that take longer are left out."""
 
     cache: Path | None = None
-    """Folder for finished objects, which are not computed again; OUT.cache if null."""
+    """Folder for prepared objects, which are reused by the next run; OUT.cache if null."""
 
     seed: int = 0
     """Seed of the random cameras and lights."""
@@ -96,7 +95,7 @@ class PrepareConfig(ShapeLimits):
             raise ValueError(f"side must be at most {MAX_FRACTIONAL_SIDE} for fractional occupancy, got {self.side}")
         if self.fractional and self.compress:
             raise ValueError(
-                "compress is for binary occupancy; fractional voxels, as beside copies, are always compressed"
+                "compress is for binary occupancy; fractional voxels, also those of copies, are always compressed"
             )
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers must lie between 1 and 1024, got {self.workers}")
@@ -112,7 +111,7 @@ class PrepareConfig(ShapeLimits):
             raise ValueError(f"duplicate_iou must lie in (0, 1], got {self.duplicate_iou}")
         if self.builds_furniture:
             if self.objects is None:
-                raise ValueError(f"objects is missing: say how many of {PROGRAMS} to build")
+                raise ValueError(f"objects is required: the number of {PROGRAMS} to build")
             if not 1 <= self.objects <= 10_000_000:
                 raise ValueError(f"objects must lie in [1, 10,000,000], got {self.objects}")
             return
@@ -123,7 +122,7 @@ class PrepareConfig(ShapeLimits):
 
     @property
     def fractional(self) -> bool:
-        """Whether the data set says how full voxels are."""
+        """Whether the data set stores filled fractions of voxels."""
         return self.occupancy == "fractional" or self.copies > 0
 
     @property
@@ -140,27 +139,28 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Make meshes of the objects in pictures, or without pictures of objects generated from noise."""
 
     images: tuple[Path, ...] = ()
-    """Pictures of an object. A picture without transparency is cut out by the colour of its border, so the background
-    should be plain; otherwise give --masks."""
+    """Pictures of an object. In pictures without transparency the object is segmented by the colour of the border, so
+    the background should be plain; otherwise give --masks."""
 
     model: str = "vidvox/furniture-64"
-    """Run folder (runs/NAME), folder of a model, or name of a model on the Hub. The default comes with the package, for
-    furniture."""
+    """Run folder (runs/NAME), folder of a model, or name of a model on the Hub. The default, for furniture, comes with
+    the package."""
 
     threshold: float = PREDICTED_THRESHOLD
-    """Probability at which the surface lies, between 0 and 1: a lower one keeps thin parts, which are less certain."""
+    """Probability at which the surface lies, between 0 and 1; a lower value keeps thin, less certain parts."""
 
     out: Path = Path("object.glb")
-    """File to write: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); several are numbered."""
+    """Output file: .glb, .obj or .ply (y up, metres), .stl or .3mf (z up, millimetres); several objects are
+    numbered."""
 
     grouping: Literal["together", "each"] = "together"
-    """Whether all pictures show the same object, or each another one."""
+    """together: all pictures show the same object; each: every picture shows an object of its own."""
 
     masks: tuple[Path, ...] = ()
     """A mask for each picture, white where the object is."""
 
     posterior_samples: int | None = None
-    """Number of objects to draw from the posterior of what the pictures show; if null, one at the posterior's mean."""
+    """Number of objects to sample from the posterior given the pictures; if null, one at the posterior's mean."""
 
     class_: str | None = None
     """Class of the object, for models trained with classes; unconditional if null."""
@@ -169,29 +169,29 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Number of objects to generate from noise."""
 
     dataset: Path | None = None
-    """New folder: write a labelled data set there and no mesh, a folder for each class, with a manifest of its
-    origin."""
+    """New folder for a labelled data set of voxels with a manifest of its origin, written instead of meshes; each class
+    has a folder."""
 
     shard_size: int | None = None
-    """Of a data set, samples in each .tar of the layout of WebDataset; class folders of .npy if not given."""
+    """Write the data set as WebDataset .tar files with this many samples each; class folders of .npy if not given."""
 
     licence: str | None = None
-    """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
+    """Licence of the model's training data, for the manifest of a data set; "not stated" if not given."""
 
     truncation: float | None = None
-    """Keep every number of the noise below this magnitude, for cleaner and less varied objects; no limit if null. With
-    a style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
+    """Bound on the magnitude of the noise's components, for cleaner and less varied objects; no bound if null. For a
+    style generator, the fraction of each style's distance from the mean style that is kept: 1 all of it, 0 none."""
 
     latents: tuple[str, ...] = ()
-    """Where latents come from instead of noise: seeds, pictures, and files of a mesh or voxels, which are projected.
-    The `count` objects lead from each to the next."""
+    """Seeds, pictures, or mesh or voxel files (which are projected) to take the latents from. The `count` objects
+    interpolate from each latent to the next."""
 
     weights: tuple[float, ...] = ()
-    """Factors of the latents, whose weighted sum gives one object, as 1,-1,1 takes the second from the first and adds
+    """Weights of the latents, whose weighted sum gives one object; 1,-1,1 subtracts the second from the first and adds
     the third."""
 
     projection_steps: int = 100
-    """Steps by which the latent of a mesh or voxels is sought."""
+    """Optimisation steps for the latent of a mesh or voxel file."""
 
     seed: int = 0
     """Seed of the noise; object n is the same whatever the count."""
@@ -200,17 +200,17 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
     """Longest side of the object in millimetres; if null, the unit cube is one metre wide."""
 
     skip_colours: bool = False
-    """Leave the mesh without the colours of the pictures."""
+    """Do not colour the mesh from the pictures."""
 
     preview: Path | None = None
-    """File for an animation of the turning object, or with --latents of the changing one: .mp4, .gif, or .png for a
-    sheet."""
+    """File for a turntable animation, or with several --latents for the interpolation: .mp4, .gif, or .png for a
+    contact sheet."""
 
     preview_size: int = 256
     """Width and height of the preview in pixels."""
 
     cpu: bool = False
-    """Stay on the CPU even if there is a GPU."""
+    """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
     """Replace outputs that exist."""
@@ -225,7 +225,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
         if not self.dataset and (self.shard_size or self.licence):
             raise ValueError("shard_size and licence are for a data set: give dataset, or leave them out")
         if self.dataset and (self.images or self.latents or self.preview):
-            raise ValueError("dataset is for objects from noise, as voxels: leave out pictures, latents and preview")
+            raise ValueError("dataset holds voxels of objects from noise: leave out pictures, latents and preview")
         check_size(self.size_mm)
         if self.truncation is not None and not 0 <= self.truncation < float("inf"):
             raise ValueError(f"truncation must be at least 0 and finite, got {self.truncation}")
@@ -240,7 +240,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
         if self.truncation is not None and self.latents and len(self.latent_files) == len(self.latents):
             raise ValueError("truncation is for noise: none of the latents is a seed")
         if len(self.latents) > 1 and not self.weights and self.count < len(self.latents):
-            raise ValueError(f"a way through {len(self.latents)} latents takes a count of at least as many objects")
+            raise ValueError(f"count must be at least {len(self.latents)}, the number of latents, got {self.count}")
         if seeds := [given for given in self.latents if given.isdecimal() and int(given) > MAX_INT]:
             raise ValueError(f"latents: {seeds[0]} is too large for a seed, of which the largest is {MAX_INT}")
         if self.weights and len(self.weights) != len(self.latents):
@@ -249,18 +249,18 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
             raise ValueError("count: one latent, or a weighted sum of several, gives one object")
 
     @property
-    def changes(self) -> bool:
-        """Whether the objects are stages of one that changes."""
+    def interpolates(self) -> bool:
+        """Whether the objects are steps of an interpolation between latents."""
         return len(self.latents) > 1 and not self.weights
 
     @property
     def latent_files(self) -> list[Path]:
-        """The files that latents come from."""
+        """The files among the sources of latents."""
         return [Path(given) for given in self.latents if not given.isdecimal()]
 
     @property
     def total(self) -> int:
-        """Number of objects that are asked for."""
+        """Number of objects to export."""
         groups = len(self.images) if self.grouping == "each" else 1
         return groups * (self.posterior_samples or 1) if self.images else self.count
 
@@ -268,7 +268,7 @@ class ExportConfig(SurfaceConfig, ReadingLimits):
 def list_outputs(config: ExportConfig) -> list[Path]:
     """The files that an export writes: a mesh of each object, and previews of them."""
     numbers, previews = range(1, config.total + 1), [config.preview] if config.preview else []
-    if previews and not config.changes:
+    if previews and not config.interpolates:
         previews = [numbered_path(previews[0], number, config.total) for number in numbers]
     return [*(numbered_path(config.out, number, config.total) for number in numbers), *previews]
 
@@ -286,55 +286,56 @@ class EvaluateConfig(EvaluationConfig):
     """Measure a voxel model, or the objects of another tool, on objects held out from training."""
 
     predictions: Path | None = None
-    """Folder of another tool's meshes or voxels, measured instead of a model; each is named like its object of the
+    """Folder of another tool's meshes or voxels, measured instead of a model; each file is named like its object in the
     data set."""
 
     up: Axis | None = None
-    """Axis that points up, of predictions whose files do not say; if null, z for STL and y for all others."""
+    """Up axis of predictions whose files do not state one; if null, z for STL and y for all others."""
 
     front: Axis | None = None
-    """Axis of the predictions that their front faces; if not given, z, or what becomes z by the shortest turn
-    upright."""
+    """Axis that the front of the predictions faces; if not given, the axis that the shortest rotation upright turns to
+    z."""
 
     normalise: Literal["as_is", "box"] = "as_is"
-    """Predicted meshes as they are in the unit cube around the origin; or centred, their longest side scaled to 1."""
+    """as_is: predicted meshes lie in the unit cube around the origin; box: centre each and scale its longest side to
+    1."""
 
     on_missing: Literal["stop", "empty"] = "stop"
-    """What to do if an object has no readable prediction: stop, or score it as an empty prediction."""
+    """If an object has no readable prediction, stop with an error, or score it as empty."""
 
     data: str = "furniture"
-    """A data set made by `vidvox prepare`; or furniture, the one that comes with the package."""
+    """A data set made by `vidvox prepare`; "furniture" is the one that comes with the package."""
 
     classes: tuple[str, ...] = ()
-    """Use objects of these classes only, for training objects too; all classes if empty."""
+    """Use only test and training objects of these classes; all classes if empty."""
 
     views: tuple[int, ...] = (1, 3, 5)
     """Numbers of pictures to reconstruct from."""
 
     view_draws: int = 4
-    """Random choices of pictures of each object, over which its scores are averaged."""
+    """Number of random draws of pictures of each object, over which its scores are averaged."""
 
     class_conditional: bool = False
     """Give a model with classes the class of each object to reconstruct."""
 
     surfaces: bool = False
     """Also compare surfaces (Chamfer distance, F-score, normals, mesh quality) and compute average precision; takes
-    far longer."""
+    much longer."""
 
     generated_objects: int = 500
-    """Objects generated from noise, which are compared with as many real ones; 0 generates none."""
+    """Number of objects to generate from noise and compare with as many real ones; 0 for none."""
 
     renders_per_object: int = 2
-    """Renders of each object by which an image network compares generated and real objects; 0 for none."""
+    """Renders per object for comparing generated and real objects by an image network; 0 for none."""
 
     probe_run: Path | None = None
-    """Folder of a run (runs/NAME) whose discriminator's features are classified by a linear SVM; none if not given."""
+    """Run folder (runs/NAME) whose discriminator is probed by a linear SVM on its features; none if not given."""
 
     batch: int = 8
     """Objects per batch, which bounds the memory needed; the scores do not depend on it."""
 
     baseline_model: str | None = None
-    """Another model, whose objects the rating page shows in place of the real ones."""
+    """Another model, whose objects the rating page shows instead of the real ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -343,7 +344,7 @@ class EvaluateConfig(EvaluationConfig):
         if self.unpaired and not (self.predictions and self.generated_objects):
             raise ValueError("unpaired is for predictions, and needs generated_objects above 0")
         if not self.views or min(self.views) < 1:
-            raise ValueError(f"views must be one or more numbers from 1 on, got {self.views}")
+            raise ValueError(f"views must be one or more numbers of at least 1, got {self.views}")
         require_at_least(self, view_draws=1, generated_objects=0, renders_per_object=0)
         if self.baseline_model and not (self.rating_page and self.model):
-            raise ValueError("baseline_model is shown on the rating page next to a model: give model and rating_page")
+            raise ValueError("baseline_model is for the rating page of a model: give model and rating_page")

@@ -1,4 +1,4 @@
-"""All settings of a voxel training: data, encoder, both players, objective.
+"""All settings of a voxel training: data, encoder, generator, discriminator and objective.
 
 Nothing here imports torch, so that a command can print its help at once.
 """
@@ -13,23 +13,24 @@ from gancore.style_config import StyleConfig, StyleObjectiveConfig, check_growin
 NormName = Literal["batch", "group", "none"]
 
 MIXED_FRACTION = 0.5
+"""Default of `data.mixed_fraction`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewAugmentConfig:
-    """Random changes of objects and their images in training; voxels and images stay consistent."""
+    """Random augmentation of objects and their images in training; voxels and images stay consistent."""
 
     mirror: bool = True
     """Mirror half of the objects left to right, images and voxels alike."""
 
     crop_jitter: float = 0.06
-    """Largest change of an image's window, as a fraction of it, in position and in size."""
+    """Largest change of an image's crop window in position and size, as a fraction of its side."""
 
     colour_jitter: float = 0.4
-    """Largest relative change of brightness, contrast and each channel's share."""
+    """Largest relative change of brightness and contrast; channel gains change by half as much."""
 
     greyscale_probability: float = 0.1
-    """Fraction of images that lose their colour."""
+    """Fraction of images that are converted to grey."""
 
     background_probability: float = 1.0
     """Fraction of images shown over random colours and gradients, if the encoder does not see the mask."""
@@ -48,14 +49,14 @@ class VoxelDataConfig:
     """Folder made by `vidvox prepare`; "furniture" is the data set that comes with the package."""
 
     side: int | None = None
-    """Voxels along each side of the objects to learn, a multiple of the data set's, whose voxels are interpolated; if
-    null, those of the data set."""
+    """Voxels along each side of the training objects, a multiple of the data set's, which are interpolated; if null,
+    those of the data set."""
 
     mixed_with: tuple[str, ...] = ()
-    """More data sets of which only the training objects are used."""
+    """Further data sets, of which only the training objects are used."""
 
     mixed_fraction: float = MIXED_FRACTION
-    """Fraction of the samples that come from those."""
+    """Fraction of the samples that come from `mixed_with`."""
 
     classes: tuple[str, ...] = ()
     """Use only objects of these classes; all classes by default."""
@@ -67,13 +68,13 @@ class VoxelDataConfig:
     """Views per object and sample; how many of them the encoder sees is random."""
 
     augment: ViewAugmentConfig = field(default_factory=ViewAugmentConfig)
-    """Random changes in training."""
+    """Augmentation in training."""
 
     proportions: float = 0.0
-    """Stretch every object at random in each epoch, by factors of exp(-this) to exp(this); without an encoder only."""
+    """Stretch every object at random in each epoch, by factors of exp(-this) to exp(this); only without an encoder."""
 
     workers: int = 0
-    """Processes that read data; 0 reads in the training process."""
+    """Number of processes that load data; with 0, the training process does."""
 
     def __post_init__(self) -> None:
         if self.side is not None and not 4 <= self.side <= 256:
@@ -117,29 +118,29 @@ class VoxelEncoderConfig:
     """Image encoder; the defaults are the modern preset."""
 
     kind: Literal["small", "paper", "none"] = "small"
-    """A residual network, the paper's five convolutions, or none: then objects are generated from noise alone."""
+    """small: a residual network; paper: the paper's five convolutions; none: no encoder, objects from noise only."""
 
     size: int = 64
     """Side of the images in pixels."""
 
     mask: bool = True
-    """Give the encoder the object's mask as a fourth channel; without it, the image over a background."""
+    """Give the encoder the object's mask as a fourth channel; otherwise it sees the image over a background."""
 
     base_channels: int = 32
-    """Width of the small network's first map; it doubles with every halving of the map."""
+    """Channels of the small network's first map; they double with every halving of the map."""
 
     max_channels: int = 256
-    """Largest width."""
+    """Maximum number of channels."""
 
     pretrained: bool = False
-    """Also give the encoder the middle map of EfficientNet-Lite0, trained on ImageNet and frozen; its weights are saved
-    with the model."""
+    """Also use features of a frozen EfficientNet-Lite0, pretrained on ImageNet; its weights are saved with the
+    model."""
 
     cameras: bool = False
-    """Also tell from which side each picture shows the object, which puts the picture's colours on the right side."""
+    """Also predict the camera of each picture, so that its colours are projected onto the right side of the mesh."""
 
     dropout: float = 0.0
-    """Fraction of the last features dropped in training."""
+    """Dropout probability of the last features."""
 
     def __post_init__(self) -> None:
         for name in ("pretrained", "cameras"):
@@ -166,37 +167,37 @@ class VoxelGeneratorConfig:
     """Generator; the defaults are the modern preset."""
 
     kind: Literal["plain", "style"] = "plain"
-    """Transposed convolutions from the latent (3D-GAN), or a style generator in 3-D (StyleGAN2)."""
+    """plain: transposed convolutions from the latent (3D-GAN); style: a style generator in 3-D (StyleGAN2)."""
 
     latent_dim: int = 128
     """Size of the latent vector."""
 
     latent_prior: Literal["normal", "uniform", "mixture", "aggregate"] = "normal"
-    """Distribution of the latent: N(0, I), U[0, 1] as in the 3D-GAN paper, a mixture of Gaussians with learned means
-    (DeLiGAN, Gurumurthy et al. 2017), which gives each kind of object its own region of latent space, or, with an
-    encoder, the Gaussian of the latents that it gives the training objects, for each class by itself."""
+    """Distribution of the latent. normal: N(0, I); uniform: U[0, 1], as in the 3D-GAN paper; mixture: Gaussians with
+    learned means (DeLiGAN, Gurumurthy et al. 2017); aggregate, with an encoder: the Gaussian that fits its latents of
+    the training objects of each class."""
 
     mixture_components: int = 32
-    """Gaussians in the mixture."""
+    """Number of Gaussians in the mixture."""
 
     base_channels: int = 32
-    """Width at half the side; it doubles with every halving of the map."""
+    """Channels at half the output's side; they double with every halving of the map."""
 
     max_channels: int = 256
-    """Largest width."""
+    """Maximum number of channels."""
 
     norm: NormName = "group"
-    """Norm of hidden maps of the plain generator; batch norm in the paper."""
+    """Normalisation of hidden maps of the plain generator; the paper uses batch norm."""
 
     embedding_dim: int = 32
-    """Size of the learned class embedding, concatenated to the latent; for models with classes whose prior is not
-    aggregate."""
+    """Size of the learned class embedding, which is concatenated to the latent; for models with classes, except with an
+    aggregate prior."""
 
     symmetric: bool = False
-    """Make every object its own mirror image, left to right."""
+    """Make every object symmetric, left to right."""
 
     output_bias: bool = True
-    """Bias of the logits, with which most of space starts empty; the paper's models have none."""
+    """Add a learned bias to the logits, which starts negative, so that most voxels are empty; the paper has none."""
 
     style: StyleConfig = field(default_factory=StyleConfig)
     """Settings of the style generator."""
@@ -206,7 +207,7 @@ class VoxelGeneratorConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.kind == "style" and self.norm != "group":
-            raise ValueError(f"norm is for the plain generator, and kind is style; leave it at group, not {self.norm}")
+            raise ValueError(f"norm is for the plain generator; with kind style leave it at group, got {self.norm}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,23 +215,23 @@ class VoxelDiscriminatorConfig:
     """Discriminator; the defaults are the modern preset."""
 
     base_channels: int = 16
-    """Width at half the side; it doubles with every halving of the map."""
+    """Channels at half the input's side; they double with every halving of the map."""
 
     max_channels: int = 256
-    """Largest width."""
+    """Maximum number of channels."""
 
     norm: NormName = "none"
-    """Norm of hidden maps; batch norm, as in the paper, is incompatible with gradient penalties."""
+    """Normalisation of hidden maps; batch norm, as in the paper, is incompatible with gradient penalties."""
 
     spectral_norm: bool = False
-    """Spectral norm on every weight."""
+    """Apply spectral normalisation to every weight."""
 
     dropout: float = 0.0
-    """Fraction of the last features dropped in training."""
+    """Dropout probability of the last features."""
 
     patch_levels: int = 0
-    """Also score patches, as the positions of the map after this many halvings see them: 2 gives patches of 10^3
-    voxels, 3 of 22^3; 0 scores the whole object alone."""
+    """Also score patches, the receptive fields of the map after this many halvings: 10^3 voxels for 2, 22^3 for 3; 0
+    scores only whole objects."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.patch_levels <= 6:
@@ -239,19 +240,20 @@ class VoxelDiscriminatorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelAugmentConfig:
-    """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
+    """Differentiable augmentation of all that the discriminator sees (DiffAugment, Zhao et al. 2020; ADA, Karras et al.
+    2020)."""
 
     probability: float = 0.0
-    """Probability that an object is stretched and moved; 0 changes nothing and costs nothing."""
+    """Probability that an object is stretched and shifted; 0 turns this off."""
 
     stretch: float = 0.2
-    """Largest change of the length along each axis, as the logarithm of a factor."""
+    """Largest absolute logarithm of the stretch factor along each axis."""
 
     shift: float = 0.05
     """Largest translation along each axis, as a fraction of the side."""
 
     soften: bool = False
-    """Blur every object by 1-2-1 along each axis, so that real ones cannot be recognised by their binary voxels."""
+    """Blur every object by 1-2-1 along each axis, so that binary voxels do not give real ones away."""
 
     def __post_init__(self) -> None:
         for name in ("probability", "stretch", "shift"):
@@ -263,31 +265,30 @@ class VoxelAugmentConfig:
 class VoxelObjectiveConfig(AdversarialConfig):
     """Adversarial loss, and for an image encoder KL divergence and reconstruction; the defaults are the modern preset.
 
-    The weights of the reconstruction name its reduction: the same number means 30 000 times more for a sum over 32^3
-    voxels than for a mean.
+    The names of the reconstruction weights state the reduction: a sum over 32^3 voxels is 32 768 times their mean.
     """
 
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.02, r2=0.02, lazy_every=4))
-    """Gradient penalties of the discriminator; strong ones blind it to single missing voxels, and legs come apart."""
+    """Gradient penalties of the discriminator; strong ones make it miss single voxels, so that thin legs break."""
 
     augment: VoxelAugmentConfig = field(default_factory=VoxelAugmentConfig)
-    """Differentiable augmentation of all the discriminator sees."""
+    """Differentiable augmentation of all that the discriminator sees."""
 
     discriminator_accuracy_gate: float | None = None
-    """The discriminator rests while its accuracy on the previous batch was above this; 0.8 in the paper, off by
-    default."""
+    """Skip the discriminator's update if its accuracy on the previous batch was above this; 0.8 in the paper, off if
+    null."""
 
     judge_reconstructions: bool = False
-    """The discriminator also sees reconstructions: half of what it sees of the generator (Larsen et al. 2016)."""
+    """Show the discriminator reconstructions as half of the fake objects (VAE-GAN, Larsen et al. 2016)."""
 
     update_order: Literal["joint", "three-step"] = "joint"
     """Update encoder and generator together, or the encoder before the generator as in the paper."""
 
     kl_weight: float = 1e-4
-    """Weight of the KL divergence from the prior, in nats summed over the latent."""
+    """Weight of the KL divergence from N(0, I), in nats, summed over the latent."""
 
     kl_warmup: float = 0.2
-    """Fraction of the training over which that weight rises linearly from 0."""
+    """Fraction of the training over which kl_weight rises linearly from 0."""
 
     mean_bce_weight: float = 1.0
     """Weight of the binary cross-entropy, averaged over voxels."""
@@ -296,30 +297,30 @@ class VoxelObjectiveConfig(AdversarialConfig):
     """Weight of the binary cross-entropy, summed over voxels."""
 
     l2_weight: float = 0.0
-    """Weight of the Euclidean norm of the difference of probabilities over all voxels, as in the paper."""
+    """Weight of the Euclidean distance of the probabilities from the occupancy, over all voxels, as in the paper."""
 
     soft_iou_weight: float = 0.0
-    """Weight of 1 - IoU of the probabilities, which weighs small objects as much as large ones."""
+    """Weight of 1 - soft IoU of the probabilities, which treats small and large objects alike."""
 
     camera_weight: float = 0.02
     """Weight of the cross-entropy of the cameras, for an encoder with `cameras`."""
 
     view_subset: Literal["all", "random"] = "random"
-    """Of several views the encoder fuses all, or a random number of them at each step."""
+    """all: the encoder fuses all views of a sample; random: a random number of them, drawn for each object."""
 
     label_dropout: float = 0.2
-    """Fraction of objects whose class is hidden from the networks, so that they also work without one."""
+    """Fraction of objects whose class is hidden from the networks, so that they also work without a class."""
 
     growing: float = 0.0
-    """Fraction of the training over which the resolution grows from 8 voxels a side, each doubling faded in (PGGAN);
-    without an encoder only. 0 trains at the full one."""
+    """Fraction of the training over which the resolution grows from 8 voxels a side, with each doubling faded in
+    (PGGAN, Karras et al. 2018); only without an encoder. 0 trains at full resolution."""
 
     style: StyleObjectiveConfig = field(default_factory=StyleObjectiveConfig)
     """Training of the style generator."""
 
     def __post_init__(self) -> None:
         if self.loss in ENERGY_LOSSES:
-            raise ValueError(f"loss {self.loss} needs a discriminator that is an autoencoder, which voxels have not")
+            raise ValueError(f"loss {self.loss} needs an autoencoder as discriminator, which there is not for voxels")
         super().__post_init__()
         check_growing(self.growing)
         gate = self.discriminator_accuracy_gate
@@ -358,7 +359,7 @@ class VoxelConfig:
     """Discriminator."""
 
     objective: VoxelObjectiveConfig = field(default_factory=VoxelObjectiveConfig)
-    """Losses of both players."""
+    """Losses of generator and discriminator."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
     """Length and speed of the training."""
@@ -372,7 +373,7 @@ class VoxelConfig:
                 raise ValueError("objective.update_order: without an encoder there is no encoder step; use joint")
             if not self.objective.adversarial_weight or self.objective.adversarial_start:
                 raise ValueError(
-                    "objective.adversarial_weight: without an encoder only the adversarial loss is left to learn from"
+                    "objective.adversarial_weight: without an encoder the adversarial loss is needed from the start"
                 )
             if self.objective.judge_reconstructions:
                 raise ValueError("objective.judge_reconstructions: without an encoder there are no reconstructions")
@@ -384,7 +385,7 @@ class VoxelConfig:
         if generator.kind == "style" or objective.growing:
             raise ValueError("generator.kind style and objective.growing are for encoder.kind none")
         if self.data.proportions:
-            raise ValueError("data.proportions: the images of an encoder would not follow; use encoder.kind none")
+            raise ValueError("data.proportions: the encoder's images would not match; use encoder.kind none")
         if not self.objective.reconstruction_weights:
             raise ValueError(
                 "objective: an encoder needs a reconstruction; set one of mean_bce_weight, sum_bce_weight, l2_weight "
@@ -392,6 +393,6 @@ class VoxelConfig:
             )
         if self.generator.latent_prior not in ("normal", "aggregate"):
             raise ValueError(
-                "generator.latent_prior: the KL divergence of an encoder pulls to N(0, 1); use normal or aggregate, "
-                "or encoder.kind none"
+                "generator.latent_prior: the encoder's KL divergence assumes N(0, I); use normal or aggregate, or "
+                "encoder.kind none"
             )

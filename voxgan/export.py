@@ -1,4 +1,4 @@
-"""Makes meshes: occupancies of objects in pictures or from noise, meshes of them, and files of the meshes."""
+"""Exports meshes: occupancies of objects in pictures or from noise, their surfaces, and mesh files."""
 
 import logging
 import sys
@@ -22,12 +22,12 @@ from gancore.files.limits import ReadingLimits
 from gancore.files.media import require_media_suffix, write_animation
 from voxgan.commands import ExportConfig, numbered_path
 from voxgan.files.images import cut_out_object
-from voxgan.latents import find_latent, lead_through
+from voxgan.latents import find_latent, interpolate_sequence
 from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.surface import extract_surface
 from voxgan.mesh.write import find_format, save_mesh
 from voxgan.networks.generator import VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, load_model, object_generator
 from voxgan.rendering.camera import Camera, fit_windows, view_window
 from voxgan.rendering.raycast import Scene, composite_over, render_turntable
 from voxgan.rendering.vertex_colours import CameraLikelihood, paint_mesh
@@ -75,10 +75,10 @@ class ExportedMesh:
 
 
 def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
-    """Writes the meshes and previews that the settings ask for, and returns the meshes.
+    """Writes the meshes and previews of the settings, and returns the meshes.
 
-    If several objects are asked for, one that fails is named in the log and left out. Raises ValueError or OSError if
-    no object could be made, or the model or a file cannot be read or written.
+    Of several objects, one that fails is logged and left out. Raises ValueError or OSError if no object can be made, or
+    the model or a file cannot be read or written.
     """
     find_format(config.out)  # a suffix that cannot be written is refused before any work
     if config.preview:
@@ -87,7 +87,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
     model = load_model(config.model).to(device)
     if config.images:
         if not isinstance(model, ImageToVoxels):
-            raise ValueError(f"{config.model} makes objects from noise alone; pictures need an image-to-object model")
+            raise ValueError(f"{config.model} generates objects from noise; pictures need an image-to-object model")
         groups = group_pictures(config.images, config.masks, together=config.grouping == "together")
         predictions = reconstruct_objects(
             model,
@@ -99,7 +99,7 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
         )
     else:
         predictions = generate_objects(
-            model.generator if isinstance(model, ImageToVoxels) else model,
+            object_generator(model),
             choose_latents(model, config),
             label=config.class_,
             truncation=config.truncation,
@@ -116,12 +116,12 @@ def export_meshes(config: ExportConfig) -> list[ExportedMesh]:
             continue
         save_mesh(mesh, path, size_mm=config.size_mm)
         exported.append(ExportedMesh(path, mesh))
-        if config.preview and not config.changes:
+        if config.preview and not config.interpolates:
             preview = numbered_path(config.preview, prediction.number, total)
             write_turntable(preview, mesh, side=config.preview_size)
     if not exported:
         raise ValueError(f"none of the {total} objects could be made")
-    if config.preview and config.changes:
+    if config.preview and config.interpolates:
         frames = render_sequence([each.mesh for each in exported], side=config.preview_size)
         write_preview(config.preview, frames, rate=INTERPOLATION_RATE)
     return exported
@@ -147,8 +147,8 @@ def reconstruct_objects(
 ) -> Iterator[ObjectPrediction]:
     """The object that each group of pictures shows: at the posterior's mean, or `samples` draws from the posterior.
 
-    Raises ValueError for a class that the model does not take, and ValueError or OSError if a picture cannot be read,
-    shows no object, or exceeds the limits. Of several groups the one that fails is logged and left out.
+    Raises ValueError for a class that the model does not use, and ValueError or OSError if a picture cannot be read,
+    shows no object, or exceeds the limits; if there are several groups, a failing one is logged and left out instead.
     """
     model.check_label(label)
     for place, group in enumerate(groups):
@@ -166,24 +166,24 @@ def reconstruct_objects(
             yield ObjectPrediction(number, probabilities, tuple(group), cameras)
 
 
-def choose_latents(model: ImageToVoxels | VoxelGenerator, config: ExportConfig) -> Float[Tensor, "count latent"]:
+def choose_latents(model: VoxelModel, config: ExportConfig) -> Float[Tensor, "count latent"]:
     """The latents of the seeds `seed`, `seed` + 1, ..., or those that `latents` and `weights` ask for.
 
     Raises ValueError for a class that the model does not know, and ValueError or OSError if a file cannot be read.
     """
-    generator = model.generator if isinstance(model, ImageToVoxels) else model
+    generator = object_generator(model)
     if not config.latents:
         seeds = range(config.seed, config.seed + config.count)
         drawn = partial(generator.latent_from_seed, label=config.class_, truncation=config.truncation)
         return torch.cat([drawn(seed) for seed in seeds])
     found = []
     for given in config.latents:
-        latent, said = find_latent(given, model, config)
-        tqdm.write(said, file=sys.stderr)
+        latent, origin = find_latent(given, model, config)
+        tqdm.write(origin, file=sys.stderr)
         found.append(latent.cpu())
     if config.weights:
         return torch.stack([weight * latent for weight, latent in zip(config.weights, found, strict=True)]).sum(0)
-    return lead_through(found, config.count)
+    return interpolate_sequence(found, config.count)
 
 
 def generate_objects(
@@ -193,7 +193,7 @@ def generate_objects(
     label: str | None = None,
     truncation: float | None = None,
 ) -> Iterator[ObjectPrediction]:
-    """The objects of latents, with a truncation of a style generator's styles.
+    """The objects of latents; a truncation applies to the styles of a style generator.
 
     Raises ValueError for a class that the model does not know.
     """
@@ -211,9 +211,9 @@ def make_mesh(
     coloured: bool = True,
     limits: ReadingLimits = ReadingLimits(),
 ) -> trimesh.Trimesh:
-    """The surface of the object in the unit cube, in the colours of its pictures, whose cameras are estimated.
+    """The surface of the object in the unit cube, coloured from its pictures, whose cameras are estimated.
 
-    Raises ValueError if there is no surface.
+    Raises ValueError if the occupancy has no surface.
     """
     mesh = extract_surface(predicted.probabilities, surface)
     if not (coloured and predicted.pictures):
@@ -234,7 +234,7 @@ def render_sequence(meshes: Sequence[trimesh.Trimesh], *, side: int) -> UInt8[np
 
 def write_turntable(path: str | Path, mesh: trimesh.Trimesh, *, side: int = 256) -> None:
     """Writes the object turning once, `side` pixels wide, as `write_preview` does."""
-    # of a sheet, no other frames are rendered
+    # for a sheet, only the frames on it are rendered
     sheet = evenly_spaced(TURN_FRAMES, count=prod(PREVIEW_SHEET)) if Path(path).suffix.lower() == ".png" else None
     write_preview(path, render_turntable(mesh, side=side, frames=TURN_FRAMES, shown=sheet))
 

@@ -1,4 +1,4 @@
-"""The graphs of voxel models: pictures to a latent, a latent to voxels, and noise to a latent."""
+"""The graphs that voxel models are exported as: pictures to a latent, a latent to voxels, and noise to a latent."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from gancore.graphs import DYNAMIC_SIZE, Graph, Port, infer_outputs
 from voxgan.files.images import FRAME_MARGIN
 from voxgan.networks.aggregate_prior import AggregatePrior
 from voxgan.networks.generator import COMPONENT_STD, VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, object_generator
 
 PICTURES = (
     "pictures of each object, RGBA in [0, 1] with straight alpha: opaque where the object is, which fills all but "
@@ -15,9 +15,9 @@ PICTURES = (
 )
 MEANINGS = {
     "mean": "the latent of each object",
-    "log_variance": "of the Gaussian of which that is the mean",
-    "cameras": "logits of the cameras that each picture may be taken from",
-    "latent": "what decode takes",
+    "log_variance": "of the latent's Gaussian posterior, whose mean is `mean`",
+    "cameras": "logits of the camera that each picture was taken from",
+    "latent": "the input of decode",
     "probabilities": "of occupancy, in [0, 1]: x, y (up), z (front)",
 }
 
@@ -30,7 +30,7 @@ class EncodePictures(nn.Module):
         self.encoder = model.encoder
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """(Mean, log-variance and, of an encoder that tells cameras, logits of these)."""
+        """(Mean, log-variance and, for an encoder with cameras, the logits of these)."""
         alpha = pictures[:, :, 3:]
         views = (pictures[:, :, :3] * 2 - 1) * alpha  # over grey, as files.images.encode_views does it
         if self.encoder.config.mask:
@@ -51,10 +51,10 @@ class DecodeLatent(nn.Module):
 
 
 class DrawLatent(nn.Module):
-    """From noise to latents: Gaussians, of which one is chosen for each object."""
+    """From noise to latents of a mixture of Gaussians, whose component is chosen for each object."""
 
     def __init__(self, means: Tensor, factors: Tensor):
-        """Means (choices latent), and factors (choices latent latent) by which noise is multiplied."""
+        """Means (choices latent), and Cholesky factors of the covariances (choices latent latent)."""
         super().__init__()
         self.means: Tensor
         self.factors: Tensor
@@ -66,13 +66,13 @@ class DrawLatent(nn.Module):
         return (self.means[choice] + torch.einsum("bzy,by->bz", self.factors[choice], noise),)
 
 
-def build_graphs(model: ImageToVoxels | VoxelGenerator) -> list[Graph]:
+def build_graphs(model: VoxelModel) -> list[Graph]:
     """The graphs of a voxel model.
 
-    `encode` (pictures to a latent) of a model that sees pictures, `decode` (latent to probabilities), and `draw` (noise
-    to a latent) where latents of objects from noise are not plain noise.
+    These are `encode` (pictures to a latent) if it has an encoder, `decode` (latent to probabilities), and `draw`
+    (noise to a latent) if its prior is a mixture of Gaussians or an aggregate posterior.
     """
-    generator = model.generator if isinstance(model, ImageToVoxels) else model
+    generator = object_generator(model)
     graphs = [build_decoder(generator), *build_prior(generator)]
     if isinstance(model, ImageToVoxels):
         size = model.encoder.config.size
@@ -86,7 +86,7 @@ def build_graphs(model: ImageToVoxels | VoxelGenerator) -> list[Graph]:
 
 
 def build_decoder(generator: VoxelGenerator) -> Graph:
-    """The graph from latents, and classes where objects are made by class, to probabilities."""
+    """The graph from latents, and class labels if the generator embeds them, to probabilities."""
     config, classes = generator.config, generator.shape.classes
     noise = "numbers from N(0, 1)" if config.latent_prior == "normal" else "numbers from U[0, 1)"
     meaning = "made by encode or draw" if generator.prior or generator.means is not None else noise
@@ -98,7 +98,7 @@ def build_decoder(generator: VoxelGenerator) -> Graph:
 
 
 def build_prior(generator: VoxelGenerator) -> list[Graph]:
-    """The graph from noise and a choice to a latent, where there is something to choose: classes, or of a mixture."""
+    """The graph from noise and the number of a Gaussian to a latent; none if the prior is plain noise."""
     width = generator.config.latent_dim
     if isinstance(generator.prior, AggregatePrior):
         network = DrawLatent(*generator.prior.gaussians())
@@ -106,7 +106,7 @@ def build_prior(generator: VoxelGenerator) -> list[Graph]:
     elif generator.means is not None:
         means = generator.means.detach()
         network = DrawLatent(means, (COMPONENT_STD * torch.eye(width)).expand(len(means), -1, -1))
-        meaning = f"one of the {len(means)} Gaussians, all as likely"
+        meaning = f"one of the {len(means)} Gaussians, all equally likely"
     else:
         return []
     noise = torch.randn(DYNAMIC_SIZE, width, generator=torch.Generator().manual_seed(0))

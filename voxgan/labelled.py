@@ -7,19 +7,19 @@ from gancore.device import select_device
 from gancore.files.labelled_set import LabelledArray, write_labelled_set
 from gancore.model_files import describe_origin
 from voxgan.commands import ExportConfig
-from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
+from voxgan.networks.image_to_voxels import load_model, object_generator
 
 
 def generate_labelled_set(config: ExportConfig) -> dict[str, Any]:
-    """Load the model, and write a labelled data set of its objects into a new folder; return its manifest.
+    """Write a labelled data set of objects that a model generates into a new folder, and return its manifest.
 
-    Object n has the seed `seed` + n and is of the class asked for, or of all classes in turn. A voxel is filled where
-    its probability is above the threshold. Raises ValueError if the model cannot be read, has no classes or not the one
-    asked for, or the folder is not empty.
+    Object n has the seed `seed` + n and the requested class, or all classes in turn. A voxel is filled where its
+    probability is above the threshold. Raises ValueError if the model cannot be read, has no classes or not the
+    requested one, or the folder is not empty.
     """
     assert config.dataset is not None
     model = load_model(config.model)
-    generator = (model.generator if isinstance(model, ImageToVoxels) else model).to(select_device(cpu=config.cpu))
+    generator = object_generator(model).to(select_device(cpu=config.cpu))
     classes = [config.class_] if config.class_ else list(generator.shape.classes)
     if not generator.shape.classes:
         raise ValueError(f"{config.model} was trained without classes: its objects have no labels")

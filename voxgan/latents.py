@@ -1,4 +1,4 @@
-"""Latents of things: of seeds, of pictures, and of object files by projection; and what lies between them."""
+"""Latents of seeds, of pictures, and of object files (by projection), and interpolation between them."""
 
 import io
 from collections.abc import Sequence
@@ -18,26 +18,24 @@ from voxgan.data.prepared import Recipe, prepare_shape
 from voxgan.data.stored_voxels import filled_voxels
 from voxgan.metrics.occupancy import iou
 from voxgan.networks.generator import Latent, VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels, interpolate_latents
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, interpolate_latents, object_generator
 from voxgan.objective import reconstruction_loss
 
 VIEWS, VIEW_SIZE = 3, 128
-"""Pictures of an object file from which an encoder tells where to begin, and their width and height."""
+"""Rendered pictures of an object file whose encoding a projection starts from, and their width and height in pixels."""
 STARTS = 32
-"""Seeds of which the best is where a projection begins without an encoder."""
+"""Without an encoder, a projection starts from the best of this many seeds."""
 LEARNING_RATE = 0.05
 THRESHOLD = 0.5
 
-Model = ImageToVoxels | VoxelGenerator
 
+def find_latent(given: str, model: VoxelModel, config: ExportConfig) -> tuple[Latent, str]:
+    """The latent of a seed, a picture, or an object file, as a batch of one, and a line that describes its origin.
 
-def find_latent(given: str, model: Model, config: ExportConfig) -> tuple[Latent, str]:
-    """The latent of a seed, a picture, or an object file, as a batch of one, and a line that says where it is from.
-
-    Raises ValueError or OSError if a file cannot be read, is neither, or shows no object, if pictures are given to a
-    model that makes objects from noise alone, or a class that would change nothing.
+    Raises ValueError or OSError if a file cannot be read, is neither a picture nor an object, or shows no object; if
+    the model has no encoder for pictures; or if a class is given that has no effect.
     """
-    generator = model.generator if isinstance(model, ImageToVoxels) else model
+    generator = object_generator(model)
     if given.isdecimal():
         latent = generator.latent_from_seed(int(given), label=config.class_, truncation=config.truncation)
         return latent, f"seed {given}"
@@ -47,28 +45,34 @@ def find_latent(given: str, model: Model, config: ExportConfig) -> tuple[Latent,
     if config.class_ is not None and generator.embedding is None:
         generator.shape.class_index(config.class_)
         raise ValueError(
-            f"class {config.class_!r} is of no use for {path}: this model takes a class only for objects from noise"
+            f"class {config.class_!r} has no effect for {path}: this model uses classes only for objects from noise"
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:
         if not isinstance(model, ImageToVoxels):
-            raise ValueError(f"{path}: this model makes objects from noise alone, and has no latents of pictures")
+            raise ValueError(f"{path}: this model has no encoder, and so no latents of pictures")
         return model.encode([path], limits=config).mean, f"picture {path}"
     latent, before, after = project_object(path, model, steps=config.projection_steps)
-    said = f"IoU {before:.2f} at first and {after:.2f} after {config.projection_steps} steps"
-    return latent, f"{path}: projected, {said}"
+    scores = f"IoU {before:.2f} at first and {after:.2f} after {config.projection_steps} steps"
+    return latent, f"{path}: projected, {scores}"
 
 
-def project_object(path: Path, model: Model, *, steps: int) -> tuple[Latent, float, float]:
-    """The latent whose object is most like that of a file of a mesh or voxels, and the IoU of both at first and last.
+def project_object(path: Path, model: VoxelModel, *, steps: int) -> tuple[Latent, float, float]:
+    """Project a mesh or voxel file into latent space: the latent whose object is most like it, found by Adam.
 
-    It begins at what an encoder makes of pictures of the object, or else at the best of STARTS seeds, and descends the
-    cross-entropy and 1 - IoU of the voxels by Adam. Raises ValueError or OSError if the file cannot be read, or holds
-    no object or several.
+    The loss is the mean binary cross-entropy plus 1 - soft IoU of the voxels. The search starts from the encoding of
+    rendered views, or without an encoder from the best of STARTS seeds.
+
+    Returns:
+        The latent as a batch of one, and the IoU of its object with the file's before and after the search.
+
+    Raises:
+        ValueError: The file cannot be read, or does not hold exactly one object.
+        OSError: The file cannot be read.
     """
-    generator = model.generator if isinstance(model, ImageToVoxels) else model
+    generator = object_generator(model)
     sources = find_in_file(path)
     if len(sources) != 1:
-        raise ValueError(f"{path} holds {len(sources)} objects; give a file of one")
+        raise ValueError(f"{path} holds {len(sources)} objects; give a file of one object")
     recipe = Recipe(
         **vars(ShapeLimits()),
         side=generator.shape.side,
@@ -93,7 +97,7 @@ def project_object(path: Path, model: Model, *, steps: int) -> tuple[Latent, flo
 
 
 def descend(generator: VoxelGenerator, start: Latent, truth: Float[Tensor, "1 x y z"], *, steps: int) -> Latent:
-    """The latent with the smallest loss of `steps` of Adam from `start`."""
+    """The latent with the smallest loss among `steps` steps of Adam from `start`."""
     latent = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([latent], lr=LEARNING_RATE)
     best, found = float("inf"), start
@@ -110,14 +114,14 @@ def descend(generator: VoxelGenerator, start: Latent, truth: Float[Tensor, "1 x 
 
 @torch.no_grad()
 def overlap(generator: VoxelGenerator, latent: Latent, truth: Bool[Tensor, "1 x y z"]) -> float:
-    """The IoU of the object of a latent with the true one."""
+    """The IoU of a latent's object with the true one."""
     return iou(generator(latent).sigmoid() > THRESHOLD, truth).item()
 
 
-def lead_through(latents: Sequence[Latent], count: int) -> Float[Tensor, "count latent"]:
-    """`count` latents on the way from each to the next, the first and the last included."""
+def interpolate_sequence(latents: Sequence[Latent], count: int) -> Float[Tensor, "count latent"]:
+    """`count` latents along the interpolation from each latent to the next, first and last included."""
     if len(latents) == 1:
         return latents[0].expand(count, -1)
     fine = [interpolate_latents(*pair, count=count) for pair in pairwise(latents)]
-    way = torch.cat([fine[0], *(part[1:] for part in fine[1:])])
-    return way[torch.linspace(0, len(way) - 1, count).round().long()]
+    path = torch.cat([fine[0], *(part[1:] for part in fine[1:])])
+    return path[torch.linspace(0, len(path) - 1, count).round().long()]

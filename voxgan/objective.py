@@ -22,9 +22,8 @@ from voxgan.data.dataset import UNKNOWN_CAMERA, ObjectBatch
 from voxgan.networks.discriminator import VoxelDiscriminator
 from voxgan.networks.encoder import Posterior
 from voxgan.networks.generator import Latent, Logits, VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, object_generator
 
-VoxelModel = ImageToVoxels | VoxelGenerator
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " batch"]
 Volumes = Float[Tensor, "batch x y z"]
@@ -32,7 +31,10 @@ GeneratedVolumes = Float[Tensor, "batch samples x y z"]
 
 
 class VoxelObjective:
-    """Adversarial loss over objects from the prior, and for an image encoder reconstruction and KL divergence."""
+    """Adversarial loss on objects from the prior, and with an image encoder reconstruction and KL divergence.
+
+    Without an encoder it is that of 3D-GAN, with one that of 3D-VAE-GAN (both Wu et al. 2016).
+    """
 
     def __init__(self, config: VoxelObjectiveConfig):
         self.config, self.game = config, AdversarialGame(config)
@@ -42,22 +44,24 @@ class VoxelObjective:
         if config.style.path_length_weight:
             self.state = nn.ModuleDict({"gate": self.gate, "path_length": self.path_length})
         self.hidden = 0.0
-        """Doublings of the resolution that are hidden in this turn, as its progress says."""
+        """Number of doublings of the resolution that are faded out at the current progress (progressive growing)."""
 
     def discriminator_update(self, generator: VoxelModel, discriminator: VoxelDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
 
     def generator_updates(self, generator: VoxelModel, discriminator: VoxelDiscriminator) -> list[Update]:
-        """One joint update, or in the three-step order of 3D-VAE-GAN the encoder's before the generator's."""
-        making = partial(self.generator_terms, generator, discriminator)
+        """One joint update, or in the three-step order of 3D-VAE-GAN one of the encoder and one of the generator."""
+        generator_terms = partial(self.generator_terms, generator, discriminator)
         if self.config.update_order == "joint":
-            return [Update("generator", generator, making)]
+            return [Update("generator", generator, generator_terms)]
         assert isinstance(generator, ImageToVoxels)
-        encoding = partial(self.encoder_terms, generator)
-        return [Update("encoder", generator.encoder, encoding), Update("generator", generator.generator, making)]
+        return [
+            Update("encoder", generator.encoder, partial(self.encoder_terms, generator)),
+            Update("generator", generator.generator, generator_terms),
+        ]
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """Clips the discriminator's weights, if configured, and lets the last batch decide about the next update."""
+        """Clips the discriminator's weights, if configured, and sets the accuracy gate by the last batch."""
         self.game.constrain_discriminator(discriminator)
         self.gate.finish_batch()
 
@@ -66,26 +70,26 @@ class VoxelObjective:
     def discriminator_terms(
         self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss on objects from the prior and the penalties due; none while the gate is closed."""
+        """The adversarial loss, and the penalties due at this step; no terms while the accuracy gate is closed."""
         if not self.game.is_active(context.progress):
             return {}
-        self._grow(generator, context)
+        self._update_resolution(generator, context)
         with torch.no_grad():
             fake, labels = self._make_fakes(generator, batch, context)
         real, fake = self._perturb(batch.occupancy, fake, context)
-        rests = self.gate.is_closed()
-        with torch.set_grad_enabled(not rests):
+        paused = self.gate.is_closed()
+        with torch.set_grad_enabled(not paused):
             real_scores, fake_scores = score_both(discriminator, real, fake=fake, labels=labels)
         self.gate.measure(real_scores, fake_scores, mean_over_processes=context.mean_over_processes)
-        if rests:
+        if paused:
             return {}
-        score = partial(discriminator.forward, labels=labels)  # what is compiled has no second derivatives
+        score = partial(discriminator.forward, labels=labels)  # a compiled network has no second derivatives
         penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
         loss = self.game.discriminator_loss(real_scores, fake_scores, mean_over_processes=context.mean_over_processes)
         return {"adversarial": loss, **penalties}
 
     def encoder_terms(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Mapping[str, Tensor]:
-        """Reconstruction and KL divergence, by which the encoder moves while the generator stands still."""
+        """Reconstruction, KL divergence and camera loss, for the encoder's update in the three-step order."""
         posterior = self._posterior(generator, batch, context)
         logits = self._reconstruct(generator, posterior, batch, context)
         return self._reconstruction_terms(logits, batch) | self._encoder_terms(posterior, batch, context)
@@ -93,7 +97,7 @@ class VoxelObjective:
     def generator_terms(
         self, generator: VoxelModel, discriminator: VoxelDiscriminator, batch: ObjectBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss, and with an encoder reconstruction and, in the joint order, KL divergence."""
+        """The adversarial loss, and with an encoder the reconstruction and, in the joint order, the encoder's terms."""
         terms: dict[str, Tensor] = {}
         reconstruction: Logits | None = None
         if isinstance(generator, ImageToVoxels):
@@ -105,7 +109,7 @@ class VoxelObjective:
                 terms |= self._encoder_terms(posterior, batch, context)
         if not self.game.is_active(context.progress):
             return terms
-        self._grow(generator, context)
+        self._update_resolution(generator, context)
         fake, labels = self._make_fakes(generator, batch, context, reconstruction=reconstruction)
         real, fake = self._perturb(batch.occupancy, fake, context)
         real_scores = None
@@ -135,8 +139,8 @@ class VoxelObjective:
     def generate_outputs(
         self, generator: VoxelModel, batch: ObjectBatch, draws: SampleRandom, *, samples: int
     ) -> GeneratedVolumes:
-        """Objects from noise of the classes of the batch, as the discriminator gets them."""
-        network = generator.generator if isinstance(generator, ImageToVoxels) else generator
+        """Probabilities of `samples` objects from noise for each object of the batch, of the same class."""
+        network = object_generator(generator)
         labels = batch.labels.repeat_interleave(samples) if network.shape.classes else None
         objects = network(network.sample_latents(draws, len(batch) * samples, labels), labels).sigmoid()
         return rearrange(objects, "(b n) x y z -> b n x y z", n=samples)
@@ -144,7 +148,7 @@ class VoxelObjective:
     def score_outputs(
         self, discriminator: VoxelDiscriminator, batch: ObjectBatch, outputs: Volumes, draws: SampleRandom
     ) -> Scores:
-        """The discriminator's scores of these objects, of the batch's classes, at the resolution it sees now."""
+        """The discriminator's scores of these objects, given the batch's classes, at the current resolution."""
         del draws
         outputs = fade_volumes(outputs, self.hidden)
         return discriminator(outputs, None if discriminator.projection is None else batch.labels)
@@ -152,7 +156,7 @@ class VoxelObjective:
     # ------------------------------------------------------------------------------------------------------ helpers
 
     def _posterior(self, generator: ImageToVoxels, batch: ObjectBatch, context: StepContext) -> Posterior:
-        """The encoder's posterior of all views, or with view_subset random of a random number of them."""
+        """The encoder's posterior given all views, or with view_subset random given a random number of them."""
         count = batch.views.shape[1]
         seen = None
         if count > 1 and self.config.view_subset == "random":
@@ -173,11 +177,11 @@ class VoxelObjective:
         }
 
     def _encoder_terms(self, posterior: Posterior, batch: ObjectBatch, context: StepContext) -> dict[str, Tensor]:
-        """The KL divergence, and the cross-entropy of the cameras that are known."""
+        """The KL divergence, and the mean cross-entropy over the pictures whose cameras are known."""
         config, terms = self.config, {}
         if config.kl_weight:
-            risen = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
-            terms["kl"] = config.kl_weight * risen * kl_to_standard_normal(posterior.mean, posterior.log_variance)
+            warmup = min(context.progress / config.kl_warmup, 1.0) if config.kl_warmup else 1.0
+            terms["kl"] = config.kl_weight * warmup * kl_to_standard_normal(posterior.mean, posterior.log_variance)
         if posterior.cameras is not None and config.camera_weight:
             logits = rearrange(posterior.cameras.float(), "b v c -> (b v) c")
             known = (batch.cameras >= 0).sum().clamp(min=1)
@@ -188,7 +192,7 @@ class VoxelObjective:
     def _fit_prior(
         self, generator: VoxelGenerator, posterior: Posterior, batch: ObjectBatch, context: StepContext
     ) -> None:
-        """Lets an aggregate prior see the posteriors of the batch."""
+        """Updates the moments of an aggregate prior by the posteriors of the batch."""
         if generator.prior is None:
             return
         generator.prior.update(
@@ -207,9 +211,10 @@ class VoxelObjective:
         *,
         reconstruction: Logits | None = None,
     ) -> tuple[Volumes, Tensor | None]:
-        """What the discriminator sees of the generator, and the labels for which both that and the real are scored.
+        """Probabilities of the fake objects, and the labels given which both real and fake objects are scored.
 
-        Objects from the prior, or every second of them a reconstruction, which is made if it is not given.
+        With judge_reconstructions every second fake is a reconstruction, which is computed if it is not given; all
+        others are generated from the prior.
         """
         fake, labels = self._sample_from_prior(generator, batch, context)
         if not (self.config.judge_reconstructions and isinstance(generator, ImageToVoxels)):
@@ -223,8 +228,8 @@ class VoxelObjective:
     def _sample_from_prior(
         self, generator: VoxelModel, batch: ObjectBatch, context: StepContext
     ) -> tuple[Tensor, Tensor | None]:
-        """Probabilities of generated objects, and the labels for which both they and the real ones are scored."""
-        network = generator.generator if isinstance(generator, ImageToVoxels) else generator
+        """Probabilities of objects generated from the prior, and their labels."""
+        network = object_generator(generator)
         labels = self._labels(network, batch, context)
         latents = network.sample_latents(context.rng, len(batch), labels)
         if network.style is None:
@@ -234,7 +239,7 @@ class VoxelObjective:
     def _draw_styles(
         self, generator: VoxelGenerator, latents: Latent, labels: Tensor | None, context: StepContext
     ) -> Styles:
-        """The styles of latents, some of them mixed; their mean follows."""
+        """The styles of latents, some of them mixed; updates the running mean style."""
         assert generator.style is not None
         return train_styles(
             generator.style.mapping,
@@ -247,7 +252,7 @@ class VoxelObjective:
         )
 
     def _measure_path_length(self, generator: VoxelGenerator, batch: ObjectBatch, context: StepContext) -> Scalar:
-        """The path length penalty of half as many objects, in float32."""
+        """The path length penalty of StyleGAN2, in float32, on half as many objects as the batch has."""
         count = (len(batch) + 1) // 2
         labels = self._labels(generator, batch, context)
         labels = None if labels is None else labels[:count]
@@ -261,8 +266,8 @@ class VoxelObjective:
                 mean_over_processes=context.mean_over_processes,
             )
 
-    def _grow(self, generator: VoxelModel, context: StepContext) -> None:
-        """Lets the game have the resolution that it has at this progress."""
+    def _update_resolution(self, generator: VoxelModel, context: StepContext) -> None:
+        """Sets the resolution of this progress, if the networks grow."""
         if self.config.growing:
             assert isinstance(generator, VoxelGenerator)
             self.hidden = hidden_levels(context.progress, levels=generator.levels, until=self.config.growing)
@@ -277,7 +282,7 @@ class VoxelObjective:
         return batch.labels.masked_fill(hidden, len(generator.shape.classes))
 
     def _perturb(self, real: Tensor, fake: Tensor, context: StepContext) -> tuple[Tensor, Tensor]:
-        """Real and generated objects as the discriminator sees them."""
+        """Augments real and generated objects alike, as the discriminator sees them."""
         transforms = sample_transforms(self.config.augment, context.rng, len(real))
 
         def augment(volumes: Volumes) -> Volumes:
@@ -287,7 +292,7 @@ class VoxelObjective:
 
 
 def fade_volumes(volumes: Volumes, hidden: float) -> Volumes:
-    """The objects as they are seen while this many doublings of the resolution are hidden."""
+    """The objects at the resolution that is left when this many doublings, a fractional number, are faded out."""
     return fade_resolution(volumes[:, None], hidden)[:, 0] if hidden else volumes
 
 
@@ -296,8 +301,8 @@ def score_both(
 ) -> tuple[Scores, Scores]:
     """The scores of real and of generated objects.
 
-    Batch norm sees each of them alone, as it sees the generated ones in the generator's turn: together, they would be
-    scored by another function than the one that the generator learns from.
+    With batch norm, both are scored in separate batches: the generator's update scores generated objects alone, and
+    statistics of a mixed batch would make that a different function.
     """
     if discriminator.config.norm == "batch":
         return discriminator(real, labels), discriminator(fake, labels)
@@ -306,8 +311,12 @@ def score_both(
 
 
 def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar:
-    """Reconstruction loss of the probabilities, averaged over the batch: mean_bce, sum_bce, l2 or soft_iou."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot sum 32^3 voxels
+    """Reconstruction loss, averaged over the batch.
+
+    `by` is mean_bce or sum_bce (binary cross-entropy, averaged or summed over voxels), l2 (Euclidean distance of the
+    probabilities) or soft_iou (1 - sum of minima / sum of maxima).
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 is too coarse to sum 32^3 voxels
     if by in ("mean_bce", "sum_bce"):
         entropy = F.binary_cross_entropy_with_logits(logits, occupancy, reduction="none")
         return entropy.mean() if by == "mean_bce" else entropy.sum((1, 2, 3)).mean()
@@ -315,7 +324,7 @@ def reconstruction_loss(logits: Logits, occupancy: Logits, *, by: str) -> Scalar
     if by == "l2":
         return (probabilities - occupancy).flatten(1).norm(dim=1).mean()
     assert by == "soft_iou"
-    # of a full or an empty voxel the minimum is the product, of others only the minimum is largest where both agree
+    # for binary targets the minimum equals the product; for fractional ones only the minimum makes equality optimal
     both = torch.minimum(probabilities, occupancy).sum((1, 2, 3))
     either = (probabilities + occupancy).sum((1, 2, 3)) - both
     return (1 - both / either.clamp(min=1e-6)).mean()

@@ -1,4 +1,4 @@
-"""What training, preparing and meshing objects cost here beside what else could be used."""
+"""Comparisons of the cost of training, preparation and meshing of objects with other implementations."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,11 +25,11 @@ from voxgan.mesh.voxelise import voxelise
 from voxgan.objective import VoxelObjective
 
 PLAIN_WIDTHS = (512, 256, 128, 64)
-"""Channels of the textbook 3D-GAN at maps of side 4, 8, 16 and 32; smaller objects leave out the first."""
+"""Channels of the textbook 3D-GAN's maps of side 4, 8, 16 and 32; for smaller objects, the first are left out."""
 
 
 class PlainGenerator(nn.Sequential):
-    """The generator of 3D-GAN (Wu et al. 2016) as a textbook writes it: transposed convolutions from side 1."""
+    """A textbook generator of 3D-GAN (Wu et al. 2016): transposed convolutions from side 1."""
 
     def __init__(self, latent: int, side: int):
         widths = [*PLAIN_WIDTHS[1 - (side // 4).bit_length() :], 1]
@@ -44,7 +44,7 @@ class PlainGenerator(nn.Sequential):
 
 
 class PlainDiscriminator(nn.Sequential):
-    """Its discriminator, which mirrors it."""
+    """A textbook discriminator of 3D-GAN, the mirror image of its generator."""
 
     def __init__(self, side: int):
         widths = [*PLAIN_WIDTHS[1 - (side // 4).bit_length() :], 1][::-1]
@@ -59,7 +59,7 @@ class PlainDiscriminator(nn.Sequential):
 
 
 def compare_training(config: VoxelConfig, folder: Path, *, side: int) -> Comparison:
-    """One update of both players of 3D-GAN beside the same in textbook PyTorch."""
+    """Compare an update of both networks of 3D-GAN with the same in textbook PyTorch."""
     shape = VoxelShape(side=side)
     players = build_generator(config, shape), build_discriminator(config, shape)
     trainer = Trainer(
@@ -106,7 +106,7 @@ def _plain_step(
 
 
 def compare_preparation(*, side: int) -> dict[str, Comparison]:
-    """A mesh that becomes voxels, beside libraries; trimesh takes all that the surface touches or encloses."""
+    """Compare voxelisation with other libraries; trimesh fills all voxels that the surface touches or encloses."""
     found = {}
     for name, mesh in benchmark_meshes().items():
         others: dict[str, Callable[[], object]] = {
@@ -123,7 +123,7 @@ def _fill_by_trimesh(mesh: trimesh.Trimesh, side: int) -> np.ndarray:
 
 
 def compare_meshing(folder: Path, *, side: int) -> Comparison:
-    """Probabilities that become a closed, smooth mesh in a GLB file, beside bare marching cubes and its file."""
+    """Compare the way from probabilities to a closed, smooth mesh in a GLB file with marching cubes alone."""
     soft = soft_torus(side)
     padded = np.pad(soft, 1)
     return Comparison(

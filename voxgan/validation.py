@@ -1,4 +1,4 @@
-"""Validation during training: a sheet of reconstructions and samples, and scores on held-out objects."""
+"""Validation during training: a contact sheet of reconstructions and samples, and scores on held-out objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,7 @@ from voxgan.data.dataset import ObjectBatch, VoxelDataset, collate
 from voxgan.mesh.surface import extract_surface
 from voxgan.metrics.occupancy import iou_at, mean_pairwise_distance, pairwise_iou
 from voxgan.metrics.sets import coverage, minimum_matching_distance
-from voxgan.networks.image_to_voxels import ImageToVoxels
-from voxgan.objective import VoxelModel
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, object_generator
 from voxgan.rendering.camera import Camera
 from voxgan.rendering.raycast import Scene, composite_over
 
@@ -44,10 +43,10 @@ CAPTION_HEIGHT = 28
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelPreview:
-    """Draws a sheet of what the EMA generator makes; objects, views and latents are the same at every step."""
+    """Draws a sheet of the EMA generator's outputs; objects, views and latents are the same at every step."""
 
     dataset: VoxelDataset | None
-    """Held-out objects; without any, only objects from noise are drawn."""
+    """Held-out objects; if None, only objects from noise are drawn."""
 
     @torch.no_grad()
     def __call__(self, generator: VoxelModel, step: int, folder: Path) -> None:
@@ -74,9 +73,9 @@ class VoxelValidation:
 
     dataset: VoxelDataset
     from_images: bool
-    """Whether the generator reconstructs objects from pictures, or makes them from noise alone."""
+    """Whether the model has an image encoder."""
     num_objects: int = 64
-    """Held-out objects that are scored, and objects from noise that are compared with them."""
+    """Number of held-out objects to score, and of objects from noise to compare with them."""
 
     @property
     def best_metric(self) -> str:
@@ -114,7 +113,7 @@ def model_device(generator: VoxelModel) -> torch.device:
 
 def generate_probabilities(generator: VoxelModel, count: int) -> Float[Tensor, "count x y z"]:
     """Occupancy probabilities of `count` objects from noise, on the CPU; the same at every call."""
-    network = generator.generator if isinstance(generator, ImageToVoxels) else generator
+    network = object_generator(generator)
     latent = network.sample_latents(SampleRandom(SEED, device=model_device(generator)), count)
     return torch.cat([network(group).sigmoid().cpu() for group in latent.split(NUM_GENERATED)])
 
@@ -146,7 +145,7 @@ def comparison_captions(views: int) -> list[str]:
 
 
 def add_captions(sheet: UInt8[Tensor, "3 height width"], captions: Sequence[str]) -> UInt8[Tensor, "3 taller width"]:
-    """The contact sheet below a line of captions, one for each column from the left."""
+    """Puts a line of captions, one for each column from the left, above a contact sheet."""
     line = Image.new("RGB", (sheet.shape[2], CAPTION_HEIGHT), BACKGROUND)
     column = TILE_SIDE + TILE_GAP
     for number, caption in enumerate(captions):

@@ -13,7 +13,7 @@ from support.toys import boxes, generator, image_to_voxels, picture
 from voxgan.commands import ExportConfig
 from voxgan.export import choose_latents, export_meshes
 from voxgan.files.voxels import write_occupancy
-from voxgan.latents import find_latent, lead_through, project_object
+from voxgan.latents import find_latent, interpolate_sequence, project_object
 from voxgan.networks.image_to_voxels import ImageToVoxels
 
 
@@ -79,11 +79,11 @@ def test_a_file_of_several_objects_is_refused(tmp_path):
 
 def test_a_way_passes_through_all_latents_in_turn():
     latents = [torch.randn(1, 5, generator=torch.Generator().manual_seed(n)) for n in range(3)]
-    way = lead_through(latents, 9)
+    way = interpolate_sequence(latents, 9)
     assert way.shape == (9, 5)
     for place, latent in zip((0, 4, 8), latents, strict=True):
         assert torch.allclose(way[place], latent[0], atol=1e-5)
-    assert torch.equal(lead_through(latents[:1], 1), latents[0])
+    assert torch.equal(interpolate_sequence(latents[:1], 1), latents[0])
 
 
 def test_a_weighted_sum_of_latents_is_one_object(folder):
@@ -101,7 +101,7 @@ def test_a_class_that_would_change_nothing_is_refused(folder, name):
     model = ImageToVoxels(toy.encoder.config, aggregate, toy.shape).eval()
     chosen = settings(folder, class_="lamp")
     assert find_latent("7", model, chosen)[0].shape == (1, 6)
-    with pytest.raises(ValueError, match=rf"^class 'lamp' is of no use for .*{name}: .* only for objects from noise$"):
+    with pytest.raises(ValueError, match=rf"^class 'lamp' has no effect for .*{name}: .* only for objects from noise$"):
         find_latent(str(folder / name), model, chosen)
     assert find_latent(str(folder / name), toy, chosen)[0].shape == (1, 6)
 

@@ -129,7 +129,7 @@ MISTAKES = {
     ),
     "no game for noise": (
         [*TRAIN, "--encoder.kind=none", "--objective.adversarial_weight=0"],
-        "only the adversarial loss is left",
+        "the adversarial loss is needed from the start",
     ),
     "no reconstruction": (
         [*TRAIN, "--objective.mean_bce_weight=0"],
@@ -137,15 +137,15 @@ MISTAKES = {
     ),
     "proportions that pictures do not follow": (
         [*TRAIN, "--data.proportions=0.2"],
-        "data.proportions: the images of an encoder would not follow",
+        "data.proportions: the encoder's images would not match",
     ),
     "a uniform prior": (
         [*TRAIN, "--generator.latent_prior=uniform"],
-        r"generator.latent_prior: the KL divergence of an encoder pulls to N\(0, 1\)",
+        r"generator.latent_prior: the encoder's KL divergence assumes N\(0, I\)",
     ),
     "a mixture": (
         [*TRAIN, "--generator.latent_prior=mixture"],
-        r"generator.latent_prior: the KL divergence of an encoder pulls to N\(0, 1\)",
+        r"generator.latent_prior: the encoder's KL divergence assumes N\(0, I\)",
     ),
     "the latents of no encoder": (
         [*TRAIN, "--encoder.kind=none", "--generator.latent_prior=aggregate"],

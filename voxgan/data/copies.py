@@ -1,4 +1,4 @@
-"""Copies of an object in other proportions: its mesh and its voxels, stretched alike along each axis."""
+"""Augmented copies of an object in other proportions: its mesh and its voxels under the same stretch of each axis."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from voxgan.data.proportions import sample_thickness
 from voxgan.mesh.materials import TexturedMesh
 
 SLICES = 16
-"""Slices of an object along each axis, each with a stretch of its own."""
+"""Slices of an object along each axis, each with its own stretch factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +18,16 @@ class AxisStretch:
     """A continuous, increasing and piecewise linear map of one coordinate in the unit cube around the origin."""
 
     before: Float[np.ndarray, " bounds"]
-    """Where the slices of the object begin and end."""
+    """Bounds of the slices in the object."""
     after: Float[np.ndarray, " bounds"]
-    """Where they begin and end in the copy."""
+    """Bounds of the slices in the copy."""
 
     def forward(self, positions: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-        """Where points of the object lie in the copy."""
+        """Maps coordinates in the object to coordinates in the copy."""
         return np.interp(positions, self.before, self.after)
 
     def backward(self, positions: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-        """Where points of the copy lie in the object; those outside lie outside."""
+        """Maps coordinates in the copy to coordinates in the object; points outside stay outside."""
         outside = np.maximum(positions - self.after[-1], 0) + np.minimum(positions - self.after[0], 0)
         return np.interp(positions, self.after, self.before) + outside
 
@@ -35,10 +35,10 @@ class AxisStretch:
 def sample_stretches(
     low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"], random: np.random.Generator, *, strength: float
 ) -> tuple[AxisStretch, AxisStretch, AxisStretch]:
-    """A random stretch for each axis of an object between the corners `low` and `high`.
+    """A random stretch for each axis of an object with the bounding box from `low` to `high`.
 
-    Factors are those of `stretch_proportions`: of the axis and of points along it, their logarithms are U(-strength,
-    strength); left and right are stretched alike. The copy's longest side is 1, and its middle is the origin.
+    Factors are distributed as in `stretch_proportions`: one for the axis and one for each knot along it, with
+    logarithms from U(-strength, strength), symmetric in x. The copy is centred at the origin with a longest side of 1.
     """
     extents = high - low
     thickness = [
@@ -57,7 +57,7 @@ def sample_stretches(
 
 
 def stretch_mesh(mesh: TexturedMesh, stretches: tuple[AxisStretch, ...]) -> TexturedMesh:
-    """The mesh with its vertices moved; its edges stay straight."""
+    """The mesh with its vertices moved; edges stay straight."""
     vertices = np.stack([each.forward(mesh.mesh.vertices[:, axis]) for axis, each in enumerate(stretches)], 1)
     moved: trimesh.Trimesh = mesh.mesh.copy()
     moved.vertices = vertices
@@ -67,9 +67,9 @@ def stretch_mesh(mesh: TexturedMesh, stretches: tuple[AxisStretch, ...]) -> Text
 def stretch_voxels(
     fractions: Float[np.ndarray, "x y z"], stretches: tuple[AxisStretch, ...]
 ) -> Float[np.ndarray, "x y z"]:
-    """How full each voxel of the copy is: the mean over the box of the object that it shows.
+    """The filled fraction of each voxel of the copy: the mean over the corresponding box of the object, in [0, 1].
 
-    Exact if every voxel of the object is evenly full.
+    Exact if the object's voxels are homogeneous.
     """
     side = len(fractions)
     for axis, each in enumerate(stretches):

@@ -1,4 +1,4 @@
-"""Objects to train on: pictures, voxels and a class, and the random changes of training."""
+"""The training data: pictures, voxels and classes of objects, with their random augmentation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from gancore.splits import SPLITS, Split, held_out_split
 from voxgan.config import ViewAugmentConfig, VoxelDataConfig
 from voxgan.data.packed import PackedDataset, PackedObject, open_packed_dataset
 from voxgan.data.proportions import stretch_proportions
-from voxgan.files.images import encode_views, frame_object
+from voxgan.files.images import encode_views, frame_or_blank
 from voxgan.rendering.camera import Camera, nearest_camera
 
 VIEW_CACHE_BYTES = 2**29
-"""Memory for framed views, which every epoch reads again."""
+"""Memory for the cache of framed views, which every epoch reads again."""
 UNKNOWN_CAMERA = -1
-"""Number of a camera that is not known."""
+"""Camera number of a picture whose camera is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureSpec:
-    """How an encoder takes its pictures."""
+    """The format of an encoder's pictures."""
 
     size: int
     """Width and height in pixels."""
     mask: bool
-    """Whether the object's mask is a fourth channel, over a grey background; else the background varies in training."""
+    """Whether the object's mask is a fourth channel and the background grey; else the background varies in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,13 @@ class ObjectBatch:
     """A batch of objects."""
 
     views: Float[Tensor, "batch views channels height width"]
-    """Pictures in [-1, 1], the mask as fourth channel if the encoder sees it; no views without an encoder."""
+    """Pictures in [-1, 1], with the mask as fourth channel if the encoder sees it; zero views without an encoder."""
     cameras: Int[Tensor, "batch views"]
-    """The camera of CAMERA_GRID that is nearest to that of each picture, or UNKNOWN_CAMERA."""
+    """Index in CAMERA_GRID of the camera nearest to that of each picture, or UNKNOWN_CAMERA."""
     occupancy: Float[Tensor, "batch x y z"]
-    """1 in voxels that the object fills, 0 elsewhere; in a fractional data set the fraction that it fills; y up."""
+    """1 in filled voxels and 0 elsewhere, or in a fractional data set the filled fraction of each voxel; y up."""
     labels: Int[Tensor, " batch"]
-    """Numbers of the classes; 0 without classes."""
+    """Class indices; 0 without classes."""
 
     def __len__(self) -> int:
         return len(self.occupancy)
@@ -65,7 +65,7 @@ Cameras = Int[Tensor, " views"]
 
 
 class VoxelSample(NamedTuple):
-    """One object; the parts are those of ObjectBatch."""
+    """One object; the fields are those of ObjectBatch."""
 
     views: Views
     occupancy: Bool[Tensor, "x y z"] | Float[Tensor, "x y z"]
@@ -74,7 +74,7 @@ class VoxelSample(NamedTuple):
 
 
 def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
-    """A batch of the items."""
+    """Stacks samples into a batch."""
     views, occupancies, labels, cameras = zip(*items, strict=True)
     return ObjectBatch(
         views=torch.stack(views),
@@ -85,11 +85,11 @@ def collate(items: Sequence[VoxelSample]) -> ObjectBatch:
 
 
 class VoxelDataset:
-    """The objects of one split; the views of a sample and their random changes depend on the sample's seed alone.
+    """The objects of one split; the views of a sample and their augmentation depend on the sample's seed alone.
 
-    In training, objects of other data sets are mixed in: a sample is of one of those by chance, by its seed too.
-    `pictures` is None for a generator without an encoder: then no picture is read. Raises ValueError if the split has
-    no objects (with views, where pictures are needed), a class does not exist, or data sets do not fit each other.
+    In training, `mixed_fraction` of the samples, chosen by their seeds, show objects of other data sets instead.
+    `pictures` is None without an encoder: then no picture is read. Raises ValueError if the split has no objects (with
+    views, where pictures are needed), a class does not exist, or the data sets do not fit each other.
     """
 
     def __init__(self, config: VoxelDataConfig, pictures: PictureSpec | None, *, split: Split):
@@ -104,7 +104,7 @@ class VoxelDataset:
         self.classes = config.classes or self.packed.classes
         self.indices = self._select(self.packed)
         if not self.indices:
-            raise ValueError(self._describe_lack())
+            raise ValueError(self._explain_empty())
         self.mixed_in = [pair for path in (config.mixed_with if self.train else ()) for pair in self._open_other(path)]
         self._cache: dict[tuple[str, int, int], UInt8[np.ndarray, "side side 4"]] = {}
 
@@ -113,12 +113,12 @@ class VoxelDataset:
 
     @property
     def items(self) -> int:
-        """The objects that samples are of, those that are mixed in among them."""
+        """Number of objects that samples can show, including those that are mixed in."""
         return len(self.indices) + len(self.mixed_in)
 
     @property
     def item_names(self) -> list[str]:
-        """Of each of them its identifier, and a digest of its voxels."""
+        """Id and voxel digest of each of these objects."""
         objects = [*((self.packed, index) for index in self.indices), *self.mixed_in]
         return [f"{packed.objects[index].id} {packed.voxel_digest(index)}" for packed, index in objects]
 
@@ -142,9 +142,10 @@ class VoxelDataset:
         return VoxelSample(views, voxels, self.classes.index(label) if label else 0, cameras)
 
     def _open_other(self, path: str) -> list[tuple[PackedDataset, int]]:
-        """The objects of a data set to mix in, without any that has the id of a held-out one or is a copy of it.
+        """The training objects of a data set to mix in, except those that are held out here under the same id, and
+        copies of these.
 
-        Raises ValueError if the data set has another side or classes of its own, or there are no such objects.
+        Raises ValueError if the data set has an incompatible side or further classes, or there are no such objects.
         """
         packed = open_packed_dataset(path)
         self._require_side(packed, "data.mixed_with")
@@ -158,7 +159,7 @@ class VoxelDataset:
         return [(packed, index) for index in used]
 
     def _require_side(self, packed: PackedDataset, key: str) -> None:
-        """Raise ValueError if the voxels of a data set cannot be refined to the side that is learnt."""
+        """Raise ValueError unless the side of a data set divides that of the training objects."""
         if self.side % packed.side:
             wanted = "data.side" if self.config.side else self.config.path
             raise ValueError(
@@ -167,7 +168,7 @@ class VoxelDataset:
             )
 
     def _select(self, packed: PackedDataset) -> list[int]:
-        """The objects of this split in a data set that the configuration asks for."""
+        """The objects of this split of a data set that the configuration selects."""
         with_views = self.pictures is not None
         return [
             index
@@ -175,8 +176,8 @@ class VoxelDataset:
             if is_selected(packed.objects[index], self.config, with_views=with_views)
         ]
 
-    def _describe_lack(self) -> str:
-        """Why the split has no objects that are asked for, and what to do."""
+    def _explain_empty(self) -> str:
+        """Why no object of the split is selected, and what to do."""
         inside = [self.packed.objects[index] for index in self.packed.indices(self.split)]
         if not inside:
             counts = ", ".join(f"{len(self.packed.indices(split))} {split}" for split in SPLITS)
@@ -193,9 +194,9 @@ class VoxelDataset:
     def _load_views(
         self, packed: PackedDataset, index: int, spec: PictureSpec, random: np.random.Generator, *, mirrored: bool
     ) -> tuple[Views, Cameras]:
-        """Different views of an object in random order, with random changes in training, and their cameras."""
+        """Distinct views of an object in random order, augmented in training, and their cameras."""
         numbers = random.permutation(len(packed.objects[index].cameras))
-        numbers = np.resize(numbers, self.config.views)  # an object with too few views shows them again
+        numbers = np.resize(numbers, self.config.views)  # an object with too few views repeats them
         pictures = [self._framed_view(packed, index, int(number), spec.size) for number in numbers]
         angles = [packed.objects[index].cameras[number] for number in numbers]
         cameras = torch.tensor([camera_number(each, mirrored=mirrored) for each in angles])
@@ -212,21 +213,18 @@ class VoxelDataset:
     def _framed_view(
         self, packed: PackedDataset, index: int, number: int, size: int
     ) -> UInt8[np.ndarray, "size size 4"]:
-        """A view framed for the encoder, from the cache while that has room (views are read in random order)."""
+        """A view framed for the encoder, cached while the cache has room (views are read in random order)."""
         key = str(packed.folder), index, number
         if key in self._cache:
             return self._cache[key]
-        picture = packed.read_view(index, number)
-        if not (picture[..., 3] > 127).any():  # a thin sheet seen edge on leaves nothing to frame
-            return np.zeros((size, size, 4), np.uint8)
-        picture = frame_object(picture, size)
+        picture = frame_or_blank(packed.read_view(index, number), size)
         if (len(self._cache) + 1) * picture.nbytes <= VIEW_CACHE_BYTES:
             self._cache[key] = picture
         return picture
 
 
 def open_held_out(config: VoxelDataConfig, pictures: PictureSpec | None) -> VoxelDataset | None:
-    """The objects to measure on during training: the val split, the test split if val is empty, else None."""
+    """The held-out objects for validation: the val split, or the test split if val is empty, or None if both are."""
     packed = open_packed_dataset(config.path)
     selected = (item for item in packed.objects if is_selected(item, config, with_views=pictures is not None))
     split = held_out_split(item.split for item in selected)
@@ -236,13 +234,13 @@ def open_held_out(config: VoxelDataConfig, pictures: PictureSpec | None) -> Voxe
 def refine_voxels(
     occupancy: Bool[np.ndarray, "x y z"] | Float[np.ndarray, "x y z"], side: int
 ) -> Float[np.ndarray, "fine_x fine_y fine_z"]:
-    """Interpolate voxels linearly to a finer grid."""
+    """Interpolate voxels trilinearly to a finer grid of `side` voxels a side; float32 in [0, 1]."""
     values = torch.from_numpy(np.ascontiguousarray(occupancy, np.float32))[None, None]
     return interpolate(values, size=(side,) * 3, mode="trilinear", align_corners=False)[0, 0].numpy()
 
 
 def camera_number(angles: tuple[float, float] | None, *, mirrored: bool) -> int:
-    """The number in CAMERA_GRID of the camera nearest to these angles in degrees, or UNKNOWN_CAMERA."""
+    """The index in CAMERA_GRID of the camera nearest to (azimuth, elevation) in degrees; UNKNOWN_CAMERA for None."""
     if angles is None:
         return UNKNOWN_CAMERA
     azimuth, elevation = angles
@@ -257,7 +255,7 @@ def is_selected(item: PackedObject, config: VoxelDataConfig, *, with_views: bool
 def augment_view(
     picture: UInt8[np.ndarray, "size size 4"], augment: ViewAugmentConfig, *, random: np.random.Generator
 ) -> UInt8[np.ndarray, "size size 4"]:
-    """The picture with a randomly moved and scaled window and random colours; the alpha channel moves along."""
+    """Augments a picture by a random shift and scale, alpha included, and by random brightness, contrast and tint."""
     x, y, zoom = augment.crop_jitter * random.uniform(-1, 1, 3)
     tint = 1 + augment.colour_jitter * random.uniform(-1, 1, (3, 3))
     grey = random.random() < augment.greyscale_probability
@@ -281,7 +279,7 @@ def augment_view(
 def sample_backgrounds(
     count: int, size: int, *, random: np.random.Generator, probability: float
 ) -> Float[Tensor, "count 3 size size"]:
-    """Smooth random fields of colour in [-1, 1], each with this probability; the others are mid-grey (0)."""
+    """Smooth random colour fields in [-1, 1]; each is mid-grey (0) instead with probability 1 - `probability`."""
     coarse = torch.from_numpy(random.uniform(-1, 1, (count, 3, 3, 3)).astype(np.float32))
     fields = interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
     return fields * torch.from_numpy(random.random(count) < probability)[:, None, None, None]

@@ -1,4 +1,4 @@
-"""The description of a packed data set, dataset.json: the record of each object, and digests of what lies beside it."""
+"""The description of a packed data set, dataset.json: a record of each object, and digests of the other files."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ Cameras: TypeAlias = tuple[tuple[float, float] | None, ...]
 
 DESCRIPTION = "dataset.json"
 FORMAT, FRACTIONAL_FORMAT = 2, 3
-"""Of data sets with binary and with fractional voxels. Raised whenever files change their meaning; others are refused.
-"""
+"""Format numbers of data sets with binary and with fractional voxels, raised when files change their meaning; others
+are refused."""
 MAX_SIDE = 512
-"""Voxels along each side of a grid, at most."""
+"""Maximum number of voxels along each side of a grid."""
 MAX_ID_LENGTH = 4096
 
 OWN_START = re.compile(rb'\{"format": \d+, "digest": "[0-9a-f]{64}",\n|\{"side": \d+, "(occupancy|classes)": ')
-"""How every dataset.json of this package begins, that of older versions too."""
+"""The beginning of every dataset.json that this package wrote, in any version."""
 
 Kind = TypeVar("Kind")
 
@@ -43,12 +43,12 @@ class PackedObject:
     creator: str = ""
     licence: str = ""
     copy_of: str = ""
-    """Id of the object that it shows in other proportions; empty for most."""
+    """Id of the object that this is an augmented copy of; empty if it is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What dataset.json says."""
+    """The contents of dataset.json."""
 
     side: int
     """Voxels along each side of the grids."""
@@ -56,19 +56,19 @@ class Description:
     voxel_digests: tuple[str, ...]
     """A digest of the packed voxels of each object."""
     voxel_sizes: tuple[int, ...] = ()
-    """Of fractional voxels, the bytes of each object's; empty if voxels are binary, which all take the same."""
+    """Compressed bytes of each object's fractional voxels; empty if voxels are binary, which all have the same size."""
     occupancy: str
-    """Name of the file of voxels."""
+    """Name of the voxel file."""
     occupancy_bytes: int
     views_bytes: int
     directory_start: int
-    """Where the directory of views.zip begins, which holds the size and checksum of each view."""
+    """Offset of the central directory of views.zip, which holds the size and checksum of each view."""
     directory_digest: str
-    """A digest of views.zip from there to its end."""
+    """A digest of views.zip from that offset to its end."""
 
     @property
     def fractional(self) -> bool:
-        """Whether voxels say how full they are, in levels from 0 to 255, and not only whether they are filled."""
+        """Whether voxels are stored as filled fractions, in levels from 0 to 255, rather than as bits."""
         return bool(self.voxel_sizes)
 
     @property
@@ -119,13 +119,13 @@ def format_description(description: Description) -> str:
 
 
 def read_description(path: Path) -> tuple[Description, str]:
-    """Return what a dataset.json says, and its digest.
+    """Return the contents of a dataset.json, and its digest.
 
-    Raises FileNotFoundError, or UnreadableError if it is of another format, was damaged or edited, or makes no sense.
+    Raises FileNotFoundError, or UnreadableError if it is of another format, damaged, edited or inconsistent.
     """
     content = read_json(path)
     with as_unreadable(path, "the description of a data set"):
-        _require(isinstance(content, dict), "it is no record")
+        _require(isinstance(content, dict), "it is not a JSON object")
         written = content.get("format", 1 if {"side", "objects"} <= content.keys() else None)
         _require(type(written) is int, "it was not made by vidvox prepare")
         _require(written >= FORMAT, "it was prepared by an older version; prepare the data set again")
@@ -134,7 +134,7 @@ def read_description(path: Path) -> tuple[Description, str]:
         digest = digest_bytes(path.read_bytes().partition(b"\n")[2])
         _require(content.get("digest") == digest, "it was damaged or edited; prepare the data set again")
         description = _parse(content)
-        _require(description.fractional == (written == FRACTIONAL_FORMAT), "its voxels are not those of its format")
+        _require(description.fractional == (written == FRACTIONAL_FORMAT), "its voxels do not match its format")
         return description, digest
 
 
@@ -155,22 +155,23 @@ def _parse(content: dict[str, Any]) -> Description:
     _require(1 <= description.side <= MAX_SIDE, f"its side of {description.side} does not lie in [1, {MAX_SIDE}]")
     _require(bool(records), "it lists no objects")
     if sizes := description.voxel_sizes:
-        _require(all(type(size) is int and size > 0 for size in sizes), "a size of voxels is no number of bytes")
-        _require(len(sizes) == len(records), "its sizes of voxels are not those of its objects")
-        _require(sum(sizes) == description.occupancy_bytes, "its voxels do not fit their file")
+        _require(all(type(size) is int and size > 0 for size in sizes), "a voxel size is not a positive number")
+        _require(len(sizes) == len(records), "it does not have a voxel size for each object")
+        _require(sum(sizes) == description.occupancy_bytes, "its voxel sizes do not add up to the size of their file")
     _require(content.get("classes") == list(description.classes), "its classes are not those of its objects")
-    _require(0 <= description.directory_start < description.views_bytes, "its views do not fit their file")
+    inside = 0 <= description.directory_start < description.views_bytes
+    _require(inside, "the directory of its views lies outside of their file")
     name, count = Counter(item.id for item in description.objects).most_common(1)[0]
     _require(count == 1, f"it lists {name!r} twice")
     return description
 
 
 def _parse_object(record: Any) -> PackedObject:
-    _require(isinstance(record, dict), "one of its objects is no record")
+    _require(isinstance(record, dict), "one of its objects is not a JSON object")
     names = {field.name for field in fields(PackedObject)}
-    _require(record.keys() | {"copy_of"} == names | {"voxels"}, "one of its objects lacks a field, or has one too many")
+    _require(record.keys() | {"copy_of"} == names | {"voxels"}, "one of its objects has missing or unknown fields")
     split = _get(record, "split", str)
-    _require(split in SPLITS, f"it knows no split {split!r}")
+    _require(split in SPLITS, f"there is no split {split!r}")
     item = PackedObject(
         id=_get(record, "id", str),
         label=_get(record, "label", str),
@@ -181,28 +182,29 @@ def _parse_object(record: Any) -> PackedObject:
         copy_of=_get(record, "copy_of", str) if "copy_of" in record else "",
     )
     problem = find_id_problem(item.id)
-    _require(not problem, f"of one of its objects: {problem}")
+    _require(not problem, f"of one of its objects, {problem}")
     return item
 
 
 def _record(item: PackedObject) -> dict[str, Any]:
-    """The object's record without what only a copy has, so that older versions read data sets without copies."""
+    """The JSON record of an object; an empty `copy_of`, which older versions do not know, is left out."""
     record = asdict(item)
     return record if item.copy_of else {name: value for name, value in record.items() if name != "copy_of"}
 
 
 def parse_cameras(content: Any) -> Cameras:
-    """Return the angles in a list of a JSON file. Raises ValueError unless each is null or two finite numbers."""
-    _require(isinstance(content, list), "its cameras are no list")
+    """Return the cameras in a JSON list. Raises ValueError unless each is null or two finite numbers."""
+    _require(isinstance(content, list), "its cameras are not a list")
     for camera in content:
         if camera is not None:
-            _require(isinstance(camera, list) and len(camera) == 2, "a camera is not two angles")
-            _require(all(type(angle) in (int, float) and math.isfinite(angle) for angle in camera), "an angle is none")
+            _require(isinstance(camera, list) and len(camera) == 2, "a camera does not have two angles")
+            finite = all(type(angle) in (int, float) and math.isfinite(angle) for angle in camera)
+            _require(finite, "an angle of a camera is not a finite number")
     return tuple(None if camera is None else (float(camera[0]), float(camera[1])) for camera in content)
 
 
 def find_id_problem(name: str) -> str:
-    """Return why a data set cannot hold an object of this id, a clause; empty if it can."""
+    """Return a clause that says why a data set cannot hold an object of this id; empty if it can."""
     path = PurePosixPath(name)
     if not name:
         return "it has no name"

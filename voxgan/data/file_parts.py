@@ -1,4 +1,4 @@
-"""A file that several processes read in parts at once, and that may be cut short or replaced meanwhile."""
+"""A file that several processes read in parts at once, and that may be truncated or replaced meanwhile."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ from gancore.files.reading import as_unreadable, require_regular_file
 
 
 class FileParts:
-    """Parts of a file, which several processes may read at once; the file stays open, also if it is replaced."""
+    """Random access to a file from several processes at once; the opened file is kept, even if its path is replaced."""
 
     def __init__(self, path: Path):
         require_regular_file(path)
@@ -32,12 +32,12 @@ class FileParts:
         return content
 
     def open(self) -> io.BufferedReader:
-        """The whole file, open for reading with a position of its own."""
+        """The whole file, opened for reading with an independent position."""
         return io.BufferedReader(_Cursor(self))
 
 
 class _Cursor(io.RawIOBase):
-    """A position in a file that other readers of it do not move."""
+    """A reader with an independent position."""
 
     def __init__(self, parts: FileParts):
         self._parts, self._position = parts, 0

@@ -1,4 +1,4 @@
-"""Data sets of objects as they lie on disk: which files belong to an object, its class and its split."""
+"""Layouts of data sets on disk: which files belong to an object, its class and its split."""
 
 import os
 import re
@@ -33,9 +33,9 @@ UNREAD_SUFFIXES = (
     *(".3ds", ".abc", ".amf", ".blend", ".c4d", ".ctm", ".dxf", ".fbx", ".iges", ".igs", ".ma", ".max", ".mb", ".skp"),
     *(".step", ".stp", ".usd", ".usda", ".usdc", ".usdz", ".vox", ".vrml", ".wrl", ".x3d"),
 )
-"""Endings of files of objects that are not read; they are named rather than passed over."""
+"""Suffixes of unsupported 3-D formats; such files are reported rather than ignored."""
 WRAPPER_FOLDERS = {"models", "meshes", "objects", "shapes", "volumetric_data"}
-"""Folders that may surround the class folders and are not classes themselves."""
+"""Names of folders around class folders, which are not classes themselves."""
 
 MODELNET = re.compile(r"(.*/)?(?P<label>\w+)/(?i:train|test)/(?P=label)_\d+\.off")
 MODELNET_VOXELS = re.compile(
@@ -45,15 +45,15 @@ IKEA = re.compile(r"IKEA_(?P<label>[a-z]+)_")
 
 
 def find_objects(folder: Path) -> Layout:
-    """The objects of a folder in the order of their ids.
+    """The objects of a folder or file, ordered by id.
 
-    Recognised are ShapeNetCore 1 and 2, the data sets of 3D-R2N2 and Occupancy Networks, ModelNet as meshes or voxels,
-    Pix3D, the IKEA models and the IKEA data set of 3D-GAN, and catalogues of Sweet Home 3D. Any other folder may hold
-    meshes and voxels, with or without class folders, also below folders train, val and test, with pictures next to them
-    (<name>.png) or in images/<name>/*.png. A splits.json in the folder lists the objects of each split. A single file
-    of a mesh or of voxels is a data set too; an object that is alone in it is trained on.
+    The known layouts are ShapeNetCore 1 and 2, the data sets of 3D-R2N2 and Occupancy Networks, ModelNet as meshes or
+    voxels, Pix3D, the IKEA models, the IKEA data set of 3D-GAN, and catalogues of Sweet Home 3D. Any other folder may
+    hold meshes and voxels, with or without class folders, also below folders train, val and test, with pictures beside
+    them (<name>.png) or in images/<name>/*.png. A splits.json in the folder lists the objects of each split. A single
+    mesh or voxel file is a data set too; if it holds one object, that is in the training split.
 
-    Raises FileNotFoundError without such a path, ValueError if it holds no object.
+    Raises FileNotFoundError if the path does not exist, ValueError if it holds no object.
     """
     if folder.is_file():
         return build_layout("file", find_in_file(folder))
@@ -71,13 +71,16 @@ def find_objects(folder: Path) -> Layout:
 
 
 def build_layout(name: str, sources: Sequence[Source]) -> Layout:
-    """The layout of these objects, without those that have a problem, which it names."""
+    """The layout of these objects, in which those with a problem are listed as left out."""
     good, bad = divide_sources(sources)
     return Layout(name, tuple(good), tuple(bad))
 
 
 def find_in_file(path: Path) -> Sequence[Source]:
-    """The objects of one file: a mesh, one or several voxel grids, or a furniture catalogue."""
+    """The objects of one file: a mesh, one or several voxel grids, or a furniture catalogue.
+
+    Raises ValueError if it is none of these.
+    """
     suffix = path.suffix.lower()
     if suffix == ".sh3f":
         return find_furniture([path])
@@ -91,7 +94,7 @@ def find_in_file(path: Path) -> Sequence[Source]:
 
 
 def find_pix3d(root: Path) -> list[Source]:
-    """The models of pix3d.json, with their pictures unless truncated or occluded."""
+    """The models of pix3d.json, with their pictures except truncated or occluded ones (Pix3D, Sun et al. 2018)."""
     if not (root / "pix3d.json").is_file():
         return []
     records = defaultdict(list)
@@ -102,7 +105,7 @@ def find_pix3d(root: Path) -> list[Source]:
 
 
 def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
-    """The model of these records; its mesh is y up facing -z, its voxels z up facing y, both with x to the left."""
+    """The model of these records; its mesh has y up and faces -z, its voxels have z up and face y."""
     first, problem = records[0], ""
     label = first["category"]
     if not isinstance(label, str):
@@ -133,7 +136,7 @@ def build_pix3d_source(root: Path, records: Sequence[dict]) -> Source:
 
 
 def build_pix3d_image(root: Path, record: dict) -> SourceImage:
-    """The picture of a record, with its mask, its box and the angles of its camera."""
+    """The picture of a record, with its mask, bounding box and camera angles."""
     azimuth = elevation = None
     if record.get("cam_position"):
         position = np.array(record["cam_position"], float)
@@ -169,7 +172,7 @@ def find_ikea_3dgan(root: Path) -> list[Source]:
     if pictures.keys().isdisjoint(path.stem for path in paths):
         log.warning("the lists in %s name no model; the pictures are left out", root / "list")
     lost = sorted({name for name in labels if name} - {path.stem for path in paths})
-    problem = "a list names it, and there are no voxels of it"
+    problem = "a list names it, but it has no voxels"
     return [Source(id=name, label=labels[name], problem=problem) for name in lost] + [
         Source(
             id=path.stem,
@@ -185,7 +188,7 @@ def find_ikea_3dgan(root: Path) -> list[Source]:
 
 
 def find_modelnet_voxels(root: Path) -> list[Source]:
-    """Voxels <class>/30/<split>/<model>_<rotation>.mat of 3D ShapeNets, each model in its first rotation about z."""
+    """Voxels <class>/30/<split>/<model>_<rotation>.mat of 3D ShapeNets (Wu et al. 2015), each in its first rotation."""
     first: dict[tuple[str, str], tuple[int, Source]] = {}
     for path in list_files(root, (".mat",)):
         if match := MODELNET_VOXELS.fullmatch(path.relative_to(root.parent).as_posix()):
@@ -217,7 +220,7 @@ def find_modelnet(root: Path) -> list[Source]:
 
 
 def find_ikea(root: Path) -> list[Source]:
-    """The IKEA models of Lim et al., IKEA_<class>_<style>/*.obj."""
+    """The IKEA models of Lim et al. 2013, IKEA_<class>_<style>/*.obj."""
     if not any(IKEA.match(path.name) for path in (root, *root.iterdir(), *root.glob("IKEA/*")) if path.is_dir()):
         return []
     labelled = []
@@ -229,7 +232,7 @@ def find_ikea(root: Path) -> list[Source]:
 
 
 def find_plain_folder(root: Path) -> list[Source]:
-    """Meshes and voxels in any folders; files that differ in nothing but their suffix belong to one object."""
+    """Meshes and voxels in any folders; files that differ only in their suffix belong to one object."""
     files: dict[PurePosixPath, list[Path]] = defaultdict(list)
     for path in list_files(root, (*MESH_SUFFIXES, *VOXEL_SUFFIXES)):
         files[PurePosixPath(path.relative_to(root).with_suffix("").as_posix())].append(path)
@@ -243,7 +246,7 @@ def find_plain_folder(root: Path) -> list[Source]:
 
 
 def find_folder(root: Path) -> list[Source]:
-    """Meshes and voxels in any folders, and what else lies among them that is an object by its name."""
+    """Meshes and voxels in any folders; files of unsupported formats and links to folders are listed as problems."""
     sources = find_plain_folder(root)
     known = {path.with_suffix("") for source in sources for path in (source.mesh, source.occupancy) if path}
     others = [
@@ -252,14 +255,14 @@ def find_folder(root: Path) -> list[Source]:
         if path.with_suffix("") not in known
     ]
     links = [
-        Source(id=path.relative_to(root).as_posix(), problem="it is a link to a folder, which is not followed")
+        Source(id=path.relative_to(root).as_posix(), problem="links to folders are not followed")
         for path in list_linked_folders(root)
     ]
     return [*sources, *others, *links] if sources else []
 
 
 def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> list[Source]:
-    """The object of these files, or the objects of a file of several voxel grids."""
+    """The object of these files, or several objects if the file holds several voxel grids."""
     meshes, voxels = rank_by_suffix(paths, MESH_SUFFIXES), rank_by_suffix(paths, VOXEL_SUFFIXES)
     classes = [part for part in name.parts[:-1] if not split_from_folder(part) and part not in WRAPPER_FOLDERS]
     special = [path for path in (*meshes[:1], *voxels[:1]) if not path.is_file()]
@@ -270,7 +273,7 @@ def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> lis
         mesh=meshes[0] if meshes else None,
         occupancy=voxels[0] if voxels else None,
         images=tuple(map(SourceImage, find_images(root, name, (meshes or voxels)[0]))),
-        problem=f"{special[0].name} is no regular file" if special else "",
+        problem=f"{special[0].name} is not a regular file" if special else "",
     )
     keys = occupancy_keys(voxels[0]) if voxels and not special else (None,)
     if len(keys) == 1:
@@ -279,13 +282,13 @@ def build_sources(root: Path, name: PurePosixPath, paths: Sequence[Path]) -> lis
 
 
 def rank_by_suffix(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
-    """The files with one of these suffixes, in the order of the suffixes."""
+    """The files with one of these suffixes, ordered by suffix."""
     fitting = [path for path in paths if path.suffix.lower() in suffixes]
     return sorted(fitting, key=lambda path: suffixes.index(path.suffix.lower()))
 
 
 def occupancy_keys(path: Path) -> Sequence[str | None]:
-    """The key of each voxel grid in the file; None where there is no need for one."""
+    """The key of each voxel grid in the file; None if it needs none."""
     try:
         return [key or None for key in object_keys(path)]
     except ValueError:  # the reason is reported when the object is read
@@ -293,9 +296,9 @@ def occupancy_keys(path: Path) -> Sequence[str | None]:
 
 
 def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
-    """The pictures images/<id>/* or images/<name>/*, else the one next to the mesh.
+    """The pictures images/<id>/* or images/<name>/*, else those beside the mesh of the same name.
 
-    The mesh's textures can be among them: those that it is read with are left out when it is.
+    Some may be textures of the mesh; those that are used when the mesh is read are left out then.
     """
     for folder in (root / "images" / name, root / "images" / name.name):
         if pictures := list_files(folder, IMAGE_SUFFIXES):
@@ -305,7 +308,7 @@ def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
 
 
 def is_texture(picture: Path, mesh: Path) -> bool:
-    """Whether the mesh's file, or the material file of its name, mentions the picture, also as a map of bumps."""
+    """Whether the mesh file, or the material file of the same name, mentions the picture, for example as a bump map."""
     for path in (mesh.with_suffix(".mtl"), mesh):
         if path.suffix.lower() in (".mtl", ".dae", ".gltf") and path.is_file():
             with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""manifest.csv, the list of all objects of a folder with what became of each."""
+"""manifest.csv, the list of all objects of a folder and whether each was prepared."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ def write_manifest(
 ) -> None:
     """Writes a CSV file with a line for each object.
 
-    The last column says, for an object of the data set, what of it could not be read (`problems`, by id), and for any
-    other why it is not in the data set. A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+    The last column says why an object failed, or which of the files of a prepared one could not be read (`problems`, by
+    id). Cells that a spreadsheet would run as formulas are escaped by `neutralise`.
     """
     lines: list[tuple[str, ...]] = []
     for item in objects:
@@ -41,7 +41,7 @@ def write_manifest(
 
 
 def neutralise(cell: str) -> str:
-    """Return the cell with an apostrophe in front if a spreadsheet would run it, or take away its own apostrophe."""
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula, or that begins with an apostrophe."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else cell
 
 

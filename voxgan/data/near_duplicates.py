@@ -1,4 +1,4 @@
-"""Near-duplicates among objects, so that no held-out object has one in the training split."""
+"""Finds near-duplicates among objects, so that no held-out object has one in the training split."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,9 +12,10 @@ BLOCKS_PER_SIDE = 4
 def find_near_duplicates(
     bits: UInt8[np.ndarray, "objects bytes"], *, side: int, overlap: float = 0.95
 ) -> Iterator[tuple[int, int, float]]:
-    """Every pair of objects whose IoU is above `overlap`, as they are or with one mirrored left to right, and the IoU.
+    """Yield every pair of objects whose IoU exceeds `overlap`, possibly with one mirrored left to right, and that IoU.
 
-    `bits` are voxels packed by numpy.packbits. A bound on the IoU from voxel counts of blocks rules out most pairs.
+    `bits` are voxels packed by numpy.packbits. An upper bound on the IoU from the voxel counts of blocks rules out most
+    pairs.
     """
     mirrored = np.stack([mirror_voxels(row, side) for row in bits])
     volumes, blocks = count_voxels(bits), block_counts(bits, side)
@@ -33,7 +34,7 @@ def find_near_duplicates(
 
 
 def group_duplicates(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[int]:
-    """For each of `count` objects the lowest number in its group; pairs (one, other, IoU) join their groups."""
+    """For each of `count` objects the lowest index in its group; each pair (one, other, IoU) joins two groups."""
     first = list(range(count))
 
     def root(index: int) -> int:

@@ -51,27 +51,30 @@ BUNDLED = "furniture"
 ZIP_HEADER_BYTES = 30
 """Length of a zip file's local header before the file's name."""
 OCCUPANCY_FILES = {"bits": "occupancy.npy", "compressed bits": "occupancy.npz", "levels": "occupancy.zlib"}
-"""Name of the voxels' file, by what it holds."""
+"""Name of the voxel file, by its content."""
 VIEWS = "views.zip"
 NPY_HEADER_BYTES = 128
 """Length of the header of an npy file of packed voxels."""
 CHECKED_BYTES = 2**26
-"""Voxels that are held against their digests when a data set is opened; all are whenever they are read."""
+"""Bytes of voxels that are verified when a data set is opened; every object is verified when it is read."""
 MAX_VIEW_SIDE = 4096
-"""Pixels along the longer side of a view, at most."""
+"""Maximum number of pixels along the longer side of a view."""
 
 
 class PackedDataset:
     """A packed data set: cheap to open, to pickle and to share among loader workers.
 
-    Every object and view is held against its digest when it is read, so that files that were damaged, replaced or cut
-    short raise an error and never give another object. With `only_classes`, `indices` lists the objects of these
-    classes alone; objects keep their numbers. `digest` is that of a description, which the folder must still have.
+    Every object and view is checked against its digest when it is read, so that damaged, replaced or truncated files
+    raise an error instead of giving wrong data.
+
+    Args:
+        folder: The folder of the data set.
+        only_classes: Classes to which `indices` is restricted; the numbering of objects does not change.
+        digest: Digest that the description must have, such as that of an earlier opening.
 
     Raises:
-        UnreadableError: The folder is not a packed data set, is of another version, was damaged or edited, or was
-            written only in part.
-        ValueError: It lacks one of the classes.
+        UnreadableError: The folder is not a packed data set, is of another version, or is damaged, edited or
+        incomplete. ValueError: The data set lacks one of the classes.
     """
 
     def __init__(self, folder: Path, *, only_classes: Sequence[str] | None = None, digest: str | None = None):
@@ -80,7 +83,7 @@ class PackedDataset:
         try:
             self._description, self._digest = read_description(self.folder / DESCRIPTION)
             if digest not in (None, self._digest):
-                raise UnreadableError("it was prepared anew while it was in use")
+                raise UnreadableError("it was prepared again while it was in use")
             self._views_file = FileParts(self.folder / VIEWS)
             self._read_voxels = self._open_voxels()
         except FileNotFoundError as error:
@@ -98,7 +101,7 @@ class PackedDataset:
             raise ValueError(f"{folder} has no {', '.join(sorted(unknown))}; there are {known}")
 
     def _open_voxels(self) -> Callable[[int], bytes]:
-        """A function that reads the packed voxels of the object with a number."""
+        """A function that reads the packed voxels of the object with an index."""
         described = self._description
         path = resolve_below(self.folder, described.occupancy)
         shape = (len(described.objects), bytes_per_object(described.side))
@@ -114,7 +117,7 @@ class PackedDataset:
         return lambda index: parts.read(start + index * shape[1], shape[1])
 
     def _check_files(self) -> None:
-        """Raises UnreadableError unless the files are those that were written together with dataset.json."""
+        """Raises UnreadableError unless the files were written together with dataset.json."""
         described = self._description
         size = (self.folder / described.occupancy).stat().st_size
         if size != described.occupancy_bytes:
@@ -134,7 +137,7 @@ class PackedDataset:
         )
 
     def of_classes(self, classes: Sequence[str]) -> "PackedDataset":
-        """The same data set with the objects of these classes alone. Raises ValueError if one does not exist."""
+        """The same data set restricted to these classes. Raises ValueError if one does not exist."""
         return PackedDataset(self.folder, only_classes=classes)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -144,7 +147,7 @@ class PackedDataset:
         return len(self.objects)
 
     def indices(self, split: Split) -> list[int]:
-        """The numbers of the objects of the split, and of the classes if the data set was opened with some."""
+        """The indices of the objects of a split, restricted to `only_classes` if the data set was opened with them."""
         return [
             index
             for index, item in enumerate(self.objects)
@@ -152,21 +155,21 @@ class PackedDataset:
         ]
 
     def occupancy(self, index: int) -> Bool[np.ndarray, "x y z"]:
-        """The voxels that the object fills, by more than half where fractions are known.
+        """The filled voxels of the object; fractional voxels count as filled if they are more than half full.
 
         Raises UnreadableError if they are damaged.
         """
         return filled_voxels(self.stored_voxels(index))
 
     def fractions(self, index: int) -> Float[np.ndarray, "x y z"]:
-        """The fraction of each voxel that the object fills, float32 in [0, 1]; 0 or 1 in a binary data set.
+        """The filled fraction of each voxel, float32 in [0, 1]; 0 or 1 in a binary data set.
 
         Raises UnreadableError if the voxels are damaged.
         """
         return to_fractions(self.stored_voxels(index))
 
     def stored_voxels(self, index: int) -> StoredVoxels:
-        """The object's filled voxels, or their levels from 0 to 255 if the data set is fractional.
+        """The object's filled voxels, or levels from 0 to 255 in a fractional data set.
 
         Raises UnreadableError if they are damaged.
         """
@@ -175,7 +178,7 @@ class PackedDataset:
             return unpack_voxels(packed, self.side, fractional=self.fractional)
 
     def voxel_digest(self, index: int) -> str:
-        """A digest of the voxels of an object, as the description has it."""
+        """The digest of an object's voxels in the description."""
         return self._description.voxel_digests[index]
 
     def _checked_voxels(self, index: int) -> bytes:
@@ -210,7 +213,7 @@ class PackedDataset:
 
     @cached_property
     def _views(self) -> Int64[np.ndarray, "views 3"]:
-        """The start of each view in views.zip, its size in bytes, and its CRC-32."""
+        """The offset of each view in views.zip, its size in bytes, and its CRC-32."""
         rows = np.zeros((sum(len(item.cameras) for item in self.objects), 3), np.int64)
         with as_unreadable(self.folder / VIEWS, "views"), zipfile.ZipFile(self._views_file.open()) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
@@ -257,18 +260,25 @@ def write_packed_dataset(
     compressed: bool = False,
     fractional: bool = False,
 ) -> None:
-    """Writes a packed data set; `contents` gives each object's voxels and WebP views, in the order of `objects`.
+    """Writes a packed data set, and replaces one that is already in the folder once the new one is complete.
 
-    Voxels are levels if `fractional`, else filled or not; of the latter, compressed ones are small on disk, but read
-    into memory as a whole. A data set that is already in the folder stays until all of the new one is written. Raises
-    ValueError without objects.
+    Args:
+        folder: The folder of the data set.
+        objects: The records of the objects, at least one.
+        contents: Voxels and WebP views of each object, in the order of `objects`.
+        side: Voxels along each side of the grids.
+        compressed: Compress binary voxels: small on disk, but read into memory as a whole.
+        fractional: Whether voxels are uint8 levels from 0 to 255 instead of booleans.
+
+    Raises:
+        ValueError: There are no objects.
     """
     if not objects:
         raise ValueError(f"there are no objects to write to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     name = OCCUPANCY_FILES["levels" if fractional else "compressed bits" if compressed else "bits"]
     with ExitStack() as writing:
-        # replaced in the reverse order: dataset.json, which holds the digests of the others, comes last
+        # files are replaced in reverse order, so dataset.json, which holds the digests of the others, comes last
         description, occupancies, views = (
             writing.enter_context(atomic_write(folder / each)) for each in (DESCRIPTION, name, VIEWS)
         )
@@ -278,7 +288,7 @@ def write_packed_dataset(
         )
         description.write_text(format_description(content), encoding="utf-8")
         for path in (description, occupancies, views):
-            sync_to_disk(path)  # before any of them is replaced: later there might be no space
+            sync_to_disk(path)  # a full disk shows here, before any of them is replaced
     for other in set(OCCUPANCY_FILES.values()) - {name}:
         (folder / other).unlink(missing_ok=True)  # of an older data set
 
@@ -292,9 +302,9 @@ def _write_contents(
     side: int,
     name: str,
 ) -> tuple[list[str], list[int]]:
-    """Writes voxels, to a file that will be called `name`, and views; returns digest and size of each object's voxels.
+    """Writes voxels, to a file that will be named `name`, and views.
 
-    The size is that in bytes, packed.
+    Returns the digest of each object's packed voxels, and their size in bytes.
     """
     shape = (len(objects), bytes_per_object(side))
     kind = np.uint8 if name == OCCUPANCY_FILES["levels"] else np.bool_
@@ -330,7 +340,7 @@ def describe_files(
     name: str,
     sizes: Sequence[int] = (),
 ) -> Description:
-    """The description of a data set of these files, whose voxels will be called `name`; `sizes` as it has them."""
+    """The description of a data set of these files, whose voxel file will be named `name`."""
     with zipfile.ZipFile(views) as archive:
         start = archive.start_dir
     with views.open("rb") as file:
@@ -350,7 +360,7 @@ def describe_files(
 
 
 def encode_webp(view: UInt8[np.ndarray, "height width 4"], *, quality: int | None = None) -> bytes:
-    """The view as a WebP file with alpha: lossless, or of a quality from 0 to 100."""
+    """The view as a WebP file with alpha, lossless or with a quality from 0 to 100."""
     file = io.BytesIO()
     picture = Image.fromarray(view)
     if quality is None:
@@ -361,7 +371,7 @@ def encode_webp(view: UInt8[np.ndarray, "height width 4"], *, quality: int | Non
 
 
 def read_compressed_bits(path: Path, shape: tuple[int, int]) -> UInt8[np.ndarray, "objects bytes"]:
-    """The packed voxels of all objects in an npz file of just this shape.
+    """The packed voxels of all objects in an npz file, which must have exactly this shape.
 
     Raises FileNotFoundError, or UnreadableError if it holds anything else.
     """
@@ -375,7 +385,7 @@ def read_compressed_bits(path: Path, shape: tuple[int, int]) -> UInt8[np.ndarray
 
 
 def _check_header(content: bytes, shape: tuple[int, int]) -> int:
-    """The length of the npy header with which this begins. Raises ValueError unless it says uint8 of this shape."""
+    """The length of the npy header at the start. Raises ValueError unless it declares uint8 of this shape."""
     file = io.BytesIO(content[:NPY_HEADER_BYTES])
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("it is of another version of the format")

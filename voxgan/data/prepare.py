@@ -1,4 +1,4 @@
-"""From a folder of meshes, voxels and pictures to a packed data set, in parallel and resumable."""
+"""Prepares a packed data set from a folder of meshes, voxels and pictures, in parallel and resumably."""
 
 import errno
 import logging
@@ -34,7 +34,7 @@ from voxgan.data.sweethome3d import unpack_package
 from voxgan.data.workers import limit_time, run_in_processes
 
 OWN_NAMES = {DESCRIPTION, VIEWS, *OCCUPANCY_FILES.values(), MANIFEST}
-"""The files of a data set."""
+"""Names of the files of a data set."""
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 log = logging.getLogger(__name__)
@@ -48,31 +48,31 @@ class Job:
     recipe: Recipe
     cache: Path
     scratch: Path | None = None
-    """Folder for files that are needed only for a while; the system's if None."""
+    """Folder for temporary files; the system's if None."""
     max_minutes: float = PrepareConfig.max_minutes
     original: "Outcome | None" = None
-    """What became of the object that this is to be a copy of, in other proportions."""
+    """The prepared object to make an augmented copy of; None for an object itself."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The file in which an object was cached, or the reason why it was not."""
+    """The cache file of a prepared object, or the reason why it could not be prepared."""
 
     source: Source
     shape_path: Path | None = None
     digest: str = ""
-    """That of the cached file."""
+    """Digest of the cache file."""
     reason: str = ""
-    """Why the object cannot be prepared; or, of an object that was prepared, what of it could not be read."""
+    """Why the object could not be prepared, or which of its files could not be read if it was prepared anyway."""
     disk_full: bool = False
     rendered: bool = False
-    """Whether its views were rendered, as it has no pictures of its own."""
+    """Whether its views were rendered, because it has no pictures of its own."""
     copy: int = 0
-    """Number of a copy in other proportions; 0 for the object itself."""
+    """Number of an augmented copy; 0 for the object itself."""
 
     @property
     def id(self) -> str:
-        """Of the object in the data set."""
+        """Id of the object in the data set."""
         return f"{self.source.id}~{self.copy}" if self.copy else self.source.id
 
     def load(self) -> PreparedShape:
@@ -86,12 +86,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class PrepareResult:
-    """What is in a data set that was written, and what could not be prepared."""
+    """The objects of a data set that was written, and those that could not be prepared."""
 
     objects: tuple[PackedObject, ...]
     failed: tuple[Failure, ...]
     incomplete: int = 0
-    """Objects of which a texture or a picture could not be read."""
+    """Number of objects with a texture or picture that could not be read."""
 
     def __str__(self) -> str:
         counts = Counter(item.split for item in self.objects)
@@ -103,9 +103,13 @@ class PrepareResult:
 def prepare_dataset(config: PrepareConfig) -> PrepareResult:
     """Writes the data set and its manifest.
 
-    An object that fails is named in the manifest with the reason, and the others are prepared all the same. Raises
-    ValueError if all fail, the output is the input or holds files of somebody else, or another process prepares into
-    it; FileNotFoundError without the folder; UnwritableError if the disk is full: what was there stays whole.
+    An object that fails is listed in the manifest with the reason, and does not affect the others.
+
+    Raises:
+        ValueError: All objects fail, the output is the input or holds foreign files, or another process prepares into
+            it.
+        FileNotFoundError: There is no such input.
+        UnwritableError: The disk is full; an existing data set stays intact.
     """
     cache = config.cache or config.out.with_name(config.out.name + ".cache")
     check_outputs([config.out, cache], inputs=[] if config.builds_furniture else [config.folder], overwrite=False)
@@ -126,7 +130,7 @@ def prepare_dataset(config: PrepareConfig) -> PrepareResult:
             for number in range(1, config.copies + 1)
         ]
         if taken := names & {f"{job.source.id}~{job.recipe.copy}" for job in copied}:
-            raise ValueError(f"{min(taken)} is the name of an object and would be that of a copy; rename it")
+            raise ValueError(f"{min(taken)} is the id of an object, and of a copy of another object; rename it")
         copies = finish_jobs(copied, workers=config.workers, of="copies")
         objects += [describe_object(copy, split="train") for copy in copies if copy.shape_path]
         return write_outcomes(config, [*outcomes, *copies], objects, left_out=layout.left_out)
@@ -141,7 +145,7 @@ def finish_jobs(jobs: Sequence[Job], *, workers: int | None, of: str) -> list[Ou
 def write_outcomes(
     config: PrepareConfig, outcomes: Sequence[Outcome], objects: Sequence[PackedObject], *, left_out: Sequence[Source]
 ) -> PrepareResult:
-    """Writes what was prepared, whose records are `objects`, and the manifest. Raises ValueError if nothing was."""
+    """Writes the prepared objects with their records `objects`, and the manifest; ValueError if there are none."""
     prepared = [outcome for outcome in outcomes if outcome.shape_path]
     problems = {outcome.id: outcome.reason for outcome in prepared if outcome.reason}
     failed = [
@@ -150,7 +154,7 @@ def write_outcomes(
     ]
     failed.sort(key=lambda failure: failure.id)
     manifest = config.out / MANIFEST
-    if not prepared or not manifest.exists():  # by its manifest this folder is known, also if this process is killed
+    if not prepared or not manifest.exists():  # written first, so that a later run recognises the folder as its own
         write_manifest(manifest, objects, problems=problems, failed=failed)
     if not prepared:
         raise ValueError(
@@ -174,7 +178,7 @@ def write_outcomes(
 
 
 def require_own_folder(folder: Path, *, cache: Path) -> None:
-    """Raises ValueError if the folder holds anything but a data set of this package; hidden files do not count."""
+    """Raises ValueError if the folder holds anything but a data set of this package; hidden files are ignored."""
     if not folder.is_dir():
         return
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry != cache}
@@ -188,7 +192,7 @@ def require_own_folder(folder: Path, *, cache: Path) -> None:
 
 @contextmanager
 def scratch_folder(cache: Path) -> Iterator[Path]:
-    """A new folder in the cache, where no process leaves anything for good; an empty cache is removed."""
+    """A new temporary folder in the cache, which is removed afterwards; so is an empty cache."""
     sweep_partials(cache)
     try:
         with hold_new_folder(cache / "scratch") as scratch:
@@ -200,7 +204,7 @@ def scratch_folder(cache: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_layout(config: PrepareConfig, scratch: Path) -> Iterator[Layout]:
-    """The objects of a folder, a file, the furniture's Debian package or programs, readable inside the block."""
+    """The objects of a folder, a file, the Debian package of furniture, or programs; readable inside the block."""
     path = config.folder
     if config.builds_furniture:
         assert config.objects
@@ -213,10 +217,10 @@ def open_layout(config: PrepareConfig, scratch: Path) -> Iterator[Layout]:
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int | None = None) -> Iterator[Outcome]:
-    """The outcome of each job, in any order, in this many processes or one a processor core.
+    """Yield the outcome of each job, in any order, from that many processes or one per processor core.
 
-    A job that kills its process, or takes too long, costs no other job. One worker works in this process, where
-    nothing can be killed. Raises UnwritableError if the disk is full.
+    A job that crashes its process or takes too long does not affect the others. With one worker, jobs run in this
+    process, which cannot be killed. Raises UnwritableError if the disk is full.
     """
     if workers == 1 or not jobs:
         outcomes: Iterator[Outcome] = map(run_job, jobs)
@@ -252,7 +256,7 @@ def run_job(job: Job) -> Outcome:
             rendered=cached.shape.rendered,
             copy=job.recipe.copy,
         )
-    except Exception as error:  # whatever is wrong with one object, the others are prepared
+    except Exception as error:  # a failure of one object must not stop the others
         reason = one_line(str(error).replace(f"{job.scratch}/", "")) or type(error).__name__
         return Outcome(job.source, reason=reason, disk_full=is_disk_full(error), copy=job.recipe.copy)
 
@@ -262,12 +266,12 @@ def _load_voxels(outcome: Outcome) -> StoredVoxels:
 
 
 def one_line(text: str) -> str:
-    """The text as one line of at most 300 letters."""
+    """The text as one line of at most 300 characters."""
     return clean_name(" ".join(text.split()))[:300]
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether the error, or what caused it, says that no more can be written: then no other object can be either."""
+    """Whether the error or one of its causes is a full disk, so that no other object can be written either."""
     causes: list[BaseException] = []
     while error is not None:
         causes.append(error)
@@ -282,7 +286,7 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def temporary_files_in(folder: Path | None) -> Iterator[None]:
-    """Inside the block this process makes its temporary files in the folder, if there is one."""
+    """Inside the block, this process creates its temporary files in the folder, if one is given."""
     before = tempfile.tempdir
     tempfile.tempdir = str(folder) if folder else before
     try:
@@ -292,10 +296,10 @@ def temporary_files_in(folder: Path | None) -> Iterator[None]:
 
 
 def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: float) -> list[PackedObject]:
-    """The records of the objects with their splits: declared ones, else by hash.
+    """The records of the objects with their splits: those that the data set declares, else splits by hash.
 
-    Near-duplicates whose splits are not declared all follow the first of them. Where that would hold out every object,
-    the first of these and its near-duplicates are trained on.
+    Near-duplicates without a declared split all get the split of the first of them. If no object would be left for
+    training, the first object without a declared split is moved there with its near-duplicates.
     """
     bits = np.empty((len(outcomes), bytes_per_object(side)), np.uint8)
     objects = []
@@ -312,12 +316,12 @@ def describe_objects(outcomes: Sequence[Outcome], *, side: int, duplicate_iou: f
     if all(item.split != "train" for item in objects):
         for index in free[firsts == free[0]]:
             objects[index] = replace(objects[index], split="train")
-        log.warning("all would be held out: %s and its near-duplicates are trained on", objects[free[0]].id)
+        log.warning("all objects would be held out: %s and its near-duplicates are trained on", objects[free[0]].id)
     return objects
 
 
 def describe_object(outcome: Outcome, *, split: Split) -> PackedObject:
-    """The record of an object that was prepared."""
+    """The record of a prepared object."""
     source = outcome.source
     return PackedObject(
         id=outcome.id,

@@ -1,4 +1,4 @@
-"""One object on its way into a data set: from its files to voxels and views."""
+"""Prepares one object: from its files to voxels and views."""
 
 import os
 from collections.abc import Sequence
@@ -32,16 +32,16 @@ from voxgan.rendering.raycast import Scene, sample_light
 ELEVATIONS = (-10.0, 40.0)
 """Range of the rendering camera's elevation in degrees."""
 MIN_COVERAGE, MAX_TRIES = 0.002, 8
-"""Fraction of a view that the object must cover, and the number of cameras tried: a thin sheet seen edge on covers
-nothing."""
+"""Least fraction of a view that the object must cover, and number of cameras that are tried for it: a thin sheet seen
+edge on covers nothing."""
 
 PosedView = tuple[tuple[float, float] | None, UInt8[np.ndarray, "size size 4"]]
-"""The azimuth and elevation of a view in degrees, None where they are unknown, and its pixels."""
+"""Azimuth and elevation of a view in degrees, or None if unknown, and its RGBA pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ShapeLimits):
-    """How each object is prepared; see PrepareConfig for the fields."""
+    """The settings by which each object is prepared; see PrepareConfig."""
 
     side: int
     occupancy: OccupancyKind
@@ -53,7 +53,7 @@ class Recipe(ShapeLimits):
     seed: int
     proportions: float = 0.0
     copy: int = 0
-    """Number of a copy in other proportions; 0 for the object itself."""
+    """Number of an augmented copy; 0 for the object itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,28 +61,28 @@ class PreparedShape:
     """The voxels and views of an object as the data set stores them."""
 
     voxels: StoredVoxels
-    """Filled or not, or how full."""
+    """Booleans, or levels of the filled fraction."""
     cameras: Cameras
     """Azimuth and elevation of each view in degrees; None where they are unknown."""
     views: tuple[bytes, ...]
     """WebP files."""
     files: tuple[Path, ...] = ()
-    """Every file that was read or looked for."""
+    """Every file that was read or searched for."""
     lost_pictures: tuple[str, ...] = ()
-    """Why pictures of its own were left out."""
+    """The reason for each of its own pictures that was left out."""
     rendered: bool = True
-    """Whether the views are of its mesh or voxels, as it has no pictures of its own."""
+    """Whether the views are renders of its mesh or voxels, because it has no pictures of its own."""
     missing: tuple[str, ...] = ()
-    """What its mesh refers to and could not be read, each with the reason."""
+    """The files that its mesh refers to and that could not be read, each with the reason."""
 
     @property
     def problem(self) -> str:
-        """What of the object could not be read; empty if all could."""
+        """The files of the object that could not be read; empty if there are none."""
         return "; ".join([*self.lost_pictures, *self.missing])
 
 
 def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
-    """The object's own voxels and pictures; missing voxels are computed from its mesh, missing pictures rendered.
+    """The object's own voxels and pictures; without voxels, its mesh is voxelised, and without pictures, rendered.
 
     Raises ValueError or OSError if a file cannot be read or the object fills no voxel.
     """
@@ -108,10 +108,10 @@ def prepare_shape(source: Source, recipe: Recipe) -> PreparedShape:
 
 
 def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> PreparedShape:
-    """A copy in other proportions of an object that was prepared: its voxels, stretched, and views of its own.
+    """An augmented copy of a prepared object in random proportions: its stretched voxels and newly rendered views.
 
-    The voxels are levels, as binary ones are partly full once they are stretched. Raises ValueError or OSError if the
-    mesh cannot be read or the copy fills no voxel.
+    The voxels are levels, since stretched binary voxels are partly filled. Raises ValueError or OSError if the mesh
+    cannot be read or the copy fills no voxel.
     """
     loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)
     mesh = loaded or TexturedMesh(voxel_surface(filled_voxels(voxels)))
@@ -133,10 +133,10 @@ def prepare_copy(source: Source, recipe: Recipe, voxels: StoredVoxels) -> Prepar
 
 
 def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) -> StoredVoxels:
-    """The object's own voxels, upright and scaled to the grid, or those that its mesh fills, as the recipe asks.
+    """The object's own voxels, upright and scaled to the recipe's grid, or else its voxelised mesh.
 
-    A grid of the right side stays as it is if its data set has a frame of its own, or the object fills the grid; its
-    fractions are kept then. Voxels that are moved or scaled are full or empty.
+    A grid of the right side is kept, with its fractions, if its data set defines a coordinate frame for voxels, or the
+    object fills the grid. Voxels that have to be moved or scaled become binary.
     """
     side, fractional = recipe.side, recipe.occupancy == "fractional"
     if source.occupancy is None:
@@ -151,9 +151,9 @@ def load_voxels(source: Source, mesh: trimesh.Trimesh | None, recipe: Recipe) ->
 
 
 def read_upright(source: Source, path: Path, recipe: Recipe) -> Float[np.ndarray, "x y z"]:
-    """The object's own voxels in this file, y up, the front to +z.
+    """The object's own voxels in this file, rotated to y up and the front to +z.
 
-    How they stand is what their data set says, else what the file states, else what the recipe says.
+    Their axes are those of their data set's frame, else those stated in the file, else those of the recipe.
     """
     own = read_occupancy(path, key=source.key, limits=recipe)
     if source.voxel_up:
@@ -164,7 +164,7 @@ def read_upright(source: Source, path: Path, recipe: Recipe) -> Float[np.ndarray
 
 
 def fills_grid(occupancy: Float[np.ndarray, "x y z"]) -> bool:
-    """Whether the object reaches both ends of the grid along one axis, and lies in its middle, to a voxel."""
+    """Whether the object spans the grid along one axis, and is centred along all of them up to a voxel."""
     occupied = occupancy > 0.5
     margins = []
     for axis in range(3):
@@ -176,16 +176,16 @@ def fills_grid(occupancy: Float[np.ndarray, "x y z"]) -> bool:
 
 
 def own_pictures(source: Source, mesh: LoadedMesh | None) -> list[SourceImage]:
-    """The pictures of the object; one that its mesh was read with is a texture and shows no object."""
+    """The pictures of the object, without those that are textures of its mesh."""
     read = {os.path.realpath(path) for path in (mesh.files if mesh else ())}
     return [picture for picture in source.images if os.path.realpath(picture.path) not in read]
 
 
 def load_views(pictures: Sequence[SourceImage], recipe: Recipe) -> tuple[list[PosedView], tuple[str, ...]]:
-    """The object's own pictures, cut out and framed, and why some were left out.
+    """The object's own pictures, segmented and framed, and the reasons why others were left out.
 
-    If there are more than the recipe asks for, evenly spaced ones are taken; others stand in for those that cannot be
-    read. Raises UnreadableError if none of them can be read.
+    If there are more than the recipe needs, evenly spaced ones are used; unreadable ones are replaced by others. Raises
+    UnreadableError if none of them can be read.
     """
     chosen = evenly_spaced(len(pictures), count=recipe.views)
     others = [number for number in range(len(pictures)) if number not in set(chosen)]
@@ -217,7 +217,7 @@ def load_framed_image(picture: SourceImage, recipe: Recipe) -> UInt8[np.ndarray,
 
 
 def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> list[PosedView]:
-    """Pictures from all around, from a little below to well above, each in another light."""
+    """Renders views from random cameras all around, with elevations in ELEVATIONS, each under random light."""
     random = np.random.default_rng(seed)
     scene = Scene(mesh.mesh, mesh.textures)
     views: list[PosedView] = []
@@ -232,7 +232,7 @@ def render_views(mesh: TexturedMesh, recipe: Recipe, *, seed: int) -> list[Posed
 
 
 def voxel_surface(occupancy: Bool[np.ndarray, "x y z"]) -> trimesh.Trimesh:
-    """The blocky surface of the voxels, to render objects without a mesh."""
+    """The surface of the voxels by marching cubes without smoothing, to render objects without a mesh."""
     padded = np.pad(occupancy, 1).astype(np.float32)
     corners, faces, _, _ = marching_cubes(padded, 0.5, gradient_direction="ascent")
     return trimesh.Trimesh((corners - 0.5) / len(occupancy) - 0.5, faces, process=False)

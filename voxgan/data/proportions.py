@@ -1,4 +1,4 @@
-"""Random proportions of an object: legs, seat and back become longer, wider or thicker."""
+"""Augments objects by random proportions: legs, seat and back become longer, wider or thicker."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -7,15 +7,15 @@ Voxels = Bool[np.ndarray, "x y z"] | Float[np.ndarray, "x y z"]
 SliceThickness = Float[np.ndarray, " slices"]
 
 KNOTS = 4
-"""Points along an axis (of x along one half) between which the stretch changes linearly."""
+"""Points along an axis (half an axis for x) between which the stretch factor is interpolated linearly."""
 
 
 def stretch_proportions(occupancy: Voxels, random: np.random.Generator, *, strength: float) -> Voxels:
-    """The object stretched along each axis by a random factor that changes along it; symmetric objects stay symmetric.
+    """The object stretched along each axis by a random factor that varies along it; symmetric objects stay symmetric.
 
     Whole slices are repeated or merged, so that connected parts stay connected however thin they are. Each axis and
-    each knot on it has a factor whose logarithm is U(-strength, strength). The object keeps its longest side, and is
-    centred in the cube.
+    each knot on it has a factor whose logarithm is drawn from U(-strength, strength). The object keeps the length of
+    its longest side, and is centred in the cube.
     """
     if not occupancy.any():
         return occupancy
@@ -30,7 +30,7 @@ def stretch_proportions(occupancy: Voxels, random: np.random.Generator, *, stren
 
 
 def filled_range(occupancy: Voxels, axis: int) -> tuple[int, int]:
-    """The first slice along the axis that is not empty, and the one after the last."""
+    """The range [first, stop) of slices along the axis that are not empty."""
     filled = np.flatnonzero(occupancy.any(tuple({0, 1, 2} - {axis})))
     return int(filled[0]), int(filled[-1]) + 1
 
@@ -48,8 +48,8 @@ def restack_slices(
 ) -> Bool[np.ndarray, "side a b"] | Float[np.ndarray, "side a b"]:
     """The slices stacked at their new thickness, rounded to voxels and centred among `side` voxels.
 
-    Of slices that are merged, each voxel keeps the highest value. The parity of their number is kept, so that the stack
-    can be centred exactly.
+    Merged slices are combined by their maximum. The number of slices keeps its parity, so that the stack can be centred
+    exactly.
     """
     ends = np.concatenate([[0.0], thickness.cumsum()])
     count = len(slices)

@@ -1,4 +1,4 @@
-"""The cache of prepared objects: each is made anew if anything that it was made of is not as it was."""
+"""The cache of prepared objects: an object is prepared again if anything that it depends on has changed."""
 
 import functools
 import hashlib
@@ -30,26 +30,26 @@ METHOD = (
     *("voxgan/data/stored_voxels.py", "voxgan/data/sources.py", "voxgan/data/sweethome3d.py", "voxgan/data/procedural"),
     *("gancore/data.py", "gancore/files/pictures.py", "gancore/rng.py"),
 )
-"""The code that makes a shape of files."""
+"""The code on which prepared shapes depend."""
 LIBRARIES = (
     *("DracoPy", "embreex", "fast-simplification", "h5py", "libigl", "lxml", "manifold3d", "numpy", "pillow"),
     *("scikit-image", "scipy", "trimesh"),
 )
-"""The libraries whose versions can change a shape."""
+"""The libraries on whose versions prepared shapes depend."""
 UNSETTLED = "changed while it was read"
-"""In place of the digest of a file: it is read again the next time."""
+"""Stored instead of a file's digest, so that the object is prepared again the next time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CachedShape:
-    """A prepared shape as it lies in the cache."""
+    """A prepared shape in the cache."""
 
     shape: PreparedShape
     digest: str
-    """A digest of the cached file."""
+    """A digest of the cache file."""
     file_digests: tuple[tuple[str, str | None], ...]
-    """Every file that the shape was made of, relative to the data set's root, and its digest; None if it was not
-    there."""
+    """The path of every file that the shape depends on, relative to the data set's root, and its digest; None if the
+    file did not exist."""
     limits: dict[str, Any]
     """The limits under which files were read."""
 
@@ -57,10 +57,10 @@ class CachedShape:
 def obtain_shape(
     source: Source, recipe: Recipe, path: Path, key: str, *, original: Callable[[], StoredVoxels] | None = None
 ) -> CachedShape:
-    """The shape in the cached file, which is made anew unless all that the object is made of is as it was.
+    """The shape in the cache file, prepared again unless everything that it depends on is unchanged.
 
-    Of a copy, `original` gives the voxels of what it is a copy of. Raises ValueError or OSError if the object cannot be
-    prepared, UnwritableError if it cannot be cached.
+    For an augmented copy, `original` loads the voxels of the object itself. Raises ValueError or OSError if the object
+    cannot be prepared, UnwritableError if it cannot be cached.
     """
     cached = load_shape(path, key)
     if cached is None or not _is_current(cached, source, recipe):
@@ -75,8 +75,8 @@ def obtain_shape(
 
 
 def cache_key(source: Source, recipe: Recipe) -> str:
-    """A key that changes with the object's id and own files, the recipe, and what reads and prepares them."""
-    limits = {field.name for field in fields(ShapeLimits)}  # they change no shape that was read whole
+    """A key that depends on the object's id and files, the recipe, and the code and libraries that prepare objects."""
+    limits = {field.name for field in fields(ShapeLimits)}  # limits do not change a shape that was read completely
     settings = {name: value for name, value in asdict(recipe).items() if name not in limits}
     if not recipe.copy:
         del settings["proportions"], settings["copy"]
@@ -87,7 +87,7 @@ def cache_key(source: Source, recipe: Recipe) -> str:
 
 
 def load_shape(path: Path, key: str) -> CachedShape | None:
-    """The shape that was cached under this key; None if there is none, or it is damaged or foreign."""
+    """The shape in a cache file of this key; None if there is none, or it is damaged or of another key."""
     try:
         require_regular_file(path)
         with as_unreadable(path, "a prepared object"):
@@ -97,14 +97,14 @@ def load_shape(path: Path, key: str) -> CachedShape | None:
 
 
 def _is_current(cached: CachedShape, source: Source, recipe: Recipe) -> bool:
-    """Whether the files that the shape was made of are as they were, and nothing more of it can be read."""
+    """Whether the files that the shape depends on are unchanged, and none that was missing can be read now."""
     if any(digest != _digest_hex(_locate(source, name)) for name, digest in cached.file_digests):
         return False
     if cached.shape.problem and cached.limits != _limits(recipe):
         return False
     if not cached.shape.missing:
         return True
-    loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)  # what was missing may be there now
+    loaded = source.load_mesh(up=recipe.up, front=recipe.front, limits=recipe)  # missing files may exist now
     names = {_name(source, each) for each in source.files_behind(loaded)}
     return (
         loaded is not None and loaded.missing == cached.shape.missing and names == {n for n, _ in cached.file_digests}
@@ -112,7 +112,7 @@ def _is_current(cached: CachedShape, source: Source, recipe: Recipe) -> bool:
 
 
 def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]], recipe: Recipe) -> bytes:
-    """The content of a cached file: a zip of the description, the voxels and the views."""
+    """The content of a cache file: a zip of the description, the voxels and the views."""
     description = {
         "key": key,
         "side": len(shape.voxels),
@@ -134,14 +134,14 @@ def _pack(shape: PreparedShape, key: str, digests: list[tuple[str, str | None]],
 
 
 def _unpack(content: bytes, key: str) -> CachedShape:
-    """The shape in the content of a cached file. Raises an error of any kind if it is not of this key, or damaged."""
+    """The shape in the content of a cache file. Raises an error of any kind if it is damaged or of another key."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("it is compressed")
         described = json.loads(archive.read("shape.json"))
         side, cameras = described["side"], parse_cameras(described["cameras"])
         if described["key"] != key:
-            raise ValueError("it is another object")
+            raise ValueError("it is of another object")
         shape = PreparedShape(
             voxels=unpack_voxels(archive.read("occupancy"), side, fractional=described["fractional"]),
             cameras=cameras,
@@ -173,7 +173,7 @@ def _digest_hex(path: Path) -> str | None:
 
 
 def _name(source: Source, path: Path) -> str:
-    """The path relative to the data set's root, if it lies below, so that a data set can be moved."""
+    """The path relative to the data set's root if it is below it, so that the cache survives moving the data set."""
     root = source.root
     return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path.absolute())
 

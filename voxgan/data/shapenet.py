@@ -1,4 +1,4 @@
-"""ShapeNetCore and the data sets derived from it, in folders by WordNet synset and then by model."""
+"""ShapeNetCore (Chang et al. 2015) and data sets derived from it, in folders <WordNet synset>/<model>."""
 
 import csv
 import io
@@ -75,7 +75,7 @@ SYNSETS = dict(
     04554684 washer
     """.strip().splitlines()
 )
-"""Class names by synset; the class of any other synset is the synset itself."""
+"""Class names by synset; other synsets serve as their own class names."""
 
 
 def iterate_models(root: Path) -> Iterator[Path]:
@@ -90,7 +90,7 @@ def is_synset(path: Path) -> bool:
 
 
 def find_r2n2(root: Path) -> list[Source]:
-    """ShapeNetVox32 and ShapeNetRendering of 3D-R2N2."""
+    """ShapeNetVox32 and ShapeNetRendering of 3D-R2N2 (Choy et al. 2016)."""
     if not (root / "ShapeNetVox32").is_dir():
         return []
     sources = [build_version1_source(folder) for folder in iterate_models(root / "ShapeNetVox32")]
@@ -110,7 +110,7 @@ def find_shapenet(root: Path) -> list[Source]:
 
 
 def require_any(sources: Sequence[Source]) -> list[Source]:
-    """The objects, where those without files have a problem; none if none has files: then it is another layout."""
+    """The objects, with a problem noted for those without files; empty if none has files, as in other layouts."""
     if not any(source.mesh or source.occupancy for source in sources):
         return []
     return [
@@ -155,7 +155,7 @@ def existing_file(path: Path) -> Path | None:
 
 
 def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
-    """The pictures of a model, with their cameras' angles if the metadata have one line for each picture."""
+    """The renderings of a model, with camera angles if the metadata file has one line for each of them."""
     paths, metadata = sorted(folder.glob("*.png")), folder / "rendering_metadata.txt"
     try:
         lines = [line.split() for line in read_text(metadata).splitlines() if line.strip()]
@@ -170,14 +170,14 @@ def find_renderings(folder: Path) -> tuple[SourceImage, ...]:
 
 
 def r2n2_camera_angles(azimuth: float, elevation: float) -> tuple[float, float]:
-    """Our azimuth and elevation of a 3D-R2N2 camera, whose own azimuth runs from the mesh's x axis to its z axis."""
+    """Convert the angles in degrees of a 3D-R2N2 camera to ours; its azimuth runs from the mesh's x to its z axis."""
     theta, phi = np.radians((azimuth, elevation))
     eye = np.array([np.cos(theta) * np.cos(phi), np.sin(phi), np.sin(theta) * np.cos(phi)])
     return camera_angles(eye, up="y", front="x")
 
 
 def assign_listed_splits(root: Path, sources: Sequence[Source]) -> list[Source]:
-    """The objects with the splits of all.csv, or of the lists train.lst, val.lst and test.lst in the synset folders."""
+    """The objects with the splits in all.csv, or in the lists train.lst, val.lst and test.lst of the synset folders."""
     splits: dict[str, Split | None] = {}
     for path in root.glob("*.lst" if is_synset(root) else "*/*.lst"):
         for model in read_text(path).split():

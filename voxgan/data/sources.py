@@ -1,4 +1,4 @@
-"""An object as it lies on disk: its mesh, voxels and pictures, its class and its split."""
+"""The sources of objects on disk: the mesh, voxels and pictures of each, its class and its split."""
 
 import hashlib
 import logging
@@ -17,10 +17,10 @@ from voxgan.mesh.read import MESH_SUFFIXES, LoadedMesh, load_mesh
 from voxgan.mesh.voxelise import normalise_mesh
 
 TEST_FRACTION, VAL_FRACTION = 0.2, 0.05
-"""Fractions of the objects held out where a data set declares no splits."""
+"""Fractions of the objects that are held out if a data set declares no splits."""
 
 MAX_TEXT_BYTES = 2**28
-"""Longer lists and tables are refused."""
+"""Maximum size of lists and tables."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class SourceImage:
     path: Path
     mask: Path | None = None
     azimuth: float | None = None
-    """Degrees in [0, 360) around the upright object, 0 in front of it; None if unknown."""
+    """Degrees in [0, 360) about the up axis, 0 in front of the object; None if unknown."""
     elevation: float | None = None
     """Degrees above the horizon; None if unknown."""
     box: tuple[int, int, int, int] | None = None
@@ -51,33 +51,34 @@ class Source:
     """The split that the data set declares; None if it declares none."""
     mesh: Path | None = None
     root: Path | None = None
-    """Folder below which the files lie that the mesh refers to; its own if None."""
+    """Folder to which references in the mesh file are confined; the mesh's own folder if None."""
     occupancy: Path | None = None
-    """File of voxels."""
+    """Voxel file."""
     key: str | None = None
-    """Name of the object inside a file of several voxel grids."""
+    """Key of the object in a file of several voxel grids."""
     images: tuple[SourceImage, ...] = ()
     up: Axis | None = None
-    """Axis of a mesh that points up; None if the layout does not say. What the file itself states wins."""
+    """Up axis of the mesh; None if the layout does not define it. An axis stated in the file has precedence."""
     front: Axis | None = None
-    """Axis of the mesh that its front faces; None if unknown."""
+    """Axis that the front of the mesh faces; None if unknown."""
     voxel_up: Axis | None = None
-    """Axis of the voxels that points up, if its data set has a frame of its own for voxels; None if it has none."""
+    """Up axis of the voxels if the data set defines a coordinate frame for voxels, else None."""
     voxel_front: Axis | None = None
+    """Axis that the front of the voxels faces; None if unknown."""
     closed: bool = False
-    """Whether its mesh is known to consist of closed parts with faces outward."""
+    """Whether the mesh is known to consist of closed parts with outward faces."""
     creator: str = ""
     licence: str = ""
     problem: str = ""
-    """Why it cannot be prepared, as far as its files' names tell; empty for most."""
+    """Why the object cannot be prepared, if its file names show that; else empty."""
 
     def load_mesh(
         self, *, up: Axis | None = None, front: Axis | None = None, limits: ShapeLimits = ShapeLimits()
     ) -> LoadedMesh | None:
-        """The mesh upright in the unit cube, its front to +z; None for an object of voxels alone.
+        """The mesh, normalised to the unit cube with y up and the front to +z; None if the object has only voxels.
 
-        `up` and `front` override what the layout says of the mesh's axes, not what the file says. Raises ValueError or
-        OSError if the mesh cannot be read or is above a limit.
+        `up` and `front` override the layout's axes, but not those stated in the file. Raises ValueError or OSError if
+        the mesh cannot be read or exceeds a limit.
         """
         if self.mesh is None:
             return None
@@ -86,17 +87,17 @@ class Source:
         return replace(loaded, mesh=normalise_mesh(loaded.mesh, up=up, front=front))
 
     def own_files(self) -> tuple[Path, ...]:
-        """The mesh, its material file, the voxels, and each picture with its mask, whether they exist or not."""
+        """The paths of the mesh, its material file, the voxels, and each picture with its mask, existing or not."""
         materials = self.mesh.with_suffix(".mtl") if self.mesh else None
         pictures = [path for picture in self.images for path in (picture.path, picture.mask)]
         return tuple(path for path in (self.mesh, materials, self.occupancy, *pictures) if path is not None)
 
     def files_behind(self, loaded: LoadedMesh | None) -> tuple[Path, ...]:
-        """Every file that the object is made of, given its mesh; those that lie in an archive are in its digest."""
+        """Every file that the object depends on, given its mesh; `content_digest` covers files in an archive."""
         return tuple(dict.fromkeys([*self.own_files(), *(loaded.files if loaded else ())]))
 
     def content_digest(self) -> bytes:
-        """A 16-byte digest of the content of all files of the object and of how they are read."""
+        """A 16-byte digest of the contents of the object's own files and of the axes and key they are read with."""
         digest = hashlib.blake2b(digest_size=16)
         for path in self.own_files():
             digest.update(digest_file(path) or b"")
@@ -105,7 +106,7 @@ class Source:
 
 
 def digest_file(path: Path) -> bytes | None:
-    """The digest of a file's content; None without such a regular file."""
+    """The digest of a file's content; None if there is no such regular file."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -114,25 +115,25 @@ def digest_file(path: Path) -> bytes | None:
 
 @dataclass(frozen=True)
 class Layout:
-    """The objects of a folder, and the name of the layout in which they were found."""
+    """The objects of a folder, and the name of its layout."""
 
     name: str
     sources: tuple[Source, ...]
     left_out: tuple[Source, ...] = ()
-    """The objects that cannot be prepared, each with its problem."""
+    """The objects that cannot be prepared, each with a problem."""
 
 
 def assign_split(source: Source) -> Split:
-    """The split that the data set declares, else one by a hash of the class and id."""
+    """The split that the data set declares, else a split by a hash of class and id."""
     return source.split or split_by_hash(f"{source.label}/{source.id}", test=TEST_FRACTION, val=VAL_FRACTION)
 
 
 def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...]:
-    """The objects in the splits that a JSON file lists (see `parse_splits`).
+    """The objects with the splits that a JSON file lists (see `parse_splits`).
 
-    A listed name is an object's id or the last part of it, with or without the suffix of a file. Objects that are not
-    listed have a problem, or are trained on if the file lists none for training. Raises ValueError if the file is not a
-    list of splits, or names none of the objects.
+    A listed name is an object's id or its last part, with or without a file suffix. Objects that are not listed get a
+    problem, or are training objects if the file lists none. Raises ValueError if the file is not a list of splits, or
+    names none of the objects.
     """
     content = read_json(path)
     with as_unreadable(path, "a list of splits"):
@@ -141,9 +142,9 @@ def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...
     if not any(splits):
         raise ValueError(f"{path} names none of the {len(sources)} objects")
     rest = split_of_unlisted(listed.values())
-    unlisted = f"{path.name} does not name it"
+    unlisted = f"{path.name} does not list it"
     if not rest and (count := splits.count(None)):
-        log.warning("%s does not name %d of %d objects; they are left out", path, count, len(sources))
+        log.warning("%s does not list %d of %d objects; they are left out", path, count, len(sources))
     return tuple(
         replace(source, split=split or rest, problem=source.problem or ("" if split or rest else unlisted))
         for source, split in zip(sources, splits, strict=True)
@@ -151,7 +152,7 @@ def apply_split_file(sources: Sequence[Source], path: Path) -> tuple[Source, ...
 
 
 def divide_sources(sources: Sequence[Source]) -> tuple[list[Source], list[Source]]:
-    """The objects that can be prepared, and those that cannot, also because another has the same id."""
+    """Divide objects into those that can be prepared and those that cannot, for example because an id is repeated."""
     good, bad, seen = [], [], set()
     for source in sources:
         named = replace(source, id=clean_name(source.id), label=clean_name(source.label))
@@ -167,7 +168,7 @@ def divide_sources(sources: Sequence[Source]) -> tuple[list[Source], list[Source
 
 
 def clean_name(name: str) -> str:
-    """The name with control characters, line breaks and bytes that are no text written out, as in \\n and \\xff."""
+    """The name with control characters, line breaks and undecodable bytes escaped, as \\n and \\xff."""
     return "".join(
         letter.encode("ascii", "backslashreplace").decode()
         if unicodedata.category(letter) in ("Cs", "Zl", "Zp")
@@ -179,9 +180,9 @@ def clean_name(name: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The content of a text file; bytes that are no text are replaced.
+    """The content of a UTF-8 text file; undecodable bytes are replaced.
 
-    Raises FileNotFoundError, or UnreadableError if it is no regular file or immensely long.
+    Raises FileNotFoundError, or UnreadableError if it is not a regular file or larger than MAX_TEXT_BYTES.
     """
     require_regular_file(path)
     with as_unreadable(path, "text"):

@@ -28,7 +28,7 @@ from voxgan.mesh.voxelise import normalise_mesh
 
 CATALOGUE_FILE = "PluginFurnitureCatalog.properties"
 MAX_LIST_BYTES = 2**26
-"""Longer lists of models are refused."""
+"""Maximum size of a catalogue's list of models."""
 LICENCES = {
     "blendswap-cc-0": "CC0-1.0",
     "blendswap-cc-by": "CC-BY-3.0",
@@ -53,7 +53,7 @@ CLASS_RULES = (
     ),
     ("plant", r"pine|beech|cypress|maple|poplar|blossom"),
 )
-"""A class, and a pattern for the words in the names of its models; the first rule that matches decides."""
+"""Pairs of a class and a pattern for words in the names of its models; the first rule that matches is used."""
 
 RESERVED = frozenset(
     f"{catalogue}/{stem}"
@@ -68,11 +68,10 @@ RESERVED = frozenset(
     }.items()
     for stem in stems.split()
 )
-"""Models kept for a final measurement, neither trained on nor tuned on."""
-
+"""Models reserved for a final evaluation, excluded from training and tuning."""
 
 FRONT_ANGLES = {"blendswap-cc-0/forkLift": 90, "blendswap-cc-0/motorbike": 270, "scopia/saloon_lamp": 90}
-"""Degrees about the vertical axis by which models that do not face +z are turned."""
+"""Rotation in degrees about the vertical axis of models that do not face +z."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,23 +83,24 @@ class FurnitureModel(Source):
     model: str
     """Path of the OBJ file inside the catalogue."""
     rotation: tuple[float, ...]
-    """The rotation matrix that stands the model upright, nine numbers row by row."""
+    """The rotation matrix that turns the model upright, nine numbers row by row."""
     size_cm: tuple[float, float, float]
     """Width (x), height (y) and depth (z) of the upright model in centimetres."""
 
     def load_mesh(
         self, *, up: Axis | None = None, front: Axis | None = None, limits: ShapeLimits = ShapeLimits()
     ) -> LoadedMesh:
-        """The mesh upright in the unit cube, its front to +z; the catalogue overrides `up` and `front`.
+        """The mesh, normalised to the unit cube with y up and the front to +z; the catalogue overrides `up` and
+        `front`.
 
-        Raises UnreadableError if the mesh cannot be read or is above a limit.
+        Raises UnreadableError if the mesh cannot be read or exceeds a limit.
         """
         del up, front
         with tempfile.TemporaryDirectory() as folder:
             try:
                 loaded = load_mesh(self.unpack(Path(folder), limits=limits), limits=limits)
                 return replace(loaded, mesh=normalise_mesh(self.stand_upright(loaded.mesh)))
-            except ValueError as error:  # its message names a file that exists only inside this block
+            except ValueError as error:  # without the path of the temporary folder
                 raise UnreadableError(str(error).replace(f"{folder}/", "")) from error
 
     def content_digest(self) -> bytes:
@@ -111,18 +111,18 @@ class FurnitureModel(Source):
         return hashlib.blake2b(content, digest_size=16).digest()
 
     def own_files(self) -> tuple[Path, ...]:
-        """None: the files lie in the catalogue, and their checksums in the digest."""
+        """Empty: the files are in the catalogue, and covered by `content_digest`."""
         return ()
 
     def files_behind(self, loaded: LoadedMesh | None) -> tuple[Path, ...]:
-        """None, as for `own_files`."""
+        """Empty, as `own_files`."""
         del loaded
         return ()
 
     def unpack(self, folder: Path, *, limits: ShapeLimits = ShapeLimits()) -> Path:
         """Extracts the OBJ file with its materials and textures into the folder, and returns its path.
 
-        Raises UnreadableError if they are damaged, above a limit, or lie outside of the folder.
+        Raises UnreadableError if they are damaged, exceed a limit, or would be extracted outside of the folder.
         """
         with as_unreadable(self.catalogue, "a furniture catalogue"), zipfile.ZipFile(self.catalogue) as archive:
             entries = self._entries(archive)
@@ -152,7 +152,7 @@ def find_sweethome3d(root: Path) -> list[Source]:
 
 
 def find_furniture(catalogues: Sequence[Path]) -> list[Source]:
-    """The models of the catalogues, sorted by id, without the reserved ones; what cannot be read has a problem."""
+    """The models of the catalogues, sorted by id, without the reserved ones; unreadable ones get a problem."""
     models: list[Source] = []
     for path in catalogues:
         try:
@@ -163,7 +163,7 @@ def find_furniture(catalogues: Sequence[Path]) -> list[Source]:
 
 
 def read_catalogue(path: Path, *, limits: ReadingLimits = ReadingLimits()) -> list[Source]:
-    """The models that a .sh3f file lists; one whose entry makes no sense has a problem.
+    """The models that a .sh3f file lists; those with an invalid entry get a problem.
 
     Raises FileNotFoundError, or UnreadableError if it is not a furniture catalogue.
     """
@@ -183,15 +183,15 @@ def read_catalogue(path: Path, *, limits: ReadingLimits = ReadingLimits()) -> li
 
 
 def parse_entry(catalogue: Path, entry: Mapping[str, str]) -> Source:
-    """The model that these properties of a catalogue describe; it has a problem if they make no sense."""
+    """The model that an entry of a catalogue describes; it gets a problem if the entry is invalid."""
     try:
         model = PurePosixPath(entry["model"].lstrip("/"))
         width, depth, height = (parse_number(entry[key]) for key in ("width", "depth", "height"))
         rotation = tuple(map(parse_number, entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split()))
         if len(rotation) != 9 or min(width, depth, height) <= 0 or not model.name:
-            raise ValueError("its path, size or rotation is none")
+            raise ValueError("it needs a path, a positive size and nine numbers of rotation")
     except (KeyError, ValueError) as error:
-        reason = f"the entry in {catalogue.name} makes no sense: {error}"
+        reason = f"its entry in {catalogue.name} is invalid: {error}"
         return Source(id=f"{catalogue.stem}/{entry['model']}", problem=reason)
     return FurnitureModel(
         id=f"{model.parts[0]}/{model.stem}",
@@ -206,10 +206,10 @@ def parse_entry(catalogue: Path, entry: Mapping[str, str]) -> Source:
 
 
 def parse_number(text: str) -> float:
-    """Return the finite number that is written. Raises ValueError if there is none."""
+    """Parse a finite number. Raises ValueError if the text is not one."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is not a number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -229,7 +229,7 @@ def classify_model(name: str, *, category: str = "") -> str:
 def unpack_package(package: Path, folder: Path, *, limits: ReadingLimits = ReadingLimits()) -> list[Path]:
     """Extracts the catalogues of the Debian package into the folder, and returns their paths.
 
-    Raises UnreadableError if the file is not a Debian package with catalogues, or is above a limit.
+    Raises UnreadableError if the file is not a Debian package with catalogues, or exceeds a limit.
     """
     require_regular_file(package)
     folder.mkdir(parents=True, exist_ok=True)
@@ -254,7 +254,7 @@ def unpack_package(package: Path, folder: Path, *, limits: ReadingLimits = Readi
 
 
 def read_data_archive(package: Path) -> bytes:
-    """The data.tar inside a Debian package, which is an `ar` archive of three files. Raises ValueError without it."""
+    """The data.tar in a Debian package, which is an `ar` archive of three files. Raises ValueError if there is none."""
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
             raise ValueError(f"{package} is not a Debian package")

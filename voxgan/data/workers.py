@@ -1,4 +1,4 @@
-"""Processes that do one job at a time, and are ended and replaced when they die or take too long."""
+"""Worker processes that do one job at a time, and are killed and replaced when they crash or take too long."""
 
 import math
 import os
@@ -17,8 +17,8 @@ Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 
 GRACE = 5.0
-"""Seconds that a job has, after its time is over, to say so itself before its process is killed."""
-DIED = "its process died: memory ran out, or a library crashed"
+"""Seconds between a job's time limit, at which it should stop by itself, and the killing of its process."""
+DIED = "its process died: out of memory, or a library crashed"
 
 
 def run_in_processes(
@@ -30,10 +30,16 @@ def run_in_processes(
     fail: Callable[[Job, str], Outcome],
     preload: str,
 ) -> Iterator[Outcome]:
-    """The outcome of each job, in any order.
+    """Yield the outcome of each job, in any order.
 
-    A job that takes longer, or whose process dies, costs no other job: its outcome is that of `fail`, given the job and
-    the reason. `work` is a function of a module; the module `preload` is imported once for all processes.
+    Args:
+        work: A module-level function that does a job.
+        jobs: The jobs.
+        workers: Number of processes.
+        seconds: Time limit per job.
+        fail: Returns the outcome of a job that exceeds the limit or whose process dies, given the job and the reason;
+            other jobs are not affected.
+        preload: Name of a module that is imported once for all processes.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload([preload])
@@ -76,10 +82,10 @@ class _Worker(Generic[Job, Outcome]):
         self._process: Any = None
         self.job: Job | None = None
         self.deadline = math.inf
-        """When the job's time is over; never while its process starts."""
+        """When the process is killed, by time.monotonic(); never while it starts."""
 
     def start(self, job: Job) -> None:
-        """Gives the process a job; a new process gets it as soon as it is ready."""
+        """Gives the process a job, after starting it if needed; a new process gets the job once it is ready."""
         self.job = job
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
@@ -90,12 +96,12 @@ class _Worker(Generic[Job, Outcome]):
             self._send()
 
     def _send(self) -> None:
-        with suppress(OSError):  # a process that died is noticed when its answer is read
+        with suppress(OSError):  # a dead process is noticed when its answer is read
             self.connection.send(self.job)
         self.deadline = time.monotonic() + self._seconds + GRACE
 
     def look(self) -> _Ended[Outcome] | None:
-        """How the job ended, None while it goes on."""
+        """How the job ended; None while it is running."""
         try:
             if self.connection.poll():
                 answer = self.connection.recv()
@@ -113,7 +119,7 @@ class _Worker(Generic[Job, Outcome]):
         return _Ended(None, too_long(self._seconds))
 
     def end(self) -> None:
-        """Kills the process, whatever it does."""
+        """Kills the process."""
         self.job, self.deadline = None, math.inf
         if self._process is not None:
             self._process.kill()
@@ -128,7 +134,7 @@ _READY = "ready"
 def _serve(work: Callable[[Any], Any], connection: Connection) -> None:
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
-    os.environ["IGL_NUM_THREADS"] = "1"  # libigl would take all cores in each of the processes
+    os.environ["IGL_NUM_THREADS"] = "1"  # otherwise libigl uses all cores in each of the processes
     with suppress(EOFError, OSError):
         connection.send(_READY)
         while True:
@@ -136,15 +142,15 @@ def _serve(work: Callable[[Any], Any], connection: Connection) -> None:
 
 
 def too_long(seconds: float) -> str:
-    """The reason for giving up a job after this time."""
-    return f"it took longer than {seconds / 60:g} minutes; max_minutes gives it more"
+    """The message for a job that exceeds this time limit."""
+    return f"it took longer than {seconds / 60:g} minutes; raise max_minutes"
 
 
 @contextmanager
 def limit_time(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in the block when the time is over, as soon as Python has control.
+    """Raises TimeoutError in the block after this time, as soon as the Python interpreter has control.
 
-    Outside of the main thread, where signals cannot be caught, there is no limit.
+    There is no limit outside of the main thread, where signals cannot be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -154,7 +160,7 @@ def limit_time(seconds: float) -> Iterator[None]:
         raise TimeoutError(too_long(seconds))
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again every second, should somebody catch the error
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # raised again every second, in case the error is caught
     try:
         yield
     finally:

@@ -1,1 +1,1 @@
-"""Measuring what a model of objects makes, or another tool made: metrics, baselines, sets of objects, one report."""
+"""Evaluation of a model of objects, or of another tool's objects: metrics, baselines, sets of objects, and a report."""

@@ -1,6 +1,6 @@
-"""Baselines of reconstruction, all made from training objects: mean shapes, nearest pictures, and the oracle.
+"""Baselines of reconstruction from training objects: mean shapes, nearest pictures, and the retrieval oracle.
 
-At most CHUNK_VOXELS voxels are in memory at once, and 2 kB of each training picture.
+They hold at most CHUNK_VOXELS voxels in memory at once, and 2 kB of each training picture.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from voxgan.data.packed import PackedDataset
-from voxgan.files.images import frame_object
+from voxgan.files.images import frame_or_blank
 from voxgan.metrics.occupancy import pairwise_iou
 
 CHUNK_VOXELS = 2**24
@@ -53,16 +53,16 @@ def iterate_chunks(
 
 
 def mean_shapes(packed: PackedDataset, train: Sequence[int]) -> dict[str, Bool[Tensor, "x y z"]]:
-    """Return the mean occupancy of each class, at the threshold of the best mean IoU with its training objects.
+    """Return the mean occupancy of each class, binarised at the threshold of the best mean IoU with its objects.
 
-    The empty name stands for the mean of all training objects, for objects of a class that is not among them.
+    The key "" holds the mean of all training objects, for test objects of other classes.
     """
     groups = {label: [n for n in train if packed.objects[n].label == label] for label in packed.classes}
     return {label: mean_shape(packed, members) for label, members in {**groups, "": list(train)}.items() if members}
 
 
 def mean_shape(packed: PackedDataset, members: Sequence[int]) -> Bool[Tensor, "x y z"]:
-    """Return the mean occupancy of objects, at the threshold of the best mean IoU with them."""
+    """Return the mean occupancy of objects, binarised at the threshold of THRESHOLDS with the best mean IoU."""
     mean = sum((chunk.float().sum(0) for _, chunk in iterate_chunks(packed, members)), torch.zeros(())) / len(members)
     shapes = torch.stack([mean > threshold for threshold in THRESHOLDS])
     scores = sum((pairwise_iou(shapes, chunk).sum(1) for _, chunk in iterate_chunks(packed, members)), torch.zeros(()))
@@ -70,7 +70,7 @@ def mean_shape(packed: PackedDataset, members: Sequence[int]) -> Bool[Tensor, "x
 
 
 def oracle_iou(packed: PackedDataset, train: Sequence[int], truth: Bool[Tensor, "objects x y z"]) -> Tensor:
-    """Return the highest IoU of each object with any training object, which no retrieval can exceed."""
+    """Return the highest IoU of each object with any training object: the upper bound of retrieval."""
     return torch.stack([pairwise_iou(truth, chunk).amax(1) for _, chunk in iterate_chunks(packed, train)]).amax(0)
 
 
@@ -82,14 +82,8 @@ def same_class(packed: PackedDataset, train: Sequence[int], label: str) -> list[
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def frame_or_blank(picture: UInt8[np.ndarray, "height width 4"], side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
-    """Frame the picture as encoders take it; blank if it shows nothing, as with a sheet seen edge on."""
-    visible = (picture[..., 3] > 127).any()
-    return frame_object(picture, side) if visible else np.zeros((side, side, 4), np.uint8)
-
-
 def picture_features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "2 side side"]:
-    """Return the outline and the grey shading of a framed picture at PICTURE_SIDE pixels; black outside the outline."""
+    """Return silhouette and grey shading of a framed picture, PICTURE_SIDE pixels a side; black outside the object."""
     small = frame_or_blank(picture, PICTURE_SIDE)
     grey = small[..., :3].mean(2) * (small[..., 3] / 255)
     return np.stack([small[..., 3], grey.round().astype(np.uint8)])
@@ -97,13 +91,14 @@ def picture_features(picture: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.n
 
 @dataclass(frozen=True)
 class ViewGallery:
-    """All pictures of the training objects."""
+    """The pictures of all training objects."""
 
     objects: Int[np.ndarray, " objects"]
-    """Their indices in the data set."""
+    """Indices of the objects in the data set."""
     starts: Int[np.ndarray, " objects"]
-    """Index of the first picture of each."""
+    """Index of the first picture of each object."""
     pictures: UInt8[np.ndarray, "pictures 2 height width"]
+    """Features of all pictures, see `picture_features`."""
 
     def chunks(self) -> Iterator[tuple[slice, slice]]:
         """Yield ranges of objects and of their pictures, about PICTURES_PER_CHUNK pictures at a time."""
@@ -131,12 +126,12 @@ def build_gallery(packed: PackedDataset, train: Sequence[int], *, quiet: bool = 
 
 @dataclass(frozen=True)
 class PictureDistance:
-    """Sum of squared differences of outlines and, weighted, of shadings; pixels in [0, 1]."""
+    """Squared distance of silhouettes plus weighted squared distance of shadings; pixels in [0, 1]."""
 
     shading: float
     """Weight of the shading."""
     pooling: int = 1
-    """Pictures are first averaged over squares of this many pixels."""
+    """Side in pixels of the squares that pictures are averaged over first."""
 
     def __str__(self) -> str:
         return f"squared differences of outline + {self.shading:g} x grey shading at {PICTURE_SIDE // self.pooling} px"
@@ -148,7 +143,7 @@ class PictureDistance:
 
 
 PICTURE_DISTANCES = (PictureDistance(0.0), PictureDistance(0.3), PictureDistance(1.0), PictureDistance(1.0, pooling=2))
-"""Distances of which the one that is best on validation objects is chosen."""
+"""Candidates, of which the best on validation objects is chosen."""
 
 
 def nearest_objects(
@@ -158,9 +153,9 @@ def nearest_objects(
     distance: PictureDistance,
     counts: Sequence[int],
 ) -> dict[int, Int[np.ndarray, "objects draws"]]:
-    """Find the object of the gallery that looks most like the first `count` views of each query, for each count.
+    """Find the gallery object nearest to the first `count` views of each query, for each count.
 
-    The distance of an object from a picture is that of its nearest picture; over several pictures it is summed.
+    The distance of an object from a picture is that of its nearest picture; for several pictures it is summed.
     """
     objects, draws = queries.shape[:2]
     points = distance.embed(rearrange(queries, "o d v c h w -> (o d v) c h w"))

@@ -1,4 +1,4 @@
-"""Times the metrics of objects on this machine, against plain calls of libraries."""
+"""Comparisons of the run times of the metrics of objects with those of other libraries."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +27,7 @@ POINTS, EMD_POINTS, SET_POINTS = 10_000, 512, 512
 
 
 def voxel_comparisons() -> dict[str, Comparison]:
-    """Return the metrics of the voxels of single objects."""
+    """Return the comparisons for metrics of single objects by voxels."""
     generated, real = sample_ellipsoids(OBJECTS, seed=0), sample_ellipsoids(OBJECTS, seed=1) > 0.5
     return {
         "IoU at one threshold": Comparison(
@@ -57,7 +57,7 @@ def voxel_comparisons() -> dict[str, Comparison]:
 
 
 def surface_comparisons() -> dict[str, Comparison]:
-    """Return the metrics of single surfaces."""
+    """Return the comparisons for metrics of single surfaces."""
     (generated,), (real,) = (
         [extract_surface(one.numpy()) for one in sample_ellipsoids(1, seed=seed)] for seed in (0, 1)
     )
@@ -76,7 +76,7 @@ def surface_comparisons() -> dict[str, Comparison]:
 
 
 def set_comparisons() -> dict[str, Comparison]:
-    """Return the metrics that compare two sets of objects."""
+    """Return the comparisons for metrics of two sets of objects."""
     generated, real = (sample_ellipsoids(SET_SIZE, seed=seed) > 0.5 for seed in (0, 1))
     clouds = torch.rand(2, SET_SIZE, SET_POINTS, 3)
     return {
@@ -89,7 +89,7 @@ def set_comparisons() -> dict[str, Comparison]:
 
 
 def sample_ellipsoids(count: int, *, seed: int) -> Tensor:
-    """Draw ellipsoids of random sizes, as probabilities that fall across their surfaces."""
+    """Draw ellipsoids of random sizes, as probabilities that fall smoothly across their surfaces."""
     radii = torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) * 0.3 + 0.15
     places = torch.stack(torch.meshgrid(*[(torch.arange(SIDE) + 0.5) / SIDE - 0.5] * 3, indexing="ij"), -1)
     return ((1 - (places / radii[:, None, None, None]).norm(dim=-1)) * 4).sigmoid()
@@ -105,7 +105,7 @@ def sklearn_jaccard(generated: Tensor, real: Tensor) -> list[float]:
 
 
 def scipy_nearest(generated: trimesh.Trimesh, real: trimesh.Trimesh) -> None:
-    """Find nearest points both ways between equally many points on either surface."""
+    """Find nearest neighbours in both directions between POINTS points on either surface."""
     a, b = (metrics.sample_surface(mesh, POINTS).points for mesh in (generated, real))
     cKDTree(a).query(b)
     cKDTree(b).query(a)
@@ -117,7 +117,7 @@ def scipy_emd(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def fresh_mesh_quality(mesh: trimesh.Trimesh) -> dict[str, float]:
-    """Measure a copy, as trimesh caches what it has once computed."""
+    """Measure a copy, since trimesh caches its results."""
     return metrics.mesh_quality(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False))
 
 

@@ -32,37 +32,35 @@ from voxgan.evaluation.reconstruction import Reconstruction, choose_threshold, e
 from voxgan.evaluation.report import VoxelReport
 from voxgan.evaluation.selection import MAX_VALIDATION, fingerprint_data, open_dataset, select_objects
 from voxgan.evaluation.views import ViewSelection
-from voxgan.networks.generator import VoxelGenerator
-from voxgan.networks.image_to_voxels import ImageToVoxels, load_model
-
-Model = ImageToVoxels | VoxelGenerator
+from voxgan.networks.image_to_voxels import ImageToVoxels, VoxelModel, load_model, object_generator
 
 
 class EvaluationResult(NamedTuple):
-    """What was measured, and what can be looked at."""
+    """The measurements, and the media for the report page."""
 
     report: VoxelReport
     galleries: dict[str, list[Media]]
     """Animations by title; none unless there is a page to show them."""
     meshes: list[Mesh3D]
-    """Surfaces that a reader of the page can turn by hand."""
+    """Interactive surfaces for the page."""
     pairs: list[PreferencePair]
-    """Pairs for people to choose from; none unless there is a page for them."""
+    """Pairs for the rating page; none without one."""
     published: list[PublishedTable]
     """Published results on the same objects."""
 
 
 @torch.inference_mode()
 def evaluate(config: EvaluateConfig) -> EvaluationResult:
-    """Measure reconstruction, generation and the discriminator, as far as the settings ask for them.
+    """Measure reconstruction, generation and the discriminator's features, according to the settings.
 
     Raises ValueError or OSError if the model, the predictions or the data cannot be read or do not fit each other.
     """
     packed = open_dataset(config)
     model = load_matching_model(config.model, packed, config) if config.model else None
+    generator = object_generator(model) if model else None
     test = select_objects(packed, config.split, count=config.max_items)
     probe_report = None
-    if config.probe_run:  # first, so that a folder that is not a run is refused before minutes of work
+    if config.probe_run:  # first, so that a wrong folder is refused before minutes of work
         probe_report = probe.probe_discriminator(
             config.probe_run,
             packed,
@@ -76,7 +74,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     reconstruction = evaluate_reconstruction(method, selection, config) if method else None
     generated = None
     if config.generated_objects and (model or config.unpaired):
-        generated = open_generated(generator_of(model), packed, config)
+        generated = open_generated(generator, packed, config)
 
     galleries: dict[str, list[Media]] = {}
     meshes: list[Mesh3D] = []
@@ -94,9 +92,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         settings=to_dict(config),
         side=packed.side,
         reconstruction=reconstruction.report if reconstruction else None,
-        generation=(
-            evaluate_generation(generated, packed, config, generator=generator_of(model)) if generated else None
-        ),
+        generation=evaluate_generation(generated, packed, config, generator=generator) if generated else None,
         probe=probe_report,
         provenance=collect_provenance(
             seed=config.seed,
@@ -108,10 +104,10 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     return EvaluationResult(report, galleries, meshes, pairs, published)
 
 
-def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig) -> Model:
-    """Load a model onto the device it will run on.
+def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig) -> VoxelModel:
+    """Load a model onto the device of the evaluation.
 
-    Raises ValueError if its objects have fewer voxels than the true ones, or it cannot be given classes.
+    Raises ValueError if its side is no multiple of the data set's, or it cannot be given the data set's classes.
     """
     model = load_model(name)
     if model.shape.side % packed.side:
@@ -124,13 +120,10 @@ def load_matching_model(name: str, packed: PackedDataset, config: EvaluateConfig
     return model.to(select_device(cpu=config.cpu))
 
 
-def generator_of(model: Model | None) -> VoxelGenerator | None:
-    """Return the part of a model that generates objects from noise."""
-    return model.generator if isinstance(model, ImageToVoxels) else model
-
-
-def build_method(model: Model | None, selection: ViewSelection, config: EvaluateConfig) -> ReconstructionMethod | None:
-    """Return what reconstructs objects: a model that sees pictures, or the files of another tool, or nothing."""
+def build_method(
+    model: VoxelModel | None, selection: ViewSelection, config: EvaluateConfig
+) -> ReconstructionMethod | None:
+    """Return the reconstruction method: a model with an encoder, or the files of another tool; None without either."""
     if isinstance(model, ImageToVoxels):
         return ModelMethod(
             model=model, selection=selection, batch=config.batch, class_conditional=config.class_conditional
@@ -154,7 +147,7 @@ def build_pairs(
 ) -> list[PreferencePair]:
     """Pair reconstructed objects, or generated ones, with the real ones or with those of the baseline model.
 
-    Raises ValueError if the baseline model's objects are not of the same things.
+    Raises ValueError if both models do not show the same objects.
     """
     packed, name = selection.packed, config.model or str(config.predictions)
     if method and reconstruction:
@@ -187,13 +180,12 @@ def show_model(name: str, selection: ViewSelection, config: EvaluateConfig) -> l
         )
     if not config.generated_objects:
         return []
-    return show_generated(
-        open_generated(generator_of(model), packed, config), packed, name=name, count=config.rating_pairs
-    )
+    generated = open_generated(object_generator(model), packed, config)
+    return show_generated(generated, packed, name=name, count=config.rating_pairs)
 
 
 def match_shown(ours: Sequence[Shown], theirs: Sequence[Shown], *, names: tuple[str, str]) -> list[PreferencePair]:
-    """Pair two lists of shown objects. Raises ValueError if they are not of the same things."""
+    """Pair two lists of shown objects. Raises ValueError if they do not show the same objects."""
     if [shown.object_id for shown in ours] != [shown.object_id for shown in theirs]:
         raise ValueError(f"{names[0]} and {names[1]} do not show the same objects")
     return [PreferencePair(a.object_id, a.media, b.media) for a, b in zip(ours, theirs, strict=True)]

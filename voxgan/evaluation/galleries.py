@@ -1,4 +1,4 @@
-"""What a page shows of an evaluation: good and bad examples, and objects for people to choose between."""
+"""The media of an evaluation's page: good and bad examples, and objects for raters to choose between."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,13 +28,13 @@ from voxgan.evaluation.views import ViewSelection
 from voxgan.metrics.occupancy import iou
 
 EXAMPLES_PER_RANK = 3
-"""Best, median and worst objects shown, of each at most."""
+"""Maximum number of best, of median and of worst objects on the page."""
 NUM_GENERATED = 9
-"""Objects from noise shown."""
+"""Number of generated objects on the page."""
 NUM_TURNABLE = 3
-"""Objects from noise that a reader can turn by hand."""
+"""Number of interactive generated objects."""
 MAX_TURNABLE_FACES = 100_000
-"""Meshes with more faces are left out of the page, which would become too large."""
+"""Larger meshes are left out, which would make the page too large."""
 REAL = "real"
 
 
@@ -68,7 +68,7 @@ def reconstruction_media(
 def training_neighbour_media(
     generated: GeneratedObjects, packed: PackedDataset, *, train: Sequence[int]
 ) -> list[Media]:
-    """Show some of the generated objects, each with the training object that is most like it."""
+    """Show some of the generated objects, each with the training object of the highest IoU."""
     places = evenly_spaced(len(generated.objects), count=NUM_GENERATED)
     nearest = nearest_training_objects(packed, train, generated.objects[places])
     items = []
@@ -94,9 +94,8 @@ def reconstruction_meshes(
             predicted = next(iter(method.predict(index).values()))
             name = packed.objects[index].id
             true = extract_true_surface(packed, index)
-            surface = predicted.mesh or extract_whole_surface(predicted.probabilities, threshold=threshold)
             meshes += to_turnable(f"{rank}: {name}, true", true)
-            meshes += to_turnable(f"{rank}: {name}, IoU {scores[place]:.3f}", surface)
+            meshes += to_turnable(f"{rank}: {name}, IoU {scores[place]:.3f}", predicted.surface(threshold))
     return meshes
 
 
@@ -113,7 +112,7 @@ def generated_meshes(generated: GeneratedObjects) -> list[Mesh3D]:
 
 
 def to_turnable(caption: str, mesh: trimesh.Trimesh | None) -> list[Mesh3D]:
-    """Return a mesh as one that a reader can turn by hand; nothing for an empty or a very large one."""
+    """Convert a mesh to an interactive one for the page; empty for a mesh without faces or with too many."""
     if mesh is None or not 0 < len(mesh.faces) <= MAX_TURNABLE_FACES:
         return []
     still = Media(caption, join_side_by_side([animate_turntable(mesh, shown=[0])]))
@@ -178,7 +177,7 @@ def animate_true(packed: PackedDataset, index: int) -> Animation:
 
 def animate_prediction(predicted: Prediction, threshold: float) -> Animation:
     """Turn a predicted object once: its mesh, or the surface of its probabilities."""
-    return animate_turntable(predicted.mesh or extract_whole_surface(predicted.probabilities, threshold=threshold))
+    return animate_turntable(predicted.surface(threshold))
 
 
 def animate_object(voxels: Bool[Tensor, "x y z"], mesh: trimesh.Trimesh | None) -> Animation:

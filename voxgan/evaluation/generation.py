@@ -1,4 +1,4 @@
-"""Scores of objects generated from noise, as a set, against as many real ones and against training objects."""
+"""Scores a set of objects generated from noise against as many real ones, with training objects as the reference."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,7 +29,7 @@ THRESHOLD = 0.5
 POINTS = 512
 """Points on each surface by which sets of surfaces are compared."""
 MIN_OF_CLASS, CLASS_DRAWS = 5, 4
-"""Real objects that a class needs for scores of its own, and sets that are drawn, whose mean scores are given."""
+"""Least number of real objects of a class for scores by class, and number of generated sets that they average over."""
 REAL_SET, TRAINING_SET = "real objects", "training objects"
 """Names of the sets that generated objects are compared with."""
 
@@ -54,16 +54,16 @@ class GeneratedObjects(NamedTuple):
     """Objects from noise, and as many real ones to compare them with."""
 
     name: str
-    """What the report calls them."""
+    """Name of the set in the report."""
     objects: Objects
     meshes: Meshes
-    """Their surfaces as they were given; None for those that are to be extracted from the voxels."""
+    """Their predicted surfaces; None for objects that have only voxels."""
     real: list[int]
     """Indices of the real objects."""
 
 
 def open_generated(generator: VoxelGenerator | None, packed: PackedDataset, config: EvaluateConfig) -> GeneratedObjects:
-    """Generate an object for each real one, of its class; without a generator, read the unpaired predictions.
+    """Generate an object of the same class for each real one; without a generator, read the unpaired predictions.
 
     Raises ValueError if the generator was not trained on a class, or the predictions cannot be read.
     """
@@ -84,11 +84,10 @@ def open_generated(generator: VoxelGenerator | None, packed: PackedDataset, conf
 
 
 def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, side: int, seed: int) -> Objects:
-    """Generate an object from noise for each label: voxels above THRESHOLD; of that class if the model knows classes.
+    """Generate an object from noise for each label, of that class if the model has classes: voxels above THRESHOLD.
 
-    Probabilities of more voxels than `side` a side are averaged.
-
-    Raises ValueError if the model was not trained on one of the classes.
+    Probabilities on a finer grid are averaged down to `side`. Raises ValueError if the model was not trained on one of
+    the classes.
     """
     classes = labels if generator.shape.classes else [None] * len(labels)
     seeds = range(seed, seed + len(labels))
@@ -99,7 +98,7 @@ def generate_objects(generator: VoxelGenerator, labels: Sequence[str], *, side: 
 def evaluate_generation(
     generated: GeneratedObjects, packed: PackedDataset, config: EvaluateConfig, *, generator: VoxelGenerator | None
 ) -> GenerationReport:
-    """Score generated objects, and as many training objects in their place, against the real ones; also by class."""
+    """Score generated objects, and as many training objects as a reference, against the real ones; also by class."""
     train, count = select_objects(packed, "train"), len(generated.real)
     sets = {generated.name: generated.objects, **training_reference(packed, train, count, seed=config.seed)}
     return GenerationReport(
@@ -128,9 +127,10 @@ def evaluate_generation(
 
 
 def score_classes(generator: VoxelGenerator, packed: PackedDataset, config: EvaluateConfig) -> Scores:
-    """Score sets of generated objects of one class against all real ones of it, for each class with enough of these.
+    """Score generated objects of each class against its real ones, if there are at least MIN_OF_CLASS of these.
 
-    Beside them stand as many training objects of the class and its mean shape. Scores are means over CLASS_DRAWS sets.
+    The references are as many training objects of the class, and its mean shape. Scores are means over CLASS_DRAWS
+    sets.
     """
     held_out, train = (select_objects(packed, split) for split in (config.split, "train"))
     scores: Scores = {}
@@ -165,16 +165,16 @@ def score_sets(
     seed: int,
     meshes: Meshes | None = None,
 ) -> Scores:
-    """Score generated objects as a set against as many real ones, and training objects in their place.
+    """Score a set of generated objects, and as many training objects as a reference, against as many real ones.
 
     Args:
         generated: Voxels of the generated objects.
         packed: The data set.
         train: Indices of the training objects.
         real: Indices of the real objects.
-        name: What the scores call the generated objects.
-        seed: Of the choice of training objects and of points on surfaces.
-        meshes: If given, surfaces are compared too: these, or for None those of the voxels.
+        name: Name of the generated objects in the scores.
+        seed: Seed of the choice of training objects and of points on surfaces.
+        meshes: If given, surfaces are compared too: these, or those of the voxels where an entry is None.
     """
     truth = load_occupancies(packed, real)
     sets = {name: generated, **training_reference(packed, train, len(real), seed=seed)}
@@ -193,7 +193,7 @@ def score_sets(
 
 
 def training_reference(packed: PackedDataset, train: Sequence[int], count: int, *, seed: int) -> dict[str, Objects]:
-    """Return `count` random training objects under their name in the scores."""
+    """Return `count` random training objects, by their name in the scores."""
     drawn = np.random.default_rng(seed).choice(train, count, replace=len(train) < count).tolist()
     return {TRAINING_SET: load_occupancies(packed, drawn)}
 
@@ -205,7 +205,7 @@ def nearest_training_objects(packed: PackedDataset, train: Sequence[int], object
 
 
 def class_coverage(objects: Objects, packed: PackedDataset, train: Sequence[int]) -> dict[str, float]:
-    """Count the classes of the nearest training objects, and their KL from uniform; nothing without classes."""
+    """Count the classes of the nearest training objects, and measure their KL from uniform; empty without classes."""
     known = sorted({packed.objects[index].label for index in train} - {""})
     labels = [packed.objects[index].label for index in nearest_training_objects(packed, train, objects)]
     if not known or "" in labels:

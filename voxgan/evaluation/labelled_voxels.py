@@ -1,4 +1,4 @@
-"""Real and generated voxels as rows for a classifier."""
+"""Real and generated voxels as features for a classifier."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ SIDE = 16
 
 
 def describe_voxels(occupancy: np.ndarray) -> Float[np.ndarray, " features"]:
-    """How full the cells of a coarse grid are."""
+    """The mean occupancy of each cell of a coarse grid, SIDE a side, flattened."""
     grid = torch.from_numpy(np.ascontiguousarray(occupancy)).float()[None, None]
     return F.adaptive_avg_pool3d(grid, SIDE).flatten().double().numpy()
 
 
 def read_real_voxels(source: str, *, split: Split) -> LabelledRows:
-    """The objects of a part of a prepared data set. Raises ValueError if there are none, or they have no classes."""
+    """The objects of a split of a prepared data set. Raises ValueError if there are none, or they have no classes."""
     packed = open_packed_dataset(source)
     found = [(packed.objects[index].label, describe_voxels(packed.occupancy(index))) for index in packed.indices(split)]
     if not found or not packed.classes:
-        raise ValueError(f"{source} has no objects of known classes in its part {split}")
+        raise ValueError(f"{source} has no objects with classes in its split {split}")
     return LabelledRows(np.stack([row for _, row in found]), [str(label) for label, _ in found])
 
 

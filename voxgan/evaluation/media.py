@@ -24,7 +24,7 @@ FRAMES, FRAME_RATE = 24, 8
 """Frames of a turn, and frames per second."""
 BACKGROUND = (255, 255, 255)
 WHOLE = SurfaceConfig(min_component_share=0.0, bridge=0.0)
-"""How surfaces with all their parts are extracted."""
+"""Settings that extract surfaces with all their parts."""
 
 StillImage = UInt8[Tensor, "_high _wide 3"]
 Animation = UInt8[Tensor, "time 3 _high _wide"]
@@ -40,7 +40,7 @@ def extract_whole_surface(probabilities: Float[Tensor, "x y z"], *, threshold: f
 def extract_true_surface(packed: PackedDataset, index: int) -> trimesh.Trimesh | None:
     """Extract the surface of an object of the data set with all its parts; None if it fills no voxel.
 
-    Fractions say where it lies; of binary voxels it is smoothed, as their stairs are none of the object's.
+    Fractional voxels place the surface themselves; the surface of binary ones is smoothed, which removes their stairs.
     """
     fractions = packed.fractions(index)
     surface = replace(WHOLE, flatten=0.0)
@@ -57,7 +57,7 @@ def render_still(scene: Scene | None, camera: Camera) -> StillImage:
 
 
 def animate_turntable(mesh: trimesh.Trimesh | None, *, shown: Sequence[int] | None = None) -> Animation:
-    """Turn the object once; white frames without an object. `shown` as in `render_turntable`."""
+    """Render a turn of the object; white frames without an object. `shown` as in `render_turntable`."""
     if mesh is None or not len(mesh.faces):
         count = FRAMES if shown is None else len(shown)
         return rearrange(render_still(None, Camera()), "h w c -> 1 c h w").repeat(count, 1, 1, 1)
@@ -71,6 +71,6 @@ def animate_still(picture: UInt8[np.ndarray, "height width 4"]) -> Animation:
     return rearrange(torch.from_numpy(np.array(shown)), "h w c -> 1 c h w").repeat(FRAMES, 1, 1, 1)
 
 
-def join_side_by_side(films: Sequence[Animation]) -> str:
-    """Join animations side by side into one, as a data URI."""
-    return encode_webp_uri(torch.cat(list(films), 3), rate=FRAME_RATE)
+def join_side_by_side(animations: Sequence[Animation]) -> str:
+    """Join animations side by side into one, as a data URI of a WebP."""
+    return encode_webp_uri(torch.cat(list(animations), 3), rate=FRAME_RATE)

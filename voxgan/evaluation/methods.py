@@ -1,4 +1,4 @@
-"""The methods that reconstruct objects: a model that sees pictures; files are read in `predictions`."""
+"""Reconstruction methods: their protocol, and that of a model with an encoder (`predictions` has that of files)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from torch import Tensor
 from gancore.evaluation.methods import Method
 from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import THRESHOLDS, load_occupancies
+from voxgan.evaluation.media import extract_whole_surface
 from voxgan.evaluation.views import ViewSelection, format_view_count
 from voxgan.metrics.occupancy import coarsen, iou_at
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -24,25 +25,31 @@ class Prediction(NamedTuple):
 
     probabilities: Float[Tensor, "x y z"]
     mesh: trimesh.Trimesh | None = None
-    """Its surface as it was given; None if it is to be extracted from the probabilities."""
+    """The predicted surface; None if only voxels were predicted."""
+
+    def surface(self, threshold: float) -> trimesh.Trimesh | None:
+        """Return the predicted surface, or that of the probabilities; None if none of them is above the threshold."""
+        if self.mesh is not None:
+            return self.mesh
+        return extract_whole_surface(self.probabilities, threshold=threshold)
 
 
 @runtime_checkable
 class ReconstructionMethod(Method, Protocol):
-    """A method that reconstructs objects of a data set, in one or several variants that are scored apart."""
+    """A method that reconstructs objects of a data set, in one or several variants that are scored separately."""
 
     def iou(self, indices: Sequence[int]) -> dict[str, Float[Tensor, "objects thresholds"]]:
-        """Compute the IoU of each object at each of THRESHOLDS, by the name of the variant."""
+        """Compute the IoU of each object at each of THRESHOLDS, by variant."""
 
     def predict(self, index: int) -> dict[str, Prediction]:
-        """Reconstruct an object, by the name of the variant."""
+        """Reconstruct an object, by variant."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMethod:
-    """A model that sees pictures, in a variant for each number of them; of several draws `predict` shows the first.
+    """A model with an encoder, in a variant for each number of pictures; `predict` uses the first draw of them.
 
-    Probabilities of more voxels than the data set has are averaged.
+    Probabilities on a finer grid than the data set's are averaged down to it.
     """
 
     model: ImageToVoxels
@@ -79,17 +86,17 @@ def model_iou(
     batch: int,
     class_conditional: bool = False,
 ) -> dict[int, Float[Tensor, "objects thresholds"]]:
-    """Compute the IoU of reconstructed objects at each of THRESHOLDS, a mean over the draws.
+    """Compute the IoU of reconstructed objects at each of THRESHOLDS, averaged over the draws.
 
     Args:
-        model: Reconstructs the objects, where it is.
+        model: The model, on the device to use.
         selection: The pictures that it sees.
         indices: The objects.
         batch: Objects per batch.
         class_conditional: Whether the model is given the classes.
 
     Returns:
-        By number of views.
+        The scores, by number of views.
 
     Raises:
         ValueError: The model is given a class that it was not trained on.

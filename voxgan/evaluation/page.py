@@ -1,4 +1,4 @@
-"""The report of an evaluation of objects as a page: a verdict, turning objects, then tables and charts."""
+"""The report of an evaluation of objects as a page: a verdict, turntables, then tables and charts."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ RATING_QUESTION = "Which of the two looks more like a real object?"
 
 
 def write_report(result: EvaluationResult, config: EvaluateConfig) -> list[Path]:
-    """Write the report, its page and the rating page, as far as the settings ask for them; return all paths."""
+    """Write the report, its page and the rating page, according to the settings, and return all paths."""
     written = []
     if config.out:
         page = config.out / REPORT_PAGE
@@ -59,7 +59,7 @@ def write_report(result: EvaluationResult, config: EvaluateConfig) -> list[Path]
 
 
 def build_sections(result: EvaluationResult) -> Iterator[Section]:
-    """Build the sections below the verdict: objects, scores and charts, then what they depend on."""
+    """Build the sections below the verdict: objects, scores and charts, then conventions, settings and software."""
     report = result.report
     yield from (Gallery(title, items, note=gallery_note(title)) for title, items in result.galleries.items())
     if result.meshes:

@@ -1,4 +1,4 @@
-"""Objects of another tool, read from its files into the axes and the voxels in which they are scored."""
+"""Reads the objects of another tool from its files, and aligns them with the data set's axes and voxels."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,28 +28,28 @@ from voxgan.mesh.voxelise import normalise_mesh, voxelise
 from voxgan.metrics.occupancy import iou_at
 
 OUTER_SIDE = 3
-"""Side of the cube that a mesh may reach into; true objects lie in the unit cube."""
+"""Side of the cube, around the true objects' unit cube, that predicted meshes must lie in."""
 SMALLEST_REACH = 0.01
-"""A mesh that lies within this distance of the origin is in another unit: true objects fill the unit cube."""
+"""Meshes that lie within this distance of the origin are in another unit, since true objects fill the unit cube."""
 THRESHOLD = 0.5
-"""Probability above which a predicted voxel counts as filled if no threshold could be chosen."""
+"""Threshold for predicted voxels if none can be chosen on validation objects."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateFrame:
-    """How the objects of files stand in space."""
+    """The coordinate frame of predicted objects; see EvaluateConfig."""
 
     up: Axis | None = None
-    """Up axis of files that do not say."""
+    """Up axis of files that do not state one."""
     front: Axis | None = None
     normalise: Literal["as_is", "box"] = "as_is"
 
     def align(self, loaded: LoadedMesh, name: str) -> trimesh.Trimesh:
-        """Turn the mesh as the true objects stand, in metres if its file states a unit.
+        """Return the mesh in the frame of the true objects, converted to metres if its file states a unit.
 
-        Raises ValueError if it reaches far outside of where they are, or is far smaller than any of them.
+        Raises ValueError if it reaches far beyond the unit cube, or is far smaller.
         """
         up, front = loaded.axes(up=self.up, front=self.front)
         if self.normalise == "box":
@@ -59,19 +59,19 @@ class CoordinateFrame:
         reach = np.abs(moved.vertices[moved.faces]).max()
         if not SMALLEST_REACH <= reach <= OUTER_SIDE / 2:
             raise ValueError(
-                f"{name} reaches {reach:.3g} from the origin, and true objects stand within 0.5: "
+                f"{name} reaches {reach:.3g} from the origin, but true objects lie within 0.5: "
                 "give --normalise box to centre and scale every object"
             )
         return moved
 
 
 def coordinate_frame(config: EvaluateConfig) -> CoordinateFrame:
-    """Return how the predictions of an evaluation stand in space."""
+    """Return the coordinate frame of the predictions of an evaluation."""
     return CoordinateFrame(up=config.up, front=config.front, normalise=config.normalise)
 
 
 def voxelise_unit_cube(mesh: trimesh.Trimesh, side: int) -> Bool[np.ndarray, "side side side"]:
-    """Voxelise the mesh in the unit cube around the origin; what sticks out of the cube is cut off."""
+    """Voxelise the part of a mesh that lies in the unit cube around the origin."""
     if np.abs(mesh.vertices[mesh.faces]).max() <= 0.5:
         return voxelise(mesh, side)
     smaller = trimesh.Trimesh(mesh.vertices / OUTER_SIDE, mesh.faces, process=False)
@@ -85,24 +85,24 @@ def read_prediction(source: Source, side: int, *, frame: CoordinateFrame) -> Pre
     Raises ValueError or OSError that names the file if it cannot be read or has another number of voxels per side.
     """
     mesh = frame.align(load_mesh(source.mesh, root=source.root), str(source.mesh)) if source.mesh else None
-    mesh = mesh and trimesh.Trimesh(mesh.vertices, mesh.faces)  # in one colour, its vertices merged
+    mesh = mesh and trimesh.Trimesh(mesh.vertices, mesh.faces)  # drops colours and merges vertices
     if source.occupancy is None:
         assert mesh is not None
         return Prediction(torch.from_numpy(voxelise_unit_cube(mesh, side)).float(), mesh)
     own = read_occupancy(source.occupancy, key=source.key)
-    if stated_up(source.occupancy, key=source.key) is None:  # else it is read as it states
+    if stated_up(source.occupancy, key=source.key) is None:  # else read_occupancy has applied it
         own = reorient(own, up=frame.up or "y", front=frame.front)
     if own.shape != (side, side, side):
         sides = " x ".join(map(str, own.shape))
         raise SideMismatchError(
             f"{source.occupancy} has {sides} voxels, and the data set {side} a side: predict at that side, "
-            "give meshes, or prepare the data set anew"
+            "give meshes, or prepare the data set again"
         )
     return Prediction(torch.from_numpy(np.ascontiguousarray(own, np.float32)), mesh)
 
 
 class SideMismatchError(ValueError):
-    """Voxels of another side cannot be compared, whatever `on_missing` says."""
+    """The prediction has another number of voxels a side; raised even if `on_missing` is empty."""
 
 
 def find_predictions(folder: Path) -> list[Source]:
@@ -133,14 +133,14 @@ def read_unpaired(folder: Path, side: int, *, frame: CoordinateFrame, count: int
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionFolder:
-    """A method whose reconstructions are files, each named like its object."""
+    """A method whose reconstructions are read from files, each named like its object."""
 
     folder: Path
     packed: PackedDataset
     sources: Mapping[int, Source]
-    """By the index of the object."""
+    """The prediction of each object, by index."""
     unmatched: tuple[str, ...]
-    """Names of files that belong to no object."""
+    """Names of files that match no object."""
     frame: CoordinateFrame
     on_missing: Literal["stop", "empty"]
     name: str = "predictions"
@@ -150,7 +150,7 @@ class PredictionFolder:
         return all(index in self.sources for index in indices)
 
     def check_missing(self, indices: Sequence[int]) -> list[str]:
-        """Return the ids of objects without a prediction. Raises ValueError if there are any and none may be."""
+        """Return the ids of objects without a prediction; ValueError if all lack one, or any with `on_missing` stop."""
         missing = [self.packed.objects[index].id for index in indices if index not in self.sources]
         if len(missing) == len(indices) or (missing and self.on_missing == "stop"):
             files = (
@@ -163,7 +163,7 @@ class PredictionFolder:
         return missing
 
     def predict(self, index: int) -> dict[str, Prediction]:
-        """Read the prediction of an object; an empty one if it is not there or unreadable and may be missing."""
+        """Read the prediction of an object; with `on_missing` empty, a missing or unreadable one is empty."""
         side = self.packed.side
         if index in self.sources:
             try:
@@ -194,11 +194,11 @@ def match_predictions(
     Args:
         folder: Meshes or voxels.
         packed: The data set.
-        frame: How the predicted objects stand in space.
+        frame: The coordinate frame of the predictions.
         on_missing: Whether an object without a readable prediction is an error or counts as empty.
 
     Raises:
-        ValueError: A name could be several objects, or several files are named like one object.
+        ValueError: A file matches several objects, or several files match one object.
     """
     sources = {source.id: source for source in find_predictions(folder)}
     ids = {item.id: index for index, item in enumerate(packed.objects)}

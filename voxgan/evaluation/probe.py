@@ -1,4 +1,4 @@
-"""How well classes can be predicted from a discriminator's features: a linear SVM (Wu et al. 2016, 3D-GAN)."""
+"""Linear probe of a discriminator: classifies objects by its features with a linear SVM (3D-GAN, Wu et al. 2016)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from voxgan.evaluation.report import ProbeReport, Scores
 from voxgan.networks.discriminator import VoxelDiscriminator
 
 POOLED_SIDE = 2
-"""Side that every map is pooled to: by 8, 4 and 2 from the 16, 8 and 4 voxels of the paper."""
+"""Side that every feature map is max-pooled to; the paper pools maps of 16, 8 and 4 voxels by 8, 4 and 2."""
 NUM_MAPS = 3
-"""Number of last feature maps used; at 64 voxels a side they are the paper's conv2, conv3 and conv4."""
+"""Number of last feature maps that are used; at 64 voxels a side they are the paper's conv2, conv3 and conv4."""
 VOXEL_SIDE = 8
-"""Side of the averaged voxels of the baseline without a network."""
+"""Side of the averaged voxels that are the features of the baseline without a network."""
 SVM_STRENGTHS = (1e-4, 1e-3, 1e-2)
-"""Values of C of the SVM, of which validation objects choose one; without them it is 1e-2."""
+"""Candidate values of C of the SVM, chosen on validation objects; without them, C is 1e-2."""
 BATCH = 16
 
 Features = Float[Tensor, "objects numbers"]
@@ -61,17 +61,17 @@ def probe_discriminator(
     Args:
         run: Folder of a voxel run.
         packed: The data set.
-        train: Objects to fit the SVM to; those without a class are left out of all splits.
-        val: Objects that choose its strength.
+        train: Objects to fit the SVM to; objects without a class are left out of all three sets.
+        val: Objects to choose C on.
         test: Objects to classify.
-        seed: Of the untrained discriminator and of the SVM.
+        seed: Seed of the untrained discriminator and of the SVM.
 
     Raises:
-        ValueError: The run has no discriminator that fits, or there are fewer than two classes.
+        ValueError: The run has no discriminator for objects of this side, or there are fewer than two classes.
     """
     train, val, test = ([n for n in part if packed.objects[n].label] for part in (train, val, test))
     if len({packed.objects[n].label for n in train}) < 2 or not test:
-        raise ValueError(f"{packed.folder} has no two classes that the discriminator of {run} could tell apart")
+        raise ValueError(f"{packed.folder} has fewer than two classes to probe the discriminator of {run} with")
     settings = read_settings(run)
     trained, fresh = load_discriminators(run, settings.config, side=packed.side, seed=seed)
     kinds: dict[str, Callable[[Tensor], Features]] = {
@@ -127,7 +127,7 @@ def load_discriminators(
     """
     newest = checkpoint.find_latest(run)
     if newest is None:
-        raise ValueError(f"{run} holds no checkpoint, and so no discriminator")
+        raise ValueError(f"{run} holds no checkpoint, which the discriminator is read from")
     state = checkpoint.load(newest)[1]["discriminator"]
     classes = len(state["projection.weight"]) - 1 if "projection.weight" in state else 0
     shape = VoxelShape(side=side, classes=tuple(map(str, range(classes))))
@@ -162,7 +162,7 @@ def extract_features(
 def svm_accuracy(
     features: dict[str, np.ndarray], labels: dict[str, np.ndarray], *, seed: int
 ) -> dict[str, float | int]:
-    """Compute the accuracy on test objects, over objects and as a mean over classes, and the C that was chosen."""
+    """Compute the accuracy on test objects, over all objects and as a mean over classes, and return the chosen C."""
     chosen = 1e-2
     if len(labels["val"]):
         fits = {c: fit_svm(features["train"], labels["train"], c, seed=seed) for c in SVM_STRENGTHS}

@@ -1,4 +1,4 @@
-"""Published results, shown when the measured objects are those that they were measured on."""
+"""Published results, shown if the evaluated objects match those of the publication."""
 
 from collections import Counter
 from collections.abc import Sequence

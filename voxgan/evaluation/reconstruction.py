@@ -1,4 +1,4 @@
-"""IoU of reconstructed objects by a method and by the baselines; nothing is chosen on the objects that are scored."""
+"""Scores the reconstructions of a method and of the baselines by IoU; nothing is chosen on the scored objects."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,9 +31,9 @@ from voxgan.evaluation.views import ViewSelection, format_view_count
 from voxgan.metrics.occupancy import iou
 
 FIXED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
-"""Thresholds at which IoU is reported besides the chosen one."""
+"""Thresholds at which IoU is reported in addition to the chosen one."""
 QUERIES_PER_BATCH = 64
-"""Objects whose pictures are looked up at once."""
+"""Number of objects whose nearest pictures are searched at once."""
 CONVENTIONS = {
     "iou": "Intersection over union of voxels: for each object a mean over the draws, then a mean over objects.",
     "sample_mean, class_mean": "Mean over all objects; mean over classes of the mean over their objects.",
@@ -51,11 +51,11 @@ CONVENTIONS = {
 
 
 class Reconstruction(NamedTuple):
-    """The report on a method's reconstructions, and what is needed to show them."""
+    """The report on a method's reconstructions, and the objects and scores from which examples are chosen."""
 
     report: ReconstructionReport
     indices: list[int]
-    """The objects that were scored."""
+    """The scored objects."""
     scores: Float[Tensor, " objects"]
     """Their IoU by the method's first variant, at the chosen threshold."""
 
@@ -65,7 +65,7 @@ def evaluate_reconstruction(
 ) -> Reconstruction:
     """Score the method and the baselines by threshold and class.
 
-    Raises ValueError if there are no objects to score, or predictions are missing and none may be.
+    Raises ValueError if there are no objects to score, or predictions are missing that may not be.
     """
     packed, pictures = selection.packed, isinstance(method, ModelMethod)
     test = select_objects(packed, config.split, count=config.max_items, pictures=pictures)
@@ -93,7 +93,7 @@ def evaluate_reconstruction(
 def choose_threshold(method: ReconstructionMethod, packed: PackedDataset, *, pictures: bool) -> tuple[float, str]:
     """Choose the threshold with the best mean IoU on validation objects, or on training objects if there are none.
 
-    Returns the threshold, and a description of the objects it was chosen on.
+    Returns the threshold, and a description of the objects that it was chosen on.
     """
     split: Split = "val" if select_objects(packed, "val", pictures=pictures) else "train"
     chosen = select_objects(packed, split, count=MAX_VALIDATION, pictures=pictures)
@@ -145,7 +145,7 @@ def mean(numbers: Sequence[float | int]) -> float:
 
 
 class BaselineScores(NamedTuple):
-    """The baselines as they were scored."""
+    """The baselines' choices and scores."""
 
     choice: BaselineChoice
     iou: dict[str, Float[Tensor, "objects 1"]]
@@ -153,7 +153,7 @@ class BaselineScores(NamedTuple):
 
 
 def score_baselines(selection: ViewSelection, test: Sequence[int], *, pictures: bool) -> BaselineScores:
-    """Compute the IoU of the baselines and the oracle, and choose how they see pictures on validation objects.
+    """Compute the IoU of the baselines and the oracle, after choosing their hyperparameters on validation objects.
 
     Args:
         selection: The pictures shown.
@@ -191,7 +191,7 @@ def score_baselines(selection: ViewSelection, test: Sequence[int], *, pictures: 
 def shape_baselines(
     selection: ViewSelection, train: Sequence[int], test: Sequence[int]
 ) -> dict[str, Float[Tensor, "objects 1"]]:
-    """Compute the IoU of the baselines that see no pictures, and of the oracle."""
+    """Compute the IoU of the baselines that use no pictures, and of the oracle."""
     packed = selection.packed
     means, random = baselines.mean_shapes(packed, train), np.random.default_rng(selection.seed)
     rows: dict[str, list[Tensor]] = {"mean shape of its class": [], "random object of its class": [], ORACLE: []}
@@ -209,7 +209,7 @@ def shape_baselines(
 def retrieval_iou(
     selection: ViewSelection, indices: Sequence[int], gallery: ViewGallery, *, distance: PictureDistance
 ) -> dict[int, Float[Tensor, "objects 1"]]:
-    """Compute the IoU of the training object whose pictures are nearest, by number of views, a mean over the draws."""
+    """Compute the IoU of the training object with the nearest pictures, by number of views, averaged over the draws."""
     scores: dict[int, list[Tensor]] = {count: [] for count in selection.views}
     for first in tqdm(range(0, len(indices), QUERIES_PER_BATCH), unit="batch", leave=False):
         chunk = indices[first : first + QUERIES_PER_BATCH]
@@ -223,5 +223,5 @@ def retrieval_iou(
 def mean_draw_iou(
     packed: PackedDataset, objects: Int[np.ndarray, "objects draws"], truth: Bool[Tensor, "objects x y z"]
 ) -> Float[Tensor, " objects"]:
-    """Compute the IoU of objects of the data set with the true ones, a mean over the draws."""
+    """Compute the IoU of objects of the data set with the true ones, averaged over the draws."""
     return torch.stack([iou(load_occupancies(packed, column), truth) for column in objects.T.tolist()]).mean(0)

@@ -1,4 +1,4 @@
-"""The report of an evaluation of objects, as report.json keeps it."""
+"""The report of an evaluation of objects, as stored in report.json."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +7,12 @@ from gancore.evaluation.report import SCHEMA, Number
 from gancore.evaluation.verdict import Verdict, judge_methods
 
 ORACLE = "oracle"
-"""The training object with the highest IoU: it has seen the ground truth, so it is a bound and not a baseline."""
+"""The training object with the highest IoU: a bound rather than a baseline, since it uses the ground truth."""
 BASELINES = ("ridge regression", "nearest picture", "mean shape of its class", "random object of its class")
-"""What the names of the baselines of reconstruction begin with."""
+"""Prefixes of the names of the reconstruction baselines."""
 
 Scores = dict[str, dict[str, Number]]
-"""By what is scored, and by the name of the score."""
+"""Scores by what is scored, then by the name of the score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,13 @@ class IoUReport:
     """IoU of the reconstructions by one method."""
 
     sample_mean: dict[str, Number]
-    """Mean over all objects, by threshold; "chosen" is the one chosen on the validation objects."""
+    """Mean over all objects, by threshold; "chosen" is the threshold chosen on the validation objects."""
     class_mean: dict[str, Number]
     """Mean over classes of the mean over their objects, by threshold."""
     classes: dict[str, Number]
     """Mean over the objects of each class, at the chosen threshold."""
     objects: list[Number]
-    """Of each object, at the chosen threshold."""
+    """IoU of each object, at the chosen threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +39,16 @@ class SurfaceReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RidgeChoice:
-    """What the ridge regression was fitted to, and what was chosen for it on the validation objects."""
+    """The training set of the ridge regression, and its hyperparameters, which are chosen on the validation objects."""
 
     features: str
-    """What it sees of pictures."""
+    """Description of the features of a picture."""
     training_objects: int
     training_pictures: int
     penalty: Number
-    """Added to the diagonal of the training pictures' inner products; the features have a total variance of 1."""
+    """The ridge penalty, added to the diagonal of the kernel matrix; the features have a total variance of 1."""
     mirrored: bool
-    """Whether predictions are averaged with their mirror images, left and right exchanged."""
+    """Whether predictions are averaged with their left-right mirror images."""
     threshold: Number
     """Predicted value above which a voxel is filled."""
     penalties: dict[str, Number]
@@ -57,13 +57,13 @@ class RidgeChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineChoice:
-    """What the baselines had to choose from, and what they chose."""
+    """The training set of the baselines, and their hyperparameters."""
 
     training_objects: int
     picture_distance: str | None = None
     """How pictures are compared by the nearest-picture baseline."""
     picture_distances: dict[str, Number] | None = None
-    """IoU on the validation objects by each of the distances."""
+    """IoU on the validation objects for each candidate distance."""
     ridge: RidgeChoice | None = None
 
 
@@ -86,7 +86,7 @@ class ReconstructionReport:
     surfaces: SurfaceReport | None = None
 
     def verdicts(self) -> list[Verdict]:
-        """Compare each method with the best baseline that sees as many pictures, or none; the oracle is left out."""
+        """Compare each method with the best baseline that sees as many pictures or none, without the oracle."""
         scores = {name: row.sample_mean["chosen"] for name, row in self.iou.items()}
         methods = [name for name in scores if name != ORACLE and not name.startswith(BASELINES)]
         found = []
@@ -112,7 +112,7 @@ class GenerationReport:
     fidelity: dict[str, Scores]
     """By kind of features."""
     classes: Scores
-    """By class, if the model knows classes, those of its objects among themselves."""
+    """Scores within each class, if the model has classes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Ridge regression from features of pictures to voxels: the baseline that learns, in closed form.
+"""Ridge regression from features of pictures to voxels: a baseline that is learned in closed form.
 
-It is solved in the dual form, so that a prediction is a weighted sum of training voxels: the memory needed is that of
-the pictures' features and of a matrix of pictures by pictures, whatever the number of voxels.
+It is solved in the dual (Saunders et al. 1998), so that a prediction is a weighted sum of training voxels: memory grows
+with the features and the square of the number of pictures, but not with the number of voxels.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from accelerate.utils import tqdm
-from einops import rearrange, reduce
-from jaxtyping import Float, Float64, Int, UInt8
+from einops import reduce
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from gancore.data import evenly_spaced
@@ -20,7 +20,6 @@ from voxgan.data.packed import PackedDataset
 from voxgan.evaluation.baselines import (
     PICTURE_SIDE,
     THRESHOLDS,
-    frame_or_blank,
     iterate_chunks,
     load_occupancies,
     picture_features,
@@ -28,20 +27,21 @@ from voxgan.evaluation.baselines import (
 from voxgan.evaluation.methods import Prediction
 from voxgan.evaluation.report import RidgeChoice
 from voxgan.evaluation.views import ViewSelection, format_view_count
+from voxgan.files.images import encode_views, frame_or_blank
 from voxgan.metrics.occupancy import iou_at
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Penalties of which the one that is best on validation objects is chosen; the features have a total variance of 1."""
+"""Candidate penalties, for features of total variance 1; the best on validation objects is chosen."""
 MAX_PICTURES = 4096
-"""Training pictures, at most; evenly spaced objects are used if there are more."""
+"""Maximum number of training pictures; if there are more, evenly spaced objects are used."""
 PICTURES_PER_OBJECT = 3
-"""Pictures of each training object, at most."""
+"""Maximum number of pictures of each training object."""
 NETWORK_SIDE = 64
-"""Width and height of the pictures that the network sees, on a grey background: its middle map is 4 x 4."""
+"""Width and height of the pictures for the network, on a grey background; its middle map is then 4 x 4."""
 BATCH_VOXELS = 2**25
-"""Predicted voxels held at once."""
+"""Predicted voxels in memory at once."""
 HELD_OUT = 5
-"""Without validation objects, every fifth training object is kept out of the fit to choose on."""
+"""Without validation objects, every fifth training object is held out of the fit for model selection."""
 
 Blocks = list[Float[Tensor, "_pictures _numbers"]]
 
@@ -51,7 +51,7 @@ Blocks = list[Float[Tensor, "_pictures _numbers"]]
 
 @dataclass(frozen=True)
 class PictureBlocks:
-    """Outline and shading of a picture and, if there is a network, its middle map."""
+    """Features of a picture: silhouette and shading, and with a network its middle map."""
 
     network: EfficientNet | None
 
@@ -60,22 +60,14 @@ class PictureBlocks:
         return f"{name}, {self.network.name}'s middle map at {NETWORK_SIDE} px" if self.network else name
 
     def read(self, packed: PackedDataset, index: int, views: Sequence[int]) -> Blocks:
-        """Compute the features of pictures of an object, in blocks that will count equally."""
+        """Compute the features of an object's pictures, in blocks that get equal weight."""
         pictures = [packed.read_view(index, view) for view in views]
         pixels = torch.from_numpy(np.stack([picture_features(picture) for picture in pictures])) / 255
         blocks = [pixels[:, channel].flatten(1) for channel in range(pixels.shape[1])]
         if self.network:
-            framed = np.stack([frame_or_blank(picture, NETWORK_SIDE) for picture in pictures])
-            blocks.append(self.network.middle_map(composite_on_grey(framed)).flatten(1))
+            framed = [frame_or_blank(picture, NETWORK_SIDE) for picture in pictures]
+            blocks.append(self.network.middle_map(encode_views(framed, mask=False)).flatten(1))
         return blocks
-
-
-def composite_on_grey(
-    pictures: UInt8[np.ndarray, "pictures height width 4"],
-) -> Float[Tensor, "pictures 3 height width"]:
-    """Put RGBA pictures with straight alpha on grey; in [-1, 1]."""
-    colours, alpha = torch.from_numpy(pictures).float().div(255).split([3, 1], dim=3)
-    return rearrange((2 * colours - 1) * alpha, "n h w c -> n c h w")
 
 
 # ---------------------------------------------------------------------------------------------------------- regression
@@ -83,26 +75,26 @@ def composite_on_grey(
 
 @dataclass(frozen=True)
 class LinearKernel:
-    """Inner products with the features of training pictures, which are centred and scaled block by block."""
+    """A linear kernel on features that are centred and scaled block by block."""
 
     means: tuple[Float[Tensor, " _numbers"], ...]
-    """Of the training features, by block."""
+    """Mean of the training features of each block."""
     scales: tuple[float, ...]
-    """Factor of each block that gives it an equal share of a total variance of 1."""
+    """Factor of each block, which gives it an equal share of a total variance of 1."""
     features: Float[Tensor, "pictures numbers"]
-    """Of the training pictures, standardised."""
+    """Standardised features of the training pictures."""
 
     def compare(self, blocks: Blocks) -> Float64[Tensor, "queries pictures"]:
-        """Compute the inner products of pictures with the training pictures, from features as they were read."""
+        """Compute the kernel between pictures, given by their raw features, and the training pictures."""
         return (standardise(blocks, self.means, self.scales) @ self.features.T).double()
 
     def gram(self) -> Float64[Tensor, "pictures pictures"]:
-        """Compute the inner products of the training pictures with each other."""
+        """Compute the kernel matrix of the training pictures."""
         return (self.features @ self.features.T).double()
 
 
 def build_kernel(blocks: Blocks) -> LinearKernel:
-    """Build the kernel of training pictures."""
+    """Build the kernel from the raw features of the training pictures."""
     means = tuple(block.mean(0) for block in blocks)
     variances = [float(block.var(0, correction=0).sum()) for block in blocks]
     scales = tuple((variance * len(blocks)) ** -0.5 if variance else 0.0 for variance in variances)
@@ -117,21 +109,21 @@ def standardise(
 
 
 def factorise(gram: Float64[Tensor, "pictures pictures"], penalty: float) -> Float64[Tensor, "pictures pictures"]:
-    """Return the Cholesky factor of the training pictures' inner products with the penalty on their diagonal."""
+    """Return the Cholesky factor of the kernel matrix plus the penalty times the identity."""
     return torch.linalg.cholesky(gram + penalty * torch.eye(len(gram), dtype=gram.dtype))
 
 
 def weigh_pictures(
     similar: Float64[Tensor, "queries pictures"], factor: Float64[Tensor, "pictures pictures"]
 ) -> Float64[Tensor, "queries pictures"]:
-    """Return the weights of the training pictures by which the sum of their targets is the prediction.
+    """Return the weights w of the training pictures such that the prediction is w Y for their targets Y.
 
-    With centred features X and targets Y, ridge regression with an intercept predicts mean(Y) + x X' (X X' + penalty
-    I)^-1 (Y - mean(Y)) (Saunders et al. 1998); so the weights add up to 1.
+    With centred features X, ridge regression with an intercept predicts mean(Y) + x X' (X X' + penalty I)^-1 (Y -
+    mean(Y)) (dual form, Saunders et al. 1998), so the weights sum to 1.
 
     Args:
-        similar: Inner products with the training pictures, x X'.
-        factor: Of X X' + penalty I.
+        similar: Kernel values x X' with the training pictures.
+        factor: Cholesky factor of X X' + penalty I.
     """
     weights = torch.cholesky_solve(similar.T, factor).T
     return weights + (1 - weights.sum(1, keepdim=True)) / len(factor)
@@ -142,29 +134,29 @@ def weigh_pictures(
 
 @dataclass(frozen=True, kw_only=True)
 class RidgeMethod:
-    """Ridge regression as a method, in a variant for each number of views, over which predictions are averaged."""
+    """Ridge regression as a method, with a variant for each number of views, whose predictions are averaged."""
 
     selection: ViewSelection
     features: PictureBlocks
     kernel: LinearKernel
     factor: Float64[Tensor, "pictures pictures"]
     objects: tuple[int, ...]
-    """The training objects that it was fitted to."""
+    """Indices of the training objects of the fit."""
     owners: Int[Tensor, " pictures"]
-    """Place among them of the object of each training picture."""
+    """Position in `objects` of each training picture's object."""
     mirrored: bool = False
     """Whether a prediction is averaged with its mirror image, left and right exchanged."""
     name: str = "ridge regression"
 
     def compare(self, index: int) -> Float64[Tensor, "draws views pictures"]:
-        """Compute the inner products of the pictures of an object with the training pictures."""
+        """Compute the kernel between the pictures of an object and the training pictures."""
         numbers = self.selection.view_numbers(index)
         shown, places = np.unique(numbers, return_inverse=True)
         similar = self.kernel.compare(self.features.read(self.selection.packed, index, shown.tolist()))
         return similar[torch.from_numpy(places.reshape(numbers.shape))]
 
     def weigh(self, similar: Float64[Tensor, "draws views pictures"]) -> Float[Tensor, "counts draws objects"]:
-        """Return the weights of the training objects, by number of views."""
+        """Return the weights of the training objects, for each number of views."""
         draws, views, _ = similar.shape
         weights = weigh_pictures(similar.flatten(0, 1), self.factor)
         by_object = torch.zeros(len(weights), len(self.objects), dtype=weights.dtype)
@@ -172,7 +164,7 @@ class RidgeMethod:
         return torch.stack([by_object[:, :count].mean(1) for count in self.selection.views])
 
     def blend(self, weights: Float[Tensor, "rows objects"]) -> Float[Tensor, "rows x y z"]:
-        """Return the weighted sums of the training objects' voxels, within [0, 1]."""
+        """Return the weighted sums of the training objects' voxels, clipped to [0, 1]."""
         packed, first = self.selection.packed, 0
         total = torch.zeros(len(weights), packed.side**3)
         for chunk, voxels in iterate_chunks(packed, self.objects):
@@ -184,7 +176,7 @@ class RidgeMethod:
     def score(
         self, indices: Sequence[int], weights: Float[Tensor, "indices counts draws objects"]
     ) -> Float[Tensor, "counts indices thresholds"]:
-        """Compute the IoU of predictions, given by their weights, at each of THRESHOLDS, a mean over the draws."""
+        """Compute the IoU of predictions, given by their weights, at each of THRESHOLDS, averaged over the draws."""
         _, counts, draws, _ = weights.shape
         size = max(1, BATCH_VOXELS // (counts * draws * self.selection.packed.side**3))
         parts = []
@@ -215,7 +207,7 @@ def fit_ridge(
     """Fit to training objects, and choose penalty, mirroring and threshold by mean IoU on validation objects.
 
     Args:
-        selection: The pictures shown; what is chosen is chosen for the first number of them.
+        selection: The pictures shown; hyperparameters are chosen for the first of its numbers of views.
         train: Objects with pictures to fit to, at least one.
         val: Objects with pictures to choose on; if there are none, every fifth training object takes their place and
             is left out of the fit.
@@ -247,7 +239,7 @@ def fit_ridge(
 
 
 def prepare_ridge(selection: ViewSelection, train: Sequence[int], features: PictureBlocks) -> RidgeMethod:
-    """Read the pictures of training objects, evenly spaced if they are many; `factor` stands for a penalty of 1."""
+    """Compute the features of training objects, of evenly spaced ones if there are many; `factor` is for penalty 1."""
     packed = selection.packed
     objects = [train[number] for number in evenly_spaced(len(train), count=MAX_PICTURES)]
     most = min(PICTURES_PER_OBJECT, MAX_PICTURES // len(objects))

@@ -1,4 +1,4 @@
-"""Which objects of a data set are measured."""
+"""Selects the objects of a data set to evaluate on."""
 
 from gancore.data import evenly_spaced
 from gancore.reporting.provenance import DataFingerprint
@@ -7,7 +7,7 @@ from voxgan.commands import EvaluateConfig
 from voxgan.data.packed import PackedDataset, open_packed_dataset
 
 MAX_VALIDATION = 256
-"""Objects on which thresholds and distances are chosen, at most."""
+"""Maximum number of objects on which thresholds and distances are chosen."""
 
 
 def open_dataset(config: EvaluateConfig) -> PackedDataset:
@@ -23,12 +23,12 @@ def select_objects(
 
     Args:
         packed: The data set.
-        split: Part of it.
-        count: Objects at most.
+        split: The split.
+        count: Maximum number of objects.
         pictures: Whether to leave out objects without pictures.
 
     Raises:
-        ValueError: There are none, in another split than val.
+        ValueError: There are no such objects; only for val is the empty list returned instead.
     """
     indices = [index for index in packed.indices(split) if packed.objects[index].cameras or not pictures]
     if not indices and split != "val":
@@ -37,7 +37,7 @@ def select_objects(
 
 
 def fingerprint_data(packed: PackedDataset, config: EvaluateConfig) -> str:
-    """Describe the measured objects by a hash of their voxels."""
+    """Describe the evaluated objects with a hash of their voxels."""
     fingerprint = DataFingerprint()
     for index in select_objects(packed, config.split, count=config.max_items):
         fingerprint.add(packed.stored_voxels(index)[None])

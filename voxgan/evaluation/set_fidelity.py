@@ -1,4 +1,4 @@
-"""Distances between sets of objects by features: of coarse voxels without a network, of renders by an image network."""
+"""Distances between sets of objects by features of coarse voxels, and of renders by an image network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -38,15 +38,15 @@ CONVENTIONS = {
 def measure_fidelity(
     sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], renders: int, seed: int
 ) -> dict[str, Scores]:
-    """Compare each set with the real one, by kind of features; nothing for sets that are too small.
+    """Compare each set with the real one, by kind of features; empty if a set has fewer than MIN_SET_SAMPLES objects.
 
     Args:
         sets: Voxels of the objects, by the name of the set.
         real: The real objects.
         packed: The data set.
-        train: Its training objects.
-        renders: Renders of each object that an image network compares; 0 for none.
-        seed: Of what the distances draw at random.
+        train: Indices of its training objects.
+        renders: Renders per object for the image network; 0 for no comparison by renders.
+        seed: Seed of random choices in the distances.
     """
     if min(map(len, (real, *sets.values()))) < MIN_SET_SAMPLES:
         return {}
@@ -61,7 +61,7 @@ def measure_fidelity(
 def voxel_fidelity(
     sets: Mapping[str, Objects], real: Objects, packed: PackedDataset, *, train: Sequence[int], seed: int
 ) -> Scores:
-    """Compare each set with the real one by coarse voxels, and measure how much of each is memorised."""
+    """Compare each set with the real one by coarse voxels, and measure its memorised share."""
     known = torch.cat([voxel_features(chunk) for _, chunk in iterate_chunks(packed, train)])
     features = {name: voxel_features(objects) for name, objects in sets.items()}
     scores: Scores = {
@@ -99,7 +99,7 @@ def render_fidelity(
 
 
 def render_features(objects: Objects, network: EfficientNet, *, renders: int) -> Float[Tensor, "renders numbers"]:
-    """Compute a row of features for each render of each object; few renders are in memory at once."""
+    """Compute a row of features for each render of each object, RENDER_BATCH renders at a time."""
     waiting: list[Tensor] = []
     rows = []
     for picture in tqdm(render_objects(objects, renders), total=len(objects) * renders, unit="render", leave=False):

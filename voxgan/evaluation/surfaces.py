@@ -1,8 +1,7 @@
-"""Surfaces of reconstructed objects compared with the true ones, by points and by voxels."""
+"""Compares the surfaces of reconstructed objects with the true ones, by sampled points and by voxels."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,20 +9,18 @@ import trimesh
 from accelerate.utils import tqdm
 
 from voxgan.data.packed import PackedDataset
-from voxgan.evaluation.media import WHOLE, extract_true_surface
-from voxgan.evaluation.methods import Prediction, ReconstructionMethod
+from voxgan.evaluation.media import extract_true_surface
+from voxgan.evaluation.methods import ReconstructionMethod
 from voxgan.evaluation.report import SurfaceReport
-from voxgan.mesh.config import SurfaceConfig
-from voxgan.mesh.surface import extract_surface
 from voxgan.metrics import surface as metrics
 from voxgan.metrics.occupancy import ikea_average_precision
 
 POINTS = 10_000
 """Points sampled on each surface."""
 EMD_POINTS = 512
-"""Points on each surface that are paired one to one for the earth mover's distance."""
+"""Points sampled on each surface for the earth mover's distance."""
 F_SCORE_DISTANCE = 0.01
-"""Distance, in sides of the unit cube, within which a point counts as found."""
+"""Distance threshold of the F-score, in sides of the unit cube."""
 
 CONVENTIONS = {
     "scope": "The first draw of pictures only; surfaces of voxels, the true ones too, by marching cubes after "
@@ -48,35 +45,29 @@ def score_surfaces(
     """Compare the surfaces of reconstructed objects with the true ones: means over objects, by variant.
 
     Args:
-        methods: What reconstructs the objects, and the probability at which the surfaces of its voxels lie.
+        methods: Reconstruction methods, each with the probability at which surfaces of its voxels are extracted.
         packed: The data set.
         indices: The objects.
+
+    Raises:
+        ValueError: One of the objects fills no voxel.
     """
     rows = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
         truth = torch.from_numpy(packed.occupancy(index))
         if (real := extract_true_surface(packed, index)) is None:
-            raise ValueError(f"{packed.objects[index].id} fills no voxel, so that it has no surface")
+            raise ValueError(f"{packed.objects[index].id} fills no voxel, so it has no surface")
         for method, threshold in methods:
-            surface = replace(WHOLE, threshold=threshold)
             for name, predicted in method.predict(index).items():
                 rows[name].append(
                     ikea_average_precision(predicted.probabilities, truth)
-                    | score_surface(prediction_mesh(predicted, surface), real)
+                    | score_surface(predicted.surface(threshold), real)
                 )
     return SurfaceReport(conventions=CONVENTIONS, scores={name: mean_scores(row) for name, row in rows.items()})
 
 
-def prediction_mesh(predicted: Prediction, surface: SurfaceConfig) -> trimesh.Trimesh | None:
-    """Return the mesh that was given, or the surface of the probabilities; None if none is above the threshold."""
-    if predicted.mesh is not None:
-        return predicted.mesh
-    filled = bool((predicted.probabilities > surface.threshold).any())
-    return extract_surface(predicted.probabilities.numpy(), surface) if filled else None
-
-
 def score_surface(mesh: trimesh.Trimesh | None, real: trimesh.Trimesh) -> dict[str, float]:
-    """Compare the surface of a reconstruction with the true one; None stands for a reconstruction without one."""
+    """Compare the surface of a reconstruction with the true one; None is a reconstruction without a surface."""
     if mesh is None:
         return {"f_score": 0.0, "precision": 0.0, "recall": 0.0, "without_surface": 1.0}
     few = (metrics.sample_surface(each, EMD_POINTS).points for each in (mesh, real))

@@ -1,6 +1,6 @@
 """Arrays in npy, npz, mat and HDF5 files: lists their names and shapes, then reads one object of one of them.
 
-The sizes that a header declares are checked against the limits and against the file before memory is taken for them.
+The sizes that a header declares are checked against the limits and the file before memory is allocated.
 """
 
 import math
@@ -22,12 +22,12 @@ from voxgan.files.matlab import read_mat
 from voxgan.mesh.axes import Axis, parse_axis
 
 USUAL_KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
-"""Names that data sets and programs give their occupancy arrays, the most likely first."""
+"""Common names of occupancy arrays in data sets and programs, the most likely first."""
 
 
 @dataclass(frozen=True)
 class ArrayEntry:
-    """An array in a file that has not been read yet."""
+    """An array in a file, which is read on demand."""
 
     shape: tuple[int, ...]
     read: Callable[[tuple[int | slice, ...]], np.ndarray]
@@ -37,7 +37,7 @@ class ArrayEntry:
 
     @property
     def axes(self) -> str:
-        """One letter per axis: `n` for objects, `1` for a single channel, and `xyz`; empty if not of voxels."""
+        """One letter per axis: `n` for objects, `1` for a single channel, and `xyz`; empty if it cannot hold voxels."""
         if len(self.shape) == 4:
             return "xyz1" if self.shape[3] == 1 < self.shape[0] else "nxyz"
         if len(self.shape) == 5:
@@ -58,8 +58,8 @@ class ArrayEntry:
 def list_arrays(path: Path, *, limits: ShapeLimits = ShapeLimits()) -> dict[str, ArrayEntry]:
     """The arrays of the file that may hold voxels, by name; the name in an npy file is "".
 
-    Raises FileNotFoundError, or UnreadableError if there are none, or one exceeds the limits: `max_voxels` holds for
-    each object, `max_members` for their number, `max_gigabytes` for what has to be read into memory at once.
+    Raises FileNotFoundError, or UnreadableError if there are none or they exceed the limits: `max_voxels` limits each
+    object, `max_members` the number of arrays and of objects, `max_gigabytes` what is read into memory at once.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -77,9 +77,9 @@ def list_arrays(path: Path, *, limits: ShapeLimits = ShapeLimits()) -> dict[str,
 
 
 def default_key(arrays: dict[str, ArrayEntry], path: Path) -> str:
-    """The name of the array to read if none is given: the only one, or the only one with the likeliest usual name.
+    """The name of the array to read if none is given: the only array, or else the most likely of USUAL_KEYS.
 
-    Raises UnreadableError if there is none.
+    Raises UnreadableError if several arrays are left.
     """
     if len(arrays) == 1:
         return next(iter(arrays))
@@ -121,7 +121,7 @@ def list_npz(path: Path, limits: ShapeLimits) -> dict[str, ArrayEntry]:
 
 
 def declared_shape(archive: zipfile.ZipFile, name: str, path: Path, limits: ShapeLimits) -> tuple[int, ...]:
-    """The shape in a member's header. Raises UnreadableError if it declares more bytes than are read or stored."""
+    """The shape in a member's header. Raises UnreadableError if it declares more bytes than it holds or may hold."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -1,4 +1,4 @@
-"""Images of an object: reads them, cuts the object out of its background, crops and encodes them for the encoder."""
+"""Images of an object: reads them, segments the object, and frames and encodes them for the encoder."""
 
 import logging
 import os
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 MAX_SIDE = 1024
 """Pixels along the longer side of an image, at most, after reading: more than any encoder uses."""
 FRAME_MARGIN = 0.06
-"""Fraction of a framed image that is left free at either end of the object's longer side."""
+"""Margin at either end of the object's longer side, as a fraction of a framed image."""
 OPAQUE = 250
-"""Alpha from which a pixel counts as opaque."""
+"""Least alpha of a pixel that counts as opaque."""
 
 Rgba = UInt8[np.ndarray, "height width 4"]
 """Pixels with straight alpha."""
@@ -37,10 +37,10 @@ ImageInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 
 
 def read_image(image: ImageInput, *, limits: ReadingLimits = ReadingLimits()) -> Rgba:
-    """The image with straight alpha, upright, its longer side at most MAX_SIDE pixels.
+    """The image as RGBA with straight alpha, upright, its longer side at most MAX_SIDE pixels.
 
-    Levels of more than 8 bits are scaled by their depth. Transparency that outlines nothing, such as a narrow rim, is
-    removed, which the log says. Raises FileNotFoundError, UnreadableError if the file cannot be read or exceeds the
+    Images of more than 8 bits are scaled to 8. Transparency that outlines no object, such as a narrow rim, is removed
+    with a warning in the log. Raises FileNotFoundError, UnreadableError if the file cannot be read or exceeds the
     limits, or ValueError if the array has another shape or type, or the image is less than 8 pixels wide or high.
     """
     if isinstance(image, Image.Image):
@@ -48,7 +48,7 @@ def read_image(image: ImageInput, *, limits: ReadingLimits = ReadingLimits()) ->
     if isinstance(image, np.ndarray):
         channels = image.shape[2] if image.ndim == 3 else 1
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4):
-            raise ValueError(f"an image is uint8 of shape (height width 3 or 4), not {image.dtype} {image.shape}")
+            raise ValueError(f"an image is uint8 of shape (height, width, 3 or 4), not {image.dtype} {image.shape}")
         return _to_pixels(Image.fromarray(image[..., 0] if image.ndim == 3 and channels == 1 else image), "the image")
     with open_picture(image, limits=limits) as opened:
         opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a large JPEG is not decoded at full size
@@ -63,12 +63,12 @@ def _to_pixels(image: Image.Image, name: str) -> Rgba:
     pixels = np.array(image)
     if pixels[..., 3].min() >= OPAQUE or has_outline(pixels[..., 3]):
         return pixels
-    logger.warning("%s: its transparent pixels outline no object, so it is taken as opaque", name)
+    logger.warning("%s: its transparent pixels outline no object, so it is read as opaque", name)
     return _make_opaque(pixels)
 
 
 def _make_opaque(pixels: Rgba) -> Rgba:
-    """The image without transparency; pixels less than half opaque take the colour of the nearest other one."""
+    """The image without transparency; pixels less than half opaque take the colour of the nearest more opaque one."""
     clear = pixels[..., 3] <= min(127, pixels[..., 3].max() // 2)
     nearest = ndimage.distance_transform_edt(clear, return_distances=False, return_indices=True)
     pixels = pixels[nearest[0], nearest[1]]
@@ -79,10 +79,10 @@ def _make_opaque(pixels: Rgba) -> Rgba:
 def segment_object(image: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"] | None = None) -> Rgba:
     """The image with everything but the object transparent.
 
-    A mask decides if there is one, else the image's own alpha, and for opaque images this rule: the background has the
-    median colour of the border; the object is the largest connected region that differs from it by more than Otsu's
-    threshold, with its holes filled. Raises ValueError if that leaves no object, or the mask has another aspect ratio
-    than the image.
+    The object is given by the mask, else by the image's alpha. In an opaque image it is the largest connected region
+    whose colour differs from the background's by more than Otsu's threshold (Otsu 1979), with its holes filled; the
+    background has the median colour of the border. Raises ValueError if that leaves no object, or the mask has another
+    aspect ratio than the image.
     """
     if mask is not None:
         require_same_aspect(image, mask)
@@ -106,7 +106,7 @@ def _differs_from_border(pixels: Float[np.ndarray, "height width 3"]) -> Bool[np
     if distance.max() < 8:
         return np.zeros(distance.shape, bool)
     regions, count = ndimage.label(distance > threshold_otsu(distance))
-    if not count:  # half the border has one colour and half another, both as far from their median
+    if not count:  # half the border has one colour and half another, both equally far from their median
         return np.zeros(distance.shape, bool)
     sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     return ndimage.binary_fill_holes(regions == 1 + sizes.argmax())
@@ -115,11 +115,11 @@ def _differs_from_border(pixels: Float[np.ndarray, "height width 3"]) -> Bool[np
 def frame_object(image: Rgba, side: int, *, margin: float = FRAME_MARGIN) -> UInt8[np.ndarray, "side side 4"]:
     """The square crop around the object, scaled to `side` pixels; the object's longer side fills 1 - 2 * margin of it.
 
-    Raises ValueError if the image is transparent all over.
+    Raises ValueError if the image is completely transparent.
     """
     rows, columns = (np.flatnonzero((image[..., 3] > 127).any(axis)) for axis in (1, 0))
     if not len(rows):
-        raise ValueError("the image shows no object: it is transparent all over")
+        raise ValueError("the image shows no object: it is completely transparent")
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     half = max(bottom - top, right - left) / (1 - 2 * margin) / 2
     y, x = (top + bottom) / 2, (left + right) / 2
@@ -129,13 +129,20 @@ def frame_object(image: Rgba, side: int, *, margin: float = FRAME_MARGIN) -> UIn
     return np.array(premultiplied.resize((side, side), Image.Resampling.BOX, reducing_gap=3.0).convert("RGBA"))
 
 
+def frame_or_blank(image: Rgba, side: int) -> UInt8[np.ndarray, "{side} {side} 4"]:
+    """The object framed by `frame_object`; a transparent image if nothing is visible, as of a sheet seen edge on."""
+    visible = (image[..., 3] > 127).any()
+    return frame_object(image, side) if visible else np.zeros((side, side, 4), np.uint8)
+
+
 def encode_views(
     images: Sequence[UInt8[np.ndarray, "side side 4"]],
     *,
     mask: bool,
     background: float | Float[Tensor, "views 3 side side"] = 0.0,
 ) -> Float[Tensor, "views channels side side"]:
-    """Framed images as input of the encoder: RGB in [-1, 1] over a background, the mask as fourth channel if set."""
+    """Framed images as the encoder's input: RGB in [-1, 1] over a background (0 is grey), with the mask as fourth
+    channel in [-1, 1] if set."""
     pixels = rearrange(torch.from_numpy(np.stack(images)).float() / 255, "v h w c -> v c h w")
     colour, alpha = pixels[:, :3] * 2 - 1, pixels[:, 3:]
     colour = background + alpha * (colour - background)
@@ -143,12 +150,11 @@ def encode_views(
 
 
 def require_same_aspect(image: Rgba, mask: Bool[np.ndarray, "mask_height mask_width"]) -> None:
-    """Raises ValueError if the mask is not as wide for its height as the image, give or take a pixel."""
+    """Raises ValueError if the mask has another aspect ratio than the image, up to a pixel of rounding."""
     (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
     if abs(width * mask_height - height * mask_width) > max(height, width, mask_height, mask_width):
         raise ValueError(
-            f"the mask is {mask_width / mask_height:.3g} times as wide as it is high, the image "
-            f"{width / height:.3g} times"
+            f"the mask has an aspect ratio of {mask_width / mask_height:.3g}, and the image of {width / height:.3g}"
         )
 
 

@@ -11,14 +11,14 @@ from gancore.files.limits import ReadingLimits
 from gancore.files.pictures import LOSSY_FORMATS, grey_levels, open_picture, to_rgba, turn_upright
 
 MIN_OUTLINE_SHARE = 0.02
-"""Fraction of the rectangle around the opaque pixels that must be transparent for alpha to outline an object, unless
-there is a wide transparent rim."""
+"""Least transparent fraction of the opaque pixels' bounding box for alpha to outline an object, unless there is a wide
+transparent rim."""
 MAX_RIM = 0.05
-"""Fraction of a picture's width or height that a rim may be wide without outlining an object."""
+"""Greatest width of a rim that outlines no object, as a fraction of the picture's width or height."""
 MAX_LABELS = 256
-"""Colours in a label map, at most."""
+"""Maximum number of colours in a label map."""
 LABEL_SIDE = 5
-"""Pixels of one grey level in a square of this side belong to a label; at blurred edges the level changes."""
+"""A square of this side with a single grey level belongs to a label; at blurred edges the level varies."""
 
 MaskInput = str | os.PathLike[str] | np.ndarray | Image.Image
 """A file, a Pillow image, or an array (height width) of booleans or integers, or of uint8 with 3 or 4 channels."""
@@ -27,10 +27,10 @@ MaskInput = str | os.PathLike[str] | np.ndarray | Image.Image
 def read_mask(image: MaskInput, *, limits: ReadingLimits = ReadingLimits()) -> Bool[np.ndarray, "height width"]:
     """The pixels of the object in a mask, upright.
 
-    If alpha outlines something, those are the pixels at least half opaque. In a black and white mask they are those
-    brighter than half of what its depth can hold. In a label map (0 and 1, small numbers, colours of a palette)
-    they are those of every label but 0, or black. Raises FileNotFoundError, or ValueError if the file cannot be read
-    or the mask has labels but no background.
+    If alpha outlines an object, these are the pixels that are at least half opaque. In a black and white mask they are
+    the pixels above half of the greatest value of its depth. In a label map (0 and 1, small numbers, colours of a
+    palette) they are the pixels of every label except 0 or black. Raises FileNotFoundError, or ValueError if the file
+    cannot be read or a label map has no background.
     """
     if isinstance(image, np.ndarray):
         if image.ndim == 3 and image.shape[2] == 1:
@@ -41,7 +41,7 @@ def read_mask(image: MaskInput, *, limits: ReadingLimits = ReadingLimits()) -> B
             white = np.iinfo(image.dtype).max if image.dtype in (np.uint8, np.uint16) else None
             return _cover_levels(image.astype(np.int64), white)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
-            raise ValueError(f"a mask is of booleans or integers (height width), not {image.dtype} {image.shape}")
+            raise ValueError(f"a mask has booleans or integers (height, width), not {image.dtype} {image.shape}")
         return _cover(Image.fromarray(image), "the mask")
     if isinstance(image, Image.Image):
         return _cover(image, "the mask")
@@ -50,10 +50,7 @@ def read_mask(image: MaskInput, *, limits: ReadingLimits = ReadingLimits()) -> B
 
 
 def has_outline(alpha: UInt8[np.ndarray, "height width"]) -> bool:
-    """Whether the transparent pixels leave the shape of an object.
-
-    A narrow transparent rim, rounded corners or a few stray pixels do not.
-    """
+    """Whether the transparent pixels outline an object; a narrow rim, rounded corners or stray pixels do not."""
     solid = alpha > min(127, alpha.max() // 2)
     if not solid.any():
         return True
@@ -86,7 +83,7 @@ def _cover(image: Image.Image, name: object) -> Bool[np.ndarray, "height width"]
 def _cover_levels(
     values: Int[np.ndarray, "height width"], white: int | None, *, lossy: bool = False
 ) -> Bool[np.ndarray, "height width"]:
-    """The object's pixels by their grey level, of which `white` is the highest; None if the levels are only labels."""
+    """The object's pixels by grey level; `white` is the highest possible level, or None if the levels are labels."""
     highest = int(values.max())
     half = highest if white is None else white // 2
     if lossy:
@@ -98,5 +95,5 @@ def _cover_levels(
     if values.min() == highest:  # a plain dark mask shows nothing
         return np.zeros(values.shape, bool)
     if values.min() > 0:
-        raise ValueError(f"as a mask it holds labels from {values.min()} to {highest}, and no 0 for the background")
+        raise ValueError(f"the mask holds labels from {values.min()} to {highest}, but no 0 for the background")
     return values > 0

@@ -21,7 +21,7 @@ from voxgan.files.binvox import read_binvox, write_binvox
 from voxgan.mesh.axes import Axis, reorient
 
 VOXEL_SUFFIXES = (".binvox", *READERS)
-"""Endings of the files that are read."""
+"""Suffixes of the voxel files that can be read."""
 
 
 def read_occupancy(
@@ -50,7 +50,7 @@ def read_occupancy(
 
 
 def stated_up(path: Path, *, key: str | None = None, limits: ShapeLimits = ShapeLimits()) -> Axis | None:
-    """The axis that is up by what a file of voxels states, along which it is read; only an npz file can state it."""
+    """The up axis that a voxel file states, which `read_occupancy` applies; None if it states none, as all but npz."""
     if path.suffix.lower() != ".npz":
         return None
     name, _ = split_key(object_keys(path, key=key, limits=limits)[0])

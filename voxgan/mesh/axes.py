@@ -1,4 +1,4 @@
-"""Object axes: converts other conventions to that of voxgan (x to the right, y up, the front facing +z)."""
+"""Coordinate axes of objects: converts other conventions to voxgan's (x to the right, y up, the front facing +z)."""
 
 import logging
 from pathlib import Path
@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int
 from voxgan.mesh.config import Axis
 
 DEFAULT_FRONTS: dict[Axis, Axis] = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
-"""For each up axis, the front that is assumed if none is given: the one with the shortest rotation upright."""
+"""Default front for each up axis: the one that the shortest rotation upright turns to +z."""
 USUAL_UP: dict[str, Axis] = {".stl": "z"}
-"""The up axis of formats that state none and are usually not y up."""
+"""The usual up axis of formats that state none, if it is not y."""
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def parse_axis(text: str) -> Axis:
 
 
 def upright_rotation(up: Axis, *, front: Axis | None = None) -> Int[np.ndarray, "3 3"]:
-    """Returns the rotation R that stands an object with these axes upright, facing +z: R @ point.
+    """Returns the rotation matrix R that turns an object with these axes upright, facing +z: R @ point.
 
     Raises ValueError if `up` and `front` lie along the same axis.
     """
@@ -38,14 +38,14 @@ def upright_rotation(up: Axis, *, front: Axis | None = None) -> Int[np.ndarray, 
 def choose_axes(path: Path, stated: Axis | None, *, up: Axis | None, front: Axis | None) -> tuple[Axis, Axis | None]:
     """Returns the up axis of a mesh file, and its front if that is known.
 
-    `stated` is what the file itself or the specification of its format says, and wins over `up`, which is for files
-    that say nothing; a line in the log tells of it. Without either, formats have their usual axis. A front that was
-    given for another up axis is dropped if it cannot be one.
+    The axis `stated` by the file or its format has precedence over `up`, with a warning in the log if they differ.
+    Without either, the usual axis of the format is used. A front that is not perpendicular to the stated axis is
+    dropped.
     """
     if stated is None:
         return up or USUAL_UP.get(path.suffix.lower(), "y"), front
     if up not in (None, stated):
-        log.warning("%s states that %s is up; it is read so, and not as %s up", path, stated, up)
+        log.warning("%s states that %s is up, which overrides the given up axis %s", path, stated, up)
         if front is not None and front[-1] == stated[-1]:
             return stated, None
     return stated, front

@@ -1,4 +1,4 @@
-"""Settings of meshes and surfaces; imports nothing heavy, so that a command can read its flags quickly."""
+"""Settings of meshes and surfaces, without slow imports, so that commands parse their flags quickly."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,14 +7,14 @@ Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 """A direction along an axis of an object."""
 
 PREDICTED_THRESHOLD = 0.25
-"""Probability at which the surface of what a model makes lies by default; of certain voxels it is 0.5."""
+"""Default threshold for the surface of a model's output; for known voxels it is 0.5."""
 
 SIZES_MM = (1e-3, 1e6)
-"""Least and greatest size of a mesh that is written, in millimetres: files hold numbers of single precision."""
+"""Least and greatest size of exported meshes in millimetres, since files hold single-precision numbers."""
 
 
 def check_size(size_mm: float | None) -> None:
-    """Raise ValueError for a size in millimetres that is no number within SIZES_MM; None is as good as one."""
+    """Raise ValueError unless a size in millimetres lies within SIZES_MM or is None."""
     if size_mm is not None and not SIZES_MM[0] <= size_mm <= SIZES_MM[1]:
         raise ValueError(f"size_mm must lie in [{SIZES_MM[0]:g}, {SIZES_MM[1]:,.0f}], got {size_mm}")
 

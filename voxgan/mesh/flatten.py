@@ -1,4 +1,4 @@
-"""Makes flat what is nearly flat: seats, table tops, shelves and sides, which networks leave wavy."""
+"""Flattens nearly flat regions of a mesh, such as seats, table tops and sides, which networks leave wavy."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -10,28 +10,28 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 LEAST_AREA = 60.0
-"""Area of a region in faces of voxels below which it stays as it is."""
+"""Least area, in voxel faces, of a region that is flattened."""
 FACING = (0.7, 0.88)
-"""Component of a vertex's normal along an axis from which on it begins to belong to a region, and belongs wholly."""
+"""Components of a vertex normal along an axis at which its membership of a region is 0 and 1."""
 LEAST_RADIUS = 40.0
-"""Radius of curvature in voxels below which a region is meant to be round."""
+"""Radius of curvature in voxels below which a region counts as round, and is left alone."""
 ROUND_SHARE = 0.5
-"""Share of a region's deviation from its plane that a quadratic surface must explain for that."""
+"""Least share of a region's squared deviation that a quadratic surface must explain for it to count as round."""
 STRENGTH = 0.97
-"""Share of its deviation that a region loses: without any left, vertices above one another would meet."""
+"""Share of the deviation that is removed; without a remainder, vertices above one another would coincide."""
 MAX_SHIFT = 2.0
-"""Voxels that a vertex is moved at most."""
+"""Largest displacement of a vertex, in voxels."""
 NORMAL_ROUNDS = 10
-"""Rounds of averaging of normals over neighbours: waves do not make holes in a region, nor a ragged rim."""
+"""Rounds of averaging normals over neighbours, so that waves do not leave holes in a region or make its rim ragged."""
 RIM_ROUNDS = 8
-"""Rounds of averaging of shifts over neighbours, outside of what belongs to a region wholly."""
+"""Rounds of averaging displacements over neighbours, for vertices with a membership below 1."""
 
 
 def flatten_regions(mesh: trimesh.Trimesh, *, voxel: float, deviation: float) -> Float[np.ndarray, "vertices 3"]:
-    """The vertices after each region that faces along an axis, either way, was moved onto the plane of its median.
+    """The vertices after each region that faces along an axis, in either direction, is moved onto its median plane.
 
-    Regions of more than `deviation` voxels from their plane (root mean square) stay as they are, and so do those that
-    are small or round. Towards the rim of a region shifts fade out. `voxel` is the size of one, in units of the mesh.
+    Regions that deviate from their plane by more than `deviation` voxels (root mean square) are left alone, and so are
+    small and round ones. Displacements fade out towards the rim. `voxel` is the size of a voxel in units of the mesh.
     """
     vertices = mesh.vertices.copy()
     neighbours = trimesh.smoothing.laplacian_calculation(mesh)
@@ -41,7 +41,7 @@ def flatten_regions(mesh: trimesh.Trimesh, *, voxel: float, deviation: float) ->
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
     areas = np.bincount(mesh.faces.ravel(), np.repeat(mesh.area_faces / 3, 3), len(vertices)) / voxel**2
     for axis, sign in product(range(3), (1, -1)):
-        share = belonging(sign * normals[:, axis])
+        share = region_membership(sign * normals[:, axis])
         for region in find_regions(mesh, share, areas):
             weights, places = (areas * share)[region], vertices[region] / voxel
             heights = places[:, axis]
@@ -57,8 +57,8 @@ def flatten_regions(mesh: trimesh.Trimesh, *, voxel: float, deviation: float) ->
     return vertices
 
 
-def belonging(component: Float[np.ndarray, " vertices"]) -> Float[np.ndarray, " vertices"]:
-    """How far a vertex belongs to a region, in [0, 1], by its normal's component along the axis (smoothstep)."""
+def region_membership(component: Float[np.ndarray, " vertices"]) -> Float[np.ndarray, " vertices"]:
+    """Membership of vertices in a region, in [0, 1]: a smoothstep of their normals' components along the axis."""
     low, high = FACING
     share = ((component - low) / (high - low)).clip(0, 1)
     return share**2 * (3 - 2 * share)
@@ -67,7 +67,7 @@ def belonging(component: Float[np.ndarray, " vertices"]) -> Float[np.ndarray, " 
 def find_regions(
     mesh: trimesh.Trimesh, share: Float[np.ndarray, " vertices"], areas: Float[np.ndarray, " vertices"]
 ) -> Iterator[Int[np.ndarray, " region"]]:
-    """The vertices of each connected region whose share is above 0, if it is large enough."""
+    """The vertices of each connected region with a membership above 0 and an area of at least LEAST_AREA."""
     edges = mesh.edges_unique[(share[mesh.edges_unique] > 0).all(1)]
     graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(len(share), len(share)))
     _, labels = connected_components(graph, directed=False)
@@ -80,7 +80,7 @@ def is_round(
     off_plane: Float[np.ndarray, " region"],
     weights: Float[np.ndarray, " region"],
 ) -> bool:
-    """Whether a quadratic surface of small radius explains how a region deviates from its plane, all in voxels."""
+    """Whether a quadratic surface of small radius explains a region's deviations from its plane; lengths in voxels."""
     u, v = (places - np.average(places, axis=0, weights=weights)).T
     terms, root = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], 1), np.sqrt(weights)
     fit, *_ = np.linalg.lstsq(terms * root[:, None], off_plane * root, rcond=None)

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedMesh(TexturedMesh):
-    """A mesh from a file, with what the file says of its axes and size, and account of what was read."""
+    """A mesh from a file, with the axes and unit that the file states, and the files that were read."""
 
     files: tuple[Path, ...] = ()
     """Every file that was read, the mesh file first, then materials, buffers and textures."""

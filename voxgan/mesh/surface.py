@@ -17,19 +17,19 @@ from voxgan.mesh.flatten import flatten_regions
 PADDING = 1
 """Empty voxels around the grid, so that the surface of an object that touches its border is closed."""
 MIN_MARGIN = 1e-3
-"""Least distance of a value from the threshold: a vertex on a grid point would make triangles without area."""
+"""Least distance of a value from the threshold, since a vertex on a grid point gives triangles without area."""
 KEPT_MARGIN = 0.05
-"""Fraction of its margin over the threshold that smoothing must leave a voxel: it stays inside, no stair remains."""
+"""Fraction of its margin over the threshold that smoothing must leave each voxel, so that it stays inside."""
 JOINT_LEVEL = 0.2
 """Level of the voxels that join two touching at an edge, as a fraction of the way from the threshold to 1."""
 BRIDGE_LEVEL = 0.5
 """Level of the voxels that bridge the gap between two parts, as a fraction of the way from the threshold to 1."""
 RESTORE_ROUNDS = 10
-"""Rounds of averaging, over about three voxels, of the thickness that Taubin smoothing took and that is restored."""
+"""Rounds of averaging, over about three voxels, of the thickness that Taubin smoothing removed, to restore it."""
 EDGE_NEIGHBOURS, CORNER_NEIGHBOURS = (ndimage.generate_binary_structure(3, meeting) for meeting in (2, 3))
 """Neighbourhoods of a voxel: those that share a face or an edge with it, or also those that share a corner."""
 SPECK_VOXELS = 0.05
-"""Volume, in voxels, up to which a separate part is dropped: what touches the object only at a corner can be tiny."""
+"""Largest volume, in voxels, of separate parts that are dropped, such as specks that touch the object at a corner."""
 
 
 def extract_surface(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig | None = None) -> trimesh.Trimesh:
@@ -55,10 +55,10 @@ def extract_surface(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceC
 
 
 def build_field(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x+2 y+2 z+2"]:
-    """The padded field whose only surface at the threshold is the outside of the parts that are kept.
+    """The padded field whose only level set at the threshold is the outer surface of the parts that are kept.
 
-    Values on both sides of that surface stay soft: it lies between voxels where the probabilities put it. Raises
-    ValueError if nothing lies above the threshold, or the values are not probabilities.
+    Values on both sides of the surface stay soft, so that it lies between voxels where the probabilities place it.
+    Raises ValueError if nothing lies above the threshold, or the values are not probabilities.
     """
     level = surface.threshold
     lowest, highest = float(probabilities.min(initial=1)), float(probabilities.max(initial=0))
@@ -79,10 +79,10 @@ def build_field(probabilities: Float[np.ndarray, "x y z"], surface: SurfaceConfi
 
 
 def bridge_gaps(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field with parts that are close to each other joined, each along the most probable path to the largest.
+    """The field with nearby parts joined, each along the most probable path to the largest.
 
-    A leg that hangs in the air a voxel below its seat is part of the chair, and an object that is printed should be one
-    piece. Parts are close if gaps of at most `surface.bridge` voxels lead from one to the other.
+    A leg that is separated from its seat by a voxel is part of the chair, and a printed object should be one piece.
+    Parts are joined across gaps of at most `surface.bridge` voxels.
     """
     inside = field > surface.threshold
     if not surface.bridge or ndimage.label(inside, EDGE_NEIGHBOURS)[1] < 2:
@@ -117,9 +117,9 @@ def dilated_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig
 
 
 def smooth_field(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> Float[np.ndarray, "x y z"]:
-    """The field after a Gaussian that takes no voxel below the threshold and leaves parts as thin as a leg unchanged.
+    """The field after a Gaussian filter that moves no voxel below the threshold and keeps parts as thin as a leg.
 
-    Voxels that touch only at an edge, as those of a slanting leg do, are joined.
+    Voxels that touch only at an edge, as in a slanting leg, are joined.
     """
     if not surface.smooth_sigma:
         return field
@@ -132,7 +132,7 @@ def smooth_field(field: Float[np.ndarray, "x y z"], surface: SurfaceConfig) -> F
 
 
 def diagonal_contacts(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
-    """The empty voxels at each edge where two filled voxels touch that have no common face neighbour there."""
+    """The two empty voxels at each edge where two filled voxels touch diagonally."""
     joints = np.zeros_like(inside)
     for plane in combinations(range(3), 2):
         field, joint = (np.moveaxis(array, plane, (0, 1)) for array in (inside, joints))
@@ -146,22 +146,22 @@ def diagonal_contacts(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x 
 
 
 def select_large_components(inside: Bool[np.ndarray, "x y z"], surface: SurfaceConfig) -> Bool[np.ndarray, "x y z"]:
-    """The voxels of the parts that are large enough compared with the largest; parts across short gaps count as one."""
+    """The voxels of parts of at least `min_component_share` of the largest; parts across short gaps count as one."""
     if ndimage.label(inside, CORNER_NEIGHBOURS)[1] == 1:
         return inside
     labels = dilated_components(inside, surface)
     sizes = np.bincount(labels[inside])
     large = sizes >= surface.min_component_share * sizes.max()
-    if surface.min_component_share == 1:  # the first of several equal ones
+    if surface.min_component_share == 1:  # only the first of several equally large ones
         large = np.arange(len(sizes)) == sizes.argmax()
     return inside & large[labels]
 
 
 def taubin_smooth(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "vertices 3"]:
-    """The vertices after Taubin smoothing, which preserves the total volume; here thin parts keep theirs as well.
+    """The vertices after Taubin smoothing (Taubin 1995), with the volume of thin parts preserved as well.
 
-    A tube of four vertices around is a wave too short for Taubin and would become a needle: what the surface around a
-    vertex has lost on average along its normals is restored.
+    A thin tube has too high a frequency for Taubin's filter and would shrink to a needle. So the displacement along the
+    normals, averaged over the neighbourhood of each vertex, is restored.
     """
     smooth = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     trimesh.smoothing.filter_taubin(smooth, lamb=0.5, nu=0.53, iterations=iterations)
@@ -173,7 +173,7 @@ def taubin_smooth(mesh: trimesh.Trimesh, iterations: int) -> Float[np.ndarray, "
 
 
 def decimate_surface(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """The same shape, with all its parts, in at most `faces` triangles. Raises ValueError if it takes more."""
+    """The same shape, with all its parts, in at most `faces` triangles. Raises ValueError if that is impossible."""
     points, triangles = fast_simplification.simplify(mesh.vertices.astype(np.float32), mesh.faces, target_count=faces)
     small = trimesh.Trimesh(np.clip(points, -0.5, 0.5), triangles, process=False)
     try:
@@ -183,7 +183,7 @@ def decimate_surface(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
 
 
 def merge_edges(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """Decimates by merging edges, up to the smallest length that suffices: coarser, but never torn.
+    """Decimates by merging edges up to the smallest sufficient length: coarser, but the surface stays closed.
 
     Raises ValueError if no length leads to at most `faces` triangles.
     """
@@ -196,7 +196,7 @@ def merge_edges(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
 
 
 def check_budget(small: trimesh.Trimesh, mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """Proves that the decimated mesh keeps to the budget and has lost no part. Raises ValueError otherwise."""
+    """Returns the decimated mesh. Raises ValueError if it exceeds the budget or has lost a part."""
     small = remove_small_components(small, volume=0.0)
     if len(small.faces) > faces or small.body_count < mesh.body_count:
         raise ValueError(f"target_faces: no closed surface of this shape has as few as {faces} faces")
@@ -212,7 +212,7 @@ def remove_small_components(mesh: trimesh.Trimesh, *, volume: float) -> trimesh.
 
 
 def ensure_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Proves that the surface is closed and encloses a positive volume, also once written to a format without indices.
+    """Checks that the surface is closed and encloses a positive volume, also in formats that merge equal vertices.
 
     Returns it with coincident vertices separated. Raises ValueError if it is not closed.
     """
@@ -227,9 +227,9 @@ def ensure_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
 
 def separate_coincident_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Moves vertices that lie in the same place a little towards their own neighbours.
+    """Moves vertices at the same position a little towards their own neighbours.
 
-    A manifold has two vertices where two of its sheets touch; a format without indices would merge them.
+    A manifold has two vertices where two of its sheets touch, which a format without indices would merge.
     """
     _, position, count = np.unique(mesh.vertices.astype(np.float32), axis=0, return_inverse=True, return_counts=True)
     touching = count[position] > 1

@@ -1,4 +1,4 @@
-"""Images on the faces of a mesh: sampled where points of it show them, and scaled down to what views can show."""
+"""Textures of a mesh: sampling them at points on faces, and scaling them down to the resolution of views."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from PIL import Image
 from voxgan.mesh.srgb import linear_to_srgb, srgb_to_linear
 
 MAX_TEXELS = 256
-"""Texels along the longest side of a mesh: finer textures would only flicker in views of this size."""
+"""Texels along the longest side of a mesh; finer textures would only cause aliasing in views of our size."""
 MAX_TEXTURE_ROWS = 16 * 1024
-"""Rows of all textures of a mesh together; parts beyond that keep one colour per face."""
+"""Maximum total number of rows of a mesh's textures; further parts keep one colour per face."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Textures:
 def sample_texture(
     image: UInt8[np.ndarray, "height width 4"], uv: Float[np.ndarray, "*batch 2"]
 ) -> UInt8[np.ndarray, "*batch 4"]:
-    """The nearest texels of an image that repeats endlessly, at UV coordinates; u to the right, v up."""
+    """The nearest texels at UV coordinates (u to the right, v up) of an image that repeats."""
     height, width = image.shape[:2]
     column = np.minimum((uv[..., 0] % 1 * width).astype(int), width - 1)
     row = np.minimum(((1 - uv[..., 1] % 1) * height).astype(int), height - 1)
@@ -60,7 +60,7 @@ def sample_texture(
 def shrink_texture(
     image: UInt8[np.ndarray, "height width 4"], uv: Float[np.ndarray, "faces 3 2"], *, texels: float
 ) -> UInt8[np.ndarray, "new_height new_width 4"]:
-    """The texture, scaled down so far that the faces with these UV coordinates show at most `texels` of its texels."""
+    """The texture, scaled down so that the faces with these UV coordinates show at most `texels` of its texels."""
     (right, up), (far_right, far_up) = (np.moveaxis(uv[:, corner] - uv[:, 0], 1, 0) for corner in (1, 2))
     shown = abs(right * far_up - far_right * up).sum() / 2 * image.shape[0] * image.shape[1]
     scale = min((texels / max(shown, 1e-9)) ** 0.5, 1)

@@ -1,4 +1,4 @@
-"""Turns meshes, broken ones too, into solid voxels."""
+"""Converts meshes, including broken ones, to solid voxels."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from voxgan.mesh.winding import count_windings, fill_columns, orient_outward, wi
 POINTS_PER_BATCH = 200_000
 """Surface points that are computed at a time."""
 THIN_LEVEL = 0.75
-"""Least fraction of what is a single voxel thick: marching cubes makes a sheet of it two thirds of a voxel thick."""
+"""Least fraction of voxels in parts one voxel thick; marching cubes makes a sheet of it 2/3 of a voxel thick."""
 
 
 def normalise_mesh(mesh: trimesh.Trimesh, *, up: Axis = "y", front: Axis | None = None) -> trimesh.Trimesh:
@@ -38,11 +38,19 @@ def voxelise(
 ) -> Bool[np.ndarray, "side side side"]:
     """The voxels of the unit cube that a normalised mesh fills; cavities count as filled.
 
-    Inside is where the winding number of the mesh, all parts turned outward, exceeds one half in size, which closes
-    holes. What is too thin for that comes from a pass over the surface. What is then shut off from outside is filled,
-    as nobody sees whether a wardrobe was modelled hollow. Each voxel is decided by supersample^3 finer ones. `closed`
-    promises that the mesh consists of closed parts with faces outward, which may pass through each other: then winding
-    numbers are counted, many times faster. Raises ValueError if no face has an area.
+    A point is inside if the magnitude of the winding number of the mesh, with all parts oriented outward, exceeds one
+    half, which closes holes. Parts too thin for that are added from samples of the surface. Enclosed cavities are then
+    filled, since it cannot be seen whether a wardrobe was modelled hollow.
+
+    Args:
+        mesh: A mesh in the unit cube around the origin.
+        side: Voxels along each side.
+        supersample: Each voxel is decided by supersample^3 finer ones.
+        closed: Promises closed parts with outward faces, which may intersect; then winding numbers are counted exactly
+            along columns, many times faster.
+
+    Raises:
+        ValueError: No face has an area.
     """
     inside, fine = sample_mesh(*outward_faces(mesh, closed=closed), side, factors=(supersample,), closed=closed)
     return fill_cavities(add_thin_parts(inside, fine))
@@ -53,19 +61,19 @@ def voxelise_fractions(
 ) -> Float[np.ndarray, "side side side"]:
     """The fraction of each voxel of the unit cube that a normalised mesh fills, float32 in [0, 1].
 
-    Those above one half are exactly the voxels of `voxelise`, so that gaps, cavities and thin parts are as there: where
-    the fraction lies on the other side of one half, it is moved to one half. What is a single voxel thick has at least
-    THIN_LEVEL, or its surface would shrink to nothing. Raises ValueError if no face has an area.
+    The fractions above one half are exactly the voxels of `voxelise`, with the same treatment of gaps, cavities and
+    thin parts: a fraction on the other side of one half is moved to one half. Parts a single voxel thick have at least
+    THIN_LEVEL, or their surface would vanish. Raises ValueError if no face has an area.
     """
     vertices, faces = outward_faces(mesh, closed=closed)
     inside, fine, *finest = sample_mesh(vertices, faces, side, factors=(2,) if closed else (2, 2), closed=closed)
     parts = fill_columns(vertices, faces, len(fine)) if closed else fill_fractions(finest[0], 2)
-    # only where fine voxels touch those that are outside does anyone see how full they are
+    # fractions matter only next to fine voxels outside; elsewhere the object is full
     shown = maximum_filter(~fill_cavities(fine), 3, mode="constant", cval=True)
     fractions = fill_fractions(np.where(shown, parts, 1), 2)
     occupied = fill_cavities(add_thin_parts(inside, fine))
     thick = binary_opening(occupied, np.ones((2, 2, 2)))
-    thin = occupied & ~thick & ((fractions >= 0.25) | ~maximum_filter(thick, 3))  # and no edge of what is thick
+    thin = occupied & ~thick & ((fractions >= 0.25) | ~maximum_filter(thick, 3))  # and not an edge of a thick part
     least = np.where(thin, THIN_LEVEL, np.nextafter(np.float32(0.5), np.float32(1)))
     return np.where(occupied, np.maximum(fractions, least), np.minimum(fractions, 0.5)).astype(np.float32)
 
@@ -73,7 +81,7 @@ def voxelise_fractions(
 def outward_faces(
     mesh: trimesh.Trimesh, *, closed: bool
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """The vertices and faces, turned outward unless all parts are closed. Raises ValueError if no face has an area."""
+    """The vertices and faces, oriented outward unless `closed`. Raises ValueError if no face has an area."""
     vertices, faces = (mesh.vertices, mesh.faces) if closed else orient_outward(mesh)
     if not len(faces):
         raise ValueError("a mesh none of whose faces has an area fills no voxels")
@@ -88,7 +96,7 @@ def sample_mesh(
     factors: tuple[int, ...],
     closed: bool,
 ) -> list[Bool[np.ndarray, "x y z"]]:
-    """The grids of `find_inside`, of which the second also holds what is too thin to be sure of a centre."""
+    """The grids of `find_inside`, with the surface of parts too thin for the centres added to the second."""
     if closed:
         inside, solid, *finer = (count_windings(vertices, faces, size) > 0 for size in (side, side * factors[0]))
     else:
@@ -108,7 +116,7 @@ def find_inside(
 ) -> list[Bool[np.ndarray, "x y z"]]:
     """The voxels at whose centres the winding number exceeds one half, then those of grids finer by each factor.
 
-    The number changes fast only across the surface: only voxels there are looked at again when they are divided.
+    The number changes fast only across the surface, so only voxels near it are evaluated again on the finer grids.
     """
     voxels, solid = np.indices((side,) * 3).reshape(3, -1).T, np.zeros((side,) * 3, bool)
     levels = [solid]
@@ -127,7 +135,7 @@ def find_inside(
 
 
 def fill_cavities(solid: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
-    """The solid voxels and the empty ones that cannot be reached from outside through the faces of empty voxels."""
+    """The solid voxels and the empty ones that are not connected with the outside through faces of empty voxels."""
     parts, _ = label(np.pad(~solid, 1, constant_values=True))
     return (parts != parts[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
@@ -137,9 +145,9 @@ SurfacePoints = tuple[Float[np.ndarray, "samples 3"], Float[np.ndarray, "samples
 
 
 def sample_triangles(triangles: Float[np.ndarray, "faces 3 3"], *, spacing: float) -> Iterator[SurfacePoints]:
-    """Points on the triangles, nowhere further apart than the spacing, and their unit normals, batch by batch.
+    """Points on the triangles at most `spacing` apart, and their unit normals, batch by batch.
 
-    Each triangle gets rows along its longest side; triangles of similar size share one pattern.
+    Each triangle gets rows of points along its longest side; triangles of similar size share a pattern.
     """
     edges = np.linalg.norm(np.roll(triangles, -1, axis=1) - triangles, axis=2)
     order = (edges.argmax(1)[:, None] + np.arange(3)) % 3
@@ -163,13 +171,13 @@ def barycentric_pattern(along: int, rows: int) -> Float[np.ndarray, "points 3"]:
     """Barycentric points in rows parallel to the first side of a triangle."""
     across, up = np.meshgrid(np.linspace(0, 1, along + 1), np.linspace(0, 1, rows + 1)[:-1])
     flat = np.stack([(1 - up) * (1 - across), (1 - up) * across, up], -1).reshape(-1, 3)
-    # drawn inwards a little, or the edges of a box that fits the grid would lie in the voxels next to it
+    # moved inwards a little, or the edges of a box aligned with the grid would fall into the neighbouring voxels
     return np.concatenate([flat, [[0, 0, 1]]]) * 0.999 + 0.001 / 3
 
 
 def voxel_indices(points: Float[np.ndarray, "points 3"], side: int) -> tuple[np.ndarray, ...]:
     """The indices of the voxels the points lie in; of two that share a face, the lower one."""
-    # points exactly between two voxels come with rounding errors, and would hit now one, now the other
+    # rounding errors would assign points between two voxels inconsistently
     where = np.floor((points + 0.5) * side - 1e-6).astype(int)
     return tuple(where.clip(0, side - 1).T)
 
@@ -182,9 +190,9 @@ def subdivide_voxels(voxels: Int[np.ndarray, "voxels 3"], factor: int) -> Int[np
 def uncovered_points(
     solid: Bool[np.ndarray, "fine fine fine"], points: np.ndarray, normals: np.ndarray
 ) -> Bool[np.ndarray, " points"]:
-    """Which points of the surface have nothing solid close behind them, on either side.
+    """Which points of the surface have no solid voxel close by on either side.
 
-    Voxels that the surface of a solid merely touches stay out, or every solid would grow by half a voxel all around.
+    Voxels that the surface of a solid merely touches are not added, or every solid would grow by half a voxel.
     """
     pitch = 1 / len(solid)
     behind = (points + depth * pitch * normals for depth in (-1, -0.5, 0.5, 1))
@@ -194,11 +202,12 @@ def uncovered_points(
 def add_thin_parts(
     inside: Bool[np.ndarray, "side side side"], fine: Bool[np.ndarray, "fine fine fine"]
 ) -> Bool[np.ndarray, "side side side"]:
-    """The voxels whose centres are inside, and those of thin parts that the centres miss.
+    """The voxels whose centres are inside, and those of thin parts that centres miss.
 
-    Centres alone are right for solids, and lose thin legs and sheets; all voxels that are touched at all would fatten
-    every solid. So of what is too thin to be sure of a centre, hence removed by an opening, a voxel needs a quarter:
-    then a leg stays whole however it runs across the grid. What sticks out of all that by a voxel is kept anyway.
+    Testing centres is right for solids, but loses thin legs and sheets; adding every voxel that is touched would fatten
+    solids. So where a part is too thin to contain centres reliably, that is, where an opening removes it, a voxel is
+    filled if a quarter of it is: then a leg stays connected however it crosses the grid. Fine voxels about
+    a voxel or more away from all that are added too.
     """
     factor = len(fine) // len(inside)
     thick = grey_opening(fine.view(np.uint8), size=factor + 1, mode="constant")
@@ -209,7 +218,7 @@ def add_thin_parts(
 
 
 def upsample_voxels(voxels: Bool[np.ndarray, "x y z"], factor: int) -> Bool[np.ndarray, "fine_x fine_y fine_z"]:
-    """Each voxel divided into factor^3 that equal it."""
+    """Each voxel divided into factor^3 equal ones."""
     return repeat(voxels, "x y z -> (x a) (y b) (z c)", a=factor, b=factor, c=factor)
 
 

@@ -1,4 +1,4 @@
-"""Winding numbers: what is inside a mesh, even a broken one, once its faces are turned outward."""
+"""Winding numbers of meshes, including broken ones, and the outward orientation of faces that they need."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 
 
 def orient_outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Vertices and faces without duplicates, every connected part turned outward as far as it has an outside.
+    """Vertices and faces without duplicates, with the faces of every connected part oriented consistently.
 
-    A part's volume about its own centre says what outward is. A sheet, and a part as open as a bowl, which may well be
-    the inner wall of something, keep the side that most of their area showed.
+    Nearly closed parts are oriented outward, by the sign of their volume about their own centre. Sheets, and parts as
+    open as a bowl, which may be the inner wall of something, keep the orientation of most of their area.
     """
     vertices, faces = remove_duplicate_faces(mesh.vertices, mesh.faces)
     if not len(faces):
@@ -24,10 +24,10 @@ def orient_outward(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "vertices 3
     total = np.maximum(np.bincount(part, areas), 1e-30)
     centres = sum_by_part(areas[:, None] * (a + b + c) / 3, part) / total[:, None]
     volumes = np.bincount(part, np.einsum("fc,fc->f", a - centres[part], normals) / 3)
-    mouths = np.linalg.norm(sum_by_part(normals, part), axis=1)  # of a closed surface the normals add up to nothing
-    hidden = np.bincount(part, areas * (turned != faces).any(1))
-    closed = (mouths < 0.15 * total) & (abs(volumes) > 1e-3 * total**1.5)
-    wrong = np.where(closed, volumes < 0, hidden > total / 2)
+    openings = np.linalg.norm(sum_by_part(normals, part), axis=1)  # the area normals of a closed surface sum to zero
+    flipped = np.bincount(part, areas * (turned != faces).any(1))
+    closed = (openings < 0.15 * total) & (abs(volumes) > 1e-3 * total**1.5)
+    wrong = np.where(closed, volumes < 0, flipped > total / 2)
     return vertices, np.where(wrong[part, None], turned[:, ::-1], turned)
 
 
@@ -41,9 +41,9 @@ def remove_duplicate_faces(
 ) -> tuple[Float[np.ndarray, "distinct 3"], Int[np.ndarray, "kept 3"]]:
     """The mesh without duplicate vertices, degenerate faces and duplicate faces.
 
-    Modellers give a wall two opposite faces so that it is seen from both sides; their winding numbers would cancel.
+    Walls are often modelled as two opposite faces to be visible from both sides; their winding numbers would cancel.
     """
-    used, position = np.unique(faces, return_inverse=True)  # a stray vertex far away is none of the mesh
+    used, position = np.unique(faces, return_inverse=True)  # drops vertices that no face uses
     vertices, faces = vertices[used], position.reshape(-1, 3)
     longest = np.ptp(vertices, axis=0).max() if len(vertices) else 1
     first, position = trimesh.grouping.unique_rows(vertices / max(longest, 1e-30), digits=6)
@@ -68,16 +68,16 @@ def winding_numbers(
 
 
 OFFSET = np.array([1.3e-7, 2.1e-7])
-"""By this much columns pass beside the centres of voxels, so that none meets the edge of a face."""
+"""Offset of columns from voxel centres in x and y, so that none meets the edge of a face."""
 COLUMNS = np.array([(-3, 1), (-1, -3), (1, 3), (3, -1)]) / 8
-"""Where columns pass through a voxel, from its centre: at four places in x and in y, as exact for planes across them
-as sixteen in a grid."""
+"""Offsets of the four columns through a voxel from its centre, a rotated grid with four distinct positions in x and in
+y, which is as exact for axis-aligned planes as sixteen columns in a regular grid."""
 PAIRS_PER_BATCH = 1_000_000
-"""Pairs of a face and a column that are computed at a time."""
+"""Pairs of a face and a column that are intersected at a time."""
 
 Crossings = tuple[Int[np.ndarray, "met 2"], Float[np.ndarray, " met"], Int[np.ndarray, " met"]]
-"""Columns that meet faces, the height where each does, in voxels from the lowest centre, and 1 where it enters a part,
--1 where it leaves one."""
+"""Intersections of columns with faces: the column, the height in voxels from the lowest centre, and 1 where it enters a
+part or -1 where it leaves one."""
 
 
 def count_windings(
@@ -85,8 +85,8 @@ def count_windings(
 ) -> Int[np.ndarray, "side side side"]:
     """The winding numbers of a mesh of closed parts at the centres of a grid that fills the unit cube at the origin.
 
-    Each column of voxels along z is followed through the faces that it meets: the number grows by one where it enters
-    a part, through a face that looks to -z, and falls by one where it leaves it. Counts are exact for closed parts.
+    Along each column of voxels in z, the number grows by one where the column enters a part, through a face with a
+    normal towards -z, and falls by one where it leaves. Counts are exact for closed parts.
     """
     steps = np.zeros((side, side, side + 1), np.int32)
     for columns, heights, signs in cross_faces(vertices, faces, side):
@@ -98,9 +98,9 @@ def count_windings(
 def fill_columns(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], side: int
 ) -> Float[np.ndarray, "side side side"]:
-    """The fraction of each voxel inside a mesh of closed parts with faces outward, on a grid as in `count_windings`.
+    """The fraction of each voxel inside a mesh of closed parts with outward faces, on a grid as in `count_windings`.
 
-    It is measured along four columns a voxel, exactly in z and to an eighth of a voxel, on average better, in x and y.
+    It is the mean over four columns per voxel, exact in z and within an eighth of a voxel in x and y.
     """
     return np.mean([fill_column(vertices, faces, side, beside=beside) for beside in COLUMNS], axis=0)
 
@@ -112,7 +112,7 @@ def fill_column(
     *,
     beside: Float[np.ndarray, "2"],
 ) -> Float[np.ndarray, "side side side"]:
-    """The fraction of each voxel inside the mesh along the line in z that passes this far beside its centre."""
+    """The fraction of each voxel inside the mesh along the line in z at this offset from its centre."""
     met = list(cross_faces(vertices, faces, side, beside=beside))
     if not met:
         return np.zeros((side,) * 3)
@@ -120,7 +120,7 @@ def fill_column(
     column = columns @ (side, 1)
     order = np.lexsort((heights, column))
     column, heights, signs = column[order], (heights[order] + 0.5).clip(0, side), signs[order]
-    after = np.cumsum(signs)  # the parts that a column is in
+    after = np.cumsum(signs)  # number of parts that a column is in
     after -= (after - signs)[np.searchsorted(column, column)]
     changes = (after > 0).astype(float) - (after > signs)  # overlapping parts are entered and left once
     below = np.floor(heights).clip(0, side - 1).astype(np.int64)
@@ -136,7 +136,7 @@ def cross_faces(
     *,
     beside: Float[np.ndarray, "2"] | tuple[float, float] = (0.0, 0.0),
 ) -> Iterator[Crossings]:
-    """Where columns of voxels along z, which pass this far beside their centres, meet faces, batch by batch."""
+    """Intersections of faces with columns of voxels along z, at this offset from the voxel centres, batch by batch."""
     corners = (np.asarray(vertices, np.float64)[faces] + 0.5) * side - 0.5  # centres of voxels at whole numbers
     flat = corners[..., :2] - (OFFSET + beside)
     first = np.ceil(flat.min(1)).clip(0, side).astype(np.int64)

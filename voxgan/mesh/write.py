@@ -1,4 +1,4 @@
-"""Writes meshes to the files that viewers and printers read, each format in its own axes and unit."""
+"""Writes meshes to files for viewers and printers, each format in its own axes and unit."""
 
 import re
 from collections.abc import Callable
@@ -27,12 +27,14 @@ ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
 
 def save_mesh(mesh: trimesh.Trimesh, path: str | Path, *, size_mm: float | None = None) -> None:
-    """Writes the mesh in the format of the path's ending, atomically; missing folders are created.
+    """Writes the mesh in the format of the path's suffix, atomically; missing folders are created.
 
-    .glb, .obj and .ply have y up and count in metres, .stl and .3mf have z up and count in millimetres; the unit cube
-    is one metre wide, or the object's longest side `size_mm` millimetres if given. All but STL keep vertex colours; GLB
-    has normals and a material. Raises ValueError for another ending, a mesh that is not
-    closed, a size that `check_size` refuses, or a path that cannot be written.
+    .glb, .obj and .ply have y up and are in metres, .stl and .3mf have z up and are in millimetres. The unit cube is
+    one metre wide, or the object's longest side is `size_mm` millimetres if given. All but STL keep vertex colours; GLB
+    has normals and a material.
+
+    Raises ValueError for another suffix, a mesh that is not closed, a size that `check_size` refuses, or a path that
+    cannot be written.
     """
     path = Path(path)
     kind = find_format(path)
@@ -91,9 +93,9 @@ def encode_glb(mesh: trimesh.Trimesh) -> bytes:
 
 
 def complete_tree(tree: dict[str, Any]) -> None:
-    """Says what trimesh leaves out: which buffers hold vertices and which indices, and that 16-bit colours are colours.
+    """Completes trimesh's glTF: the targets of buffer views, and vertex colours of 16 bits.
 
-    trimesh's own colours have 8 bits, too few for dark colours in linear light.
+    trimesh's own vertex colours have 8 bits, too few for dark colours in linear light.
     """
     primitive = tree["meshes"][0]["primitives"][0]
     attributes = primitive["attributes"]
@@ -117,7 +119,7 @@ def encode_ply(mesh: trimesh.Trimesh) -> bytes:
 
 
 def encode_stl(mesh: trimesh.Trimesh) -> bytes:
-    """The mesh as binary STL, with a comment about its axes in the header of 80 bytes."""
+    """The mesh as binary STL, with a comment about its axes in the 80-byte header."""
     return axes_comment(mesh).encode().ljust(80) + export_mesh(mesh, None, "stl")[80:]
 
 

@@ -1,4 +1,4 @@
-"""Encodes meshes as 3MF: millimetres, z up, with the colours of their vertices as a group of colours."""
+"""Encodes meshes as 3MF in millimetres, z up, with vertex colours as a colour group."""
 
 import io
 import zipfile

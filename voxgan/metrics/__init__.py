@@ -1,1 +1,1 @@
-"""Distances and similarities of two objects, and of two sets of objects."""
+"""Metrics of pairs of objects, and of two sets of objects."""

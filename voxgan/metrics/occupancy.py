@@ -1,4 +1,4 @@
-"""Metrics of occupancies: intersection over union (IoU) of pairs and of all with all, and average precision."""
+"""Metrics of occupancies: intersection over union (IoU), paired or of all pairs, and average precision."""
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations, product
@@ -16,13 +16,13 @@ SLAB_VOXELS = 2**15
 
 
 def coarsen(probabilities: Probabilities, side: int) -> Float[Tensor, "batch side side side"]:
-    """Average probabilities over cubes of voxels, to `side` a side, which divides theirs."""
+    """Average probabilities over cubes of voxels, down to `side` a side, which must divide theirs."""
     factor = probabilities.shape[1] // side
     return probabilities if factor == 1 else F.avg_pool3d(probabilities, factor)
 
 
 def iou(ours: Occupancies, theirs: Occupancies) -> Float[Tensor, " batch"]:
-    """IoU of each pair; 1 where both are empty."""
+    """IoU of each pair, in [0, 1], higher is better; 1 where both are empty."""
     both, either = (ours & theirs).sum((1, 2, 3)), (ours | theirs).sum((1, 2, 3))
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
@@ -46,7 +46,7 @@ def pairwise_iou(
 
 
 def mean_pairwise_distance(occupancies: Occupancies) -> float:
-    """The mean of 1 - IoU over all pairs of different objects; 0 if all are equal or there is only one."""
+    """The mean of 1 - IoU over all pairs of objects, in [0, 1]: diversity; 0 if all are equal or there is only one."""
     count = len(occupancies)
     if count < 2:
         return 0.0
@@ -65,9 +65,10 @@ MAX_SHIFT = 2
 def average_precision(
     scores: Float[Tensor, " voxels"], labels: Bool[Tensor, "*batch voxels"]
 ) -> Float[Tensor, "*batch"]:
-    """Average precision, with a step for each distinct score; 1 where no label is true.
+    """Average precision, in [0, 1], higher is better; 1 where no label is true.
 
-    As scikit-learn defines it: the sum over thresholds of the recall gained there times the precision there.
+    As in scikit-learn, it is the sum over all distinct scores, as thresholds, of the gain in recall times the
+    precision.
     """
     scores, order = scores.sort(descending=True)
     ends = torch.cat([scores[1:] < scores[:-1], torch.ones(1, dtype=torch.bool, device=scores.device)])
@@ -79,11 +80,11 @@ def average_precision(
 
 
 def ikea_average_precision(probabilities: Float[Tensor, "x y z"], occupancy: Bool[Tensor, "x y z"]) -> dict[str, float]:
-    """Average precision on 20^3 voxels: `ap` as the object stands, `ap_aligned` the best over poses and shifts.
+    """Average precision on 20^3 voxels: `ap` without alignment, `ap_aligned` the best over poses and shifts.
 
     Poses are the 48 signed permutations of the axes, shifts up to 10 % of the side along each. The search follows the
-    IKEA protocol of 3D-VAE-GAN; it hides errors of pose. A coarse voxel takes the largest value in it, and voxels that
-    a shift moves beyond the grid still count.
+    IKEA protocol of 3D-VAE-GAN (Wu et al. 2016), which hides errors of pose. A coarse voxel takes the largest value in
+    it, and voxels that a shift moves beyond the grid still count.
     """
     scores, truth = (F.pad(resample_grid(grid), [MAX_SHIFT] * 6) for grid in (probabilities, occupancy.float()))
     ranks = descending_ranks(scores.flatten()).view(scores.shape)

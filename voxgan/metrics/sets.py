@@ -13,12 +13,18 @@ CDIST_MODE = "donot_use_mm_for_euclid_dist"
 
 
 def coverage(distances: Float[Tensor, "generated real"]) -> float:
-    """COV: the share of real objects that are nearest to some generated object. 1 is best; noise may raise it."""
+    """COV: the share of real objects that are nearest to some generated object; in [0, 1], higher is better.
+
+    Noise in the generated objects can raise it.
+    """
     return distances.argmin(1).unique().numel() / distances.shape[1]
 
 
 def minimum_matching_distance(distances: Float[Tensor, "generated real"]) -> float:
-    """MMD: the mean distance of real objects to the nearest generated one; a few bad objects hardly change it."""
+    """MMD: the mean distance from each real object to the nearest generated one; lower is better.
+
+    A few bad generated objects hardly change it.
+    """
     return float(distances.amin(0).mean())
 
 
@@ -27,10 +33,10 @@ def one_nearest_neighbour_accuracy(
     between: Float[Tensor, "generated real"],
     real: Float[Tensor, "real real"],
 ) -> float:
-    """1-NNA: how often the nearest neighbour of an object belongs to its own set. 0.5 is best; 0 means copies, 1 that
-    the sets are unlike. Neighbours at equal distance count in equal parts.
+    """1-NNA: the share of objects whose nearest neighbour belongs to their own set, in [0, 1].
 
-    Takes the distances within both sets and `between` them. Raises ValueError if the sets differ in size.
+    0.5 is best; 0 means copies, 1 that the sets are separable. Neighbours at equal distance share the vote. Takes the
+    distances within both sets and `between` them. Raises ValueError if the sets differ in size.
     """
     if len(generated) != len(real):
         raise ValueError(f"1-NNA compares sets of the same size, not {len(generated)} and {len(real)}")
@@ -56,9 +62,10 @@ def set_metrics(
 
 
 def occupancy_divergence(generated: Bool[Tensor, "generated x y z"], real: Bool[Tensor, "real x y z"]) -> float:
-    """JSD in bits between the distributions of filled voxels over the cube: 0 is best, 1 if only one set is empty.
+    """JSD in bits between the distributions of filled voxels over the cube, in [0, 1]; 0 is best, 1 if one set is
+    empty.
 
-    Copies of the mean shape score well, too.
+    It is 0 if both sets are empty. Copies of the mean shape score well, too.
     """
     ours, theirs = (objects.sum(0).flatten().double().numpy() for objects in (generated, real))
     if not (ours.any() and theirs.any()):
@@ -69,7 +76,7 @@ def occupancy_divergence(generated: Bool[Tensor, "generated x y z"], real: Bool[
 def pairwise_chamfer(
     ours: Float[Tensor, "ours points 3"], theirs: Float[Tensor, "theirs points 3"]
 ) -> Float[Tensor, "ours theirs"]:
-    """cd_l2_sum of every pair of point sets: the mean squared distance to the nearest point, summed over both ways."""
+    """cd_l2_sum of every pair of point sets: the mean squared distances to nearest points, summed over both ways."""
     rows = []
     for points in tqdm(ours, unit="object", leave=False):
         squared = [torch.cdist(points[None], some, compute_mode=CDIST_MODE) ** 2 for some in theirs.split(CHUNK)]

@@ -1,8 +1,7 @@
 """Distances between two surfaces by points sampled from both, and the quality of a mesh.
 
-Distances are in units of the cube's side, from points of one mesh to the nearest point of the other's surface: the
-limit of distances between ever denser point sets, without their noise. Each name of a Chamfer distance states its
-convention.
+Distances are in units of the cube's side, from sampled points of one mesh to the nearest point on the other's surface,
+which avoids the noise of distances between two point sets. Each name of a Chamfer distance states its convention.
 """
 
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 UPWARD = 0.85
-"""Least upward component of the normal of a face that looks up: it is tilted by at most 32 degrees."""
+"""Least y component of the normal of an upward face, a tilt of at most 32 degrees."""
 
 
 class SurfaceSamples(NamedTuple):
@@ -51,7 +50,8 @@ def surface_distances(
 ) -> dict[str, float]:
     """Chamfer distances, F-score at distance `at` and normal consistency; ours is the reconstruction, theirs the truth.
 
-    `points` are sampled from each surface. Precision and recall come with the F-score.
+    `points` points are sampled from each surface. Chamfer distances are better if lower; F-score, its precision and
+    recall, and normal consistency lie in [0, 1], higher is better.
     """
     there = point_mesh_distances(sample_surface(ours, points), theirs)
     back = point_mesh_distances(sample_surface(theirs, points), ours)
@@ -65,8 +65,8 @@ def surface_distances(
 def chamfer(there: Float[np.ndarray, " ours"], back: Float[np.ndarray, " theirs"]) -> dict[str, float]:
     """The Chamfer distance in the four conventions in use.
 
-    l1 takes Euclidean distances as they are, l2 squares them; half is the mean of both ways, sum their sum. Occupancy
-    Networks quote cd_l1_half (times ten), PointFlow cd_l2_sum, Pix3D cd_l1_sum.
+    l1 is the Euclidean distance, l2 its square; half is the mean of both directions, sum their sum. Occupancy Networks
+    report cd_l1_half (times ten), PointFlow cd_l2_sum, Pix3D cd_l1_sum.
     """
     unsquared, squared = there.mean() + back.mean(), (there**2).mean() + (back**2).mean()
     return {
@@ -87,12 +87,12 @@ def f_score(
 
 
 def earth_movers_distance(ours: Float[np.ndarray, "ours 3"], theirs: Float[np.ndarray, "theirs 3"]) -> float:
-    """The mean Euclidean distance under the one-to-one assignment of points that minimises it (exact).
+    """EMD: the mean Euclidean distance under the one-to-one assignment of points that minimises it (exact).
 
     Raises ValueError if the numbers of points differ.
     """
     if len(ours) != len(theirs):
-        raise ValueError(f"points are matched one to one, which {len(ours)} and {len(theirs)} points cannot be")
+        raise ValueError(f"the sets must have equally many points, got {len(ours)} and {len(theirs)}")
     distances = cdist(ours, theirs)
     return float(distances[linear_sum_assignment(distances)].mean())
 
@@ -112,9 +112,9 @@ def mesh_quality(mesh: trimesh.Trimesh) -> dict[str, float]:
 
 
 def top_unevenness(mesh: trimesh.Trimesh) -> dict[str, float]:
-    """How far the largest connected region that faces up (+y), such as a seat or a table top, is from level.
+    """Deviation from level of the largest connected region that faces up (+y), such as a seat or a table top.
 
-    That is the root mean square of its height around the mean, weighted by area; nothing if no face looks up.
+    It is the area-weighted standard deviation of its height, in cube sides; empty if no face is upward.
     """
     upward = mesh.face_normals[:, 1] > UPWARD
     if not upward.any():

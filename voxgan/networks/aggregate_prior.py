@@ -1,4 +1,4 @@
-"""AggregatePrior: Gaussians fitted to the latents that an encoder gives objects, to draw new latents from."""
+"""AggregatePrior: Gaussians fitted to an encoder's aggregate posterior, from which new latents are drawn."""
 
 from collections.abc import Callable
 
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 from gancore.rng import SampleRandom
 
 HORIZON = 16384
-"""Objects after which an object counts half as much in the moments as a new one."""
+"""Half-life, in objects, of the running averages of the moments."""
 SMALLEST_VARIANCE = 1e-4
-"""Added to every variance, so that a class of which few objects were seen has a covariance too."""
+"""Added to every variance, so that the covariance of a class with few objects is positive definite too."""
 
 Latent = Float[Tensor, "batch latent"]
 Labels = Int[Tensor, " batch"]
 
 
 class AggregatePrior(nn.Module):
-    """The Gaussian that fits the aggregate posterior of each class best, and the frequency of the class.
+    """The moment-matched Gaussian of the aggregate posterior of each class, and the frequency of the class.
 
-    An encoder whose latents are free to move away from N(0, I) reconstructs better, but then a generator has never
-    seen most of what N(0, I) gives. So new latents are drawn from what it has seen (ex-post density estimation, Ghosh
-    et al. 2020, "From Variational to Deterministic Autoencoders"), but the moments are running averages of those of
-    the posteriors in training: a latent has mean m and variance v, so its second moment is m m^T + diag(v). A class of
-    which nothing was seen has N(0, I).
+    An encoder whose latents may deviate from N(0, I) reconstructs better, but then most samples of N(0, I) are foreign
+    to the generator. So new latents are drawn from a density fitted to the posteriors (ex-post density estimation,
+    Ghosh et al. 2020, "From Variational to Deterministic Autoencoders"). Its moments are running averages over the
+    posteriors in training: one with mean m and variance v has the second moment m m^T + diag(v). A class without
+    objects has N(0, I).
     """
 
     frequency: Float[Tensor, " classes"]
@@ -69,9 +69,9 @@ class AggregatePrior(nn.Module):
     def sample(
         self, rng: SampleRandom, batch: int, labels: Labels | None = None, *, truncation: float | None = None
     ) -> Latent:
-        """Draw a latent of each class; where the label is the number of classes, or without labels, of any class.
+        """Draw a latent of each label's class; for unknown labels (len(classes)) or None, of a class by its frequency.
 
-        With a truncation, no number of the noise that is turned into it exceeds that in magnitude.
+        A truncation bounds the magnitude of the components of the underlying standard normal noise.
         """
         labels = self._choose_classes(rng, batch, labels)
         noise = rng.normal(batch, self.first_moment.shape[1], truncation=truncation)
@@ -80,18 +80,18 @@ class AggregatePrior(nn.Module):
             return mean[labels] + torch.einsum("bzy,by->bz", factor[labels], noise)
 
     def gaussians(self) -> tuple[Float[Tensor, "classes latent"], Float[Tensor, "classes latent latent"]]:
-        """The mean of each class, and the Cholesky factor of its covariance; NaN where it has none."""
+        """The mean of each class, and the Cholesky factor of its covariance; NaN if that is not positive definite."""
         seen = self.frequency > 0
         share = torch.where(seen, self.frequency, 1.0)
         mean = self.first_moment / share[:, None]
         covariance = self.second_moment / share[:, None, None] - torch.einsum("cz,cy->czy", mean, mean)
         identity = torch.eye(mean.shape[1], device=mean.device)
         covariance = torch.where(seen[:, None, None], covariance, identity) + SMALLEST_VARIANCE * identity
-        factor, failure = torch.linalg.cholesky_ex(covariance.double())  # which does not wait to see whether it fails
+        factor, failure = torch.linalg.cholesky_ex(covariance.double())  # unlike cholesky, without synchronisation
         return mean, torch.where(failure[:, None, None] == 0, factor, torch.nan).float()
 
     def _choose_classes(self, rng: SampleRandom, batch: int, labels: Labels | None) -> Labels:
-        """The labels, those of objects without a known class drawn as often as the classes were seen."""
+        """The labels, with unknown ones replaced by classes drawn by their frequencies."""
         total = self.frequency.cumsum(0)
         drawn = torch.searchsorted(total, rng.uniform(batch) * total[-1], right=True).clamp(max=len(total) - 1)
         return drawn if labels is None else torch.where(labels < len(total), labels, drawn)

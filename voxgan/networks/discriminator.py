@@ -1,4 +1,4 @@
-"""VoxelDiscriminator: tells generated objects from real ones (3D-GAN, Wu et al. 2016)."""
+"""VoxelDiscriminator: scores objects as real or generated (3D-GAN, Wu et al. 2016)."""
 
 from itertools import pairwise
 
@@ -12,9 +12,10 @@ from voxgan.networks.generator import BASE_SIDE, build_norm, channel_widths
 
 
 class VoxelDiscriminator(nn.Module):
-    """Strided convolutions down to a side of 4 voxels, a linear score, and a projection of the class, if given.
+    """Strided convolutions down to a side of 4 voxels, and a linear score.
 
-    With patch levels, the mean score of patches is added (Isola et al. 2017).
+    With classes, the projection of the features on the class embedding is added (Miyato and Koyama 2018), and with
+    patch levels the mean score of patches (Isola et al. 2017).
     """
 
     def __init__(self, config: VoxelDiscriminatorConfig, shape: VoxelShape):
@@ -43,7 +44,7 @@ class VoxelDiscriminator(nn.Module):
     def forward(
         self, occupancy: Float[Tensor, "batch x y z"], labels: Int[Tensor, " batch"] | None = None
     ) -> Float[Tensor, " batch"]:
-        """One logit an object, higher for what looks real; the label len(classes) stands for an unknown class."""
+        """A logit for each object, higher for real ones; the label len(classes) stands for an unknown class."""
         maps = self.feature_maps(occupancy)
         x = maps[-1]  # batch widths[-1] 4 4 4
         score = self.score(self.dropout(x.flatten(1)))[:, 0]

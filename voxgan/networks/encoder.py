@@ -15,13 +15,13 @@ from voxgan.config import VoxelEncoderConfig
 from voxgan.rendering.camera import CAMERA_GRID, CameraLikelihood
 
 MAP_SIDE = 4
-"""Height and width of the maps that features are read from."""
+"""Height and width of the last feature maps."""
 
 Views = Float[Tensor, "batch views channels height width"]
 INITIAL_PRECISION = 8.0
-"""Precision of a view's Gaussian factor at the start: with more noise than signal the generator would learn nothing."""
+"""Added to the precision's pre-activation, so that training starts with more signal than noise in the latent."""
 PAPER_LAYERS = [(64, 11, 4, 5), (128, 5, 2, 2), (256, 5, 2, 2), (512, 5, 2, 2), (400, 8, 1, 0)]
-"""Width, kernel, stride and padding of the paper's convolutions, which take 256 pixels to one."""
+"""Channels, kernel, stride and padding of the paper's convolutions, from 256 x 256 pixels to 1 x 1."""
 
 
 class Posterior(NamedTuple):
@@ -30,10 +30,10 @@ class Posterior(NamedTuple):
     mean: Float[Tensor, "batch latent"]
     log_variance: Float[Tensor, "batch latent"]
     cameras: Float[Tensor, "batch views cameras"] | None = None
-    """Logits of CAMERA_GRID, from one of which each picture was taken; None of an encoder without cameras."""
+    """Logits over CAMERA_GRID of the camera of each picture; None for an encoder without cameras."""
 
     def camera_log_likelihoods(self, views: int) -> tuple[CameraLikelihood, ...]:
-        """The logarithm of the probability of each camera of CAMERA_GRID, for each view of the first object."""
+        """The log-probability of each camera of CAMERA_GRID, for each view of the first object."""
         if self.cameras is None:
             return (None,) * views
         return tuple(self.cameras[0].detach().float().log_softmax(1).cpu().numpy())
@@ -49,13 +49,14 @@ def product_of_experts(
     *,
     view_mask: Bool[Tensor, "batch views"] | None = None,
 ) -> Posterior:
-    """The normalised product of the prior N(0, I) and a Gaussian factor for each view (Wu, Goodman 2018, equation 3).
+    """The normalised product of the prior N(0, I) and a Gaussian factor for each view (Wu and Goodman 2018, equation
+    3).
 
     A factor is given by its precision and its evidence, which is precision * mean:
 
         mean = sum_v evidence_v / (1 + sum_v precision_v),    variance = 1 / (1 + sum_v precision_v)
 
-    So the order of views does not matter, and every view adds precision. Views whose mask is False are left out.
+    The order of views does not matter, and every view adds precision. Views whose mask is False are ignored.
     """
     if view_mask is not None:
         evidence, precision = evidence * view_mask[..., None], precision * view_mask[..., None]
@@ -78,7 +79,7 @@ class PaperTrunk(nn.Sequential):
 
 
 class SmallTrunk(nn.Module):
-    """Residual blocks with group norm that halve the image down to 4 x 4 positions."""
+    """Residual blocks with group norm that reduce the image to 4 x 4 positions."""
 
     def __init__(self, config: VoxelEncoderConfig):
         super().__init__()
@@ -109,7 +110,7 @@ class PretrainedFeatures(nn.Module):
         self.norm = nn.LayerNorm(self.out_features)
 
     def forward(self, x: Float[Tensor, "images channels height width"]) -> Float[Tensor, "images features"]:
-        """Features of each image, of its colours alone."""
+        """Features of the RGB channels of each image."""
         return self.norm(F.adaptive_avg_pool2d(self.network(x[:, :3]), MAP_SIDE).flatten(1))
 
 
@@ -130,7 +131,7 @@ class ImageEncoder(nn.Module):
     def forward(self, views: Views, view_mask: Bool[Tensor, "batch views"] | None = None) -> Posterior:
         """The posterior given all views, or those whose mask is True.
 
-        Colours are in [-1, 1]; the fourth channel, if the encoder is given it, is the mask of the object.
+        Colours are in [-1, 1], and so is the fourth channel, the object's mask, if the encoder has one.
         """
         images = rearrange(views, "b v c h w -> (b v) c h w")
         features = self.trunk(images)  # (b v) features

@@ -20,7 +20,7 @@ BASE_SIDE = 4
 """Side, in voxels, of the map that a generator starts from and a discriminator ends at."""
 
 COMPONENT_STD = 0.5
-"""Standard deviation of each Gaussian of a mixture; the means are initialised so that the mixture as a whole has 1."""
+"""Standard deviation of each Gaussian of a mixture; with the initial means, that of the whole mixture is 1."""
 
 Latent = Float[Tensor, "batch latent"]
 Labels = Int[Tensor, " batch"]
@@ -28,7 +28,7 @@ Logits = Float[Tensor, "batch x y z"]
 
 
 def channel_widths(side: int, *, base_channels: int, max_channels: int) -> list[int]:
-    """Channels of the maps with sides 4, 8, ... side / 2: `base_channels` in the last, doubling towards the first."""
+    """Channels of the maps of side 4, 8, ... side / 2: `base_channels` in the last, doubling towards the first."""
     map_sides = [BASE_SIDE * 2**level for level in range((side // BASE_SIDE).bit_length() - 1)]
     return [min(base_channels * side // (2 * map_side), max_channels) for map_side in map_sides]
 
@@ -41,7 +41,7 @@ def build_norm(kind: NormName, channels: int) -> nn.Module:
 
 
 class StyleVoxels(nn.Module):
-    """From a latent, and the embedding of a class if any, to logits by styles: StyleGAN2 in 3-D, without noise."""
+    """StyleGAN2 in 3-D, without noise inputs: from a latent, and a class embedding if there are classes, to logits."""
 
     def __init__(self, config: VoxelGeneratorConfig, widths: list[int], *, condition: int):
         super().__init__()
@@ -61,12 +61,10 @@ class StyleVoxels(nn.Module):
 
 
 class VoxelGenerator(HubModel):
-    """From a latent to the logits of an object's occupancy, by transposed convolutions that double a map of side 4.
+    """From a latent to the logits of an object's occupancy: 3D-GAN's transposed convolutions, or a style generator.
 
-    They are those of 3D-GAN, or with kind style those of a style generator.
-
-    With classes, every class has an embedding, and there is one more for an unknown class; with an aggregate prior,
-    every class has a region of latent space instead.
+    With classes, each class has an embedding, and so does an unknown class; with an aggregate prior, each class has a
+    Gaussian in latent space instead.
     """
 
     def __init__(self, config: VoxelGeneratorConfig, shape: VoxelShape):
@@ -77,7 +75,7 @@ class VoxelGenerator(HubModel):
         self.embedding = nn.Embedding(classes + 1, config.embedding_dim) if classes and not self.prior else None
         widths = channel_widths(shape.side, base_channels=config.base_channels, max_channels=config.max_channels)
         self.levels = len(widths) - 1
-        """Doublings of the coarsest output, which has 8 voxels a side."""
+        """Number of doublings from the coarsest output, 8 voxels a side, to the full resolution."""
         condition = config.embedding_dim if self.embedding else 0
         self.style: StyleVoxels | None = None
         if config.kind == "style":
@@ -99,7 +97,7 @@ class VoxelGenerator(HubModel):
     def forward(self, latent: Latent, labels: Labels | None = None, *, truncation: float | None = None) -> Logits:
         """Logits of the occupancy, y up; no label, or the label len(classes), stands for an unknown class.
 
-        `truncation` is for style generators: the share of the way from the mean style that is left.
+        For style generators, `truncation` is the fraction of each style's distance from the mean style that is kept.
         """
         if self.style is not None:
             return self.synthesise(self.map_latents(latent, labels, truncation=truncation))
@@ -112,7 +110,7 @@ class VoxelGenerator(HubModel):
         return self._finish(x)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles what training calls, which in a style generator are its two parts; as `nn.Module.compile`."""
+        """Compiles the modules that training calls, in a style generator its two parts; as `nn.Module.compile`."""
         if self.style is None:
             super().compile(*args, **kwargs)
         else:
@@ -120,12 +118,12 @@ class VoxelGenerator(HubModel):
             self.style.synthesis.compile(*args, **kwargs)
 
     def map_latents(self, latent: Latent, labels: Labels | None = None, *, truncation: float | None = None) -> Styles:
-        """The styles of latents, of a style generator."""
+        """The styles of latents, for style generators only."""
         assert self.style is not None
         return self.style.map_latents(latent, self._condition(latent, labels), truncation=truncation)
 
     def synthesise(self, styles: Styles) -> Logits:
-        """Logits of the occupancy by styles, of a style generator."""
+        """Logits of the occupancy from styles, for style generators only."""
         assert self.style is not None
         return self._finish(self.style.synthesis(styles))
 
@@ -145,11 +143,11 @@ class VoxelGenerator(HubModel):
     def sample_latents(
         self, rng: SampleRandom, batch: int, labels: Labels | None = None, *, truncation: float | None = None
     ) -> Latent:
-        """`batch` latents from the prior, with a gradient to the means of a mixture.
+        """`batch` latents from the prior, differentiable in the means of a mixture.
 
-        Only an aggregate prior depends on the labels. A truncation bounds the magnitude of the normal numbers, but not
-        of a style generator, whose styles are truncated instead. Raises ValueError if it is negative, or the prior is
-        uniform.
+        Only an aggregate prior depends on the labels. A truncation bounds the magnitude of the normal noise; a style
+        generator ignores it, since its styles are truncated instead. Raises ValueError if it is negative, or the prior
+        is uniform.
         """
         if self.style is not None:
             truncation = None
@@ -171,7 +169,7 @@ class VoxelGenerator(HubModel):
     ) -> Float[Tensor, "count x y z"]:
         """Occupancy probabilities of `count` objects from noise, on the CPU; object n does not depend on `count`.
 
-        Raises ValueError for an unknown class, and as `sample_latents` does.
+        Raises ValueError for an unknown class or a count below 1, and as `sample_latents` does.
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
@@ -192,10 +190,11 @@ class VoxelGenerator(HubModel):
     def decode(
         self, latent: Latent, *, label: str | None = None, truncation: float | None = None
     ) -> Float[Tensor, "batch x y z"]:
-        """Occupancy probabilities of the objects of these latents, on the CPU, one at a time to bound the memory.
+        """Occupancy probabilities of the objects of these latents, on the CPU, decoded one at a time to bound the
+        memory.
 
-        A truncation is that of a style generator's styles; other latents are truncated as they are drawn. Raises
-        ValueError for an unknown class, and for a negative truncation.
+        A truncation applies to the styles of a style generator; other generators truncate latents when they are drawn.
+        Raises ValueError for an unknown class or a negative truncation.
         """
         labels, truncation = self._label_tensor(label), truncation if self.style else None
         objects = (self(each[None].to(self.device), labels, truncation=truncation) for each in latent)

@@ -20,7 +20,7 @@ from voxgan.networks.generator import Labels, Latent, Logits, VoxelGenerator
 
 
 class ImageToVoxels(HubModel):
-    """A variational encoder of one or several images, and a generator from its latent (Wu et al. 2016)."""
+    """A variational encoder of one or several images, and a generator from its latent (3D-VAE-GAN, Wu et al. 2016)."""
 
     def __init__(self, encoder: VoxelEncoderConfig, generator: VoxelGeneratorConfig, shape: VoxelShape):
         super().__init__(encoder, generator, shape)
@@ -31,11 +31,11 @@ class ImageToVoxels(HubModel):
     def forward(
         self, views: Views, labels: Labels | None = None, view_mask: Bool[Tensor, "batch views"] | None = None
     ) -> Logits:
-        """Logits of each object at the mean of its posterior; views whose mask is False are left out."""
+        """Logits of each object's occupancy at the mean of its posterior; views whose mask is False are ignored."""
         return self.generator(self.encoder(views, view_mask).mean, labels)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles encoder and generator, each of which is called by itself in training; as `nn.Module.compile`."""
+        """Compiles encoder and generator, since training calls each by itself; arguments as in `nn.Module.compile`."""
         self.encoder.compile(*args, **kwargs)
         self.generator.compile(*args, **kwargs)
 
@@ -49,7 +49,7 @@ class ImageToVoxels(HubModel):
     ) -> Posterior:
         """The posterior of the one object that all images show, as a batch of one on the CPU.
 
-        Raises ValueError if an image cannot be read or shows no object.
+        Raises ValueError if an image cannot be read or shows no object, or images and masks differ in number.
         """
         if not images:
             raise ValueError("at least one image is needed")
@@ -67,13 +67,13 @@ class ImageToVoxels(HubModel):
         return Posterior(posterior.mean.cpu(), posterior.log_variance.cpu(), cameras)
 
     def check_label(self, label: str | None) -> None:
-        """Raises ValueError if the object in a picture cannot be said to be of this class."""
+        """Raises ValueError if the model has no such class, or reconstructs objects without regard to classes."""
         if label is None:
             return
         self.shape.class_index(label)
         if self.generator.embedding is None:
             raise ValueError(
-                f"class {label!r} is of no use for pictures: this model takes a class only for objects from noise"
+                f"class {label!r} has no effect for pictures: this model uses classes only for objects from noise"
             )
 
     def reconstruct(
@@ -86,12 +86,18 @@ class ImageToVoxels(HubModel):
         label: str | None = None,
         limits: ReadingLimits = ReadingLimits(),
     ) -> Float[Tensor, "samples x y z"]:
-        """Occupancy probabilities of the one object that all images show.
+        """Occupancy probabilities in [0, 1] of the one object that all images show.
 
-        They are those of `samples` latents drawn from the posterior or, if that is not given, of its mean.
-        Images are files within the limits, Pillow images or uint8 arrays; files.images.cut_out_object says how the
-        object is cut out.
-        Raises ValueError if an image cannot be read or shows no object, or the model does not take the class.
+        Args:
+            images: Files, Pillow images or uint8 arrays; `files.images.cut_out_object` segments the object.
+            masks: A mask for each image.
+            samples: Number of latents drawn from the posterior; if None, its mean is used.
+            seed: Seed of the first sample; sample n has the seed `seed` + n.
+            label: Name of the object's class.
+            limits: Limits on the files that are read.
+
+        Raises:
+            ValueError: An image cannot be read or shows no object, or the model does not use the class.
         """
         self.check_label(label)
         return self.decode(self.encode(images, masks=masks, limits=limits), samples=samples, seed=seed, label=label)
@@ -99,7 +105,7 @@ class ImageToVoxels(HubModel):
     def decode(
         self, posterior: Posterior, *, samples: int | None = None, seed: int = 0, label: str | None = None
     ) -> Float[Tensor, "samples x y z"]:
-        """Occupancy probabilities of one object, as `reconstruct` gives them, from what `encode` returned."""
+        """Occupancy probabilities of one object from its posterior; see `reconstruct`."""
         latent = posterior.mean
         if samples:
             noise = torch.cat([SampleRandom(seed + number).normal(1, latent.shape[1]) for number in range(samples)])
@@ -107,7 +113,15 @@ class ImageToVoxels(HubModel):
         return self.generator.decode(latent, label=label)
 
 
-def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelGenerator:
+VoxelModel = ImageToVoxels | VoxelGenerator
+
+
+def object_generator(model: VoxelModel) -> VoxelGenerator:
+    """The part of a model that generates objects from latents: all of it if it has no encoder."""
+    return model.generator if isinstance(model, ImageToVoxels) else model
+
+
+def load_model(folder_or_repo: str | os.PathLike[str]) -> VoxelModel:
     """Loads an ImageToVoxels or a VoxelGenerator from a folder or a Hub repository, in eval mode on the CPU.
 
     Raises ValueError if there is no such model, or it is of another class.
@@ -116,9 +130,9 @@ def load_model(folder_or_repo: str | os.PathLike[str]) -> ImageToVoxels | VoxelG
 
 
 def interpolate_latents(first: Latent, last: Latent, *, count: int) -> Float[Tensor, "count latent"]:
-    """`count` latents along the great circle between two (spherical interpolation), both ends included.
+    """`count` latents from `first` to `last`, ends included, by spherical linear interpolation (slerp, Shoemake 1985).
 
-    They lie on a straight line where no single circle leads from one to the other: if one is 0, or both are parallel.
+    The interpolation is linear where the great circle is not unique: if a latent is 0, or both are parallel.
     """
     a, b = (F.normalize(vector, dim=0) for vector in (first[0], last[0]))
     angle = torch.acos((a @ b).clamp(-1, 1))

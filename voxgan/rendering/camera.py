@@ -1,4 +1,4 @@
-"""Cameras around an object, and their perspective projection: which pixel a point of the object falls on."""
+"""Cameras around an object, and their perspective projection of points to pixels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ import numpy as np
 from jaxtyping import Float
 
 CAMERA_DISTANCE = 0.5 * 3**0.5 / np.sin(np.radians(15))
-"""Distance from the eye to the origin: the sphere around the unit cube appears 30 degrees wide."""
+"""Distance from the eye to the origin, at which the sphere around the unit cube appears 30 degrees wide."""
 
 ELEVATIONS = (-10.0, 10.0, 30.0, 50.0)
+"""Elevations of CAMERA_GRID in degrees."""
 
 Window = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
-"""The lowest and highest (right, up) of what is to be shown, on the plane at distance 1 from the eye."""
+"""Lower left and upper right corner (right, up) of a rectangle on the plane at distance 1 from the eye."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Camera:
     """An upright camera that looks at the origin from CAMERA_DISTANCE away."""
 
     azimuth: float = 30.0
-    """Degrees about the upright axis: at 0 the camera stands in front of the object, in +z, at 90 in +x."""
+    """Degrees about the up axis: at 0 the camera is in front of the object, at +z, at 90 at +x."""
     elevation: float = 20.0
     """Degrees above the horizon, in [-90, 90]."""
 
@@ -33,19 +34,17 @@ class Camera:
 
 
 CAMERA_GRID = tuple(Camera(azimuth, elevation) for azimuth in map(float, range(0, 360, 15)) for elevation in ELEVATIONS)
-"""Cameras all around an object, one of which is near to that of any usual picture."""
-
+"""Cameras all around an object, dense enough for one to be near that of any usual picture."""
 
 GRID_DIRECTIONS = np.stack([camera.axes()[2] for camera in CAMERA_GRID])
 """Unit vectors from the object to each camera of the grid."""
 
-
 CameraLikelihood = Float[np.ndarray, " cameras"] | None
-"""The logarithm of the probability of each camera of CAMERA_GRID; None where nothing is known."""
+"""The log-probability of each camera of CAMERA_GRID; None if nothing is known."""
 
 
 def nearest_camera(camera: Camera) -> int:
-    """The number in CAMERA_GRID of the camera nearest to this one."""
+    """The index in CAMERA_GRID of the camera nearest to this one."""
     return int((GRID_DIRECTIONS @ camera.axes()[2]).argmax())
 
 
@@ -86,7 +85,7 @@ class Projection:
 def fit_vertices(
     vertices: Float[np.ndarray, "vertices 3"], camera: Camera, *, side: int, margin: float = 0.06
 ) -> Projection:
-    """The projection that centres the vertices; their longer side fills all but a fraction `margin` at either end."""
+    """The projection that centres the vertices, their longer side filling the image except a `margin` at either end."""
     return fit_windows([view_window(vertices, camera)], camera, side=side, margin=margin)
 
 
@@ -101,7 +100,7 @@ def fit_windows(windows: Iterable[Window], camera: Camera, *, side: int, margin:
 def view_window(vertices: Float[np.ndarray, "vertices 3"], camera: Camera) -> Window:
     """The window that the vertices span.
 
-    Raises ValueError if they come near the eye, as those of a mesh do that was not normalised.
+    Raises ValueError if there are none, or they come near the eye because the mesh is not normalised.
     """
     if not len(vertices) or np.linalg.norm(vertices, axis=1).max() > CAMERA_DISTANCE / 2:
         raise ValueError("a mesh must be normalised into the unit cube to be rendered")

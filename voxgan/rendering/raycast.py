@@ -1,4 +1,4 @@
-"""Renders shaded images of a mesh by ray casting, without a display or a graphics driver."""
+"""Renders shaded images of a mesh by ray casting with Embree, without a display or a graphics driver."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from voxgan.mesh.textures import Textures
 from voxgan.rendering.camera import Camera, Projection, fit_vertices, fit_windows, view_window
 
 GAMMA = 2.2
-"""Light adds up in linear colours; images store them to the power of 1 / GAMMA."""
+"""Shading is computed in linear colours; images store them to the power of 1 / GAMMA."""
 RAY_OFFSET = 5e-4
 """Distance from the surface at which rays towards the light start, so that the surface does not shade itself."""
 OCCLUSION_RADIUS = 0.5
-"""Ambient-occlusion radius; without a limit the inside of a cupboard would be black."""
+"""Radius of ambient occlusion; without a limit, the inside of a cupboard would be black."""
 CREASE_COSINE = np.cos(np.radians(40))
-"""Faces whose normals form a larger angle keep their edge; others look like one smooth surface."""
+"""Normals are smoothed across edges whose faces form an angle of less than 40 degrees."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """One soft lamp, fixed to the camera, under an even sky."""
+    """A soft lamp, fixed to the camera, under a uniform sky."""
 
     azimuth: float = -35.0
     """Degrees to the right of the camera."""
@@ -36,14 +36,14 @@ class Light:
     """The sky's share of the light, in [0, 1]."""
 
     def directions(self, camera: Camera) -> Float[np.ndarray, "parts 3"]:
-        """Unit vectors towards the four parts of the lamp; several parts soften its shadows."""
+        """Unit vectors towards the four parts of the lamp, which soften its shadows."""
         spread = [(-5, -3), (3, -5), (5, 3), (-3, 5)]
         parts = [Camera(self.azimuth + right, self.elevation + up).axes()[2] for right, up in spread]
         return (np.stack(parts) @ camera.axes()).astype(np.float32)
 
 
 def sample_light(random: np.random.Generator) -> Light:
-    """Draws a lamp at a random place behind and above the camera, and the sky's share of the light."""
+    """Draws a random position of the lamp, behind and above the camera, and the sky's share of the light."""
     return Light(random.uniform(-75, 75), random.uniform(10, 75), random.uniform(0.35, 0.7))
 
 
@@ -57,7 +57,7 @@ def sphere_directions(count: int) -> Float[np.ndarray, "count 3"]:
 SKY_DIRECTIONS = sphere_directions(32).astype(np.float32)
 """Directions in which ambient occlusion is tested."""
 SKY_BRIGHTNESS, SKY_GRADIENT = 0.8, 0.2
-"""Light of the open sky on a vertical face, and how much more a face that looks up receives, or less one down."""
+"""Light of the open sky on a vertical face, and what is added for an upward face or subtracted for a downward one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Hits:
 
 
 class Scene:
-    """A mesh in the unit cube, prepared to be rendered from many sides; its textures replace its face colours.
+    """A mesh in the unit cube, prepared for rendering from many cameras; textures replace face colours.
 
     Raises ValueError if the mesh has no faces.
     """
@@ -167,9 +167,9 @@ class Scene:
     def shade(
         self, hits: Hits, part: Int[np.ndarray, " hits"], light: Light, camera: Camera
     ) -> Float[np.ndarray, " hits"]:
-        """The light that reaches each hit, about 1 on a surface that faces an open sky or the lamp.
+        """The light that reaches each hit, about 1 on a surface that faces the open sky or the lamp.
 
-        `part` selects a quarter of the directions for each hit: together the hits of one pixel cover them all.
+        `part` selects a quarter of the directions for each hit; together, the hits of a pixel cover all directions.
         """
         lamp = light.directions(camera)
         weights = np.maximum(hits.normals @ SKY_DIRECTIONS.T, 1e-3) * direction_subset(part, SKY_DIRECTIONS)
@@ -241,16 +241,16 @@ def smooth_normals(corners: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray,
     normals = weighted.repeat(3, 0)
     for one, other in coincident_corners(position):
         cosine = np.einsum("pc,pc->p", face_normals[one // 3], face_normals[other // 3])
-        weight = np.sign(cosine) * (abs(cosine) > CREASE_COSINE)  # neighbours may be wound the other way
+        weight = np.sign(cosine) * (abs(cosine) > CREASE_COSINE)  # neighbours may have the opposite winding
         for axis in range(3):
             normals[:, axis] += np.bincount(one, weight * weighted[other // 3, axis], minlength=len(normals))
     return unit_vectors(normals).reshape(-1, 3, 3)
 
 
 def coincident_corners(position: Int[np.ndarray, " corners"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ordered pairs of corners at the same position, in batches: those at one distance when sorted by position.
+    """Ordered pairs of corners at the same position, in batches of equal distance in an order by position.
 
-    A corner is paired with at most 32 others on either side in that order: the centre of a fan has thousands.
+    A corner is paired with at most 32 others on either side in that order, since the centre of a fan has thousands.
     """
     order = np.argsort(position, kind="stable")
     ordered = position[order]

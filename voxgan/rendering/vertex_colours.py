@@ -1,4 +1,4 @@
-"""Colours the vertices of a mesh from images of the object, and estimates where an image was taken from."""
+"""Colours the vertices of a mesh from images of the object, and estimates the camera of an image."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -17,33 +17,33 @@ from voxgan.rendering.raycast import Scene
 IMAGE_SIDE = 256
 """Pixels along each side of an image when colours are taken from it."""
 RIM_PIXELS = 2
-"""Width in pixels of the rim of the object from which no colour is taken, as it contains some background."""
+"""Width in pixels of the object's rim, which contains background and gives no colours."""
 MIN_COSINE = 0.2
-"""Cosine between normal and line of sight below which a surface is too oblique to take its colour from an image."""
+"""Least cosine between normal and line of sight at which an image gives a vertex its colour."""
 NORMAL_WEIGHT = 0.3
-"""Weight of normals against positions in the search for the seen vertices most like an unseen one."""
+"""Weight of normals relative to positions in the search for the seen vertices most similar to an unseen one."""
 LIKELIHOOD_WEIGHT = 0.05
-"""IoU of silhouettes that makes up for a camera that is less likely by a factor of e."""
+"""Weight of a camera's log-likelihood relative to the IoU of silhouettes."""
 SMOOTHING_ROUNDS = 10
 """Rounds in which unseen vertices are averaged with their neighbours' colours."""
 
 PosedImages = Sequence[tuple[Rgba, Camera]]
-"""Images of the object with transparent background, and the cameras they were taken by."""
+"""Images of the object with transparent background, and their cameras."""
 
 
 def paint_mesh(
     mesh: trimesh.Trimesh, views: Sequence[Rgba], log_likelihoods: Sequence[CameraLikelihood]
 ) -> trimesh.Trimesh:
-    """The mesh in the colours of pictures, each from the camera that `estimate_camera` finds for it."""
+    """The mesh in the colours of pictures, whose cameras are found by `estimate_camera`."""
     pairs = zip(views, log_likelihoods, strict=True)
     return project_colours(mesh, [(view, estimate_camera(mesh, view, log_likelihood=known)) for view, known in pairs])
 
 
 def project_colours(mesh: trimesh.Trimesh, views: PosedImages) -> trimesh.Trimesh:
-    """A copy of the mesh whose vertices have the colours of the images that show them.
+    """A copy of the mesh with vertex colours from the images.
 
     Each image is aligned with the mesh by the bounding boxes of the object and of the projected mesh. A vertex that no
-    image shows takes the colour of the seen vertices most like it, or most like its mirror image in the plane x = 0.
+    image shows takes the colour of the seen vertices most similar to it or to its mirror image in the plane x = 0.
     """
     copy = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     scene = Scene(copy)
@@ -73,7 +73,7 @@ def view_weights(mesh: trimesh.Trimesh, scene: Scene, camera: Camera) -> Float[n
 def look_up_colours(
     image: Rgba, vertices: Float[np.ndarray, "vertices 3"], camera: Camera
 ) -> UInt8[np.ndarray, "vertices 3"]:
-    """The image's RGB at each projected vertex, or at the nearest pixel that belongs to the object."""
+    """The image's RGB at each projected vertex, or at the nearest pixel of the object."""
     square = frame_object(image, IMAGE_SIDE)
     solid = square[..., 3] > 250
     solid = ndimage.binary_erosion(solid, iterations=RIM_PIXELS) if solid.any() else square[..., 3] > 0
@@ -90,7 +90,7 @@ def look_up_colours(
 def fill_unseen(
     mesh: trimesh.Trimesh, colours: Float[np.ndarray, "vertices 3"], seen: Bool[np.ndarray, " vertices"]
 ) -> Float[np.ndarray, "unseen 3"]:
-    """Colours for the unseen vertices: the mean of the seen ones most like each in position and normal."""
+    """Colours for the unseen vertices: the mean of the seen ones most similar in position and normal."""
     tree = cKDTree(match_features(mesh)[seen])
     count = min(4, int(seen.sum()))
     (own, own_index), (other, other_index) = (
@@ -109,7 +109,7 @@ def match_features(mesh: trimesh.Trimesh, *, mirrored: bool = False) -> Float[np
 def smooth_seams(
     mesh: trimesh.Trimesh, colours: Float[np.ndarray, "vertices 3"], seen: Bool[np.ndarray, " vertices"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """Averages the colours of unseen vertices repeatedly with their neighbours', which softens the seams."""
+    """Averages the colours of unseen vertices repeatedly with their neighbours', which softens seams."""
     neighbours = trimesh.smoothing.laplacian_calculation(mesh)
     for _ in range(SMOOTHING_ROUNDS):
         colours = np.where(seen[:, None], colours, (colours + neighbours @ colours) / 2)
@@ -117,11 +117,10 @@ def smooth_seams(
 
 
 def estimate_camera(mesh: trimesh.Trimesh, image: Rgba, *, log_likelihood: CameraLikelihood = None) -> Camera:
-    """The camera from which the mesh's silhouette is most like that of the object in the image (highest IoU).
+    """The camera whose silhouette of the mesh has the highest IoU with that of the object in the image.
 
-    Searches elevations from -20 to 70 degrees. Of cameras that are about equally good it prefers those that are likely,
-    by the logarithm of the probability of each camera of CAMERA_GRID; if that is not known, one near the front and at a
-    usual elevation.
+    Searches elevations from -20 to 70 degrees. Ties are broken by the log-likelihoods of CAMERA_GRID, or if they are
+    not known, in favour of cameras near the front and at usual elevations.
     """
     scene = Scene(mesh)
     target = frame_object(image, 48)[..., 3] > 127

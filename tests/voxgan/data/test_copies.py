@@ -126,7 +126,7 @@ def test_objects_with_pictures_of_their_own_are_not_copied_and_voxels_without_a_
 def test_a_name_that_a_copy_would_have_is_refused(tmp_path):
     for name in ("c", "c~1"):
         box(tmp_path / "meshes" / f"{name}.stl")
-    with pytest.raises(ValueError, match=r"^c~1 is the name of an object and would be that of a copy; rename it$"):
+    with pytest.raises(ValueError, match=r"^c~1 is the id of an object, and of a copy of another object; rename it$"):
         prepare_dataset(config(tmp_path / "meshes", copies=1, duplicate_iou=1.0))
 
 

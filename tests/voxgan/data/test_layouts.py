@@ -91,9 +91,9 @@ def test_splits_json_says_what_belongs_where(tmp_path: Path, caplog, content, ex
     with caplog.at_level(logging.WARNING):
         layout = find_objects(tmp_path)
     assert [source.split for source in layout.sources] == expected
-    assert set(problems(layout).values()) <= {"splits.json does not name it"}
+    assert set(problems(layout).values()) <= {"splits.json does not list it"}
     assert len(layout.left_out) == 4 - len(expected)
-    assert ("does not name 2 of 4 objects" in caplog.text) == (len(expected) == 2)
+    assert ("does not list 2 of 4 objects" in caplog.text) == (len(expected) == 2)
 
 
 @pytest.mark.parametrize(

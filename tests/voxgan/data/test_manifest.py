@@ -52,5 +52,5 @@ def test_objects_in_formats_that_are_not_read_and_linked_folders_are_named(tmp_p
     assert reasons == {
         "a": "",
         "b.fbx": "files ending in .fbx are not read",
-        "more": "it is a link to a folder, which is not followed",
+        "more": "links to folders are not followed",
     }

@@ -83,7 +83,7 @@ def test_levels_are_above_one_half_where_fractions_are():
 
 @pytest.mark.parametrize("side", [4, 6])
 def test_levels_of_another_grid_are_refused(side):
-    with pytest.raises(ValueError, match=f"its voxels are no grid of {side} a side"):
+    with pytest.raises(ValueError, match=f"its voxels do not form a grid of {side} a side"):
         unpack_voxels(pack_voxels(np.zeros((5, 5, 5), np.uint8)), side, fractional=True)
 
 
@@ -145,11 +145,11 @@ def test_a_damaged_view_is_named(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "its voxels are not those of its format"),
-        ({"sizes": [1, 2]}, "its sizes of voxels are not those of its objects"),
-        ({"sizes": [1, 2, 3]}, "its voxels do not fit their file"),
-        ({"sizes": [0, 0.5, "3"]}, "a size of voxels is no number of bytes"),
-        ({"sizes": []}, "its voxels are not those of its format"),
+        ({"format": 2}, "its voxels do not match its format"),
+        ({"sizes": [1, 2]}, "it does not have a voxel size for each object"),
+        ({"sizes": [1, 2, 3]}, "its voxel sizes do not add up to the size of their file"),
+        ({"sizes": [0, 0.5, "3"]}, "a voxel size is not a positive number"),
+        ({"sizes": []}, "its voxels do not match its format"),
         ({"sizes": None}, "its sizes is missing or of the wrong type"),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_set_in_use_stays_as_it_was_when_it_is_prepared_anew_and_other_process
     write_packed_dataset(folder, OBJECTS, contents=map(other_content, OBJECTS), side=5)
     np.testing.assert_array_equal(packed.occupancy(0), voxels)
     np.testing.assert_array_equal(packed.read_view(0, 1), view)
-    with pytest.raises(UnreadableError, match="prepared anew while it was in use"):
+    with pytest.raises(UnreadableError, match="prepared again while it was in use"):
         pickle.loads(pickle.dumps(packed))
 
 

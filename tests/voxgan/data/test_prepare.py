@@ -229,7 +229,7 @@ def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
     prepared = prepare_dataset(config(tmp_path / "meshes"))
     assert {item.id for item in prepared.objects} == {"a", "picture"}
     assert [(each.id, each.reason) for each in prepared.failed] == (
-        [("pipe", f"{name} is no regular file")] if name.startswith("pipe") else []
+        [("pipe", f"{name} is not a regular file")] if name.startswith("pipe") else []
     )
 
 

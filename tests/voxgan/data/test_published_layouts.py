@@ -273,7 +273,7 @@ def test_models_that_an_ikea_list_names_and_that_are_not_there_are_named(tmp_pat
     voxels(tmp_path / "model" / "IKEA_bed_C.mat", voxel=SHAPE.astype(np.uint8))
     picture(tmp_path / "bed" / "0001.png")
     text(tmp_path / "list" / "bed.txt", "IKEA_bed_C\nIKEA_bed_D\n")
-    assert problems(find_objects(tmp_path)) == {"IKEA_bed_D": "a list names it, and there are no voxels of it"}
+    assert problems(find_objects(tmp_path)) == {"IKEA_bed_D": "a list names it, but it has no voxels"}
 
 
 # any other folder

@@ -26,7 +26,7 @@ def test_files_of_one_shape_are_trained_on(tmp_path: Path, caplog: pytest.LogCap
         box(tmp_path / "meshes" / f"{name}.stl")
     with caplog.at_level(logging.WARNING):
         assert prepared_splits(tmp_path / "meshes") == {first: "train", second: "train"}
-    assert f"all would be held out: {first} and its near-duplicates are trained on" in caplog.text
+    assert f"all objects would be held out: {first} and its near-duplicates are trained on" in caplog.text
     assert prepared_splits(tmp_path / "meshes", duplicate_iou=1.0) == {first: "train", second: "test"}
 
 

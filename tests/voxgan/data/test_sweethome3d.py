@@ -155,7 +155,7 @@ def test_an_entry_that_makes_no_sense_costs_no_other_model(catalogue, line):
     rewrite(catalogue, ENTRIES + line + "\n")
     lost = [source for source in find_furniture([catalogue]) if source.problem]
     assert len(lost) == 1
-    assert "the entry in Test.sh3f makes no sense" in lost[0].problem
+    assert "its entry in Test.sh3f is invalid" in lost[0].problem
     layout = find_objects(catalogue)
     assert [source.id for source in layout.sources] == ["scopia/slab"]
     assert len(layout.left_out) == 1

@@ -23,7 +23,6 @@ from voxgan.evaluation.report import VoxelReport
 from voxgan.evaluation.selection import select_objects
 from voxgan.evaluation.summary import format_summary
 from voxgan.evaluation.views import ViewSelection
-from voxgan.mesh.config import SurfaceConfig
 from voxgan.metrics.occupancy import iou_at
 from voxgan.networks.generator import VoxelGenerator
 from voxgan.networks.image_to_voxels import ImageToVoxels
@@ -170,16 +169,12 @@ def test_surfaces_and_precision_are_reported_by_number_of_views(report):
 def test_a_perfect_surface_scores_perfectly_and_none_at_all_nothing():
     likely = torch.from_numpy(boxes(3, side=16)).float()
     real = extract_whole_surface(likely)
-    found = surfaces.score_surface(
-        surfaces.prediction_mesh(Prediction(likely), SurfaceConfig(min_component_share=0.0)), real
-    )
+    found = surfaces.score_surface(Prediction(likely).surface(0.5), real)
     assert found["f_score"] > 0.99
     assert found["cd_l1_half"] < 1e-6
     assert found["emd"] == 0
     assert (found["watertight"], found["without_surface"]) == (1, 0)
-    empty = surfaces.score_surface(
-        surfaces.prediction_mesh(Prediction(torch.zeros_like(likely)), SurfaceConfig()), real
-    )
+    empty = surfaces.score_surface(Prediction(torch.zeros_like(likely)).surface(0.5), real)
     assert empty == {"f_score": 0, "precision": 0, "recall": 0, "without_surface": 1}
     assert surfaces.mean_scores([found, empty])["cd_l1_half"] == found["cd_l1_half"]
     assert surfaces.mean_scores([found, empty])["f_score"] == found["f_score"] / 2

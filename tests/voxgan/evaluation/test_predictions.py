@@ -28,7 +28,6 @@ from voxgan.evaluation.predictions import (
 from voxgan.evaluation.set_fidelity import voxel_fidelity
 from voxgan.files.voxels import write_occupancy
 from voxgan.mesh.axes import reorient
-from voxgan.mesh.config import SurfaceConfig
 from voxgan.mesh.write import save_mesh
 from voxgan.metrics.occupancy import average_precision, ikea_average_precision, iou
 
@@ -278,9 +277,7 @@ def test_damage_moves_every_score_of_an_object_the_right_way(kind):
     for voxels in (SOLID, *DAMAGE[kind]):
         made = torch.from_numpy(voxels)
         precision = float(average_precision(made.float().flatten(), truth.flatten()))
-        surface = surfaces.score_surface(
-            surfaces.prediction_mesh(Prediction(made.float()), SurfaceConfig(min_component_share=0.0)), real
-        )
+        surface = surfaces.score_surface(Prediction(made.float()).surface(0.5), real)
         rows.append({"iou": float(iou(made[None], truth[None])), "ap": precision, **surface})
     for name in ("iou", "ap", "f_score"):
         scores = [row[name] for row in rows]

@@ -266,5 +266,5 @@ def test_a_discriminator_of_another_side_is_refused(run):
 
 def test_objects_without_classes_cannot_be_told_apart(run, whole):
     lamps = [index for index in range(len(whole)) if whole.objects[index].label == "lamp"]
-    with pytest.raises(ValueError, match="has no two classes that the discriminator"):
+    with pytest.raises(ValueError, match="has fewer than two classes to probe the discriminator"):
         probe.probe_discriminator(run, whole, train=lamps, val=[], test=lamps)

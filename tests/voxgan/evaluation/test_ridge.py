@@ -16,7 +16,6 @@ from voxgan.evaluation.ridge import (
     PICTURES_PER_OBJECT,
     PictureBlocks,
     build_kernel,
-    composite_on_grey,
     factorise,
     fit_ridge,
     weigh_pictures,
@@ -170,14 +169,6 @@ def test_many_objects_are_spread_over_and_shown_fewer_times(whole, selection, mo
         method, choice = fit_ridge(selection, train, val, network=None)
         assert (choice.training_objects, choice.training_pictures) == (objects, pictures)
         assert method.objects == tuple(train[:: 36 // objects])
-
-
-def test_the_network_sees_the_object_on_grey():
-    picture = np.full((1, 2, 2, 4), 255, np.uint8)
-    picture[0, 0, :, 3] = (0, 51)
-    picture[0, 1, 0, :3] = 0
-    found = composite_on_grey(picture)
-    torch.testing.assert_close(found[0, 0], torch.tensor([[0.0, 0.2], [-1.0, 1.0]]))
 
 
 def test_features_are_named_as_they_are(whole):

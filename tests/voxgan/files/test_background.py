@@ -33,7 +33,7 @@ PICTURES = {"stripes": stripes, **{f"texture {rough}": lambda rough=rough: textu
 @pytest.mark.parametrize("name", [*PHOTOGRAPHS, *PICTURES])
 def test_a_texture_or_a_photograph_of_a_whole_scene_asks_for_a_mask(name):
     pixels = (PHOTOGRAPHS | PICTURES)[name]()
-    with pytest.raises(ValueError, match=r"^the image: the object cannot be told from the background; .*--masks"):
+    with pytest.raises(ValueError, match=r"^the image: the object cannot be separated from the background; .*--masks"):
         cut_out_object(pixels)
     mask = np.zeros(pixels.shape[:2], np.uint8)
     mask[20:60, 20:60] = 255

@@ -154,4 +154,5 @@ def test_encoded_views_lie_in_minus_1_to_1_over_the_background():
     assert (views[:, :3, 0, 0] == 0).all()
     assert (views[:, 3, 0, 0] == -1).all()
     assert torch.allclose(views[0, :, 40, 24], torch.tensor([200 / 127.5 - 1, 30 / 127.5 - 1, 30 / 127.5 - 1, 1]))
+    assert (encode_views([disc()], mask=False)[0, :, 0, 0] == 0).all()
     assert (encode_views([disc()], mask=False, background=1.0)[0, :, 0, 0] == 1).all()

@@ -24,14 +24,14 @@ def read_dae(path: Path, companions: Companions) -> MeshScene:
     """Return the parts of the scene of a COLLADA file. Raises ValueError if it refers to what it does not hold."""
     root = parse_xml(path.read_bytes(), path, limits=companions.limits)
     if local(root) != "COLLADA":
-        raise ValueError(f"it is no COLLADA document, but {local(root)}")
+        raise ValueError(f"it is not a COLLADA document, but {local(root)}")
     document = Document(root, companions)
     scene = MeshScene(without_faces="its scene shows no geometry with faces")
     up_axis, unit = child(root, "asset", "up_axis"), child(root, "asset", "unit")
     if up_axis is not None:
         name = (up_axis.text or "").strip()
         if name not in UP:
-            raise ValueError(f"its up axis {name!r} is none that COLLADA has")
+            raise ValueError(f"its up axis {name!r} is not one of COLLADA's")
         scene.up = UP[name]
     if unit is not None and (metres := float(unit.get("meter", "1"))) > 0:
         scene.metres = metres

@@ -14,7 +14,7 @@ SOURCES = ("EXT_texture_webp", "EXT_texture_avif")
 """Extensions of textures whose pictures are read."""
 
 LARGEST_UV = 1e9
-"""Texture coordinates beyond this, and what is no number, count as 0."""
+"""Texture coordinates beyond this, and NaN, are read as 0."""
 
 
 class Materials:
@@ -60,7 +60,7 @@ class Materials:
                 if len(uv) == count:
                     found["uv"] = place_texture(uv, transform)
             if "uv" not in found:
-                self._companions.report(f"a texture is not shown: there is no {name} for every vertex")
+                self._companions.report(f"a texture is left out: {name} does not have a value for every vertex")
         return found
 
     def _vertex_colours(

@@ -17,7 +17,7 @@ DECLARATION = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 def parse_xml(content: bytes, name: object, *, limits: ShapeLimits) -> etree._Element:
     """Return the root element, without comments; tags are stripped of their namespaces by `local`.
 
-    Raises ValueError if it is no XML, declares a document type or entities, or is nested more than 256 levels deep.
+    Raises ValueError if it is not XML, declares a document type or entities, or is nested more than 256 levels deep.
     """
     limits.check_bytes(len(content) * BYTES_PER_BYTE, name)
     if DECLARATION.search(content.replace(b"\0", b"")):
@@ -74,7 +74,7 @@ def child(element: etree._Element | None, *path: str) -> etree._Element | None:
 
 
 def number(element: etree._Element, name: str, default: str | None = None) -> int:
-    """Return an attribute that is a whole number. Raises ValueError if it is missing or is none."""
+    """Parse an attribute that is a whole number. Raises ValueError if it is missing or not one."""
     text = element.get(name, default)
     if text is None or not re.fullmatch(r"\s*\+?\d+\s*", text):
         raise ValueError(f"{name} of {local(element)} is {text!r}, and should be a whole number")

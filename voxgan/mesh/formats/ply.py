@@ -62,7 +62,7 @@ class PlyFile:
 
 
 def read_elements(path: Path, *, limits: ShapeLimits) -> PlyFile:
-    """Return all elements. Raises ValueError if the header is none, or states more than the file holds."""
+    """Return all elements. Raises ValueError if the header is invalid, or declares more than the file holds."""
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     layout, elements, comments, start = parse_header(head)

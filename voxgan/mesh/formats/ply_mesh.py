@@ -53,7 +53,7 @@ def _faces(vertices: np.ndarray, file: PlyFile, companions: Companions) -> list[
     face_colours = None if (colours := _colours(face)) is None else colours[owner]
     uv = _corner_uv(vertex, face, corners, counts)
     if uv is None and any(images):
-        companions.report("a texture is not shown: the faces have no texture coordinates that fit them")
+        companions.report("a texture is left out: the faces have no texture coordinates that fit them")
     if uv is None or not any(images):
         return [make_part(vertices, corners[triangles], vertex_colours=_colours(vertex), face_colours=face_colours)]
     number = face.values.get("texnumber", np.zeros(face.count, np.int64))[owner]

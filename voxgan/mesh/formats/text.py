@@ -53,21 +53,21 @@ def stated_axes(text: str) -> tuple[Axis | None, float | None]:
 
 
 def parse_floats(tokens: Iterable[str], what: str) -> Float[np.ndarray, " numbers"]:
-    """Return the numbers. Raises ValueError, naming `what`, at the first that is none."""
+    """Parse numbers. Raises ValueError, naming `what`, at the first token that is not one."""
     tokens = list(tokens)
     try:
         return np.fromiter(map(float, tokens), np.float64, len(tokens))
     except ValueError as error:
-        raise ValueError(f"{_first_wrong(tokens, float)!r} is no number of {what}") from error
+        raise ValueError(f"{_first_wrong(tokens, float)!r} is not a number of {what}") from error
 
 
 def parse_integers(tokens: Iterable[str], what: str) -> Int[np.ndarray, " numbers"]:
-    """Return the whole numbers. Raises ValueError, naming `what`, at the first that is none."""
+    """Parse whole numbers. Raises ValueError, naming `what`, at the first token that is not one."""
     tokens = list(tokens)
     try:
         return np.fromiter(map(int, tokens), np.int64, len(tokens))
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{_first_wrong(tokens, int)!r} is no whole number of {what}") from error
+        raise ValueError(f"{_first_wrong(tokens, int)!r} is not a whole number of {what}") from error
 
 
 def _first_wrong(tokens: Sequence[str], convert: type) -> str:
@@ -80,7 +80,7 @@ def _first_wrong(tokens: Sequence[str], convert: type) -> str:
 
 
 def parse_rows(lines: Sequence[str], what: str) -> Float[np.ndarray, "rows columns"]:
-    """Return the numbers in lines, cut to the shortest row. Raises ValueError, naming `what`, if one is no number."""
+    """Parse rows of numbers, cut to the shortest row. Raises ValueError, naming `what`, if a token is not a number."""
     try:
         table = np.loadtxt(lines, np.float64, comments=None, ndmin=2)
         if len(table) == len(lines):

@@ -50,7 +50,7 @@ def read_3mf(path: Path, companions: Companions) -> MeshScene:
         root = package.model(package.main)
         unit = root.get("unit", "millimeter")
         if unit not in METRES:
-            raise ValueError(f"its unit {unit!r} is none that 3MF has")
+            raise ValueError(f"its unit {unit!r} is not one of 3MF's")
         scene = MeshScene(up="z", metres=METRES[unit], without_faces="its build has no items")
         build = child(root, "build")
         for item in children(build, "item") if build is not None else []:
@@ -99,7 +99,7 @@ class Package:
         if name.lower() not in self.models:
             root = self._parse(name)
             if local(root) != "model":
-                raise ValueError(f"{name} is no 3-D model")
+                raise ValueError(f"{name} is not a 3-D model")
             self.models[name.lower()] = root
             for prefix in root.get("requiredextensions", "").split():
                 space = root.nsmap.get(prefix, prefix)
@@ -178,7 +178,7 @@ def read_transform(element: etree._Element) -> np.ndarray:
         return np.eye(4)
     values = parse_floats(text.split(), "a transform")
     if values.shape != (12,) or not np.isfinite(values).all():
-        raise ValueError(f"{text[:80]!r} is no transform, which has twelve numbers")
+        raise ValueError(f"{text[:80]!r} is not a transform, which has twelve numbers")
     matrix = np.eye(4)
     matrix[:3] = values.reshape(4, 3).T
     return matrix

@@ -70,7 +70,7 @@ def test_counted_winding_numbers_fill_the_voxels_that_estimated_ones_fill(number
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"folder": "furniture-programs"}, "objects is missing: say how many of furniture-programs to build"),
+        ({"folder": "furniture-programs"}, "objects is required: the number of furniture-programs to build"),
         ({"folder": "furniture-programs", "objects": 0}, r"objects must lie in \[1, 10,000,000\], got 0"),
         ({"folder": "meshes", "objects": 5}, "objects is for furniture-programs only"),
         (

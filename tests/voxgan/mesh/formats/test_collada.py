@@ -174,11 +174,11 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "fi
         (document().replace("0 3 2 1 2 3", "0 3 2 1 2 -3"), "refers to vertex -3"),
         (document().replace('count="4"><input', 'count="9"><input'), "states 9 faces, and has 4"),
         (document().replace('count="4" stride', 'count="5" stride'), "states 5 rows of 3, and holds 12"),
-        (document().replace("0 0 3<", "0 0 three<"), "'three' is no number of float_array"),
+        (document().replace("0 0 3<", "0 0 three<"), "'three' is not a number of float_array"),
         (document()[:-40], "its XML is damaged"),
         (document(asset="<asset><up_axis>W_UP</up_axis></asset>"), "'W_UP'"),
         (document(faces="").replace("<mesh>", "<convex_mesh>").replace("</mesh>", "</convex_mesh>"), "convex hull"),
-        ("<html></html>", "no COLLADA document, but html"),
+        ("<html></html>", "not a COLLADA document, but html"),
     ],
 )
 def test_a_file_that_is_not_right_is_refused_with_the_reason(tmp_path, text, reason):

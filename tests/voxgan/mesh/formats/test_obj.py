@@ -176,8 +176,8 @@ def test_a_face_of_vertices_that_do_not_exist_is_refused(tmp_path, face):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (CORNERS + "f 1 2 x\n", "'x' is no whole number of a face"),
-        ("v 0 0 0\nv 1 0 0\nv 0,5 2 0\nf 1 2 3\n", "'0,5' is no number of a vertex"),
+        (CORNERS + "f 1 2 x\n", "'x' is not a whole number of a face"),
+        ("v 0 0 0\nv 1 0 0\nv 0,5 2 0\nf 1 2 3\n", "'0,5' is not a number of a vertex"),
         (CORNERS + "l 1 2 3\n", "only lines or points"),
         (CORNERS, "only vertices"),
         ("cstype bspline\nsurf 0 1 0 1 1 2 3\n", "curves and patches"),

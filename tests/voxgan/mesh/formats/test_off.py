@@ -65,7 +65,8 @@ def test_a_face_without_a_colour_among_others_is_a_warm_grey(tmp_path):
 
 def test_colours_that_are_not_numbers_are_named(tmp_path):
     (tmp_path / "m.off").write_text(file(suffix=" red 0 0"))
-    assert load_mesh(tmp_path / "m.off").missing == ("colours of faces cannot be read: 'red' is no number of a colour",)
+    missing = ("colours of faces cannot be read: 'red' is not a number of a colour",)
+    assert load_mesh(tmp_path / "m.off").missing == missing
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_texture_that_a_comment_names_is_found(tmp_path):
 def test_a_texture_without_coordinates_is_named(tmp_path):
     Image.new("RGB", (2, 2), (0, 255, 0)).save(tmp_path / "a.png")
     (tmp_path / "m.ply").write_bytes(ply(comment="TextureFile a.png"))
-    assert load_mesh(tmp_path / "m.ply").missing[0].startswith("a texture is not shown")
+    assert load_mesh(tmp_path / "m.ply").missing[0].startswith("a texture is left out")
 
 
 def test_colours_of_other_names_and_ranges_are_read(tmp_path):

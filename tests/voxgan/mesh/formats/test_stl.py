@@ -50,7 +50,7 @@ def test_text_in_utf_16_is_read(tmp_path):
         (binary(count=0), "states 0 faces, and it has 12"),
         (export_stl_ascii(box()).encode()[:-20], "cut short"),
         (export_stl_ascii(box()).encode()[:-200], "cut short"),
-        (export_stl_ascii(box()).replace("0.5", "half", 1).encode(), "'half' is no number|'-half' is no number"),
+        (export_stl_ascii(box()).replace("0.5", "half", 1).encode(), "'half' is not a number|'-half' is not a number"),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused_with_the_reason(tmp_path, content, reason):

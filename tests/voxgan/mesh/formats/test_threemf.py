@@ -130,12 +130,12 @@ LOOP = '<components><component objectid="2"/></components>'
         (model(thing(1, mesh()), thing(1, mesh()), build=ITEM), "two objects of id 1"),
         (model(thing(1, mesh(faces=[(0, 1, 9)])), build=ITEM), "refers to vertex 9"),
         (model(thing(1, mesh(faces=[(0, 1, -1)])), build=ITEM), "refers to vertex -1"),
-        (model(thing(1, mesh().replace('x="1"', 'x="one"')), build=ITEM), "'one' is no number of a vertex"),
+        (model(thing(1, mesh().replace('x="1"', 'x="one"')), build=ITEM), "'one' is not a number of a vertex"),
         (model(thing(1, mesh().replace("</mesh>", "<beamlattice/></mesh>")), build=ITEM), "beam lattice"),
-        (model(thing(1, mesh()), build='<item objectid="1" transform="1 0 0"/>'), "is no transform"),
+        (model(thing(1, mesh()), build='<item objectid="1" transform="1 0 0"/>'), "is not a transform"),
         ("<!DOCTYPE x [<!ENTITY a 'b'>]>" + model(thing(1, mesh()), build=ITEM), "entities"),
         (model(build='<item objectid="1" p:path="/3D/none.model"/>'), "none.model, which it does not hold"),
-        ("<html/>", "no 3-D model"),
+        ("<html/>", "not a 3-D model"),
     ],
 )
 def test_a_file_that_is_not_right_is_refused_with_the_reason(tmp_path, content, reason):
