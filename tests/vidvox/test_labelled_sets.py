@@ -104,7 +104,7 @@ def test_generated_clips_are_classified_beside_real_ones(model, tmp_path, capsys
     assert report.protocol["generated"]["samples"] == 12
     assert "mean accuracy of classes (%)" in capsys.readouterr().out
     assert "exists" in refusal(words, capsys)
-    assert "no set that vidvox generate" in refusal(["classify", str(tmp_path / "real")], capsys)
+    assert "not a data set written by vidvox generate" in refusal(["classify", str(tmp_path / "real")], capsys)
 
 
 @pytest.mark.slow

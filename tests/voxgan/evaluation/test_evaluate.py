@@ -370,7 +370,7 @@ def test_a_class_is_not_given_to_a_model_that_takes_none_for_pictures(tmp_path, 
     config = replace(toy.generator.config, latent_prior="aggregate")
     shape = VoxelShape(side=8, classes=("lamp", "stool"))
     ImageToVoxels(toy.encoder.config, config, shape).save_pretrained(tmp_path / "model")
-    with pytest.raises(ValueError, match="takes a class only for objects from noise"):
+    with pytest.raises(ValueError, match="uses classes only for objects from noise"):
         evaluate(settings(tmp_path / "model", source, class_conditional=True))
 
 

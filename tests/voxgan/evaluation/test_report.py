@@ -119,7 +119,7 @@ def test_two_models_are_set_against_each_other(done, tmp_path):
     assert {(pair.a.caption, pair.b.caption) for pair in pairs} == {(config.model, str(tmp_path / "other"))}
     assert [pair.a for pair in pairs] == [pair.a for pair in done[1].pairs]
     assert all(pair.a.data_uri != pair.b.data_uri for pair in pairs)
-    with pytest.raises(ValueError, match="baseline_model is shown on the rating page"):
+    with pytest.raises(ValueError, match="baseline_model is for the rating page"):
         replace(config, rating_page=None, baseline_model=str(tmp_path / "other"))
 
 

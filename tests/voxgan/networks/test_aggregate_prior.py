@@ -124,7 +124,7 @@ def test_training_fits_the_prior_and_the_class_of_an_object_is_where_its_latent_
     latents = [network.generator.latent_from_seed(3, label=name) for name in (*seen[:1], "bed")]
     assert torch.equal(latents[0], network.generator.latent_from_seed(3, label=seen[0]))
     assert not torch.allclose(*latents)
-    with pytest.raises(ValueError, match="takes a class only for objects from noise"):
+    with pytest.raises(ValueError, match="uses classes only for objects from noise"):
         network.reconstruct([], label="lamp")
     with pytest.raises(ValueError, match="unknown class 'sofa'"):
         network.generator.sample(1, label="sofa")
