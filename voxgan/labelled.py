@@ -28,7 +28,8 @@ def generate_labelled_set(config: ExportConfig) -> dict[str, Any]:
         for number in range(config.count):
             label = classes[number % len(classes)]
             latent = generator.latent_from_seed(config.seed + number, label=label, truncation=config.truncation)
-            yield LabelledArray(label, generator.decode(latent, label=label)[0].numpy() > config.threshold)
+            occupancy = generator.decode(latent, label=label, truncation=config.truncation)[0]
+            yield LabelledArray(label, occupancy.numpy() > config.threshold)
 
     origin = describe_origin(config.model, seed=config.seed, truncation=config.truncation, licence=config.licence)
     origin["threshold"] = config.threshold

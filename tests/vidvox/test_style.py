@@ -68,6 +68,15 @@ def test_a_labelled_set_has_the_frames_of_the_interval(models, tmp_path, run_vid
         assert np.array_equal(stored, wanted[number].permute(0, 2, 3, 1).numpy())
 
 
+def test_a_labelled_set_of_objects_is_truncated(models, tmp_path, run_vidvox):
+    made = ["generate", models / "objects", "--truncation", "0.5", "--dataset", tmp_path / "set", "--threshold", "0.1"]
+    assert run_vidvox(*made, "--cpu").code == 0
+    network, stored = vidvox.load(models / "objects").network, np.load(tmp_path / "set" / "lamp" / "00000.npy")
+    truncated, free = (network.sample(1, label="lamp", truncation=share)[0].numpy() > 0.1 for share in (0.5, None))
+    assert np.array_equal(stored, truncated)
+    assert not np.array_equal(stored, free)
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
