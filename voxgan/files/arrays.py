@@ -23,6 +23,8 @@ from voxgan.mesh.axes import Axis, parse_axis
 
 USUAL_KEYS = ("voxels", "voxel", "instance", "Volume", "data", "occupancy")
 """Common names of occupancy arrays in data sets and programs, the most likely first."""
+MAX_CHANNELS = 4
+"""A last axis of 2 to this many, behind three longer ones, is taken for channels, such as colours."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ArrayEntry:
     def axes(self) -> str:
         """One letter per axis: `n` for objects, `1` for a single channel, and `xyz`; empty if it cannot hold voxels."""
         if len(self.shape) == 4:
+            if 1 < self.shape[3] <= MAX_CHANNELS < min(self.shape[:3]):
+                return ""
             return "xyz1" if self.shape[3] == 1 < self.shape[0] else "nxyz"
         if len(self.shape) == 5:
             return "n1xyz" if self.shape[1] == 1 else "nxyz1" if self.shape[4] == 1 else ""
