@@ -1,5 +1,6 @@
 """Writes meshes to files for viewers and printers, each format in its own axes and unit."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,8 +109,10 @@ def complete_tree(tree: dict[str, Any]) -> None:
 
 
 def encode_obj(mesh: trimesh.Trimesh) -> bytes:
-    """The mesh as OBJ, with normals and a comment about its axes."""
-    return export_mesh(mesh, None, "obj", include_normals=True, header=axes_comment(mesh)).encode()
+    """The mesh as OBJ, with normals, a comment about its axes, and more decimals the smaller it is."""
+    digits = 8 + max(0, -math.floor(math.log10(mesh.extents.max())) - 1)
+    text = export_mesh(mesh, None, "obj", include_normals=True, header=axes_comment(mesh), digits=digits)
+    return text.encode()
 
 
 def encode_ply(mesh: trimesh.Trimesh) -> bytes:

@@ -48,6 +48,16 @@ def upright(mesh: trimesh.Trimesh, ending: str) -> np.ndarray:
     return vertices if FORMATS[ending].up == "y" else vertices[:, [0, 2, 1]] * (1, 1, -1) / 1000
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_smallest_size_costs_no_detail(tmp_path, ending):
+    mesh = chair()
+    save_mesh(mesh, tmp_path / f"chair{ending}", size_mm=0.001)
+    loaded = load_mesh(tmp_path / f"chair{ending}").mesh
+    assert len(loaded.faces) == len(mesh.faces)
+    again = trimesh.Trimesh(loaded.vertices / loaded.extents.max(), loaded.faces)
+    assert again.volume == pytest.approx(mesh.volume / mesh.extents.max() ** 3, rel=1e-5)
+
+
 @pytest.mark.parametrize("faces", [None, 300])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_read_again_is_closed_and_upright_and_has_the_same_bounds(tmp_path, ending, faces):
