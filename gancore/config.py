@@ -4,8 +4,8 @@ Nothing here imports torch, so that a command can print its help at once.
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 GanLossName = Literal[
     "minimax",
@@ -24,6 +24,13 @@ SMOOTHABLE_LOSSES: tuple[GanLossName, ...] = ("minimax", "non-saturating", "leas
 
 ENERGY_LOSSES: tuple[GanLossName, ...] = ("energy", "equilibrium")
 """Adversarial losses whose scores are energies with the sign turned: the errors of an autoencoder."""
+
+
+def require_not_negative(config: Any, *names: str) -> None:
+    """Raises ValueError that names the first of these fields that is negative, infinite or no number."""
+    for name in names:
+        if not 0 <= getattr(config, name) < math.inf:
+            raise ValueError(f"{name} must not be negative or infinite, got {getattr(config, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +147,11 @@ class TrainConfig:
         for name in ("keep_checkpoints", "max_minutes", "max_grad_norm"):
             if (value := getattr(self, name)) is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0, got {value}; leave it out for no limit")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
+        rates = ("generator_lr", "discriminator_lr", "warmup_steps", "final_lr_fraction")
+        require_not_negative(self, *rates, "ema_start", "preview_every", "evaluate_every", "health_every")
+        for name in ("beta1", "beta2", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if self.best_metric and not self.best_metric.startswith(("lowest ", "highest ")):
             raise ValueError(
                 f'best_metric must be "lowest NAME" or "highest NAME" of a held-out score, got {self.best_metric!r}'
@@ -288,6 +298,11 @@ class AdversarialConfig:
     """Settings of the equilibrium loss."""
 
     def __post_init__(self) -> None:
+        weights = [each.name for each in fields(self) if each.name.endswith("_weight")]  # those of subclasses too
+        require_not_negative(self, *weights, "instance_noise")
+        for name in ("adversarial_start", "adversarial_ramp"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         check_gan_loss(self.loss, label_smoothing=self.label_smoothing)
         for name, default in {"energy": EnergyConfig(), "equilibrium": EquilibriumConfig()}.items():
             if self.loss != name and getattr(self, name) != default:

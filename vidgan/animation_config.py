@@ -14,6 +14,7 @@ from gancore.config import (
     PenaltyConfig,
     TrainConfig,
     check_whole_batch,
+    require_not_negative,
 )
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.data_config import VideoDataConfig
@@ -161,10 +162,7 @@ class AnimationObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = ("reconstruction", "perceptual", "equivariance", "jacobian", "separation", "feature_matching")
-        for name in (*(f"{each}_weight" for each in weights), "affine_spread", "bend_spread"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        require_not_negative(self, "affine_spread", "bend_spread")
         if not self.reconstruction_weight and not self.perceptual_weight:
             raise ValueError("reconstruction_weight and perceptual_weight are 0: nothing says where figures move")
         if self.reconstruction_scales < 1:

@@ -14,6 +14,7 @@ from gancore.config import (
     PenaltyConfig,
     TrainConfig,
     check_whole_batch,
+    require_not_negative,
 )
 from vidgan.config import VideoDiscriminatorConfig
 from vidgan.data_config import GENERATED, VideoDataConfig
@@ -208,10 +209,6 @@ class PairedObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for term in ("pixel", "hole", "flicker", "perceptual", "feature_matching", "ping_pong"):
-            name = f"{term}_weight"
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.pixel_weight and not self.perceptual_weight and not self.adversarial_weight:
             raise ValueError("pixel_weight, perceptual_weight and adversarial_weight are 0: nothing to learn from")
         if self.feature_matching_weight and not self.adversarial_weight:
@@ -256,9 +253,7 @@ class UnpairedObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cycle_weight", "cycle_noise", "identity_weight", "contrast_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        require_not_negative(self, "cycle_noise")
         if not self.adversarial_weight > 0:
             raise ValueError("adversarial_weight must be above 0: nothing else says what targets look like")
         if self.loss == "relativistic-average":

@@ -322,6 +322,9 @@ class VoxelObjectiveConfig(AdversarialConfig):
         if self.loss in ENERGY_LOSSES:
             raise ValueError(f"loss {self.loss} needs an autoencoder as discriminator, which there is not for voxels")
         super().__post_init__()
+        for name in ("kl_warmup", "label_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         check_growing(self.growing)
         gate = self.discriminator_accuracy_gate
         if gate is not None and not 0 < gate < 1:

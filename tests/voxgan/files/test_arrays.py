@@ -164,3 +164,16 @@ def test_a_key_for_the_only_object_of_a_binvox_file_is_said_to_be_unknown(tmp_pa
     assert read_occupancy(tmp_path / "a.binvox", key="#0").all()
     with pytest.raises(UnreadableError, match="one object without a name, and none with the key voxels"):
         object_keys(tmp_path / "a.binvox", key="voxels")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_channels_of_colours_are_not_taken_for_slices_of_objects(tmp_path: Path, channels):
+    grid = np.zeros((6, 5, 7, channels), np.uint8)
+    grid[1:5, 1:4, 2:6] = 200
+    np.save(tmp_path / "colours.npy", grid)
+    with pytest.raises(UnreadableError, match="holds no array of voxels"):
+        read_occupancy(tmp_path / "colours.npy")
+    np.savez(tmp_path / "both.npz", shape_of_it=grid[..., 0] > 0, colours=grid)
+    assert read_occupancy(tmp_path / "both.npz").shape == (6, 5, 7)
+    np.save(tmp_path / "few.npy", grid[:, :4, :4])  # as long as a side, it is one
+    assert len(object_keys(tmp_path / "few.npy")) == 6

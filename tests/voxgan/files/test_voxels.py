@@ -199,19 +199,6 @@ def test_objects_in_one_file_are_read_by_their_number(tmp_path: Path, axes: str,
         read_occupancy(path, key=keys[0].replace("#0", "#3"))
 
 
-@pytest.mark.parametrize("channels", [2, 3, 4])
-def test_channels_of_colours_are_not_taken_for_slices_of_objects(tmp_path: Path, channels):
-    grid = np.zeros((6, 5, 7, channels), np.uint8)
-    grid[1:5, 1:4, 2:6] = 200
-    np.save(tmp_path / "colours.npy", grid)
-    with pytest.raises(UnreadableError, match="holds no array of voxels"):
-        read_occupancy(tmp_path / "colours.npy")
-    np.savez(tmp_path / "both.npz", shape_of_it=grid[..., 0] > 0, colours=grid)
-    assert read_occupancy(tmp_path / "both.npz").shape == (6, 5, 7)
-    np.save(tmp_path / "few.npy", grid[:, :4, :4])  # as long as a side, it is one
-    assert len(object_keys(tmp_path / "few.npy")) == 6
-
-
 def test_a_single_channel_is_not_taken_for_an_object(tmp_path: Path):
     np.save(tmp_path / "a.npy", asymmetric()[..., None])
     assert (read_occupancy(tmp_path / "a.npy") == asymmetric()).all()

@@ -1,0 +1,50 @@
+"""Settings that both halves share: numbers that would turn a training around are refused."""
+
+import math
+
+import pytest
+
+from gancore.config import AdversarialConfig, TrainConfig
+from vidgan.animation_config import AnimationObjectiveConfig
+from vidgan.config import VideoObjectiveConfig
+from vidgan.translation_config import PairedObjectiveConfig, UnpairedObjectiveConfig
+from voxgan.config import VoxelObjectiveConfig
+
+
+@pytest.mark.parametrize("value", [-1e-3, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["generator_lr", "discriminator_lr", "warmup_steps", "final_lr_fraction"])
+def test_learning_rates_are_neither_negative_nor_infinite(name, value):
+    with pytest.raises(ValueError, match=f"{name} must not be negative or infinite, got {value}"):
+        TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["beta1", "beta2"])
+def test_decays_of_adam_are_fractions(name):
+    with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\), got 1.0"):
+        TrainConfig(**{name: 1.0})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AdversarialConfig,
+        AnimationObjectiveConfig,
+        PairedObjectiveConfig,
+        UnpairedObjectiveConfig,
+        VideoObjectiveConfig,
+        VoxelObjectiveConfig,
+    ],
+)
+def test_no_weight_of_an_objective_is_negative(config):
+    weights = [name for name in config.__dataclass_fields__ if name.endswith("_weight")]
+    assert "adversarial_weight" in weights
+    for name in (*weights, "instance_noise"):
+        for value in (-1.0, math.inf):
+            with pytest.raises(ValueError, match=f"{name} must not be negative"):
+                config(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["adversarial_start", "adversarial_ramp", "kl_warmup", "label_dropout"])
+def test_parts_of_a_training_are_fractions(name):
+    with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\], got 1.5"):
+        VoxelObjectiveConfig(**{name: 1.5})
