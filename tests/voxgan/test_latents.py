@@ -40,6 +40,16 @@ def settings(folder: Path, *latents: str, **changes) -> ExportConfig:
     return ExportConfig(model=str(folder / "pictures"), latents=latents, cpu=True, **changes)
 
 
+@pytest.mark.parametrize("ending", ["avif", "bmp", "TIFF"])
+def test_pictures_of_any_format_have_latents(folder, tmp_path, ending):
+    with Image.open(folder / "one.png") as image:
+        image.save(tmp_path / f"one.{ending}")
+    model = image_to_voxels()
+    found, said = find_latent(str(tmp_path / f"one.{ending}"), model, settings(folder))
+    assert said.startswith("picture ")
+    assert torch.equal(found, model.encode([tmp_path / f"one.{ending}"]).mean)
+
+
 def test_latents_of_seeds_and_pictures_are_those_that_make_their_objects(folder):
     model, config = image_to_voxels(), settings(folder)
     seed, said = find_latent("7", model, config)

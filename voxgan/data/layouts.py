@@ -28,7 +28,8 @@ from voxgan.files.voxels import VOXEL_SUFFIXES, object_keys
 from voxgan.mesh.axes import camera_angles
 from voxgan.mesh.read import MESH_SUFFIXES
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".jfif", ".pgm", ".ppm", ".tif", ".tiff")
+"""Endings of pictures of objects."""
 UNREAD_SUFFIXES = (
     *(".3ds", ".abc", ".amf", ".blend", ".c4d", ".ctm", ".dxf", ".fbx", ".iges", ".igs", ".ma", ".max", ".mb", ".skp"),
     *(".step", ".stp", ".usd", ".usda", ".usdc", ".usdz", ".vox", ".vrml", ".wrl", ".x3d"),
@@ -303,8 +304,13 @@ def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
     for folder in (root / "images" / name, root / "images" / name.name):
         if pictures := list_files(folder, IMAGE_SUFFIXES):
             return pictures
-    candidates = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
-    return [picture for picture in candidates if picture.is_file() and not is_texture(picture, path)]
+    candidates = (path.with_suffix(each) for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper()))
+    pictures: list[Path] = []
+    for picture in filter(Path.is_file, candidates):
+        known = any(map(picture.samefile, pictures))  # where names are the same in upper and lower case
+        if not known and not is_texture(picture, path):
+            pictures.append(picture)
+    return pictures
 
 
 def is_texture(picture: Path, mesh: Path) -> bool:

@@ -32,6 +32,17 @@ def test_a_flat_folder_has_no_classes_and_files_of_one_name_are_one_object(tmp_p
     stands_right(found["a"])
 
 
+def test_pictures_of_all_formats_are_found_in_upper_case_too(tmp_path: Path):
+    names = ["0.avif", "1.BMP", "2.Tif", "3.jfif", "4.png"]
+    for name in names:
+        picture(tmp_path / "images" / "a" / name)
+    mesh(tmp_path / "a.obj")
+    mesh(tmp_path / "b.stl")
+    picture(tmp_path / "b.JPG")
+    shown = {name: [view.path.name for view in source.images] for name, source in by_id(find_objects(tmp_path)).items()}
+    assert shown == {"a": names, "b": ["b.JPG"]}
+
+
 def test_folders_are_classes_and_train_val_and_test_are_parts_in_any_order(tmp_path: Path):
     mesh(tmp_path / "train" / "chair" / "a.ply")
     mesh(tmp_path / "chair" / "test" / "b.ply")
