@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.files.atomic import atomic_write
+from gancore.files.atomic import atomic_write, create_parents
 
 DYNAMIC_SIZE = 2
 """Size of every dynamic axis in an example: one of 1 would be taken for fixed."""
@@ -78,6 +78,8 @@ def write_graphs(
 ) -> None:
     """Write every graph to its file, by the suffix, .onnx or .pt2, and a JSON that says what goes in and out.
 
+    Missing folders are created first, so that a mistake shows before the work.
+
     Args:
         files: The file of each graph, by its name.
         graphs: The graphs.
@@ -88,6 +90,8 @@ def write_graphs(
         ValueError: A network has an operation that ONNX lacks.
         UnwritableError: A file cannot be written.
     """
+    for path in (*files.values(), description):
+        create_parents(path)
     with _quiet():
         converted = {
             graph.name: convert_to_onnx(graph, trace(graph)) if files[graph.name].suffix == ".onnx" else trace(graph)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancore.graphs import Graph, Port, infer_outputs
+from gancore.graphs import Graph, Port, infer_outputs, write_graphs
 
 ROOT = Path(__file__).resolve().parents[2]
 LACKING = """
@@ -68,3 +68,15 @@ def test_an_operation_that_onnx_lacks_is_named_and_nothing_is_written(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "spread cannot be written as ONNX: it has no aten._linalg_eigh; write .pt2\n"
     assert not list(tmp_path.iterdir())
+
+
+class Twice(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (2 * x,)
+
+
+def test_missing_folders_are_created(tmp_path):
+    out = tmp_path / "new" / "models"
+    graph = infer_outputs("twice", Twice(), (Port("x", torch.zeros(2, 3)),), ["y"], {})
+    write_graphs({"twice": out / "it.pt2"}, [graph], out / "it.json", about={})
+    assert {path.name for path in out.iterdir()} == {"it.pt2", "it.json"}
