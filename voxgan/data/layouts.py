@@ -305,12 +305,12 @@ def find_images(root: Path, name: PurePosixPath, path: Path) -> list[Path]:
         if pictures := list_files(folder, IMAGE_SUFFIXES):
             return pictures
     candidates = (path.with_suffix(each) for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper()))
-    pictures: list[Path] = []
+    beside: list[Path] = []
     for picture in filter(Path.is_file, candidates):
-        known = any(map(picture.samefile, pictures))  # where names are the same in upper and lower case
+        known = any(map(picture.samefile, beside))  # where names are the same in upper and lower case
         if not known and not is_texture(picture, path):
-            pictures.append(picture)
-    return pictures
+            beside.append(picture)
+    return beside
 
 
 def is_texture(picture: Path, mesh: Path) -> bool:
