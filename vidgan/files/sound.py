@@ -32,7 +32,7 @@ class SoundCopy:
     def attach(self, container: OutputContainer) -> None:
         """Adds a stream for each to the container."""
         self.container = container
-        self.copies = {stream.index: container.add_stream_from_template(stream) for stream in self.streams}
+        self.copies = {stream.index: add_copy(container, stream) for stream in self.streams}
         self._advance()
 
     def write_until(self, seconds: Fraction | None) -> None:
@@ -109,11 +109,24 @@ def fits_mp4(stream: AudioStream) -> bool:
     """Whether an MP4 can hold the packets of a stream as they are."""
     try:
         with av.open(BytesIO(), "w", format="mp4") as trial:
-            trial.add_stream_from_template(stream)
+            add_copy(trial, stream)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def add_copy(container: OutputContainer, stream: AudioStream) -> AudioStream:
+    """Adds a stream for the packets of another one.
+
+    Of PCM an MP4 must say where each channel is heard. Matroska and AVI do not: it is taken for the usual order, and
+    ValueError raised if there is none for so many channels.
+    """
+    copied = container.add_stream_from_template(stream)
+    channels = stream.layout.channels
+    if codec_name(stream).startswith("pcm_") and any(channel.name == "NONE" for channel in channels):
+        copied.codec_context.layout = f"{len(channels)}c"
+    return copied
 
 
 def codec_name(stream: AudioStream) -> str:
