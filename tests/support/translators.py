@@ -43,22 +43,24 @@ def moving_clip(frames: int, height: int, width: int, *, channels: int = 3, seed
     return torch.from_numpy(np.stack(planes, 1).round().astype(np.uint8))
 
 
-def write_film_with_sound(path: Path, frames: Tensor, *, rate: int = 10, codec: str = "aac", delay: int = 0) -> None:
+def write_film_with_sound(
+    path: Path, frames: Tensor, *, rate: int = 10, codec: str = "aac", delay: int = 0, layout: str = "mono"
+) -> None:
     """A film, of MPEG-4 in .avi and H.264 elsewhere, that begins `delay` frames late, with a tone beside it."""
     hertz = 48000 if codec == "libopus" else 16000
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=rate, options={"crf": "12"})
         video.height, video.width, video.pix_fmt = *frames.shape[2:], "yuv420p"
         audio = container.add_stream(codec, rate=hertz)
-        audio.layout = "mono"
+        audio.layout = layout
         for number, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame.movedim(0, 2).contiguous().numpy(), format="rgb24")
             picture.pts, picture.time_base = number + delay, Fraction(1, rate)
             container.mux(video.encode(picture))
         container.mux(video.encode())
         seconds = np.arange(len(frames) * hertz // rate) / hertz
-        tone = (np.sin(2 * np.pi * 440 * seconds) * 20000).astype(np.int16)[None]
-        sound = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        tone = (np.sin(2 * np.pi * 440 * seconds) * 20000).astype(np.int16).repeat(len(audio.layout.channels))[None]
+        sound = av.AudioFrame.from_ndarray(tone, format="s16", layout=layout)
         sound.sample_rate, sound.pts = hertz, 0
         container.mux(audio.encode(sound))
         container.mux(audio.encode())

@@ -64,10 +64,10 @@ def test_sound_that_begins_before_the_frames_keeps_its_distance_to_them(tmp_path
 @pytest.mark.parametrize("name", ["film.mkv", "film.avi", "film.mov"])
 def test_pcm_is_copied_though_a_film_does_not_name_its_channels(tmp_path, name):
     """An MP4 must name them, and was refused as a whole once all frames were made."""
-    write_film_with_sound(tmp_path / name, moving_clip(30, 32, 48), codec="pcm_s16le")
+    write_film_with_sound(tmp_path / name, moving_clip(30, 32, 48), codec="pcm_s16le", layout="stereo")
     copy(tmp_path / name, tmp_path / "copy.mp4")
     before, after = (b"".join(content for content, _ in sound_of(tmp_path / each)) for each in (name, "copy.mp4"))
-    assert len(before) == 2 * 3 * 16000
+    assert len(before) == 2 * 2 * 3 * 16000
     assert after == before
 
 
