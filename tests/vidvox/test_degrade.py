@@ -99,6 +99,19 @@ def test_a_broken_video_of_a_set_is_skipped_and_named(videos, run_vidvox, caplog
     assert not Path("SPOILT/broken.mp4").exists()
 
 
+def test_a_broken_stack_of_pictures_is_skipped_and_named(tmp_path, run_vidvox, caplog):
+    """How many pages a picture has decides what is written of it, and is looked up before the first clip is spoilt."""
+    pages = [Image.fromarray(frame.movedim(0, 2).numpy()) for frame in noise(3)]
+    (tmp_path / "STACKS").mkdir()
+    pages[0].save(tmp_path / "STACKS" / "a.tif", save_all=True, append_images=pages[1:])
+    content = (tmp_path / "STACKS" / "a.tif").read_bytes()
+    (tmp_path / "STACKS" / "b.tif").write_bytes(content[: len(content) // 2])
+    said = run_vidvox("degrade", tmp_path / "STACKS", "--kind", "blur", "-o", "SPOILT")
+    assert (said.code, said.out) == (0, "1 clips, blur of severity 3: SPOILT\n")
+    assert "b.tif" in caplog.text + said.err
+    assert [path.name for path in Path("SPOILT").iterdir()] == ["a.mp4"]
+
+
 def test_a_clip_of_a_set_that_cannot_be_spoilt_so_is_skipped_and_named(videos, run_vidvox, caplog):
     write_clip(videos / "ab.npy", noise(3)[:, :, :2, :2], rate=10)
     said = run_vidvox("degrade", videos, "--kind", "shrink-4", "-o", "SPOILT")

@@ -10,8 +10,9 @@ from gancore.files.reading import split_member
 from vidgan.data.layouts import VideoEntry, find_videos
 from vidgan.files.array_files import ARRAY_SUFFIXES
 from vidgan.files.image_sequence import is_image
+from vidgan.files.pictures import has_pages
 from vidgan.files.readers import IMAGE_SUFFIXES, VideoReader, sort_naturally
-from vidgan.files.video import CLIP_SUFFIXES, check_clip_path, open_video
+from vidgan.files.video import CLIP_SUFFIXES, check_clip_path
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _name_target(entry: VideoEntry, limits: VideoLimits, *, moving: bool) -> Pur
         parts = [part.removesuffix(".zip").replace(".", "_") for part in name.parts]
         return PurePosixPath(*parts[:-1], f"{parts[-1]}.mp4" if moving else parts[-1])
     if suffix in IMAGE_SUFFIXES:
-        return name.with_suffix(".png" if open_video(entry.address, limits=limits).frames == 1 else ".mp4")
+        return name.with_suffix(".mp4" if has_pages(entry.path, limits) else ".png")
     if suffix in ARRAY_SUFFIXES:
         return name.with_suffix(".mp4" if moving else ".npy")
     return name if suffix in CLIP_SUFFIXES else name.with_suffix(".mp4")
