@@ -170,8 +170,8 @@ def _allowed_formats() -> str:
 
 
 def _allowed_pixels(limits: VideoLimits) -> str:
-    """What FFmpeg may allocate for a frame, which it pads."""
-    return str(int(2e6 * limits.max_megapixels) + 2**16)
+    """What FFmpeg may allocate for a frame, which it pads, in an integer of 32 bits."""
+    return str(int(min(2e6 * limits.max_megapixels + 2**16, 2**31 - 1)))
 
 
 @contextmanager
