@@ -304,6 +304,8 @@ class AdversarialConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         check_gan_loss(self.loss, label_smoothing=self.label_smoothing)
+        if self.clip_weights is not None and not self.clip_weights > 0:
+            raise ValueError(f"clip_weights must be above 0, got {self.clip_weights}; leave it out for no bound")
         for name, default in {"energy": EnergyConfig(), "equilibrium": EquilibriumConfig()}.items():
             if self.loss != name and getattr(self, name) != default:
                 raise ValueError(f"{name} has settings of the {name} loss, and loss is {self.loss}")

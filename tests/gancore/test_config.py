@@ -48,3 +48,14 @@ def test_no_weight_of_an_objective_is_negative(config):
 def test_parts_of_a_training_are_fractions(name):
     with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\], got 1.5"):
         VoxelObjectiveConfig(**{name: 1.5})
+
+
+@pytest.mark.parametrize("value", [-0.01, 0.0])
+def test_weights_are_clipped_to_a_bound_above_zero(value):
+    with pytest.raises(ValueError, match=f"clip_weights must be above 0, got {value}"):
+        AdversarialConfig(clip_weights=value)
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    TrainConfig(warmup_steps=0, final_lr_fraction=0.0, generator_lr=0.0, beta2=0.0, preview_every=0, evaluate_every=0)
+    AdversarialConfig(adversarial_weight=0.0, adversarial_start=1.0, adversarial_ramp=1.0, clip_weights=1e-3)
