@@ -30,18 +30,19 @@ def check_outputs(
     """
     wanted = [path for path in outputs if path is not None]
     read = [file for path in inputs if path is not None and (file := containing_file(path)).exists()]
+    places: set[tuple[int, int] | str] = set()
     for out in wanted:
         for path in read:
-            if _is_same(out, path):
+            if _find_place(out) == _find_place(path):
                 raise ValueError(f"{out} is an input too, and the output would write over it: choose another output")
             if path.is_dir() and _is_inside(out, path):
                 raise ValueError(f"{out} lies in {path}, which is an input: choose an output outside")
             if out.is_dir() and _is_inside(path, out):
                 raise ValueError(f"{out} is the folder of {path}, which is an input: choose another output")
         _check_place(out, overwrite=overwrite, is_file=are_files)
-    for number, out in enumerate(wanted):
-        if any(_is_same(out, other) for other in wanted[:number]):
+        if (place := _find_place(out)) in places:
             raise ValueError(f"{out} is named for two outputs")
+        places.add(place)
 
 
 def check_replaceable(path: Path) -> None:
@@ -84,10 +85,12 @@ def _check_place(out: Path, *, overwrite: bool, is_file: bool) -> None:
         raise ValueError(f"cannot write {out}: nothing may be created in {parent}")
 
 
-def _is_same(first: Path, second: Path) -> bool:
-    if first.exists() and second.exists():
-        return os.path.samefile(first, second)
-    return os.path.realpath(first) == os.path.realpath(second)
+def _find_place(path: Path) -> tuple[int, int] | str:
+    """What two names of one file have in common, whether or not it exists."""
+    if path.exists():
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return os.path.realpath(path)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

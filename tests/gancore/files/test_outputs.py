@@ -96,3 +96,15 @@ def test_only_pages_and_reports_of_this_package_are_replaced(folder):
     for name in ("thesis.html", "list.json", "half.json"):
         with pytest.raises(ValueError, match=rf"{name} (was not written by this program|as a report)"):
             check_replaceable(folder / name)
+
+
+def test_each_of_many_outputs_is_looked_at_once(tmp_path, monkeypatch):
+    """Pairs of thousands of outputs would take hours."""
+    looked_at: list[object] = []
+    realpath = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked_at.append(path) or realpath(path))
+    outputs = [tmp_path / f"{number}.npy" for number in range(100)]
+    check_outputs(outputs, overwrite=False)
+    assert len(looked_at) <= 100
+    with pytest.raises(ValueError, match=r"7\.npy is named for two outputs"):
+        check_outputs([*outputs, tmp_path / "7.npy"], overwrite=False)
