@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.exported import Exported
 from support.tiny import SHAPE, clips, predictor, synthesiser
+from support.translators import translator
 
 from gancore.model_files import find_bundled_models
 from vidgan.files.video import read_clip
@@ -117,6 +118,17 @@ def test_films_are_translated_in_windows(name, suffix, tmp_path):
     found = exported.run("translate", **given)["target"]
     assert found.shape == wanted.shape == (3, 4, 3, 18 * model.shape.scale, 22 * model.shape.scale)
     assert np.abs(found - wanted).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("settings", [{"propagation": "none"}, {"neighbours": 0, "output": "frames"}])
+def test_a_translator_that_sees_no_neighbours_adds_no_frame(settings, tmp_path):
+    """ONNX takes a frame that is expanded to none for one frame: every target was that of the frame before."""
+    model = translator(**settings)
+    exported = Exported(model, tmp_path, ".onnx", "--size", "10x12", "--steps", "3")
+    source = np.random.default_rng(0).uniform(-1, 1, (2, 3, 3, 10, 12)).astype(np.float32)
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(source)).numpy()
+    assert np.abs(exported.run("translate", source=source)["target"] - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.slow

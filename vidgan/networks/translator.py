@@ -208,6 +208,8 @@ class ClipTranslator(HubModel):
 
     def _join(self, seen: Frames, memory: Memory | None) -> Float[Tensor, "batch _time channels height width"]:
         """Frames after their earlier neighbours; the first frame stands in for those before the beginning."""
+        if not self.before:  # ONNX would take the first frame, expanded to none, for one frame
+            return seen
         past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
         return torch.cat([past, seen], 1)
 
