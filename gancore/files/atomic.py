@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,7 +115,7 @@ def _make_folder(path: Path) -> int:
 
 def _name_partial(path: Path) -> Path:
     """A name that no process on any machine shares, with the suffix of `path`, and no longer than names may be."""
-    readable = os.fsencode(path.name)[-150:].decode(errors="ignore")
+    readable = os.fsencode(path.name)[-150:].decode(sys.getfilesystemencoding(), errors="ignore")
     return path.with_name(f".partial-{secrets.token_hex(8)}-{readable}")
 
 

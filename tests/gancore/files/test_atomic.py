@@ -49,6 +49,22 @@ def test_names_as_long_as_the_disk_takes_can_be_written(tmp_path):
     assert path.read_text() == "{}"
 
 
+WRITTEN = """
+import sys
+from pathlib import Path
+from gancore.files.atomic import atomic_write
+with atomic_write(Path(sys.argv[1])) as file:
+    file.write_bytes(b"all")
+"""
+
+
+def test_names_that_the_locale_cannot_spell_can_be_written(tmp_path):
+    path = tmp_path / "für 漢.json"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", WRITTEN, path], check=True, env=plain)
+    assert path.read_bytes() == b"all"
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
