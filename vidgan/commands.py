@@ -9,9 +9,15 @@ from gancore.evaluation.config import EvaluationConfig, require_at_least
 from gancore.files.limits import VideoLimits
 from vidgan.data_config import NAMED_SOURCES, VideoDataConfig
 
-SIZE = r"[1-9]\d*[x,][1-9]\d*"
+SIZE = re.compile(r"([1-9]\d*)[x,]([1-9]\d*)")
 """Pattern of a frame size."""
 BenchmarkName = Literal["moving-mnist", "kth", "bair", "kinetics-600", "ucf-101"]
+
+
+def check_size(size: str | None) -> None:
+    """Raise ValueError unless this is a frame size HEIGHTxWIDTH, "trained" or None."""
+    if size not in (None, "trained") and not SIZE.fullmatch(str(size)):
+        raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +82,7 @@ class PredictConfig(VideoLimits):
         for name in ("steps", "context_frames", "samples", "stride"):
             _require_at_least(1, name, getattr(self, name))
         _require_truncation(self.truncation)
-        if self.size not in (None, "trained") and not re.fullmatch(SIZE, str(self.size)):
-            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
+        check_size(self.size)
 
 
 @dataclass(frozen=True, kw_only=True)

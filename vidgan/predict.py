@@ -13,7 +13,7 @@ from gancore.device import select_device
 from gancore.files.limits import VideoLimits
 from gancore.reporting.tables import format_table
 from vidgan import metrics
-from vidgan.commands import PredictConfig
+from vidgan.commands import PredictConfig, check_size
 from vidgan.files.actions import read_plan
 from vidgan.files.captions import LABELLED_SUFFIXES, LabelledClip, write_labelled
 from vidgan.files.grid import write_grid
@@ -106,7 +106,9 @@ def fit_to_model(frames: UInt8[Tensor, "time c h w"], model: FramePredictor, *, 
     """Converts frames to the model's number of channels and to a size: HEIGHTxWIDTH, "trained", or None for their own.
 
     A generator with latent_init "map" (the paper's) can only start at the size it was trained at, which is its default.
+    Raises ValueError for any other size, and for channels that cannot be converted.
     """
+    check_size(size)
     frames = convert_channels(frames, model.shape.channels)
     if size == "trained" or (size is None and model.config.latent_init == "map"):
         return resize_and_crop(frames, model.shape.height, model.shape.width)

@@ -1,11 +1,10 @@
 """Settings of rollouts of world models, without torch, so that a command can print its help at once."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from gancore.files.limits import VideoLimits
-from vidgan.commands import SIZE
+from vidgan.commands import check_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,5 +59,4 @@ class RolloutConfig(VideoLimits):
             raise ValueError(f"refresh must be at least 0, got {self.refresh}")
         if self.truncation is not None and not 0 <= self.truncation < float("inf"):
             raise ValueError(f"truncation must be at least 0 and finite, got {self.truncation}")
-        if self.size not in (None, "trained") and not re.fullmatch(SIZE, str(self.size)):
-            raise ValueError(f"size should be HEIGHTxWIDTH or trained, not {self.size}")
+        check_size(self.size)

@@ -35,11 +35,20 @@ def open_clip(clip: ClipInput, *, channels: int) -> VideoReader:
 
 
 def convert_frames(clip: np.ndarray | Tensor) -> UInt8[Tensor, "time channel height width"]:
-    """Convert frames to uint8 in [0, 255]. Raises ValueError unless there are four axes, and floats are in [0, 1]."""
+    """Convert frames to uint8 in [0, 255].
+
+    Raises ValueError for no frames, another number of axes or type, or floats outside [0, 1].
+    """
     if clip.ndim != 4:
         order = "(time, height, width, channel)" if isinstance(clip, np.ndarray) else "(time, channel, height, width)"
         raise ValueError(f"the clip should have four axes {order}, not the shape {tuple(clip.shape)}")
-    values = rearrange(clip, "t h w c -> t c h w") if isinstance(clip, np.ndarray) else clip.cpu().numpy()
+    if 0 in clip.shape:
+        raise ValueError(f"the clip is empty: its shape is {tuple(clip.shape)}")
+    if isinstance(clip, Tensor):
+        clip = clip.float() if clip.is_floating_point() else clip  # NumPy has no bfloat16
+        values = clip.detach().cpu().numpy()
+    else:
+        values = rearrange(clip, "t h w c -> t c h w")
     return torch.from_numpy(np.array(convert_to_uint8(values, "the clip")))
 
 

@@ -79,7 +79,7 @@ class VideoPredictor:
                 or actions are missing or do not fit.
         """
         past, rate = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
-        steps = steps or self._trained_steps
+        steps = self._trained_steps if steps is None else steps
         plan = convert_plan(actions)
         futures = self.network.predict(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
         return Future(futures, past, rate, find_source(clip))
@@ -102,7 +102,7 @@ class VideoPredictor:
         Arguments and errors are those of `predict`; the frames are equal up to rounding.
         """
         past, _ = self._read_past(clip, context_frames=context_frames, stride=stride, size=size)
-        steps = steps or self._trained_steps
+        steps = self._trained_steps if steps is None else steps
         plan = convert_plan(actions)
         return self.network.stream(past, steps, plan, samples=samples, seed=seed, truncation=truncation)
 
@@ -114,7 +114,10 @@ class VideoPredictor:
         self, clip: ClipInput, *, context_frames: int | None, stride: int, size: str | None
     ) -> tuple[UInt8[Tensor, "time channel height width"], Fraction]:
         """Return the past frames as the model sees them, and the frame rate of the future."""
-        context_frames = context_frames or self.network.shape.context_frames
+        context_frames = self.network.shape.context_frames if context_frames is None else context_frames
+        for name, value in {"context_frames": context_frames, "stride": stride}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if isinstance(clip, np.ndarray | Tensor):
             frames, rate = convert_frames(clip), DEFAULT_RATE / stride
             span = (context_frames - 1) * stride + 1

@@ -102,11 +102,39 @@ def test_a_clip_is_a_path_or_an_array_or_a_tensor(folder):
         (np.zeros((1, SIZE, SIZE, 3), np.uint8), "the clip has 1 frames, too few for 2 past frames at stride 1"),
         (np.full((9, SIZE, SIZE, 3), -1.0), r"the clip holds floats from -1 to -1, outside \[0, 1\]"),
         (np.zeros((9, SIZE, SIZE, 5), np.uint8), "5 channels, which cannot become 1"),
+        (np.ones((9, SIZE, SIZE, 3), np.int64), "the clip holds values of type int64; expected uint8"),
+        (torch.ones(9, 3, SIZE, SIZE, dtype=torch.int16), "the clip holds values of type int16; expected uint8"),
+        (np.zeros((9, 0, SIZE, 3)), r"the clip is empty: its shape is \(9, 0, 16, 3\)"),
     ],
 )
 def test_a_clip_that_cannot_be_used_is_refused_in_words(folder, clip, complaint):
     with pytest.raises(ValueError, match=complaint):
         vidvox.load(folder / "predictor").predict(clip)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"context_frames": 0}, "context_frames must be at least 1, got 0"),
+        ({"context_frames": -1}, "context_frames must be at least 1, got -1"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"size": "0x16"}, "size should be HEIGHTxWIDTH or trained, not 0x16"),
+    ],
+)
+def test_what_is_no_prediction_is_refused_as_on_the_command_line(folder, settings, complaint):
+    model, clip = vidvox.load(folder / "predictor"), np.zeros((9, SIZE, SIZE, 3), np.uint8)
+    with pytest.raises(ValueError, match=complaint):
+        model.predict(clip, **settings)
+    with pytest.raises(ValueError, match=complaint):
+        list(model.stream(folder / "clip.mp4", **settings))
+
+
+def test_a_tensor_of_any_floats_is_a_clip(folder):
+    model, clip = vidvox.load(folder / "predictor"), torch.linspace(0, 1, 9 * 3 * SIZE**2).reshape(9, 3, SIZE, SIZE)
+    wanted = model.predict(clip.bfloat16().float()).past
+    assert torch.equal(model.predict(clip.bfloat16().requires_grad_()).past, wanted)
 
 
 def test_a_future_is_saved_by_its_suffix_with_labels_or_without(folder, tmp_path):

@@ -145,8 +145,7 @@ def open_array_videos(
 
 def _open_array(path: str, name: str, header: ArrayHeader, channels: int, *, time_first: bool) -> ArrayPart:
     """The array as a part of a video. Raises UnreadableError unless its shape and type can be those of videos."""
-    if not (header.dtype in (np.uint8, np.bool_) or np.issubdtype(header.dtype, np.floating)):
-        raise UnreadableError(f"{path} holds values of type {header.dtype}; {EXPECTED_VALUES}")
+    _check_type(header.dtype, path)
     axes = infer_axes(header.shape, channels, time_first=time_first)
     if axes is None or 0 in header.shape:
         raise UnreadableError(
@@ -212,7 +211,8 @@ def infer_axes(shape: tuple[int, ...], channels: int, *, time_first: bool) -> st
 
 
 def convert_to_uint8(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
-    """Scales bool and floats in [0, 1] to bytes. Raises UnreadableError, naming `path`, for values outside."""
+    """Scales bool and floats in [0, 1] to bytes. Raises UnreadableError, naming `path`, for others."""
+    _check_type(values.dtype, path)
     if values.dtype == np.uint8:
         return values
     values = values.astype(np.float32)
@@ -221,3 +221,9 @@ def convert_to_uint8(values: np.ndarray, path: str) -> UInt8[np.ndarray, "..."]:
         hint = "; scale frames in [-1, 1] by (x + 1) / 2" if values.min() >= -1 and values.max() <= 1 else ""
         raise UnreadableError(f"{path} holds {found}; {EXPECTED_VALUES}{hint}")
     return (values * 255).round().astype(np.uint8)
+
+
+def _check_type(dtype: np.dtype, path: str) -> None:
+    """Raises UnreadableError unless these can be the values of frames; those of wider integers have no known range."""
+    if not (dtype in (np.uint8, np.bool_) or np.issubdtype(dtype, np.floating)):
+        raise UnreadableError(f"{path} holds values of type {dtype}; {EXPECTED_VALUES}")

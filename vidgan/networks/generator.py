@@ -323,9 +323,11 @@ class FramePredictor(HubModel):
     def _context_and_latents(
         self, frames: Tensor, steps: int, samples: int, seed: int, truncation: float | None
     ) -> tuple[Context, list[Tensor]]:
-        """What one past says of the future, and the latent of each sample. Raises ValueError for less than one step."""
+        """What one past says of the future, and the latent of each sample. Raises ValueError for none of either."""
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, got {samples}")
         device = next(self.parameters()).device
         latents = [
             SampleRandom(derive_seed(seed, number), device=device).normal(

@@ -44,7 +44,7 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.out.suffix not in SUFFIXES:
             raise ValueError(f"cannot write {self.out}: its suffix must be one of {', '.join(SUFFIXES)}")
-        if self.size is not None and not re.fullmatch(SIZE, self.size):
+        if self.size is not None and not SIZE.fullmatch(self.size):
             raise ValueError(f"size should be HEIGHTxWIDTH, not {self.size}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
