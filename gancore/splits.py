@@ -138,11 +138,27 @@ def read_name_list(path: Path) -> set[str]:
 
     Raises FileNotFoundError, or UnreadableError if it is not a text in UTF-8 or UTF-16.
     """
-    lines = {line.strip() for line in read_text(path, kind="a list of names").splitlines()}
-    return lines | {re.sub(r"\s+\d+$", "", line) for line in lines}
+    lines = {line.strip() for line in read_text(path, kind="a list of names").splitlines()} - {""}
+    return lines | {_without_number(line) for line in lines}
 
 
 def is_listed(name: str, listed: set[str]) -> bool:
     """Whether a list names the file, by its path or its file name, each with or without the suffix."""
+    return not listed.isdisjoint(_spellings(name))
+
+
+def list_absent(listed: set[str], names: Iterable[str]) -> list[str]:
+    """What a list names that is none of the files, in alphabetical order; see `read_name_list` and `is_listed`."""
+    spellings = {spelling for name in names for spelling in _spellings(name)}
+    present = {entry for entry in listed if entry in spellings or _without_number(entry) in spellings}
+    shortened = {_without_number(entry) for entry in listed if _without_number(entry) != entry}
+    return sorted(listed - present - shortened)
+
+
+def _spellings(name: str) -> set[str]:
     path = PurePosixPath(name)
-    return not listed.isdisjoint({name, path.with_suffix("").as_posix(), path.name, path.stem})
+    return {name, path.with_suffix("").as_posix(), path.name, path.stem}
+
+
+def _without_number(entry: str) -> str:
+    return re.sub(r"\s+\d+$", "", entry)

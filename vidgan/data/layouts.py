@@ -19,6 +19,7 @@ from gancore.splits import (
     choose_held_out,
     has_prefix,
     is_listed,
+    list_absent,
     read_name_list,
     split_from_folder,
     split_from_folders,
@@ -114,6 +115,13 @@ def find_videos(
 def _warn_once(message: str) -> None:
     """The splits of a data set are opened one by one: what they share is said once."""
     log.warning(message)
+
+
+def _warn_of_absent(source: str, names: list[str]) -> None:
+    """Says that a list names what is not there: what a name was misspelt for may lie in another split."""
+    if names:
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        _warn_once(f"{source} no video for {', '.join(names[:10])}{more}")
 
 
 def detect_layout(videos: list[VideoEntry]) -> str:
@@ -272,6 +280,8 @@ def split_by_lists(videos: list[VideoEntry], *, train: Path, test: Path) -> list
     listed = {
         split: read_name_list(path) if path.is_file() else set() for split, path in (("test", test), ("train", train))
     }
+    for split, path in (("test", test), ("train", train)):
+        _warn_of_absent(f"{path}:", list_absent(listed[split], (video.name for video in videos)))
     return [
         replace(video, split=next((split for split in ("test", "train") if is_listed(video.name, listed[split])), rest))
         for video in videos
@@ -314,11 +324,14 @@ def select_split(
         held_out = {video.name for video in videos if is_listed(video.name, listed)}
         if not held_out:
             raise ValueError(f"holdout_file: {holdout_file} names none of the {len(videos)} videos")
+        _warn_of_absent(f"holdout_file {holdout_file}:", list_absent(listed, (video.name for video in videos)))
     elif prefixes:
         names = {video.name: PurePosixPath(video.name).name for video in videos}
         held_out = {whole for whole, name in names.items() if any(has_prefix(name, each) for each in prefixes)}
         if not held_out:
             raise ValueError(f"holdout_prefixes: no file name begins with {' or '.join(prefixes)}")
+        unused = [each for each in prefixes if not any(has_prefix(name, each) for name in names.values())]
+        _warn_of_absent("holdout_prefixes:", unused)
     elif declared := {video.split for video in videos} - {None}:
         wanted = split if split in declared else {"train": None, "val": "test", "test": "val"}[split]
         undivided = not train and "test" not in declared

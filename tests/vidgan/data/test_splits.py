@@ -140,3 +140,16 @@ def test_moving_digits_of_val_and_test_differ_and_training_shows_none_of_their_d
     assert not any(torch.equal(a, b) for a in shown["val"] for b in shown["test"])
     known = {shape.tobytes() for shape in data["train"].digit_images}
     assert known.isdisjoint(shape.tobytes() for split in ("val", "test") for shape in data[split].digit_images)
+
+
+def test_names_in_a_list_that_no_video_has_are_said(tmp_path, caplog):
+    for name in ("anna 1", "anna 2", "bert", "carl"):
+        video(tmp_path / "videos" / f"{name}.npy")
+    for place, misspelt in ((tmp_path / "held.txt", "berd"), (tmp_path / "videos" / "test.txt", "karl 1")):
+        place.write_text(f"anna 1\nanna 2.npy\n\n{misspelt}\n")
+    assert len(names(opened(tmp_path / "videos", holdout_file=tmp_path / "held.txt")["train"])) == 2
+    opened(tmp_path / "videos", holdout_prefixes=("anna", "bird"))
+    said = [record.getMessage() for record in caplog.records]
+    assert f"holdout_file {tmp_path / 'held.txt'}: no video for berd" in said
+    assert f"{tmp_path / 'videos' / 'test.txt'}: no video for karl 1" in said
+    assert "holdout_prefixes: no video for bird" in said
