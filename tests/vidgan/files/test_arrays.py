@@ -60,6 +60,13 @@ def test_values_of_other_types_are_refused(tmp_path, kind):
         read_clip(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_is_not_taken_for_a_narrow_grey_video(tmp_path, channels):
+    np.save(tmp_path / "a.npy", np.zeros((9, 8, channels), np.uint8))
+    with pytest.raises(UnreadableError, match=rf"a.npy holds an array of shape \(9, 8, {channels}\), as a picture"):
+        open_array_videos(str(tmp_path / "a.npy"))
+
+
 def test_floats_up_to_255_are_refused_even_where_a_window_is_dark(tmp_path):
     values = np.zeros((100, 8, 8), np.float32)
     values[90:] = 255
