@@ -106,11 +106,11 @@ def open_array_videos(
     """Lists the videos of an array file without reading their frames.
 
     An array of 3 axes is one grey video (time, height, width), but not if the last one is 3 or 4 long, as in a picture;
-    one of 5 axes holds many videos of any number of channels. One of 4 axes is a single video if its last or second axis can be the channels (1, 3, 4 or `channels`
-    long), otherwise many grey ones. Many videos lie along the first axis; in a file named `mnist_test_seq`, along the
-    second. Arrays called `actions` and `rewards` lie beside frames, and are none. Of several others, `name` is the one
-    to read; without it, `past` and `future` are joined, and `input_raw_data` is cut as `clips` says (the layout of
-    PredRNN).
+    one of 5 axes holds many videos of any number of channels. One of 4 axes is a single video if its last or second
+    axis can be the channels (1, 3, 4 or `channels` long), otherwise many grey ones. Many videos lie along the first
+    axis; in a file named `mnist_test_seq`, along the second. Arrays called `actions` and `rewards` lie beside frames,
+    and are none. Of several others, `name` is the one to read; without it, `past` and `future` are joined, and
+    `input_raw_data` is cut as `clips` says (the layout of PredRNN).
 
     Raises UnreadableError for any other shape, number of arrays or type of values.
     """
