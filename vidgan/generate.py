@@ -62,10 +62,12 @@ def generate_clips(
     """Generates `count` clips of the class named by the label, or of all classes in turn; see GenerateConfig.
 
     Clip n is the same whatever the count, and if those from number `first` on are made alone. Raises ValueError if the
-    model does not have the class, an interval is given to one that is no style generator, or the count is below 1.
+    model does not have the class, an interval is given to one that is no style generator, or count or steps are below
+    1.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    for name, value in {"count": count, "steps": steps}.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     if interval is not None and model.style is None:
         raise ValueError("interval is for a style generator (generator.kind style), and this model is none")
     frames = model.shape.clip_frames if steps is None else steps

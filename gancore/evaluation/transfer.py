@@ -95,7 +95,9 @@ def measure_transfer(
     """
     classes = sorted(set(real.labels) & set(tested.labels) & set(generated.labels))
     if len(classes) < 2:
-        raise ValueError(f"real and generated samples have {len(classes)} classes in common; two are needed to tell")
+        parts = {"generated samples": generated, "real ones": real, "held-out real ones": tested}
+        found = ", ".join(f"{name} ({', '.join(sorted(set(part.labels)))})" for name, part in parts.items())
+        raise ValueError(f"there are {len(classes)} classes in common, of two that are needed, between {found}")
     real, tested, generated = (each.of_classes(classes) for each in (real, tested, generated))
     halves: tuple[list[int], list[int]] = [], []
     for label in classes:

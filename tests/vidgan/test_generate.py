@@ -40,9 +40,11 @@ def test_an_unknown_class_is_named_with_those_there_are(model, label):
         generate(GenerateConfig(model=model, label=label))
 
 
-def test_no_clips_at_all_are_refused():
-    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        generate_clips(synthesiser("modern"), count=0)
+@pytest.mark.parametrize("settings", [{"count": 0}, {"count": 1, "steps": 0}, {"count": 1, "steps": -1}])
+def test_no_clips_at_all_are_refused(settings):
+    name, value = list(settings.items())[-1]
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got {value}"):
+        generate_clips(synthesiser("modern"), **settings)
 
 
 def test_a_class_asked_of_a_model_without_classes_is_an_error(tmp_path):
