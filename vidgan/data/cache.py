@@ -3,7 +3,7 @@
 import json
 import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from fractions import Fraction
 from hashlib import blake2b
@@ -18,6 +18,7 @@ from gancore.files.limits import VideoLimits
 from gancore.files.reading import read_json
 from vidgan.files.array_files import list_arrays
 from vidgan.files.arrays import ArrayPart, ArrayVideo
+from vidgan.files.image_sequence import is_image
 from vidgan.files.readers import DEFAULT_LIMITS, VideoReader
 from vidgan.files.video_file import VideoFile, open_video_file
 from vidgan.frames import Frames
@@ -91,11 +92,14 @@ def _from_record(path: str, record: Any, limits: VideoLimits) -> VideoFile | Non
 
 
 def fingerprint_path(path: str) -> str:
-    """A key that changes whenever the file, or a file in the folder, is replaced or changes.
+    """A key that changes whenever the file, or a picture in the folder, is replaced or changes.
 
     Raises FileNotFoundError if there is none.
     """
-    entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else [Path(path)]
+    entries: Sequence[os.DirEntry[str] | Path] = [Path(path)]
+    if os.path.isdir(path):  # where an editor's lock, for one, may be a link to nothing
+        pictures = (entry for entry in os.scandir(path) if is_image(entry.name))
+        entries = sorted(pictures, key=lambda entry: entry.name)
     digest = blake2b(os.fsencode(os.path.abspath(path)), digest_size=16)
     for entry in entries:
         state = entry.stat()

@@ -104,3 +104,14 @@ def test_a_fingerprint_sees_a_file_replaced_by_one_of_the_same_size_and_time(tmp
     os.utime(tmp_path / "b.mp4", ns=(0, 0))
     (tmp_path / "b.mp4").replace(file)
     assert fingerprint_path(str(file)) != before
+
+
+def test_what_is_no_picture_in_a_folder_of_frames_does_not_matter(tmp_path):
+    frames = torch.arange(4, dtype=torch.uint8)[:, None, None, None].expand(4, 3, 16, 16)
+    write_clip(tmp_path / "walk", frames, rate=10)
+    before = fingerprint_path(str(tmp_path / "walk"))
+    (tmp_path / "walk" / ".#00000.png").symlink_to("somebody@machine.1234")  # the lock of an editor
+    assert fingerprint_path(str(tmp_path / "walk")) == before
+    assert torch.equal(opened(str(tmp_path / "walk"), tmp_path / "cache").read(0, 4), frames[:, :1])
+    (tmp_path / "walk" / "00001.png").unlink()
+    assert fingerprint_path(str(tmp_path / "walk")) != before
