@@ -149,6 +149,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be above 0, got {value}; leave it out for no limit")
         rates = ("generator_lr", "discriminator_lr", "warmup_steps", "final_lr_fraction")
         require_not_negative(self, *rates, "ema_start", "preview_every", "evaluate_every", "health_every")
+        if self.final_lr_fraction > 1:
+            raise ValueError(f"final_lr_fraction must be at most 1, got {self.final_lr_fraction}")
         for name in ("beta1", "beta2", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")

@@ -18,6 +18,11 @@ def test_learning_rates_are_neither_negative_nor_infinite(name, value):
         TrainConfig(**{name: value})
 
 
+def test_a_learning_rate_does_not_end_above_where_it_began():
+    with pytest.raises(ValueError, match=r"final_lr_fraction must be at most 1, got 1.5"):
+        TrainConfig(final_lr_fraction=1.5)
+
+
 @pytest.mark.parametrize("name", ["beta1", "beta2"])
 def test_decays_of_adam_are_fractions(name):
     with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\), got 1.0"):
