@@ -319,14 +319,15 @@ class EvaluateConfig(EvaluationConfig):
     """Give a model with classes the class of each object to reconstruct."""
 
     surfaces: bool = False
-    """Also compare surfaces (Chamfer distance, F-score, normals, mesh quality) and compute average precision; takes
-    much longer."""
+    """Also compare surfaces (Chamfer distance, F-score, normals, mesh quality) and renders of all reconstructions as a
+    set, and compute average precision; takes much longer."""
 
     generated_objects: int = 500
     """Number of objects to generate from noise and compare with as many real ones; 0 for none."""
 
     renders_per_object: int = 2
-    """Renders per object for comparing generated and real objects by an image network; 0 for none."""
+    """Renders per object for comparing generated, or with `surfaces` reconstructed, objects with real ones by an image
+    network; 0 for none."""
 
     probe_run: Path | None = None
     """Run folder (runs/NAME) whose discriminator is probed by a linear SVM on its features; none if not given."""

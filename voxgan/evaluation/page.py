@@ -135,6 +135,8 @@ def reconstruction_sections(report: ReconstructionReport, *, draws: int) -> Iter
     yield threshold_chart(report.iou_by_threshold)
     if report.surfaces:
         yield scores_table("Surfaces", report.surfaces.scores)
+        for name, scores in report.surfaces.fidelity.items():
+            yield scores_table(f"Fidelity of reconstructions by {name}", scores)
 
 
 def threshold_chart(iou: Mapping[str, Mapping[str, float | int]]) -> LineChart:

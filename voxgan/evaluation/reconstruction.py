@@ -85,7 +85,11 @@ def evaluate_reconstruction(
         conventions=CONVENTIONS,
         iou={name: summarise_iou(labels, row, threshold) for name, row in {**by_variant, **by_baseline}.items()},
         iou_by_threshold={name: mean_by_threshold(row) for name, row in by_variant.items()},
-        surfaces=surfaces.score_surfaces(compared, packed, test) if config.surfaces else None,
+        surfaces=(
+            surfaces.score_surfaces(compared, packed, test, renders=config.renders_per_object, seed=config.seed)
+            if config.surfaces
+            else None
+        ),
     )
     return Reconstruction(report, test, next(iter(by_variant.values()))[:, THRESHOLDS.index(threshold)])
 

@@ -1,6 +1,6 @@
 """The report of an evaluation of objects, as stored in report.json."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gancore.evaluation.report import SCHEMA, Number
@@ -35,6 +35,8 @@ class SurfaceReport:
 
     conventions: dict[str, str]
     scores: Scores
+    fidelity: dict[str, Scores] = field(default_factory=dict)
+    """Distances between the set of reconstructions and that of the true objects, by kind of features and method."""
 
 
 @dataclass(frozen=True, kw_only=True)

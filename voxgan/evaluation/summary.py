@@ -54,7 +54,13 @@ def _format_reconstruction(report: ReconstructionReport, *, draws: int) -> list[
         for name, row in tabulate_iou(report.iou).items()
     }
     tables = [heading, format_table("IoU", [*IOU_COLUMNS, *(label or "all" for label in classes)], rows)]
-    return [*tables, format_scores("surfaces", report.surfaces.scores)] if report.surfaces else tables
+    if report.surfaces:
+        tables.append(format_scores("surfaces", report.surfaces.scores))
+        tables += [
+            format_scores(f"fidelity of reconstructions by {name}", scores)
+            for name, scores in report.surfaces.fidelity.items()
+        ]
+    return tables
 
 
 def format_scores(title: str, scores: Scores) -> str:

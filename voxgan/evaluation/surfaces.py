@@ -7,8 +7,11 @@ import numpy as np
 import torch
 import trimesh
 from accelerate.utils import tqdm
+from torch import Tensor
 
 from voxgan.data.packed import PackedDataset
+from voxgan.evaluation import set_fidelity
+from voxgan.evaluation.baselines import load_occupancies
 from voxgan.evaluation.media import extract_true_surface
 from voxgan.evaluation.methods import ReconstructionMethod
 from voxgan.evaluation.report import SurfaceReport
@@ -40,30 +43,50 @@ CONVENTIONS = {
 
 
 def score_surfaces(
-    methods: Sequence[tuple[ReconstructionMethod, float]], packed: PackedDataset, indices: Sequence[int]
+    methods: Sequence[tuple[ReconstructionMethod, float]],
+    packed: PackedDataset,
+    indices: Sequence[int],
+    *,
+    renders: int,
+    seed: int,
 ) -> SurfaceReport:
-    """Compare the surfaces of reconstructed objects with the true ones: means over objects, by variant.
+    """Compare the surfaces of reconstructed objects with the true ones, one by one and as sets, by variant.
 
     Args:
         methods: Reconstruction methods, each with the probability at which surfaces of its voxels are extracted.
         packed: The data set.
         indices: The objects.
+        renders: Renders of each object by which an image network compares the sets; 0 for none.
+        seed: Of what the distances between sets draw at random.
 
     Raises:
         ValueError: One of the objects fills no voxel.
     """
     rows = defaultdict(list)
+    voxels: defaultdict[str, list[Tensor]] = defaultdict(list)
     for index in tqdm(indices, unit="object", leave=False):
         truth = torch.from_numpy(packed.occupancy(index))
         if (real := extract_true_surface(packed, index)) is None:
             raise ValueError(f"{packed.objects[index].id} fills no voxel, so it has no surface")
         for method, threshold in methods:
             for name, predicted in method.predict(index).items():
+                voxels[name].append(predicted.probabilities > threshold)
                 rows[name].append(
                     ikea_average_precision(predicted.probabilities, truth)
                     | score_surface(predicted.surface(threshold), real)
                 )
-    return SurfaceReport(conventions=CONVENTIONS, scores={name: mean_scores(row) for name, row in rows.items()})
+    return SurfaceReport(
+        conventions=CONVENTIONS | set_fidelity.CONVENTIONS,
+        scores={name: mean_scores(row) for name, row in rows.items()},
+        fidelity=set_fidelity.measure_fidelity(
+            {name: torch.stack(objects) for name, objects in voxels.items()},
+            load_occupancies(packed, indices),
+            packed,
+            train=packed.indices("train"),
+            renders=renders,
+            seed=seed,
+        ),
+    )
 
 
 def score_surface(mesh: trimesh.Trimesh | None, real: trimesh.Trimesh) -> dict[str, float]:

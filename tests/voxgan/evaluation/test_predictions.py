@@ -65,9 +65,11 @@ def test_the_true_objects_score_as_well_as_can_be(tmp_path, whole, ending):
 
 
 def test_the_surfaces_of_the_true_objects_are_theirs(tmp_path, whole):
-    predicted(tmp_path, whole)
-    scores = evaluate(settings(whole, tmp_path, surfaces=True)).report.reconstruction.surfaces.scores
+    predicted(tmp_path, whole, split="train")
+    report = evaluate(settings(whole, tmp_path, split="train", max_items=6, surfaces=True)).report.reconstruction.surfaces
+    scores, distances = report.scores, report.fidelity["voxels at 8^3"]
     row = scores["predictions"]
+    assert distances["predictions"]["frechet_distance"] == pytest.approx(0, abs=1e-6)
     assert all(row["f_score"] >= other["f_score"] for other in scores.values())
     assert (row["ap"], row["ap_aligned"], row["emd"], row["without_surface"]) == (1, 1, 0, 0)
     assert row["f_score"] > 0.99

@@ -73,8 +73,16 @@ def test_all_that_was_asked_for_is_written(done):
     assert [path.name for path in files] == ["report.json", "report.html", "rate.html", "rate.key.json"]
     assert read_report_json(VoxelReport, files[0]) == evaluation.report
     text = format_summary(evaluation.report)
-    for words in ("IoU", "surfaces", "generation, 6 objects", "fidelity by voxels at 8^3", "classes of 6 objects"):
+    for words in (
+        "IoU",
+        "surfaces",
+        "fidelity of reconstructions by voxels at 8^3",
+        "generation, 6 objects",
+        "fidelity by voxels at 8^3",
+        "classes of 6 objects",
+    ):
         assert words in text
+    assert "Fidelity of reconstructions by voxels at 8^3" in files[1].read_text()
 
 
 @pytest.mark.parametrize("width", [400, 1000])
