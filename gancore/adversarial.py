@@ -1,8 +1,7 @@
-"""AdversarialGame: the part of a GAN objective that does not depend on what is generated."""
+"""The parts of a GAN objective that do not depend on what is generated: losses, schedules, penalties, balancing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -29,16 +28,16 @@ Scalar = Float[Tensor, ""]
 
 @dataclass(frozen=True)
 class AdversarialGame:
-    """Adversarial loss of both players with its schedule, gradient penalties, instance noise and weight clipping."""
+    """The adversarial losses of both players, their schedule, gradient penalties, instance noise, weight clipping."""
 
     config: AdversarialConfig
 
     def is_active(self, progress: float) -> bool:
-        """Whether the players compete at this fraction of the training."""
+        """Whether the adversarial loss is on at this progress, the fraction of the training that is done."""
         return bool(self.config.adversarial_weight) and progress >= self.config.adversarial_start
 
     def weight_at(self, progress: float) -> float:
-        """Weight of the generator's adversarial loss: a linear ramp from adversarial_start on."""
+        """Weight of the generator's adversarial loss: from `adversarial_start` it ramps up linearly."""
         ramp = self.config.adversarial_ramp
         risen = min((progress - self.config.adversarial_start) / ramp, 1.0) if ramp else 1.0
         return risen * self.config.adversarial_weight
@@ -51,17 +50,19 @@ class AdversarialGame:
         mean_over_processes: Callable[[Tensor], Tensor],
         balance: "EnergyBalance | None" = None,
     ) -> Scalar:
-        """The loss; the equilibrium loss weighs fakes by the balance, and needs it."""
-        assert balance is not None or self.config.loss != "equilibrium", "an equilibrium needs the balance of energies"
-        return self._pair(mean_over_processes, balance).discriminator_loss(real, fake)
+        """The discriminator's loss; "equilibrium" weighs the fakes by `balance`, which no other loss needs."""
+        assert balance is not None or self.config.loss != "equilibrium", "the equilibrium loss needs an EnergyBalance"
+        return self._make_loss(mean_over_processes, balance).discriminator_loss(real, fake)
 
     def generator_loss(
         self, real: Scores | None, fake: Scores, *, progress: float, mean_over_processes: Callable[[Tensor], Tensor]
     ) -> Scalar:
-        """The weighted loss; `real` may be None unless `generator_uses_real`."""
-        return self.weight_at(progress) * self._pair(mean_over_processes).generator_loss(real, fake)
+        """The generator's weighted loss; `real` may be None unless `generator_uses_real`."""
+        return self.weight_at(progress) * self._make_loss(mean_over_processes).generator_loss(real, fake)
 
-    def _pair(self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None) -> GanLoss:
+    def _make_loss(
+        self, mean_over_processes: Callable[[Tensor], Tensor], balance: "EnergyBalance | None" = None
+    ) -> GanLoss:
         config = self.config
         settings: dict[str, Any] = {}
         if config.loss == "relativistic-average":
@@ -94,20 +95,20 @@ class AdversarialGame:
     ) -> tuple[Tensor, Tensor]:
         """Real and generated samples as the discriminator sees them: augmented alike, then with instance noise."""
         std = linear_decay(self.config.instance_noise, progress)
-        add_noise = partial(add_instance_noise, std=std)
-        noisy_real = add_noise(augment(real), rng)
-        return noisy_real, add_noise(augment(fake), rng)
+        noisy_real = add_instance_noise(augment(real), rng, std=std)
+        return noisy_real, add_instance_noise(augment(fake), rng, std=std)
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """Clips the discriminator's weights, if configured (first Wasserstein GAN)."""
+        """Clips the discriminator's weights in place, if configured (Arjovsky et al. 2017)."""
         if self.config.clip_weights is not None:
             clip_weights_(discriminator, self.config.clip_weights)
 
 
 class AccuracyGate(nn.Module):
-    """Lets the discriminator rest while its accuracy on the previous batch exceeds a threshold (3D-GAN, section 3.2).
+    """Skips the discriminator's update while its accuracy on the previous batch exceeds a threshold.
 
-    Its buffers are saved with the run, so that a resumed training rests at the same steps.
+    From 3D-GAN (Wu et al. 2016, section 3.2). Its buffers are saved with the run, so a resumed run skips the same
+    updates. A threshold of None switches it off.
     """
 
     def __init__(self, threshold: float | None):
@@ -118,17 +119,17 @@ class AccuracyGate(nn.Module):
         self.register_buffer("accuracy", torch.zeros(()))
         self.register_buffer("measured", torch.zeros(2))
         self._read_decision: Callable[[], bool] | None = None
-        self.register_load_state_dict_post_hook(_decide_anew)
+        self.register_load_state_dict_post_hook(_discard_read_decision)
 
     def is_closed(self) -> bool:
-        """Whether the discriminator must rest."""
+        """Whether the discriminator's update is to be skipped."""
         if self.threshold is None:
             return False
         return bool(self.accuracy > self.threshold) if self._read_decision is None else self._read_decision()
 
     @torch.no_grad()
     def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
-        """Adds the accuracy on a micro-batch, given the logits of its real and generated samples."""
+        """Records the accuracy on a micro-batch, given the logits of its real and generated samples."""
         if self.threshold is None:
             return
         accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
@@ -136,30 +137,31 @@ class AccuracyGate(nn.Module):
 
     @torch.no_grad()
     def finish_batch(self) -> None:
-        """Makes the accuracy measured since the last call the one that decides."""
+        """Decides by the mean accuracy recorded since the last call."""
         if self.threshold is None:
             return
         correct, count = self.measured
         self.accuracy.copy_(torch.where(count > 0, correct / count, self.accuracy))
         self.measured.zero_()
-        self._read_decision = read_later(self.accuracy > self.threshold)  # the generator's turn begins meanwhile
+        self._read_decision = read_later(self.accuracy > self.threshold)  # the generator's update need not wait for it
 
 
-def _decide_anew(gate: AccuracyGate, keys: Any) -> None:
+def _discard_read_decision(gate: AccuracyGate, keys: Any) -> None:
+    """Called after a state is loaded: the decision that was read belongs to the former state."""
     del keys
     gate._read_decision = None
 
 
 class EnergyBalance(nn.Module):
-    """The energies of real and of generated samples, and the weight k of the latter that keeps them in balance.
+    """Measures the energies of real and generated samples, and adapts BEGAN's weight k of the generated ones.
 
-    After each batch k, which begins at 0, moves by rate * (gamma * real - fake) and stays in [0, 1], so that the energy
-    of generated samples becomes gamma times that of real ones (BEGAN, Berthelot et al. 2017, section 3.3). Its buffers
-    are saved with the run; all processes have the same.
+    k starts at 0. After each batch it moves by rate * (gamma * real - fake), clamped to [0, 1], which drives the energy
+    of generated samples towards gamma times that of real ones (Berthelot et al. 2017, section 3.3). The buffers are
+    saved with the run and equal in all processes.
     """
 
     def __init__(self, config: EquilibriumConfig | None):
-        """Without a config the energies are measured, and nothing is balanced."""
+        """With None the energies are only measured."""
         super().__init__()
         self.config = config
         self.fake_weight: Tensor
@@ -172,13 +174,13 @@ class EnergyBalance(nn.Module):
 
     @torch.no_grad()
     def measure(self, real: Scores, fake: Scores, *, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
-        """Adds the energies on a micro-batch, given its scores."""
+        """Records the energies on a micro-batch, given the scores of its real and generated samples."""
         energies = torch.stack([-real.float().mean(), -fake.float().mean()])
         self.measured += torch.cat([mean_over_processes(energies), torch.ones_like(energies[:1])])
 
     @torch.no_grad()
     def finish_batch(self) -> None:
-        """Moves the weight by the energies measured since the last call."""
+        """Moves k by the mean energies recorded since the last call."""
         count = self.measured[2]
         self.energies.copy_(torch.where(count > 0, self.measured[:2] / count, self.energies))
         if self.config is not None:
@@ -188,9 +190,9 @@ class EnergyBalance(nn.Module):
         self.measured.zero_()
 
     def measurements(self) -> dict[str, float]:
-        """The energies of the last batch, and if they are balanced k and the measure of convergence.
+        """The energies of the last batch; with a config also k and BEGAN's measure of convergence.
 
-        That is real + |gamma * real - fake|, which falls while both players get better (section 3.4.1).
+        That measure is real + |gamma * real - fake|, which falls as both players get better (section 3.4.1).
         """
         real, fake = self.energies.tolist()
         numbers = {"real": real, "fake": fake}

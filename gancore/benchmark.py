@@ -23,7 +23,8 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakIdKeyDictionary
 
 from gancore.reporting.tables import format_table
-from gancore.training.trainer import Batch, Trainer
+from gancore.training.protocols import Batch
+from gancore.training.trainer import Trainer
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

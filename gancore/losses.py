@@ -1,4 +1,4 @@
-"""Adversarial losses of both players, gradient penalties, instance noise and the KL divergence."""
+"""GAN losses, gradient penalties, feature matching, weight clipping, instance noise and the KL divergence."""
 
 # ruff: noqa: ARG002 - all losses share one signature, though most generator losses ignore the real scores
 
@@ -15,27 +15,27 @@ from gancore.config import SMOOTHABLE_LOSSES, GanLossName, PenaltyConfig, check_
 from gancore.rng import SampleRandom
 
 Scores = Float[Tensor, "batch *map"]
-"""One logit a sample, or a map of logits, one a patch of the sample (PatchGAN, Isola et al. 2017)."""
+"""One logit per sample, or a map with one logit per patch of the sample (PatchGAN, Isola et al. 2017)."""
 Samples = Float[Tensor, "batch *shape"]
 Scalar = Float[Tensor, ""]
 ScoreFunction = Callable[[Tensor], Tensor]
-"""A discriminator as a function of the samples alone, with labels, selected frames and the like held fixed."""
+"""Maps samples to the discriminator's scores; labels, chosen frames and other inputs are held fixed."""
 
 
 def _as_float32(values: Tensor) -> Tensor:
-    """The values in float32, or in their own precision if it is higher."""
+    """The values in float32; float64 stays float64."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 @runtime_checkable
 class GanLoss(Protocol):
-    """The losses of both players, each a mean over the batch and over the patches, if it is these that are scored.
+    """The losses of both players, each averaged over the batch and, for a PatchGAN, over the patches.
 
-    Scores are logits, higher for what looks real.
+    Scores are logits: the higher, the more real the sample looks.
     """
 
     uses_real: ClassVar[bool]
-    """Whether the generator's loss depends on the real scores; otherwise they may be None."""
+    """Whether the generator's loss depends on the real scores; if not, it accepts None for them."""
 
     def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
         """The loss that the discriminator minimises."""
@@ -52,7 +52,7 @@ def _cross_entropy(real: Tensor, fake: Tensor, label_smoothing: float) -> Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Minimax:
-    """Zero-sum game of Goodfellow et al. 2014 (equation 1); its generator stalls if the discriminator wins."""
+    """Zero-sum game (Goodfellow et al. 2014, equation 1); the generator's gradient vanishes if its rival wins."""
 
     label_smoothing: float = 0.0
     """How far below 1 the discriminator's target for real samples lies."""
@@ -67,7 +67,7 @@ class Minimax:
 
 @dataclass(frozen=True, kw_only=True)
 class NonSaturating(Minimax):
-    """The same discriminator, and a generator that maximises the probability that its samples are real (section 3)."""
+    """`Minimax` with a generator that minimises -log D(fake) instead (Goodfellow et al. 2014, section 3)."""
 
     def generator_loss(self, real: Scores | None, fake: Scores) -> Scalar:
         return F.softplus(-_as_float32(fake)).mean()
@@ -75,7 +75,7 @@ class NonSaturating(Minimax):
 
 @dataclass(frozen=True, kw_only=True)
 class LeastSquares:
-    """LSGAN of Mao et al. 2017 (equation 9): scores regress 1 for real and 0 for fake."""
+    """LSGAN (Mao et al. 2017, equation 9): the scores are regressed to 1 for real and 0 for fake samples."""
 
     label_smoothing: float = 0.0
     """How far below 1 the discriminator's target for real samples lies."""
@@ -91,7 +91,7 @@ class LeastSquares:
 
 @dataclass(frozen=True, kw_only=True)
 class Wasserstein:
-    """WGAN of Arjovsky et al. 2017: needs a Lipschitz critic, by `clip_weights_` or a gradient penalty."""
+    """WGAN (Arjovsky et al. 2017); keep the critic Lipschitz with `clip_weights_` or a gradient penalty."""
 
     uses_real: ClassVar[bool] = False
 
@@ -117,7 +117,7 @@ class Hinge:
 
 @dataclass(frozen=True, kw_only=True)
 class Relativistic:
-    """Compares each fake with the real sample of the same index (R3GAN, Huang et al. 2024); needs R1 and R2."""
+    """Relativistic pairing loss (R3GAN, Huang et al. 2024): fake i against real i; use it with R1 and R2."""
 
     uses_real: ClassVar[bool] = True
 
@@ -130,7 +130,7 @@ class Relativistic:
 
 
 class _MeanOverProcesses(torch.autograd.Function):
-    """A mean over processes with a gradient, which is the mean of the gradients that the processes have for it."""
+    """A differentiable mean over processes; its gradient is the mean of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, average: Callable[[Tensor], Tensor]) -> Tensor:
@@ -144,15 +144,15 @@ class _MeanOverProcesses(torch.autograd.Function):
 
 @dataclass(frozen=True, kw_only=True)
 class RelativisticAverage:
-    """Compares each sample with the mean of the other kind (Jolicoeur-Martineau 2018, section 4.2).
+    """Relativistic average loss (Jolicoeur-Martineau 2018, section 4.2): real against the mean fake, and vice versa.
 
-    As in ESRGAN (Wang et al. 2018) each player's loss is half the sum of its two cross-entropies, so that both are ln 2
-    where all scores are equal. The means are those of the batch, over all processes: its samples are coupled, and a
-    batch that is cut into micro-batches is another one.
+    As in ESRGAN (Wang et al. 2018), each player's loss is half the sum of two cross-entropies, so both losses are ln 2
+    where all scores are equal. The means are taken over the batch of all processes. They couple its samples, so
+    splitting a batch into micro-batches changes the loss.
     """
 
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
-    """Averages a tensor over the processes, which all call it, in the backward pass too."""
+    """Averages a tensor over the processes; all of them call it, in the forward and in the backward pass."""
     uses_real: ClassVar[bool] = True
 
     def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
@@ -165,7 +165,7 @@ class RelativisticAverage:
         return (F.softplus(above_fakes).mean() + F.softplus(-above_reals).mean()) / 2
 
     def _compare(self, real: Scores, fake: Scores) -> tuple[Tensor, Tensor]:
-        """How far real scores lie above the mean fake one, and fake scores above the mean real one."""
+        """The real scores minus the mean fake score, and the fake scores minus the mean real score."""
         real, fake = _as_float32(real), _as_float32(fake)
         means = torch.stack([real.mean(), fake.mean()])
         real_mean, fake_mean = _MeanOverProcesses.apply(means, self.mean_over_processes)
@@ -174,12 +174,13 @@ class RelativisticAverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """EBGAN of Zhao et al. 2017 (equations 1 and 2); scores are energies with the sign turned.
+    """EBGAN (Zhao et al. 2017, equations 1 and 2); scores are negative energies.
 
     The discriminator lowers the energy of real samples, and raises that of fakes as long as it is below the margin.
     """
 
     margin: float = 1.0
+    """Energy up to which the discriminator pushes fakes."""
     uses_real: ClassVar[bool] = False
 
     def discriminator_loss(self, real: Scores, fake: Scores) -> Scalar:
@@ -191,10 +192,10 @@ class Energy:
 
 @dataclass(frozen=True, kw_only=True)
 class Equilibrium:
-    """BEGAN of Berthelot et al. 2017 (section 3.4); scores are energies with the sign turned.
+    """BEGAN (Berthelot et al. 2017, section 3.4); scores are negative energies.
 
-    The discriminator lowers the energy of real samples and raises that of fakes, with the weight k by which
-    `gancore.adversarial.EnergyBalance` keeps the two in balance.
+    The discriminator lowers the energy of real samples, and raises that of fakes with a weight k, which
+    `gancore.adversarial.EnergyBalance` adapts.
     """
 
     fake_weight: float | Float[Tensor, ""] = 1.0
@@ -222,10 +223,15 @@ GAN_LOSSES: dict[GanLossName, type[GanLoss]] = {
 
 
 def make_gan_loss(name: GanLossName, *, label_smoothing: float = 0.0, **settings: Any) -> GanLoss:
-    """The adversarial loss of this name, with one-sided label smoothing where it has targets to smooth.
+    """Creates an adversarial loss by name.
 
-    `settings` are further fields of the loss. Raises ValueError for an unknown name, smoothing outside [0, 0.5), or
-    smoothing of a loss without targets.
+    Args:
+        name: A key of `GAN_LOSSES`.
+        label_smoothing: One-sided label smoothing in [0, 0.5), for losses with targets (`SMOOTHABLE_LOSSES`).
+        settings: Further fields of the loss.
+
+    Raises:
+        ValueError: The name is unknown, the smoothing is out of range, or the loss has no targets to smooth.
     """
     check_gan_loss(name, label_smoothing=label_smoothing)
     if name in SMOOTHABLE_LOSSES:
@@ -239,29 +245,29 @@ def pulling_away(
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
     num_processes: int = 1,
 ) -> Scalar:
-    """The squared cosine between the codes of two samples, mean over all pairs: 0 where orthogonal, 1 where parallel.
+    """EBGAN's pulling-away term: the mean squared cosine between the codes of two samples, in [0, 1].
 
-    The pairs are those of all processes, which have batches of the same size; without a pair it is 0. Zhao et al. 2017,
-    equation 4.
+    It is 0 for orthogonal and 1 for parallel codes. The mean is over all pairs of the batch of all processes, whose
+    parts have the same size; for a single sample it is 0. Zhao et al. 2017, equation 4.
     """
     count = num_processes * len(codes)
     if count < 2:
         return codes.sum() * 0
     with torch.autocast(codes.device.type, enabled=False):
         directions = F.normalize(_as_float32(codes).flatten(1), dim=1)
-        # The squared norm of the mean of u u^T is the mean squared cosine over all pairs, those of a code with itself
-        # included, whose cosine is 1.
+        # The squared norm of the mean of u u^T is the mean squared cosine over all count^2 pairs, including those of a
+        # code with itself, whose cosine is 1.
         moment = _MeanOverProcesses.apply(directions.T @ directions / len(codes), mean_over_processes)
         return (count * moment.square().sum() - 1) / (count - 1)
 
 
 def score_samples(scores: Scores) -> Float[Tensor, " batch"]:
-    """One score a sample: its own, or the mean of those of its patches."""
+    """One score per sample: a map of patch scores is averaged."""
     return scores if scores.ndim == 1 else scores.flatten(1).mean(1)
 
 
 def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
-    """The squared norm of each sample's gradient over all its dimensions, differentiable itself."""
+    """(batch,): the squared norm of the gradient of each sample's score with respect to its input; differentiable."""
     with torch.autocast(inputs.device.type, enabled=False):
         total = score_samples(_as_float32(scores)).sum()
         (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
@@ -269,9 +275,9 @@ def _squared_gradient_norm(scores: Tensor, inputs: Tensor) -> Tensor:
 
 
 def zero_centred_gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
-    """The squared gradient norm of the scores at their inputs, mean over the batch: R1 on real samples, R2 on fake.
+    """R1 (on real samples) or R2 (on fakes): the squared norm of the scores' gradient at the inputs, batch mean.
 
-    Each score may depend on its own input alone; of a map of scores it is the mean whose gradient is taken, as for all
+    Each score may depend only on its own input. Maps of patch scores are averaged per sample first, as in all
     penalties here. Mescheder et al. 2018, equation 9, without its gamma / 2.
     """
     return _squared_gradient_norm(scores, inputs).mean()
@@ -280,14 +286,14 @@ def zero_centred_gradient_penalty(scores: Scores, inputs: Samples) -> Scalar:
 def wgan_gradient_penalty(
     score_function: ScoreFunction, real: Samples, *, fake: Samples, weight: Float[Tensor, " batch"]
 ) -> Scalar:
-    """The squared distance of the gradient's norm from 1, at weight * real + (1 - weight) * fake, mean over the batch.
+    """WGAN-GP: (norm of the gradient - 1)^2 at weight * real + (1 - weight) * fake, mean over the batch.
 
-    Weights come from U[0, 1], one a sample. WGAN-GP, Gulrajani et al. 2017, equation 3, without its lambda.
+    `weight` holds one draw from U[0, 1] per sample. Gulrajani et al. 2017, equation 3, without its lambda.
     """
     with torch.autocast(real.device.type, enabled=False):
         weight = weight.to(_as_float32(real)).view(-1, *[1] * (real.ndim - 1))
         mixed = torch.lerp(_as_float32(fake).detach(), _as_float32(real).detach(), weight).requires_grad_()
-        # A square root has no slope at 0, where a freshly initialised critic may well be.
+        # The square root has an infinite slope at 0, where the gradient norm of a new critic may well be.
         norm = (_squared_gradient_norm(score_function(mixed), mixed) + 1e-12).sqrt()
         return (norm - 1).square().mean()
 
@@ -295,10 +301,10 @@ def wgan_gradient_penalty(
 def finite_difference_penalty(
     score_function: ScoreFunction, inputs: Samples, *, noise: Samples, sigma: float
 ) -> Scalar:
-    """Estimates `zero_centred_gradient_penalty` from two forward passes, at inputs +- sigma * noise with N(0, I) noise.
+    """Estimates `zero_centred_gradient_penalty` from two forward passes, at inputs +- sigma * noise.
 
-    Unbiased for critics up to second degree, off by sigma^2 otherwise. The critic must be the same function in both
-    passes: without dropout, with the same frames chosen.
+    The noise is N(0, I). The estimate is unbiased for critics that are polynomials of degree 2 or less; otherwise its
+    bias is of order sigma^2. The critic must be the same function in both passes: no dropout, the same chosen frames.
     """
     with torch.autocast(inputs.device.type, enabled=False):
         inputs = _as_float32(inputs)
@@ -308,7 +314,7 @@ def finite_difference_penalty(
 
 
 def is_due(step: int, every: int) -> bool:
-    """Whether a lazy penalty is applied at this step; it is at step 0."""
+    """Whether a lazy penalty is applied at this step: at 0 and at every multiple of `every`."""
     return step % every == 0
 
 
@@ -321,7 +327,10 @@ def compute_penalties(
     step: int,
     rng: SampleRandom,
 ) -> dict[str, Scalar]:
-    """The weighted gradient penalties due at this step, by name; a penalty that is not due is not computed."""
+    """The weighted gradient penalties by name; {} at steps without any (`config.lazy_every`).
+
+    Lazy penalties are multiplied by `lazy_every`, which keeps their mean strength (Karras et al. 2020, StyleGAN2).
+    """
     if not is_due(step, config.lazy_every):
         return {}
     terms = {}
@@ -339,7 +348,7 @@ def compute_penalties(
 def _squared_gradient_at(
     config: PenaltyConfig, score_function: ScoreFunction, samples: Tensor, rng: SampleRandom
 ) -> Tensor:
-    """The squared gradient norm at these samples, exact or estimated by a finite difference."""
+    """The zero-centred gradient penalty at these samples, exact or estimated by finite differences."""
     samples = _as_float32(samples.detach())
     if config.finite_difference_sigma:
         noise = rng.normal(*samples.shape)
@@ -350,37 +359,37 @@ def _squared_gradient_at(
 
 
 def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
-    """The mean absolute distance of the discriminator's hidden maps of fake samples from those of real ones.
+    """The mean absolute difference between the discriminator's hidden feature maps of fake and of real samples.
 
-    The maps of both come in the same order and have the same shapes; the mean is taken over each, then over all, so
-    that large maps count no more than small ones. Only the fakes get a gradient. Wang et al. 2018 (pix2pixHD),
-    equation 4, which is its sum over the maps.
+    Both sequences have the same order and shapes. Each map is averaged before the mean over maps is taken, so large
+    maps count no more than small ones. Only the fakes get a gradient. Wang et al. 2018 (pix2pixHD), equation 4, where
+    the maps are summed instead.
     """
     distances = [
-        F.l1_loss(_as_float32(of_fake), _as_float32(of_real).detach())
-        for of_real, of_fake in zip(real, fake, strict=True)
+        F.l1_loss(_as_float32(fake_map), _as_float32(real_map).detach())
+        for real_map, fake_map in zip(real, fake, strict=True)
     ]
     return torch.stack(distances).mean()
 
 
 @torch.no_grad()
 def clip_weights_(module: nn.Module, bound: float) -> None:
-    """Clamps every parameter of the module to [-bound, bound], in place: the Lipschitz rule of the first WGAN."""
+    """Clamps every parameter of the module to [-bound, bound], in place (WGAN, Arjovsky et al. 2017)."""
     for parameter in module.parameters():
         parameter.clamp_(-bound, bound)
 
 
 def linear_decay(start: float, progress: float) -> float:
-    """A strength that falls linearly from its start at progress 0 to 0 at progress 1."""
+    """A value that falls linearly from `start` at progress 0 to 0 at progress 1."""
     return start * min(max(1 - progress, 0.0), 1.0)
 
 
 def add_instance_noise(inputs: Samples, rng: SampleRandom, *, std: float) -> Samples:
-    """The inputs plus N(0, std^2) noise; with std 0 the inputs themselves, without drawing random numbers."""
+    """The inputs plus N(0, std^2) noise; std 0 returns the inputs and draws no random numbers."""
     return inputs + std * rng.normal(*inputs.shape).to(inputs) if std else inputs
 
 
 def kl_to_standard_normal(mean: Float[Tensor, "batch latent"], log_variance: Float[Tensor, "batch latent"]) -> Scalar:
-    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, summed over the latent, mean over the batch."""
+    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, summed over latent dimensions, mean over the batch."""
     mean, log_variance = _as_float32(mean), _as_float32(log_variance)
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2

@@ -1,1 +1,1 @@
-"""The two-player training loop and what a run leaves behind."""
+"""The two-player training loop, and the logs, checkpoints and pages that a run leaves behind."""

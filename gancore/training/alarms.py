@@ -1,4 +1,4 @@
-"""Named alarms for trainings that go wrong, raised from the log alone, each with evidence and advice."""
+"""Alarms for GAN training that goes wrong: named rules on the logged numbers, each with evidence and advice."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,25 +10,25 @@ import torch
 from torch import nn
 
 SUSTAINED_LINES = 20
-"""Consecutive log lines for which a loss condition must hold before it raises an alarm."""
+"""Consecutive log lines for which a condition on the losses must hold before it raises an alarm."""
 SUSTAINED_DIAGNOSES = 4
-"""Consecutive diagnostic checks for which a condition of their numbers must hold before it raises an alarm."""
+"""Consecutive diagnostics (health/) for which a condition must hold before it raises an alarm."""
 STARTUP_DIAGNOSES = 8
-"""The same, for conditions that untrained networks often show as well."""
+"""The same, for conditions that untrained networks often meet as well."""
 REARM_LINES = 50
-"""Log lines during which the condition of an alarm must not have held before it is raised again."""
+"""Log lines without the condition of an alarm after which the alarm can be raised again."""
 MAX_HISTORY = 1000
-"""Latest values of each name that are kept."""
+"""Number of latest values kept per name."""
 OSCILLATION_WINDOW = 60
-"""Log lines that are searched for an oscillating loss."""
+"""Number of latest log lines searched for an oscillating loss."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A condition of the training that usually ends badly."""
+    """A state of the training that usually ends badly."""
 
     name: str
-    """Name of the rule that raised it, with underscores."""
+    """Name of the rule that raised it, a key of `REMEDIES`, with underscores."""
     evidence: str
     """What the log shows."""
     advice: str
@@ -59,17 +59,17 @@ class LogHistory:
         return self.series.get(name, ())[-MAX_HISTORY:]
 
     def newest(self, name: str, count: int = SUSTAINED_DIAGNOSES) -> Sequence[float]:
-        """The newest `count` values; none if there are fewer."""
+        """The newest `count` values; empty if there are fewer."""
         values = self[name]
         return values[-count:] if len(values) >= count else ()
 
     def shared_terms(self) -> list[str]:
-        """The loss terms that both players have, which are the adversarial ones."""
+        """Names of the loss terms that both players have: the adversarial ones."""
         terms = [name.removeprefix("discriminator/") for name in self.series if name.startswith("discriminator/")]
         return [term for term in terms if f"generator/{term}" in self.series]
 
 
-# --------------------------------------------- rules: the evidence of a condition in words, "" where it does not hold
+# ------------------------------------- rules: each returns the evidence of its condition, "" if it does not hold
 
 
 def mode_collapse(history: LogHistory) -> str:
@@ -81,7 +81,7 @@ def mode_collapse(history: LogHistory) -> str:
 
 
 def coverage_falls(history: LogHistory) -> str:
-    """The fraction of real outputs with a generated one near them has halved since its best."""
+    """Coverage, the fraction of real outputs with a generated one near them, has halved since its best."""
     coverage = history["health/coverage"]
     smooth = [
         median(coverage[end - SUSTAINED_DIAGNOSES : end]) for end in range(SUSTAINED_DIAGNOSES, len(coverage) + 1)
@@ -92,12 +92,12 @@ def coverage_falls(history: LogHistory) -> str:
 
 
 def loss_oscillates(history: LogHistory) -> str:
-    """The generator's loss swings between distant levels, as when it moves from mode to mode."""
+    """The generator's loss swings between distant levels, as it does when cycling through modes."""
     for term in history.shared_terms():
         losses = history.newest(f"generator/{term}", OSCILLATION_WINDOW)
         rival = history.newest(f"discriminator/{term}", OSCILLATION_WINDOW)
         if losses and rival and min(rival) >= 0:
-            # A generator's loss that may be negative has no scale of its own; the discriminator's has.
+            # A generator's loss that may be negative has no scale of its own; then the discriminator's is used.
             scale = median(losses) if min(losses) > 0 else median(rival)
             swings, low, high = count_swings(losses)
             if swings >= 3 and high - low > 0.4 * scale:
@@ -109,7 +109,11 @@ def loss_oscillates(history: LogHistory) -> str:
 
 
 def count_swings(losses: Sequence[float]) -> tuple[int, float, float]:
-    """Swings of a series between its lowest and highest fifth, and the bounds of both; 0 swings for mere noise."""
+    """Counts the swings of a series between its lowest and its highest fifth.
+
+    Returns:
+        The number of swings, 0 for mere noise; the upper bound of the lowest and the lower bound of the highest fifth.
+    """
     smooth = [median(losses[first : first + 3]) for first in range(len(losses) - 2)]
     low, *_, high = quantiles(smooth, n=5)
     typical_change = median(abs(b - a) for a, b in pairwise(losses))
@@ -120,7 +124,7 @@ def count_swings(losses: Sequence[float]) -> tuple[int, float, float]:
 def discriminator_wins(history: LogHistory) -> str:
     """The discriminator's loss stays near zero, for losses with a minimum of 0 and a chance level of 0.5 to 2.
 
-    A loss of energies has no such level.
+    Energy-based losses have no such level and are skipped.
     """
     for term in history.shared_terms():
         if history[f"energy/{term}/real"]:
@@ -132,7 +136,7 @@ def discriminator_wins(history: LogHistory) -> str:
 
 
 def generator_falls_behind(history: LogHistory) -> str:
-    """The discriminator makes no error, and the gap between real and generated outputs in its scores grows."""
+    """The discriminator makes no errors, and the gap between its scores of real and generated outputs grows."""
     errors = history.newest("health/error", 2 * SUSTAINED_DIAGNOSES)
     gaps = history.newest("health/gap", 2 * SUSTAINED_DIAGNOSES)
     if not errors or max(errors) > 0:
@@ -144,7 +148,7 @@ def generator_falls_behind(history: LogHistory) -> str:
 
 
 def noise_ignored(history: LogHistory) -> str:
-    """Outputs for one item differ far less than they are wrong; for calibrated outputs the two are about equal."""
+    """Outputs for the same item differ by far less than their error; calibrated outputs differ by about as much."""
     noise = history.newest("health/noise", STARTUP_DIAGNOSES)
     if noise and max(noise) < 0.1 and not mode_collapse(history):
         return f"outputs for one item with different latents differ by {noise[-1]:.2g} of their error"
@@ -160,7 +164,7 @@ def discriminator_memorises(history: LogHistory) -> str:
 
 
 def vanishing_gradients(history: LogHistory) -> str:
-    """A gradient norm stays below a hundredth of its first values, or below Adam's epsilon."""
+    """A gradient norm stays below a hundredth of its first values, or below Adam's epsilon of 1e-8."""
     for name in _gradient_names(history):
         first, norms = history[name][:SUSTAINED_LINES], history[name][SUSTAINED_LINES:][-SUSTAINED_LINES:]
         if len(norms) == SUSTAINED_LINES and max(norms) < max(0.01 * median(first), 1e-8):
@@ -192,11 +196,11 @@ REMEDIES: dict[Callable[[LogHistory], str], str] = {
     vanishing_gradients: "an adversarial loss other than minimax, gradient penalties, or a weaker discriminator",
     exploding_gradients: "max_grad_norm, lower learning rates, longer warmup_steps, or gradient penalties",
 }
-"""The rule of each alarm, and what usually helps."""
+"""The rules, and what usually helps against the condition of each."""
 
 
 class AlarmMonitor:
-    """Reads the log line by line; the same lines raise the same alarms, so a resumed run replays its log."""
+    """Reads the log line by line. Its state depends only on those lines, so a resumed run restores it by a replay."""
 
     def __init__(self) -> None:
         self.history = LogHistory()
@@ -204,7 +208,7 @@ class AlarmMonitor:
         self.last_fired: dict[str, int] = {}
 
     def observe(self, values: Mapping[str, float | int]) -> list[Alarm]:
-        """The alarms that this line raises; a condition that lasts raises one alarm."""
+        """The alarms that this line raises; a condition raises one alarm however long it lasts."""
         self.history.add(values)
         self.line_count += 1
         alarms = []
@@ -222,5 +226,5 @@ def find_non_finite(network: nn.Module) -> str:
     numbers = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
     if not numbers:
         return ""
-    finite = torch.stack([value.isfinite().all() for value in numbers.values()]).tolist()  # all are read at once
-    return next((name for name, whole in zip(numbers, finite, strict=True) if not whole), "")
+    finite = torch.stack([value.isfinite().all() for value in numbers.values()]).tolist()  # one wait for the device
+    return next((name for name, is_finite in zip(numbers, finite, strict=True) if not is_finite), "")

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 
 class MovingAverage(nn.Module):
-    """A copy of a network whose weights follow those of the network; its buffers are the network's own.
+    """A copy of a network with the moving average of its weights and the latest values of its buffers.
 
-    No update waits for the device: how many there were is known to Python, and all weights move in one call.
+    An update never waits for the device: the number of updates is also kept as a Python integer, and all weights move
+    in one call.
     """
 
     n_averaged: Tensor
-    """The number of updates, as it is saved."""
+    """The number of updates, as saved in the state dict."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -26,9 +27,9 @@ class MovingAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module, *, decay: float) -> None:
-        """Moves the average towards the network by 1 - decay of the way, in the first updates by more.
+        """average = decay * average + (1 - decay) * network, the decay at most (1 + n) / (10 + n) after n updates.
 
-        There the decay is (1 + n) / (10 + n) after n updates. With a decay of 0 the average is the network.
+        A decay of 0 copies the network, as the first update always does.
         """
         averages: list[Tensor] = list(self.module.parameters())
         weights: list[Tensor] = list(network.parameters())

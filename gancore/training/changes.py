@@ -1,4 +1,4 @@
-"""What differs between the settings that a run was trained with and those that it is gone on with."""
+"""Differences between the settings of a run and those that it is resumed with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,16 @@ HARMLESS = {
         for name in ("gradient_accumulation_steps", "cpu", "curves", "trackers", "start_over", "allow_changes")
     ),
 }
-"""Keys that may change without changing what a step computes, except by rounding: places, lengths, the machine, and how
-often a run is looked at."""
+"""Keys that do not affect what a step computes, except for rounding: paths, limits, lengths, hardware and logging."""
 ONE_TIME = {"train.start_over", "train.allow_changes"}
-"""Keys that speak of one call rather than of the run."""
+"""Keys that concern one invocation rather than the run."""
 MAX_NAMED = 5
-"""Changes that an error names."""
+"""Number of changes that an error names."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A setting with another value than before."""
+    """A setting whose value has changed."""
 
     name: str
     before: Any
@@ -39,12 +38,12 @@ class Change:
 
     @property
     def breaks_resume(self) -> bool:
-        """Whether the weights will not be those of the training that was begun."""
+        """Whether the resumed run would not end with the weights that the original run would have had."""
         return self.name not in HARMLESS
 
 
 def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """The settings that both have, with different values; nested mappings as `to_dict` makes them."""
+    """The changed values among the settings that both have; both are nested mappings, as made by `to_dict`."""
     earlier = dict(iter_values(before))
     return [
         Change(name, earlier[name], value)
@@ -54,7 +53,7 @@ def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chan
 
 
 def refuse_changes(changes: Sequence[Change], run: object) -> None:
-    """Raise ValueError that names the changes with which the run would not be the one that was begun, if any."""
+    """Raise a ValueError that names the changes that break resuming, if there are any."""
     breaking = [str(change) for change in changes if change.breaks_resume]
     if breaking:
         more = f" and {len(breaking) - MAX_NAMED} more" if len(breaking) > MAX_NAMED else ""

@@ -1,4 +1,4 @@
-"""curves.png: everything that a run logged, by step, with baselines as dashed lines and alarms marked."""
+"""curves.png: all logged numbers of a run by step, with baselines as dashed lines and alarms marked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
-"""Colours of the curves: the palette of Okabe and Ito, which colour-blind readers can tell apart too."""
+"""Colours of the curves: the colour-blind safe palette of Okabe and Ito."""
 PANEL_COLUMNS = 3
-"""Panels side by side."""
+"""Number of panels side by side."""
 MIN_CURVE_POINTS = 3
-"""Points that a curve needs to be drawn."""
+"""Number of points that a curve needs to be drawn."""
 MAX_CURVE_POINTS = 500
-"""Points of a curve that are drawn; a longer one is thinned by medians."""
+"""Number of points drawn per curve; longer ones are thinned by medians."""
 MAX_CAPTIONS = 6
-"""Newest alarms that are named above the panels."""
+"""Number of newest alarms named above the panels."""
 BASELINES = {"copy_last": "last frame repeated", "true": "ground truth"}
-"""Names of curves that are drawn as a dashed line at their latest value, and what they stand for."""
+"""Curves drawn as a dashed line at their latest value, and their labels."""
 QUANTITIES = {
     "gradient": "gradient norm",
     "generator": "loss",
@@ -33,21 +33,21 @@ QUANTITIES = {
     "energy": "energy",
     "lr_factor": "factor on the learning rates",
 }
-"""What the vertical axis shows, by the beginning of a panel's name; else the panel's last name."""
+"""Label of the vertical axis, by the first part of a panel's name; other panels use the last part of their name."""
 
 
 def draw_curves(run: Path, history: RunHistory | None = None) -> None:
-    """Writes curves.png into a run folder; nothing while no curve has enough points.
+    """Writes curves.png into a run folder, unless no curve has enough points yet.
 
     Args:
         run: The run folder.
-        history: What the run has logged; read from its files if None.
+        history: The logged numbers and alarms; read from the run's files if None.
     """
     history = history or RunHistory.read(run)
     panels = drop_short_curves(_sort_panels(history.panels()))
     if not panels:
         return
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second, which every training would pay at its start
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported late: it takes a second
     from matplotlib.figure import Figure
 
     rows = -(-len(panels) // PANEL_COLUMNS)
@@ -66,10 +66,7 @@ def draw_curves(run: Path, history: RunHistory | None = None) -> None:
 
 
 def group_by_panel(lines: Iterable[LogLine]) -> Panels:
-    """Groups logged values into curves by panel: a/b/c is curve c of panel a/b, and a/b curve b of panel a.
-
-    Alarms are left out.
-    """
+    """Groups logged values into curves by panel, without alarms: a/b/c is curve c of panel a/b, a/b curve b of a."""
     history = RunHistory()
     for line in lines:
         history.add(line)
@@ -77,7 +74,7 @@ def group_by_panel(lines: Iterable[LogLine]) -> Panels:
 
 
 def drop_short_curves(panels: Panels) -> Panels:
-    """Leaves out curves of fewer than MIN_CURVE_POINTS points, and panels without any other than baselines."""
+    """Drops curves of fewer than MIN_CURVE_POINTS points, and panels left with nothing but baselines."""
     long = {
         title: {name: curve for name, curve in curves.items() if name in BASELINES or len(curve[0]) >= MIN_CURVE_POINTS}
         for title, curves in panels.items()
@@ -90,14 +87,14 @@ def _sort_panels(panels: Panels) -> Panels:
 
 
 def _panel_order(panel: tuple[str, dict[str, Curve]]) -> tuple[int, str]:
-    """Sorts losses first, then held-out scores, then other panels, and last those of a single curve."""
+    """Sort key: losses first, then held-out scores, then other panels, and last those with a single curve."""
     name, curves = panel
     order = ("generator", "encoder", "discriminator", "held_out")
     return (*(place for place, first in enumerate(order) if name.startswith(first)), 5 + (name in curves))[0], name
 
 
 def thin_curve(curve: Curve) -> Curve:
-    """Thins a curve to at most MAX_CURVE_POINTS points, each the median of consecutive ones."""
+    """Thins a curve to at most MAX_CURVE_POINTS points, each the median of consecutive points."""
     steps, values = curve
     size = -(-len(steps) // MAX_CURVE_POINTS)
     starts = range(0, len(steps), size)
@@ -126,18 +123,18 @@ def _draw_panel(axis: "Axes", title: str, curves: Mapping[str, Curve]) -> None:
 
 
 def name_quantity(title: str) -> str:
-    """What the vertical axis of a panel shows."""
+    """The label of a panel's vertical axis."""
     return QUANTITIES.get(title.partition("/")[0]) or title.rpartition("/")[2].replace("_", " ")
 
 
 def _spans_decades(curves: Mapping[str, Curve]) -> bool:
-    """Whether the values are positive and too far apart to be told apart on a linear scale."""
+    """Whether the values are positive and span too wide a range for a linear scale."""
     values = [value for _, values in curves.values() for value in values]
     return min(values) > 0 and max(values) > 50 * min(values)
 
 
 def _mark_alarms(axis: "Axes", steps: Sequence[int]) -> None:
-    """Draws a dotted line at each step, all of them as one."""
+    """Draws a dotted vertical line at each step, all as a single artist."""
     axis.vlines(
         steps, 0, 1, color="#b00000", linewidth=0.8, linestyle=":", transform=axis.get_xaxis_transform(), zorder=2
     )

@@ -1,4 +1,4 @@
-"""Diagnostics of both players on a few items during training: the numbers under health/ that alarms are raised by."""
+"""Diagnostics of both players on a few items during training: the numbers under health/ that raise alarms."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from gancore.metrics.distances import density_coverage
 from gancore.rng import SampleRandom, derive_seed
 
 MAX_ITEMS = 32
-"""Training items, and held-out items, per check."""
+"""Number of training items, and of held-out items, per check."""
 SAMPLES_PER_ITEM = 2
-"""Outputs generated for each item, with different latents."""
+"""Number of outputs generated for each item, with different latents."""
 ITEMS_PER_BATCH = 4
-"""Items per batch, which bounds the memory needed."""
+"""Number of items per batch; bounds the memory needed."""
 MAX_FEATURES = 4096
-"""Values of each output that are compared; of larger outputs a fixed random subset."""
+"""Number of values compared per output; a fixed random subset of larger outputs."""
 
 Outputs = Float[Tensor, "batch *output"]
 Scores = Float[Tensor, " batch"]
@@ -40,19 +40,19 @@ class Diagnosable(Protocol):
         """
 
     def score_outputs(self, discriminator: nn.Module, batch: Any, outputs: Outputs, rng: SampleRandom) -> Scores:
-        """The discriminator's scores of these outputs, real or generated, for the conditions of the items."""
+        """The discriminator's scores of these outputs, real or generated, given the conditions of the items."""
 
 
 @runtime_checkable
 class Measured(Protocol):
-    """An objective that logs numbers besides its terms."""
+    """An objective that logs numbers besides its loss terms."""
 
     def measurements(self) -> dict[str, float]:
-        """The numbers by their names in the log; the same in all processes."""
+        """The numbers by their names in the log, equal in all processes."""
 
 
 def read_measurements(objective: object) -> dict[str, float]:
-    """The numbers that an objective logs besides its terms; most log none."""
+    """The numbers that an objective logs besides its loss terms; {} for most objectives."""
     return objective.measurements() if isinstance(objective, Measured) else {}
 
 
@@ -66,10 +66,10 @@ def diagnose_players(
     held_out_batches: Iterable[Any] | None = None,
     rng: SampleRandom,
 ) -> dict[str, float]:
-    """Diversity, coverage, use of the noise, discriminator error and memorisation, by name under health/.
+    """Diversity, coverage, use of the noise, discriminator error and gap, and memorisation, by name under health/.
 
-    Outputs are generated for held-out items if there are any, else for training items. Both players and their modes
-    are left unchanged; all random numbers come from `rng`.
+    Outputs are generated for held-out items if there are any, otherwise for training items. Both players and their
+    modes are left unchanged; all random numbers come from `rng`.
     """
     scores: dict[str, list[Tensor]] = {"training": [], "held_out": [], "fake": []}
     outputs: dict[str, list[Tensor]] = {"real": [], "generated": []}
@@ -95,7 +95,7 @@ def diagnose_players(
 def sample_batches(
     dataset: Any, seed: int, *, collate: Callable[[Sequence[Any]], Any], device: torch.device
 ) -> Iterator[Any]:
-    """Small batches on the device of MAX_ITEMS items drawn by the seed, or of all items if there are fewer."""
+    """Batches of ITEMS_PER_BATCH items on the device: MAX_ITEMS drawn with the seed, or all if there are fewer."""
     count = min(MAX_ITEMS, len(dataset))
     chosen = SampleRandom(seed).choice(1, count, len(dataset))[0].tolist()
     for first in range(0, count, ITEMS_PER_BATCH):
@@ -105,14 +105,14 @@ def sample_batches(
 
 
 def _mark_training(training: Iterable[Any], held_out: Iterable[Any] | None) -> Iterator[tuple[Any, bool]]:
-    """All batches, each with whether it holds training items."""
+    """All batches, each with a flag: whether it holds training items."""
     yield from ((batch, True) for batch in training)
     yield from ((batch, False) for batch in held_out or ())
 
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Puts the network into eval mode inside the block, and every module back into its own mode after it."""
+    """Puts the network into eval mode within the block, and restores the mode of every module afterwards."""
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
@@ -123,7 +123,7 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
-    """The outputs as rows of at most MAX_FEATURES values, on the CPU."""
+    """The outputs as float32 rows of at most MAX_FEATURES values, on the CPU."""
     rows = outputs.flatten(1)
     if rows.shape[1] > MAX_FEATURES:
         chosen = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))[:MAX_FEATURES]
@@ -134,9 +134,11 @@ def flatten_outputs(outputs: Outputs) -> Float[Tensor, "batch _features"]:
 def _diagnose_outputs(
     real: Float[Tensor, "items features"], generated: Float[Tensor, "items samples features"]
 ) -> dict[str, float]:
-    """Diversity: spread of outputs over that of real ones. Noise: spread over latents over the error. Both ideally 1.
+    """Numbers that need outputs only, ideally all 1.
 
-    With MAX_ITEMS items also the coverage, the fraction of real outputs with a generated one near them.
+    health/diversity: standard deviation of generated outputs, divided by that of real ones.
+    health/noise: RMS difference between outputs with different latents, divided by their RMS error.
+    health/coverage, with MAX_ITEMS items: fraction of real outputs with a generated one near them.
     """
     if len(real) < 2:
         return {}
@@ -154,10 +156,12 @@ def _diagnose_outputs(
 def _diagnose_scores(
     real: Scores, *, fake: Float[Tensor, " fakes"], held_out: Float[Tensor, " held_out"] | None
 ) -> dict[str, float]:
-    """Error: fraction of pairs of training item and fake that score the wrong way round. Gap: between their means.
+    """Numbers that need the discriminator's scores.
 
-    Memorised: r_v of Karras et al. 2020, which is 0 if held-out items score like training items, 1 if like fakes; it
-    is set to 0 while the gap is within one standard deviation of the scores.
+    health/error: fraction of (training item, fake) pairs in which the fake scores at least as high.
+    health/gap: mean score of training items minus that of fakes.
+    health/memorised: r_v of Karras et al. 2020 (ADA): 0 if held-out items score like training items, 1 if they score
+    like fakes. It is set to 0 while the gap is within one standard deviation of the scores.
     """
     gap = real.mean() - fake.mean()
     numbers = {"health/error": float((fake >= real[:, None]).float().mean()), "health/gap": float(gap)}

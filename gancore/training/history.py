@@ -1,4 +1,4 @@
-"""What a run has logged: read line by line from its files, and kept in memory that does not grow with the run."""
+"""The logged numbers and alarms of a run, read from its files and kept in bounded memory."""
 
 import json
 import logging
@@ -16,9 +16,9 @@ Curve = tuple[list[int], list[float]]
 Panels = dict[str, dict[str, Curve]]
 
 MAX_POINTS = 4000
-"""Points of a curve that are kept; of a longer one every second, fourth, ... is."""
+"""Number of points kept per curve; of longer curves only every second, fourth, ... point is kept."""
 MAX_ALARMS = 100
-"""Newest alarms that are kept."""
+"""Number of newest alarms kept."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LatestValue:
 
 @dataclass
 class _ThinnedCurve:
-    """The points of a name, of which the earliest and every `stride`-th after it are kept."""
+    """The first point of a curve and every `stride`-th after it; the stride doubles when they become too many."""
 
     stride: int = 1
     count: int = 0
@@ -53,13 +53,16 @@ class RunHistory:
     def __init__(self) -> None:
         self.latest: dict[str, LatestValue] = {}
         self.alarms: deque[dict[str, Any]] = deque(maxlen=MAX_ALARMS)
-        """With the keys step, alarm, evidence and advice, of which all but the first are text."""
+        """Each with the keys step (int), alarm, evidence and advice (str)."""
         self.alarm_count = 0
         self._curves: dict[str, _ThinnedCurve] = {}
 
     @classmethod
     def read(cls, run: Path) -> "RunHistory":
-        """The history of a run folder, from its stats.jsonl and alarms.jsonl as far as there are any."""
+        """The history in a run folder's stats.jsonl and alarms.jsonl, either of which may be missing.
+
+        Raises UnreadableError if one of them cannot be read.
+        """
         history = cls()
         for line in iter_json_lines(run / "stats.jsonl"):
             history.add(line)
@@ -68,7 +71,7 @@ class RunHistory:
         return history
 
     def add(self, line: LogLine) -> None:
-        """Adds the finite numbers of a line, which has a "step"; alarms in it are left out."""
+        """Adds the finite numbers of a line with a "step", except for alarms."""
         step = line["step"]
         for name, value in finite_numbers(line).items():
             if not name.startswith("alarm/"):
@@ -76,7 +79,7 @@ class RunHistory:
                 self.latest[name] = LatestValue(step, float(value))
 
     def add_alarm(self, line: LogLine) -> None:
-        """Adds an alarm, which has a "step"; what else it lacks is empty."""
+        """Adds an alarm with a "step"; other missing keys become empty strings."""
         self.alarms.append(
             {"step": line["step"], **{name: str(line.get(name, "")) for name in ("alarm", "evidence", "advice")}}
         )
@@ -92,9 +95,9 @@ class RunHistory:
 
 
 def iter_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines, each with a whole number as its step; none if there is no such file.
+    """The objects in a file of JSON lines, each with an integer "step"; nothing if there is no such file.
 
-    Lines end with a line feed and nothing else. Damaged ones are skipped, and their number is logged at the end.
+    Lines end with a line feed. Damaged lines are skipped, and a warning says how many there were.
 
     Raises UnreadableError if the file cannot be read.
     """
@@ -117,7 +120,7 @@ def iter_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _parse_line(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-        if b"\\u" in text or b"\xed" in text:  # half a surrogate pair is no text that could be drawn or written
+        if b"\\u" in text or b"\xed" in text:  # a lone surrogate cannot be encoded, so it could not be written again
             json.dumps(line, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
@@ -133,6 +136,6 @@ def finite_numbers(line: LogLine) -> dict[str, float | int]:
         try:
             if math.isfinite(value):
                 numbers[name] = value
-        except OverflowError:  # a whole number beyond those of floats
+        except OverflowError:  # an integer too large for a float
             continue
     return numbers

@@ -1,4 +1,4 @@
-"""Batches of a training, and what is said where they cannot be read."""
+"""Reading the batches of a training run, in step with all processes, and errors for data that cannot be read."""
 
 import logging
 import os
@@ -21,23 +21,23 @@ from gancore.training.signals import STOP_SIGNALS
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """What a process has for the next step."""
+class PreparedStep:
+    """The batches of this process for the next step, or why there are none."""
 
     batches: list[Batch]
     failure: str | None
-    """Why it has no batches."""
-    leave: bool
-    """Whether any process wants to leave before the step."""
+    """Why this process could not read its batches; None if it could."""
+    stop: bool
+    """Whether any process stops before this step, so that all must."""
 
 
 class LoadingError(ValueError):
-    """Data that cannot be read in the middle of a training, whose state is whole; the message says why in one line."""
+    """Data that could not be read during training; the state of the training is intact. One line says why."""
 
 
 @contextmanager
 def open_batches(loader: DataLoader) -> Iterator[Iterator[Batch]]:
-    """The batches of a loader, whose processes end with the block, whatever still refers to them."""
+    """The batches of a loader, whose worker processes end with the block even if something still refers to them."""
     batches = iter(loader)
     try:
         yield batches
@@ -47,15 +47,22 @@ def open_batches(loader: DataLoader) -> Iterator[Iterator[Batch]]:
 
 
 def read_batches(batches: Iterator[Batch], count: int) -> list[Batch]:
-    """Reads the next batches. Raises LoadingError if an item cannot be read, or a process that reads them has ended."""
+    """Reads the next `count` batches. Raises LoadingError if an item cannot be read or a worker process has died."""
     try:
         return list(islice(batches, count))
     except (ValueError, OSError, EOFError, RuntimeError, MemoryError) as error:
         raise LoadingError(describe_failure(error)) from error
 
 
-def prepare_step(batches: Iterator[Batch], count: int, *, stop: bool, accelerator: Accelerator) -> Preparation:
-    """Reads the batches of a step, none if it is not to come, and asks the others whether they have theirs."""
+def prepare_step(batches: Iterator[Batch], count: int, *, stop: bool, accelerator: Accelerator) -> PreparedStep:
+    """Reads the batches of the next step, and finds out whether any process stops or could not read its own.
+
+    Args:
+        batches: Where the batches come from.
+        count: Number of batches of the step.
+        stop: Whether this process stops before the step; then it reads nothing.
+        accelerator: The processes of the training.
+    """
     ready: list[Batch] = []
     failure = None
     try:
@@ -63,23 +70,23 @@ def prepare_step(batches: Iterator[Batch], count: int, *, stop: bool, accelerato
     except LoadingError as error:
         logging.getLogger(__name__).debug("data could not be read", exc_info=True)
         failure = str(error)
-    return Preparation(ready, failure, any_process(stop or failure is not None, accelerator))
+    return PreparedStep(ready, failure, any_process(stop or failure is not None, accelerator))
 
 
-def raise_failure(preparation: Preparation, accelerator: Accelerator) -> None:
-    """Raises ValueError in every process if any could not read its batches, as the message says."""
+def raise_failure(prepared: PreparedStep, accelerator: Accelerator) -> None:
+    """Raises ValueError in every process, with the reason, if any could not read its batches."""
 
-    def act() -> None:
-        if preparation.failure is not None:
-            raise LoadingError(preparation.failure)
+    def raise_own() -> None:
+        if prepared.failure is not None:
+            raise LoadingError(prepared.failure)
 
-    in_every_process(accelerator, act)
+    in_every_process(accelerator, raise_own)
 
 
 def describe_failure(error: BaseException) -> str:
-    """Says in one line why data could not be read, without the traceback that a loader's process sends."""
+    """Says in one line why data could not be read, without the traceback that a worker process sends."""
     text = str(error).strip()
-    lost = isinstance(error, EOFError | ConnectionError)  # it had a batch ready, which went with it
+    lost = isinstance(error, EOFError | ConnectionError)  # the worker died while it handed over a batch
     if lost or "exited unexpectedly" in text or "killed by signal" in text:
         return "a process that reads data was killed or ran out of memory; fewer data.workers need less of it"
     if text.startswith("Caught "):  # the last line of the traceback is TYPE: MESSAGE
@@ -88,8 +95,8 @@ def describe_failure(error: BaseException) -> str:
     return f"reading data takes more memory than there is ({text})" if isinstance(error, MemoryError) else text
 
 
-def begin_worker(worker: int) -> None:
-    """Prepares a loader's process: it ends with its parent and not before, or with a batch that it cannot hand over."""
+def init_worker(worker: int) -> None:
+    """Sets up a worker process of the loader: it ignores stop signals, and exits if it cannot hand over a batch."""
     del worker
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -97,7 +104,7 @@ def begin_worker(worker: int) -> None:
 
 
 def _end_worker(error: Exception, _: Any) -> NoReturn:
-    """Ends this process, for whose batch the training would wait for ever; /dev/shm may be full."""
+    """Ends this worker, whose batch the training would otherwise wait for forever; /dev/shm may be full."""
     try:
         print(f"a batch cannot be handed over: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     finally:

@@ -1,4 +1,4 @@
-"""What the processes of a training exchange; with a single process nothing is sent."""
+"""Collective operations between the processes of a training run; all are trivial in a single process."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 @contextmanager
 def _exchange() -> Iterator[None]:
-    """Turns the errors of an exchange in which a process is missing into LostProcessError."""
+    """Turns the errors of a collective operation in which a process is missing into LostProcessError."""
     try:
         yield
-    except RuntimeError as error:  # gloo and NCCL have their own errors for a connection that ended
+    except RuntimeError as error:  # gloo and NCCL raise subclasses or plain ones when a connection ends
         raise LostProcessError(
             "another process of this training has ended or cannot be reached; the last checkpoint is whole, and the "
             "same command goes on from it"
@@ -29,9 +29,9 @@ def _exchange() -> Iterator[None]:
 
 
 def ask_main_process(accelerator: Accelerator, decide: Callable[[], Result]) -> Result:
-    """What the main process decides, in every process.
+    """Calls `decide` in the main process only, and returns its result in every process.
 
-    Raises what `decide` raises in the main process, and in the others ValueError with the same message.
+    If `decide` raises, the main process raises the same error, and the others a ValueError with the same message.
     """
     if accelerator.num_processes == 1:
         return decide()
@@ -52,9 +52,10 @@ def ask_main_process(accelerator: Accelerator, decide: Callable[[], Result]) -> 
 
 
 def in_every_process(accelerator: Accelerator, act: Callable[[], Result]) -> Result:
-    """Acts in every process, and returns what came of it in this one.
+    """Calls `act` in every process, and returns the result of this one.
 
-    Raises ValueError in all of them if it fails in any, which the message names unless it fails in all.
+    If it fails in any process, all raise ValueError, which names the first failed process; if it fails in all, each
+    raises its own error.
     """
     if accelerator.num_processes == 1:
         return act()
@@ -64,11 +65,11 @@ def in_every_process(accelerator: Accelerator, act: Callable[[], Result]) -> Res
         result = act()
     except (ValueError, OSError, MemoryError) as error:
         failure = error
-    said = None if failure is None else f"process {accelerator.process_index} on {socket.gethostname()}: {failure}"
-    everything: list[str | None] = [None] * accelerator.num_processes
+    message = None if failure is None else f"process {accelerator.process_index} on {socket.gethostname()}: {failure}"
+    messages: list[str | None] = [None] * accelerator.num_processes
     with _exchange():
-        torch.distributed.all_gather_object(everything, said)
-    failures = [each for each in everything if each is not None]
+        torch.distributed.all_gather_object(messages, message)
+    failures = [each for each in messages if each is not None]
     if failure is not None and len(failures) == accelerator.num_processes:
         raise failure
     if failures:
@@ -77,7 +78,7 @@ def in_every_process(accelerator: Accelerator, act: Callable[[], Result]) -> Res
 
 
 def wait_for_all(accelerator: Accelerator) -> None:
-    """Waits until every process has come here."""
+    """Waits until every process has called this."""
     with _exchange():
         accelerator.wait_for_everyone()
 
@@ -90,10 +91,10 @@ def broadcast_(tensor: Tensor, accelerator: Accelerator) -> None:
 
 
 def average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
-    """Averages the gradients over the processes in one exchange.
+    """Averages the network's gradients over the processes in one collective operation.
 
-    Unlike DistributedDataParallel it allows several passes, second derivatives, recomputation and parameters that
-    an update leaves out.
+    Unlike DistributedDataParallel this allows several passes, second derivatives, recomputation (checkpointing), and
+    parameters without a gradient.
     """
     if accelerator.num_processes == 1:
         return
@@ -105,7 +106,7 @@ def average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
 
 
 def average_terms(terms: Iterable[Tensor], accelerator: Accelerator) -> Float[Tensor, " terms"]:
-    """Averages scalars over the processes in one exchange."""
+    """Averages scalars over the processes in one collective operation."""
     return _mean(torch.stack([term.float() for term in terms]), accelerator)
 
 
@@ -117,26 +118,26 @@ def _mean(values: Tensor, accelerator: Accelerator) -> Tensor:
 
 
 def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether the flag is set in any process, so that all stop at the same step."""
+    """Whether the flag is set in any process."""
     if accelerator.num_processes == 1:
         return flag
     number = torch.tensor(float(flag))
     with _exchange():
-        torch.distributed.all_reduce(number, group=_hosts())
+        torch.distributed.all_reduce(number, group=_cpu_group())
     return bool(number)
 
 
 def main_process_number(number: float, accelerator: Accelerator) -> float:
-    """The number that the main process has."""
+    """The main process's value of the number, in float64."""
     if accelerator.num_processes == 1:
         return number
     shared = torch.tensor(number, dtype=torch.float64)
     with _exchange():
-        torch.distributed.broadcast(shared, 0, group=_hosts())
+        torch.distributed.broadcast(shared, 0, group=_cpu_group())
     return float(shared)
 
 
 @cache
-def _hosts() -> torch.distributed.ProcessGroup:
-    """The processes, for what they say to each other from CPU to CPU while their devices are busy."""
+def _cpu_group() -> torch.distributed.ProcessGroup:
+    """All processes in a gloo group, which communicates between CPUs without waiting for busy GPUs."""
     return cast(torch.distributed.ProcessGroup, torch.distributed.new_group(backend="gloo"))

@@ -1,4 +1,4 @@
-"""Protocols between the trainer and what it trains: batches, updates, objectives, previews and evaluators."""
+"""The interfaces that the trainer expects: batches, updates, objectives, previews and evaluators."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gancore.rng import SampleRandom
 
 @dataclass(frozen=True)
 class StepContext:
-    """Where training stands, and the random numbers of one update."""
+    """The position in the training, and the random numbers, of one update on one micro-batch."""
 
     step: int
     progress: float
@@ -22,6 +22,7 @@ class StepContext:
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
     """Averages a tensor over the processes; every process must call it."""
     num_processes: int = 1
+    """Number of training processes."""
 
 
 @runtime_checkable
@@ -35,14 +36,14 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Update:
-    """One optimiser step of a player: which module moves, and by which loss."""
+    """One optimiser step of a player: the module to update, and the loss."""
 
     name: str
-    """Prefix of the terms in the log."""
+    """Prefix of the loss terms in the log."""
     module: nn.Module
-    """The player's network, or the part of it that moves while the rest stands still."""
+    """The player's network, or the part of it that is updated while the rest stays frozen."""
     terms: Callable[[Any, StepContext], Mapping[str, Tensor]]
-    """The weighted terms of a batch by name, whose sum is minimised; without terms the module does not move."""
+    """The weighted loss terms of a batch by name; their sum is minimised. {} skips the update."""
 
 
 @runtime_checkable
@@ -55,7 +56,7 @@ class Objective(Protocol):
     def discriminator_update(self, generator: Any, discriminator: Any) -> Update: ...
 
     def generator_updates(self, generator: Any, discriminator: Any) -> Sequence[Update]:
-        """One update of the whole generator, or several of its parts that follow one another on the same batch."""
+        """One update of the whole generator, or successive updates of its parts on the same batch."""
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
         """Called after each discriminator update, e.g. to clip its weights."""

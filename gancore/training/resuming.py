@@ -1,4 +1,4 @@
-"""Where a training resumes: one checkpoint, which the main process chooses and every process can read."""
+"""Choosing and loading the checkpoint from which a run resumes, the same in all processes."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from gancore.training.processes import ask_main_process, in_every_process
 
 
 def load_newest(run: Path, accelerator: Accelerator) -> tuple[Path, int, dict[str, Any]] | None:
-    """The newest whole checkpoint, its step and its state; None in a folder where nothing was trained yet.
+    """The path, step and state of the newest intact checkpoint; None in a folder where nothing was trained yet.
 
-    Raises ValueError in all processes if one of them cannot read it, or if there was a checkpoint and none is whole.
+    Raises ValueError in all processes if any of them cannot read it, or if all checkpoints are damaged or lost.
     """
     found = ask_main_process(accelerator, lambda: _choose(run))
     if found is None:
@@ -29,7 +29,7 @@ def load_newest(run: Path, accelerator: Accelerator) -> tuple[Path, int, dict[st
 
 
 def has_model(run: Path) -> bool:
-    """Whether a training has left a whole model in this run folder."""
+    """Whether the run folder holds a complete trained generator."""
     return all((run / "generator" / name).exists() for name in MODEL_FILES)
 
 

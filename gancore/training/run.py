@@ -1,4 +1,4 @@
-"""A training in its run folder, which is locked, and resumed with the settings that it was begun with."""
+"""Training in a locked run folder, resumed only with the settings and data that the run was started with."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from gancore.training.run_folder import hold_run_folder
 from gancore.training.trainer import Trainer
 
 ADVICE = "choose another --run, or move what is there aside and begin anew by --train.start_over"
-"""What to do with a run folder that cannot be gone on with."""
+"""What to do about a run that cannot be resumed."""
 
 
 def train_run(
@@ -22,22 +22,26 @@ def train_run(
     announce: Callable[[str], None] | None = None,
     describe: Callable[[], str] | None = None,
 ) -> str:
-    """Trains, or resumes a training, with the settings saved as config.json; returns a line that says how far it came.
+    """Trains, or resumes a run, and returns one line that says how far it got.
 
-    While it lasts, no other process can train in the run folder. Settings that differ from those of the checkpoint are
-    announced. `describe` composes what is announced first, once the run folder is known to fit. See `Trainer.train` for
-    the rest.
+    The run folder is locked meanwhile, and the settings are saved there as config.json.
+
+    Args:
+        trainer: The trainer, whose run folder is used.
+        settings: The settings of the whole command, a dataclass.
+        announce: Called in the main process with lines for the user.
+        describe: Makes the first announcement; called once the run folder is known to fit.
 
     Raises:
-        ValueError: The folder is in use or no run folder, all its checkpoints are damaged, or the settings or the data
-            set differ in what the resumed weights depend on and `train.allow_changes` is not given.
+        ValueError: The folder is in use or is not a run folder, all its checkpoints are damaged, or settings or data
+            on which the resumed weights depend have changed without `train.allow_changes`; or see `Trainer.train`.
     """
     accelerator, run, config = trainer.accelerator, trainer.run, trainer.config
     say = announce or _ignore
     trainer.settings = to_dict(settings) | {"processes": accelerator.num_processes}
     with ExitStack() as held:
 
-        def prepare() -> None:  # a run that does not fit is refused before anything of it is overwritten
+        def prepare() -> None:  # an unfit run folder is refused before anything in it is overwritten
             if aside := held.enter_context(hold_run_folder(run, start_over=config.start_over)):
                 say(f"what was in {run} is now in {aside}")
 
@@ -66,22 +70,23 @@ def train_run(
 
         ask_main_process(accelerator, begin)
         finished = trainer.train(announce)
-    return _sum_up(trainer, finished)
+    return _summarise(trainer, finished)
 
 
 def _list_changes(trainer: Trainer) -> list[Change]:
-    if trainer.earlier is None:
+    """The settings, and at last the data set, that differ from those of the resumed checkpoint."""
+    if trainer.resumed_run is None:
         return []
-    changes = list_changes(trainer.earlier["settings"], trainer.settings)
-    before, now = trainer.earlier["items"], describe_items(trainer.dataset)
-    if not isinstance(before, dict):  # an older checkpoint holds their number alone
+    changes = list_changes(trainer.resumed_run["settings"], trainer.settings)
+    before, now = trainer.resumed_run["items"], describe_items(trainer.dataset)
+    if not isinstance(before, dict):  # an older checkpoint holds only their number
         before = {"count": before}
     names = {"count": "items of the data set", "digest": "what the items of the data set are, by a digest"}
     changed = [key for key in before if before[key] != now[key]]
     return [*changes, *(Change(names[key], before[key], now[key]) for key in changed[:1])]
 
 
-def _sum_up(trainer: Trainer, finished: bool) -> str:
+def _summarise(trainer: Trainer, finished: bool) -> str:
     steps = trainer.config.steps
     if finished and trainer.step < steps:
         return (

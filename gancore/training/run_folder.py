@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, who writes to it, and how an earlier run is moved aside."""
+"""Run folders: telling them from other folders, locking them, and moving an earlier run aside."""
 
 import os
 import re
@@ -13,23 +13,23 @@ from gancore.files.locks import lock_folder
 from gancore.files.reading import read_json
 
 FOLDERS = ("samples", "generator", "best")
-"""Folders that a training writes into its run folder, besides the checkpoints."""
+"""Folders that training writes into the run folder, besides the checkpoints."""
 WRITTEN = re.compile(
     r"config\.json|stats\.jsonl|alarms\.jsonl|curves\.png|index\.html|checkpoint-[0-9]{8,}(\.old)?|events\.out\..*|"
     + "|".join(FOLDERS)
 )
-"""Names of all that a training writes into its run folder; trackers may add to it."""
+"""Matches the names of all that training itself writes into the run folder; some trackers write more."""
 
 
 @contextmanager
 def hold_run_folder(run: Path, *, start_over: bool) -> Iterator[Path | None]:
-    """Keeps other trainings out of a run folder, which is made if it is missing, until the block ends.
+    """Locks a run folder against other trainings within the block; creates it if it is missing.
 
-    What killed trainings left half-written is removed. With `start_over` an earlier run is moved into a folder
-    before-<number> inside, whose path is yielded.
+    Partial files of killed runs are removed. With `start_over` an earlier run is moved into a subfolder
+    before-<number>, whose path is yielded.
 
     Raises:
-        ValueError: The folder holds what no training wrote, or another process trains there.
+        ValueError: The folder holds something else than a run, or another process trains there.
         UnwritableError: The folder cannot be written.
     """
     check_run_folder(run)
@@ -40,7 +40,7 @@ def hold_run_folder(run: Path, *, start_over: bool) -> Iterator[Path | None]:
 
 
 def check_run_folder(run: Path) -> None:
-    """Raise ValueError unless this is the folder of a run, an empty folder or a new one; hidden files do not count."""
+    """Raise ValueError unless the folder is missing, empty or holds a run; hidden files are ignored."""
     try:
         names = sorted(name for name in os.listdir(run) if not name.startswith("."))
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def _has_run_settings(run: Path) -> bool:
 
 
 def _move_aside(run: Path) -> Path | None:
-    """Moves all that a training wrote into a new folder inside; None if there is nothing to move."""
+    """Moves an earlier run into a new subfolder and returns its path; None if there is nothing to move."""
     with as_unwritable(run):
         written = sorted(name for name in os.listdir(run) if WRITTEN.fullmatch(name))
         if not written:
@@ -74,6 +74,6 @@ def _move_aside(run: Path) -> Path | None:
             number += 1
         aside = run / f"before-{number}"
         aside.mkdir()
-        for name in written:  # checkpoints are among the first: without them a half-moved run is not gone on with
+        for name in written:  # sorted, so checkpoints move early: a half-moved run without them is not resumed
             os.rename(run / name, aside / name)
         return aside

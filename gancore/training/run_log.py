@@ -1,4 +1,4 @@
-"""The log of a run: numbers by step, alarms, the best score so far, curves and the page that shows them."""
+"""The log of a run: numbers by step, alarms, the best score so far, the curves and the page of the run."""
 
 import logging
 import math
@@ -15,11 +15,11 @@ from gancore.training.run_page import write_run_page
 from gancore.training.trackers import AccelerateTracker, JsonLinesTracker, TrackerGroup
 
 MAX_DRAWING_SHARE = 0.01
-"""Fraction of the training time that drawing the curves may take."""
+"""Largest fraction of the training time spent on drawing curves."""
 
 
 class BestTracker:
-    """The best value of a score so far, by a rule such as "lowest held_out/mse" or "highest held_out/psnr"."""
+    """Keeps the best value of a score, by a rule such as "lowest held_out/mse" or "highest held_out/psnr"."""
 
     def __init__(self, rule: str):
         """Raises ValueError if the rule is not of the form "lowest NAME" or "highest NAME"."""
@@ -30,9 +30,9 @@ class BestTracker:
         self.value: float | None = None
 
     def update_if_better(self, scores: Mapping[str, float | int]) -> bool:
-        """Keeps the score if it is the best so far; returns whether it is.
+        """Keeps the score if it is finite and the best so far; returns whether it is.
 
-        Raises ValueError if the score that the rule names is not among these.
+        Raises ValueError if the rule's score is missing.
         """
         if self.metric not in scores:
             raise ValueError(f"train.best_metric: unknown score {self.metric!r}; choose from {', '.join(scores)}")
@@ -44,10 +44,10 @@ class BestTracker:
 
 
 class RunLog:
-    """Writes stats.jsonl, alarms.jsonl, curves.png, index.html and trackers; a resumed run replays its log."""
+    """Writes stats.jsonl, alarms.jsonl, curves.png, index.html and the trackers; a resumed run replays its log."""
 
     def __init__(self, run: Path, config: TrainConfig, *, step: int, best_tracker: BestTracker | None = None):
-        """Opens the log of a run that resumes from `step`: lines of later steps are dropped."""
+        """Opens the log of a run at `step`, dropping the lines of later steps."""
         self.run, self.steps, self.best_tracker = run, config.steps, best_tracker
         self.stats, self.alarms = JsonLinesTracker(run / "stats.jsonl"), JsonLinesTracker(run / "alarms.jsonl")
         self.trackers = TrackerGroup([self.stats, *(AccelerateTracker(name, run) for name in config.trackers)])
@@ -60,7 +60,7 @@ class RunLog:
             self.write_page()
 
     def _replay_log(self) -> None:
-        """Replays the logged lines: the last REARM_LINES are checked for alarms, earlier ones only fill the history."""
+        """Restores the state from the logged lines; only the last REARM_LINES need be checked for alarms again."""
         newest: deque[dict[str, float | int]] = deque()
         for line in iter_json_lines(self.stats.path):
             self.history.add(line)
@@ -78,7 +78,7 @@ class RunLog:
             self.history.add_alarm(line)
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
-        """Logs these numbers, and the alarms that they raise."""
+        """Logs the numbers of a step, and the alarms that they raise."""
         self.trackers.log(step, values)
         self.history.add({"step": step, **values})
         for alarm in self.alarm_monitor.observe(values):
@@ -89,7 +89,7 @@ class RunLog:
             self.history.add_alarm({"step": step, **record})
 
     def draw_curves(self, *, last: bool = False) -> None:
-        """Draws curves.png anew, unless that would take too much of the run's time."""
+        """Redraws curves.png, unless that would exceed MAX_DRAWING_SHARE; `last` draws it in any case."""
         since, took = self.last_drawing
         begun = time.monotonic()
         if last or begun - since > took / MAX_DRAWING_SHARE:
@@ -97,9 +97,9 @@ class RunLog:
             self.last_drawing = (time.monotonic(), time.monotonic() - begun)
 
     def write_page(self) -> None:
-        """Writes index.html anew, which shows what the run folder holds by now."""
+        """Rewrites index.html from what the run folder now holds."""
         write_run_page(self.run, steps=self.steps, history=self.history)
 
     def close(self) -> None:
-        """Writes out whatever trackers still buffer."""
+        """Flushes and closes the trackers."""
         self.trackers.close()

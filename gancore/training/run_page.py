@@ -1,4 +1,4 @@
-"""index.html of a run folder: the newest samples, the curves, the alarms and the latest numbers; it reloads itself."""
+"""index.html of a run folder: newest samples, curves, alarms and latest numbers, on a page that reloads itself."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from gancore.training.curves import BASELINES
 from gancore.training.history import LatestValue, RunHistory
 
 REFRESH_SECONDS = 20
-"""Seconds after which an open page loads itself anew."""
+"""Seconds between reloads of an open page."""
 HIGHER_IS_BETTER = ("psnr", "ssim")
-"""Held-out scores with a baseline of which the higher value is the better one; of the others the lower is."""
+"""Held-out scores with a baseline where higher is better; for all others lower is."""
 
 
 def write_run_page(run: Path, *, steps: int, history: RunHistory | None = None) -> None:
     """Writes index.html into the run folder, whole or not at all, with links to samples/ and curves.png.
 
     Args:
-        run: The run folder, with stats.jsonl, alarms.jsonl, samples/ and curves.png as far as there are any.
-        steps: Steps of the whole training.
-        history: What the run has logged; read from its files if None.
+        run: The run folder; any of stats.jsonl, alarms.jsonl, samples/ and curves.png may be missing.
+        steps: Number of steps of the whole training.
+        history: The logged numbers and alarms; read from the run's files if None.
     """
     history = history or RunHistory.read(run)
     latest = history.latest
@@ -44,7 +44,7 @@ def write_run_page(run: Path, *, steps: int, history: RunHistory | None = None) 
 
 
 def describe_latest(latest: dict[str, LatestValue], *, step: int, steps: int) -> list[str]:
-    """Says in words how far the training is, and how its held-out scores compare with their baselines."""
+    """Sentences on how far the training is, and how its held-out scores compare with their baselines."""
     if not latest:
         return ["The training has not logged anything yet."]
     speed = f", at {latest['speed'].value:.3g} samples a second" if "speed" in latest else ""

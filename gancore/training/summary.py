@@ -1,4 +1,4 @@
-"""What a training says: at the start its data, its players and where to look, soon after the time to expect."""
+"""Console messages of a training run: its data, networks and output files at the start, then the expected time."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,22 @@ from gancore.config import TrainConfig
 from gancore.splits import Split
 
 MAX_NAMES = 3
-"""Names of a split's items that are listed."""
+"""Number of items listed by name per split."""
 SKIPPED_STEPS, TIMED_STEPS = 2, 6
-"""First steps, which compile and fill caches, and the steps after them by which the speed is measured."""
+"""Number of first steps, which compile and fill caches, and of the steps after them that are timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSummary:
-    """What a split of a data set holds."""
+    """The contents of a split of a data set."""
 
     split: Split
     item: str
-    """What one of its items is called, for example "video"."""
+    """Noun for one item, for example "video"."""
     names: Sequence[str]
-    """Names of its items; empty where they have none, as generated clips."""
+    """Names of the items; empty for items without names, such as generated clips."""
     clips: int | None = None
-    """Clips that are cut from the items; None where each item is a sample."""
+    """Number of clips cut from the items; None if each item is one sample."""
 
     def __str__(self) -> str:
         parts = [format_count(len(self.names), self.item)] if self.names else []
@@ -44,11 +44,11 @@ class DataSummary:
     """The data of a training."""
 
     source: str
-    """Where they come from."""
+    """Where the data come from."""
     splits: Sequence[SplitSummary]
-    """The splits that hold anything."""
+    """The splits that are not empty."""
     warning: str | None = None
-    """What is wrong with the splits; None if nothing is."""
+    """What is wrong with the splits, if anything."""
 
 
 USES: dict[Split, str] = {
@@ -56,7 +56,7 @@ USES: dict[Split, str] = {
     "val": "to choose best/",
     "test": "for vidvox evaluate",
 }
-"""What each split is for."""
+"""What each split is used for, as shown after its contents."""
 
 
 def describe_training(
@@ -67,11 +67,11 @@ def describe_training(
     device: str,
     run: Path,
 ) -> str:
-    """Describes a training that is about to start, in a few lines.
+    """Describes a training run that is about to start, in a few lines.
 
     Args:
-        data: What the training found.
-        players: The networks by name, whose parameters are counted.
+        data: Source and splits of the data.
+        players: The networks by name; their parameters are counted.
         config: Length and batch of the training.
         device: The device, and the number of processes if there are several.
         run: The run folder.
@@ -93,23 +93,23 @@ def describe_training(
 
 
 class TimeEstimate:
-    """Measures the first steps of a session, and says once how long the rest will take."""
+    """Times the first steps of a session, and then estimates once how long the rest will take."""
 
     def __init__(self, config: TrainConfig, *, first_step: int = 0, elapsed_seconds: float = 0.0):
-        """`elapsed_seconds` is the training time before this session, which begins at `first_step`."""
+        """`elapsed_seconds` is the training time spent before this session, which begins at `first_step`."""
         self.first_step, self.steps = first_step, config.steps
         self.limit_seconds = None if config.max_minutes is None else 60 * config.max_minutes - elapsed_seconds
         self._ends: list[float] = []
 
     def observe(self, step: int) -> str | None:
-        """Returns the line at the step at which the time is known, None at all other steps; call it after each."""
+        """Call this after each step: returns the estimate as one line when it is known, None at all other steps."""
         done = step - self.first_step
         if done <= SKIPPED_STEPS + TIMED_STEPS:
             self._ends.append(time.monotonic())
         if done != SKIPPED_STEPS + TIMED_STEPS or step >= self.steps:
             return None
         durations = [after - before for before, after in pairwise(self._ends[SKIPPED_STEPS - 1 :])]
-        seconds, left = median(durations), self.steps - step  # an evaluation among them does not count
+        seconds, left = median(durations), self.steps - step  # the median is not misled by an evaluation in between
         if self.limit_seconds is not None and seconds * left > self.limit_seconds:
             reached = step + int(self.limit_seconds / seconds)
             return (
@@ -123,7 +123,7 @@ class TimeEstimate:
 
 
 def format_count(count: int, item: str) -> str:
-    """The number with its noun, such as "1 video" or "1,200 clips"."""
+    """A number with its noun, such as "1 video" or "1,200 clips"."""
     return f"{count:,} {item}{'' if count == 1 else 's'}"
 
 
@@ -139,6 +139,9 @@ def format_duration(seconds: float) -> str:
 
 
 def format_terms(terms: Mapping[str, float]) -> dict[str, str]:
-    """The terms of a step for the progress bar, such as "g:game" for generator/game; gradient norms are left out."""
-    named = {name: name.partition("/") for name in terms}
-    return {f"{a[0]}:{b}": f"{terms[name]:.3g}" for name, (a, _, b) in named.items() if a != "gradient"}
+    """The loss terms for the progress bar, such as "g:game" for generator/game; gradient norms are left out."""
+    return {
+        f"{player[0]}:{term}": f"{value:.3g}"
+        for (player, _, term), value in ((name.partition("/"), value) for name, value in terms.items())
+        if player != "gradient"
+    }

@@ -1,4 +1,4 @@
-"""The terms of a training's updates, which stay on the device until somebody asks for them."""
+"""Loss terms and gradient norms of recent updates, kept on the device until they are needed."""
 
 import math
 from collections import defaultdict
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class UpdateTerms:
-    """The terms of one update, all on the device."""
+    """The loss terms and gradient norms of one update; the tensors stay on the device."""
 
     step: int
     names: tuple[str, ...]
@@ -21,6 +21,7 @@ class UpdateTerms:
     weights: tuple[str, ...]
     """Names of the weights that have a gradient."""
     gradient_norms: Float[Tensor, " weights"]
+    """The gradient norm of each of these weights."""
 
 
 @torch.no_grad()
@@ -33,11 +34,10 @@ def measure_gradients(module: nn.Module) -> tuple[tuple[str, ...], Float[Tensor,
 
 
 class RecentTerms:
-    """The terms of the updates since the last line of the log.
+    """The loss terms of the updates since the last log line.
 
-    To read a number from a device is to wait until it has done all that it was given. So `check`, which reads, is for
-    the steps of the log and for whenever something is about to be written that must not come of a number that is not
-    finite.
+    Reading a number from a GPU waits for all work queued there. So the terms are read only by `check`, at log steps
+    and before anything is written that must not come from a loss that is not finite.
     """
 
     def __init__(self) -> None:
@@ -45,11 +45,11 @@ class RecentTerms:
         self._series: defaultdict[str, list[float]] = defaultdict(list)
 
     def add(self, terms: UpdateTerms) -> None:
-        """Keeps the terms of an update."""
+        """Records the terms of an update, without reading them."""
         self._unread.append(terms)
 
     def check(self) -> None:
-        """Reads what was added since the last time. Raises ValueError for the first term that is not finite."""
+        """Reads the terms added since the last call. Raises ValueError for the first one that is not finite."""
         updates, self._unread = self._unread, []
         if not updates:
             return
@@ -61,7 +61,7 @@ class RecentTerms:
                 if not math.isfinite(value):
                     where = _describe_gradients(update) if name.startswith("gradient/") else ""
                     raise ValueError(f"step {update.step}: {name} is {value}{where}; the last checkpoint is untouched")
-            steps[update.step] |= dict(zip(update.names, own, strict=True))  # of several updates in a step the last
+            steps[update.step] |= dict(zip(update.names, own, strict=True))  # the last update of a step wins
         for step in steps.values():
             for name, value in step.items():
                 self._series[name].append(value)
@@ -75,7 +75,7 @@ class RecentTerms:
 
 
 def _describe_gradients(update: UpdateTerms) -> str:
-    """Names the first weight whose gradient is not finite; nothing if only their norm is too large for a number."""
+    """ " in WEIGHT" for the first weight with a gradient that is not finite; "" if only the total norm overflowed."""
     norms: Iterable[float] = update.gradient_norms.tolist()
     broken = [name for name, norm in zip(update.weights, norms, strict=True) if not math.isfinite(norm)]
     return f" in {broken[0]}" if broken else ""

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: a file of JSON lines, and whatever tracker accelerate knows."""
+"""Trackers, which record the numbers of a run: a file of JSON lines, and those that accelerate supports."""
 
 import json
 import math
@@ -11,16 +11,16 @@ from typing import Any, Protocol, runtime_checkable
 from gancore.files.atomic import as_unwritable, atomic_write
 
 PROJECT = "vidvox"
-"""Project under which tracking services list the runs."""
+"""Project name under which tracking services list the runs."""
 PIP_NAMES = {"tensorboard": "'vidvox[tensorboard]'", "comet_ml": "comet-ml"}
-"""What to install for a tracker whose package has another name than the tracker."""
+"""What to install for trackers that are not named like their package."""
 
 _STEP = re.compile(rb'\{"step": ([0-9]{1,18})[,}]')
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Where numbers go while a run proceeds."""
+    """Records numbers by step."""
 
     def log(self, step: int, values: Mapping[str, float | int]) -> None:
         """Records the values of this step."""
@@ -29,14 +29,14 @@ class Tracker(Protocol):
         """Drops what was recorded after this step; called when a run resumes from it."""
 
     def close(self) -> None:
-        """Writes out whatever is still buffered."""
+        """Flushes what is still buffered, and closes the tracker."""
 
 
 class JsonLinesTracker:
     """Appends one JSON object per line to a file, which is complete after every call.
 
-    Numbers that are not finite become null, which JSON has in their place; strings are kept. Both methods raise
-    UnwritableError if the file cannot be written.
+    Numbers that are not finite become null, as JSON has no others. Methods raise UnwritableError if the file cannot be
+    written.
     """
 
     def __init__(self, path: Path):
@@ -50,10 +50,10 @@ class JsonLinesTracker:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
     def truncate_after(self, step: int) -> None:
-        """Drops the lines of later steps, and any line that was left half-written when the process was killed."""
+        """Drops the lines of later steps, and any partial line of a killed process."""
         if not self.path.exists():
             return
-        end, is_sorted = 0, True  # of the lines to keep, if no others lie between them
+        end, is_sorted = 0, True  # where the lines to keep end, and whether they are the first ones of the file
         with as_unwritable(self.path), self.path.open("rb") as file:
             position = 0
             for line in file:
@@ -72,10 +72,10 @@ class JsonLinesTracker:
 
 
 def _is_line_until(step: int, line: bytes) -> bool:
-    """Whether a line is whole and its step is at most this one."""
+    """Whether a line is complete and its step is at most this one."""
     if not line.endswith(b"\n"):
         return False
-    if match := _STEP.match(line):  # far faster than to parse the line
+    if match := _STEP.match(line):  # far faster than parsing the line
         return int(match[1]) <= step
     try:
         return json.loads(line)["step"] <= step
@@ -86,9 +86,9 @@ def _is_line_until(step: int, line: bytes) -> bool:
 class AccelerateTracker:
     """One of accelerate's trackers, by its name: tensorboard, wandb, mlflow, trackio, comet_ml, aim and others.
 
-    TensorBoard writes its events into `folder`; the services list the run under the folder's name in the project
-    "vidvox". Raises ValueError if accelerate does not know the name, or the tracker's package is not installed, and
-    UnwritableError where the tracker fails.
+    TensorBoard writes its events into `folder`; tracking services list the run under the folder's name in the project
+    "vidvox". Raises ValueError if accelerate does not know the name or the tracker's package is not installed, and
+    UnwritableError if the tracker fails.
     """
 
     def __init__(self, name: str, folder: Path):
@@ -133,7 +133,7 @@ class AccelerateTracker:
             self._tracker.log(dict(values), step=step)
 
     def truncate_after(self, step: int) -> None:
-        """Hides later steps in TensorBoard; the other trackers cannot take back what they were given."""
+        """Hides later steps in TensorBoard; the other trackers cannot undo what was logged."""
         if self.name == "tensorboard":
             with as_unwritable(f"the log of {self.name}"):
                 self._tracker.finish()
@@ -145,7 +145,7 @@ class AccelerateTracker:
 
 
 class TrackerGroup:
-    """Several trackers that are used as one."""
+    """Several trackers used as one."""
 
     def __init__(self, trackers: Sequence[Tracker]):
         self.trackers = trackers

@@ -1,9 +1,8 @@
-"""The training loop of a two-player game: update, EMA, log, preview, evaluate, checkpoint, resume; for any data."""
+"""The training loop of a GAN on any data: updates, EMA, log, previews, evaluation, checkpoints and resuming."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +22,11 @@ from gancore.rng import SampleRandom, derive_seed
 from gancore.training.alarms import find_non_finite
 from gancore.training.averaging import MovingAverage
 from gancore.training.diagnostics import Diagnosable, diagnose_players, read_measurements, sample_batches
-from gancore.training.loading import Preparation, begin_worker, open_batches, prepare_step, raise_failure
+from gancore.training.loading import PreparedStep, init_worker, open_batches, prepare_step, raise_failure
+from gancore.training.players import Player, create_player, place_network
 from gancore.training.processes import (
     average_gradients,
     average_terms,
-    broadcast_,
     in_every_process,
     main_process_number,
     wait_for_all,
@@ -40,20 +39,11 @@ from gancore.training.summary import TimeEstimate, format_terms
 from gancore.training.terms import RecentTerms, UpdateTerms, measure_gradients
 
 
-@dataclass(frozen=True)
-class Player:
-    """A network and its optimizer."""
-
-    number: int
-    """Distinguishes the random numbers of the two players."""
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    lr: float
-    """Peak learning rate."""
-
-
 class Trainer:
-    """Trains two players. Everything that must resume derives from the step: data order, random numbers, schedules."""
+    """Trains a generator and a discriminator.
+
+    Data order, random numbers and schedules are functions of the step, so a resumed run repeats them exactly.
+    """
 
     def __init__(
         self,
@@ -71,7 +61,25 @@ class Trainer:
         evaluator: Evaluator | None = None,
         accelerator: Accelerator,
     ):
-        """`held_out` items serve the diagnostics. Raises ValueError if the batch cannot be split evenly."""
+        """Prepares a training run; `train` runs it.
+
+        Args:
+            run: The run folder.
+            config: Lengths, learning rates, batch and schedules.
+            generator: The network to train; its moving average is what is saved as the model.
+            discriminator: The network that scores real and generated samples.
+            objective: The losses of both players.
+            dataset: The training items, indexed by `gancore.data.Sample`.
+            collate: Makes a batch of a list of items.
+            workers: Number of processes that load data; 0 loads in this one.
+            held_out: Items for the diagnostics, which tell memorisation from learning.
+            preview: Draws samples of the moving average every `config.preview_every` steps.
+            evaluator: Scores the moving average every `config.evaluate_every` steps.
+            accelerator: The device and the processes.
+
+        Raises:
+            ValueError: `config.batch` is not a multiple of the number of processes times accumulation steps.
+        """
         self.run, self.config, self.objective, self.accelerator = run, config, objective, accelerator
         self.dataset, self.collate, self.workers, self.held_out = dataset, collate, workers, held_out
         self.preview, self.evaluator = preview, evaluator
@@ -82,56 +90,36 @@ class Trainer:
                 f"processes x train.gradient_accumulation_steps ({parts})"
             )
         self.micro_batch = config.batch // parts
-        self.generator: HubModel = self._place(generator)
-        self.discriminator = self._place(discriminator)
+        self.batches_per_step = config.discriminator_steps * config.gradient_accumulation_steps
+        self.generator: HubModel = place_network(generator, config, accelerator)
+        self.discriminator = place_network(discriminator, config, accelerator)
         self.objective.state.to(accelerator.device)
         self.ema = MovingAverage(self.generator)
         self.ema_generator = cast(HubModel, self.ema.module.eval())
-        adam = partial(torch.optim.Adam, betas=(config.beta1, config.beta2))
-        self.discriminator_player = Player(
-            0,
-            self.discriminator,
-            adam(self.discriminator.parameters(), config.discriminator_lr),
-            config.discriminator_lr,
-        )
-        self.generator_player = Player(
-            1, self.generator, adam(self.generator.parameters(), config.generator_lr), config.generator_lr
-        )
+        self.discriminator_player = create_player(0, self.discriminator, config.discriminator_lr, config)
+        self.generator_player = create_player(1, self.generator, config.generator_lr, config)
         self.step = 0
         self.progress = 0.0
-        self.recent = RecentTerms()
+        self.recent_terms = RecentTerms()
         self.started, self.earlier_seconds = time.monotonic(), 0.0
         self.settings: dict[str, Any] = {}
         """Saved with every checkpoint."""
-        self.earlier: dict[str, Any] | None = None
-        """What the checkpoint that was resumed says of the run: its settings, and the items of its data set."""
-
-    def _place(self, module: Any) -> Any:
-        """The module on the device in train mode, with the weights of the main process."""
-        module = module.to(self.accelerator.device).train()
-        for tensor in (*module.parameters(), *module.buffers()):
-            broadcast_(tensor.data, self.accelerator)
-        if self.config.channels_last:
-            formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-            for parameter in module.parameters():
-                if parameter.ndim in formats:
-                    parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
-        if self.config.compile:
-            module.compile()
-        return module
+        self.resumed_run: dict[str, Any] | None = None
+        """The "settings" and the data "items" in the checkpoint from which the run resumed."""
 
     # ---------------------------------------------------------------------------------------------------- the loop
 
     def train(self, announce: Callable[[str], None] | None = None) -> bool:
-        """Trains to the end, resuming from the newest checkpoint if there is one; False if interrupted before.
+        """Trains to the end, from the newest checkpoint if there is one; returns False if interrupted before the end.
 
-        `announce` is called in the main process with lines for the user: where the run resumes, the time to expect.
+        `announce` is called in the main process with lines for the user, such as the expected time.
 
-        Raises ValueError if the checkpoint belongs to another architecture, a loss is not finite, or data cannot be
-        read; in the last case the state is saved first.
+        Raises:
+            ValueError: The checkpoint belongs to another architecture, a loss is not finite, or data cannot be read;
+                in the last case the state is saved first.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        if self.earlier is None:
+        if self.resumed_run is None:
             self.resume()
         self.started = time.monotonic()
         config, first_step = self.config, self.step
@@ -142,18 +130,18 @@ class Trainer:
             if log and announce and first_step and not self.is_finished:
                 announce(f"resuming at step {first_step:,} of {config.steps:,}")
             ready = self._prepare_step(batches, bool(stop))
-            while not (self.is_finished or ready.leave):
+            while not (self.is_finished or ready.stop):
                 lr_factor = config.lr_factor(self.step, self.progress)
                 try:
                     self.train_step(iter(ready.batches))
                 except Exception:
-                    self.recent.check()  # a number that was not finite some steps ago may be why
+                    self.recent_terms.check()  # a loss that was not finite some steps ago may be the cause
                     raise
                 self.step += 1
                 self.progress = self._measure_progress()
                 numbers = self._observe(log)
                 if self._is_due(config.log_every):
-                    means = self.recent.take_means()
+                    means = self.recent_terms.take_means()
                     speed = config.batch * (self.step - first_step) / (time.monotonic() - self.started)
                     bar.set_postfix({"samples/s": f"{speed:.1f}"} | format_terms(means))
                     numbers |= means | read_measurements(self.objective) | {"lr_factor": lr_factor, "speed": speed}
@@ -166,16 +154,16 @@ class Trainer:
                     announce(line)
 
                 ready = self._prepare_step(batches, bool(stop))
-                if self._is_due(config.checkpoint_every) and not (self.is_finished or ready.leave):
+                if self._is_due(config.checkpoint_every) and not (self.is_finished or ready.stop):
                     self.save(log)
             if self.step > first_step:
                 self.save(log, last=True)
             raise_failure(ready, self.accelerator)
         return self.is_finished
 
-    def _prepare_step(self, batches: Iterator[Batch], stop: bool) -> Preparation:
-        per_step = self.config.discriminator_steps * self.config.gradient_accumulation_steps
-        return prepare_step(batches, 0 if self.is_finished else per_step, stop=stop, accelerator=self.accelerator)
+    def _prepare_step(self, batches: Iterator[Batch], stop: bool) -> PreparedStep:
+        count = 0 if self.is_finished else self.batches_per_step
+        return prepare_step(batches, count, stop=stop, accelerator=self.accelerator)
 
     @property
     def is_finished(self) -> bool:
@@ -183,22 +171,22 @@ class Trainer:
         return self.progress >= 1
 
     def _measure_progress(self) -> float:
-        """Fraction of the training that is done, by steps or by the time limit, whichever ends first."""
+        """Fraction of the training that is done, by steps or by the time limit, whichever is further along."""
         done = self.step / self.config.steps
         if self.config.max_minutes is None:
             return done
         elapsed = self.elapsed_seconds() / (60 * self.config.max_minutes)
-        # processes must agree on the schedules and on the last step
+        # clocks differ, but all processes need the same schedules and the same last step
         return max(done, min(main_process_number(elapsed, self.accelerator), 1.0))
 
     def elapsed_seconds(self) -> float:
-        """Training time, including that of the sessions before a resume."""
+        """Training time so far, including that of sessions before the run was resumed."""
         return self.earlier_seconds + time.monotonic() - self.started
 
     def train_step(self, batches: Iterator[Batch]) -> None:
-        """One step: the discriminator's updates, each on a new batch, then the generator's on the last batch.
+        """One step: the discriminator's updates, each on a new batch, then the generator's on the last of these.
 
-        `recent` gets the terms of all updates. Nothing here waits for the device.
+        The loss terms go to `recent_terms`. Nothing here waits for the device.
         """
         torch.manual_seed(derive_seed(self.config.seed, 3, self.step, self.accelerator.process_index))
         for number in range(self.config.discriminator_steps):
@@ -214,9 +202,9 @@ class Trainer:
         self.ema.update(self.generator, decay=self.config.ema_decay if started else 0.0)
 
     def apply_update(self, update: Update, player: Player, micro_batches: Sequence[Batch], *, number: int = 0) -> None:
-        """One optimizer step; `recent` gets its terms, averaged over micro-batches and processes.
+        """One optimizer step; its terms, averaged over micro-batches and processes, go to `recent_terms`.
 
-        `number` counts the discriminator's updates within a step.
+        `number` counts the discriminator's updates within a step; it is part of their seeds.
         """
         for network in (self.generator, self.discriminator):
             network.requires_grad_(False)
@@ -225,7 +213,7 @@ class Trainer:
 
         total: dict[str, Tensor] = {}
         for part, batch in enumerate(micro_batches):
-            # Spectral norm is computed once for all uses of a weight, the recomputation of checkpoints included.
+            # Caching computes spectral norm once for all uses of a weight, including gradient checkpointing.
             with parametrize.cached():
                 with self.accelerator.autocast():
                     terms = update.terms(batch, self._step_context(player, number, part))
@@ -245,7 +233,7 @@ class Trainer:
 
         total |= {f"gradient/{update.name}": norm}
         means = average_terms(total.values(), self.accelerator)
-        self.recent.add(UpdateTerms(self.step, tuple(total), means, weights, norms))
+        self.recent_terms.add(UpdateTerms(self.step, tuple(total), means, weights, norms))
 
         for group in player.optimizer.param_groups:
             group["lr"] = player.lr * self.config.lr_factor(self.step, self.progress)
@@ -259,12 +247,11 @@ class Trainer:
         return StepContext(self.step, self.progress, rng, mean_over_processes, self.accelerator.num_processes)
 
     def _create_loader(self) -> DataLoader:
-        batches_per_step = self.config.discriminator_steps * self.config.gradient_accumulation_steps
         order = EndlessBatches(
             len(self.dataset),
             batch_size=self.micro_batch,
             seed=self.config.seed,
-            first_batch=self.step * batches_per_step,
+            first_batch=self.step * self.batches_per_step,
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
         )
@@ -274,7 +261,7 @@ class Trainer:
             collate_fn=self.collate,
             num_workers=self.workers,
             pin_memory=self.accelerator.device.type == "cuda",
-            worker_init_fn=begin_worker,
+            worker_init_fn=init_worker,
         )
 
     # ------------------------------------------------------------------------------------ what a run writes and reads
@@ -296,14 +283,14 @@ class Trainer:
         return every > 0 and self.step % every == 0
 
     def _observe(self, log: RunLog | None) -> dict[str, float]:
-        """Diagnostics, evaluation and preview that are due, in the main process; the others wait for it."""
+        """Runs the diagnostics, evaluation and preview that are due, in the main process while the others wait."""
         config = self.config
         diagnose, preview = self._is_due(config.health_every), self._is_due(config.preview_every)
         evaluate = self._is_due(config.evaluate_every) or bool(config.evaluate_every and self.is_finished)
         if not (diagnose or preview or evaluate):
             return {}
         numbers: dict[str, float] = {}
-        self.recent.check()
+        self.recent_terms.check()
         if log:
             with torch.no_grad():
                 if diagnose and isinstance(self.objective, Diagnosable) and self.discriminator_player.optimizer.state:
@@ -337,15 +324,16 @@ class Trainer:
 
         Raises ValueError, and writes nothing, if a term or a weight is not finite.
         """
-        self.recent.check()
+        self.recent_terms.check()
         for name, network in {"generator": self.generator, "discriminator": self.discriminator}.items():
             if where := find_non_finite(network):
                 raise ValueError(
                     f"step {self.step}: {where} of the {name} is not finite; the last checkpoint is untouched"
                 )
         if self.accelerator.is_main_process:
-            # In this order a kill in between does no harm: the run resumes from before and writes both again. Only the
-            # first model waits for its checkpoint: a model without any is that of a run which has lost them.
+            # The model is written before the checkpoint, so that a run killed in between resumes from the previous
+            # checkpoint and writes both again. Only the very first model is written after its checkpoint, because a
+            # model without any checkpoint means that a run has lost its checkpoints.
             if has_model(self.run):
                 self.ema_generator.save_pretrained(self.run / "generator")
             checkpoint.save(self.run, self.step, self._state(), keep_checkpoints=self.config.keep_checkpoints)
@@ -358,12 +346,12 @@ class Trainer:
         wait_for_all(self.accelerator)
 
     def start_from(self, model: str) -> None:
-        """Gives the generator and its EMA the weights of a trained model. Raises ValueError if it does not fit."""
+        """Loads the weights of a trained model into the generator and its EMA. Raises ValueError if it does not fit."""
         for network in (self.generator, self.ema_generator):
             in_every_process(self.accelerator, partial(network.start_from, model))
 
     def resume(self) -> bool:
-        """Loads the newest whole checkpoint; False if there is none. Raises ValueError if it does not fit."""
+        """Loads the newest intact checkpoint; False if there is none. Raises ValueError if it does not fit."""
         if (found := load_newest(self.run, self.accelerator)) is None:
             return False
         path, self.step, state = found
@@ -372,9 +360,9 @@ class Trainer:
         self.generator_player.optimizer.load_state_dict(state["optimizers"]["generator"])
         self.discriminator_player.optimizer.load_state_dict(state["optimizers"]["discriminator"])
         self.earlier_seconds, self.started = state["seconds"], time.monotonic()
-        self.earlier = {name: state[name] for name in ("settings", "items")}
+        self.resumed_run = {name: state[name] for name in ("settings", "items")}
         self.progress = self._measure_progress()
-        if self.accelerator.is_main_process:  # what a save that was killed in its last moments left undone
+        if self.accelerator.is_main_process:  # finish a save that was killed after it wrote the checkpoint
             checkpoint.delete_oldest(self.run, self.step, keep_checkpoints=self.config.keep_checkpoints)
             if not has_model(self.run):
                 self.ema_generator.save_pretrained(self.run / "generator")

@@ -115,7 +115,7 @@ def object_training(source: Path, run: Path, steps: int, *, growing: float = 0.0
 def run_steps(trainer: Trainer, count: int) -> None:
     """So many steps of a training that is longer, and a checkpoint."""
     trainer.run.mkdir(parents=True, exist_ok=True)
-    if trainer.earlier is None:
+    if trainer.resumed_run is None:
         trainer.resume()
     batches = iter(trainer._create_loader())
     for _ in range(count):

@@ -7,7 +7,7 @@ import pytest
 from accelerate.commands import launch
 
 from gancore.config import TrainConfig
-from gancore.training.launch import RANKS, create_accelerator
+from gancore.training.launch import RANK_VARIABLES, create_accelerator
 
 ROOT = Path(__file__).parents[3]
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def launched(monkeypatch):
     """The environment in which `accelerate launch --cpu --num_processes 2` starts its only process."""
-    for name in RANKS:
+    for name in RANK_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     monkeypatch.setenv("MASTER_PORT", "29500")
