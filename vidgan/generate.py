@@ -69,7 +69,7 @@ def generate_clips(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     if interval is not None and model.style is None:
-        raise ValueError("interval is for a style generator (generator.kind style), and this model is none")
+        raise ValueError("interval is for a style generator (generator.kind style), and this model is not one")
     frames = model.shape.clip_frames if steps is None else steps
     reach = frames if interval is None else ceil((frames - 1) * interval) + 1
     device = next(model.parameters()).device

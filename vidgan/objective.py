@@ -1,4 +1,4 @@
-"""VideoObjective: the losses of both players of a video GAN."""
+"""The losses of both players of a video GAN: adversarial, reconstruction, perceptual and trajectory terms."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -30,21 +30,24 @@ TRAJECTORY_TOLERANCE = 0.3
 """Distance in pixels below which trajectory errors hardly count (pseudo-Huber loss)."""
 
 FAIRNESS = 0.95
-"""Share of the fair score in the almost fair one."""
+"""alpha of the almost fair CRPS: weight of the fair score, against the score of the plain ensemble."""
 MIN_MOTION = 0.01
-"""Mean absolute change, for values in [-1, 1], below which noise is the most of it."""
+"""Mean absolute change, for values in [-1, 1], below which change is mostly noise."""
 
 VideoModel = FramePredictor | VideoGenerator
 Frames = Float[Tensor, "batch time channels height width"]
-Totals = Float[Tensor, " batch"]
+
 Futures = Float[Tensor, "batch samples time channels height width"]
 
 
 class VideoObjective:
-    """Adversarial loss over whole clips, given past and future, and a distance of samples from the true future."""
+    """Adversarial losses on whole clips (past and future), and distances of predicted from true futures.
+
+    An `Objective` of `gancore.training.protocols`, and `Diagnosable`.
+    """
 
     def __init__(self, config: VideoObjectiveConfig):
-        """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
+        """Raises FileNotFoundError if the perceptual distance is on and the weights of its network are missing."""
         self.config, self.game = config, AdversarialGame(config)
         self.balances: dict[str, EnergyBalance] = {}
         if config.loss in ENERGY_LOSSES:
@@ -54,8 +57,8 @@ class VideoObjective:
         lengths = {"path_length": self.path_length} if config.style.path_length_weight else {}
         self.state: nn.Module = nn.ModuleDict({**self.balances, **lengths})
         self.hidden = 0.0
-        """Doublings of the resolution that are hidden in this turn, as its progress says."""
-        self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
+        """Number of resolution doublings that are still hidden at the current progress; fractional while fading in."""
+        self.perceptual_network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: VideoModel, discriminator: VideoDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
@@ -64,13 +67,13 @@ class VideoObjective:
         return [Update("generator", generator, partial(self.generator_terms, generator, discriminator))]
 
     def constrain_discriminator(self, discriminator: nn.Module) -> None:
-        """Clips the discriminator's weights, if configured, and lets the last batch decide about the balance."""
+        """Clips the discriminator's weights, if configured, and updates the energy balances after a batch."""
         self.game.constrain_discriminator(discriminator)
         for balance in self.balances.values():
             balance.finish_batch()
 
     def measurements(self) -> dict[str, float]:
-        """The energies of a discriminator that is an autoencoder, and their balance."""
+        """The energies of an autoencoder discriminator and their balance; {} for other discriminators."""
         return {
             f"energy/{name}/{what}": value
             for name, balance in self.balances.items()
@@ -80,7 +83,7 @@ class VideoObjective:
     def discriminator_terms(
         self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Each discriminator's adversarial loss, and the gradient penalties that are due."""
+        """Each discriminator's adversarial loss and the gradient penalties due; {} while the game is not active."""
         if not self.game.is_active(context.progress):
             return {}
         self._grow(generator, context)
@@ -103,7 +106,7 @@ class VideoObjective:
     def generator_terms(
         self, generator: VideoModel, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss of each discriminator, and the distances of samples from the true future."""
+        """The generator's adversarial loss against each discriminator, and the distances from the true future."""
         config, terms = self.config, {}
         self._grow(generator, context)
         samples = config.reconstruction_samples if config.reconstruction_weight else 1
@@ -124,14 +127,14 @@ class VideoObjective:
             terms["reconstruction"] = config.reconstruction_weight * error
         if config.typical_weight:
             terms["typical"] = config.typical_weight * self._distance(typical, batch, DISTANCES["l1"])
-        if self.network is not None:
-            shown = typical if config.typical_weight else futures.float()
-            error = perceptual_error(self.network, shown[:, 0], batch.future, context.rng)
+        if self.perceptual_network is not None:
+            compared = typical if config.typical_weight else futures.float()
+            error = perceptual_error(self.perceptual_network, compared[:, 0], batch.future, context.rng)
             terms["perceptual"] = config.perceptual_weight * error
         if not self.game.is_active(context.progress):
             return terms
         real, fake, selection = self._perturbed_clips(discriminator, batch, futures[:, 0], context)
-        fake_scores, apart = self._score_fakes(discriminator, fake, selection, batch.labels, context)
+        fake_scores, pulling_terms = self._score_fakes(discriminator, fake, selection, batch.labels, context)
         real_scores: DiscriminatorScores | None = None
         if self.game.generator_uses_real:
             with torch.no_grad():
@@ -145,12 +148,12 @@ class VideoObjective:
             assert isinstance(generator, VideoGenerator)
             penalty = measure_path_length(generator, batch, self.path_length, context)
             terms["path_length"] = config.style.path_length_weight * config.style.path_length_every * penalty
-        return terms | apart
+        return terms | pulling_terms
 
     # ------------------------------------------------------------------------------------------------ diagnostics
 
     def real_outputs(self, batch: ClipBatch) -> Frames:
-        """The true futures, or whole clips where there is no past."""
+        """The true futures; whole clips if there is no past."""
         return batch.future
 
     def generate_outputs(
@@ -162,7 +165,7 @@ class VideoObjective:
     def score_outputs(
         self, discriminator: VideoDiscriminator, batch: ClipBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores, means over patches, of the batch's pasts and these futures."""
+        """The sum of both discriminators' scores (means over patches) of the batch's pasts with these futures."""
         clips = fade_clips(torch.cat([batch.true_past, outputs], 1), self.hidden)
         selection = discriminator.draw_selection(
             draws, len(batch), clip_frames=clips.shape[1], context_frames=batch.context_frames
@@ -172,7 +175,7 @@ class VideoObjective:
     # ------------------------------------------------------------------------------------------------------ helpers
 
     def _grow(self, generator: VideoModel, context: StepContext) -> None:
-        """Lets the game have the resolution that it has at this progress."""
+        """Sets the resolution at which both players work at this progress (progressive growing)."""
         if self.config.growing:
             assert isinstance(generator, VideoGenerator)
             self.hidden = hidden_levels(context.progress, levels=generator.levels, until=self.config.growing)
@@ -180,7 +183,7 @@ class VideoObjective:
                 generator.style.synthesis.growth.set(self.hidden)
 
     def _make_futures(self, generator: VideoModel, batch: ClipBatch, latents: Tensor, context: StepContext) -> Futures:
-        """The future, or the whole clip, of each latent, as the players learn from it."""
+        """The future, or the whole clip, of each latent, as used in training (with style mixing, for example)."""
         if isinstance(generator, VideoGenerator) and generator.style is not None:
             config = self.config.style
             return make_training_clips(generator, batch, latents[:, 0], config=config, context=context)[:, None]
@@ -194,24 +197,25 @@ class VideoObjective:
         labels: Tensor,
         context: StepContext,
     ) -> tuple[DiscriminatorScores, dict[str, Tensor]]:
-        """The scores of generated clips, and for the energy loss the terms that keep the codes of the clips apart."""
+        """The scores of generated clips, and for the energy loss the weighted pulling-away terms of their codes."""
         weight = self.game.weight_at(context.progress) * self.config.energy.pulling_away_weight
         if self.config.loss != "energy" or discriminator.config.score != "reconstruction" or not weight:
             return discriminator(fake, selection, labels), {}
         scores, maps = discriminator.judge(fake, selection, labels)
-        apart = partial(
+        pull = partial(
             pulling_away, mean_over_processes=context.mean_over_processes, num_processes=context.num_processes
         )
-        return scores, {f"{name}_apart": weight * apart(of_each[-1]) for name, of_each in maps._asdict().items()}
+        return scores, {f"{name}_apart": weight * pull(hidden[-1]) for name, hidden in maps._asdict().items()}
 
     def _reconstruction_error(self, samples: Futures, batch: ClipBatch) -> Tensor:
-        """The distance of sampled futures from the true one, averaged over pixels and scales."""
+        """The configured distance of sampled futures from the true one, averaged over pixels and scales."""
         distance = DISTANCES[self.config.reconstruction_distance]
         if distance is not almost_fair_crps:
             samples = samples.mean(1, keepdim=True)
         return self._distance(samples, batch, distance)
 
     def _distance(self, futures: Futures, batch: ClipBatch, distance: Callable[[Tensor], Tensor]) -> Tensor:
+        """A distance of futures from the true one, averaged over scales and, if configured, relative to the motion."""
         count = futures.shape[1]
         errors = futures - batch.future[:, None]
         if self.config.reconstruction_relative:
@@ -226,7 +230,7 @@ class VideoObjective:
     def _perturbed_clips(
         self, discriminator: VideoDiscriminator, batch: ClipBatch, future: Tensor, context: StepContext
     ) -> tuple[Tensor, Tensor, ClipSelection]:
-        """Real and generated clips as the discriminators see them, and which frames and crops they see."""
+        """Real and generated clips as the discriminators see them, and the frames and crops selected in both."""
         real, fake = batch.frames, torch.cat([batch.true_past, future], 1)
         selection = discriminator.draw_selection(
             context.rng, len(batch), clip_frames=real.shape[1], context_frames=batch.context_frames
@@ -241,15 +245,20 @@ class VideoObjective:
 
 
 def almost_fair_crps(errors: Float[Tensor, "samples *shape width"], fairness: float = FAIRNESS) -> Float[Tensor, ""]:
-    """The continuous ranked probability score, averaged over values, of samples less the truth (Lang et al. 2024).
+    """The almost fair continuous ranked probability score (CRPS, Lang et al. 2024), averaged over values.
 
-    It is the mean absolute error less half the mean distance of two samples, which in expectation is smallest if truth
-    and samples have the same distribution (the fair score, Ferro 2014), mixed with the score of the samples alone,
-    whose distances count less. Where one of two samples meets the truth, the fair score lets the other be anything.
+    The fair score (Ferro 2014) is the mean absolute error minus half the mean distance between two samples; its
+    expectation is smallest if samples and truth have the same distribution. For two samples of which one equals the
+    truth, it does not depend on the other at all; so a little of the plain score, with a smaller second term, is mixed
+    in.
+
+    Args:
+        errors: At least two samples, each minus the truth.
+        fairness: alpha, the weight of the fair score in [0, 1].
     """
     count = len(errors)
-    apart = sum((errors[i] - errors[j]).abs().mean() for i in range(count) for j in range(i)) / (count * (count - 1))
-    return errors.abs().mean() - (1 - (1 - fairness) / count) * apart
+    spread = sum((errors[i] - errors[j]).abs().mean() for i in range(count) for j in range(i)) / (count * (count - 1))
+    return errors.abs().mean() - (1 - (1 - fairness) / count) * spread
 
 
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -257,19 +266,19 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "l2": lambda error: (error**2).mean(),
     "crps": almost_fair_crps,
 }
-"""Distances from the truth by their names: of the samples' mean, or of all samples, given what they differ by."""
+"""Distances by name, as functions of the errors (samples minus truth): l1 and l2 are taken of the samples' mean."""
 
 
 def perceptual_error(network: EfficientNet, futures: Frames, true: Frames, draws: SampleRandom) -> Float[Tensor, ""]:
-    """The perceptual distance between the futures and the true ones, in one frame of each, drawn at random."""
-    which = draws.choice(len(true), 1, true.shape[1])[:, 0].to(true.device)
+    """The perceptual distance between predicted and true futures, at one random frame of each clip; batch mean."""
+    chosen = draws.choice(len(true), 1, true.shape[1])[:, 0].to(true.device)
     rows = torch.arange(len(true), device=true.device)
-    frames = [clips[rows, which].expand(-1, 3, -1, -1) for clips in (futures, true)]
+    frames = [clips[rows, chosen].expand(-1, 3, -1, -1) for clips in (futures, true)]
     return network.to(true.device).training_distance(*frames).mean()
 
 
 def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch steps 1 1 1"]:
-    """How far each future frame is from the last past frame, averaged over values; at least MIN_MOTION."""
+    """Mean absolute difference of each future frame from the last past frame; at least MIN_MOTION."""
     change = (batch.future - batch.true_past[:, -1:]).abs().mean((2, 3, 4), keepdim=True)
     return change.clamp(min=MIN_MOTION)
 
@@ -277,7 +286,7 @@ def motion_scale(batch: ClipBatch) -> Float[Tensor, "batch steps 1 1 1"]:
 def sample_futures(
     generator: VideoModel, batch: ClipBatch, draws: SampleRandom, *, samples: int, truncation: float | None = None
 ) -> Futures:
-    """Futures of the batch's pasts, or whole clips of its classes, of latents below `truncation` if that is given."""
+    """Futures of the batch's pasts, or whole clips of its classes, for random latents; see `sample_latents`."""
     latents = sample_latents(generator, batch, draws, samples=samples, truncation=truncation)
     return make_futures(generator, batch, latents, truncation=truncation)
 
@@ -291,7 +300,10 @@ def sample_latents(
     typical: bool = False,
     truncation: float | None = None,
 ) -> Float[Tensor, "batch many latent"]:
-    """Noise for several samples of every clip, and after it zeros for the typical one if that is asked for."""
+    """Latents from N(0, I) for `samples` outputs of every clip, truncated at `truncation` if that is given.
+
+    With `typical` (predictors only) a latent of zeros, that of the typical future, follows after the samples.
+    """
     if isinstance(generator, VideoGenerator):
         return generator.draw_latents(draws, len(batch), samples, steps=batch.frames.shape[1], truncation=truncation)
     latents = draws.normal(len(batch), samples, generator.config.latent_dim, truncation=truncation)
@@ -305,7 +317,7 @@ def make_futures(
     *,
     truncation: float | None = None,
 ) -> Futures:
-    """The future, or the whole clip, of each latent; the truncation is that of a style generator's styles."""
+    """The future, or the whole clip, of each latent; `truncation` only concerns the styles of a style generator."""
     steps = batch.frames.shape[1] - batch.context_frames
     if isinstance(generator, VideoGenerator):
         many = latents.shape[1]
@@ -322,9 +334,10 @@ def make_futures(
 def futures_with_trajectory_error(
     generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"]
 ) -> tuple[Futures, Float[Tensor, ""]]:
-    """(Futures of the batch's pasts, error of their sprites' trajectories as a fraction of the frame's side).
+    """Predicts futures, and compares the trajectories of their sprites with those measured in the true future.
 
-    Where they go is measured in the true future. Distances below a third of a pixel count for less.
+    Returns:
+        The futures, and the pseudo-Huber error of the trajectories as a fraction of the frame's shorter side.
     """
     many = latents.shape[1]
     made = generator.predict_output(batch.past, latents.flatten(0, 1), steps=batch.future.shape[1])
@@ -333,17 +346,20 @@ def futures_with_trajectory_error(
     true = measure_trajectories(
         batch.true_past[:, -1:], batch.future, made.sprite_masks[::many], scale=generator.config.patch_size
     )
-    apart = ((made.trajectories - true.repeat_interleave(many, 0)).square().sum(-1) + TRAJECTORY_TOLERANCE**2).sqrt()
-    return made.frames.unflatten(0, latents.shape[:2]), apart.mean() / min(batch.frames.shape[-2:])
+    squared = (made.trajectories - true.repeat_interleave(many, 0)).square().sum(-1)
+    error = (squared + TRAJECTORY_TOLERANCE**2).sqrt().mean()
+    return made.frames.unflatten(0, latents.shape[:2]), error / min(batch.frames.shape[-2:])
 
 
 def futures_with_displacement_error(
     generator: FramePredictor, batch: ClipBatch, latents: Float[Tensor, "batch many latent"], *, samples: int
 ) -> tuple[Futures, Float[Tensor, ""]]:
-    """(Futures of the batch's pasts, score of where the first `samples` carry the pixels of the last past frame).
+    """Predicts futures, and scores by how much they displace the pixels of the last past frame.
 
-    The almost fair CRPS of the displacements, or for one sample their absolute error, as a fraction of the frame's
-    shorter side, averaged over clips whose displacements are known; 0 if there are none.
+    Returns:
+        The futures, and the almost fair CRPS of the displacements of the first `samples` of each clip (their absolute
+        error for one sample), as a fraction of the frame's shorter side. It is averaged over the clips whose
+        displacements are known, and 0 if there are none.
     """
     made = generator.predict_output(batch.past, latents.flatten(0, 1), steps=batch.future.shape[1])
     futures = made.frames.unflatten(0, latents.shape[:2])
@@ -361,6 +377,6 @@ def futures_with_displacement_error(
 def score_clips(
     discriminator: VideoDiscriminator, name: str, selection: ClipSelection, labels: Tensor | None, clips: Tensor
 ) -> Tensor:
-    """One discriminator's scores as a function of the clips alone."""
+    """The scores of the discriminator `name` ("spatial" or "temporal"); `partial` makes it a function of the clips."""
     view = getattr(discriminator.select_inputs(clips, selection), name)
     return getattr(discriminator, name)(view, labels)

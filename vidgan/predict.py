@@ -69,7 +69,7 @@ def read_actions(plan: Path | None, model: FramePredictor, *, steps: int) -> Flo
     if plan is None:
         return None
     if not model.shape.actions:
-        raise ValueError("actions: this model was trained without actions, and can follow none")
+        raise ValueError("actions: this model was trained without actions, and cannot follow any")
     actions = read_plan(plan, size=model.shape.actions)
     if len(actions) < steps:
         raise ValueError(f"{plan} has {len(actions)} actions, too few for {steps} steps")

@@ -38,7 +38,7 @@ def begin_world(
     depend on the number of worlds. Raises ValueError if the model cannot look at the past, or makes no single steps.
     """
     if not model.decoder.output.yields_frames:
-        raise ValueError(f"generator.output {model.config.output} gives all frames at once, and none step by step")
+        raise ValueError(f"generator.output {model.config.output} makes all frames at once, not step by step")
     device, size = next(model.parameters()).device, model.config.latent_dim
     latents = [
         SampleRandom(derive_seed(seed, number), device=device).normal(1, size, truncation=truncation)

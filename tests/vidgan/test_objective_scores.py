@@ -162,9 +162,10 @@ def test_a_perceptual_error_is_of_one_frame_of_each_clip_and_of_the_first_sample
         pytest.skip(str(missing))
     random = torch.Generator().manual_seed(0)
     futures, true = (torch.rand(2, 3, 1, 16, 16, generator=random) * 2 - 1 for _ in range(2))
-    error = perceptual_error(objective.network, futures, true, SampleRandom(4))
+    error = perceptual_error(objective.perceptual_network, futures, true, SampleRandom(4))
     each = [
-        objective.network.training_distance(*(x[:, t].expand(-1, 3, -1, -1) for x in (futures, true))) for t in range(3)
+        objective.perceptual_network.training_distance(*(x[:, t].expand(-1, 3, -1, -1) for x in (futures, true)))
+        for t in range(3)
     ]
     which = SampleRandom(4).choice(2, 1, 3)[:, 0].tolist()
     assert error.item() == pytest.approx(sum(each[t][clip] for clip, t in enumerate(which)).item() / 2)
@@ -172,7 +173,7 @@ def test_a_perceptual_error_is_of_one_frame_of_each_clip_and_of_the_first_sample
     terms = objective.generator_terms(model, discriminator("modern", channels=3), batch, step_context())
     assert terms.keys() == {"reconstruction", "perceptual"}
     assert terms["perceptual"] > 0
-    assert not any(weight.requires_grad for weight in objective.network.parameters())
+    assert not any(weight.requires_grad for weight in objective.perceptual_network.parameters())
     assert not objective.state.state_dict()  # its weights are not saved with every checkpoint
 
 

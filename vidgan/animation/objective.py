@@ -45,7 +45,7 @@ class AnimationObjective:
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
         self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
-        self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
+        self.perceptual_network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: Animator, discriminator: VideoDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
@@ -75,9 +75,9 @@ class AnimationObjective:
         if config.reconstruction_weight:
             error = distance_at_scales(exchange.made, exchange.true, scales=config.reconstruction_scales)
             terms["reconstruction"] = config.reconstruction_weight * error
-        if self.network is not None:
+        if self.perceptual_network is not None:
             made, true = (each.unflatten(0, batch.frames.shape[:2]) for each in (exchange.made, exchange.true))
-            distance = perceptual_error(self.network, made, true, context.rng)
+            distance = perceptual_error(self.perceptual_network, made, true, context.rng)
             terms["perceptual"] = config.perceptual_weight * distance
         if config.equivariance_weight or config.jacobian_weight:
             terms |= self._equivariance(generator, batch, exchange, context.rng)

@@ -1,4 +1,4 @@
-"""The encoder of past frames: from a clip to the initial state of every recurrent unit of the decoder (DVD-GAN-FP)."""
+"""The encoder of past frames, which makes the initial states of the decoder's recurrent units (DVD-GAN-FP)."""
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +13,11 @@ from vidgan.networks.recurrent import build_recurrent_unit
 
 
 class ContextEncoder(nn.Module):
-    """Residual blocks that halve the maps of every past frame, and at each resolution a summary over time.
+    """Residual blocks that halve the maps of every past frame, and a summary over time at each resolution.
 
-    "stack" (DVD-GAN-FP): a convolution over the stacked features of a fixed number of frames. "recurrent": a recurrent
-    unit over any number of frames; each frame then comes with its difference from the one before and their correlation
-    volume.
+    With "stack" (DVD-GAN-FP) the summary is a convolution over the stacked features of a fixed number of frames. With
+    "recurrent" it is a recurrent unit over any number of frames; the input then contains each frame, its difference
+    from the previous frame, and the correlation volume of the two.
     """
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape):
@@ -45,7 +45,7 @@ class ContextEncoder(nn.Module):
     def forward(self, past: Float[Tensor, "batch time channels height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """One state (batch width rows columns) for each level of the decoder, smallest map first.
 
-        Raises ValueError if frames are stacked and there are too few of them; of more, the last are taken.
+        An encoder that stacks frames uses the last ones, and raises ValueError if there are too few.
         """
         if self.config.context_encoder == "stack":
             if past.shape[1] < self.stacked_frames:

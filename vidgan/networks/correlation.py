@@ -1,4 +1,4 @@
-"""Local correlation between adjacent frames: a cue of motion that is measured rather than learned."""
+"""Correlation volumes of adjacent frames: a measured, not learned, cue of motion."""
 
 import torch
 import torch.nn.functional as F
@@ -7,19 +7,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 WINDOW_SIZE = 5
-"""Side, in pixels, of the square windows that are compared."""
+"""Side, in pixels, of the square windows compared."""
 HALF_FIT_ERROR = 0.1
-"""Mean squared difference of two windows, for values in [-1, 1], at which the correlation is 1/2."""
+"""Mean squared difference of two windows, for values in [-1, 1], at which their correlation is 1/2."""
 
 
 def correlation_volume(
     frames: Float[Tensor, "batch time channels height width"], radius: int
 ) -> Float[Tensor, "batch time offsets height width"]:
-    """How well the window around each pixel fits those up to `radius` pixels away in the frame before, in (0, 1].
+    """Similarity, in (0, 1], of the window around each pixel to windows up to `radius` pixels away one frame earlier.
 
-    With e_d(p) the mean over the window W and the channels of (I_t(p + w) - I_{t-1}(p + w + d))^2, the volume holds
-    h / (h + e_d(p)), h being HALF_FIT_ERROR, for the (2 radius + 1)^2 offsets d, row by row: like the cost volumes of
-    PWC-Net, but of squared differences. Edges are repeated; the first frame is compared with itself.
+    For the (2 radius + 1)^2 offsets d, row by row, the volume holds h / (h + e_d(p)). Here h is HALF_FIT_ERROR, and
+    e_d(p) is the mean of (I_t(p + w) - I_{t-1}(p + w + d))^2 over the window and the channels. It is like the cost
+    volume of PWC-Net (Sun et al. 2018), but with squared differences. Edges are repeated; the first frame is compared
+    with itself.
     """
     height, width = frames.shape[-2:]
     before = torch.cat([frames[:, :1], frames[:, :-1]], 1)

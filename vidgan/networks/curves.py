@@ -1,19 +1,19 @@
-"""Curves that replace the levels of each channel, as histogram matching finds them."""
+"""Tone curves, which map the levels of each channel, as found by histogram matching."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 LEVELS = 256
-"""Levels of a byte."""
+"""Number of levels of a byte."""
 
 
 def apply_curves(
     clips: Float[Tensor, "batch time channels height width"], curves: Float[Tensor, "batch channels levels"]
 ) -> Float[Tensor, "batch time channels height width"]:
-    """Clips in [-1, 1] whose levels were replaced by those of the curves, which are numbers in [0, 255].
+    """Clips in [-1, 1] with the curves applied, which map each of 256 levels to a number in [0, 255].
 
-    Between the levels of a byte the curves are linear, and so differentiable; beyond their ends they are constant.
+    Curves are interpolated linearly between the levels, and so differentiable; outside of [-1, 1] they are constant.
     """
     levels = (127.5 * (clips.float() + 1)).clamp(0, LEVELS - 1).transpose(1, 2)
     flat = levels.flatten(2)

@@ -1,4 +1,4 @@
-"""The decoder of both video generators: recurrent units at every resolution, from a latent to frames (DVD-GAN).
+"""The decoder of both video generators: from a latent to frames, with recurrent units at every resolution (DVD-GAN).
 
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns of a map.
 """
@@ -24,7 +24,7 @@ from vidgan.networks.sprite_output import SpriteOutput
 
 
 class DecoderLevel(nn.Module):
-    """A recurrent unit, residual blocks of which the last doubles the resolution, and possibly self-attention."""
+    """One resolution: a recurrent unit, residual blocks, the last of which upsamples by 2, and maybe self-attention."""
 
     def __init__(
         self, config: VideoGeneratorConfig, inputs: int, outputs: int, *, attention: bool, make_norm: MakeNorm
@@ -44,7 +44,10 @@ class DecoderLevel(nn.Module):
         start: Timestep,
         steps: int,
     ) -> tuple[Float[Tensor, "batch steps outputs 2*height 2*width"], Float[Tensor, "batch inputs height width"]]:
-        """(Maps of `steps` timesteps from `start` on, the last state); one input (time = 1) serves all steps."""
+        """Returns the maps of `steps` timesteps from `start` on, and the last state.
+
+        An input with time = 1 is used at all steps.
+        """
         states = self.unit(x, state, steps)  # b t inputs h w
         y = rearrange(states, "b t c h w -> (b t) c h w")
         for block in self.blocks:
@@ -55,27 +58,27 @@ class DecoderLevel(nn.Module):
 
 
 class LearnedConstant(nn.Module):
-    """Numbers that depend on nothing, in the place of a linear layer without inputs."""
+    """A learned vector, which replaces a linear layer that would have no inputs."""
 
     def __init__(self, numbers: int):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(numbers))
 
     def forward(self, rows: Float[Tensor, "rows _"]) -> Float[Tensor, "rows numbers"]:
-        """The same for each row."""
+        """The same vector for each row."""
         return self.bias.expand(len(rows), -1)
 
 
 class Decoder(nn.Module):
-    """From a condition (latent, class and actions) and the initial states of the recurrent units to frames."""
+    """Makes frames from a condition (latent, class and actions) and the initial states of the recurrent units."""
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape, *, condition: int):
-        """`condition` is the number of channels of the condition, those of actions included."""
+        """`condition` is the number of channels of the condition, including those of actions."""
         super().__init__()
         self.config, self.channels = config, shape.channels
         timesteps = shape.clip_frames - shape.context_frames if config.norm == "batch" else None
         self.unseen = config.latent_dim if config.output == "splat" else 0
-        """Channels of the condition, its first ones, that are for the output alone."""
+        """Number of the condition's first channels that only the output uses."""
         make_norm = partial(ConditionalNorm, condition=condition - self.unseen, timesteps=timesteps)
         widths = config.widths
         self.start_size = (1, 1)
@@ -104,13 +107,19 @@ class Decoder(nn.Module):
         memory: Memory = (),
         actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> GeneratorOutput:
-        """`steps` frames of each of `batch` clips; height and width must be multiples of the stride.
+        """Generates clips, in segments of `config.segment_steps`.
 
-        `states` are the initial ones, smallest map first (None: zero); `memory` is what the output began with; the
-        embedded `actions` are the part of the condition that is another at each step.
+        If there are several segments and gradients are needed, the backward pass recomputes the activations, so that
+        only those of one segment are held at a time.
 
-        The frames are generated in segments of `segment_steps`. If there are several and gradients are wanted, the
-        backward pass recomputes their activations, so that those of only one segment are held at a time.
+        Args:
+            condition: The part of the condition that is the same at all steps.
+            steps: Number of frames.
+            height: Height of the frames in pixels, a multiple of the stride.
+            width: Width of the frames in pixels, a multiple of the stride.
+            states: Initial states, smallest map first; zero if None.
+            memory: Initial memory of the output, from its `begin`.
+            actions: Embedded actions, the part of the condition that changes with the step.
         """
         carried: Sequence[Tensor | None] = states or [None] * len(self.levels)
         map_steps = self.output.map_steps(steps)
@@ -140,9 +149,9 @@ class Decoder(nn.Module):
         memory: Memory = (),
         actions: Float[Tensor, "batch steps embedding"] | None = None,
     ) -> Iterator[Float[Tensor, "batch channels {height} {width}"]]:
-        """The frames that the forward pass gives, each as soon as it is computed, without gradients.
+        """The frames of the forward pass, without gradients, each yielded as soon as it is computed.
 
-        Those of an output that needs all its maps first (sprites) come together.
+        An output that needs all maps first (sprites) yields them only after the last one is computed.
         """
         if not self.output.yields_frames:
             size = {"height": height, "width": width}
@@ -167,7 +176,7 @@ class Decoder(nn.Module):
         memory: Memory,
         action: Float[Tensor, "batch 1 embedding"] | None = None,
     ) -> tuple[Float[Tensor, "batch channels {height} {width}"], Sequence[Tensor], Memory]:
-        """(The frame at this time, the states and the memory after it), of an output that yields frames."""
+        """Returns the frame at this time, and the states and memory after it; for outputs with `yields_frames`."""
         given = condition if action is None else join_actions(condition, action)
         x = self.start_map(given, height, width)
         results, states_after, memory = self.run_segment(x, given, states, memory, time, 1)
@@ -176,9 +185,9 @@ class Decoder(nn.Module):
     def start_map(
         self, condition: Condition, height: int, width: int
     ) -> Float[Tensor, "batch time channels rows columns"]:
-        """The smallest map: one vector everywhere, or a map resized to the size that the frames need.
+        """The smallest map: one vector at every position, or a map resized to the size that the frames need.
 
-        It is one for all timesteps unless the condition is another at each.
+        time is 1, one map for all timesteps, unless the condition changes with the timestep.
         """
         rows = condition[..., self.unseen :].flatten(0, -2)
         x = self.start(rows).view(len(rows), -1, *self.start_size)
@@ -196,7 +205,7 @@ class Decoder(nn.Module):
         start: Timestep,
         steps: int,
     ) -> tuple[Tensor, Sequence[Tensor], Memory]:
-        """(The result of the output for `steps` timesteps from `start` on, the states and the memory after them)."""
+        """Returns the output's result for `steps` timesteps from `start` on, and the states and memory after them."""
         maps, states_after = x, []
         for level, state in zip(self.levels, states, strict=True):
             maps, last_state = level(maps, state, condition[..., self.unseen :], start=start, steps=steps)
@@ -208,12 +217,12 @@ class Decoder(nn.Module):
 def join_actions(
     condition: Float[Tensor, "batch size"], actions: Float[Tensor, "batch steps embedding"]
 ) -> Float[Tensor, "batch steps _"]:
-    """The condition of each step: what is the same at all of them, then the embedded action."""
+    """The condition of each step: the part that is the same at all steps, then the embedded action."""
     return torch.cat([condition[:, None].expand(-1, actions.shape[1], -1), actions], 2)
 
 
 def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: int, make_norm: MakeNorm) -> FrameOutput:
-    """The output that the configuration asks for."""
+    """Builds the configured output."""
     width, channels, patch, layers = config.widths[-1], shape.channels, config.patch_size, config.motion_layers
     if config.output == "frames":
         return FramesOutput(width, channels, patch_size=patch, make_norm=make_norm)
@@ -234,7 +243,7 @@ def build_output(config: VideoGeneratorConfig, shape: ClipShape, *, condition: i
 
 
 def initialise_weights_(generator: nn.Module, config: VideoGeneratorConfig) -> None:
-    """Orthogonal weights; then outputs and, unless under spectral norm, the flows of TSRU start at rest."""
+    """Orthogonal weights, except that outputs have their own and flows of TSRUs (without spectral norm) start at 0."""
     orthogonal_init_(generator)
     if config.zero_init_residual:
         zero_init_residual_(generator)

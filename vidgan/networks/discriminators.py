@@ -1,4 +1,4 @@
-"""The discriminators of DVD-GAN and TrIVD-GAN: a spatial one of single frames, a temporal one of clips, and the pair.
+"""The discriminators of DVD-GAN and TrIVD-GAN: spatial for single frames, temporal for clips, and the pair of both.
 
 Letters in einops patterns: b batch, t timestep, k selected frame, c channel, h and w rows and columns.
 """
@@ -28,17 +28,17 @@ from vidgan.networks.patches import split_patches
 
 Frames = Float[Tensor, "batch time channels height width"]
 FeatureMap = Float[Tensor, "batch _ _ _ _"]
-"""(batch time channels rows columns), all but the batch of their own size in every map."""
+"""(batch time channels rows columns); all sizes but the batch differ from map to map."""
 Scores = Float[Tensor, "batch *map"]
 
 
 class ClipSelection(NamedTuple):
-    """What the discriminators look at in each clip of a batch."""
+    """The frames and crops that the discriminators look at in each clip of a batch."""
 
     frame_indices: Int[Tensor, "batch k"]
     """Frames for the spatial discriminator."""
     crop_corner: Float[Tensor, "batch 2"]
-    """(y, x) of the corner of a crop, as fractions in [0, 1) of the range of possible corners."""
+    """(y, x) of the crop's first corner, as fractions in [0, 1) of the range of possible corners."""
 
     def duplicate(self) -> "ClipSelection":
         """The selection for a batch of real clips followed by the fakes of the same selection."""
@@ -46,17 +46,17 @@ class ClipSelection(NamedTuple):
 
 
 class DiscriminatorInputs(NamedTuple):
-    """The frames that each discriminator gets to see."""
+    """The frames that each discriminator sees."""
 
     spatial: Frames
     temporal: Frames
 
 
 class DiscriminatorScores(NamedTuple):
-    """Logits from each discriminator, higher for what looks real: one a clip, or one a patch of it.
+    """Scores of each discriminator, higher for what looks real: one logit per clip or per patch of it.
 
-    Those of patches are maps (batch time rows columns), with the timesteps, rows and columns of the last hidden map.
-    An autoencoder's are minus its errors, one a clip.
+    Those of patches are maps (batch time rows columns), as large as the last hidden map. An autoencoder's score of a
+    clip is its negative reconstruction error.
     """
 
     spatial: Scores
@@ -64,24 +64,24 @@ class DiscriminatorScores(NamedTuple):
 
 
 class DiscriminatorMaps(NamedTuple):
-    """The hidden maps of each discriminator after every block, and last what is scored, or an autoencoder's code."""
+    """Hidden maps of each discriminator after every block, then the map that is scored or an autoencoder's code."""
 
     spatial: list[FeatureMap]
     temporal: list[FeatureMap]
 
 
 class Judgement(NamedTuple):
-    """What the discriminators make of clips: their scores, and the hidden maps by which they come to them."""
+    """The discriminators' scores of clips, and the hidden maps of the same forward pass."""
 
     scores: DiscriminatorScores
     maps: DiscriminatorMaps
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Residual blocks, 3-D ones first, over frames or a clip, then a linear score, summed over space and time.
+    """Residual blocks over frames or clips, 3-D ones first, then a linear score, summed over space and time.
 
-    With `score` patches the scores of all places are kept instead of their sum (PatchGAN, Isola et al. 2017). Classes
-    condition it by projection (Miyato, Koyama 2018). Without 3-D blocks, every frame is scored alone.
+    With `score` "patches" the scores of all positions are kept instead (PatchGAN, Isola et al. 2017). Classes are
+    conditioned on by projection (Miyato and Koyama 2018). Without 3-D blocks every frame is scored by itself.
     """
 
     def __init__(self, config: VideoDiscriminatorConfig, channels: int, *, classes: int, blocks_3d: int):
@@ -106,16 +106,16 @@ class ProjectionDiscriminator(nn.Module):
         self.attention: SelfAttention | None = None
         if (after := config.attention_after) is not None:
             self.attention = SelfAttention(widths[after], dims=3 if after <= blocks_3d else 2)
-        # No bias: it would cancel in a relativistic loss, and rounding errors would make it drift.
+        # No bias: a relativistic loss would cancel it, and rounding errors would make it drift.
         self.score = nn.Linear(widths[-1], 1, bias=False)
         self.projection = nn.Embedding(classes, widths[-1]) if classes else None
 
     def forward(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> Scores:
-        """One logit a clip, or a map of logits; rows and columns that do not fill a patch are cut off."""
+        """One logit per clip, or a map of logits; rows and columns that do not fill a patch are cropped."""
         return self.judge(clips, labels)[0]
 
     def judge(self, clips: Frames, labels: Int[Tensor, " batch"] | None = None) -> tuple[Scores, list[FeatureMap]]:
-        """(The logits, the hidden maps after every block and the one that is scored)."""
+        """Returns the logits, and the hidden maps after every block followed by the one that is scored."""
         maps = self._feature_maps(clips)
         return self._score_map(maps[-1], labels), maps
 
@@ -152,15 +152,15 @@ class ProjectionDiscriminator(nn.Module):
 
 
 def _fold_time(x: Tensor) -> Tensor:
-    """A map of frames, from one of clips or of frames."""
+    """Folds the time of a 5-D map into the batch; a 4-D map has no time and is returned unchanged."""
     return rearrange(x, "b c t h w -> (b t) c h w") if x.ndim == 5 else x
 
 
 class VideoDiscriminator(nn.Module):
-    """Both discriminators as one player: `spatial` scores some frames one by one, `temporal` the motion of the clip."""
+    """Both discriminators as one player: `spatial` scores some frames one by one, `temporal` scores whole clips."""
 
     def __init__(self, config: VideoDiscriminatorConfig, *, channels: int, classes: int = 0):
-        """Raises ValueError if there are too few blocks for the 3-D ones."""
+        """Raises ValueError if clips are scored as a whole and there are fewer than three blocks."""
         super().__init__()
         blocks = len(config.channel_multipliers)
         if config.score == "clip" and blocks < 3:
@@ -181,9 +181,9 @@ class VideoDiscriminator(nn.Module):
             spectral_norm_(self)
 
     def draw_selection(self, rng: SampleRandom, batch: int, *, clip_frames: int, context_frames: int) -> ClipSelection:
-        """Draws frames and crops for `batch` clips of `clip_frames`; the first `context_frames` are never drawn.
+        """Draws frames and crops for `batch` clips of `clip_frames`; frames are drawn after the first `context_frames`.
 
-        Raises ValueError if `spatial_frames` exceeds the number of the other frames.
+        Raises ValueError if there are fewer than `spatial_frames` frames after the context.
         """
         count, generated = self.config.spatial_frames, clip_frames - context_frames
         if count > generated:
@@ -195,8 +195,8 @@ class VideoDiscriminator(nn.Module):
     def select_inputs(self, clips: Frames, selection: ClipSelection) -> DiscriminatorInputs:
         """The inputs of both discriminators, with d = `downsample`.
 
-        "dvd": k full frames, and the whole clip pooled by d. "trivd": k frames pooled by d, and a crop of the whole
-        clip at full resolution, 1/d as high and wide.
+        "dvd": k full frames; all frames of the clip, average-pooled by d.
+        "trivd": k frames, average-pooled by d; a crop of all frames at full resolution, 1/d as high and wide.
         """
         _, _, channels, height, width = clips.shape
         indices = repeat(selection.frame_indices, "b k -> b k c h w", c=channels, h=height, w=width)
@@ -208,15 +208,18 @@ class VideoDiscriminator(nn.Module):
     def forward(
         self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None
     ) -> DiscriminatorScores:
-        """The logits of both discriminators."""
+        """The scores of both discriminators."""
         spatial, temporal = self.select_inputs(clips, selection)
         return DiscriminatorScores(self.spatial(spatial, labels), self.temporal(temporal, labels))
 
     def judge(self, clips: Frames, selection: ClipSelection, labels: Int[Tensor, " batch"] | None = None) -> Judgement:
-        """The logits of both discriminators and their hidden maps, for feature matching, from one forward pass."""
-        spatial, temporal = self.select_inputs(clips, selection)
-        of_frames, of_clips = self.spatial.judge(spatial, labels), self.temporal.judge(temporal, labels)
-        return Judgement(DiscriminatorScores(of_frames[0], of_clips[0]), DiscriminatorMaps(of_frames[1], of_clips[1]))
+        """The scores and hidden maps of both discriminators, from one forward pass; feature matching needs both."""
+        inputs = self.select_inputs(clips, selection)
+        spatial_scores, spatial_maps = self.spatial.judge(inputs.spatial, labels)
+        temporal_scores, temporal_maps = self.temporal.judge(inputs.temporal, labels)
+        return Judgement(
+            DiscriminatorScores(spatial_scores, temporal_scores), DiscriminatorMaps(spatial_maps, temporal_maps)
+        )
 
     def _pool(self, clips: Tensor) -> Tensor:
         size = self.config.downsample
@@ -225,14 +228,14 @@ class VideoDiscriminator(nn.Module):
         )
 
     def _crop(self, clips: Tensor, corner: Tensor) -> Tensor:
-        """One crop a clip, at the same place in all its frames, whose sides are multiples of the patch size."""
+        """One crop per clip, the same in all its frames; its sides are multiples of the patch size."""
         unit = self.config.patch_size * self.config.downsample
         height, width = (max(side // unit, 1) * self.config.patch_size for side in clips.shape[-2:])
-        lines = []
+        indices = []
         for axis, (size, whole) in enumerate(zip((height, width), clips.shape[-2:], strict=True)):
             first = (corner[:, axis, None] * (whole - size + 1)).long()
-            lines.append(first + torch.arange(size, device=clips.device))
-        places = (lines[0][:, :, None] * clips.shape[-1] + lines[1][:, None]).flatten(1)  # b (height width)
-        pixels = clips.flatten(3)
-        cut = pixels.gather(3, places[:, None, None].expand(-1, *clips.shape[1:3], -1))
-        return cut.unflatten(3, (height, width))
+            indices.append(first + torch.arange(size, device=clips.device))
+        rows, columns = indices  # b height; b width
+        flat_indices = (rows[:, :, None] * clips.shape[-1] + columns[:, None]).flatten(1)  # b (height width)
+        crop = clips.flatten(3).gather(3, flat_indices[:, None, None].expand(-1, *clips.shape[1:3], -1))
+        return crop.unflatten(3, (height, width))

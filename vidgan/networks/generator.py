@@ -1,4 +1,4 @@
-"""The two video generators: clips from noise (DVD-GAN, StyleGAN-V), and the next frames of a clip (DVD-GAN-FP)."""
+"""The two video generators: clips from noise (DVD-GAN, StyleGAN-V), and next frames from a past (DVD-GAN-FP)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -19,18 +19,19 @@ from vidgan.networks.outputs import GeneratorOutput, Memory
 from vidgan.networks.style import StyleClips, Times
 
 ACTION_GAIN = 10.0
-"""Initial norm of the embedding of an action of norm one. Conditional norms start with a strength of a tenth, which is
-right for latents, that are to be found useful; actions are to be heeded from the first step."""
+"""Initial norm of the embedding of an action of norm 1. It makes up for the initial strength of 0.1 of conditional
+norms, which lets latents in gradually, whereas actions should have an effect from the first step."""
 
 
 class VideoGenerator(HubModel):
-    """Clips from noise, with or without classes: the generator of DVD-GAN, version 2 (Clark et al. 2019).
+    """Generates clips from noise, with or without classes: DVD-GAN, version 2 of the paper (Clark et al. 2019).
 
-    With kind style it is a style generator after StyleGAN-V instead, whose frames can be made at any time.
+    With `kind` "style" it is a style generator after StyleGAN-V instead, which generates frames at any real-valued
+    times.
     """
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape):
-        """Raises ValueError if the configuration asks for an output that needs past frames."""
+        """Raises ValueError if the configured output needs past frames."""
         super().__init__(config, shape)
         if config.output != "frames":
             raise ValueError("generator.output: synthesis has no last frame to move; use 'frames'")
@@ -54,19 +55,26 @@ class VideoGenerator(HubModel):
         times: Times | None = None,
         truncation: float | None = None,
     ) -> Float[Tensor, "batch steps channels height width"]:
-        """Clips in [-1, 1] for latents from N(0, I), of `steps` frames (None: as many as the model was trained on).
+        """Generates clips in [-1, 1].
 
-        A style generator makes the frames at any `times` instead, each of which is the same whatever the others are;
-        by default they are 0, 1, 2, ... `truncation` is the share of the way from the mean style that is left. Raises
-        ValueError if the model has classes and no labels are given, for times that another kind of generator cannot
-        make or the latents do not reach, and for a negative truncation.
+        Args:
+            latent: From N(0, I); `draw_latents` draws latents of the right size.
+            labels: Class numbers, for models with classes.
+            steps: Number of frames; as many as in training if None.
+            times: For style generators, times of the frames (default 0, 1, 2, ...) instead of `steps`. A frame does
+                not depend on the other times.
+            truncation: For style generators, the factor on the styles' distances from the mean style.
+
+        Raises:
+            ValueError: Labels are missing, times or a truncation are given to another kind of generator, times exceed
+                what the latents cover, or the truncation is negative.
         """
         if self.style is not None:
             if times is None:
                 times = self.frame_times(len(latent), steps)
             return self.synthesise(self.map_latents(latent, labels, truncation=truncation), latent, times)
         if times is not None or truncation is not None:
-            raise ValueError("times and truncation are for a style generator, and this model is none")
+            raise ValueError("times and truncation are for style generators, and this model is not one")
         embedded = self._embed(labels)
         condition = latent if embedded is None else torch.cat([latent, embedded], 1)
         stride, (height, width) = self.config.spatial_stride, self.frame_size
@@ -81,19 +89,19 @@ class VideoGenerator(HubModel):
     def map_latents(
         self, latent: Float[Tensor, "batch latent"], labels: Int[Tensor, " batch"] | None = None, **options: Any
     ) -> Styles:
-        """The styles of latents, of a style generator; options as those of StyleClips.map_latents."""
+        """The styles of latents, for style generators; options are those of `StyleClips.map_latents`."""
         assert self.style is not None
         return self.style.map_latents(latent, self._embed(labels), **options)
 
     def synthesise(
         self, styles: Styles, latent: Float[Tensor, "batch latent"], times: Times
     ) -> Float[Tensor, "batch time channels height width"]:
-        """Frames at these times by styles and the motion of latents, of a style generator."""
+        """Frames in [-1, 1] at these times, from styles and the motion part of latents, for style generators."""
         assert self.style is not None
         return self.style(styles, latent, times)
 
     def frame_times(self, clips: int, steps: int | None = None) -> Times:
-        """The times 0, 1, 2, ... of `steps` frames (None: as trained) of so many clips."""
+        """The times 0, 1, 2, ... of `steps` frames (None: as many as in training) for a number of clips."""
         device = next(self.parameters()).device
         return torch.arange(steps or self.shape.clip_frames, device=device).float().expand(clips, -1)
 
@@ -106,10 +114,11 @@ class VideoGenerator(HubModel):
         steps: int | None = None,
         truncation: float | None = None,
     ) -> Float[Tensor, "batch samples latent"]:
-        """Latents of clips of `steps` frames (None: as trained) from N(0, I), all numbers below `truncation`.
+        """Draws latents from N(0, I) for clips of `steps` frames (None: as many as in training).
 
-        A style generator's are longer for longer clips, which begin as shorter ones do, and are not truncated: its
-        styles are. Raises ValueError if the truncation is negative.
+        With a truncation, numbers are drawn from the normal distribution truncated at that absolute value. Latents of
+        style generators are not truncated (their styles are), and grow with the number of steps; more steps leave the
+        beginning of a clip unchanged. Raises ValueError if the truncation is negative.
         """
         if self.style is None:
             return draws.normal(batch, samples, self.config.latent_dim, truncation=truncation)
@@ -117,7 +126,7 @@ class VideoGenerator(HubModel):
         return torch.cat([draws.normal(batch, samples, size) for size in sizes], 2)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles what training calls, which in a style generator are its two parts; as `nn.Module.compile`."""
+        """`nn.Module.compile` of what training calls: the two parts of a style generator, otherwise the module."""
         if self.style is None:
             super().compile(*args, **kwargs)
         else:
@@ -126,7 +135,7 @@ class VideoGenerator(HubModel):
 
     @property
     def levels(self) -> int:
-        """Doublings of the coarsest map."""
+        """Number of times that the resolution doubles from the smallest map."""
         return len(self.config.channel_multipliers) - 1
 
     def _embed(self, labels: Int[Tensor, " batch"] | None) -> Float[Tensor, "batch embedding"] | None:
@@ -144,28 +153,31 @@ class VideoGenerator(HubModel):
 
 
 class Context(NamedTuple):
-    """What a decoder needs to know of past frames, however many futures follow from them."""
+    """The encoded past frames: all that the decoder needs to know about them, whatever the latents."""
 
     states: tuple[Float[Tensor, "batch _ _ _"], ...]
-    """The initial states of its recurrent units, smallest map first."""
+    """Initial states of the decoder's recurrent units, smallest map first."""
     memory: Memory
-    """The memory that its output begins with."""
+    """Initial memory of the decoder's output."""
     height: int
     """Height of the frames in pixels, padded to a multiple of the stride."""
     width: int
-    """Their width."""
+    """Width of the frames in pixels, padded to a multiple of the stride."""
 
     def repeat(self, futures: int) -> "Context":
-        """The context of `futures` adjacent futures of each past."""
+        """The context with each past repeated for `futures` adjacent futures."""
         states, memory = (tuple(each.repeat_interleave(futures, 0) for each in part) for part in self[:2])
         return self._replace(states=states, memory=memory)
 
 
 class FramePredictor(HubModel):
-    """The next frames of a clip, a different future for every latent: DVD-GAN-FP, or its modern descendant."""
+    """Predicts the next frames of a clip, a different future for every latent.
+
+    DVD-GAN-FP (Clark et al. 2019) or a modernised version of it, depending on the configuration.
+    """
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape):
-        """Raises ValueError if there is no context to predict from, or sprites should follow actions."""
+        """Raises ValueError if there are no past frames, or for sprites with actions."""
         super().__init__(config, shape)
         if shape.context_frames < 1:
             raise ValueError("data.context_frames: prediction needs at least one past frame")
@@ -189,13 +201,20 @@ class FramePredictor(HubModel):
         *,
         steps: int,
     ) -> Float[Tensor, "futures steps channels height width"]:
-        """Futures in [-1, 1], for pasts in [-1, 1] and latents from N(0, I).
+        """Predicts futures in [-1, 1].
 
-        The number of latents is a multiple n of the number of pasts; the first n belong to the first past, and to its
-        actions, of which each leads from the frame before to its own. Frames may have any size: they are padded to a
-        multiple of the stride, and the futures are cropped. Raises ValueError for a number of channels that the model
-        was not trained on, for too few past frames if the encoder stacks them, for less than one step, for latents that
-        cannot be divided evenly among the pasts, and for actions that are missing, or are not those of the model.
+        Frames may have any size: they are padded to a multiple of the stride, and the futures are cropped.
+
+        Args:
+            past: Past frames in [-1, 1].
+            latent: From N(0, I), the same number n for each past; the first n belong to the first past.
+            actions: For models with actions, one action per step; each leads to the frame of its step.
+            steps: Number of frames to predict.
+
+        Raises:
+            ValueError: The number of channels or actions is not that of the model, actions are missing, there are too
+                few past frames for an encoder that stacks them, `steps` is less than 1, or the number of latents is
+                not a multiple of the number of pasts.
         """
         return self.predict_output(past, latent, actions, steps=steps).frames
 
@@ -207,7 +226,7 @@ class FramePredictor(HubModel):
         *,
         steps: int,
     ) -> GeneratorOutput:
-        """The futures of the forward pass, and the masks and trajectories of sprites or the displacements of pixels."""
+        """`forward` with all that the output gives: masks and trajectories of sprites, or displacements of pixels."""
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         if not len(latent) or len(latent) % len(past):
@@ -225,7 +244,7 @@ class FramePredictor(HubModel):
         return GeneratorOutput(frames[..., :height, :width], masks, trajectories, displacement)
 
     def encode(self, past: Float[Tensor, "batch time channels height width"]) -> Context:
-        """What the past frames say of the future. Raises ValueError as the forward pass does."""
+        """Encodes past frames in [-1, 1]. Raises ValueError as the forward pass does."""
         if past.shape[2] != self.shape.channels:
             raise ValueError(f"this model takes frames of {self.shape.channels} channels, got {past.shape[2]}")
         height, width = past.shape[-2:]
@@ -237,11 +256,11 @@ class FramePredictor(HubModel):
     def embed_actions(
         self, actions: Float[Tensor, "batch plan size"] | None, *, steps: int
     ) -> Float[Tensor, "batch plan embedding"] | None:
-        """What the decoder is given of actions. Raises ValueError unless there is one of the model's for each step."""
+        """The embedded actions; None for models without. Raises ValueError unless each step has a valid action."""
         size = self.shape.actions
         if self.action_embedding is None:
             if actions is not None:
-                raise ValueError("this model was trained without actions, and can follow none")
+                raise ValueError("this model was trained without actions, and cannot follow any")
             return None
         if actions is None:
             raise ValueError(f"this model follows actions: give one of {size} numbers for each of {steps} steps")
@@ -262,13 +281,22 @@ class FramePredictor(HubModel):
         *,
         time: int,
     ) -> tuple[Float[Tensor, "batch channels {context.height} {context.width}"], Context]:
-        """(The next frame in [-1, 1], what the step after it needs), from the context that `encode` gave at time 0.
+        """Predicts one frame.
 
-        The frame is as large as the context, which is padded to a multiple of the stride. Raises ValueError for
-        actions as the forward pass does, and if the output gives all frames of a future at once.
+        Args:
+            context: From `encode` at time 0, then from the previous step.
+            latent: From N(0, I), the same at all steps of a future.
+            action: The action that leads to the frame, for models with actions.
+            time: Number of the step, from 0.
+
+        Returns:
+            The frame in [-1, 1], of the context's padded size, and the context of the next step.
+
+        Raises:
+            ValueError: The output makes all frames of a future at once, or the action is missing or of another size.
         """
         if not self.decoder.output.yields_frames:
-            raise ValueError(f"generator.output {self.config.output} gives all frames at once, and none step by step")
+            raise ValueError(f"generator.output {self.config.output} makes all frames at once, not step by step")
         embedded = self.embed_actions(None if action is None else action[:, None], steps=1)
         frame, states, memory = self.decoder.step(latent, time=time, action=embedded, **context._asdict())
         return frame, context._replace(states=tuple(states), memory=memory)
@@ -284,11 +312,19 @@ class FramePredictor(HubModel):
         seed: int = 0,
         truncation: float | None = None,
     ) -> UInt8[Tensor, "samples steps channel height width"]:
-        """`samples` different futures of one clip, of its own size; the same ones for the same seed.
+        """Predicts several futures of one clip.
 
-        All of them follow the same actions, one a step, if the model was trained with such. Sample n does not depend on
-        the number of samples. All numbers of the latents are below `truncation` if that is given; 0 makes every sample
-        the typical future, that of the latent zero. Raises ValueError as the forward pass does.
+        Args:
+            frames: Past frames of any size; the futures have the same size.
+            steps: Number of frames to predict.
+            actions: For models with actions, one action per step, which all samples follow.
+            samples: Number of futures. Sample n is the same however many there are.
+            seed: Seed of the latents.
+            truncation: Largest absolute value of the latents' numbers; 0 makes every sample the typical future, that
+                of the latent zero.
+
+        Raises:
+            ValueError: As the forward pass.
         """
         height, width = frames.shape[-2:]
         context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
@@ -307,7 +343,7 @@ class FramePredictor(HubModel):
         seed: int = 0,
         truncation: float | None = None,
     ) -> Iterator[UInt8[Tensor, "samples channel height width"]]:
-        """The frames that `predict` gives, each as soon as it is computed, equal but for rounding."""
+        """The frames of `predict`, equal up to rounding, each yielded as soon as it is computed."""
         height, width = frames.shape[-2:]
         context, latents = self._context_and_latents(frames, steps, samples, seed, truncation)
         given = {"steps": steps, "actions": self._embed_plan(actions, steps), **context._asdict()}
@@ -316,14 +352,14 @@ class FramePredictor(HubModel):
             yield to_uint8(torch.cat(parts)[..., :height, :width]).cpu()
 
     def _embed_plan(self, actions: Tensor | None, steps: int) -> Tensor | None:
-        """The embedded actions of one future, on the device of the model."""
+        """The embedded actions of a single future, on the model's device."""
         device = next(self.parameters()).device
         return self.embed_actions(None if actions is None else actions[None].to(device), steps=steps)
 
     def _context_and_latents(
         self, frames: Tensor, steps: int, samples: int, seed: int, truncation: float | None
     ) -> tuple[Context, list[Tensor]]:
-        """What one past says of the future, and the latent of each sample. Raises ValueError for none of either."""
+        """The encoded past of one clip, and the latent of each sample. Raises ValueError for no step or no sample."""
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         if samples < 1:

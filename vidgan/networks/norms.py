@@ -1,4 +1,4 @@
-"""Norms of video generators, conditional on latent and actions; batch norm with statistics of timesteps (DVD-GAN)."""
+"""Norms of video generators: conditional on latent, class and actions; batch norm with statistics per timestep."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from gancore.layers import build_group_norm
 
 Timestep = int | Int[Tensor, ""]
-"""The number of a timestep, 0 for the first; a tensor in a graph that is exported to serve all of them."""
+"""The number of a timestep, from 0; a tensor in exported graphs, which serve all timesteps."""
 Condition = Float[Tensor, "batch size"] | Float[Tensor, "batch steps size"]
-"""What a clip is conditioned on: the same at all timesteps, or for each of them what it is besides."""
+"""What a clip is conditioned on, either the same at all timesteps or one vector per timestep."""
 
 
 def constant_part(condition: Condition, size: int) -> Float[Tensor, "batch {size}"]:
-    """What is the same at all timesteps: the first `size` numbers, the latent."""
+    """The first `size` numbers of a condition, the latent, which are the same at all timesteps."""
     return (condition if condition.ndim == 2 else condition[:, 0])[:, :size]
 
 
 class TimestepBatchNorm(nn.Module):
     """Batch norm without gain and offset, with separate statistics for every timestep (DVD-GAN).
 
-    Frames must not pass information to each other through the statistics, so nothing is averaged over time. Timesteps
-    past the last one trained use the running statistics of that one.
+    Nothing is averaged over time, so frames pass no information to each other through the statistics. Timesteps after
+    the last trained one use its running statistics.
     """
 
     def __init__(self, channels: int, timesteps: int, *, momentum: float = 0.1, epsilon: float = 1e-5):
@@ -40,7 +40,7 @@ class TimestepBatchNorm(nn.Module):
     def forward(
         self, x: Float[Tensor, "frames channels height width"], batch: int, start: Timestep = 0
     ) -> Float[Tensor, "frames channels height width"]:
-        """Normalises the frames of `batch` clips, (batch time) along the first axis, from timestep `start` on."""
+        """Normalises the frames of `batch` clips from timestep `start` on; the first axis is (batch time)."""
         timesteps = (start + torch.arange(len(x) // batch, device=x.device)).clamp(max=len(self.mean) - 1)
         mean, variance = self.mean[timesteps].flatten(), self.variance[timesteps].flatten()
         by_time = rearrange(x, "(b t) c h w -> b (t c) h w", b=batch)
@@ -58,18 +58,15 @@ class ConditionalNorm(nn.Module):
 
         y = (1 + s_0 A c) norm(x) + s_1 B c
 
-    An action thus acts by a factor, as in Oh et al. 2015, and by an addition, as where it is concatenated to the input
-    of a convolution (SAVP, Lee et al. 2018).
+    An action thus acts both by multiplication, as in Oh et al. 2015, and by addition, like an action concatenated to
+    the input of a convolution (SAVP, Lee et al. 2018).
 
-    The learned strengths s start at 0.1, so that the layer begins close to the plain norm, whether or not the linear
-    map [A; B] is under spectral norm.
+    The learned strengths s start at 0.1, so that the layer starts close to the plain norm, with or without spectral
+    norm on the linear map [A; B].
     """
 
     def __init__(self, channels: int, condition: int, *, timesteps: int | None = None, groups: int = 8):
-        """Batch norm with statistics of each timestep if `timesteps` is given, else group norm.
-
-        A condition of no channels leaves the plain norm.
-        """
+        """Uses `TimestepBatchNorm` if `timesteps` is given, otherwise group norm; unconditional if `condition` is 0."""
         super().__init__()
         group_norm = build_group_norm(channels, max_groups=groups, affine=False)
         self.norm = TimestepBatchNorm(channels, timesteps) if timesteps else group_norm
@@ -82,7 +79,7 @@ class ConditionalNorm(nn.Module):
         condition: Condition,
         start: Timestep = 0,
     ) -> Float[Tensor, "frames channels height width"]:
-        """Normalises and modulates the frames of `batch` clips, (batch time) on axis 0, from timestep `start` on."""
+        """Normalises and modulates frames from timestep `start` on; the first axis is (batch time)."""
         batch, rows = len(condition), condition.flatten(0, -2)
         x = self.norm(x, batch, start) if isinstance(self.norm, TimestepBatchNorm) else self.norm(x)
         if self.affine is None or self.strength is None:
@@ -101,7 +98,7 @@ MakeNorm = Callable[[int], ConditionalNorm]
 
 @contextmanager
 def freeze_batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Keeps the running statistics of the batch norms in a module as they are."""
+    """Within the block, the batch norms in the module do not update their running statistics."""
     norms = [norm for norm in module.modules() if isinstance(norm, TimestepBatchNorm)]
     momenta = [norm.momentum for norm in norms]
     try:

@@ -1,4 +1,4 @@
-"""Space to depth at the input of a discriminator."""
+"""Space-to-depth at the input of a discriminator."""
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -7,10 +7,9 @@ from torch import Tensor
 
 
 def split_patches(clips: Float[Tensor, "batch time _ _ _"], patch_size: int) -> Float[Tensor, "batch time _ _ _"]:
-    """Clips whose positions are patches, with the values of a patch as channels.
+    """Space-to-depth: (batch time channels*patch_size^2 height/patch_size width/patch_size).
 
-    (batch time channels*patch_size^2 height/patch_size width/patch_size), without the rows and columns that do not fill
-    a patch.
+    Rows and columns that do not fill a patch are cropped.
     """
     height, width = (side // patch_size * patch_size for side in clips.shape[-2:])
     x = rearrange(clips[..., :height, :width], "b t c h w -> (b t) c h w")

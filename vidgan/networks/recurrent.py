@@ -16,9 +16,8 @@ from vidgan.networks.warp import warp
 class RecurrentUnit(nn.Module):
     """A gated recurrent unit whose gates are convolutions of [state; input], unrolled over time.
 
-    Each gate has one weight over the concatenation, as published, so that spectral norm normalises it as a whole. It is
-    applied in two halves: that of the inputs for all gates and timesteps in one convolution, that of the state step by
-    step.
+    Each gate has one weight for the concatenation, as published, so that spectral norm normalises it as a whole. The
+    convolution is computed in two halves: the input's for all gates and timesteps at once, the state's step by step.
     """
 
     def __init__(
@@ -38,9 +37,9 @@ class RecurrentUnit(nn.Module):
         state: Float[Tensor, "batch hidden height width"] | None = None,
         steps: int | None = None,
     ) -> Float[Tensor, "batch steps hidden height width"]:
-        """The states after each of `steps` timesteps (None: one for each input), from `state` (None: zero).
+        """The states after each of `steps` timesteps (None: one per input), from `state` (None: zero).
 
-        After the last input, that input is repeated; so a single one serves all steps.
+        If there are fewer inputs than steps, the last input is repeated.
         """
         steps = steps or inputs.shape[1]
         gates = cast(Mapping[str, nn.Conv2d], self.gates)
@@ -63,7 +62,7 @@ class RecurrentUnit(nn.Module):
         return torch.stack(states, 1)
 
     def convolve(self, state: Tensor, weight: Tensor) -> Tensor:
-        """The half of a gate's convolution that belongs to the state."""
+        """The state's half of a gate's convolution."""
         return F.conv2d(state, weight, padding=self.padding)
 
     def step(self, state: Tensor, input_terms: dict[str, Tensor], state_weights: dict[str, Tensor]) -> Tensor:
@@ -72,7 +71,7 @@ class RecurrentUnit(nn.Module):
 
 
 class ConvGRU(RecurrentUnit):
-    """The unit of DVD-GAN: h' = u h + (1 - u) ρ(W [r h; x]), with r = σ(W_r [h; x]) and u = σ(W_u [h; x])."""
+    """The ConvGRU of DVD-GAN: h' = u h + (1 - u) ρ(W [r h; x]), with r = σ(W_r [h; x]) and u = σ(W_u [h; x])."""
 
     def __init__(self, inputs: int, hidden: int, *, kernel: int = 3, activation: StateActivation = "relu"):
         gates = {"r": hidden, "u": hidden, "c": hidden}
@@ -125,7 +124,7 @@ class TSRU(RecurrentUnit):
 def build_recurrent_unit(
     name: RecurrentUnitName, inputs: int, hidden: int, *, activation: StateActivation = "relu"
 ) -> RecurrentUnit:
-    """The recurrent unit that a configuration names."""
+    """Builds a recurrent unit by its name in the configuration."""
     if name == "gru":
         return ConvGRU(inputs, hidden, activation=activation)
     order: dict[str, Literal["c", "p", "s"]] = {"tsru-c": "c", "tsru-p": "p", "tsru-s": "s"}

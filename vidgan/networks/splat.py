@@ -1,4 +1,4 @@
-"""Forward warping: every pixel is moved by its own displacement and added where it lands (splatting)."""
+"""Forward warping (splatting): every pixel is displaced and added where it lands."""
 
 import torch
 from jaxtyping import Float
@@ -10,10 +10,10 @@ from vidgan.networks.warp import identity_grid
 def splat(
     x: Float[Tensor, "batch channels height width"], displacement: Float[Tensor, "batch 2 height width"]
 ) -> Float[Tensor, "batch channels height width"]:
-    """The sum, at every pixel, of what lands there, bilinear; displacements are (x, y) in pixels.
+    """Summation splatting (Niklaus and Liu 2020): the adjoint of a bilinear backward warp.
 
-    What leaves the frame is lost. The adjoint of a bilinear backward warp (summation splatting, Niklaus, Liu 2020).
-    Computed in float32 at least; the order of the sums is fixed on a CPU, not on a GPU.
+    Each pixel is displaced by (x, y) pixels and added to the four pixels around it; what leaves the frame is lost.
+    Computed in float32 or better. On a GPU the order of the additions, and so the rounding, can differ between calls.
     """
     height, width = x.shape[-2:]
     displacement = displacement.to(torch.promote_types(displacement.dtype, torch.float32))

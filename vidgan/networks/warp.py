@@ -1,4 +1,4 @@
-"""Backward warping: a map resampled at positions that a flow displaces."""
+"""Backward warping: resampling a map at positions displaced by a flow."""
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +25,8 @@ def warp(
 ) -> Float[Tensor, "batch channels height width"]:
     """Backward warp y(p) = x(p + flow(p)), with repeated edges; the flow is (x, y) in pixels.
 
-    Bilinear, which blurs whatever moves by a fraction of a pixel, or bicubic, which is sharper, costs more, and may
-    leave the range of `x`. Positions are computed in float32 at least: under mixed precision 60.3 would round to 60.25
-    or worse.
+    Bilinear interpolation blurs what moves by a fraction of a pixel; `bicubic` is sharper, costs more, and may leave
+    the range of `x`. Positions are computed in float32 or better, as bfloat16 would round 60.3 to 60.25.
     """
     height, width = x.shape[-2:]
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))

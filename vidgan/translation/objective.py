@@ -42,7 +42,7 @@ class PairedObjective:
         """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
         self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
-        self.network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
+        self.perceptual_network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
 
     def discriminator_update(self, generator: ClipTranslator, discriminator: VideoDiscriminator) -> Update:
         return Update("discriminator", discriminator, partial(self.discriminator_terms, generator, discriminator))
@@ -79,8 +79,8 @@ class PairedObjective:
                 terms["hole"] = config.hole_weight * mean(error, ~batch.known)
         if config.flicker_weight:
             terms["flicker"] = config.flicker_weight * mean(distance(made.diff(dim=1) - batch.target.diff(dim=1)))
-        if self.network is not None:
-            perceptual = perceptual_error(self.network, made, batch.target, context.rng)
+        if self.perceptual_network is not None:
+            perceptual = perceptual_error(self.perceptual_network, made, batch.target, context.rng)
             terms["perceptual"] = config.perceptual_weight * perceptual
         if config.ping_pong_weight:
             terms["ping_pong"] = config.ping_pong_weight * ping_pong_error(generator, batch)

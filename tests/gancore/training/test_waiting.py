@@ -63,8 +63,8 @@ def test_no_term_of_a_training_of_clips_waits_for_the_device(tmp_path, name, cha
     trained = tiny.game(name, tmp_path, data=data)
     reconstruction = {"reconstruction_weight": 1.0}
     trained.objective = VideoObjective(replace(tiny.preset("modern").objective, **reconstruction | changes))
-    if trained.objective.network is not None:
-        trained.objective.network.to("meta")
+    if trained.objective.perceptual_network is not None:
+        trained.objective.perceptual_network.to("meta")
     play(trained, flow=bool(changes.get("displacement_weight")))
 
 

@@ -85,7 +85,7 @@ def test_predict_and_stream_follow_actions_alike():
         (ACTED, None, "follows actions: give one of 2 numbers for each of 3 steps"),
         (ACTED, torch.zeros(1, 2, 2), "one for each of 3 steps, not 2 of 2 numbers"),
         (ACTED, torch.zeros(1, 3, 4), "actions of 2 numbers, one for each of 3 steps, not 3 of 4 numbers"),
-        (SHAPE, torch.zeros(1, 3, 2), "trained without actions, and can follow none"),
+        (SHAPE, torch.zeros(1, 3, 2), "trained without actions, and cannot follow any"),
     ],
 )
 def test_actions_that_are_missing_or_do_not_fit_are_refused(shape, actions, message):
