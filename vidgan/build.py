@@ -12,7 +12,7 @@ from gancore.training.trainer import Trainer
 from vidgan.config import ClipShape, VideoConfig
 from vidgan.data.batch import collate
 from vidgan.data.dataset import ClipDataset, VideoClipDataset, open_dataset
-from vidgan.data.spoilt_pasts import spoil_pasts
+from vidgan.data.degraded_pasts import degrade_pasts
 from vidgan.data.synthetic.mixture import MixedClips
 from vidgan.data_config import VideoDataConfig
 from vidgan.networks.discriminators import VideoDiscriminator
@@ -54,8 +54,8 @@ def build_trainer(
     Raises ValueError if the batch cannot be split evenly, or pasts cannot be spoilt in the way that is asked for.
     """
     context_frames, classes = config.data.context_frames, dataset.classes
-    dataset = spoil_pasts(dataset, config.data, train=True)
-    held_out = spoil_pasts(held_out, config.data, train=False)
+    dataset = degrade_pasts(dataset, config.data, train=True)
+    held_out = degrade_pasts(held_out, config.data, train=False)
     return Trainer(
         Path(config.run),
         config.train,

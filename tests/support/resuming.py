@@ -24,7 +24,7 @@ from vidgan.build import build_discriminator, build_generator
 from vidgan.config import VideoConfig
 from vidgan.data.batch import collate
 from vidgan.data.dataset import open_dataset
-from vidgan.data.spoilt_pasts import spoil_pasts
+from vidgan.data.degraded_pasts import degrade_pasts
 from vidgan.objective import VideoObjective
 from vidgan.validation import VideoEvaluation
 
@@ -166,7 +166,7 @@ def trainer(run: Path, *flags: str) -> Trainer:
     config = parse_config(VideoConfig, [*SMALL, *flags, "--run", str(run)])
     torch.manual_seed(config.train.seed)
     learned, held_out = (
-        spoil_pasts(open_dataset(config.data, split=split), config.data, train=split == "train")
+        degrade_pasts(open_dataset(config.data, split=split), config.data, train=split == "train")
         for split in ("train", "val")
     )
     return Trainer(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from vidgan.data.synthetic.cut_outs import Item
+from vidgan.data.synthetic.cut_outs import Item, complete_item
 from vidgan.frames import to_float
 
 
@@ -20,19 +20,19 @@ class ClipBatch:
     labels: Int64[Tensor, " batch"]
     context_frames: int
     displacement: Float[Tensor, "batch future 2 height width"] | None = None
-    """For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame;
-    NaN for clips of which it is not known, None if it is known of none."""
+    """(x, y) displacement, in pixels, of what each pixel of the last past frame shows, in each future frame; NaN for
+    clips whose displacements are unknown, None if all are."""
     given_past: (
         Float[Tensor, "batch past channel height width"] | UInt8[Tensor, "batch past channel height width"] | None
     ) = None
-    """The past that a predictor is given, where it is not that of `frames`: a spoilt copy of it."""
+    """A degraded past that predictors are given instead of that of `frames`; None for the clips' own."""
 
     actions: Float[Tensor, "batch time size"] | None = None
-    """What is done at each frame, which shows in the frame after it; None for clips without actions."""
+    """The action at each frame, whose effect shows in the next frame; None for clips without actions."""
 
     @property
     def past(self) -> Tensor:
-        """What a predictor is given: the first `context_frames` frames of every clip, or what stands in for them."""
+        """The past frames that a predictor is given: `given_past`, or else `true_past`."""
         return self.true_past if self.given_past is None else self.given_past
 
     @property
@@ -47,7 +47,7 @@ class ClipBatch:
 
     @property
     def future_actions(self) -> Float[Tensor, "batch future size"] | None:
-        """The actions that lead to each frame of the future: from that at the last past frame on."""
+        """The actions that lead to each future frame; the first is the one at the last past frame."""
         return None if self.actions is None else self.actions[:, self.context_frames - 1 : -1]
 
     def __len__(self) -> int:
@@ -57,11 +57,11 @@ class ClipBatch:
         return self._change(lambda each: each[part])
 
     def pin_memory(self) -> "ClipBatch":
-        """Copies to page-locked memory, from which transfers to the device run in the background."""
+        """Copies to page-locked memory, from which transfers to a GPU are asynchronous."""
         return self._change(lambda each: each.pin_memory())
 
     def to(self, device: torch.device | str) -> "ClipBatch":
-        """Moves to the device and there scales bytes to [-1, 1]; floats are only moved."""
+        """Moves to the device, where bytes are scaled to [-1, 1]; floats are only moved."""
 
         def move(each: Tensor) -> Tensor:
             moved = each.to(device, non_blocking=True)
@@ -70,23 +70,33 @@ class ClipBatch:
         return self._change(move)
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> "ClipBatch":
-        """The batch with every tensor changed."""
+        """The batch with a function applied to every tensor."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         changed: dict[str, Any] = {name: change(each) for name, each in tensors.items()}
         return replace(self, **changed)
 
 
 def collate(items: Sequence[Item], context_frames: int) -> ClipBatch:
-    """Stacks items of a data set into one uint8 batch; all have a past of their own, or actions, or none has."""
-    frames, labels = (torch.stack([item[0] for item in items]), torch.tensor([item[1] for item in items]))
-    pasts = [item[3] for item in items if len(item) > 3 and item[3] is not None]
-    given = torch.stack(pasts) if pasts else None
-    chosen = [item[4] for item in items if len(item) > 4]
-    actions = torch.stack(chosen) if chosen else None
-    known = {number: item[2] for number, item in enumerate(items) if len(item) > 2 and item[2] is not None}
-    if not known:
-        return ClipBatch(frames, labels, context_frames, given_past=given, actions=actions)
-    displacement = torch.full((len(items), *next(iter(known.values())).shape), torch.nan)
-    for number, each in known.items():
-        displacement[number] = each
-    return ClipBatch(frames, labels, context_frames, displacement, given, actions)
+    """Stacks items of a data set into one uint8 batch.
+
+    Either all items have a given past or none has, and the same holds for actions; displacements may be mixed.
+    """
+    clips = [complete_item(item) for item in items]
+    frames = torch.stack([clip.frames for clip in clips])
+    labels = torch.tensor([clip.label for clip in clips])
+    pasts = [clip.given_past for clip in clips if clip.given_past is not None]
+    actions = [clip.actions for clip in clips if clip.actions is not None]
+    displacement: Tensor | None = None
+    for number, clip in enumerate(clips):
+        if clip.displacement is not None:
+            if displacement is None:
+                displacement = torch.full((len(clips), *clip.displacement.shape), torch.nan)
+            displacement[number] = clip.displacement
+    return ClipBatch(
+        frames,
+        labels,
+        context_frames,
+        displacement,
+        torch.stack(pasts) if pasts else None,
+        torch.stack(actions) if actions else None,
+    )

@@ -1,4 +1,4 @@
-"""What a first look at videos found, kept for later runs: their lengths, and their decoded frames as arrays."""
+"""A cache of videos for later runs: their properties, found by probing, and their decoded frames as arrays."""
 
 import json
 import operator
@@ -24,19 +24,19 @@ from vidgan.files.video_file import VideoFile, open_video_file
 from vidgan.frames import Frames
 
 CHUNK_FRAMES = 256
-"""Frames decoded at a time, so that a long video need not fit in memory."""
+"""Number of frames decoded at a time, so that a long video need not fit in memory."""
 CACHE_VERSION = 3
-"""Changes whenever videos are read in another way, so that what was kept before is made again."""
+"""Increased whenever the way of reading videos changes, which invalidates older caches."""
 PROBES_FILE = "probes.json"
 
 
 def probe_videos(
     paths: Iterable[str], folder: str | Path | None, *, limits: VideoLimits = DEFAULT_LIMITS
 ) -> dict[str, VideoFile | UnreadableError]:
-    """Opens every film, or says why it cannot be read.
+    """Opens every video file, or says why it cannot be read.
 
-    `probes.json` in the folder, if one is given, spares films that were opened before and have not changed since; it is
-    made again if it cannot be read. Raises UnwritableError if it cannot be written.
+    If a folder is given, its `probes.json` keeps the results for files that have not changed since; a damaged one is
+    replaced. Raises UnwritableError if it cannot be written.
     """
     file = Path(folder, PROBES_FILE) if folder else None
     records = _read_records(file) if file else {}
@@ -79,7 +79,7 @@ def _to_record(film: VideoFile) -> dict[str, Any]:
 
 
 def _from_record(path: str, record: Any, limits: VideoLimits) -> VideoFile | None:
-    """The film that was kept; None if there is none, or the record is not whole."""
+    """The video file of a record; None if the record is missing or damaged."""
     try:
         rate, pixel_aspect = Fraction(record["rate"]), Fraction(record["pixel_aspect"])
         frames, origin, stream = (operator.index(record[name]) for name in ("frames", "origin", "stream"))
@@ -92,9 +92,9 @@ def _from_record(path: str, record: Any, limits: VideoLimits) -> VideoFile | Non
 
 
 def fingerprint_path(path: str) -> str:
-    """A key that changes whenever the file, or a picture in the folder, is replaced or changes.
+    """A key that changes whenever the file, or a picture in the folder, is changed or replaced.
 
-    Raises FileNotFoundError if there is none.
+    Raises FileNotFoundError if the path does not exist.
     """
     entries: Sequence[os.DirEntry[str] | Path] = [Path(path)]
     if os.path.isdir(path):  # where an editor's lock, for one, may be a link to nothing
@@ -111,12 +111,20 @@ def fingerprint_path(path: str) -> str:
 def open_cached(
     reader: VideoReader, path: str, *, folder: str | Path, prepare: Callable[[Frames], Frames], prepare_key: str
 ) -> ArrayVideo:
-    """The video after `prepare`, read from an npy file in the folder that is written on first use.
+    """The video after `prepare`, read from an npy file in the folder, which is written on first use.
 
-    `prepare_key` tells results of different `prepare` functions apart. A file that is cut short is written again.
-    Processes that write the same file at the same time do the work twice, and each leaves a whole file.
+    A truncated file is written again. Processes may write the same file at the same time; both leave a complete one.
 
-    Raises UnreadableError if the video is broken or gone, UnwritableError if the file cannot be written.
+    Args:
+        reader: The video.
+        path: Where the video is; part of the cache's key.
+        folder: Folder of the cache.
+        prepare: Applied to the decoded frames, at most CHUNK_FRAMES at a time.
+        prepare_key: Distinguishes the results of different `prepare` functions.
+
+    Raises:
+        UnreadableError: The video is broken or gone.
+        UnwritableError: The file cannot be written.
     """
     try:
         state = f"{CACHE_VERSION} {fingerprint_path(path)} {reader.frames} {reader.rate} {prepare_key}"
@@ -144,7 +152,7 @@ def write_decoded_frames(reader: VideoReader, file: Path, prepare: Callable[[Fra
 
     Raises UnreadableError if the video is broken, OSError if the disk is full.
     """
-    with file.open("wb") as target:  # not mapped: a map for which the disk has no room ends the process
+    with file.open("wb") as target:  # not a memory map: writing to one on a full disk kills the process
         for start in range(0, reader.frames, CHUNK_FRAMES):
             count = min(CHUNK_FRAMES, reader.frames - start)
             frames = np.ascontiguousarray(prepare(reader.read(start, count)).numpy())

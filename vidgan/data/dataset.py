@@ -1,4 +1,4 @@
-"""Batches of clips in [-1, 1] from video files, folders of frames, arrays, moving digits or rendered scenes."""
+"""Data sets of clips, cut from video files, folders of frames or arrays, or generated: opening, splitting, reading."""
 
 import logging
 from bisect import bisect_right
@@ -38,7 +38,7 @@ from vidgan.frames import Frames, convert_channels, resize_and_crop, resize_to_c
 log = logging.getLogger(__name__)
 
 Probes: TypeAlias = Mapping[str, VideoFile | UnreadableError]
-"""Films that were opened by path, or the reasons why they cannot be read."""
+"""By path, opened video files, or the reasons why they cannot be read."""
 
 BUNDLED_CLIP = files("vidgan") / "assets" / "pedestrians.mp4"
 """The clip that the path "pedestrians" stands for: 300 frames of a street."""
@@ -59,11 +59,13 @@ class ClipDataset(Protocol):
 
 
 def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool = False) -> ClipDataset:
-    """Opens the clips of a split of the source: train to learn from, val to choose weights by, test to measure on.
+    """Opens a split of the source: train for training, val for choosing weights, test for evaluation.
 
     With `displacements`, cut-outs come with the displacements of their pixels.
 
-    Raises FileNotFoundError if the source does not exist, ValueError if it holds no clip of the requested length.
+    Raises:
+        FileNotFoundError: The source does not exist.
+        ValueError: The source holds no clip of the requested length.
     """
     shape = {name: getattr(config, name) for name in ("height", "width", "channels", "clip_frames")}
     known_after = config.context_frames if displacements else None
@@ -88,7 +90,7 @@ def open_dataset(config: VideoDataConfig, *, split: Split, displacements: bool =
 
 
 def open_patches(config: VideoDataConfig, *, split: Split) -> PatchSource:
-    """What rendered clips of a split show: patches of its part of the videos in `config.patches`, if given."""
+    """The patches that rendered clips of a split show: of its part of the videos in `config.patches`, if given."""
     if not config.patches:
         return ProceduralPatches()
     return cut_patches(
@@ -108,25 +110,25 @@ def cut_patches(videos: "VideoClipDataset") -> VideoPatches:
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames `start` to `stop` (excluded) of a video, which clips are cut from."""
+    """Frames `start` to `stop` (excluded) of a video, from which clips are cut."""
 
     video: VideoEntry
     reader: VideoReader
     start: int
     stop: int
     actions: Float[np.ndarray, "frames size"] | None = None
-    """What is done at each frame of the whole video, if clips come with that."""
+    """The action at each frame of the whole video, for clips with actions."""
 
 
 def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipDataset":
-    """Finds the videos of the source and opens those of a split; decodes nothing yet.
+    """Finds the videos of the source and opens those of a split, without decoding them yet.
 
-    Held-out videos are divided between val and test by a hash of their names (see `select_split` for what is never
-    divided), their ends of a split by time in the middle. A source of a single video is split by time, as it cannot be
-    split by name. What cannot be divided, a single held-out video or clip, is both val and test; the data set then has
-    `val_is_test` set.
+    Held-out videos are divided between val and test by a hash of their names (exceptions are in `select_split`). With
+    `split_by` "time", the held-out end of each video is divided in the middle. A source that is a single video is
+    always split by time. A single held-out video or clip cannot be divided and is both val and test, and `val_is_test`
+    is set.
 
-    Videos that cannot be read or are too short are skipped with one warning for all. Raises what open_dataset does.
+    Videos that cannot be read or are too short are skipped, with one warning for all. Raises as `open_dataset`.
     """
     source = str(BUNDLED_CLIP) if config.path == "pedestrians" else config.path
     found = find_videos(source, config.layout, limits=config, exclude=config.cache)
@@ -172,15 +174,16 @@ def open_video_clips(config: VideoDataConfig, *, split: Split) -> "VideoClipData
 
 
 def clip_span(config: VideoDataConfig) -> int:
-    """Frames of a video from the first to the last of a clip."""
+    """Number of video frames that a clip spans, from its first to its last frame."""
     return (config.clip_frames - 1) * config.stride + 1
 
 
 def open_segment(video: VideoEntry, config: VideoDataConfig, probes: Probes) -> Segment:
-    """Opens all of a video.
+    """Opens a whole video as one segment.
 
-    Raises UnreadableError if it cannot be read, is too short for a clip or comes without actions that are asked for,
-    ValueError for other channels.
+    Raises:
+        UnreadableError: It cannot be read, is too short for a clip, or has no actions although they are configured.
+        ValueError: Its number of channels cannot be converted to the configured one.
     """
     reader = open_reader(video, probes, config)
     check_channels(video, reader, config.channels)
@@ -199,9 +202,10 @@ def check_length(segment: Segment, config: VideoDataConfig) -> None:
 
 
 def take_part(segment: Segment, config: VideoDataConfig, *, train: bool, alone: bool) -> Segment:
-    """The part of a video to train on, or the end that is held out; of a video that is `alone` each has a clip.
+    """The part of a video for training, or its held-out end, in a split by time.
 
-    Raises UnreadableError if the part is too short for a clip.
+    If the video is `alone` in its source and long enough for two clips, both parts get at least one. Raises
+    UnreadableError if the part is too short for a clip.
     """
     start, stop, span = segment.start, segment.stop, clip_span(config)
     boundary = start + round((stop - start) * (1 - config.holdout_fraction))
@@ -213,10 +217,7 @@ def take_part(segment: Segment, config: VideoDataConfig, *, train: bool, alone: 
 
 
 def divide_by_name(segments: Sequence[Segment]) -> dict[Split, list[Segment]]:
-    """Divides held-out videos between val and test by a hash, those of a group together.
-
-    All are test if there is one group.
-    """
+    """Divides held-out videos between val and test by a hash, keeping groups together; a single group is all test."""
     splits = divide_held_out({each.video.group or each.video.name for each in segments})
     parts: dict[Split, list[Segment]] = {"val": [], "test": []}
     for each in segments:
@@ -225,9 +226,9 @@ def divide_by_name(segments: Sequence[Segment]) -> dict[Split, list[Segment]]:
 
 
 def divide_by_time(segments: Sequence[Segment], span: int) -> dict[Split, list[Segment]]:
-    """Divides held-out ends of videos: the earlier half of the clips of each is val, the later half test.
+    """Divides the held-out end of each video: the earlier half of its clips is val, the later half test.
 
-    An end of a single clip is test.
+    An end with a single clip is test.
     """
     parts: dict[Split, list[Segment]] = {"val": [], "test": []}
     for each in segments:
@@ -239,17 +240,16 @@ def divide_by_time(segments: Sequence[Segment], span: int) -> dict[Split, list[S
 
 
 def is_single_video(videos: list[VideoEntry], config: VideoDataConfig) -> bool:
-    """Whether the source is one video of which a part is held out, without anything that says which videos are."""
+    """Whether the source is a single video, partly held out, that neither options nor the layout assign to a split."""
     chosen = config.holdout_file or config.holdout_prefixes or any(video.split for video in videos)
     return len(videos) == 1 and not chosen and 0 < config.holdout_fraction < 1
 
 
 class VideoClipDataset:
-    """Clips cut from segments of videos: one item for each clip's length of a segment, so that long videos count more.
+    """Clips cut from segments of videos, with one item per clip length of a segment, so longer videos count more.
 
-    A training clip begins anywhere within its item's length, held-out clips lie end to end. Where a video turns out to
-    be broken only as it is decoded, the next good clip replaces it, the same one at every reading; the warning about
-    it is logged once in every process that reads clips.
+    A training clip starts anywhere within its item; held-out clips lie end to end. A clip that fails to decode is
+    replaced by the next one that can be decoded, always the same, with one warning per video and reading process.
     """
 
     def __init__(
@@ -261,14 +261,14 @@ class VideoClipDataset:
         split: Split,
         val_is_test: bool = False,
     ):
-        """`val_is_test` says of val and test that there was nothing to tell them apart by: they are the same clips."""
+        """`val_is_test`: held-out clips could not be divided, so that val and test are the same."""
         self.segments, self.classes, self.config = segments, classes, config
         self.split, self.train, self.val_is_test = split, split == "train", val_is_test
         self.clip_span = clip_span(config)
         self.resize = (self.train and config.max_resize) or config.resize
         self.cumulative_clips = list(accumulate((each.stop - each.start) // self.clip_span for each in segments))
         self._warned: set[str] = set()
-        """Paths of broken videos that this process has logged; every loader worker has a set of its own."""
+        """Paths of broken videos that this process has warned about; every loader worker has its own set."""
 
     def __len__(self) -> int:
         return self.cumulative_clips[-1]
@@ -290,11 +290,11 @@ class VideoClipDataset:
 
     @property
     def item_names(self) -> list[str]:
-        """The segments that clips are cut from: the names of their videos below the source, and their ends."""
+        """One line per segment: name of the video below the source, start and stop."""
         return [f"{each.video.name} {each.start} {each.stop}" for each in self.segments]
 
     def place_clip(self, index: int, random: np.random.Generator) -> tuple[Segment, int, int]:
-        """(The segment of an item, the first frame of its clip, the frames from one to the next)."""
+        """Returns the segment of an item, the first video frame of its clip, and the stride between frames."""
         config, number = self.config, bisect_right(self.cumulative_clips, index)
         segment, item = self.segments[number], index - (self.cumulative_clips[number - 1] if number else 0)
         start, stride = segment.start + item * self.clip_span, config.stride
@@ -340,7 +340,7 @@ class VideoClipDataset:
         )
 
     def _prepare(self, frames: UInt8[Tensor, "time c h w"]) -> Frames:
-        """What is cached: the frames as large as a clip may need them. Changes nothing a second time."""
+        """The frames as they are cached: converted, and as large as a clip may need them. Idempotent."""
         config = self.config
         return resize_to_cover(
             convert_channels(frames, config.channels), config.height, config.width, resize=self.resize
@@ -351,7 +351,7 @@ class VideoClipDataset:
 
 
 def list_class_names(videos: list[VideoEntry], source: str) -> tuple[str, ...]:
-    """The names of the classes of training and held-out videos alike, in natural order.
+    """The class names of all videos, training and held-out, in natural order.
 
     Raises ValueError if the class of a video is unknown.
     """
@@ -364,12 +364,12 @@ def list_class_names(videos: list[VideoEntry], source: str) -> tuple[str, ...]:
 
 
 def is_video_file(video: VideoEntry) -> bool:
-    """Whether the entry is a file that PyAV reads, not an array, a zip or a folder of images."""
+    """Whether the entry is a video file, which PyAV reads, not an array, a zip or a folder of images."""
     return video.path.lower().endswith(VIDEO_SUFFIXES) and Path(video.path).is_file() and video.member is None
 
 
 def open_reader(video: VideoEntry, probes: Probes, config: VideoDataConfig) -> VideoReader:
-    """Opens a video for reading, by its probe if it has one. Raises UnreadableError if it cannot be read."""
+    """Opens a video for reading, with its probe if it has one. Raises UnreadableError if it cannot be read."""
     if video.reader is not None:
         return video.reader
     if config.layout == "strips":

@@ -1,4 +1,4 @@
-"""What lies in a folder of videos: its candidates, folder by folder and inside zips, and what is left out."""
+"""Lists what may be videos in a folder, its subfolders and zips, and what is left out."""
 
 import os
 import re
@@ -21,7 +21,7 @@ GROUND_TRUTH_BESIDE = {
     "test_pixel_mask": "frames",
     "testing_label_mask": "testing_videos",  # Avenue
 }
-"""Folders of masks, and the folder of videos beside them by which they are known, in lower case."""
+"""Folders of masks, each recognised by a folder of videos beside it, in lower case."""
 COMPANIONS = {
     ".txt",
     ".csv",
@@ -37,30 +37,30 @@ COMPANIONS = {
     ".srt",
     ".vtt",
 }
-"""Endings of texts and tables that lie beside videos, and are not worth a word when they are left out."""
+"""Suffixes of texts and tables beside videos, which are left out without a word."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may be a video: a file, a folder of pictures, or the pictures in a folder of a zip."""
+    """A possible video: a file, a folder of pictures, or the pictures in a folder of a zip."""
 
     name: str
     """Path below the source; "." for the source itself."""
     path: str
     reader: ImageSequence | None = None
-    """The pictures of a zip, which was looked into."""
+    """The pictures, for those in a zip."""
 
 
 @dataclass
 class Listing:
-    """The candidates of a folder, and the entries that are left out, each with the reason."""
+    """The candidates of a folder, and the entries that are left out, with reasons."""
 
     candidates: list[Candidate] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
 def list_candidates(root: Path, *, strips: bool, limits: VideoLimits, exclude: Path | None = None) -> Listing:
-    """Lists video files, arrays, folders of pictures, also of zips, and stacks of pictures; for strips only pictures.
+    """Lists video files, arrays, folders of pictures (also in zips) and multi-page pictures; with `strips` pictures.
 
     Hidden files, masks of known layouts, run folders, caches and the folder `exclude` are left out. Raises
     UnreadableError if there are more entries than the limits allow.
@@ -83,7 +83,7 @@ def list_candidates(root: Path, *, strips: bool, limits: VideoLimits, exclude: P
 
 
 def _describe_own_folder(folders: list[str], files: list[str], folder: Path, root: Path, exclude: Path | None) -> str:
-    """What this package wrote the folder for; empty if it holds data."""
+    """What the folder is if this package wrote it, such as "a run folder"; "" for data."""
     names = set(files) | set(folders)
     if exclude and exclude.exists() and os.path.samefile(folder, exclude):
         return "the cache"
@@ -114,7 +114,7 @@ def _choose_folders(folders: list[str], folder: Path, below: Path, listing: List
 
 
 def _leads_back(folder: Path, link: str) -> bool:
-    """Whether a link leads to a folder that the walk came through."""
+    """Whether a link leads to a folder around it, which would make the walk endless."""
     target = os.path.realpath(folder / link).rstrip("/") + "/"
     return any(f"{os.path.realpath(each)}/".startswith(target) for each in (folder, *folder.parents))
 

@@ -16,7 +16,7 @@ from gancore.parsing import from_dict, to_dict
 from vidgan.commands import EvaluateConfig
 from vidgan.config import VideoConfig
 from vidgan.data.dataset import open_dataset
-from vidgan.data.spoilt_pasts import spoil_pasts
+from vidgan.data.degraded_pasts import degrade_pasts
 from vidgan.data_config import VideoDataConfig
 from vidgan.evaluation.actions import OtherActions, borrow_actions
 from vidgan.evaluation.methods import ClipMethod, EvaluationSet, FileMethod, GroundTruth, ModelMethod, load_model
@@ -69,7 +69,7 @@ def open_from_data(config: EvaluateConfig) -> EvaluationSet:
     model = load_model(config.model).to(device)
     data = config.measured_data
     check_compatible(model, data, name=config.model)
-    dataset = spoil_pasts(open_dataset(data, split=config.split), data, train=False)
+    dataset = degrade_pasts(open_dataset(data, split=config.split), data, train=False)
     predicts = isinstance(model, FramePredictor)
     if not predicts and len(model.shape.classes) not in (0, len(dataset.classes)):
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Frames whose pixels travel: those of the last past frame are moved forward, over a background plate.
+"""The splat output: pixels of the last past frame are warped forward, over a background plate.
 
-Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n several of these joined.
+Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns.
 """
 
 import math
@@ -22,56 +22,57 @@ from vidgan.networks.splat import splat
 from vidgan.networks.warp import warp
 
 NOISE_LEVEL = 0.1
-"""Root mean squared change between frames, for values in [-1, 1], that is as likely noise as motion."""
+"""RMS change between frames, for values in [-1, 1], that is as likely noise as motion."""
 CONFIDENCE_RADIUS = 1
-"""Radius in pixels of the window over which two frames are compared along a flow."""
+"""Radius, in pixels, of the window over which two frames are compared along a flow."""
 MIN_CONFIDENCE = 0.01
-"""Mean confidence in the motion around a patch at which the patch moves half as fast."""
+"""Mean confidence in the motion around a patch at which its velocity is halved."""
 COHERENCE = 6.0
-"""Standard deviation in pixels of the window over which small things move together."""
+"""Standard deviation, in pixels, of the window over which small objects move together."""
 COHERENCE_OF_LARGE = 18.0
-"""The same for things that fill such a window."""
-LEAST = 1e-4
+"""The same for large objects, which fill much of that window."""
+MIN_WEIGHT_SUM = 1e-4
 """Sum of weights below which a weighted mean falls to zero."""
-LARGE = (0.15, 0.5)
-"""Shares of that window from which on a thing begins to be large, and is large."""
-TRAVEL = 6
-"""Numbers that the network gives for the velocity of a patch: acceleration (two), inertia, three shares of noise."""
+LARGE_SHARES = (0.15, 0.5)
+"""Shares of the window of COHERENCE_OF_LARGE: an object that fills less than the first is small, more than the second
+is large."""
+MOTION_CHANNELS = 6
+"""Channels of the velocity's change per patch: acceleration (2), inertia, and three noise strengths."""
 NOISE_LOGITS = (-4.0, -1.0, -1.0)
-"""Initial logits of the shares of noise: that of everything, in MAX_NOISE, that of the speed, that of the inertia."""
+"""Initial logits of the noise strengths: independent of the speed, proportional to it, and of the inertia."""
 MAX_NOISE = 1.0
-"""Bound in pixels a frame of the noise of what is at rest; what moves has at most its own speed besides."""
+"""Largest noise, in pixels per frame, of what is at rest; the noise proportional to the speed is at most the speed."""
 MAX_INERTIA_NOISE = 4.0
-"""Bound of the standard deviation of the logit of the inertia."""
+"""Largest standard deviation of the inertia's logit."""
 INERTIA_LOGIT = 2.0
-"""Initial logit of the share of its velocity that a pixel keeps from frame to frame."""
+"""Initial logit of the inertia, the fraction of its velocity that a pixel keeps from frame to frame."""
 ACCELERATION_SCALE = 0.05
-"""Pixels a frame by which an output of one changes a velocity: displacements add up over all steps."""
+"""Acceleration, in pixels per frame, for a network output of 1; small, as displacements add up over all steps."""
 DRIVEN_ACCELERATION_SCALE = 1.0
-"""The same where actions are followed, by which things start, stop and turn at once."""
+"""The same for models with actions, in which objects start, stop and turn at once."""
 MAX_SPEED = 64.0
-"""Bound of a velocity in pixels a frame along each axis."""
+"""Largest velocity along each axis, in pixels per frame."""
 APPEARANCE_SCALE = 0.1
-"""Change of a pixel's value, for values in [-1, 1], that an output of one stands for."""
+"""Change of a pixel's value, for values in [-1, 1], for a network output of 1."""
 CORRECTION_WIDTHS = (32, 64)
-"""Features, at full and at the patches' resolution, of the network that corrects measured velocities."""
+"""Channels, at full and at patch resolution, of the network that corrects measured velocities."""
 CORRECTION_DILATIONS = (1, 2, 4)
 """Dilations of the residual blocks of that network."""
 CUT_LEVEL = 0.2
-"""Difference from the background, for values in [-1, 1], at which a pixel is as likely cut out as not."""
+"""Difference from the background, for values in [-1, 1], at which a pixel is cut out with a probability of 1/2."""
 CUT_SHARPNESS = 2.0
-"""Factor from the logarithm of how much a pixel differs from the background to the logit that it is cut out."""
+"""Slope of the logit of being cut out, over the logarithm of the squared difference from the background."""
 MAX_CUT_CHANGE = 4.0
-"""Bound of what is learned of that logit: what was seen at rest stays part of the background, and nothing becomes so
-transparent that no gradient is left."""
+"""Largest learned change of that logit. It keeps what was seen at rest in the background, and all opacities far enough
+from 0 to have a gradient."""
 CONTENT_LOGIT = -2.0
 """Initial logit of the gate of new content."""
 MAX_IMPORTANCE = 4.0
-"""Bound of the learned logarithm of a pixel's weight where several land in one place."""
+"""Largest learned log weight of a pixel where several pixels land in one place."""
 MOTION_IMPORTANCE = 4.0
-"""What is added to that logarithm for pixels that have moved far by themselves; half of it for one pixel."""
+"""Added to that log weight for pixels that have moved far relative to the camera; half of it at 1 pixel."""
 MAX_STRETCH = 4.0
-"""Factor by which the distance of pixels may grow without gaps between them."""
+"""Factor by which the area between pixels may grow without leaving gaps."""
 
 
 class SplatOutput(FrameOutput):
@@ -113,7 +114,7 @@ class SplatOutput(FrameOutput):
         self.noise = NoiseField(latent, fields=3)
         self.correct = VelocityCorrection(4 * channels + 5, patch_size)
         self.cue = nn.Conv2d(width + 2 * channels * patch + 2, width, 3, padding=1)
-        self.travel = nn.Conv2d(2 * width, TRAVEL + channels * patch, 3, padding=1)
+        self.travel = nn.Conv2d(2 * width, MOTION_CHANNELS + channels * patch, 3, padding=1)
         self.still = nn.Conv2d(width, (1 + 1 + 1 + channels) * patch, 1)
 
     @torch.no_grad()
@@ -186,24 +187,26 @@ class SplatOutput(FrameOutput):
         alpha = torch.sigmoid(cut)
         weights = F.avg_pool2d(alpha, self.patch_size)
         scale = DRIVEN_ACCELERATION_SCALE if self.driven else ACCELERATION_SCALE
-        changes = torch.cat([scale * travel[:, :, :2], travel[:, :, 2:3], torch.sigmoid(travel[:, :, 3:TRAVEL])], 2)
+        changes = torch.cat(
+            [scale * travel[:, :, :2], travel[:, :, 2:3], torch.sigmoid(travel[:, :, 3:MOTION_CHANNELS])], 2
+        )
         wide = COHERENCE_OF_LARGE / self.patch_size
         coherent = normalised_convolution(changes.flatten(1, 2), weights, self.patch_size)
         displacements, maps_back = [], []
-        for change in coherent.unflatten(1, (steps, TRAVEL)).unbind(1):
+        for change in coherent.unflatten(1, (steps, MOTION_CHANNELS)).unbind(1):
             acceleration, inertia, anyway, moving, stopping = change.split([2, 1, 1, 1, 1], 1)
             inertia = torch.sigmoid(inertia + MAX_INERTIA_NOISE * stopping * noise[:, 2:])
             velocity = (inertia * velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED)
             speed = torch.linalg.vector_norm(velocity, dim=1, keepdim=True)
             astray = gaussian_mean(torch.cat([weights * (MAX_NOISE * anyway + moving * speed), weights], 1), wide)
-            displacement = displacement + velocity + astray[:, :1] / (astray[:, 1:] + LEAST) * noise[:, :2]
+            displacement = displacement + velocity + astray[:, :1] / (astray[:, 1:] + MIN_WEIGHT_SUM) * noise[:, :2]
             displacements.append(displacement)
             lookup = compose(lookup, camera)
             maps_back.append(lookup)
         lookups = torch.stack(maps_back, 1).flatten(0, 1)  # (b t) 2 3
         own = torch.stack(displacements, 1).flatten(0, 1)  # (b t) 2 rows columns
         own = F.interpolate(own, size, mode="bilinear", align_corners=False)
-        source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, TRAVEL:], self.patch_size)
+        source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, MOTION_CHANNELS:], self.patch_size)
         # what moves by itself passes in front of what does not
         speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
@@ -357,7 +360,7 @@ def normalised_convolution(
     weights: Float[Tensor, "batch 1 rows columns"],
     patch: int,
     *,
-    least: float = LEAST,
+    least: float = MIN_WEIGHT_SUM,
 ) -> Float[Tensor, "batch channels rows columns"]:
     """Weighted means over Gaussian windows (normalised convolution, Knutsson, Westin 1993).
 
@@ -366,7 +369,7 @@ def normalised_convolution(
     sums = torch.cat([x * weights, weights], 1)
     narrow, wide = (gaussian_mean(sums, deviation / patch) for deviation in (COHERENCE, COHERENCE_OF_LARGE))
     narrow_mean, wide_mean = (each[:, :-1] / (each[:, -1:] + least) for each in (narrow, wide))
-    low, high = LARGE
+    low, high = LARGE_SHARES
     return torch.lerp(narrow_mean, wide_mean, ((wide[:, -1:] - low) / (high - low)).clamp(0, 1))
 
 

@@ -1,6 +1,6 @@
 """Clips of cut-outs that move over plates, rendered as they are read."""
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -14,19 +14,39 @@ from vidgan.data.synthetic.scene import Scene, draw_scene
 from vidgan.frames import Frames
 
 Displacement: TypeAlias = Float[Tensor, "future 2 height width"]
-"""For each pixel of the last past frame, how far right and down, in pixels, what it shows is in each future frame."""
+"""(x, y) displacement, in pixels, of what each pixel of the last past frame shows, in each future frame."""
 Past: TypeAlias = UInt8[Tensor, "past channel height width"]
-"""Frames that a predictor is given in place of the first ones."""
+"""Frames that a predictor is given in place of a clip's first ones."""
 Actions: TypeAlias = Float[Tensor, "time size"]
-"""What is done at each frame, which shows in the frame after it."""
+"""The action at each frame, whose effect shows in the next frame."""
+
+
+class ClipItem(NamedTuple):
+    """An item of a data set of clips, with all that may come with it."""
+
+    frames: Frames
+    label: int
+    """Number of the class; 0 for clips without classes."""
+    displacement: Displacement | None = None
+    """Known for some rendered clips only."""
+    given_past: Past | None = None
+    """A degraded past, given to predictors in place of the clip's own."""
+    actions: Actions | None = None
+
+
 Item: TypeAlias = (
-    tuple[Frames, int]
+    ClipItem
+    | tuple[Frames, int]
     | tuple[Frames, int, Displacement]
     | tuple[Frames, int, Displacement | None, Past]
     | tuple[Frames, int, Displacement | None, Past | None, Actions]
 )
-"""Frames and the number of their class; rendered clips may come with the displacement of their pixels, and any clip
-with a past that is given in place of its own, and with actions."""
+"""What data sets return: a `ClipItem`, or a plain tuple of its first fields."""
+
+
+def complete_item(item: Item) -> ClipItem:
+    """The item with all fields of a `ClipItem`."""
+    return ClipItem(*item)
 
 
 class CutOutClips(RenderedClips):

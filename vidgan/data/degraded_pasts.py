@@ -1,27 +1,28 @@
-"""Clips whose past is given spoilt, so that predictors learn from bad input, and are measured on it."""
+"""Clips that come with a degraded copy of their past, for predictors to learn from and be evaluated on bad input."""
 
 import numpy as np
 
 from gancore.data import Sample
 from gancore.rng import derive_seed
 from vidgan.data.dataset import ClipDataset
-from vidgan.data.synthetic.cut_outs import Item
+from vidgan.data.synthetic.cut_outs import Item, complete_item
 from vidgan.data_config import VideoDataConfig
 from vidgan.degradations.kinds import degrade, scale_of_chain
 
 
-def spoil_pasts(clips: ClipDataset, config: VideoDataConfig, *, train: bool) -> ClipDataset:
-    """The clips with pasts that are spoilt as the settings say, or the data set as it is if they say nothing of it.
+def degrade_pasts(clips: ClipDataset, config: VideoDataConfig, *, train: bool) -> ClipDataset:
+    """The clips with pasts degraded by `config.past_degradations`; the data set itself if there are none.
 
     Raises ValueError for a degradation that is unknown or changes the size of frames.
     """
-    return SpoiltPasts(clips, config, train=train) if config.past_degradations else clips
+    return DegradedPasts(clips, config, train=train) if config.past_degradations else clips
 
 
-class SpoiltPasts:
-    """Clips that come with a spoilt copy of their past; everything random about it derives from the sample.
+class DegradedPasts:
+    """Clips that come with a degraded copy of their past, a function of the sample.
 
-    Training clips draw their kind, held-out ones take the kinds in turn; each has a severity of its own.
+    The kind of degradation is drawn for training clips, and cycles through the kinds for held-out clips. The severity
+    is drawn for each clip.
     """
 
     def __init__(self, clips: ClipDataset, config: VideoDataConfig, *, train: bool):
@@ -39,12 +40,11 @@ class SpoiltPasts:
         return len(self.clips)
 
     def __getitem__(self, sample: Sample) -> Item:
-        config, item = self.config, self.clips[sample]
+        config, item = self.config, complete_item(self.clips[sample])
         seed = derive_seed(sample.seed, sample.index, 15)
         random, kinds = np.random.default_rng(seed), config.past_degradations
         number = int(random.integers(len(kinds))) if self.train else sample.index % len(kinds)
         severity = float(random.uniform(config.past_least_severity, config.past_most_severity))
-        past = item[0][: config.context_frames]
-        spoilt = degrade(past, kinds[number], severity=severity, seed=derive_seed(seed, 1)).frames
-        known = item[2] if len(item) > 2 else None
-        return (item[0], item[1], known, spoilt, item[4]) if len(item) > 4 else (item[0], item[1], known, spoilt)
+        past = item.frames[: config.context_frames]
+        degraded = degrade(past, kinds[number], severity=severity, seed=derive_seed(seed, 1)).frames
+        return item._replace(given_past=degraded)

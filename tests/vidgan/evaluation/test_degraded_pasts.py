@@ -81,7 +81,7 @@ def test_a_severity_of_zero_makes_all_pasts_the_clean_one(config):
     assert scores["spoilt past, prediction"] == scores["clean past, prediction"]
 
 
-def test_the_settings_of_a_run_on_spoilt_pasts_do_the_same(config):
+def test_the_settings_of_a_run_on_degraded_pasts_do_the_same(config):
     data = replace(DATA, past_degradations=("noise",), past_least_severity=3.0, past_most_severity=3.0)
     assert psnr(evaluate(replace(config, degradation=None, data=data))) == psnr(evaluate(config))
 

@@ -10,7 +10,7 @@ from gancore.data import Sample
 from gancore.rng import SampleRandom
 from vidgan.config import VideoObjectiveConfig
 from vidgan.data.batch import collate
-from vidgan.data.spoilt_pasts import spoil_pasts
+from vidgan.data.degraded_pasts import degrade_pasts
 from vidgan.data_config import VideoDataConfig
 from vidgan.degradations.kinds import degrade
 from vidgan.objective import VideoObjective, motion_scale, sample_futures
@@ -22,13 +22,13 @@ CLIPS = Patterns(frames=5, channels=1, height=16, width=16)
 
 
 def test_without_degradations_a_data_set_is_what_it_was():
-    assert spoil_pasts(CLIPS, DATA, train=True) is CLIPS
+    assert degrade_pasts(CLIPS, DATA, train=True) is CLIPS
     assert collate([CLIPS[Sample(0, 0)]], 2).given_past is None
 
 
 @pytest.mark.parametrize("train", [True, False])
 def test_the_past_is_spoilt_and_all_else_stays_as_it_is(train):
-    spoilt = spoil_pasts(CLIPS, replace(SPOILT, past_degradations=("noise", "contrast")), train=train)
+    spoilt = degrade_pasts(CLIPS, replace(SPOILT, past_degradations=("noise", "contrast")), train=train)
     assert (len(spoilt), spoilt.classes) == (len(CLIPS), CLIPS.classes)
     batch = collate([spoilt[Sample(number, 7)] for number in range(4)], 2)
     clean = collate([CLIPS[Sample(number, 7)] for number in range(4)], 2)
@@ -46,7 +46,7 @@ def test_the_past_is_spoilt_and_all_else_stays_as_it_is(train):
 
 
 def test_a_past_depends_on_its_sample_alone():
-    spoilt = spoil_pasts(CLIPS, SPOILT, train=True)
+    spoilt = degrade_pasts(CLIPS, SPOILT, train=True)
     first, again, other = (spoilt[Sample(2, seed)][3] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -55,7 +55,7 @@ def test_a_past_depends_on_its_sample_alone():
 def test_held_out_clips_take_the_kinds_in_turn_and_training_clips_draw_them():
     def blurs(train: bool, index: int, seed: int) -> bool:
         """Blur is not random: it is the same whatever the seed of the degradation, noise is not."""
-        past = spoil_pasts(CLIPS, SPOILT, train=train)[Sample(index, seed)][3].float()
+        past = degrade_pasts(CLIPS, SPOILT, train=train)[Sample(index, seed)][3].float()
         clean = CLIPS[Sample(index, seed)][0][:2].float()
         return bool((past - clean).abs().mean() < 10)
 
@@ -64,7 +64,7 @@ def test_held_out_clips_take_the_kinds_in_turn_and_training_clips_draw_them():
 
 
 def test_severities_are_drawn_between_their_bounds():
-    mild = spoil_pasts(CLIPS, replace(SPOILT, past_least_severity=0.0, past_most_severity=0.0), train=True)
+    mild = degrade_pasts(CLIPS, replace(SPOILT, past_least_severity=0.0, past_most_severity=0.0), train=True)
     assert torch.equal(mild[Sample(1, 1)][3], CLIPS[Sample(1, 1)][0][:2])
 
 
@@ -74,7 +74,7 @@ def test_displacements_are_kept():
             known = torch.full((3, 2, 16, 16), float(sample.index))
             return (*super().__getitem__(sample), known)[: 3 if sample.index else 2]
 
-    spoilt = spoil_pasts(Rendered(frames=5, channels=1, height=16, width=16), SPOILT, train=True)
+    spoilt = degrade_pasts(Rendered(frames=5, channels=1, height=16, width=16), SPOILT, train=True)
     batch = collate([spoilt[Sample(number, 0)] for number in range(3)], 2)
     assert batch.displacement[0].isnan().all()
     assert (batch.displacement[2] == 2).all()
@@ -108,7 +108,7 @@ def test_pairs_have_no_past_to_spoil():
 )
 def test_a_degradation_that_cannot_be_used_is_named(name, complaint):
     with pytest.raises(ValueError, match=complaint):
-        spoil_pasts(CLIPS, replace(DATA, past_degradations=(name,)), train=True)
+        degrade_pasts(CLIPS, replace(DATA, past_degradations=(name,)), train=True)
 
 
 def test_the_generator_sees_the_spoilt_past_and_the_discriminators_the_clean_one():
@@ -127,7 +127,7 @@ def test_the_generator_sees_the_spoilt_past_and_the_discriminators_the_clean_one
 
 def test_the_pasts_of_a_spoilt_copy_are_those_of_the_command():
     one = replace(SPOILT, past_degradations=("impulse",))
-    past = spoil_pasts(CLIPS, one, train=False)[Sample(0, 5)][3]
+    past = degrade_pasts(CLIPS, one, train=False)[Sample(0, 5)][3]
     clean = CLIPS[Sample(0, 5)][0][:2]
     share = (past != clean).float().mean()
     expected = (degrade(clean, "impulse", severity=3, seed=0).frames != clean).float().mean()
