@@ -1,4 +1,4 @@
-"""AnimationObjective: one frame of a clip moved into another, keypoints that follow what they lie on, and a game."""
+"""The losses of both players of an animator: reconstruction, keypoint equivariance and separation, adversarial."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -23,26 +23,28 @@ from vidgan.objective import perceptual_error
 from vidgan.paired_game import PairedGame, score_shown
 
 SPACING = 0.1
-"""Distance between keypoints, in halves of a frame's side, up to which they are much too near to each other."""
+"""Scale of the separation loss: keypoints closer than this are repelled most. In halves of the frame's side."""
 
 Frame = Float[Tensor, "frames channels height width"]
 
 
 class Exchange(NamedTuple):
-    """Every frame of a batch, and what becomes of it when it moves as the next frame of its clip."""
+    """All frames of a batch, each animated by the next frame of its clip."""
 
     source: Frame
     true: Frame
-    """The next frame; of the last one the first."""
+    """The next frame of the clip, which is the target; the first for the last frame."""
     made: Frame
+    """The source animated by the next frame."""
     at_source: Keypoints
+    """Keypoints of the source."""
 
 
 class AnimationObjective:
-    """Distances from the true frame, equivariance of keypoints under bending, and an adversarial game."""
+    """Distances from the true frame, equivariance and separation of keypoints, and an adversarial loss."""
 
     def __init__(self, config: AnimationObjectiveConfig):
-        """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
+        """Raises FileNotFoundError if the perceptual distance is on and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
         self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
         self.perceptual_network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
@@ -59,7 +61,7 @@ class AnimationObjective:
     def discriminator_terms(
         self, generator: Animator, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Each discriminator's adversarial loss, and the gradient penalties that are due."""
+        """Each discriminator's adversarial loss and the gradient penalties due; {} while the game is not active."""
         if not self.game.is_active(context.progress):
             return {}
         with torch.no_grad():
@@ -69,7 +71,7 @@ class AnimationObjective:
     def generator_terms(
         self, generator: Animator, discriminator: VideoDiscriminator, batch: ClipBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The distances from the true frame, those of keypoints from where they belong, and the adversarial losses."""
+        """The weighted distances from the true frame, the losses on keypoints, and the adversarial losses."""
         config, terms = self.config, {}
         exchange = exchange_frames(generator, batch)
         if config.reconstruction_weight:
@@ -90,9 +92,9 @@ class AnimationObjective:
     def _equivariance(
         self, generator: Animator, batch: ClipBatch, exchange: Exchange, random: SampleRandom
     ) -> dict[str, Tensor]:
-        """How far the keypoints of bent frames are from where those of the frames were bent to (FOMM, section 3.1).
+        """Equivariance losses: keypoints of deformed frames should be the deformed keypoints (FOMM, section 3.1).
 
-        Of the first frame of each clip, as the frames of training clips come in random order.
+        Only the first frame of each clip is used; the frames of training clips come in random order.
         """
         config, every = self.config, batch.frames.shape[1]
         position, jacobian = (each[::every] for each in exchange.at_source)
@@ -123,7 +125,7 @@ class AnimationObjective:
         *,
         samples: int,  # noqa: ARG002
     ) -> Float[Tensor, "batch 1 1 channels height width"]:
-        """The first frame of each clip moved as the second."""
+        """The first frame of each clip, animated by the second."""
         return generator(batch.frames[:, 0], batch.frames[:, 1])[:, None, None]
 
     def score_outputs(
@@ -133,7 +135,7 @@ class AnimationObjective:
         outputs: Float[Tensor, "batch 1 channels height width"],
         draws: SampleRandom,
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores of second frames, beside the first if that is shown."""
+        """The sum of both discriminators' scores of second frames, with the first frame if `show_source`."""
         return score_shown(discriminator, self._beside(outputs[:, 0], batch.frames[:, 0]), draws)
 
     # ------------------------------------------------------------------------------------------------------ helpers
@@ -149,7 +151,7 @@ class AnimationObjective:
 
 
 def exchange_frames(generator: Animator, batch: ClipBatch) -> Exchange:
-    """Moves each frame of every clip as the next one, and the last as the first."""
+    """Animates each frame of every clip by the next frame, and the last by the first."""
     source, true = batch.frames.flatten(0, 1), batch.frames.roll(-1, 1).flatten(0, 1)
     found, frames = generator.find(source), batch.frames.shape[1]
     driving = Keypoints(*(each.unflatten(0, (-1, frames)).roll(-1, 1).flatten(0, 1) for each in found))
@@ -157,9 +159,10 @@ def exchange_frames(generator: Animator, batch: ClipBatch) -> Exchange:
 
 
 def measure_crowding(position: Positions) -> Float[Tensor, ""]:
-    """Mean of exp(-d^2 / (2 SPACING^2)) over all pairs of keypoints of a frame, d halves of its side apart.
+    """Separation loss: mean of exp(-d^2 / (2 SPACING^2)) over all pairs of keypoints of a frame, in (0, 1].
 
-    1 if all are at one place, 0 if they are far apart (the separation of Zhang et al. 2018, section 3.2).
+    d is the distance in halves of the frame's side. It is 1 if all keypoints coincide, and near 0 if they are far apart
+    (Zhang et al. 2018, section 3.2).
     """
     squared = (position[:, :, None] - position[:, None]).square().sum(-1)
     near, count = torch.exp(squared / (-2 * SPACING**2)), position.shape[1]
@@ -167,7 +170,7 @@ def measure_crowding(position: Positions) -> Float[Tensor, ""]:
 
 
 def distance_at_scales(made: Frame, true: Frame, *, scales: int) -> Float[Tensor, ""]:
-    """The mean absolute error at several resolutions, each half the one before, averaged over these."""
+    """The mean absolute error, averaged over `scales` resolutions, each half the previous one."""
     error, distances = made - true, []
     for _ in range(scales):
         distances.append(error.abs().mean())

@@ -1,4 +1,4 @@
-"""The motion of the camera, an affine map fitted to optical flow, and the background that it looks over.
+"""Camera motion, an affine map fitted to optical flow, and the background seen by the moving camera.
 
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, n pixels.
 """
@@ -15,32 +15,33 @@ from vidgan.networks.optical_flow import image_gradient, window_mean
 from vidgan.networks.warp import identity_grid, warp
 
 ROUNDS = 8
-"""Rounds of iteratively reweighted least squares."""
+"""Number of rounds of iteratively reweighted least squares."""
 OUTLIER_SCALE = 0.25
-"""Distance in pixels from the fit at which a pixel counts for a quarter."""
+"""Residual, in pixels, at which a pixel has a quarter of its weight in the fit."""
 TEXTURE_MIDPOINT = 1e-3
-"""Mean squared gradient, for values in [-1, 1], at which a pixel counts for half: flow needs texture."""
+"""Mean squared gradient, for values in [-1, 1], at which a pixel has half its weight: flow needs texture."""
 MIN_MOTION = 0.1
-"""Pixels a frame, at the corner that moves most, below which the camera is taken to stand still."""
+"""Motion of the fastest corner, in pixels per frame, below which the camera is taken to stand still."""
 MIN_EXPLAINED = 0.25
-"""The camera moves only if that explains more than this share of the frame; a passer-by fills less."""
+"""The camera is taken to move only if its motion explains more than this fraction of pixels (a passer-by covers less).
+"""
 MIN_ADVANTAGE = 2.0
-"""The camera moves only if that explains this many times as many pixels as standing still does."""
+"""The camera is taken to move only if that explains this many times as many pixels as standing still."""
 CLEARLY_LESS = 0.8
-"""Of two squared differences, the smaller one is clearly so below this fraction of the other."""
+"""A squared difference is clearly smaller than another if it is below this fraction of it."""
 NOISE_VARIANCE = 1e-3
-"""Squared difference, for values in [-1, 1], that noise alone makes."""
+"""Squared difference, for values in [-1, 1], due to noise."""
 
 MOTION_GAPS = (2, 3, 4)
-"""Distances of frames that are compared to find what moves, even slowly."""
+"""Distances in time, in frames, over which frames are compared; long enough to notice slow motion."""
 REACH = 1
-"""Pixels around a moving one that are taken to belong to the same thing."""
+"""Radius, in pixels, around a moving pixel within which pixels count as moving too."""
 REST_VARIANCE = 2.5e-3
 """Squared difference, for values in [-1, 1], at which a pixel is as likely moving as at rest."""
 KNOWN = 0.5
-"""Sum of weights from which on a pixel of the background is known without looking at what surrounds it."""
+"""Sum of weights from which on a pixel of the background is not filled in from its surroundings."""
 GUESS = 1e-3
-"""Weight of the median of the past frames, which is the background unless something stays there half the time."""
+"""Weight of the median of the past frames, a fallback that is right unless something covers a pixel half the time."""
 EPSILON = 1e-6
 """Keeps divisions by weights finite."""
 
@@ -51,11 +52,16 @@ Affine = Float[Tensor, "batch 2 3"]
 
 @torch.no_grad()
 def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before: Frame) -> Affine:
-    """The affine map of positions p -> p + flow(p), from the last frame to the one before, that most pixels follow.
+    """Fits the affine map p -> p + flow(p) that most pixels follow, from the last frame to the previous one.
 
-    Least squares under Cauchy weights, from the median translation on: what moves by itself may cover up to half of
-    the texture. The identity, exactly, if no corner moves by MIN_MOTION, or if the map explains less of the frame than
-    standing still does.
+    Iteratively reweighted least squares with Geman-McClure weights, starting from the median translation, so that
+    moving objects may cover up to half of the texture. The result is exactly the identity if no corner moves by
+    MIN_MOTION, or if the map does not explain the frames clearly better than standing still.
+
+    Args:
+        flow: (x, y) optical flow from the last frame to the previous one, in pixels.
+        last: The last frame, in [-1, 1].
+        before: The previous frame.
     """
     height, width = flow.shape[-2:]
     across, down = image_gradient(last.float())
@@ -91,7 +97,7 @@ def fit_camera(flow: Float[Tensor, "batch 2 height width"], last: Frame, before:
 def explained_share(
     last: Frame, before: Frame, flow: Float[Tensor, "batch 2 height width"], rival: Tensor | None = None
 ) -> Float[Tensor, " batch"]:
-    """The share of pixels that a flow explains clearly better than a rival does, which by default is standing still."""
+    """The fraction of pixels that a flow explains clearly better than a rival flow, by default standing still."""
     ours, theirs = (
         window_mean((last - warp(before, each)).float().square().mean(1, keepdim=True), 2) + NOISE_VARIANCE
         for each in (flow, torch.zeros_like(flow) if rival is None else rival)
@@ -100,7 +106,7 @@ def explained_share(
 
 
 def camera_flow(camera: Affine, height: int, width: int) -> Float[Tensor, "batch 2 {height} {width}"]:
-    """The displacement (x, y), in pixels, of every pixel of a frame under the map."""
+    """The (x, y) displacement, in pixels, of every pixel of a frame under an affine map."""
     grid = identity_grid(camera.new_zeros(1, 1, height, width)).expand(len(camera), -1, -1, -1)
     moved = torch.einsum("bij,bjhw->bihw", camera[:, :, :2], grid)
     return moved + camera[:, :, 2, None, None] - grid
@@ -113,7 +119,7 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 
 def invert(camera: Affine) -> Affine:
-    """The map that undoes another."""
+    """The inverse of an affine map."""
     (a, b), (c, d) = (row.unbind(1) for row in camera[:, :, :2].unbind(1))
     adjugate = torch.stack([d, -b, -c, a], 1).unflatten(1, (2, 2))
     linear = adjugate / (a * d - b * c)[:, None, None]
@@ -123,10 +129,9 @@ def invert(camera: Affine) -> Affine:
 def solve_positive(
     matrix: Float[Tensor, "batch n n"], right: Float[Tensor, "batch n columns"]
 ) -> Float[Tensor, "batch n columns"]:
-    """The solution x of matrix @ x = right for small positive definite matrices, by elimination without pivots.
+    """The solution x of matrix @ x = right for small positive definite matrices, by elimination without pivoting.
 
-    A library's solver looks for a singular matrix after each call, for which a GPU has to wait, and has no counterpart
-    in ONNX.
+    `torch.linalg.solve` checks for singular matrices, which waits for the GPU, and ONNX has no counterpart of it.
     """
     size = matrix.shape[-1]
     rows, unit = torch.cat([matrix, right], 2), torch.eye(size, device=matrix.device, dtype=matrix.dtype)
@@ -140,11 +145,11 @@ def solve_positive(
 def estimate_background(
     past: Float[Tensor, "batch time channels height width"], backward: Affine
 ) -> Float[Tensor, "batch channels height width"]:
-    """What lies behind all that moves, seen from where the camera is in the last past frame.
+    """The background behind all moving objects, as seen by the camera in the last past frame.
 
-    `backward` takes positions in a frame to those in the frame before. The frames are aligned and averaged where they
-    show something at rest. Where none of them does, the background is that around; far from all that is known, it is
-    the median of the frames.
+    `backward` maps positions in a frame to positions in the previous frame. The frames are aligned, and averaged where
+    they show something at rest. Pixels without any such frame are filled in from their surroundings; far from all
+    known pixels, the background is the median of the frames.
     """
     last = past[:, -1]
     if past.shape[1] == 1:
@@ -165,7 +170,7 @@ def estimate_background(
 
 
 def is_inside(flow: Float[Tensor, "batch 2 height width"]) -> Bool[Tensor, "batch 1 height width"]:
-    """Where a flow leads to a position within the frame."""
+    """Whether a flow leads from each pixel to a position within the frame."""
     height, width = flow.shape[-2:]
     position = identity_grid(flow) + flow
     size = constant(width - 1, height - 1, like=flow)[:, None, None]
@@ -175,10 +180,10 @@ def is_inside(flow: Float[Tensor, "batch 2 height width"]) -> Bool[Tensor, "batc
 def find_rest(
     past: Float[Tensor, "batch time channels height width"], backward: Affine
 ) -> Float[Tensor, "batch time 1 height width"]:
-    """Where frames show what does not move: near 1 there, near 0 around what differs from most other frames.
+    """Whether each pixel shows something at rest: near 1 there, near 0 around what differs from most other frames.
 
-    Each frame is compared, along the camera's motion, with those MOTION_GAPS before and after; what counts is the
-    median of the differences, so that what something has uncovered or will cover is at rest.
+    Each frame is compared, along the camera's motion, with those MOTION_GAPS earlier and later. The median of the
+    differences counts, so that what a moving object has uncovered, or will cover, is at rest.
     """
     times, (height, width) = past.shape[1], past.shape[-2:]
     changes: list[list[Tensor]] = [[] for _ in range(times)]
@@ -201,15 +206,16 @@ def find_rest(
 def fill(
     total: Float[Tensor, "batch kinds height width"], *, known: float
 ) -> Float[Tensor, "batch channels height width"]:
-    """Sums of values divided by the sum of their weights, the last channel; from half the resolution where it is low.
+    """Weighted means, filled in from lower resolutions where weights are low (a pull-push pyramid).
 
-    Weights from `known` on are enough; at every coarser resolution a quarter of that.
+    `total` holds sums of weighted values, and of the weights as its last channel. Sums of weights of at least `known`
+    suffice, and of a quarter of that at every coarser resolution.
     """
     weight = total[:, -1:]
     mean = total[:, :-1] / weight.clamp(min=EPSILON)
     if min(total.shape[-2:]) < 2:
         return mean
-    # pixels that are known well count for no more than others in what surrounds them
+    # bound the weights: pixels that are known well should not dominate what is filled in around them
     bounded = torch.cat([mean, torch.ones_like(weight)], 1) * weight.clamp(max=1)
     coarse = fill(F.avg_pool2d(bounded, 2, ceil_mode=True, count_include_pad=False), known=known / 4)
     around = F.interpolate(coarse, total.shape[-2:], mode="bilinear", align_corners=False)
@@ -217,7 +223,7 @@ def fill(
 
 
 def _homogeneous(flow: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, "1 pixels 3"]:
-    """(x, y, 1) of every pixel, x and y in [-1/2, 1/2]."""
+    """(x, y, 1) of every pixel, with x and y in [-1/2, 1/2]."""
     height, width = flow.shape[-2:]
     grid = rearrange(identity_grid(flow), "1 two h w -> 1 (h w) two")
     size = constant(width, height, like=grid)

@@ -76,30 +76,29 @@ MAX_STRETCH = 4.0
 
 
 class SplatOutput(FrameOutput):
-    """What differs from the background is cut out of the last past frame I, and lands on a background plate B.
+    """Cuts what differs from the background out of the last past frame I, and splats it onto a background plate B.
 
-    The maps of the decoder stay with the pixels of I, whose velocity v and appearance r they set at every step:
+    The decoder's maps belong to the pixels p of I, and set their velocity v and appearance r at every step:
 
         v_t(p) = sigmoid(k_t(p) + h_t(p) u(p)) v_{t-1}(p) + a_t(p)
         d_t(p) = d_{t-1}(p) + v_t(p) + (s_t(p) + m_t(p) |v_t(p)|) n(p)
 
-    n and u are smooth fields of noise, the same at all steps, so that what is close goes astray, goes on and stops
-    together. The acceleration a, the logit of the inertia k and the bounded shares of noise s, m and h are learned.
-    Nothing else knows the latent: samples move in different ways and look the same.
+    n and u are smooth fields of noise (`NoiseField` of the latent), the same at all steps, so that neighbouring pixels
+    deviate, keep moving and stop together. Learned are the acceleration a, the logit k of the inertia, and the bounded
+    noise strengths s, m and h. The latent has no other effect: samples differ in motion, not in appearance.
 
-    The camera's motion, an affine map that is measured and goes on, moves the pixels and the plate besides. All
-    that velocities come from is averaged over windows of COHERENCE, the factor of the noise over the wider ones of
-    COHERENCE_OF_LARGE, and the displacements d_t are interpolated smoothly: what is cut out moves as a whole. Its
-    opacity A is higher the more I differs from B, and learned besides. With S the sum of all that lands in a place
-    (splat), importances w, which are learned and higher for what moves by itself, and W a backward warp along S(A w
-    d_t) / S(A w), which leaves no gaps between pixels that move apart and is bicubic, as bilinear ones blur,
+    The camera's motion, a measured affine map that continues unchanged, also moves pixels and plate. To move objects
+    as wholes, changes of velocity are averaged over windows of COHERENCE and the noise's factor over windows of
+    COHERENCE_OF_LARGE (standard deviations in pixels), and the displacements d_t are interpolated bilinearly. The
+    opacity A grows with the difference of I from B, with a learned correction. Let S be summation splatting, w the
+    importance of a pixel, which is learned and higher for what moves relative to the camera, and W the backward warp
+    along S(A w d_t) / S(A w). W leaves no gaps between diverging pixels, and is bicubic, as bilinear warps blur. Then
 
         frame_t = W(A (I + r_t)) + (1 - W(A)) (A B + (1 - A) I)
 
-    v_0 is measured by optical flow and corrected by a small network, which sees what the flow leaves unexplained. B is
-    what the past shows at rest, to which new content is added. Untrained, everything goes on as it moved, ever more
-    slowly.
-    All geometry is computed in float32, whatever the precision of the convolutions.
+    v_0 is measured by optical flow and corrected by a small network that sees what the flow leaves unexplained. B is
+    what the past shows at rest, plus learned new content. Before training, everything keeps moving, ever more slowly.
+    Geometry is computed in float32, whatever the precision of the convolutions.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class SplatOutput(FrameOutput):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Starts as measured motion that slows down, without changes of appearance and without new content."""
+        """Starts with the measured motion, slowing down, without changes of appearance and without new content."""
         for layer in (self.travel, self.still, self.correct.change):
             nn.init.zeros_(layer.get_parameter("weight"))
             nn.init.zeros_(layer.get_parameter("bias"))
@@ -129,7 +128,7 @@ class SplatOutput(FrameOutput):
         self.still.get_parameter("bias")[2 * patch : 3 * patch] = CONTENT_LOGIT
 
     def begin(self, past: Tensor) -> Memory:
-        """See SplatMemory."""
+        """Measures motion and background of the past; see `SplatMemory`."""
         last, patch = past[:, -1], self.patch_size
         rows, columns = (side // patch for side in last.shape[-2:])
         with _full_precision(last.device):
@@ -149,7 +148,7 @@ class SplatOutput(FrameOutput):
         )
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
-        """(Frames in [-1, 1] followed by two channels of displacement, the memory after the segment)."""
+        """Returns frames in [-1, 1], followed by two channels of displacement, and the memory after the segment."""
         memory, steps = SplatMemory(*memory), maps.shape[1]
         x = torch.relu(self.norm(rearrange(maps, "b t c h w -> (b t) c h w"), condition[..., self.latent :], start))
         if isinstance(start, Tensor):
@@ -164,7 +163,7 @@ class SplatOutput(FrameOutput):
             return self._move(travel, noise, memory)
 
     def _look(self, x: Float[Tensor, "frames features rows columns"], memory: "SplatMemory") -> "SplatMemory":
-        """The memory with what the network makes of the last past frame, from the features of the first timestep."""
+        """Adds to the memory what the network derives from the last past frame and the first timestep's features."""
         last, plate = memory.last, memory.plate
         seen = F.pixel_unshuffle(torch.cat([last, last - plate], 1), self.patch_size)
         first = rearrange(x, "(b t) c h w -> b t c h w", b=len(last))[:, 0]
@@ -181,7 +180,7 @@ class SplatOutput(FrameOutput):
         noise: Float[Tensor, "batch 3 rows columns"],
         memory: "SplatMemory",
     ) -> tuple[Tensor, Memory]:
-        """What `step` returns, from the changes of velocity and appearance at every step."""
+        """Moves the pixels by the changes of velocity and appearance at every step; returns what `step` returns."""
         last, plate, camera, lookup, velocity, displacement, cue, cut, importance = memory
         batch, steps, size = travel.shape[0], travel.shape[1], last.shape[-2:]
         alpha = torch.sigmoid(cut)
@@ -207,7 +206,7 @@ class SplatOutput(FrameOutput):
         own = torch.stack(displacements, 1).flatten(0, 1)  # (b t) 2 rows columns
         own = F.interpolate(own, size, mode="bilinear", align_corners=False)
         source = last[:, None] + APPEARANCE_SCALE * F.pixel_shuffle(travel[:, :, MOTION_CHANNELS:], self.patch_size)
-        # what moves by itself passes in front of what does not
+        # what moves relative to the camera passes in front of what does not
         speed = own.square().sum(1, keepdim=True).unflatten(0, (batch, steps))
         in_front = MOTION_IMPORTANCE * speed / (speed + 1)
         opaque = alpha[:, None].expand(-1, steps, -1, -1, -1)
@@ -223,7 +222,7 @@ class SplatOutput(FrameOutput):
         return torch.cat([frames, carried], 1).unflatten(0, (batch, steps)), memory
 
     def finish(self, results: Tensor, memory: Memory, condition: Tensor, steps: int) -> GeneratorOutput:
-        """The frames, and where the pixels of the last past frame go as far as they are cut out."""
+        """The frames, and the displacements of the last past frame's pixels (which apply to those cut out)."""
         del memory, condition, steps
         return GeneratorOutput(results[:, :, :-2], displacement=results[:, :, -2:])
 
@@ -233,9 +232,11 @@ def find_way_back(
     weight: Float[Tensor, "batch 1 height width"],
     opacity: Float[Tensor, "batch 1 height width"],
 ) -> tuple[Float[Tensor, "batch 2 height width"], Float[Tensor, "batch 1 height width"]]:
-    """(Flow from where pixels land to where they come from, whether anything opaque lands there, in [0, 1]).
+    """Inverts a forward displacement.
 
-    Where several land, the flow is their weighted mean; between pixels that move apart, that of those around.
+    Returns:
+        The flow from where pixels land to where they come from, and whether anything opaque lands there, in [0, 1].
+        Where several pixels land, the flow is their weighted mean; in gaps, that of the pixels landing around.
     """
     landed = splat(torch.cat([displacement * weight, weight, opacity], 1), displacement)
     around = window_mean(landed, 1)
@@ -244,7 +245,7 @@ def find_way_back(
 
 
 class VelocityCorrection(nn.Module):
-    """What to add to the measured velocity of each patch: a look at every pixel, then at what surrounds the patch."""
+    """Predicts a correction of each patch's measured velocity: from its pixels, then from the patches around it."""
 
     def __init__(self, kinds: int, patch_size: int):
         super().__init__()
@@ -267,57 +268,61 @@ class VelocityCorrection(nn.Module):
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Suspends mixed precision, which would round positions to whole pixels and more."""
+    """Suspends mixed precision, which would round positions to whole pixels or worse."""
     kind = device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 class SplatMemory(NamedTuple):
-    """What SplatOutput keeps of the past and of the steps so far."""
+    """What `SplatOutput` carries from segment to segment."""
 
     last: Float[Tensor, "batch channels height width"]
     """The last past frame."""
     plate: Float[Tensor, "batch channels height width"]
-    """The background, seen as in the last past frame; after the first step with new content."""
+    """The background, aligned with the last past frame; from the first step on with new content."""
     camera: Float[Tensor, "batch 2 3"]
-    """The camera's motion: positions in a frame to those in the frame before."""
+    """The camera's motion: an affine map of positions in a frame to positions in the previous frame."""
     lookup: Float[Tensor, "batch 2 3"]
-    """Positions in the frame before the segment to those in the last past frame."""
+    """The affine map of positions in the latest frame to positions in the last past frame."""
     velocity: Float[Tensor, "batch 2 rows columns"]
-    """The velocity of the patches now beside the camera's, (x, y) in pixels a frame."""
+    """Current (x, y) velocity of the patches relative to the camera, in pixels per frame."""
     displacement: Float[Tensor, "batch 2 rows columns"]
-    """How far the patches have come by themselves, in pixels."""
+    """(x, y) displacement of the patches so far, relative to the camera, in pixels."""
     cue: Float[Tensor, "batch width rows columns"]
-    """What the network makes of the last frame, the plate and the measured velocity, from the first step on."""
+    """Features of the last frame, the plate and the measured velocity, from the first step on."""
     cut: Float[Tensor, "batch 1 height width"]
-    """Logit that a pixel of the last frame is cut out of the background, which it leaves behind when it moves."""
+    """Logit of the opacity of a pixel of the last frame, with which it is cut out of the background."""
     importance: Float[Tensor, "batch 1 height width"]
-    """What the network adds to the importance of each pixel, from the first step on."""
+    """Learned part of the log weight of each pixel, from the first step on."""
 
 
 class MeasuredMotion(NamedTuple):
-    """What moves in the past, measured rather than learned."""
+    """The motion in the past, measured rather than learned."""
 
     velocity: Float[Tensor, "batch 2 rows columns"]
-    """Velocity of each patch of the last frame beside the camera's, (x, y) in pixels a frame."""
+    """(x, y) velocity of each patch of the last frame relative to the camera, in pixels per frame."""
     plate: Float[Tensor, "batch channels height width"]
     """The background as far as it has been seen."""
     camera: Float[Tensor, "batch 2 3"]
-    """Positions in a frame to those in the frame before."""
+    """The affine map of positions in a frame to positions in the previous frame."""
     evidence: Float[Tensor, "batch kinds height width"]
-    """What velocities can be corrected by: the last frame, what it differs by from the background and from the frame
-    before along the camera's motion and along the flow, all three divided by NOISE_LEVEL; velocities now and a frame
-    before; confidence in the former."""
+    """Inputs of `VelocityCorrection`: the last frame; its differences from the background, and from the previous frame
+    warped along the camera's motion and along the flow, divided by NOISE_LEVEL; current and previous velocities; the
+    confidence in the current ones."""
 
 
 @torch.no_grad()
 def measure_motion(past: Float[Tensor, "batch time channels height width"], patch: int) -> MeasuredMotion:
-    """The velocity of what moves and of the camera between the last two frames, and the background.
+    """Measures object and camera motion between the last two frames, and the background.
 
-    A pixel keeps the velocity by which its optical flow differs from the camera's as far as that explains something:
-    with e_0 the squared difference of the frames along the camera's motion, and e_1 what is left of it along the flow,
-    by (e_0 - e_1) / (e_0 + n^2), n being NOISE_LEVEL. A patch has the mean velocity of the pixels around it, weighted
-    by that and by how far they are cut out. All is at rest in a past of one frame.
+    The velocity of a pixel is its optical flow minus the camera's. Its confidence is (e_0 - e_1) / (e_0 + n^2), where
+    e_0 and e_1 are the squared differences of the frames along the camera's motion and along the flow, and n is
+    NOISE_LEVEL. A patch's velocity is the mean over the pixels around it, weighted by confidence and opacity. In a past
+    of one frame, everything is at rest.
+
+    Args:
+        past: Frames in [-1, 1].
+        patch: Side of a patch in pixels.
     """
     last = past[:, -1].float()
     if past.shape[1] == 1:
@@ -325,7 +330,7 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
         rows, columns = (side // patch for side in last.shape[-2:])
         nothing = torch.zeros_like(last[:, :1]).expand(-1, 3 * last.shape[1] + 5, -1, -1)
         return MeasuredMotion(last.new_zeros(len(last), 2, rows, columns), last, still, torch.cat([last, nothing], 1))
-    # one frame before the last, and two if there are: both flows at once
+    # the flows to the previous frame and one frame earlier (if there is one), computed at once
     before, earlier = (past[:, max(past.shape[1] - back, 0)].float() for back in (2, 3))
     flow, flow_before = estimate_flow(torch.cat([last, before]), torch.cat([before, earlier])).chunk(2)
     camera = fit_camera(flow, last, before)
@@ -350,7 +355,7 @@ def measure_motion(past: Float[Tensor, "batch time channels height width"], patc
 def cut_out(
     last: Float[Tensor, "batch channels height width"], plate: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, "batch 1 height width"]:
-    """The logit that a pixel is no background: CUT_SHARPNESS log(e / CUT_LEVEL^2), e the squared difference."""
+    """Logit of a pixel's opacity as foreground: CUT_SHARPNESS log(e / CUT_LEVEL^2), with e the squared difference."""
     error = window_mean((last - plate).square().mean(1, keepdim=True), CONFIDENCE_RADIUS)
     return CUT_SHARPNESS * (error.clamp(min=1e-6) / CUT_LEVEL**2).log()
 
@@ -362,9 +367,10 @@ def normalised_convolution(
     *,
     least: float = MIN_WEIGHT_SUM,
 ) -> Float[Tensor, "batch channels rows columns"]:
-    """Weighted means over Gaussian windows (normalised convolution, Knutsson, Westin 1993).
+    """Weighted means over Gaussian windows (normalised convolution, Knutsson and Westin 1993).
 
-    Windows have a standard deviation of COHERENCE, or of COHERENCE_OF_LARGE where weights fill much of that.
+    The windows' standard deviation is COHERENCE pixels, or COHERENCE_OF_LARGE where the weights fill much of the
+    larger window. Where the sum of weights falls below `least`, the means fall to zero.
     """
     sums = torch.cat([x * weights, weights], 1)
     narrow, wide = (gaussian_mean(sums, deviation / patch) for deviation in (COHERENCE, COHERENCE_OF_LARGE))
@@ -376,7 +382,7 @@ def normalised_convolution(
 def gaussian_mean(
     x: Float[Tensor, "batch channels rows columns"], deviation: float
 ) -> Float[Tensor, "batch channels rows columns"]:
-    """The mean over a Gaussian window around each place, of what lies within the map."""
+    """The mean over a Gaussian window around each position, of what lies within the map; deviation in positions."""
     radius = math.ceil(2 * deviation)
     offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     window = (-0.5 * (offsets / deviation).square()).exp()

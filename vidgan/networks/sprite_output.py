@@ -1,4 +1,4 @@
-"""Frames made of sprites: pieces of the last past frame that move rigidly over a still background (docs/sprites.md).
+"""The sprite output: parts of the last past frame are translated over a still background (docs/sprites.md).
 
 Letters in einops patterns: b batch, k sprite, t timestep, c channel, h and w rows and columns, two (x, y).
 """
@@ -28,21 +28,22 @@ from vidgan.networks.warp import identity_grid, warp
 HIDDEN_WIDTH = 256
 """Width of the hidden layers of the network that extrapolates trajectories."""
 VELOCITY_STEPS = 3
-"""Displacements between frames whose mean is the velocity of a sprite."""
+"""Number of latest displacements whose mean is the velocity of a sprite."""
 VELOCITY_SCALE = 20.0
-"""Factor of displacements as inputs of a network: they become about as large as positions in [-1, 1]."""
+"""Factor on displacements as network inputs, which makes them about as large as positions in [-1, 1]."""
 MASK_MARGIN = 1e-3
-"""Margin to which masks are clamped from 0 and 1 before their logit is taken."""
+"""Masks are clamped this far from 0 and 1 before their logit is taken."""
 MIN_PIXEL_WEIGHT = 1e-4
-"""Weight of every pixel in a sprite's centre of mass, so that an invisible sprite has a centre too."""
+"""Least weight of a pixel in a sprite's centre of mass, so that invisible sprites have a centre too."""
 
 
 class SpriteOutput(FrameOutput):
-    """Sprites cut out of the last past frame, each translated as a whole along a trajectory of its own.
+    """Sprites cut out of the last past frame, each translated along its own trajectory.
 
-    Which pixels belong together and where they were is measured (sprites.find_sprites); how opaque they are, what they
-    uncover and where they go is learned. Every frame is looked up once in the last past one, so what moves stays sharp
-    and keeps its shape. Untrained, everything goes on as it moved lately. The equations are in docs/sprites.md.
+    Which pixels move together and their past positions are measured (`sprites.find_sprites`). Learned are the
+    sprites' opacities, the background that they uncover, and their future positions. Every frame is sampled only once
+    from the last past frame, so sprites stay sharp and keep their shape. Before training they keep their latest
+    velocity. docs/sprites.md has the equations.
     """
 
     yields_frames = False
@@ -66,23 +67,23 @@ class SpriteOutput(FrameOutput):
         self.trajectories = TrajectoryNetwork(context_frames=context_frames, features=width, condition=condition)
 
     def reset_parameters(self) -> None:
-        """Starts as the measured sprites, which go on as they moved."""
+        """Starts with the measured sprites, which keep their velocity."""
         suppress_new_content_(self.blend, motion_layers=self.motion_layers, patch_size=self.patch_size)
         self.trajectories.reset_parameters()
 
     def map_steps(self, steps: int) -> int:
-        """One: the maps of the first timestep describe the sprites, whatever the number of frames."""
+        """1: the maps of the first timestep describe the sprites, whatever the number of frames."""
         del steps
         return 1
 
     def begin(self, past: Tensor) -> Memory:
-        """The measured sprites: see SpriteMemory."""
+        """Finds the sprites; see `SpriteMemory`."""
         past = past[:, -self.context_frames :]
         sprites = find_sprites(past, self.motion_layers, scale=self.patch_size)
         return SpriteMemory(past[:, -1], lower_median(past, 1), *sprites)
 
     def step(self, maps: Tensor, memory: Memory, condition: Tensor, start: Timestep) -> tuple[Tensor, Memory]:
-        """(Features of the last past frame, batch 1 channels rows columns, for `finish`; the same memory)."""
+        """Returns features of the last past frame, (batch 1 channels rows columns), and the memory unchanged."""
         last, _, assignment, *_ = memory
         x = torch.relu(self.norm(maps[:, 0], condition, start))
         x = torch.cat([x, F.pixel_unshuffle(last, self.patch_size), F.avg_pool2d(assignment, self.patch_size)], 1)
@@ -121,22 +122,22 @@ class SpriteOutput(FrameOutput):
 
 
 class SpriteMemory(NamedTuple):
-    """The measurements that SpriteOutput keeps of the past."""
+    """What `SpriteOutput` measured of the past."""
 
     last: Float[Tensor, "batch channels height width"]
     """The last past frame."""
     median: Float[Tensor, "batch channels height width"]
     """The median of the past frames: the background as far as it has been seen."""
     assignment: Float[Tensor, "batch layers_and_background height width"]
-    """sprites.SpriteLayers.assignment: the share of the background and of each sprite in each pixel."""
+    """See `sprites.SpriteLayers.assignment`."""
     offsets: Float[Tensor, "batch layers time 2"]
-    """sprites.SpriteLayers.offsets: (x, y), in pixels, of each sprite in each past frame, relative to the last."""
+    """See `sprites.SpriteLayers.offsets`."""
     masks: Float[Tensor, "batch layers height width"]
-    """sprites.SpriteLayers.sprite_masks: how much each pixel counts in locating each sprite."""
+    """See `sprites.SpriteLayers.sprite_masks`."""
 
 
 class TrajectoryNetwork(nn.Module):
-    """Extrapolates positions: on at the recent velocity, corrected at every step by a small network.
+    """Extrapolates positions at the latest velocity, with a correction by a small network at every step.
 
         x_{t+1} = x_t + v_t + g(A [features; condition] + B [x_t; s v_t; s Δx])
 
@@ -166,9 +167,9 @@ class TrajectoryNetwork(nn.Module):
         condition: Float[Tensor, "batch condition"],
         steps: int,
     ) -> Float[Tensor, "batch layers steps 2"]:
-        """The `steps` positions after the last one, in coordinates in which the frame is [-1, 1] wide and high.
+        """The next `steps` positions, in coordinates in which the frame spans [-1, 1] along both axes.
 
-        Fewer positions than `context_frames` are preceded by copies of the first.
+        If there are fewer positions than `context_frames`, the first one is repeated.
         """
         missing = self.context_frames - positions.shape[2]
         positions = torch.cat([positions[:, :, :1].expand(-1, -1, missing, -1), positions], 2)
@@ -194,11 +195,11 @@ def composite_sprites(
 ) -> Float[Tensor, "batch steps channels height width"]:
     """The sprites of the last frame, translated by (x, y) pixels, over the background.
 
-    With a_k and I_k the translated opacity and frame, and v = prod_k (1 - a_k) what is visible of the background B:
+    With a_k and I_k the translated opacity and frame, and v = prod_k (1 - a_k) the visibility of the background B:
 
         frame = (v B + sum_k a_k I_k) / (v + sum_k a_k)
 
-    so that where several sprites are opaque, their mean is seen.
+    Where several sprites are opaque, their mean is shown.
     """
     batch, layers, steps = trajectories.shape[:3]
     height, width = last.shape[-2:]

@@ -1,7 +1,7 @@
-"""Sprites of a clip: which pixels of its last frame move together, and where they were, measured rather than learned.
+"""Finds sprites in a clip, without learning: which pixels of its last frame move together, and their past offsets.
 
-The method is flexible sprites (Jojic, Frey 2001), unrolled for a few rounds; docs/sprites.md derives it. Throughout,
-I_t is frame t of T + 1, so that I_T is the last. Sprites only translate.
+The method is flexible sprites (Jojic and Frey 2001) with a few rounds of refinement; docs/sprites.md derives it. I_t is
+frame t of T + 1, so I_T is the last one. Sprites only translate.
 
 Letters in einops patterns: b clip of the batch, k sprite or background, t frame, c channel, h and w rows and columns,
 two (x, y).
@@ -20,17 +20,17 @@ from vidgan.networks.median import lower_median
 from vidgan.networks.warp import identity_grid, warp
 
 REFINEMENT_ROUNDS = 4
-"""Rounds of tracking the sprites, then assigning pixels to them."""
+"""Number of rounds of tracking the sprites and then assigning pixels to them."""
 INITIAL_ANGLES = (0.0, math.pi / 2)
-"""Angles, from the direction in which change is spread widest, of the first guesses; the best outcome is kept."""
+"""Angles of the initial guesses, relative to the direction of widest change; the best result is kept."""
 BAND_SHARPNESS = 4.0
-"""Factor of squared distances from the centre line of a band, in standard deviations, in a first guess."""
+"""Factor on squared distances from the centre line of a band, in standard deviations, in an initial guess."""
 MIN_CHANGE = 1e-6
-"""Squared change added to every pixel, so that a clip without change has a first guess too."""
+"""Squared change added to every pixel, so that clips without change have an initial guess too."""
 MATCHING_TEMPERATURE = 2.0
 """Matching cost, a squared difference summed over the pixels of a sprite, that makes an offset e times less likely."""
 INERTIA_STD = 2.0
-"""Standard deviation, in pixels, of a sprite's offset from the one that its velocity leads to."""
+"""Standard deviation, in pixels, of a sprite's offset around that predicted from its velocity."""
 REFINEMENT_STD = 2.0
 """Standard deviation, in pixels, of an offset found at low resolution."""
 ASSIGNMENT_TEMPERATURE = 0.02
@@ -45,22 +45,22 @@ CostVolume = Float[Tensor, "batch layers before rows columns"]
 
 
 class SpriteLayers(NamedTuple):
-    """The sprites of a clip, and its background."""
+    """The sprites of a clip and its background."""
 
     assignment: Float[Tensor, "batch layers_and_background height width"]
-    """Share of the background, which comes first, and of each sprite in each pixel of the last frame; they sum to 1."""
+    """Probability that a pixel of the last frame belongs to the background, which comes first, or to each sprite."""
     offsets: Offsets
-    """(x, y), in pixels, of each sprite in each frame, relative to its place in the last."""
+    """(x, y), in pixels, of each sprite in each frame, relative to its position in the last frame."""
     sprite_masks: LayerMasks
-    """How much, in [0, 1), each pixel of the last frame counts in locating each sprite: assignment times salience."""
+    """Weight in [0, 1) of each pixel of the last frame in locating each sprite: assignment times salience."""
 
 
 @torch.no_grad()
 def find_sprites(frames: Frames, count: int, *, scale: int = 2) -> SpriteLayers:
-    """Divides the last frame into a still background and `count` sprites, and tracks these through all frames.
+    """Segments the last frame into a still background and `count` sprites, and tracks these through all frames.
 
-    The division is found at 1/`scale` of the resolution; height and width must be multiples of it. Values are in
-    [-1, 1].
+    Frames are in [-1, 1]. The segmentation is found at 1/`scale` of the resolution; height and width must be multiples
+    of `scale`.
     """
     coarse = downscale_frames(frames.float(), scale)
     candidates, residuals = zip(
@@ -76,9 +76,9 @@ def find_sprites(frames: Frames, count: int, *, scale: int = 2) -> SpriteLayers:
 
 @torch.no_grad()
 def measure_offsets(frames: Frames, masks: LayerMasks, *, scale: int = 2) -> Offsets:
-    """(x, y), in pixels, from the place of each sprite in the last frame to its place in each frame.
+    """Measures (x, y), in pixels, from each sprite's position in the last frame to its position in each frame.
 
-    Sprites are tracked at 1/`scale` of the resolution first; the offsets are then refined at full resolution.
+    Sprites are tracked at 1/`scale` of the resolution; the offsets are then refined at full resolution.
     """
     rough = track_offsets(cost_volume(downscale_frames(frames.float(), scale), F.avg_pool2d(masks, scale)))
     return refine_offsets(cost_volume(frames.float(), masks), scale * rough)
@@ -91,7 +91,7 @@ def measure_trajectories(
     *,
     scale: int = 2,
 ) -> Float[Tensor, "batch layers steps 2"]:
-    """(x, y), in pixels, from the place of each sprite in the last past frame to its place in each future frame."""
+    """Measures (x, y), in pixels, from each sprite's position in the last past frame to that in each future frame."""
     return measure_offsets(torch.cat([last, future], 1).flip(1), masks, scale=scale).flip(2)[:, :, 1:]
 
 
@@ -101,7 +101,7 @@ def downscale_frames(frames: Frames, scale: int) -> Float[Tensor, "batch time ch
 
 
 def _refine_assignment(frames: Frames, assignment: LayerMasks) -> tuple[LayerMasks, Float[Tensor, " batch"]]:
-    """(The assignment after all rounds from a first guess, its residual summed over the pixels of each clip)."""
+    """Returns the refined assignment, and its residual summed over the pixels of each clip."""
     for _ in range(REFINEMENT_ROUNDS):
         offsets = track_offsets(cost_volume(frames, compute_salience(frames) * assignment[:, 1:]))
         offsets = torch.cat([torch.zeros_like(offsets[:, :1]), offsets], 1)  # the background stays where it is
@@ -113,10 +113,10 @@ def _refine_assignment(frames: Frames, assignment: LayerMasks) -> tuple[LayerMas
 def initial_assignment(
     frames: Frames, count: int, angle: float
 ) -> Float[Tensor, "batch layers_and_background height width"]:
-    """A first guess: what changed lately is cut into `count` parallel bands; the background has none of it.
+    """An initial guess: the frame is divided into `count` parallel bands; the background's share is 0.
 
-    The bands follow each other along the direction in which the change between the last two frames is spread widest,
-    turned by `angle` (radians).
+    The bands are stacked along the direction of the widest spread of change between the last two frames, rotated by
+    `angle` (radians).
     """
     change = (frames[:, -1] - frames[:, max(frames.shape[1] - 2, 0)]).square().mean(1) + MIN_CHANGE
     weight = (change / change.sum((1, 2), keepdim=True))[:, None]  # b 1 h w
@@ -134,10 +134,10 @@ def initial_assignment(
 
 
 def widest_direction(covariance: Float[Tensor, "batch 2 2"]) -> Float[Tensor, "batch 2"]:
-    """The unit vector along which a spread of points in the plane is widest: the covariance's greatest eigenvector.
+    """The unit eigenvector of a covariance's largest eigenvalue: the direction of the widest spread.
 
-    In closed form, as `torch.linalg.eigh` makes the host wait for a GPU. Its sign is LAPACK's, save where the
-    covariance is diagonal.
+    In closed form, because `torch.linalg.eigh` waits for the GPU. Its sign is LAPACK's, unless the covariance is
+    diagonal.
     """
     a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
     slope = 2 * b / ((a - c).abs() + torch.hypot(a - c, 2 * b)).clamp(min=torch.finfo(b.dtype).tiny)
@@ -147,9 +147,9 @@ def widest_direction(covariance: Float[Tensor, "batch 2 2"]) -> Float[Tensor, "b
 
 
 def compute_salience(frames: Frames) -> Float[Tensor, "batch 1 height width"]:
-    """How far each pixel of the last frame is from the median frame: e / (e + SALIENCE_MIDPOINT), in [0, 1).
+    """Salience e / (e + SALIENCE_MIDPOINT), in [0, 1), of each pixel of the last frame.
 
-    e is the squared difference, averaged over the channels.
+    e is the squared difference from the median frame, averaged over the channels.
     """
     error = (frames[:, -1] - lower_median(frames, 1)).square().mean(1, keepdim=True)
     return error / (error + SALIENCE_MIDPOINT)
@@ -161,8 +161,8 @@ def cost_volume(frames: Frames, masks: LayerMasks) -> CostVolume:
         C_kt(d) = sum_p m_k(p) |I_T(p) - I_t(p + d)|^2
                 = sum_p m_k(p) |I_T(p)|^2 + sum_p m_k(p) |I_t(p + d)|^2 - 2 sum_p m_k(p) I_T(p) . I_t(p + d)
 
-    The last two sums are cross-correlations, computed by FFT. Offsets go from -height to height - 1 along the rows and
-    from -width to width - 1 along the columns. Outside a frame lies the darkest value, -1.
+    The last two sums are cross-correlations, computed by FFT. Vertical offsets range from -height to height - 1, and
+    horizontal ones from -width to width - 1. Frames are padded with the darkest value, -1.
     """
     height, width = frames.shape[-2:]
     size = (2 * height, 2 * width)
@@ -183,8 +183,8 @@ def cost_volume(frames: Frames, masks: LayerMasks) -> CostVolume:
 def track_offsets(cost: CostVolume) -> Offsets:
     """Tracks the sprites back in time from the last frame, whose offset of zero comes last in the result.
 
-    In every frame the offset is the expected one, given the matching cost and, as prior, the offset that the velocity
-    leads to. The velocity starts at zero and is, after the first displacement, half its old value and half the new
+    The offset in a frame is the posterior mean given the matching cost, with a prior around the offset predicted from
+    the velocity. The velocity is the first displacement at first, then the mean of its old value and the newest
     displacement.
     """
     offset = cost.new_zeros(*cost.shape[:2], 2)
@@ -198,7 +198,7 @@ def track_offsets(cost: CostVolume) -> Offsets:
 
 
 def refine_offsets(cost: CostVolume, rough: Offsets) -> Offsets:
-    """The expected offsets, given the matching cost and rough offsets as prior; the last frame keeps its own."""
+    """Posterior means of the offsets, given the cost and a prior around rough offsets; the last one is unchanged."""
     return torch.cat([expected_offset(cost, rough[:, :, :-1], REFINEMENT_STD), rough[:, :, -1:]], 2)
 
 
@@ -207,7 +207,7 @@ def expected_offset(
 ) -> Float[Tensor, "*layer 2"]:
     """The mean (x, y) of the offset d under p(d) ~ exp(-cost(d) / T) N(d; prior_mean, prior_std^2).
 
-    T is MATCHING_TEMPERATURE; the offset of zero lies at rows // 2, columns // 2.
+    T is MATCHING_TEMPERATURE. The cost of the zero offset is at [rows // 2, columns // 2].
     """
     rows, columns = (torch.arange(-(n // 2), n - n // 2, device=cost.device) for n in cost.shape[-2:])
     x, y = prior_mean.split(1, -1)
@@ -218,7 +218,7 @@ def expected_offset(
 
 
 def warp_residual(frames: Frames, offsets: Offsets) -> LayerMasks:
-    """How badly each pixel of the last frame moves with each layer: a mean squared difference.
+    """The residual of each pixel of the last frame if it moves with each layer.
 
     r_k(p) = mean over frames t and channels of (I_t(p + o_kt) - I_T(p))^2, averaged over 3x3 pixels
     """

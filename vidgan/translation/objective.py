@@ -1,4 +1,4 @@
-"""PairedObjective: the losses of both players where the true target of each source clip is known."""
+"""The losses of both players of a paired translator, for which the true target of each source clip is known."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,10 +21,10 @@ from vidgan.translation_config import PairedObjectiveConfig
 Frames = Float[Tensor, "batch time channels height width"]
 
 CHARBONNIER = 1e-6
-"""Squared error, for values in [-1, 1], below which the Charbonnier distance is no longer an absolute one."""
+"""epsilon^2 of the Charbonnier distance, for values in [-1, 1]: far above it the distance is the absolute error."""
 
 PSNR_FLOOR = 1e-6
-"""Mean squared error, for values in [-1, 1], below which a clip need not become better: a PSNR of 66 dB."""
+"""Mean squared error, for values in [-1, 1], below which a clip hardly counts as improving: a PSNR of 66 dB."""
 
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "charbonnier": lambda error: (error.square() + CHARBONNIER).sqrt(),
@@ -32,14 +32,14 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "l2": torch.square,
     "psnr": torch.square,
 }
-"""Distances of each value from the true one, by name."""
+"""Distances by name, as functions of the error of each value."""
 
 
 class PairedObjective:
-    """Distance from the true target, and an adversarial game in which pairs of source and target are judged."""
+    """Distances from the true target, and an adversarial loss on pairs of source and target (pix2pix)."""
 
     def __init__(self, config: PairedObjectiveConfig):
-        """Raises FileNotFoundError if a perceptual distance is asked for and the weights of its network are missing."""
+        """Raises FileNotFoundError if the perceptual distance is on and the weights of its network are missing."""
         self.config, self.game, self.state = config, AdversarialGame(config), nn.Module()
         self.pairs = PairedGame(self.game, config.augment, config.feature_matching_weight)
         self.perceptual_network = EfficientNet().requires_grad_(False) if config.perceptual_weight else None
@@ -56,7 +56,7 @@ class PairedObjective:
     def discriminator_terms(
         self, generator: ClipTranslator, discriminator: VideoDiscriminator, batch: PairBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Each discriminator's adversarial loss, and the gradient penalties that are due."""
+        """Each discriminator's adversarial loss and the gradient penalties due; {} while the game is not active."""
         if not self.game.is_active(context.progress):
             return {}
         with torch.no_grad():
@@ -103,19 +103,19 @@ class PairedObjective:
         *,
         samples: int,  # noqa: ARG002
     ) -> Float[Tensor, "batch 1 time channels height width"]:
-        """The target of each source, which is the only one."""
+        """The translation of each source; there is only one, as translators have no latent."""
         return generator(batch.source, batch.known)[:, None]
 
     def score_outputs(
         self, discriminator: VideoDiscriminator, batch: PairBatch, outputs: Frames, draws: SampleRandom
     ) -> Float[Tensor, " batch"]:
-        """The sum of both discriminators' scores of these targets, beside their sources if those are shown."""
+        """The sum of both discriminators' scores of these targets, with their sources if `show_source`."""
         return score_shown(discriminator, self._show(batch, outputs), draws)
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
     def _show(self, batch: PairBatch, target: Frames) -> Float[Tensor, "batch time shown height width"]:
-        """What the discriminators judge: the target, with the source below it as further channels if it is shown."""
+        """The discriminators' input: the target, followed by the source as further channels if `show_source`."""
         if not self.config.show_source:
             return target
         scale = target.shape[-1] // batch.source.shape[-1]
@@ -123,7 +123,7 @@ class PairedObjective:
 
 
 def mean_where(values: Frames, mask: Tensor | None = None) -> Float[Tensor, ""]:
-    """The mean of all values, or of those in all channels of the pixels in a mask; 0 if it is empty."""
+    """The mean of all values, or of those of the pixels in a mask; 0 for an empty mask."""
     if mask is None:
         return values.mean()
     count = mask.sum() * values.shape[2]
@@ -133,8 +133,8 @@ def mean_where(values: Frames, mask: Tensor | None = None) -> Float[Tensor, ""]:
 def mean_logarithm(errors: Frames, mask: Tensor | None = None) -> Float[Tensor, ""]:
     """The mean over clips of the logarithm of the mean squared error, of all pixels or of those in a mask.
 
-    But for a factor that is the negative mean PSNR (as in NAFNet, Chen et al. 2022). Clips whose mask is empty are left
-    out.
+    It is a multiple of the negative mean PSNR, up to a constant (as in NAFNet, Chen et al. 2022). Clips with an empty
+    mask are left out.
     """
     mask = torch.ones_like(errors[:, :, :1]) if mask is None else mask
     count = mask.flatten(1).sum(1) * errors.shape[2]
@@ -143,14 +143,14 @@ def mean_logarithm(errors: Frames, mask: Tensor | None = None) -> Float[Tensor, 
 
 
 def ping_pong_error(generator: ClipTranslator, batch: PairBatch) -> Float[Tensor, ""]:
-    """The mean absolute difference of what is made of a frame on the way forward and on the way back.
+    """TecoGAN's ping-pong loss: the mean absolute difference of a frame's translations played forward and backward.
 
-    The clip is played to its end and back again without showing the last frame twice (Chu et al. 2020, section 3.1).
+    The clip is translated to its end and back again, with its last frame once (Chu et al. 2020, section 3.1).
     """
-    there_and_back = [
+    ping_pong = [
         None if frames is None else torch.cat([frames, frames.flip(1)[:, 1:]], 1)
         for frames in (batch.source, batch.known)
     ]
-    made = generator(*there_and_back).float()
+    made = generator(*ping_pong).float()
     half = made.shape[1] // 2
     return (made[:, :half] - made.flip(1)[:, :half]).abs().mean()
