@@ -1,4 +1,4 @@
-"""The parts of a video training that a configuration describes: networks, objective, trainer, summary of the data."""
+"""Builds the parts of a video training run from its configuration: networks, objective, trainer, data summary."""
 
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from vidgan.validation import VideoEvaluation, VideoPreview
 
 
 def build_generator(config: VideoConfig, *, classes: tuple[str, ...] = ()) -> FramePredictor | VideoGenerator:
-    """The generator to train: a predictor if there are past frames; with spectral norm on every weight if asked for."""
+    """The generator to train: a predictor if there are past frames; with spectral norm if configured."""
     data = config.data
     shape = ClipShape(
         channels=data.channels,
@@ -49,9 +49,8 @@ def build_trainer(
 ) -> Trainer:
     """The trainer of a run; `held_out` clips are previewed and decide which EMA weights are best.
 
-    The pasts of both are spoilt if the settings say so.
-
-    Raises ValueError if the batch cannot be split evenly, or pasts cannot be spoilt in the way that is asked for.
+    The pasts of both data sets are degraded if configured. Raises ValueError if the batch cannot be split evenly among
+    processes and micro-batches, or for invalid `past_degradations`.
     """
     context_frames, classes = config.data.context_frames, dataset.classes
     dataset = degrade_pasts(dataset, config.data, train=True)
@@ -73,7 +72,7 @@ def build_trainer(
 
 
 def summarise_data(config: VideoDataConfig, *, dataset: ClipDataset, held_out: ClipDataset) -> DataSummary:
-    """What the splits hold, with a warning if best/ will be chosen on the test split; opens the test split to look."""
+    """Summarises the splits, including the test split, with a warning if best/ will be chosen on the test split."""
     found: dict[Split, ClipDataset] = {"train": dataset, "val": held_out}
     warning = None
     if isinstance(held_out, VideoClipDataset) and held_out.val_is_test:
@@ -85,7 +84,7 @@ def summarise_data(config: VideoDataConfig, *, dataset: ClipDataset, held_out: C
     else:
         try:
             found["test"] = open_dataset(config, split="test")
-        except ValueError:  # an own test split without a readable video stops an evaluation, not a training
+        except ValueError:  # an unreadable test split prevents evaluation, not training
             warning = "no video of the test split can be read: vidvox evaluate will have nothing to measure on"
     splits = [
         SplitSummary(split=split, item="video", names=list_video_names(clips), clips=len(clips))

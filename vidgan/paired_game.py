@@ -1,4 +1,4 @@
-"""The adversarial game over clips that were made of others, which the discriminators may be shown beside them."""
+"""The adversarial game for clips made from a source, on which the discriminators may be conditioned (pix2pix)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from vidgan.objective import score_clips
 
 Frames = Float[Tensor, "batch time channels height width"]
 Shown = Float[Tensor, "batch time shown height width"]
-"""A clip, with that which it was made of below it as further channels if the discriminators are to see that."""
+"""A clip, followed by its source as further channels if the discriminators are conditioned on it."""
 
 
 class JudgedClips(NamedTuple):
-    """Real and made clips as the discriminators see them, and which frames and crops they see."""
+    """Real and generated clips as the discriminators see them, and the frames and crops selected in both."""
 
     real: Shown
     fake: Shown
@@ -33,7 +33,7 @@ class JudgedClips(NamedTuple):
 
 @dataclass(frozen=True)
 class PairedGame:
-    """Both players' adversarial terms, given real and made clips, with feature matching."""
+    """Both players' adversarial loss terms, and feature matching, given real and generated clips."""
 
     game: AdversarialGame
     augment: AugmentConfig
@@ -42,7 +42,7 @@ class PairedGame:
     def discriminator_terms(
         self, discriminator: VideoDiscriminator, real: Shown, fake: Shown, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Each discriminator's adversarial loss, and the gradient penalties that are due."""
+        """Each discriminator's adversarial loss and the gradient penalties due, by name."""
         real, fake, selection = self._prepare(discriminator, real, fake, context)
         scores = discriminator(torch.cat([real, fake]), selection.duplicate())
         terms = {}
@@ -56,7 +56,7 @@ class PairedGame:
     def generator_terms(
         self, discriminator: VideoDiscriminator, real: Shown, fake: Shown, context: StepContext
     ) -> dict[str, Tensor]:
-        """The adversarial loss of each discriminator, and the distance between their maps of real and made clips."""
+        """The generator's loss against each discriminator, and the feature-matching loss, by name."""
         terms = {}
         real, fake, selection = self._prepare(discriminator, real, fake, context)
         judged = discriminator.judge(fake, selection)
@@ -65,9 +65,9 @@ class PairedGame:
             with torch.no_grad():
                 reference = discriminator.judge(real, selection)
         for number, (name, scores) in enumerate(judged.scores._asdict().items()):
-            of_real = None if reference is None else reference.scores[number]
+            real_scores = None if reference is None else reference.scores[number]
             terms[name] = self.game.generator_loss(
-                of_real, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+                real_scores, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
             )
         if self.feature_matching_weight and reference is not None:
             maps = [[*each.maps.spatial, *each.maps.temporal] for each in (reference, judged)]
@@ -85,7 +85,7 @@ class PairedGame:
 
 
 def draw_selection(discriminator: VideoDiscriminator, clips: Frames, draws: SampleRandom) -> ClipSelection:
-    """Which frames and crops of these clips the discriminators see."""
+    """Draws the frames and crops of these clips that the discriminators see."""
     return discriminator.draw_selection(draws, len(clips), clip_frames=clips.shape[1], context_frames=0)
 
 

@@ -1,4 +1,4 @@
-"""What the training of a style generator of clips adds: random times, style mixing and the path length penalty."""
+"""Training of style generators of clips: random start times, style mixing and the path length penalty."""
 
 import torch
 from jaxtyping import Float, Int
@@ -22,9 +22,10 @@ def make_training_clips(
     config: StyleObjectiveConfig,
     context: StepContext,
 ) -> Clips:
-    """Clips of a style generator, of the batch's classes and length, some of mixed styles, each from a random time on.
+    """Generates clips of the batch's classes and length, with style mixing and random start times.
 
-    A clip of real data may begin at any time; so do these, within the distance of two anchors, after which all repeats.
+    As real clips may start anywhere in a video, generated ones start at any time within one anchor distance; motion
+    codes have the same distribution in each.
     """
     assert generator.style is not None
     steps, labels = batch.frames.shape[1], labels_for(generator, batch)
@@ -43,7 +44,7 @@ def make_training_clips(
 def measure_path_length(
     generator: VideoGenerator, batch: ClipBatch, path_length: PathLength, context: StepContext
 ) -> Float[Tensor, ""]:
-    """The path length penalty of half as many clips, in float32."""
+    """The path length penalty on new clips, half as many as the batch has, in float32."""
     count, steps = (len(batch) + 1) // 2, batch.frames.shape[1]
     labels = labels_for(generator, batch)
     latents = generator.draw_latents(context.rng, count, 1, steps=steps)[:, 0]
@@ -55,7 +56,7 @@ def measure_path_length(
 
 
 def fade_clips(clips: Clips, hidden: float) -> Clips:
-    """The clips as they are seen while this many doublings of the resolution are hidden."""
+    """The clips with this many of the finest resolution doublings hidden; see `gancore.growing.fade_resolution`."""
     return fade_resolution(clips.flatten(0, 1), hidden).unflatten(0, clips.shape[:2]) if hidden else clips
 
 

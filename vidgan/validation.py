@@ -1,4 +1,4 @@
-"""What a model does on held-out clips while it trains: a sheet and a film to look at, and scores against baselines."""
+"""Validation during training on held-out clips: a sample sheet, a film, and scores with baselines."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from vidgan.frames import to_uint8
 from vidgan.objective import VideoModel, sample_futures
 
 SHEET_CLIPS = 4
-"""Held-out clips on a sheet."""
+"""Number of held-out clips on a sheet."""
 EVALUATION_BATCH = 8
-"""Clips that are scored at a time, which bounds the memory needed."""
+"""Number of clips scored at a time; bounds the memory needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoPreview:
-    """Draws sample sheets of the EMA generator during training, of the same clips and latents every time."""
+    """Draws sample sheets of the EMA generator during training, always of the same clips and latents."""
 
     dataset: ClipDataset
     context_frames: int
@@ -40,8 +40,8 @@ class VideoPreview:
     def __call__(self, generator: VideoModel, step: int, folder: Path) -> None:
         """Writes step-<n>.png and step-<n>.mp4 to the folder; leaves the generator and its mode unchanged.
 
-        The sheet has the ground truth and two samples of every clip, the film the ground truth and one sample; without
-        a past both have samples alone.
+        The sheet shows the ground truth and two samples of every clip, the film the ground truth and one sample; for
+        models without a past, both show samples only.
         """
         folder.mkdir(parents=True, exist_ok=True)
         device = next(generator.parameters()).device
@@ -66,12 +66,12 @@ class VideoEvaluation:
 
     @property
     def best_metric(self) -> str:
-        """The score that decides which weights are best: CRPS of forecasts, or the distance of the sets."""
+        """The score that decides which weights are best: CRPS of predictions, or the distance of real and generated."""
         return f"lowest held_out/{'crps/samples' if self.context_frames else 'distance'}"
 
     @torch.no_grad()
     def __call__(self, generator: VideoModel) -> Mapping[str, float]:
-        """Scores of forecasts by name; without a past the sliced Wasserstein distance of generated and real clips."""
+        """Scores of predictions by name; without a past, the sliced Wasserstein distance of generated to real clips."""
         device = next(generator.parameters()).device
         samples = self.samples if self.context_frames else 1
         sums: Counter[str] = Counter()
@@ -98,9 +98,9 @@ def select_spaced_samples(dataset: ClipDataset, count: int) -> list[Sample]:
 
 
 def label_rows(batch: ClipBatch, samples: Tensor) -> list[LabelledClip]:
-    """The rows of a sheet: for each clip the ground truth, unless it has no past, then two samples.
+    """The rows of a sheet: for each clip the ground truth (if it has a past), then two samples.
 
-    Samples start after a black past, so that they stand below their own time steps.
+    The past of samples is black, so that their frames are aligned with the ground truth.
     """
     clips, context_frames = [], batch.context_frames
     for clip, futures in zip(batch.frames[:SHEET_CLIPS], samples[:SHEET_CLIPS], strict=True):
@@ -114,7 +114,7 @@ def label_rows(batch: ClipBatch, samples: Tensor) -> list[LabelledClip]:
 
 
 def label_columns(batch: ClipBatch, samples: Tensor) -> list[LabelledClip]:
-    """The clips of a film: the ground truths, unless they have no past, then a sample after the past of each."""
+    """The clips of a film: the ground truths (if they have a past), then one sample after the past of each."""
     context_frames = batch.context_frames
     truths = [
         LabelledClip("ground truth", to_displayable(clip), generated_from=len(clip))

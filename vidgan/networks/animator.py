@@ -1,4 +1,4 @@
-"""Animator: moves the figure in a frame as another one moves, by keypoints that no one has named.
+"""Animator: moves the figure in a source frame like that in a driving frame, by unsupervised keypoints.
 
 Letters in shapes: b batch, k keypoint, c channel, h and w rows and columns.
 """
@@ -36,38 +36,37 @@ from vidgan.networks.warp import warp
 
 Frame = Float[Tensor, "batch channels height width"]
 Displacement = Float[Tensor, "batch 2 h w"]
-"""Where the content of each pixel comes from, less where the pixel is: (x, y) in halves of the frame's sides."""
+"""Backward flow, from each pixel to where its content comes from: (x, y) in halves of the frame's sides."""
 
 VARIANCE = 0.01
 """Variance of the Gaussians around keypoints, in squared halves of a frame's side."""
 OPENNESS, SHARE = 2.0, -1.0
-"""Logits, before training, of how far features of the source are visible, and of the share of what is painted."""
+"""Initial logits of the visibility of source features, and of the mask of newly painted content."""
 BACKGROUND = 4.0
-"""Weight of the background, before training, over that of all keypoints together."""
+"""Initial weight of the background, relative to that of all keypoints together."""
 
 
 class Moved(NamedTuple):
-    """What an animator makes of a source."""
+    """How an animator moves a source frame, and what it paints anew."""
 
     displacement: Displacement
-    """At 1/patch_size of the size of the frame."""
+    """Backward flow, at 1/patch_size of the frame's size."""
     visible: Float[Tensor, "batch 1 h w"]
-    """How far, in [0, 1], what belongs at a pixel is seen in the source at all; as large."""
+    """Occlusion map, in [0, 1], as large as the flow: 1 where a pixel's content is visible in the source."""
     painted: Frame
-    """The moved source with what was painted over it."""
+    """The warped source plus the painted changes."""
     share: Float[Tensor, "batch 1 height width"]
-    """How far, in [0, 1], the result shows what was painted and not the moved source itself."""
+    """Mask, in [0, 1], of `painted`; the rest of the result shows the warped source."""
 
 
 class Animator(HubModel):
-    """Moves a source frame as a driving frame says: the First Order Motion Model (Siarohin et al. 2019), small.
+    """Animates a source frame by a driving frame: a small First Order Motion Model (Siarohin et al. 2019).
 
-    The surroundings of keypoint k go from the driving frame to the source by T_k(z) = s_k + S_k D_k^-1 (z - d_k), with
-    the positions s, d and the Jacobians S, D (equation 4 there). A network weighs these maps and the identity, for the
-    background, at each pixel; the generator warps features of the source by the result, hides those that are not to
-    be seen, and paints what comes to light, in the knowledge of where the keypoints were and are to be. What it paints
-    is mixed with the source itself, warped: before training the result is the warped source, and of a source that
-    drives itself an exact copy.
+    Around keypoint k, T_k(z) = s_k + S_k D_k^-1 (z - d_k) maps the driving frame to the source, with positions s, d and
+    Jacobians S, D (equation 4 there). A network weighs these maps and the identity (the background) at each pixel. The
+    generator warps source features by the resulting flow, masks occluded ones, and paints what is uncovered, given the
+    keypoints of both frames. Its output is blended with the warped source itself. Before training, a source that
+    drives itself is reproduced exactly.
     """
 
     def __init__(self, config: AnimatorConfig, shape: FigureShape):
@@ -101,9 +100,9 @@ class Animator(HubModel):
             self.weights.bias[0] = log(BACKGROUND * config.keypoints)  # type: ignore[index]
 
     def forward(self, source: Frame, driving: Frame) -> Frame:
-        """The source moved as the driving frames are, both in [-1, 1] and of any one size.
+        """The source animated by the driving frame; both are in [-1, 1] and have the same size, which may be any.
 
-        Raises ValueError for a number of channels that the model was not trained on.
+        Raises ValueError for another number of channels than the model's.
         """
         height, width = source.shape[-2:]
         source, driving = self._pad(source), self._pad(driving)
@@ -119,10 +118,7 @@ class Animator(HubModel):
         return self.detector(self._fold(frames))
 
     def move(self, source: Frame, at_source: Keypoints, at_driving: Keypoints) -> Moved:
-        """How a source, with sides as for `find`, moves from its keypoints to others, and what is painted.
-
-        `compose` makes a frame of it.
-        """
+        """Moves a source, with sides as for `find`, from its own keypoints to others; `compose` makes the frame."""
         folded = self._fold(source)
         candidates = displacements(at_source, at_driving, folded)
         drawn = [draw_gaussians(each.position, folded, variance=VARIANCE) for each in (at_driving, at_source)]
@@ -146,7 +142,7 @@ class Animator(HubModel):
         candidates: Float[Tensor, "batch candidate 2 h w"],
         heat: Float[Tensor, "batch keypoint h w"],
     ) -> tuple[Displacement, Float[Tensor, "batch 1 h w"]]:
-        """(The displacement of each pixel, as a mean of the candidates; how far its content is visible)."""
+        """Returns the flow, a weighted mean of the candidates at each pixel, and the occlusion map."""
         batch, count = candidates.shape[:2]
         small = F.avg_pool2d(source, self.config.patch_size)
         moved = warp_by(small.repeat_interleave(count, 0), candidates.flatten(0, 1)).unflatten(0, (batch, count))
@@ -156,7 +152,7 @@ class Animator(HubModel):
         return (weights[:, :, None] * candidates).sum(1), self.openness(features).float().sigmoid()
 
     def _pad(self, frames: Frame) -> Float[Tensor, "batch channels padded_height padded_width"]:
-        """Sides padded to whole patches."""
+        """Pads the sides to whole patches."""
         patch = self.config.patch_size
         return F.pad(frames, (0, -frames.shape[-1] % patch, 0, -frames.shape[-2] % patch), mode="replicate")
 
@@ -167,9 +163,9 @@ class Animator(HubModel):
 def displacements(
     at_source: Keypoints, at_driving: Keypoints, like: Float[Tensor, "batch channels h w"]
 ) -> Float[Tensor, "batch candidate 2 h w"]:
-    """T_k(z) - z at every pixel z of a map: 0 for the background, which comes first, then that of each keypoint.
+    """T_k(z) - z at every pixel z of a map: 0 for the background, which comes first, then of each keypoint.
 
-    As (s - d) + (S - D) D^-1 (z - d), which for equal keypoints is 0 to the bit.
+    Computed as (s - d) + (S - D) D^-1 (z - d), which is exactly 0 for equal keypoints.
     """
     position, jacobian = at_driving
     turn = multiply(at_source.jacobian - jacobian, invert(jacobian))
@@ -181,21 +177,21 @@ def displacements(
 
 
 def warp_by(x: Float[Tensor, "batch channels height width"], displacement: Displacement) -> Tensor:
-    """A map of any size, as large as before, whose pixels come from where a displacement says."""
+    """Backward warp of a map of any size by a displacement, which is resized to it."""
     flow = fit(displacement, x) * constant(x.shape[-1] / 2, x.shape[-2] / 2, like=displacement)[:, None, None]
     return warp(x, flow)
 
 
 def fit(x: Float[Tensor, "batch channels h w"], like: Float[Tensor, "batch _ height width"]) -> Tensor:
-    """A map resized to the size of another, bilinearly; itself if it has that size."""
+    """A map resized bilinearly to the size of `like`; returned as it is if it has that size."""
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def compose(source: Frame, moved: Moved) -> Frame:
-    """The result for a source of any size: the source itself, warped, mixed with what was painted.
+    """The animated frame, for a source of any size: the warped source, blended with the painted content.
 
-    What was painted is resized to its size, so that what is only moved stays as sharp as it was.
+    Only the painted content is resized to the source's size, so what is merely moved stays sharp.
     """
     return torch.lerp(warp_by(source, moved.displacement), fit(moved.painted, source), fit(moved.share, source))

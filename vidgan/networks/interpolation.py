@@ -1,4 +1,4 @@
-"""First estimates of pixels and frames that are not known, from what is known before and after."""
+"""Initial estimates of unknown pixels and frames, interpolated in time, in space and along optical flow."""
 
 import torch
 import torch.nn.functional as F
@@ -12,16 +12,16 @@ Frames = Float[Tensor, "batch time channels height width"]
 Known = Bool[Tensor, "batch time 1 height width"]
 
 AGREEMENT_RADIUS = 2
-"""Radius in pixels of the square window over which it is judged how well two frames agree."""
+"""Radius, in pixels, of the square window over which two frames are compared."""
 TOLERANCE = 1e-3
-"""Squared difference, for values in [-1, 1], that is noise rather than motion: some four grey levels."""
+"""Squared difference, for values in [-1, 1], that counts as noise, not motion: about four grey levels, squared."""
 
 
 def estimate_unknown(frames: Frames, known: Known, *, causal: bool = False) -> Frames:
-    """Unknown pixels in time, as `interpolate_unknown` has them, and those known at no time in space.
+    """Interpolates unknown pixels in time (`interpolate_unknown`), and those that are never known in space.
 
-    If `causal`, no frame depends on others, and all unknown pixels are estimated in space. Frames of clips of which
-    nothing is known become 0.
+    If `causal`, no frame depends on others: all unknown pixels are interpolated in space. Frames without any estimate
+    become 0.
     """
     estimated = known
     if not causal:
@@ -32,10 +32,9 @@ def estimate_unknown(frames: Frames, known: Known, *, causal: bool = False) -> F
 def interpolate_in_space(
     frames: Float[Tensor, "frames channels height width"], known: Float[Tensor, "frames 1 height width"]
 ) -> Float[Tensor, "frames channels height width"]:
-    """Pixels that are not known (0, others 1), from smaller copies of the frame in which they are.
+    """Fills in unknown pixels (`known` 0, others 1) from lower resolutions: pull-push (Gortler et al. 1996).
 
-    A pixel of a smaller copy is the mean of what is known below it, as in the Lumigraph (Gortler et al. 1996). A frame
-    of which nothing is known becomes 0.
+    A pixel of a lower resolution is the mean of the known pixels that it covers. Frames without known pixels become 0.
     """
     height, width = frames.shape[-2:]
     frames = frames * known
@@ -47,9 +46,9 @@ def interpolate_in_space(
 
 
 def interpolate_unknown(frames: Frames, known: Known) -> Frames:
-    """Unknown pixels, linearly between the times before and after at which they are known, or as at the only one.
+    """Interpolates each unknown pixel linearly between the nearest earlier and later frames in which it is known.
 
-    Those that are known at no time stay as they are.
+    If it is known on one side only, that value is held; pixels that are never known stay as they are.
     """
     steps = frames.shape[1]
     (before, since), (after, until) = _hold(frames, known), _hold(frames.flip(1), known.flip(1))
@@ -60,7 +59,7 @@ def interpolate_unknown(frames: Frames, known: Known) -> Frames:
 
 
 def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch time 1 height width"]]:
-    """Each pixel as it was last known, and how many frames ago; more than there are if it never was."""
+    """Each pixel's last known value, and how many frames ago it was known; more than the clip has if never."""
     held, ago = frames[:, 0], torch.full_like(known[:, 0], 2.0 * frames.shape[1], dtype=torch.float32)
     values, ages = [], []
     for step in range(frames.shape[1]):
@@ -73,15 +72,15 @@ def _hold(frames: Frames, known: Known) -> tuple[Frames, Float[Tensor, "batch ti
 
 
 def interpolate_along_motion(frames: Frames, known: Known) -> Frames:
-    """Frames of which nothing is known, between whole ones before and after, as `interpolate_between` has it.
+    """Replaces lost frames, in which nothing is known, by `interpolate_between` of the nearest whole frames.
 
-    All others stay as they are, among them lost ones at the ends of a clip.
+    All other frames stay as they are, and so do lost ones without a whole frame on both sides.
     """
     clips, steps = known.shape[:2]
     whole, lost = known.flatten(2).all(2), ~known.flatten(2).any(2)
     before, after = _last_marked(whole), steps - 1 - _last_marked(whole.flip(1)).flip(1)
     between = lost & (before >= 0) & (after < steps)
-    if torch.compiler.is_exporting():  # a graph has to compute them all, as it cannot choose
+    if torch.compiler.is_exporting():  # an exported graph cannot choose frames, so it computes all of them
         chosen = torch.arange(clips * steps, device=frames.device)
     else:
         chosen = between.flatten().nonzero()[:, 0]
@@ -97,7 +96,7 @@ def interpolate_along_motion(frames: Frames, known: Known) -> Frames:
 
 
 def _last_marked(marked: Bool[Tensor, "batch time"]) -> Int[Tensor, "batch time"]:
-    """For each time the last one up to it that is marked, or -1."""
+    """For each time, the last marked time up to it, or -1."""
     found, last = [], torch.full_like(marked[:, 0], -1, dtype=torch.long)
     for t in range(marked.shape[1]):
         last = torch.where(marked[:, t], t, last)
@@ -110,12 +109,12 @@ def interpolate_between(
     second: Float[Tensor, "batch channels height width"],
     share: Float[Tensor, "batch 1 1 1"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """The frame at `share` of the way from one to another, moved along the optical flow between them.
+    """The frame at a fraction `share` of the time between two frames, interpolated along the optical flow.
 
-    Where the two agree no better along the flow than in place, beyond what is noise, the frame is their mean in place.
+    Where the frames agree no better along the flow than in place (up to noise), they are blended in place instead.
     """
     ahead, back = estimate_flow(first, second), estimate_flow(second, first)
-    # each flow starts from its own frame; at the time between, it is nearly that of where the other one has come from
+    # each flow is defined on its own frame; the flow at the time in between is approximated by warping it there
     of_second = warp(second, (1 - share) * warp(ahead, share * back), bicubic=True)
     of_first = warp(first, share * warp(back, (1 - share) * ahead), bicubic=True)
     still, moved = torch.lerp(first, second, share), torch.lerp(of_first, of_second, share)

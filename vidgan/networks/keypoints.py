@@ -1,4 +1,4 @@
-"""Keypoints that no one has named: where they are in a frame, and how their surroundings are turned and stretched.
+"""Unsupervised keypoints (FOMM): their positions in a frame, and the local affine maps around them.
 
 Positions are (x, y) in halves of a frame's sides: -1 at its left and upper edge, 1 at the right and lower one, so that
 the centre of pixel i of n lies at (2 i + 1) / n - 1, in maps of any resolution.
@@ -17,9 +17,9 @@ Positions = Float[Tensor, "batch keypoint 2"]
 Jacobians = Float[Tensor, "batch keypoint 2 2"]
 
 TEMPERATURE = 0.1
-"""Logits of a keypoint's map are divided by this, so that its mean is not dragged to the middle of the frame."""
+"""Softmax temperature of a keypoint's map; low, so that its mean is not biased to the middle of the frame."""
 LEAST_DETERMINANT = 0.05
-"""Magnitude below which the determinant of an affine map is not divided by."""
+"""Determinants are clamped to at least this magnitude before a matrix is inverted."""
 
 
 class Keypoints(NamedTuple):
@@ -28,11 +28,11 @@ class Keypoints(NamedTuple):
     position: Positions
     """(x, y) in halves of the frame's sides."""
     jacobian: Jacobians
-    """Affine map from a reference, the same for all frames, to the surroundings of each keypoint."""
+    """Jacobian, at each keypoint, of the map from a reference frame, common to all frames, to this frame."""
 
 
 class Hourglass(nn.Module):
-    """A map seen at several resolutions, each half the one before, and put together again (Newell et al. 2016)."""
+    """An hourglass network with skip connections (Newell et al. 2016), one level for each of `widths`."""
 
     def __init__(self, inputs: int, widths: tuple[int, ...]):
         super().__init__()
@@ -44,7 +44,7 @@ class Hourglass(nn.Module):
         self.up_norms = nn.ModuleList(build_group_norm(width) for width in widths[:-1])
 
     def forward(self, x: Float[Tensor, "batch inputs h w"]) -> Float[Tensor, "batch features h w"]:
-        """As wide as the first of the widths, of the size of the input, which may be any."""
+        """Features with widths[0] channels, as large as the input, which may have any size."""
         x = leaky_relu(self.stem(x))
         seen = []
         for down, norm in zip(self.downs, self.down_norms, strict=True):
@@ -59,7 +59,7 @@ class Hourglass(nn.Module):
 
 
 def pixel_centres(like: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "h w 2"]:
-    """The position of every pixel of a map, in float32."""
+    """The (x, y) position of every pixel centre of a map, in float32; see the top of this module."""
     rows, columns = ((torch.arange(side, device=like.device) * 2 + 1) / side - 1 for side in like.shape[-2:])
     return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
 
@@ -67,7 +67,7 @@ def pixel_centres(like: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "h
 def soft_argmax(
     logits: Float[Tensor, "batch keypoint h w"],
 ) -> tuple[Positions, Float[Tensor, "batch keypoint h w"]]:
-    """(The mean position of each map, the map itself): a softmax over all pixels of the logits over TEMPERATURE."""
+    """Returns the mean position of each keypoint, and its map: the softmax of logits / TEMPERATURE over all pixels."""
     share = (logits.float() / TEMPERATURE).flatten(2).softmax(2).unflatten(2, logits.shape[2:])
     return average(pixel_centres(logits)[None, None], share), share
 
@@ -75,19 +75,19 @@ def soft_argmax(
 def average(
     values: Float[Tensor, "#batch #keypoint h w numbers"], share: Float[Tensor, "batch keypoint h w"]
 ) -> Float[Tensor, "batch keypoint numbers"]:
-    """Means weighted by maps that sum to 1. Not as a product of matrices, which mixed precision would round."""
+    """Means weighted by maps that sum to 1, without a matrix product, which mixed precision would round."""
     return (values * share[..., None]).sum((2, 3))
 
 
 def multiply(
     first: Float[Tensor, "*#shape 2 2"], second: Float[Tensor, "*#shape 2 columns"]
 ) -> Float[Tensor, "*#shape 2 columns"]:
-    """The product of 2x2 matrices with others, in full precision under mixed precision too."""
+    """The product of 2x2 matrices with others, in full precision even under mixed precision."""
     return (first[..., None] * second[..., None, :, :]).sum(-2)
 
 
 def invert(matrix: Float[Tensor, "*shape 2 2"]) -> Float[Tensor, "*shape 2 2"]:
-    """The inverse in closed form, of determinants no nearer to 0 than LEAST_DETERMINANT."""
+    """The inverse of 2x2 matrices in closed form, with determinants clamped to a magnitude of LEAST_DETERMINANT."""
     (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
     determinant = a * d - b * c
     held = torch.where(determinant < 0, -1.0, 1.0) * determinant.abs().clamp(min=LEAST_DETERMINANT)
@@ -96,10 +96,13 @@ def invert(matrix: Float[Tensor, "*shape 2 2"]) -> Float[Tensor, "*shape 2 2"]:
 
 
 class KeypointDetector(nn.Module):
-    """Finds keypoints in folded frames: a map for each, its mean, and a Jacobian averaged by the map (FOMM)."""
+    """Finds keypoints in frames after space-to-depth: the mean of a map each, and Jacobians averaged by the maps.
+
+    From the First Order Motion Model (Siarohin et al. 2019).
+    """
 
     def __init__(self, inputs: int, widths: tuple[int, ...], *, keypoints: int, affine: bool):
-        """Jacobians are the identity before training, and always if not `affine`."""
+        """Jacobians start as the identity; without `affine` they remain it."""
         super().__init__()
         self.hourglass = Hourglass(inputs, widths)
         self.maps = conv_nd(2, widths[0], keypoints, bias=False)  # a bias would be the same at every place
@@ -128,6 +131,9 @@ class KeypointDetector(nn.Module):
 def draw_gaussians(
     position: Positions, like: Float[Tensor, "batch channels h w"], *, variance: float
 ) -> Float[Tensor, "batch keypoint h w"]:
-    """A Gaussian of height 1 around each keypoint, in a map as large as another; the variance is in squared halves."""
+    """A Gaussian of height 1 around each keypoint, in a map as large as `like`.
+
+    The variance is in squared halves of the frame's sides.
+    """
     apart = pixel_centres(like) - position[:, :, None, None]
     return torch.exp(apart.square().sum(-1) / (-2 * variance))

@@ -8,15 +8,15 @@ from torch import Tensor
 from vidgan.networks.warp import warp
 
 WINDOW_RADIUS = 3
-"""Radius in pixels of the square window over which the flow is taken to be constant."""
+"""Radius, in pixels, of the square window over which the flow is taken to be constant."""
 ITERATIONS = 4
-"""Updates of the flow at each resolution."""
+"""Number of updates of the flow at each resolution."""
 MIN_SIDE = 16
-"""Frames are halved as long as their shorter side is at least this."""
+"""Frames are halved as long as their shorter side is at least this many pixels."""
 MAX_LEVELS = 4
-"""Resolutions at most: motion of up to some 2^MAX_LEVELS pixels is found."""
+"""Largest number of resolutions; motion of up to about 2^MAX_LEVELS pixels is found."""
 DAMPING = 1e-2
-"""Added to the squared gradients, for values in [-1, 1]: where there is no texture the flow is that around it."""
+"""Added to the squared gradients, for values in [-1, 1]; pulls the flow of textureless pixels to the window's mean."""
 
 Frame = Float[Tensor, "batch channels height width"]
 Flow = Float[Tensor, "batch 2 height width"]
@@ -24,10 +24,10 @@ Flow = Float[Tensor, "batch 2 height width"]
 
 @torch.no_grad()
 def estimate_flow(first: Frame, second: Frame) -> Flow:
-    """The flow f with first(p) = second(p + f(p)), (x, y) in pixels (Lucas, Kanade 1981).
+    """The flow f with first(p) = second(p + f(p)), (x, y) in pixels (Lucas and Kanade 1981).
 
-    Coarse to fine; at each resolution the second frame is warped by the flow so far, and the flow becomes the one
-    that explains best, by least squares over a window, what the frames differ by (Le Besnerais, Champagnat 2005).
+    Coarse to fine. At each resolution the second frame is repeatedly warped by the current flow, and the flow updated
+    by least squares over a window (Le Besnerais and Champagnat 2005).
     """
     pyramid = [(first.float(), second.float())]
     while len(pyramid) < MAX_LEVELS and min(pyramid[-1][0].shape[-2:]) >= MIN_SIDE:
@@ -52,7 +52,7 @@ def estimate_flow(first: Frame, second: Frame) -> Flow:
 
 
 def image_gradient(frame: Frame) -> tuple[Frame, Frame]:
-    """(Change from left to right, change from top to bottom) by central differences, with repeated edges."""
+    """Returns the x and y derivatives by central differences, per pixel, with repeated edges."""
     padded = F.pad(frame, [1, 1, 1, 1], mode="replicate")
     return (
         (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2,

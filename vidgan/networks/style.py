@@ -1,4 +1,4 @@
-"""Clips from styles: what a clip shows in one style vector, how it moves in codes of continuous time (StyleGAN-V).
+"""Style generator of clips (StyleGAN-V): one style vector for the content, and motion codes at continuous times.
 
 Letters in einops patterns: b batch, t timestep, c channel, h and w rows and columns, k anchor.
 """
@@ -17,20 +17,20 @@ from vidgan.config import ClipShape, VideoGeneratorConfig
 from vidgan.motion_config import MotionCodeConfig
 
 Times = Float[Tensor, "batch time"]
-"""Times of frames, 0 for a clip's first, in frames of the training data; any real number from 0 on."""
+"""Times of frames, in frames of the training data: non-negative real numbers, 0 for a clip's first frame."""
 
 
 class MotionCodes(nn.Module):
-    """Codes of motion at continuous times (StyleGAN-V, Skorokhodov et al. 2022, section 3.1).
+    """Motion codes at continuous times (StyleGAN-V, Skorokhodov et al. 2022, section 3.1).
 
-    Noise is drawn for anchors at 0, D, 2 D, ...; two convolutions over the anchors, without padding, make a code u of
-    each. Between two of them, at a time t after the left one, with frequencies f and W the learned maps of u_left,
+    Noise is drawn for anchors at times 0, D, 2 D, ...; two convolutions over the anchors, without padding, turn it into
+    codes u. Between two anchors, at a time t after the left one, with frequencies f and learned linear maps W_i,
 
         v(t) = sin and cos of (f (1 + tanh(W_1 u)) t + s W_2 u)        s = (longest period) f / 2 pi
 
-    less its own straight line between the anchors, plus the straight line from W_3 u_left to W_3 u_right, so that the
-    code does not jump at an anchor. Nothing has a bias: all motion depends on the noise. The time is counted from the
-    left anchor, not from the first frame, so that the parts of a clip are all alike and clips of any length are.
+    minus its linear interpolation between the anchors, plus the linear interpolation from W_3 u_left to W_3 u_right,
+    which makes the code continuous at anchors. There are no biases: all motion depends on the noise. Time is counted
+    from the left anchor, not from the first frame, so that all parts of a clip have the same statistics, at any length.
     """
 
     frequencies: Float[Tensor, " frequencies"]
@@ -52,18 +52,18 @@ class MotionCodes(nn.Module):
 
     @property
     def width(self) -> int:
-        """Numbers of a code."""
+        """Size of a code."""
         return 2 * self.config.frequencies
 
     def count_noise(self, steps: int) -> int:
-        """Noise vectors that frames at the times start + 0, 1, ... steps - 1 take, for any start below the distance."""
+        """Number of noise vectors for `steps` frames one time unit apart, from any start below the anchor distance."""
         anchors = math.ceil((steps - 1) / self.config.distance) + 2
         return anchors + 2 * (self.config.kernel - 1)
 
     def forward(self, noise: Float[Tensor, "batch count size"], times: Times) -> Float[Tensor, "batch time code"]:
-        """The codes at these times. Each depends on its own time alone, and on the noise near it.
+        """The codes at these times; each depends only on its own time and on the noise of anchors around it.
 
-        Raises ValueError for a time that the noise does not reach.
+        Raises ValueError in eval mode for a time that the noise does not cover.
         """
         u = noise
         for conv in self.convs:
@@ -71,8 +71,8 @@ class MotionCodes(nn.Module):
             u = leaky_relu(conv(windows.flatten(2))) * math.sqrt(2)
         distance = self.config.distance
         left = (times / distance).floor().long()
-        watched = not (self.training or torch.compiler.is_compiling())  # training must not wait for the device
-        if watched and (int(left.min()) < 0 or int(left.max()) + 1 >= u.shape[1]):
+        checked = not (self.training or torch.compiler.is_compiling())  # training must not wait for the device
+        if checked and (int(left.min()) < 0 or int(left.max()) + 1 >= u.shape[1]):
             raise ValueError(f"times must lie in [0, {(u.shape[1] - 1) * distance:g}) for this much noise")
         share = (times / distance - left)[:, :, None]
         rows = torch.arange(len(u), device=u.device)[:, None]
@@ -88,9 +88,9 @@ class MotionCodes(nn.Module):
 
 
 class StyleClips(nn.Module):
-    """The style generator of clips: StyleGAN2 frame by frame, whose smallest map is joined by a code of the time.
+    """The style generator of clips: StyleGAN2 for each frame, with the motion code joined to its smallest map.
 
-    A latent is the content's, then the noise of the motion's anchors. A clip of one frame, a picture, has no motion.
+    A latent holds the content's noise, then that of the motion's anchors. Models of single frames have no motion.
     """
 
     def __init__(self, config: VideoGeneratorConfig, shape: ClipShape, *, condition: int):
@@ -109,7 +109,7 @@ class StyleClips(nn.Module):
         )
 
     def noise_sizes(self, steps: int) -> list[int]:
-        """Sizes of the parts of a latent for `steps` frames: the content's, then each anchor's."""
+        """Sizes of the parts of a latent for `steps` frames: of the content, then of each anchor."""
         anchors = self.motion.count_noise(steps) if self.motion else 0
         return [self.config.latent_dim, *[self.config.motion.size] * anchors]
 
@@ -120,14 +120,14 @@ class StyleClips(nn.Module):
         *,
         truncation: float | None = None,
     ) -> Styles:
-        """The styles of latents, the same for every layer."""
+        """The styles of latents, the same for every layer; see `MappingNetwork.forward` for the truncation."""
         w = self.mapping(latent[:, : self.config.latent_dim], condition, truncation=truncation)
         return repeat_styles(w, self.synthesis.num_styles)
 
     def forward(
         self, styles: Styles, latent: Float[Tensor, "batch latent"], times: Times
     ) -> Float[Tensor, "batch time channels height width"]:
-        """Frames in [-1, 1] at these times, by the styles and the latents' noise. Raises ValueError as MotionCodes."""
+        """Frames in [-1, 1] at these times, from styles and the latents' motion part. Raises as `MotionCodes`."""
         codes = None
         if self.motion is not None:
             noise = latent[:, self.config.latent_dim :].unflatten(1, (-1, self.config.motion.size))

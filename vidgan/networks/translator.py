@@ -1,4 +1,4 @@
-"""ClipTranslator: from a clip to a clip of the same length, as large or enlarged.
+"""ClipTranslator: translates a clip into one of the same length and the same or a larger size.
 
 Letters in einops patterns: b batch, t timestep, n neighbour, k candidate, c channel, h and w rows and columns.
 """
@@ -27,16 +27,16 @@ FrameMap = Float[Tensor, "frames _ _ _"]
 """(frames of all clips, features, rows, columns)."""
 
 STATE_FACTOR = 1.5
-"""Width of the half-size map, over which states travel, over that of the full-size one."""
+"""Channels of the half-size map, over which states propagate, relative to those of the full-size map."""
 BLURRED_CANDIDATES = 4
-"""Estimates of a frame besides its neighbours: their mean, this blurred once and twice, and the frame blurred."""
+"""Number of candidates besides the neighbours: their mean, the mean blurred once and twice, and the frame blurred."""
 
 
 class Propagation(nn.Module):
-    """States that travel through a clip in one direction, s_t = tanh(block(W [x_t; s_(t-1)])), over half-size maps.
+    """Recurrent propagation through a clip in one direction, s_t = tanh(block(W [x_t; s_(t-1)])), over half-size maps.
 
-    The recurrent residual propagation of BasicVSR (Chan et al. 2021) without optical flow. Bounded states keep large
-    learning rates from making them explode.
+    The propagation of BasicVSR (Chan et al. 2021) without optical flow. The tanh keeps states from exploding at large
+    learning rates.
     """
 
     def __init__(self, channels: int):
@@ -45,7 +45,7 @@ class Propagation(nn.Module):
         self.block = ResidualBlock(channels, channels, activation=leaky_relu)
 
     def forward(self, maps: Maps, *, backward: bool, state: Tensor | None = None) -> Maps:
-        """The state after each timestep, coming from the last one if `backward`; `state` is what came before, or 0."""
+        """The state at each timestep, propagated from the last timestep if `backward`; `state` is the initial one."""
         states: list[Tensor] = []
         state = torch.zeros_like(maps[:, 0]) if state is None else state
         for step in reversed(range(maps.shape[1])) if backward else range(maps.shape[1]):
@@ -55,29 +55,32 @@ class Propagation(nn.Module):
 
 
 class Memory(NamedTuple):
-    """What a translator whose states travel only forward keeps of the frames that it has translated."""
+    """What a causal translator keeps from one part of a clip to the next."""
 
     seen: Float[Tensor, "batch neighbours channels h w"]
-    """The last frames as it saw them, enlarged and with their masks."""
+    """The last input frames, enlarged and with their masks."""
     state: Float[Tensor, "batch features h w"] | None
-    """The state after the last frame; None if no states travel."""
+    """The state after the last frame; None without propagation."""
 
 
 class ClipTranslator(HubModel):
     """Makes a target clip of a source clip: restored, enlarged, coloured, filled in, or translated.
 
-    Source frames are enlarged to the target's size (bicubic) and folded into patches, so that nothing is computed at
-    full resolution. Each frame is seen with its neighbours; states over maps of half the size travel through the clip
-    in both directions (BasicVSR, Chan et al. 2021). A residual output adds to the source a change and, at each pixel, a
-    blend of simple estimates of the frame: the order statistics of its neighbours, such as the temporal median, their
-    mean, and blurred copies. The network only has to say where each of them is good, which it learns soon. Unknown
-    pixels begin as what is known of them before and after, if states travel in both directions, or around them. Frames
-    of which nothing is known are moved along the optical flow between whole ones. The network is not used for them, as
-    it made them no better.
+    Source frames are enlarged to the target's size (bicubic) and folded into patches (space-to-depth), so that no
+    convolution runs at full resolution. Each frame is encoded with its neighbours. States over half-size maps are
+    propagated through the clip, in both directions by default (BasicVSR, Chan et al. 2021).
+
+    A residual output adds to the source a change and, at each pixel, a weighted sum of candidates: order statistics of
+    the neighbours (such as the temporal median), their mean, and blurred copies. The network only has to learn where
+    each candidate is good, which is quick.
+
+    Unknown pixels are first filled in from other frames (if propagation is bidirectional) or from their surroundings.
+    Frames without any known pixel are interpolated along the optical flow between whole frames, and bypass the
+    network, which did not improve them.
     """
 
     curves: Tensor | None
-    """(channels, 256) for `base` histogram: what becomes of every level."""
+    """(channels, 256) tone curves, for `base` "histogram"; see `apply_curves`."""
 
     def __init__(self, config: TranslatorConfig, shape: PairShape):
         super().__init__(config, shape)
@@ -107,30 +110,38 @@ class ClipTranslator(HubModel):
             nn.init.zeros_(self.head.weight)
 
     def forward(self, source: Frames, known: Known | None = None) -> Float[Tensor, "batch time channels h w"]:
-        """Target clips in about [-1, 1] for source clips in [-1, 1], `scale` times as high and wide.
+        """Translates clips of any length and size in [-1, 1]; results may slightly exceed [-1, 1].
 
-        `known` marks what can be relied on, all if None, in pixels of the target; a model with a mask returns it as it
-        is. Clips may have any length and frames any size. Raises ValueError for a number of channels that the model
-        was not trained on, and for a mask if it was trained without.
+        Args:
+            source: Source clips.
+            known: For models with masks, which pixels of the target's size are reliable (None: all); the model returns
+                these unchanged.
+
+        Returns:
+            Target clips, `shape.scale` times as high and wide.
+
+        Raises:
+            ValueError: Another number of channels than the model's, or a mask for a model without masks.
         """
         return self._translate(source, known, None)[0]
 
     def match(self, source: Frames) -> Float[Tensor, "batch time channels h w"]:
-        """What a residual output changes: the source as large as the target, after the curves if there are any."""
+        """The base of a residual output: the source enlarged to the target's size, with the curves applied if any."""
         large = enlarge(source, self.shape.scale)
         return large if self.curves is None else apply_curves(large, self.curves.expand(len(large), -1, -1))
 
     def refine(self, matched: Frames) -> Frames:
-        """What `forward` makes of a clip that has the levels of targets: a source after `match`, or a target."""
+        """`forward` after `match`, for clips that have the tones of targets already (matched sources, or targets)."""
         return self._refine(matched, None, None)[0]
 
     def carry_on(
         self, source: Frames, known: Known | None = None, memory: Memory | None = None
     ) -> tuple[Float[Tensor, "batch time channels h w"], Memory]:
-        """(Target clips, what to carry on from): clips in parts, with the same result as in one piece.
+        """Translates clips part by part, with the same result as `forward` on whole clips.
 
-        Takes what `forward` takes, and the memory of the part before, or None at the beginning. Raises ValueError as
-        `forward` does, and for a model whose frames depend on later ones.
+        Takes the inputs of `forward`, and the memory that the previous part returned (None at the beginning). Returns
+        the target of this part, and the memory for the next. Raises ValueError as `forward`, and for a model that is
+        not causal.
         """
         if not self.is_causal:
             raise ValueError("this model looks ahead, so that its clips cannot come in parts")
@@ -157,7 +168,7 @@ class ClipTranslator(HubModel):
         if self.shape.masked:
             mask = torch.ones_like(base[:, :, :1]) if known is None else known.to(base)
             kept = mask > 0
-            # what is unknown is not looked at, whatever the source holds there
+            # unknown pixels of the source are ignored, whatever they hold
             base = estimate_unknown(base * mask, kept, causal=self.is_causal)
             if not self.is_causal:
                 base = interpolate_along_motion(base, kept)
@@ -189,16 +200,16 @@ class ClipTranslator(HubModel):
         return torch.where(kept, base, target) if known is not None else target, after
 
     def feature_maps(self, matched: Frames) -> list[FrameMap]:
-        """The maps of all frames before states travel through the clip, from folded pixels on, for what `refine` takes.
+        """The feature maps of all frames before propagation, from folded pixels on, for inputs as of `refine`.
 
-        Their sizes are those of the target over patch_size, the last one half of it.
+        Their sides are the target's divided by patch_size, and those of the last map half of that.
         """
         assert not self.shape.masked
         return self._encode(self._window(self._join(matched, None)))
 
     @property
     def feature_widths(self) -> list[int]:
-        """The channels of those maps."""
+        """Number of channels of each map in `feature_maps`."""
         return [self.stem.in_channels, self.stem.out_channels, self.down.out_channels]
 
     def _encode(self, window: Float[Tensor, "batch time window channels height width"]) -> list[FrameMap]:
@@ -207,7 +218,7 @@ class ClipTranslator(HubModel):
         return [folded, fine, leaky_relu(self.down(F.pixel_unshuffle(fine, 2)))]
 
     def _join(self, seen: Frames, memory: Memory | None) -> Float[Tensor, "batch _time channels height width"]:
-        """Frames after their earlier neighbours; the first frame stands in for those before the beginning."""
+        """Prepends the earlier neighbours: from the memory, or else copies of the first frame."""
         if not self.before:  # ONNX would take the first frame, expanded to none, for one frame
             return seen
         past = memory.seen if memory else seen[:, :1].expand(-1, self.before, -1, -1, -1)
@@ -216,14 +227,14 @@ class ClipTranslator(HubModel):
     def _window(
         self, joined: Float[Tensor, "batch _time channels height width"]
     ) -> Float[Tensor, "batch time window channels height width"]:
-        """Each frame between its neighbours; the last frame stands in for those beyond the end."""
+        """Each frame with its neighbours; the last frame is repeated beyond the end."""
         steps = joined.shape[1]
         near = torch.arange(self.before + 1 + self.after, device=joined.device)
         first = torch.arange(steps - self.before, device=joined.device)
         return joined[:, (first[:, None] + near).clamp(max=steps - 1)]
 
     def _fold(self, window: Tensor) -> Float[Tensor, "frames features h w"]:
-        """Patches of frames, with sides padded to whole patches at full and at half size."""
+        """Space-to-depth of frames, with sides padded to whole patches at full and at half size."""
         flat = rearrange(window, "b t n c h w -> (b t) (n c) h w")
         unit = 2 * self.config.patch_size
         padding = (0, -flat.shape[-1] % unit, 0, -flat.shape[-2] % unit)
@@ -235,7 +246,7 @@ class ClipTranslator(HubModel):
         window: Float[Tensor, "batch time window channels height width"],
         weights: Float[Tensor, "batch time k height width"],
     ) -> Frames:
-        """How far the weighted candidates lie from the frame itself."""
+        """The weighted sum of the candidates' differences from the frame."""
         mean = window.mean(2)
         soft = blur(mean)
         candidates = torch.cat([window.sort(2).values, torch.stack([mean, soft, blur(soft), blur(base)], 2)], 2)
@@ -247,7 +258,7 @@ class ClipTranslator(HubModel):
         frames: UInt8[Tensor, "time channels height width"],
         known: Bool[Tensor, "time 1 height width"] | None = None,
     ) -> UInt8[Tensor, "time channels target_height target_width"]:
-        """The target of one clip in bytes; raises ValueError as the forward pass does."""
+        """Translates one clip of bytes; raises ValueError as the forward pass does."""
         device = next(self.parameters()).device
         mask = None if known is None else known[None].to(device)
         return to_uint8(self(to_float(frames.to(device))[None], mask)[0]).cpu()

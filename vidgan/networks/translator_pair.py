@@ -1,4 +1,4 @@
-"""TranslatorPair: translators from source to target and back, and the discriminators of either."""
+"""TranslatorPair: translators from source to target and back, and the discriminators of both domains."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ Curves = Float[Tensor, "channels levels"]
 
 
 class PatchProjection(nn.Module):
-    """Features of patches of several maps, by two layers for each map (Park et al. 2020, section 3)."""
+    """Projects patches of several feature maps, with a two-layer MLP per map (CUT, Park et al. 2020, section 3)."""
 
     def __init__(self, widths: Sequence[int], features: int):
         super().__init__()
@@ -26,7 +26,7 @@ class PatchProjection(nn.Module):
         )
 
     def forward(self, maps: Sequence[FrameMap], places: Sequence[Int[Tensor, "frames _n"]]) -> list[Tensor]:
-        """(frames, n, features) for each map at `places`, numbers of its positions row by row."""
+        """(frames, n, features) for each map, at the row-major indices `places` of its positions."""
         found = []
         for layers, each, where in zip(self.layers, maps, places, strict=True):
             patches = rearrange(each, "f c h w -> f (h w) c")
@@ -35,10 +35,7 @@ class PatchProjection(nn.Module):
 
 
 class TranslatorPair(HubModel):
-    """A translator from source to target clips, and one back unless it was trained without (CUT).
-
-    As a function of a clip it is the translator from source to target.
-    """
+    """A translator from source to target clips, and one back (CycleGAN) unless it was trained without (CUT)."""
 
     def __init__(self, config: TranslatorConfig, parts: PairParts, shape: PairShape):
         """Raises ValueError for targets of another size than their sources, or masks."""
@@ -52,7 +49,7 @@ class TranslatorPair(HubModel):
         self.projection = PatchProjection(self.to_target.feature_widths, features) if features else None
 
     def set_curves(self, there: Curves, back: Curves) -> None:
-        """Makes these curves the histogram base of the translators, for which `config.base` must be "histogram"."""
+        """Sets the tone curves of both translators; `config.base` must be "histogram"."""
         for translator, curves in ((self.to_target, there), (self.to_source, back)):
             if translator is not None:
                 assert translator.curves is not None
@@ -71,10 +68,10 @@ class TranslatorPair(HubModel):
         *,
         back: bool = False,
     ) -> UInt8[Tensor, "time channels height width"]:
-        """The target of one source clip in bytes, or the source of a target clip.
+        """Translates one source clip of bytes to the target domain, or with `back` a target clip to the source domain.
 
-        Raises ValueError for the way back if there is no translator for it, for a mask, and for a number of channels
-        that the model was not trained on.
+        Raises ValueError if there is no translator back, for a mask, and for another number of channels than the
+        model's.
         """
         if not back:
             return self.to_target.translate(frames, known)
@@ -84,7 +81,7 @@ class TranslatorPair(HubModel):
 
 
 class DiscriminatorPair(nn.Module):
-    """The discriminators of targets, and those of sources if there are translators to them."""
+    """The discriminators of targets, and those of sources if there is a translator back."""
 
     def __init__(self, config: VideoDiscriminatorConfig, *, channels: int, back: bool):
         super().__init__()

@@ -91,7 +91,7 @@ def test_what_a_model_cannot_make_is_said():
         VideoGeneratorConfig(output="frames", base_channels=4, channel_multipliers=(1, 1), latent_dim=2),
         ClipShape(context_frames=0, clip_frames=3),
     )
-    with pytest.raises(ValueError, match="times and truncation are for a style generator"):
+    with pytest.raises(ValueError, match="times and truncation are for style generators"):
         plain(torch.zeros(1, 2), times=torch.zeros(1, 1))
 
 
