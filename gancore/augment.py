@@ -1,4 +1,4 @@
-"""Differentiable augmentation: one random transformation per sample, the same for all frames, real and generated."""
+"""Differentiable augmentation: a random transformation per sample, equal for its frames, real and generated ones."""
 
 from dataclasses import dataclass
 
@@ -23,20 +23,20 @@ class AugmentParameters:
     saturation: Float[Tensor, " batch"]
     """Factor about each pixel's grey."""
     translation: Float[Tensor, "batch 2"]
-    """Translation down and right, as fractions of the sides."""
+    """(y, x) translation, down and right, as fractions of the sides."""
     flip: Bool[Tensor, " batch"]
     """Whether the sample is mirrored left to right."""
     cutout_centre: Float[Tensor, "batch 2"]
-    """Centre of the cut-out square, as fractions of the sides from the upper left."""
+    """(y, x) centre of the cut-out square, as fractions of the sides from the upper left."""
     cutout_size: Float[Tensor, " batch"]
     """Side of the cut-out square as a fraction of the clip's sides; 0 hides nothing."""
 
 
 def sample_transforms(config: AugmentConfig, rng: SampleRandom, batch: int) -> AugmentParameters | None:
-    """One transformation per sample, each kind of change with the configured probability; None where that is 0."""
+    """Draws one transformation per sample; each kind of change has the configured probability. None if that is 0."""
     if not config.probability:
         return None
-    # Whether a change happens is drawn apart from how strong it is, so that a higher probability only adds changes.
+    # Whether and how much to change is drawn separately, so that a higher probability only adds changes.
     kinds, strengths = rng.uniform(batch, 6), 2 * rng.uniform(batch, 5) - 1
     on = (kinds < config.probability).float()
     brightness, contrast, saturation = (on[:, :3] * strengths[:, :3]).unbind(1)
@@ -52,7 +52,7 @@ def sample_transforms(config: AugmentConfig, rng: SampleRandom, batch: int) -> A
 
 
 def apply_transforms(config: AugmentConfig, clip: Clip, parameters: AugmentParameters | None) -> Clip:
-    """The clip or image under its samples' transformations, not clamped; without parameters, the same tensor."""
+    """Applies the samples' transformations to clips or images, without clamping; with None, returns the same tensor."""
     if parameters is None:
         return clip
     if config.translation or config.flip:
@@ -72,12 +72,12 @@ def _per_sample(values: Float[Tensor, " batch"], clip: Clip) -> Tensor:
 
 
 def _source_indices(shift: Float[Tensor, " batch"], size: int) -> Int[Tensor, "batch size"]:
-    """For each pixel along a side, the index of the pixel that moves there; out of [0, size) where none does."""
+    """For each pixel along a side, the index of the pixel that moves there; outside [0, size) if none does."""
     return torch.arange(size, device=shift.device) - (shift * size).round().long()[:, None]
 
 
 def _translate_and_flip(clip: Clip, parameters: AugmentParameters, *, fill: float) -> Clip:
-    """The clip translated and mirrored by whole pixels: every pixel is a copy of another one, or the fill."""
+    """Translates by whole pixels and mirrors: every pixel is a copy of another one, or the fill."""
     *lead, height, width = clip.shape
     rows, columns = (
         _source_indices(parameters.translation[:, 0], height),

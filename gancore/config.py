@@ -1,6 +1,6 @@
-"""Settings that both halves share: training, the adversarial game, its penalties and augmentation.
+"""Settings shared by videos and voxels: training, adversarial loss, gradient penalties and augmentation.
 
-Nothing here imports torch, so that a command can print its help at once.
+Nothing here imports torch, so that commands print their help quickly.
 """
 
 import math
@@ -23,7 +23,7 @@ SMOOTHABLE_LOSSES: tuple[GanLossName, ...] = ("minimax", "non-saturating", "leas
 
 
 ENERGY_LOSSES: tuple[GanLossName, ...] = ("energy", "equilibrium")
-"""Adversarial losses whose scores are energies with the sign turned: the errors of an autoencoder."""
+"""Adversarial losses whose scores are negative energies: the reconstruction errors of an autoencoder."""
 
 
 def require_not_negative(config: Any, *names: str) -> None:
@@ -35,7 +35,7 @@ def require_not_negative(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Length and speed of a training, and what it keeps."""
+    """Length, optimisation, hardware use and outputs of a training run."""
 
     steps: int = 100_000
     """Generator updates in total."""
@@ -323,7 +323,7 @@ class AdversarialConfig:
 
 
 def check_whole_batch(objective: AdversarialConfig, train: TrainConfig) -> None:
-    """Raises ValueError if a loss that couples the samples of a batch would get parts of it alone."""
+    """Raises ValueError if a loss that couples the samples of a batch is used with micro-batches."""
     couples = objective.loss == "relativistic-average" or (
         objective.loss == "energy" and objective.energy.pulling_away_weight > 0
     )

@@ -1,4 +1,4 @@
-"""The order in which samples are read, as a function of (seed, step) alone."""
+"""The order in which items are read during training, a function of seed and step only."""
 
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from gancore.rng import derive_seed
 
 @dataclass(frozen=True)
 class Sample:
-    """An item to read, and the seed of everything random about reading it (window, crop, flip)."""
+    """The index of an item to read, and the seed of all random choices in reading it (window, crop, flip)."""
 
     index: int
     seed: int
 
 
 class EndlessBatches(Sampler[list[Sample]]):
-    """The endless batches of one process, starting at batch number `first_batch`.
+    """Endless batches for one process, starting at batch number `first_batch`.
 
-    The global batch of a given number does not depend on the number of processes: each epoch is a permutation seeded
-    by (seed, epoch), and process `rank` of `world_size` takes its contiguous share.
+    Each epoch is a permutation seeded by (seed, epoch), and process `rank` of `world_size` takes a contiguous part of
+    each global batch. So the global batch of a given number does not depend on the number of processes.
 
     Raises ValueError if the data set is empty.
     """
@@ -54,7 +54,7 @@ class EndlessBatches(Sampler[list[Sample]]):
 
 
 def count_items(dataset: Sized) -> int:
-    """The items that a data set counts as its own, which are more than its length where others are mixed in."""
+    """The data set's `items` if it has that attribute (it mixes in others beyond its length), otherwise its length."""
     return getattr(dataset, "items", len(dataset))
 
 
@@ -65,6 +65,6 @@ def describe_items(dataset: Sized) -> dict[str, Any]:
 
 
 def evenly_spaced(total: int, *, count: int | None) -> list[int]:
-    """Up to `count` of the indices 0 to total - 1, evenly spaced from 0 on; all of them if `count` is None."""
+    """Up to `count` evenly spaced indices below `total`, starting with 0; all of them if `count` is None."""
     count = total if count is None else min(count, total)
     return [number * total // count for number in range(count)]

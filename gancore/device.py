@@ -1,4 +1,4 @@
-"""The device that a model computes on, and what goes there and comes back without a wait."""
+"""Choosing the device, and moving tensors to and from it without waiting for it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,26 +9,26 @@ from torch import Tensor
 
 
 def select_device(*, cpu: bool = False) -> torch.device:
-    """The GPU if there is one, unless the CPU is asked for."""
+    """The GPU if there is one and `cpu` is false, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
 
 
 def send(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The tensor on the device; to a GPU it goes by page-locked memory, so that nobody waits until it is there."""
+    """Moves a tensor to the device; to a GPU asynchronously, through page-locked memory."""
     if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 
 
 def constant(*numbers: float | int, like: Tensor) -> Float[Tensor, " numbers"]:
-    """These numbers in the precision and on the device of another tensor, made there: a list is copied with a wait."""
+    """A vector of numbers with the dtype and device of `like`; `torch.tensor` of a list would wait for the GPU."""
     return torch.stack([like.new_full((), number) for number in numbers])
 
 
 def read_later(flag: Bool[Tensor, ""]) -> Callable[[], bool]:
-    """Begins to copy a flag to the CPU; the function that is returned waits for the copy and says what it is.
+    """Starts copying a flag to the CPU; the returned function waits for the copy and returns the flag.
 
-    A GPU goes on with what it is given after this call: only what was asked of it before is waited for.
+    It waits only for work queued on the GPU before this call, not for work queued later.
     """
     if flag.device.type != "cuda":
         return partial(bool, flag)

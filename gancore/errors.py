@@ -1,4 +1,4 @@
-"""Errors that users can mend: their types, and one line on standard error instead of a traceback."""
+"""Errors that users can fix: their types, and one line on standard error instead of a traceback."""
 
 import functools
 import os
@@ -18,33 +18,33 @@ class UnreadableError(ValueError):
     """A file whose content cannot be read; the message names the file and the reason, in one line."""
 
     def __init__(self, message: str):
-        super().__init__(format_line(message))  # names from inside the file may hold line ends
+        super().__init__(format_line(message))  # names read from the file may contain line breaks
 
 
 class UnwritableError(ValueError):
-    """A file that cannot be written; the message names the file and the reason. What was there before is whole."""
+    """A file that cannot be written; the message names the file and the reason. Older contents are untouched."""
 
 
 class LostProcessError(ValueError):
-    """One of the processes that train together has ended; each of the others says so."""
+    """Another process of the same training has ended; raised in all remaining ones."""
 
 
 class ArchitectureError(ValueError):
-    """Weights that belong to a network of another architecture; the message names the first that differ."""
+    """Weights of a network with another architecture; the message names the first ones that differ."""
 
 
 def report_user_errors(main: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Wrap a function so that an error a user can mend becomes one line on standard error and exit code 2.
+    """Wrap a function so that an error that users can fix becomes one line on standard error and exit code 2.
 
-    These errors are ValueError, OSError and running out of memory, on the machine or on a GPU. Ctrl-C becomes exit code
-    130. Of several processes only that of rank 0 writes the line, unless another is lost. With VIDVOX_TRACEBACK=1 in
-    the environment the exception is raised as it is.
+    These errors are ValueError, OSError and running out of memory, on the CPU or the GPU. Ctrl-C becomes exit code 130.
+    Of several processes only rank 0 writes the line, except for a LostProcessError, which every process reports. With
+    VIDVOX_TRACEBACK=1 in the environment, exceptions are raised unchanged.
     """
 
     @functools.wraps(main)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # a file may have a name that is not text
+            if isinstance(stream, TextIOWrapper):  # file names may not be valid text
                 stream.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
@@ -62,7 +62,7 @@ def _exit(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130) from error
     if os.environ.get("RANK", "0") != "0" and not isinstance(error, LostProcessError):
-        time.sleep(2)  # a launcher ends all processes once one has failed: rank 0 must have said why
+        time.sleep(2)  # launchers kill all processes once one has failed: let rank 0 report why first
     else:
         line = str(error) or type(error).__name__
         if _is_out_of_memory(error):
@@ -74,7 +74,7 @@ def _exit(error: BaseException) -> NoReturn:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on the machine or on a GPU; for the machine's, torch raises a plain RuntimeError."""
+    """Whether memory ran out, on the CPU or the GPU; for the CPU, torch raises a plain RuntimeError."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
@@ -82,10 +82,10 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def format_line(text: str, *, length: int = 1000) -> str:
-    """Return a text as one line that a terminal can show: line ends become spaces, control characters escapes (\\x1b).
+    """Return a text as one line that is safe to print: line breaks become spaces, control characters escapes (\\x1b).
 
-    In the name of a file they could move the cursor, change colours or hide what stands before them. A text of more
-    than `length` characters loses its middle.
+    Unescaped control characters in a file name could move the cursor, change colours or hide text. The middle of a
+    text longer than `length` characters is dropped.
     """
     text = text.strip()
     if len(text) > length:
@@ -94,14 +94,14 @@ def format_line(text: str, *, length: int = 1000) -> str:
 
 
 OPEN_FILE = re.compile(r" <_io\.[^>]*>")
-"""An open file as an error names it."""
+"""The repr of an open file in an error message."""
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what an error says, or else its type, as one line of at most 200 characters.
+    """Return an error's message, or its type if it has none, as one line of at most 200 characters.
 
-    Of an error of the operating system this is the reason alone, without number and path; Python's open files, which
-    libraries name by their type, are left out.
+    For an error of the operating system this is the reason only, without number and path. The reprs of open files,
+    which some libraries include, are removed.
     """
     text = OPEN_FILE.sub("", str(error))
     return getattr(error, "strerror", None) or format_line(text, length=200) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Growing: the resolution of a game rises with the progress of training, each doubling faded in (PGGAN)."""
+"""Progressive growing: the resolution of both players doubles step by step during training, with fading (PGGAN)."""
 
 import math
 from typing import Any
@@ -12,11 +12,11 @@ from gancore.layers import downsample2x
 
 
 def hidden_levels(progress: float, *, levels: int, until: float) -> float:
-    """How many of the finest of `levels` doublings are hidden, in [0, levels]; a fraction is one that is fading in.
+    """How many of `levels` resolution doublings are still hidden, in [0, levels]; a fraction is one fading in.
 
-    Training up to the fraction `until` is cut into 2 * levels equal parts. In turn the resolution stays and the next
-    doubling fades in, at first by staying at the coarsest (Karras et al. 2018, section 3). With `until` 0 nothing is
-    ever hidden. The number falls continuously and depends on the progress alone.
+    Training up to the progress `until` is divided into 2 * levels equal phases, which alternately keep the resolution
+    (first the lowest) and fade in the next doubling (Karras et al. 2018, section 3). With `until` 0 nothing is ever
+    hidden.
     """
     if not (until and levels):
         return 0.0
@@ -26,11 +26,10 @@ def hidden_levels(progress: float, *, levels: int, until: float) -> float:
 
 
 def fade_resolution(x: Float[Tensor, "batch channels *map"], hidden: float) -> Float[Tensor, "batch channels *map"]:
-    """The map as it is seen while this many of its finest doublings are hidden, at its own size.
+    """Removes the detail of the hidden doublings from a map, keeping its size.
 
-    Hidden detail is averaged away: with n the number of doublings that are hidden or fading in, and a the share of the
-    one that is fading in, (1 - a) up(down^n(x)) + a up(down^(n-1)(x)). Nothing jumps where one is done. Sides must be
-    multiples of 2^n.
+    With n doublings hidden or fading in, and a the fraction of the latter that is faded in, the result is
+    (1 - a) up(down^n(x)) + a up(down^(n-1)(x)), which is continuous in `hidden`. Sides must be multiples of 2^n.
     """
     count = math.ceil(hidden)
     if not count:
@@ -41,16 +40,16 @@ def fade_resolution(x: Float[Tensor, "batch channels *map"], hidden: float) -> F
 
 
 def _pool(x: Tensor, times: int) -> Tensor:
-    """The map averaged over blocks of 2^times positions a side, each value repeated to the size of the map."""
+    """The map averaged over blocks with sides of 2^times, at its own size."""
     small = x
     for _ in range(times):
         small = downsample2x(small)
-    # autocast averages volumes in float32, and the two maps that are mixed must be of one precision
+    # autocast averages volumes in float32, but the two maps that are blended must have the same dtype
     return F.interpolate(small.to(x.dtype), size=x.shape[2:], mode="nearest") if times else x
 
 
 class Growth(nn.Module):
-    """How many of its finest levels a generator hides now; saved with it, so that a half-grown model can be used."""
+    """The number of finest levels that a generator currently hides; saved with it, so unfinished models can be used."""
 
     keeps_float32 = True
 
@@ -63,23 +62,23 @@ class Growth(nn.Module):
         self.register_load_state_dict_post_hook(_take_saved)
 
     def set(self, hidden: float) -> None:
-        """Hides this many levels from now on; a fraction is a level that is fading in."""
+        """Sets the number of hidden levels; a fraction is a level that is fading in."""
         self._whole = math.floor(hidden)
         self.hidden.fill_(hidden)
 
     @property
     def whole(self) -> int:
-        """The number of levels that are hidden altogether.
+        """The number of levels that are completely hidden.
 
-        In training it is what was set last, so that nothing waits for the device. Otherwise it is read from the buffer,
-        which the average of a generator's weights takes over from the generator.
+        In training this is the last value that was set, so that nothing waits for the device. Otherwise it is read from
+        the buffer, because the EMA generator gets its value only through its buffers.
         """
         if self.training or torch.compiler.is_compiling():
             return self._whole
         return int(self.hidden)
 
     def share(self) -> Float[Tensor, ""]:
-        """The share of the finest level that is not hidden, 1 unless it is fading in."""
+        """The fraction, in (0, 1], to which the finest shown level is faded in."""
         return 1 - self.hidden.frac()
 
 

@@ -29,9 +29,9 @@ from gancore.weights_file import load_weights, read_header, stop_beyond
 Model = TypeVar("Model", bound="HubModel")
 OtherModel = TypeVar("OtherModel", bound="HubModel")
 FREE_SETTINGS = ("spectral_norm", "segment_steps")
-"""Settings of a network that change neither its weights nor what it computes from them."""
+"""Settings of a network that affect neither its weights nor its outputs."""
 POWER_ITERATIONS = 15
-"""Steps towards the largest singular value of a weight that was replaced."""
+"""Number of power iterations that estimate the largest singular value of a replaced weight."""
 
 
 def load_either(
@@ -50,7 +50,7 @@ def load_either(
 
 
 def _list_differences(theirs: object, own: object) -> list[str]:
-    """The settings in which a model differs from another, without those that its weights do not depend on."""
+    """The differences between the settings of two models, except for FREE_SETTINGS."""
     wanted = dict(iter_values(to_dict(own)))
     return [
         f"{name} is {describe_value(value)} and not {describe_value(wanted.get(name))}"
@@ -89,10 +89,13 @@ class HubModel(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Writes config.json and model.safetensors, with spectral norm folded into the weights.
 
-        With `half` weights are stored in half precision, but for those of modules with `keeps_float32`; a model is
-        always loaded in float32. Both files replace older ones only when they are complete. The weights carry a digest
-        of both, so that files which do not belong together are never taken for a model. Raises UnwritableError if they
-        cannot be written, and ValueError if a weight is too large for half precision.
+        With `half`, weights are stored in half precision, except those of modules with `keeps_float32`; models are
+        always loaded in float32. Older files are replaced only when both new ones are complete. The weights file
+        contains a digest of both, so that files that do not belong together are never loaded as a model.
+
+        Raises:
+            UnwritableError: The files cannot be written.
+            ValueError: A weight is too large for half precision.
         """
         folder = Path(folder)
         with as_unwritable(folder):
@@ -114,7 +117,7 @@ class HubModel(nn.Module):
             weights_partial.write_bytes(save(weights, metadata={"sha256": digest}))
 
     def _halve(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights in half precision. Raises ValueError if one is too large for that."""
+        """The weights in half precision. Raises ValueError if one is too large for it."""
         exempt = tuple(f"{name}." for name, module in self.named_modules() if getattr(module, "keeps_float32", False))
         halved = {
             name: weight.half() if weight.is_floating_point() and not name.startswith(exempt) else weight
@@ -128,9 +131,8 @@ class HubModel(nn.Module):
     def from_pretrained(cls: type[Model], folder_or_repo: str | os.PathLike[str]) -> Model:
         """The model of a folder, a run folder or a Hub repository, in eval mode on the CPU.
 
-        A repository is user/name, or user/name@revision with a branch, a tag or a commit.
-        Raises ValueError if there is no such model, or it is another kind of model or of another architecture, or its
-        weights are damaged, NaN or infinite.
+        A repository is user/name, or user/name@revision with a branch, a tag or a commit. Raises ValueError if there is
+        no such model, it is of another class or architecture, or its weights are damaged, NaN or infinite.
         """
         found = find_model(folder_or_repo)
         config_path, weights_path = locate_model_files(found)
@@ -140,12 +142,12 @@ class HubModel(nn.Module):
         header = read_header(weights_path)
         types = get_type_hints(cls.__init__)
         try:
-            # no weights are drawn that would only be overwritten, and no memory is taken before the file fits
+            # on the meta device, no weights are drawn in vain, and no memory is used before the file is known to fit
             with torch.device("meta"), stop_beyond(len(header), name=config_path):
                 model = cls(**{name: from_dict(types[name], part) for name, part in config.items()})
         except ArchitectureError:
             raise
-        except Exception as error:  # numbers that no layer can have are errors of a dozen kinds
+        except Exception as error:  # torch raises a dozen kinds of errors for impossible sizes
             reason = format_line(str(error), length=200)
             raise ValueError(f"{config_path} does not describe a {cls.__name__}: {reason}") from error
         weights = load_weights(model, weights_path, header)
@@ -156,10 +158,10 @@ class HubModel(nn.Module):
 
     @torch.no_grad()
     def start_from(self, folder_or_repo: str | os.PathLike[str]) -> None:
-        """Takes over the weights of a model of the same class and the same networks, to train them further.
+        """Copies the weights of a model of the same class and architecture, to train them further.
 
-        What its last setting says of the data, such as the size of clips, may differ if no weight depends on it, and so
-        may spectral norm. Raises ValueError as `from_pretrained` does, and ArchitectureError if the networks differ.
+        Its last config, which describes the data (the size of clips, for example), may differ if no weight depends on
+        it, and so may spectral norm. Raises ValueError as `from_pretrained`, and ArchitectureError if networks differ.
         """
         other = type(self).from_pretrained(folder_or_repo)
         *networks, data = [_list_differences(*pair) for pair in zip(other.configs, self.configs, strict=True)]

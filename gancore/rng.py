@@ -1,4 +1,4 @@
-"""Random numbers that depend on the seed and the step alone."""
+"""Random numbers that depend only on the seed and the step."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from gancore.device import send
 
 
 def derive_seed(*numbers: int) -> int:
-    """A well-mixed 63-bit seed from any integers; the same on every machine."""
+    """A 63-bit seed, a hash of any integers; the same on every machine."""
     digest = hashlib.blake2b(b",".join(b"%d" % number for number in numbers), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
@@ -18,8 +18,8 @@ def derive_seed(*numbers: int) -> int:
 class SampleRandom:
     """Random numbers for a batch that do not depend on how it is split over processes and micro-batches.
 
-    Numbers are drawn from one seed for all `total_samples` of the global batch, and each part of the batch keeps its
-    own, starting at `first_sample`.
+    Each part draws the numbers of all `total_samples` of the global batch from the same seed, and keeps those of its
+    own samples, from `first_sample` on.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class SampleRandom:
         return send(numbers[self.first_sample : self.first_sample + batch], self.device)
 
     def normal(self, batch: int, *shape: int, truncation: float | None = None) -> Float[Tensor, "..."]:
-        """N(0, 1) numbers of shape (batch, *shape), each below `truncation` in magnitude if that is given.
+        """N(0, 1) numbers of shape (batch, *shape), or with `truncation` numbers from the truncated normal.
 
-        They then are distributed as N(0, 1) conditioned on that (the truncation trick, Brock et al. 2019); 0 gives
-        zeros. Raises ValueError if it is negative.
+        Those are N(0, 1) conditioned on a magnitude of at most `truncation` (the truncation trick, Brock et al. 2019);
+        0 gives zeros. Raises ValueError if it is negative.
         """
         if truncation is not None and not truncation >= 0:
             raise ValueError(f"truncation must be at least 0, got {truncation}")
@@ -51,12 +51,12 @@ class SampleRandom:
         return self._local_share(torch.rand(self.total_samples or batch, *shape, generator=self.torch_generator), batch)
 
     def choice(self, batch: int, k: int, of: int) -> Int[Tensor, "batch k"]:
-        """k distinct numbers below `of` for each sample, in random order. Raises ValueError if k > of."""
+        """For each sample, k distinct integers below `of`, in random order. Raises ValueError if k > of."""
         if k > of:
             raise ValueError(f"cannot choose {k} distinct numbers out of {of}")
         return self.uniform(batch, of).argsort(1)[:, :k]
 
     def balanced(self, batch: int, of: int) -> Int[Tensor, " batch"]:
-        """A number below `of` for each sample, in random order; none comes twice before each has come once."""
+        """For each sample, one integer below `of`; a random permutation of them is repeated over the batch."""
         order = torch.randperm(of, generator=self.torch_generator)
         return self._local_share(order.repeat(-(-(self.total_samples or batch) // of)), batch)

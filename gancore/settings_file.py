@@ -1,4 +1,4 @@
-"""Reads a YAML or JSON file of settings, within limits of its size, depth and number of values."""
+"""Reads settings from a YAML or JSON file, within limits on its size, depth and number of values."""
 
 import re
 from collections.abc import Hashable
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from gancore.files.reading import MAX_NESTING, MAX_SETTINGS_BYTES, as_unreadable, read_json, read_text
 
 MAX_VALUES = 10_000
-"""YAML with more keys and values is refused; what an alias repeats counts every time."""
+"""Largest number of keys and values in YAML; what an alias repeats counts every time."""
 
 _SCALARS = {
     "null": r"~|null|Null|NULL|",
@@ -16,15 +16,17 @@ _SCALARS = {
     "int": r"[-+]?(0|[1-9][0-9]*)",
     "float": r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }
-"""Unquoted words that are not text, as in the core schema of YAML 1.2 but in decimal alone. YAML 1.1 takes 010 for 8,
-1:30 for 90 and 2026-01-31 for a date; here such words stay text, which the key that they are given to interprets."""
+"""Unquoted words that are not strings: the core schema of YAML 1.2, with decimal numbers only. YAML 1.1 reads 010 as 8,
+1:30 as 90 and 2026-01-31 as a date; here such words stay strings, for the key to interpret."""
 
 
 def read_settings_file(path: Path) -> Any:
-    """Return the content of a JSON file, if that is its suffix, or else of a YAML file; None if there is nothing in it.
+    """Return the content of a file of settings: JSON if its suffix is .json, otherwise YAML; None if it is empty.
 
-    Raises FileNotFoundError, or UnreadableError that names the file, and where it can the line, if it is broken, gives
-    a key twice, or is larger or nested more deeply than settings are.
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableError: It is broken, gives a key twice, or exceeds the limits. The message names the file, and the
+            line if it is known.
     """
     if path.suffix.lower() == ".json":
         return read_json(path, kind="settings", max_bytes=MAX_SETTINGS_BYTES)
@@ -35,7 +37,7 @@ def read_settings_file(path: Path) -> Any:
 
 def _load_yaml(text: str) -> Any:
     """The content of a YAML document. Raises ValueError, or an error of yaml, if it cannot be read."""
-    import yaml  # takes as long as all else, and help and flags do without
+    import yaml  # imported late: it takes as long as everything else, and help and flags do not need it
 
     class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # yaml fills it below
@@ -46,14 +48,14 @@ def _load_yaml(text: str) -> Any:
             self.sizes: dict[int, int] = {}
 
         def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-            """Counts the values below each node, so that aliases of aliases are stopped before they are unfolded."""
+            """Counts the values below each node, so that aliases of aliases are refused before they are expanded."""
             before, is_alias, mark = self.values, self.check_event(yaml.AliasEvent), self.peek_event().start_mark
             self.depth += 1
             if self.depth > MAX_NESTING:
                 raise yaml.composer.ComposerError(None, None, f"nested more than {MAX_NESTING} levels deep", mark)
             node = super().compose_node(parent, index)
             if is_alias:
-                self.values += self.sizes.get(id(node), MAX_VALUES)  # one without a size is a part of itself
+                self.values += self.sizes.get(id(node), MAX_VALUES)  # a node without a size yet contains itself
             else:
                 self.values += 1
                 self.sizes[id(node)] = self.values - before

@@ -1,6 +1,6 @@
 """Layers of style generators in 2-D and 3-D: mapping network, modulated convolutions, synthesis (StyleGAN2).
 
-Every weight is drawn from N(0, 1) and scaled at run time, so that Adam moves all at the same relative speed (equalised
+Weights are drawn from N(0, 1) and scaled at run time, so that Adam updates all at the same relative speed (equalised
 learning rate, Karras et al. 2018).
 """
 
@@ -24,14 +24,14 @@ MEAN_DECAY = 0.998
 
 Map = Float[Tensor, "batch channels *sides"]
 Styles = Float[Tensor, "batch layers style"]
-"""A style vector for every convolution of a synthesis."""
+"""A style vector for every convolution of a synthesis network."""
 
 
 class EqualisedLinear(nn.Module):
-    """A linear layer whose weights are scaled by 1 / sqrt(inputs), and which learns `lr` times as fast as the rest."""
+    """A linear layer with weights scaled by 1 / sqrt(inputs), and a learning rate `lr` times that of other layers."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: float | None = 0.0, lr: float = 1.0):
-        """`bias` is the initial value of the biases; None for none."""
+        """`bias` is the initial value of the biases; None for a layer without."""
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr)
         self.bias = None if bias is None else nn.Parameter(torch.full((outputs,), bias / lr))
@@ -49,9 +49,9 @@ def normalise(x: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch size"]:
 
 
 class MappingNetwork(nn.Module):
-    """From a latent z, and the embedding of a class if any, to a style vector w (Karras et al. 2019).
+    """Maps a latent z, and the embedding of a class if any, to a style vector w (Karras et al. 2019).
 
-    Both inputs are normalised. The running mean of w, to which truncation pulls, is a buffer.
+    Both inputs are normalised. The running mean of w, which truncation uses, is a buffer.
     """
 
     mean: Float[Tensor, " style"]
@@ -75,10 +75,7 @@ class MappingNetwork(nn.Module):
         *,
         truncation: float | None = None,
     ) -> Float[Tensor, "batch style"]:
-        """w, pulled to its mean if a truncation is given: 1 leaves it, 0 gives the mean.
-
-        Raises ValueError if that is negative.
-        """
+        """w; with a truncation, mean + truncation * (w - mean). Raises ValueError if the truncation is negative."""
         if truncation is not None and not truncation >= 0:
             raise ValueError(f"truncation must be at least 0, got {truncation}")
         x = normalise(latent)
@@ -93,23 +90,22 @@ class MappingNetwork(nn.Module):
     def track(
         self, w: Float[Tensor, "batch style"], *, mean_over_processes: Callable[[Tensor], Tensor] = torch.clone
     ) -> None:
-        """Moves the running mean towards that of a batch; a plain mean at first, so that it starts without bias."""
+        """Updates the running mean of w by a batch; it starts as the plain mean of the first batches."""
         self.updates += 1
         weight = (1 / self.updates).clamp(min=1 - MEAN_DECAY)
         self.mean.lerp_(mean_over_processes(w.float().mean(0)), weight)
 
 
 class ModulatedConv(nn.Module):
-    """A convolution in 2 or 3 dimensions whose weights are scaled by a style, then to a norm of 1 (StyleGAN2, eq. 1-3).
+    """A 2-D or 3-D convolution with weights modulated by a style, then demodulated (StyleGAN2, equations 1 to 3).
 
     With input channel i, output channel j, tap k and the style's scale s_i of each input channel,
 
         w'_ijk = s_i w_ijk        w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps)
 
-    As the scale of an input channel can be taken out of the convolution to its input, and that of an output channel to
-    its output, all samples share one convolution; a group of convolutions, one for each sample, gives the same numbers.
-    An even kernel doubles the map by a transposed convolution, in which every output position sees 1 / 2^dims of the
-    taps, so the sum is divided by that.
+    The scales are applied to the input and the output channels instead of the weights, which is equivalent, so all
+    samples share one convolution. An even kernel means a transposed convolution that doubles the map; each of its
+    output positions sees 1 / 2^dims of the taps, and so the sum is divided by 2^dims.
     """
 
     def __init__(
@@ -123,7 +119,7 @@ class ModulatedConv(nn.Module):
         demodulate: bool = True,
         activate: bool = False,
     ):
-        """`activate` lets a leaky ReLU follow that keeps the variance."""
+        """`activate` appends a leaky ReLU with a gain that preserves the variance."""
         super().__init__()
         self.dims, self.demodulate, self.activate, self.doubles = dims, demodulate, activate, kernel % 2 == 0
         self.affine = EqualisedLinear(style, inputs, bias=1.0)
@@ -137,10 +133,10 @@ class ModulatedConv(nn.Module):
         """The convolution of each sample's map by its own style, and a bias."""
         scale, weight = self.affine(style), self.weight * self.gain
         y = self._convolve(x * _spread(scale, x), weight)
-        gain = math.sqrt(2) if self.activate else 1.0  # before the ReLU, which leaves it be: one pass less over the map
+        gain = math.sqrt(2) if self.activate else 1.0  # commutes with the ReLU; applied before it to save a pass
         factor = torch.full_like(self.bias[None], gain)
         if self.demodulate:
-            with torch.autocast(x.device.type, enabled=False):  # half precision has no room for sums of squares
+            with torch.autocast(x.device.type, enabled=False):  # sums of squares overflow half precision
                 power = scale.to(weight.dtype).square() @ (weight.flatten(2).square().sum(2).T / self.phases)
                 factor = gain * (power + EPSILON).rsqrt()
         y = torch.addcmul(_spread(gain * self.bias[None], y), y, _spread(factor, y))
@@ -152,21 +148,21 @@ class ModulatedConv(nn.Module):
             return transposed(x, weight.transpose(0, 1), stride=2, padding=self.padding)
         if self.dims == 2:
             return F.conv2d(x, weight, padding=self.padding)
-        # for a missing bias of three dimensions the ONNX exporter of torch 2.14 writes one of the wrong size
+        # without a bias, the ONNX exporter of torch 2.14 writes one of the wrong size for 3-D convolutions
         return F.conv3d(x, weight, torch.zeros_like(self.bias), padding=self.padding)
 
 
 def _spread(scale: Float[Tensor, "_ channels"], x: Tensor) -> Tensor:
-    """A number for each channel, in the map's precision and with its number of axes."""
+    """Per-channel numbers with the map's dtype, shaped to broadcast over it."""
     return scale.to(x.dtype).view(*scale.shape, *[1] * (x.ndim - 2))
 
 
 class StyleSynthesis(nn.Module):
-    """From styles to an output: a learned smallest map, then levels that double it, each adding to the output.
+    """Synthesis network: a learned smallest map, then levels that double it, each adding to the output.
 
-    In 2-D it is the skip generator of StyleGAN2: bilinear upsampling before convolutions of kernel 3, outputs of kernel
-    1, and no noise inputs, so that styles alone determine the output. In 3-D a level doubles its map by a transposed
-    convolution of kernel 4, which takes an eighth of the work, and so do the outputs, which are twice the maps' side.
+    In 2-D it is the skip generator of StyleGAN2: bilinear upsampling before convolutions with kernel 3, outputs with
+    kernel 1, and no noise inputs, so styles alone determine the output. In 3-D a level doubles its map by a transposed
+    convolution with kernel 4, which takes an eighth of the work. So do the outputs, whose sides are twice the map's.
     """
 
     def __init__(
@@ -179,9 +175,15 @@ class StyleSynthesis(nn.Module):
         start: Sequence[int],
         inputs: int = 0,
     ):
-        """`widths` are the channels of each level's map, `start` the sides of the smallest.
+        """Builds the layers.
 
-        `inputs` channels are joined to the smallest map, the same at all of its positions.
+        Args:
+            dims: 2 or 3.
+            widths: Channels of each level's map, smallest map first.
+            outputs: Channels of the output.
+            config: Sizes of styles and levels.
+            start: Sides of the smallest map.
+            inputs: Size of a vector that is joined to the smallest map at every position; 0 for none.
         """
         super().__init__()
         self.dims, self.levels = dims, len(widths) - 1
@@ -201,12 +203,12 @@ class StyleSynthesis(nn.Module):
             for width in (widths if config.skip_outputs else widths[-1:])
         )
         self.num_styles = sum(map(len, layers)) + 1
-        """Styles that an output takes: one for each convolution and the last addition; others share the next one."""
+        """Number of styles: one per convolution, and one for the last output; other outputs share the next level's."""
 
     def forward(
         self, styles: Styles, inputs: Float[Tensor, "batch inputs"] | None = None
     ) -> Float[Tensor, "batch outputs *sides"]:
-        """The output of each sample, whose finest levels are left out as `growth` says."""
+        """The output of each sample; the finest levels that `growth` hides are not computed, but upsampled."""
         x: Tensor = repeat(self.start, "... -> b ...", b=len(styles))
         if inputs is not None:
             x = torch.cat([x, inputs.view(*inputs.shape, *[1] * self.dims).expand(-1, -1, *x.shape[2:])], 1)

@@ -1,4 +1,4 @@
-"""Settings of style generators and of their training, which both halves share; nothing here imports torch."""
+"""Settings of style generators and their training, shared by videos and voxels; nothing here imports torch."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class StyleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StyleObjectiveConfig:
-    """What the training of a style generator adds to the losses."""
+    """Regularisation of a style generator's training."""
 
     mixing_probability: float = 0.0
     """Fraction of samples whose fine resolutions have the style of another latent; 0.9 in the paper."""
@@ -59,7 +59,7 @@ def check_growing(fraction: float) -> None:
 
 
 def check_kind(kind: str, style: StyleConfig, training: StyleObjectiveConfig, *, growing: float) -> None:
-    """Raises ValueError for settings of style generators where another kind is chosen, and for growth without steps."""
+    """Raises ValueError for style settings with another kind of generator, and for growing without skip outputs."""
     if kind != "style":
         for name, given in {"generator.style": style, "objective.style": training}.items():
             if given != type(given)():

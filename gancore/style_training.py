@@ -18,7 +18,7 @@ LENGTH_DECAY = 0.99
 
 
 def mix_styles(styles: Styles, others: Styles, *, probability: float, rng: SampleRandom) -> Styles:
-    """Gives a share of the samples the styles of others from a layer on, drawn for each by itself (style mixing)."""
+    """Style mixing: with this probability a sample takes the styles of `others` from a random layer on."""
     batch, layers, _ = styles.shape
     mixed = rng.uniform(batch, 1) < probability
     first = 1 + (rng.uniform(batch, 1) * (layers - 1)).long()
@@ -27,10 +27,10 @@ def mix_styles(styles: Styles, others: Styles, *, probability: float, rng: Sampl
 
 
 class PathLength(nn.Module):
-    """The path length penalty: how far |J^T y| is from its running mean, squared (StyleGAN2, section 3.2).
+    """The path length penalty (|J^T y| - a)^2 of StyleGAN2 (section 3.2), with a the running mean of |J^T y|.
 
-    J is the Jacobian of the output by the styles and y are N(0, I) numbers, so that an output moves as far for a step
-    in any direction of w. The running mean is a buffer, which a resumed run restores.
+    J is the Jacobian of the output with respect to the styles, and y is N(0, I). It makes steps of the same size in w
+    change the output equally, in any direction. The running mean is a buffer, which a resumed run restores.
     """
 
     mean: Float[Tensor, ""]
@@ -47,9 +47,9 @@ class PathLength(nn.Module):
         rng: SampleRandom,
         mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
     ) -> Float[Tensor, ""]:
-        """The penalty of these outputs of these styles, whose graph must reach from one to the other.
+        """The penalty, a mean over the batch; `outputs` must be computed from `styles`.
 
-        The noise is scaled by 1 / sqrt(values of an output), which makes lengths comparable between sizes.
+        The noise is scaled by 1 / sqrt(number of values of an output), which makes lengths comparable between sizes.
         """
         noise = rng.normal(*outputs.shape) / math.sqrt(outputs[0].numel())
         (slopes,) = torch.autograd.grad((outputs.float() * noise).sum(), styles, create_graph=True)
@@ -69,7 +69,7 @@ def train_styles(
     rng: SampleRandom,
     mean_over_processes: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Styles:
-    """The styles of latents in training, some of them mixed with those of latents drawn anew; their mean follows."""
+    """The styles of latents, with style mixing by redrawn latents; also updates the running mean of w."""
     styles = map_latents(latents)
     mapping.track(styles[:, 0].detach(), mean_over_processes=mean_over_processes)
     if not config.mixing_probability:
