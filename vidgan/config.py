@@ -1,6 +1,6 @@
-"""All settings of a video training: data, both networks, objective.
+"""All settings for training video predictors and generators: data, both networks, objective.
 
-Nothing here imports torch, so that a command can print its help at once.
+Nothing here imports torch, so that commands print their help quickly.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ StateActivation = Literal["relu", "tanh"]
 
 @dataclass(frozen=True, kw_only=True)
 class ClipShape:
-    """Shape of a model's clips, and the classes it knows."""
+    """Shape of a model's clips, its classes and its actions."""
 
     channels: int = 1
     """Channels of a frame: 1, 3 or any other number."""
@@ -44,10 +44,10 @@ class ClipShape:
     """Frames of a whole clip, past included."""
 
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of their labels; none for a model without classes."""
+    """Names of the classes in the order of their labels; empty for a model without classes."""
 
     actions: int = field(default=0, metadata=OMITTED_DEFAULT)
-    """Numbers in the action of a step; 0 for a model without actions, whose files do not name it."""
+    """Size of an action; 0 for a model without actions, whose config.json then omits this key."""
 
     def __post_init__(self) -> None:
         limits = {"channels": 2**10, "height": 2**14, "width": 2**14, "clip_frames": 2**16}
@@ -73,14 +73,15 @@ class VideoGeneratorConfig:
     """Generator; the defaults are the modern preset."""
 
     kind: Literal["plain", "style"] = "plain"
-    """Recurrent units at every resolution (DVD-GAN), or for clips from noise a style generator (StyleGAN-V), whose
-    frames can be made at any time."""
+    """Recurrent units at every resolution (DVD-GAN), or, for clips from noise, a style generator (StyleGAN-V), which
+    generates frames at arbitrary times."""
 
     base_channels: int = 16
-    """Base width; every level's width is a multiple of it."""
+    """Base width (channels); every level's width is a multiple of it."""
 
     channel_multipliers: tuple[int, ...] = (4, 4, 3, 2)
-    """Width of the smallest map, then of the map after each level; each level doubles the resolution."""
+    """Width of the smallest map, then of the map after each level, as multiples of base_channels; each level doubles
+    the resolution."""
 
     latent_dim: int = 64
     """Size of the noise vector, N(0, I)."""
@@ -104,20 +105,22 @@ class VideoGeneratorConfig:
     """Space-to-depth at input and output: the network works at 1/patch_size of the frame size."""
 
     latent_init: Literal["vector", "map"] = "vector"
-    """Smallest map made from the noise: one vector at every position, or an affine map to all positions (paper)."""
+    """How the smallest map is made from the noise: one vector at every position, or an affine map to all positions
+    (paper)."""
 
     context_encoder: Literal["recurrent", "stack"] = "recurrent"
-    """How past frames become initial states: a recurrent unit per level, or a convolution over the stack (paper)."""
+    """How past frames become initial states: a recurrent unit per level, or a convolution over the stacked frames
+    (paper)."""
 
     correlation_radius: int = 2
     """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
 
     output: Literal["motion", "splat", "sprites", "frames"] = "motion"
-    """How frames are formed: the last frame warped plus new content, its pixels moved forward over the background,
-    sprites moved rigidly, or from scratch (paper)."""
+    """How frames are made: motion warps the last frame and adds new content, splat moves its pixels forward over the
+    background, sprites translates parts of it, frames generates them from scratch (paper)."""
 
     motion_layers: int = 2
-    """Number of independently moving layers, for the outputs that have them."""
+    """Number of independently moving layers, for outputs motion and sprites."""
 
     attention_after: int | None = None
     """Level after which self-attention is applied, 1 being the smallest; no attention by default."""
@@ -136,7 +139,7 @@ class VideoGeneratorConfig:
     """Settings of the style generator."""
 
     motion: MotionCodeConfig = field(default_factory=MotionCodeConfig)
-    """Motion of the style generator's clips."""
+    """Motion codes of the style generator."""
 
     def __post_init__(self) -> None:
         if self.kind == "style":
@@ -190,21 +193,22 @@ class VideoDiscriminatorConfig:
     the pooled clip (DVD-GAN)."""
 
     score: Literal["clip", "patches", "reconstruction"] = "clip"
-    """What is scored: the clip as a whole; each of its patches by itself (PatchGAN), as the positions of the last map
-    see them, with one, two or three blocks patches of 14, 32 or 68 pixels, times patch_size and pooling; or how well
-    an autoencoder reconstructs the clip, for objective.loss energy and equilibrium."""
+    """What is scored: clip, the clip as a whole; patches, each position of the last map by itself (PatchGAN), whose
+    receptive field after one, two or three blocks is 14, 32 or 68 pixels, times patch_size and pooling; reconstruction,
+    how well an autoencoder reconstructs the clip, for objective.loss energy and equilibrium."""
 
     code_channels: int = 8
-    """Channels of an autoencoder's code, which is as large as the last map; for score reconstruction."""
+    """Channels of the autoencoder's code, which is as large as the last map; for score reconstruction."""
 
     reconstruction_error: Literal["l1", "l2"] = "l1"
     """Error of an autoencoder, averaged over pixels: absolute (BEGAN) or squared (EBGAN); for score reconstruction."""
 
     spatial_frames: int = 4
-    """Predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by one."""
+    """Number of predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by
+    one."""
 
     downsample: int = 2
-    """Pooling factor of the pooled frames or clips, and factor by which the sides of crops are shorter."""
+    """Factor by which frames or clips are average-pooled, and by which the sides of crops are divided."""
 
     patch_size: int = 2
     """Space-to-depth at the input."""
@@ -245,46 +249,48 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Gradient penalties of each discriminator."""
 
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Differentiable augmentation of all the discriminators see."""
+    """Differentiable augmentation of the discriminators' input."""
 
     reconstruction_weight: float = 0.0
     """Weight of the distance between several sampled futures and the true future."""
 
     reconstruction_distance: Literal["l1", "l2", "crps"] = "l2"
-    """That distance, averaged over pixels: the absolute or squared error of the samples' mean, which is smallest if
-    all samples are equal, or the almost fair continuous ranked probability score, which is smallest if they are as
-    different as possible futures are. On sparse frames l1 and crps collapse to all black."""
+    """That distance, averaged over pixels: l1 or l2, the absolute or squared error of the samples' mean, which does not
+    reward different samples; or crps, the almost fair continuous ranked probability score, which is smallest if samples
+    are distributed like the possible futures. On sparse frames l1 and crps collapse to all black."""
 
     reconstruction_scales: int = 1
-    """Resolutions at which the distance is taken, each half the previous one; coarse ones correct misplaced content."""
+    """Number of resolutions at which the distance is taken, each half the previous one; the coarse ones correct
+    misplaced content."""
 
     reconstruction_samples: int = 2
-    """Sampled futures per past that are compared with the true future."""
+    """Number of sampled futures per past that are compared with the true future."""
 
     reconstruction_relative: bool = False
-    """Divide the error of each frame by its mean absolute distance from the last past frame, so that clips in which
-    little moves count as much as others, and the first predicted frames as much as the last."""
+    """Divide the error of each frame by the mean absolute difference of the true frame from the last past frame. Clips
+    with little motion then count as much as others, and the first predicted frames as much as the last."""
 
     typical_weight: float = 0.0
-    """Weight of the absolute error of the typical future, that of the zero latent. The samples spread around it."""
+    """Weight of the absolute error of the typical future, that of the zero latent, around which samples spread."""
 
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) from the true future to one frame of the typical future,
-    or of a sample if typical_weight is 0; the weights of the network come by `vidvox fetch efficientnet`."""
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true future, at one random frame of the typical
+    future, or of a sample if typical_weight is 0; fetch the network's weights with `vidvox fetch efficientnet`."""
 
     trajectory_weight: float = 0.0
-    """Weight of the distance, as a fraction of the frame's side, between predicted and measured sprite trajectories."""
+    """Weight of the distance between predicted and measured sprite trajectories, as a fraction of the frame's shorter
+    side; for generator.output sprites."""
 
     displacement_weight: float = 0.0
-    """Weight of the score of predicted displacements, as fractions of the frame's shorter side, on rendered clips
+    """Weight of the CRPS of predicted displacements, as fractions of the frame's shorter side, on rendered clips
     (cut-outs), whose displacements are known; for generator.output splat."""
 
     growing: float = 0.0
-    """Fraction of the training over which the resolution grows, each doubling faded in (PGGAN); for clips from noise
-    only. 0 trains at the full one."""
+    """Fraction of the training over which the resolution grows, with each doubling faded in (PGGAN), for clips from
+    noise only; 0 trains at full resolution throughout."""
 
     style: StyleObjectiveConfig = field(default_factory=StyleObjectiveConfig)
-    """Training of the style generator."""
+    """Regularisation of the style generator."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""The settings of the clips to train on, without torch, so that a command can print its help at once."""
+"""Settings of the clips to train on; nothing here imports torch, so that commands print their help quickly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Literal
 from gancore.files.limits import VideoLimits
 
 GENERATED = ("moving-mnist", "cut-outs", "physics", "sprite-world", "puppets")
-"""Values of `data.path` that stand for clips that are made as they are read, and have no classes."""
+"""Values of `data.path` for clips that are generated as they are read, and have no classes."""
 RENDERED = GENERATED[1:]
-"""Those of them that are painted by patches."""
+"""Those of them that show patches (`data.patches`)."""
 ACTIONS = {"sprite-world": 2, "physics": 2}
-"""Numbers in an action, by those of these sources that can be acted on; what they mean stands with the source."""
+"""Size of an action, for generated sources with actions; each source documents their meaning."""
 NAMED_SOURCES = (*GENERATED, "pedestrians")
 """Values of `data.path` that are not paths."""
 
@@ -48,8 +48,8 @@ class VideoDataConfig(VideoLimits):
     """Video frames from one frame of a clip to the next."""
 
     max_stride: int | None = None
-    """Largest stride of a training clip, drawn from `stride` up to it as far as the video is long enough; by default
-    all clips have the same stride."""
+    """Largest stride of a training clip; strides are drawn from `stride` to this, as far as the video is long enough.
+    By default all clips have the same stride."""
 
     crop: Literal["centre", "random"] = "centre"
     """Where training clips are cropped from larger frames; held-out clips are cropped at the centre."""
@@ -58,18 +58,18 @@ class VideoDataConfig(VideoLimits):
     """Shorter side in pixels before the crop; by default the smallest that covers height x width."""
 
     max_resize: int | None = None
-    """Largest shorter side of a training clip before the crop, drawn from `resize` up to it; by default all clips have
-    the same."""
+    """Largest shorter side, in pixels, of a training clip before the crop; it is drawn from `resize` to this. By
+    default all clips have the same."""
 
     flip: bool = False
     """Mirror half of the training clips left to right."""
 
     actions: int = 0
-    """Numbers in the action of each frame, which a predictor then follows: of videos that come with actions, as
-    episodes do, or 2 of sprite-world and physics. Whole numbers, one a frame, stand for that many choices (one-hot)."""
+    """Size of the action of each frame, for a predictor that follows actions: those of videos that come with actions,
+    such as episodes, or 2 for sprite-world and physics. Integers, one per frame, are one-hot encoded into this size."""
 
     class_conditional: bool = False
-    """Take the name of the folder around each video as its class."""
+    """Use the name of the folder around each video as its class."""
 
     holdout_fraction: float = 0.1
     """Fraction of the videos held out where the layout has no split of its own; 1 holds out everything."""
@@ -87,28 +87,28 @@ class VideoDataConfig(VideoLimits):
     """Folder for copies of the decoded videos as arrays; by default videos are decoded every time."""
 
     digits: int = 2
-    """Digits in a moving-mnist clip."""
+    """Number of digits in a moving-mnist clip."""
 
     patches: str | None = None
-    """File or folder of videos whose frames are cut up into what rendered clips show (cut-outs, physics, sprite-world
-    and the background of puppets), each split from its own part of them; textures by formula if not given."""
+    """File or folder of videos from whose frames patches are cut for rendered clips (cut-outs, physics, sprite-world
+    and the background of puppets), for each split from its own part of them; procedural textures if not given."""
 
     synthetic_fraction: float = 0.0
-    """Fraction of the training clips of videos in whose place cut-outs of these same videos are rendered."""
+    """Fraction of the training clips that are replaced by rendered cut-outs of the same videos."""
 
     past_degradations: tuple[str, ...] = ()
-    """Give a predictor the past of each clip spoilt by one of these, and keep the future clean: drawn evenly for
-    training clips, in turn for held-out ones. Kinds joined by + follow one another; `vidvox degrade --help` lists
-    them."""
+    """Degrade the past that a predictor is given by one of these, and keep the future clean. Kinds are drawn for
+    training clips, and cycled through for held-out ones. Kinds joined by + are applied in turn; `vidvox degrade --help`
+    lists them."""
 
     past_least_severity: float = 0.0
-    """Least severity of past_degradations, of at most 5; each clip has its own."""
+    """Least severity of past_degradations, from 0 to 5; it is drawn for each clip."""
 
     past_most_severity: float = 5.0
     """Greatest severity of past_degradations."""
 
     workers: int = 0
-    """Processes that read clips; 0 reads in the training process."""
+    """Number of processes that read clips; 0 reads in the training process."""
 
     def __post_init__(self) -> None:
         for name in ("height", "width", "channels", "clip_frames", "stride", "digits"):

@@ -1,6 +1,6 @@
-"""All settings of a training from clip to clip: restoring, upscaling, colouring, filling and translating.
+"""All settings for training translators of clips: restoring, upscaling, colouring, filling and translating.
 
-Nothing here imports torch, so that a command can print its help at once.
+Nothing here imports torch, so that commands print their help quickly.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True, kw_only=True)
 class PairShape:
-    """What a translator takes and makes."""
+    """Format of a translator's source and target clips."""
 
     channels: int = 3
     """Channels of source and target frames: 1 or 3, or any other number."""
@@ -45,7 +45,7 @@ class PairShape:
     """Whether a mask says which source pixels are known; those are kept as they are."""
 
     degradations: tuple[str, ...] = ()
-    """What the sources were spoilt by in training, if that is known."""
+    """Degradations of the sources in training, if known."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "height", "width", "clip_frames"):
@@ -60,7 +60,7 @@ class TranslatorConfig:
     """The generator from clip to clip."""
 
     base_channels: int = 32
-    """Width of the map at full resolution; the map half as large, over which states travel, is half as wide again."""
+    """Channels of the full-size map; the half-size map, over which states are propagated, has 1.5 times as many."""
 
     patch_size: int = 2
     """Space-to-depth of the target's size: the network works at 1/patch_size of it. 2 for restoring, 4 for x4."""
@@ -69,22 +69,22 @@ class TranslatorConfig:
     """Residual blocks in front of the output."""
 
     output: Literal["residual", "frames"] = "residual"
-    """The source plus a learned change, which is nothing before training, or frames made from scratch."""
+    """The source plus a learned change, which is zero before training, or frames generated from scratch."""
 
     base: Literal["source", "histogram"] = "source"
-    """What a residual output changes: the source, or, for unpaired data, the source after one curve a channel by which
-    the levels of all training sources are distributed as those of all targets."""
+    """What a residual output changes: the source, or, for unpaired data, the source after histogram matching (one curve
+    per channel, which gives all training sources together the histogram of all targets)."""
 
     neighbours: int = 2
-    """Source frames before and after each frame that the network sees beside it, and whose order statistics at each
-    pixel (least, median, greatest) a residual output can blend in."""
+    """Number of source frames before and after each frame that the network also sees. Their order statistics at each
+    pixel (minimum, median, maximum and others) can be blended into a residual output."""
 
     propagation: Literal["both", "forward", "none"] = "both"
-    """Directions in which states travel through the clip: both, only forward (and no later neighbours) for frames that
-    come one by one, or none for pictures."""
+    """Directions in which states are propagated through the clip: both; only forward (and no later neighbours), for
+    streams of frames; or none, for single pictures."""
 
     keep_luminance: bool = False
-    """Take over the luminance of the source, so that only colour is made."""
+    """Keep the luminance of the source, so that only colour is generated."""
 
     def __post_init__(self) -> None:
         for name in ("base_channels", "patch_size"):
@@ -99,13 +99,13 @@ class TranslatorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PairParts:
-    """What there is of a pair of translators besides the one from source to target."""
+    """Optional parts of a pair of translators, besides the translator from source to target."""
 
     back: bool = True
     """Whether there is a translator from target to source."""
 
     contrast_features: int = 0
-    """Width of the features by which patches of sources and translations are compared; 0 for none."""
+    """Size of the features by which patches of sources and translations are compared; 0 for no patch contrast."""
 
     def __post_init__(self) -> None:
         if self.contrast_features < 0:
@@ -114,7 +114,7 @@ class PairParts:
 
 @dataclass(frozen=True, kw_only=True)
 class PairDataConfig(VideoDataConfig):
-    """Pairs of clips to train on: `path` holds the targets, and the sources are spoilt copies or come from a folder."""
+    """Pairs of clips to train on: `path` holds the targets; sources are degraded copies, or come from a folder."""
 
     context_frames: int = 0
     """Always 0: whole clips are translated."""
@@ -123,25 +123,26 @@ class PairDataConfig(VideoDataConfig):
     """Length of a clip in frames."""
 
     degradations: tuple[str, ...] = ("noise",)
-    """What the sources are spoilt by: each clip by one of these, drawn evenly. Kinds joined by + follow one another
+    """Degradations of the sources, one of which is drawn for each clip. Kinds joined by + are applied in turn
     (blur+noise+jpeg); `vidvox degrade --help` lists them."""
 
     least_severity: float = 0.0
-    """Least severity of the degradations, of at most 5; each clip has its own."""
+    """Least severity of the degradations, from 0 to 5; it is drawn for each clip."""
 
     most_severity: float = 5.0
     """Greatest severity of the degradations."""
 
     sources: str | None = None
-    """Folder of source clips instead: of the same names as the targets in `path`, and as large or 1/2 or 1/4 of it, or
-    if not `paired` any others; or "left" or "right", the half of each frame in `path` that is the source."""
+    """Folder of source clips, instead of degradations: named like the targets in `path`, with sides equal to theirs or
+    1/2 or 1/4 of them, or any clips if not `paired`. Or "left" or "right": the half of each frame in `path` that is the
+    source."""
 
     paired: bool = True
-    """Whether a source and its target show the same. If not, they are drawn independently."""
+    """Whether a source and its target show the same scene; if not, they are drawn independently."""
 
     drift: float = 0.0
-    """Largest speed in pixels a frame at which the cropped window moves over the video, as if the camera did, in half
-    of the training clips; where all cameras stand still a network learns means over time that a moving one spoils."""
+    """Largest speed, in pixels per frame, at which the crop window moves in half of the training clips, like a moving
+    camera. If all cameras stand still, a network learns means over time that fail for moving cameras."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -168,7 +169,7 @@ class PairDataConfig(VideoDataConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PairedObjectiveConfig(AdversarialConfig):
-    """Distances from the true target, and the adversarial game."""
+    """Distances from the true target, and the adversarial loss."""
 
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss; 0 trains without discriminators."""
@@ -177,35 +178,35 @@ class PairedObjectiveConfig(AdversarialConfig):
     """Gradient penalties of each discriminator."""
 
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Differentiable augmentation of all the discriminators see."""
+    """Differentiable augmentation of the discriminators' input."""
 
     show_source: bool = True
-    """Show the discriminators the source beside the target, so that they judge whether the two belong together."""
+    """Condition the discriminators on the source, so that they judge whether source and target belong together."""
 
     pixel_distance: Literal["charbonnier", "l1", "l2", "psnr"] = "charbonnier"
-    """Distance of the made target from the true one: sqrt(d^2 + 1e-6), absolute or squared error, or the logarithm of
-    each clip's mean squared error, by which clips that are nearly right count as much as others."""
+    """Distance of the generated target from the true one: sqrt(d^2 + 1e-6), absolute error, squared error, or the
+    logarithm of each clip's mean squared error, which gives nearly perfect clips as much weight as others."""
 
     pixel_weight: float = 1.0
     """Weight of that distance, averaged over pixels."""
 
     hole_weight: float = 1.0
-    """Weight of the same distance averaged over unknown pixels alone, where a mask says which those are."""
+    """Weight of the same distance, averaged over unknown pixels only, for sources with a mask."""
 
     flicker_weight: float = 0.0
-    """Weight of the same distance between the changes from each frame to the next, in what is made and in truth: what
-    stands still and flickers, or is blurred where it moves, costs more."""
+    """Weight of the same distance between the generated and the true changes from frame to frame, which penalises
+    flicker of what stands still and blur of what moves."""
 
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) from the true target in one frame; the weights of the
-    network come by `vidvox fetch efficientnet`."""
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true target, at one random frame; fetch the
+    network's weights with `vidvox fetch efficientnet`."""
 
     feature_matching_weight: float = 0.0
-    """Weight of the distance between the discriminators' maps of made and true targets (pix2pixHD)."""
+    """Weight of the distance between the discriminators' feature maps of generated and true targets (pix2pixHD)."""
 
     ping_pong_weight: float = 0.0
-    """Weight of the difference between the targets of a clip played forward and then backward, at the same frames
-    (TecoGAN): what drifts in a recurrence differs. Doubles the cost of a step."""
+    """Weight of the difference between a frame's translations when the clip is played forward and then backward
+    (TecoGAN), which penalises drift of recurrent states. Doubles the cost of a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,39 +218,39 @@ class PairedObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedObjectiveConfig(AdversarialConfig):
-    """The adversarial game over clips of either kind, and what ties a translation to its source without a pair.
+    """The adversarial loss in each domain, and losses that keep a translation's content without pairs.
 
-    That is the way back (cycle_weight, CycleGAN), or patches that must be recognised (contrast_weight, CUT).
+    These are cycle consistency (cycle_weight, CycleGAN) or patch contrast (contrast_weight, CUT), and identity.
     """
 
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=1.0, r2=1.0, lazy_every=16))
     """Gradient penalties of each discriminator."""
 
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Differentiable augmentation of all the discriminators see."""
+    """Differentiable augmentation of the discriminators' input."""
 
     cycle_weight: float = 10.0
-    """Weight of the absolute difference between a clip and what comes back after its translation there and back, both
-    for sources and for targets; with 0 no translator back is trained (Zhu et al. 2017, equation 2)."""
+    """Weight of cycle consistency: the absolute difference between a clip and its translation there and back, for
+    sources and for targets (Zhu et al. 2017, equation 2); with 0 no translator back is trained."""
 
     cycle_noise: float = 0.0
-    """Standard deviation of noise on a translation, for values in [-1, 1], before it is translated back: without it the
-    translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al. 2019)."""
+    """Standard deviation of noise added to a translation, for values in [-1, 1], before it is translated back. Without
+    it, translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al. 2019)."""
 
     identity_weight: float = 5.0
-    """Weight of the absolute change that a translator makes, besides its curves, to clips that already are what it
-    makes (there, section 5.2): it keeps colours from being exchanged at will."""
+    """Weight of the identity loss: the absolute change that a translator makes, apart from its curves, to clips that
+    are in its output domain already (Zhu et al. 2017, section 5.2). It prevents arbitrary changes of colour."""
 
     contrast_weight: float = 0.0
-    """Weight of the patch contrast of sources with their translations, and of targets with theirs, half each: each
-    patch must be told from others of its frame by what it was translated from (Park et al. 2020, CUT). Needs no way
-    back: set cycle_weight to 0."""
+    """Weight of the patch contrast (CUT, Park et al. 2020): each translated patch must match its source patch better
+    than other patches of the frame; half for sources, half for targets. Needs no translator back: set cycle_weight to
+    0."""
 
     contrast_patches: int = 64
-    """Patches of a frame that are compared, in every map, or all that there are if they are fewer."""
+    """Number of patches per frame that are compared in every feature map, or all if there are fewer."""
 
     contrast_features: int = 64
-    """Width of the features by which they are compared."""
+    """Size of the features by which patches are compared."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -271,7 +272,7 @@ class UnpairedObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationConfig:
-    """Train a network from clip to clip."""
+    """Train a translator from clip to clip."""
 
     run: Path = Path("runs/translation")
     """Run folder; training resumes from its newest checkpoint."""
@@ -289,7 +290,7 @@ class TranslationConfig:
     """Losses of both players, for paired data."""
 
     unpaired: UnpairedObjectiveConfig = field(default_factory=UnpairedObjectiveConfig)
-    """Losses of both players in their place if data.paired is false."""
+    """Losses of both players, for unpaired data (data.paired false)."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
     """Length and speed of the training."""

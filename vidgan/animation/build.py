@@ -1,4 +1,4 @@
-"""The parts of a training of animators that a configuration describes."""
+"""Builds the parts of an animator's training run from its configuration."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def build_animator(config: AnimationConfig) -> Animator:
 
 
 def build_discriminator(config: AnimationConfig) -> VideoDiscriminator:
-    """The discriminators of single frames, with their sources as further channels if those are shown."""
+    """The discriminators of single frames, with the source as further channels if `show_source`."""
     shown = 2 if config.objective.show_source else 1
     return VideoDiscriminator(config.discriminator, channels=shown * config.data.channels)
 
@@ -51,5 +51,5 @@ def build_trainer(
 
 
 def summarise_figures(config: AnimationConfig, *, dataset: FigureFrames, held_out: FigureFrames) -> DataSummary:
-    """What the splits hold; see `vidgan.build.summarise_data`."""
+    """Summarises the splits; see `vidgan.build.summarise_data`."""
     return summarise_data(config.data, dataset=dataset.clips, held_out=held_out.clips)

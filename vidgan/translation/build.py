@@ -1,4 +1,4 @@
-"""The parts of a training from clip to clip that a configuration describes."""
+"""Builds the parts of a translator's training run from its configuration."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ def build_translator(
 ) -> ClipTranslator | TranslatorPair:
     """The translator to train, for targets `scale` times as large as their sources, with or without a mask.
 
-    If the data are not paired, with one back or with what patches are compared by; then raises ValueError if targets
-    are larger than their sources, or masked.
+    For unpaired data it is a `TranslatorPair`, with a translator back or a projection for the patch contrast. Raises
+    ValueError for unpaired data with a mask, or with targets larger than their sources.
     """
     data, losses = config.data, config.unpaired
     shape = PairShape(
@@ -50,9 +50,9 @@ def build_translator(
 
 
 def build_discriminator(config: TranslationConfig) -> VideoDiscriminator | DiscriminatorPair:
-    """The discriminators of targets, with their sources as further channels if those are shown.
+    """The discriminators of targets, with sources as further channels if `show_source`.
 
-    If the data are not paired, those of targets alone, and those of sources if there is a way back.
+    For unpaired data, discriminators of targets alone, and of sources if there is a translator back.
     """
     channels = config.data.channels
     if not config.data.paired:
@@ -100,5 +100,5 @@ def build_trainer(
 
 
 def summarise_pairs(config: TranslationConfig, *, dataset: PairDataset, held_out: PairDataset) -> DataSummary:
-    """What the splits of the targets hold; see `vidgan.build.summarise_data`."""
+    """Summarises the splits of the targets; see `vidgan.build.summarise_data`."""
     return summarise_data(clip_settings(config.data), dataset=dataset.targets, held_out=held_out.targets)

@@ -1,4 +1,4 @@
-"""The translator of a model: the one it has, or of two the one from source to target or the one back."""
+"""Choosing the translator of a model by direction, from source to target or back."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ from vidgan.networks.translator_pair import TranslatorPair
 
 
 def choose_direction(model: ClipTranslator | TranslatorPair, *, back: bool = False) -> ClipTranslator:
-    """The translator of a model from source to target, or the other way. Raises ValueError if it has none for that."""
+    """The translator from source to target, or with `back` the other one. Raises ValueError if there is none."""
     if isinstance(model, TranslatorPair):
         if not back:
             return model.to_target
         if model.to_source is not None:
-            # what its sources are, others were spoilt to be
+            # the degradations describe the sources of the other direction
             model.to_source.shape = replace(model.to_source.shape, degradations=())
             return model.to_source
     if back:

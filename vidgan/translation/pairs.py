@@ -1,4 +1,4 @@
-"""Pairs of clips, source and target: spoilt copies, folders of like-named videos, or two sets without pairs."""
+"""Pairs of clips, source and target: degraded copies, folders with equally named videos, or two unpaired sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class PairBatch:
 
 
 def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
-    """Stacks pairs into one uint8 batch; where some have a mask, all of the others is known."""
+    """Stacks pairs into one uint8 batch; if only some have a mask, all pixels of the others are known."""
     source, target = torch.stack([pair.source for pair in pairs]), torch.stack([pair.target for pair in pairs])
     if all(pair.known is None for pair in pairs):
         return PairBatch(source, target)
@@ -64,7 +64,7 @@ def collate_pairs(pairs: Sequence[Pair]) -> PairBatch:
 
 @runtime_checkable
 class PairDataset(Protocol):
-    """A data set of pairs, read by (index, seed); everything random about a pair is derived from both."""
+    """A data set of pairs, read by (index, seed), which determine all random choices."""
 
     @property
     def targets(self) -> ClipDataset:
@@ -73,7 +73,7 @@ class PairDataset(Protocol):
 
     @property
     def has_truth(self) -> bool:
-        """Whether source and target show the same."""
+        """Whether a source and its target show the same scene."""
         ...
 
     def __len__(self) -> int: ...
@@ -82,12 +82,13 @@ class PairDataset(Protocol):
 
 
 def open_pairs(config: PairDataConfig, *, split: Split) -> PairDataset:
-    """Opens the pairs of a split: train to learn from, val to choose weights by, test to measure on.
+    """Opens a split of pairs: train for training, val for choosing weights, test for evaluation.
 
-    Spoilt copies of held-out clips come with their truth even if the training is not `paired`.
+    Held-out degraded clips are paired with their originals even if training is not `paired`.
 
-    Raises FileNotFoundError if a folder does not exist, ValueError if it holds no clip of the requested length, or
-    videos lack a counterpart.
+    Raises:
+        FileNotFoundError: A folder does not exist.
+        ValueError: It holds no clip of the requested length, or videos lack a counterpart.
     """
     videos = clip_settings(config)
     if config.sources and config.paired:
@@ -98,11 +99,11 @@ def open_pairs(config: PairDataConfig, *, split: Split) -> PairDataset:
     margin = ceil(config.drift * (config.clip_frames - 1)) if split == "train" else 0
     wider = replace(videos, height=config.height + margin, width=config.width + margin)
     clips = open_dataset(wider, split=split)
-    return SpoiltClips(clips, config, train=split == "train")
+    return DegradedClips(clips, config, train=split == "train")
 
 
 class PairFormat(NamedTuple):
-    """What a translator has to know of its pairs."""
+    """How the sources and targets of a data set are related in size and kind."""
 
     scale: int
     """Target pixels per source pixel along each side."""
@@ -111,7 +112,7 @@ class PairFormat(NamedTuple):
 
 
 def measure_pairs(config: PairDataConfig, dataset: PairDataset) -> PairFormat:
-    """The format of the pairs of a data set, by its degradations, or by the first pair of folders."""
+    """The format of a data set's pairs, from its degradations, or else from its first pair."""
     if config.degradations:
         scales = {scale_of_chain(name) for name in config.degradations}
         if len(scales) > 1:
@@ -129,10 +130,11 @@ def clip_settings(config: PairDataConfig) -> VideoDataConfig:
 
 
 @dataclass(frozen=True)
-class SpoiltClips:
-    """Clips and copies of them that are spoilt, each in its own way.
+class DegradedClips:
+    """Clips with degraded copies as sources.
 
-    A training clip is cropped by a window that drifts over a larger one. Held-out clips take the kinds in turn.
+    Training clips are cropped by a drifting window, and their kind of degradation is drawn; held-out clips cycle
+    through the kinds. The severity is drawn for each clip.
     """
 
     targets: ClipDataset
@@ -141,7 +143,7 @@ class SpoiltClips:
 
     @property
     def has_truth(self) -> bool:
-        """Whether the source shows the same as the target; always if held out."""
+        """Whether the source shows the same scene as the target; always for held-out clips."""
         return not self.train or self.config.paired
 
     def __len__(self) -> int:
@@ -162,8 +164,8 @@ class SpoiltClips:
         count = len(config.degradations)
         number = int(random.integers(count)) if self.train else sample.index % count
         severity = float(random.uniform(config.least_severity, config.most_severity))
-        spoilt = degrade(shown, config.degradations[number], severity=severity, seed=derive_seed(seed, 2))
-        return Pair(spoilt.frames, target, spoilt.known)
+        degraded = degrade(shown, config.degradations[number], severity=severity, seed=derive_seed(seed, 2))
+        return Pair(degraded.frames, target, degraded.known)
 
     def _read(self, sample: Sample) -> ClipBytes:
         config, seed = self.config, derive_seed(sample.seed, sample.index, 3)
@@ -173,9 +175,9 @@ class SpoiltClips:
 def drift_crop(
     frames: UInt8[Tensor, "time channel h w"], height: int, width: int, *, speed: float, seed: int
 ) -> ClipBytes:
-    """Crops height x width by a window that moves over the clip in a straight line, up to `speed` pixels a frame.
+    """Crops height x width by a window that moves in a straight line, by up to `speed` pixels per frame and axis.
 
-    In half of the clips it stands still, as cameras do.
+    In half of the clips the window stands still, like a static camera.
     """
     spare = np.array([frames.shape[2] - height, frames.shape[3] - width])
     if not spare.any():
@@ -193,7 +195,7 @@ def drift_crop(
 
 @dataclass(frozen=True)
 class UnpairedClips:
-    """Source and target clips of two data sets that have nothing to do with one another."""
+    """Source and target clips drawn independently from two unrelated data sets."""
 
     sources: ClipDataset
     targets: ClipDataset

@@ -1,4 +1,4 @@
-"""UnpairedObjective: the losses of both players where no source has a known target."""
+"""The losses of both players of an unpaired translator: CycleGAN and CUT for clips."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,27 +27,27 @@ Frames = Float[Tensor, "batch time channels height width"]
 
 
 @dataclass(frozen=True)
-class Way:
-    """One of the two ways, with the kind of clips that it leads to."""
+class Direction:
+    """One of the two directions of translation, with the batch's clips of both domains."""
 
     to: str
-    """"target" or "source", which is in the names of its terms."""
+    """The domain that it translates to, "target" or "source"; prefix of its loss terms."""
     translator: ClipTranslator
     back: ClipTranslator | None
-    """The translator of the other way."""
+    """The translator of the opposite direction."""
     discriminator: VideoDiscriminator
     given: Frames
     """Clips to translate."""
     real: Frames
-    """Other clips, of the kind that the translator makes."""
+    """Real, unrelated clips of the domain that it translates to."""
 
 
 class UnpairedObjective:
-    """An adversarial game over clips of each kind, and ties of each translation to what it was made of.
+    """An adversarial loss in each domain, and losses that keep the content of what is translated.
 
-    With a way back these are the cycle and the identity of CycleGAN (Zhu et al. 2017), without one the patch contrast
-    of CUT (Park et al. 2020) and the identity. Batches need no pairs; nothing couples their samples, and there is no
-    pool of earlier translations.
+    With a translator back the latter are the cycle-consistency and identity losses of CycleGAN (Zhu et al. 2017),
+    without one the patch contrast of CUT (Park et al. 2020) and the identity loss. Unlike CycleGAN there is no pool of
+    earlier translations.
     """
 
     def __init__(self, config: UnpairedObjectiveConfig):
@@ -65,70 +65,74 @@ class UnpairedObjective:
     def discriminator_terms(
         self, generator: TranslatorPair, discriminator: DiscriminatorPair, batch: PairBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """The adversarial loss of each discriminator of either kind of clips, and the penalties that are due."""
+        """Each discriminator's adversarial loss and the gradient penalties due, in each direction."""
         terms: dict[str, Tensor] = {}
         if not self.game.is_active(context.progress):
             return terms
-        ways = list_ways(generator, discriminator, batch)
+        directions = list_directions(generator, discriminator, batch)
         with torch.no_grad():
-            made = [way.translator(way.given).float() for way in ways]
-        for way, judged in zip(ways, self._prepare_clips(ways, made, context), strict=True):
+            made = [direction.translator(direction.given).float() for direction in directions]
+        for direction, judged in zip(directions, self._prepare_clips(directions, made, context), strict=True):
             real, fake, selection = judged
-            scores = way.discriminator(torch.cat([real, fake]), selection.duplicate())
+            scores = direction.discriminator(torch.cat([real, fake]), selection.duplicate())
             for name, both in scores._asdict().items():
-                terms[f"{way.to}_{name}"] = self.game.discriminator_loss(
+                terms[f"{direction.to}_{name}"] = self.game.discriminator_loss(
                     *both.chunk(2), mean_over_processes=context.mean_over_processes
                 )
-                score = partial(score_clips, way.discriminator, name, selection, None)
+                score = partial(score_clips, direction.discriminator, name, selection, None)
                 penalties = self.game.penalties(score, real, fake=fake, step=context.step, rng=context.rng)
-                terms |= {f"{way.to}_{name}_{penalty}": term for penalty, term in penalties.items()}
+                terms |= {f"{direction.to}_{name}_{penalty}": term for penalty, term in penalties.items()}
         return terms
 
     def generator_terms(
         self, generator: TranslatorPair, discriminator: DiscriminatorPair, batch: PairBatch, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """For each way the adversarial losses, and what ties its translations to what they were made of."""
+        """The adversarial, cycle, identity and contrast losses of each direction."""
         config, terms = self.config, {}
-        ways = list_ways(generator, discriminator, batch)
-        made = [way.translator(way.given).float() for way in ways]
-        for way, translation in zip(ways, made, strict=True):
-            if config.cycle_weight and way.back is not None:
+        directions = list_directions(generator, discriminator, batch)
+        made = [direction.translator(direction.given).float() for direction in directions]
+        for direction, translation in zip(directions, made, strict=True):
+            if config.cycle_weight and direction.back is not None:
                 noisy = add_instance_noise(translation, context.rng, std=config.cycle_noise)
-                terms[f"{way.to}_cycle"] = config.cycle_weight * F.l1_loss(way.back(noisy).float(), way.given)
+                terms[f"{direction.to}_cycle"] = config.cycle_weight * F.l1_loss(
+                    direction.back(noisy).float(), direction.given
+                )
             kept = None
             if config.identity_weight or config.contrast_weight:
-                kept = way.translator.refine(way.real).float()
+                kept = direction.translator.refine(direction.real).float()
             if config.identity_weight and kept is not None:
-                terms[f"{way.to}_identity"] = config.identity_weight * F.l1_loss(kept, way.real)
+                terms[f"{direction.to}_identity"] = config.identity_weight * F.l1_loss(kept, direction.real)
             if config.contrast_weight and generator.projection is not None and kept is not None:
                 contrast = partial(
                     clip_contrast,
-                    way.translator,
+                    direction.translator,
                     generator.projection,
                     patches=config.contrast_patches,
                     draws=context.rng,
                 )
-                both = contrast(way.translator.match(way.given), translation) + contrast(way.real, kept)
-                terms[f"{way.to}_contrast"] = config.contrast_weight * both / 2
+                both = contrast(direction.translator.match(direction.given), translation) + contrast(
+                    direction.real, kept
+                )
+                terms[f"{direction.to}_contrast"] = config.contrast_weight * both / 2
         if not self.game.is_active(context.progress):
             return terms
-        for way, judged in zip(ways, self._prepare_clips(ways, made, context), strict=True):
+        for direction, judged in zip(directions, self._prepare_clips(directions, made, context), strict=True):
             real, fake, selection = judged
             reference = None
             if self.game.generator_uses_real:
                 with torch.no_grad():
-                    reference = way.discriminator(real, selection)
-            for number, (name, scores) in enumerate(way.discriminator(fake, selection)._asdict().items()):
-                of_real = None if reference is None else reference[number]
-                terms[f"{way.to}_{name}"] = self.game.generator_loss(
-                    of_real, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
+                    reference = direction.discriminator(real, selection)
+            for number, (name, scores) in enumerate(direction.discriminator(fake, selection)._asdict().items()):
+                real_scores = None if reference is None else reference[number]
+                terms[f"{direction.to}_{name}"] = self.game.generator_loss(
+                    real_scores, scores, progress=context.progress, mean_over_processes=context.mean_over_processes
                 )
         return terms
 
     # ------------------------------------------------------------------------------------------------ diagnostics
 
     def real_outputs(self, batch: PairBatch) -> Frames:
-        """Targets."""
+        """Real targets."""
         return batch.target
 
     def generate_outputs(
@@ -139,7 +143,7 @@ class UnpairedObjective:
         *,
         samples: int,  # noqa: ARG002
     ) -> Float[Tensor, "batch 1 time channels height width"]:
-        """The translation of each source to a target, which is the only one."""
+        """The translation of each source; there is only one, as translators have no latent."""
         return generator(batch.source)[:, None]
 
     def score_outputs(
@@ -149,31 +153,33 @@ class UnpairedObjective:
         outputs: Frames,
         draws: SampleRandom,
     ) -> Float[Tensor, " batch"]:
-        """The sum of both scores of these targets."""
+        """The sum of both discriminators' scores of these targets."""
         selection = draw_selection(discriminator.of_targets, outputs, draws)
         return torch.stack([score_samples(each) for each in discriminator.of_targets(outputs, selection)]).sum(0)
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _prepare_clips(self, ways: list[Way], made: list[Frames], context: StepContext) -> list[JudgedClips]:
-        """What the discriminators of each way see, which is the same frames and crops, augmented alike."""
-        selection = draw_selection(ways[0].discriminator, made[0], context.rng)
+    def _prepare_clips(
+        self, directions: list[Direction], made: list[Frames], context: StepContext
+    ) -> list[JudgedClips]:
+        """The inputs of each direction's discriminators, with the same frames and crops, augmented alike."""
+        selection = draw_selection(directions[0].discriminator, made[0], context.rng)
         transforms = sample_transforms(self.config.augment, context.rng, len(made[0]))
         augment = partial(apply_transforms, self.config.augment, parameters=transforms)
         clips = []
-        for way, translation in zip(ways, made, strict=True):
+        for direction, translation in zip(directions, made, strict=True):
             real, fake = self.game.perturb(
-                way.real, translation, augment=augment, progress=context.progress, rng=context.rng
+                direction.real, translation, augment=augment, progress=context.progress, rng=context.rng
             )
             clips.append(JudgedClips(real, fake, selection))
         return clips
 
 
-def list_ways(generator: TranslatorPair, discriminator: DiscriminatorPair, batch: PairBatch) -> list[Way]:
-    """The way from sources to targets, and the one back if there is one."""
+def list_directions(generator: TranslatorPair, discriminator: DiscriminatorPair, batch: PairBatch) -> list[Direction]:
+    """The direction from sources to targets, and the one back if there is a translator for it."""
     there, back = generator.to_target, generator.to_source
-    ways = [Way("target", there, back, discriminator.of_targets, batch.source, batch.target)]
+    directions = [Direction("target", there, back, discriminator.of_targets, batch.source, batch.target)]
     if back is not None:
         assert discriminator.of_sources is not None
-        ways.append(Way("source", back, there, discriminator.of_sources, batch.target, batch.source))
-    return ways
+        directions.append(Direction("source", back, there, discriminator.of_sources, batch.target, batch.source))
+    return directions

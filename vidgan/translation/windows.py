@@ -1,4 +1,4 @@
-"""How a film is cut into windows of frames, and frames into tiles, so that a translator's work fits into memory."""
+"""Splits videos into overlapping windows of frames, and frames into tiles, so that translation fits into memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from vidgan.networks.translator import BLURRED_CANDIDATES
 from vidgan.translation_config import PairShape, TranslatorConfig
 
 OVERLAP = 8
-"""Frames that consecutive windows share, where frames depend on later ones."""
+"""Number of frames that consecutive windows share if frames depend on later ones."""
 WINDOWS = (32, 24, 16, 12)
-"""Frames of a window from which the cheapest that fits is chosen. Longer ones are left out: states that travel further
-than in training drift."""
+"""Window lengths, in frames, of which the cheapest that fits is chosen. There are no longer ones, because states that
+propagate further than in training drift."""
 MARGIN = 16
-"""Patches by which a tile reaches beyond its part of the frame, on each side."""
+"""Number of patches by which a tile extends beyond its part of the frame, on each side."""
 HELD_BYTES = 24
-"""Bytes for each target pixel and frame of a window that are held beside the network: its frames, and sums of tiles."""
+"""Bytes per target pixel and frame of a window besides the network's: for the frames, and for sums of tiles."""
 FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch along one axis that is computed in one piece, and the part of it that it is responsible for."""
+    """An interval along one axis that is computed in one piece, and its core, the part whose result is used."""
 
     start: int
     stop: int
@@ -32,10 +32,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a film, and the tiles of its frames, in source frames and pixels."""
+    """The windows of a video and the tiles of its frames, in source frames and pixels."""
 
     spans: tuple[tuple[int, int], ...]
-    """First frame and end of each window; consecutive ones share frames unless the translator is causal."""
+    """Start and stop (excluded) of each window; consecutive windows overlap unless the translator is causal."""
     rows: tuple[Span, ...]
     """The tiles along the height."""
     columns: tuple[Span, ...]
@@ -50,9 +50,9 @@ class Windows:
 def plan_windows(
     config: TranslatorConfig, shape: PairShape, *, frames: int, height: int, width: int, gigabytes: float
 ) -> Windows:
-    """Chooses the cheapest windows and tiles for which a translator takes at most about `gigabytes`.
+    """Chooses the cheapest windows and tiles with which a translator needs at most about `gigabytes` of memory.
 
-    Where none fit, those that take the least. `height` and `width` are those of the source.
+    If none fit, chooses those that need the least. `height` and `width` are those of the source, in pixels.
     """
     causal = config.propagation != "both"
     unit = 2 * config.patch_size  # a tile that starts at a multiple is folded into the same patches as the frame
@@ -78,10 +78,10 @@ def plan_windows(
 
 
 def measure_footprint(config: TranslatorConfig, shape: PairShape) -> float:
-    """Bytes that a translator takes for each target pixel and frame, without gradients, at most.
+    """An upper bound on the bytes that a translator needs per target pixel and frame, without gradients.
 
     Counts the tensors that are alive together: windows of neighbours, their copies as patches, sorted values with
-    their numbers, and maps. What networks of several settings took on a CPU was 0.6 to 0.8 of it.
+    indices, and feature maps. On a CPU, networks of several settings used 0.6 to 0.8 of the bound.
     """
     sides = {"both": 2, "forward": 1, "none": 0}[config.propagation]
     window = sides * config.neighbours + 1
