@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill: written aside, verified, moved into place at once, rotated."""
+"""Checkpoints that survive a kill: written to a temporary folder, verified, renamed into place, and rotated."""
 
 import hashlib
 import json
@@ -24,21 +24,21 @@ MAX_MANIFEST_BYTES = 100_000
 
 
 class FormatError(ValueError):
-    """A checkpoint that another version of this package wrote."""
+    """A checkpoint in the format of another version of this package."""
 
 
 class DamagedError(ValueError):
-    """A checkpoint that is not what was written; the message names the file at fault."""
+    """A checkpoint with missing, truncated or altered files; the message names the first one."""
 
 
 def save(folder: Path, step: int, state: dict[str, Any], *, keep_checkpoints: int | None) -> Path:
-    """Writes `folder/checkpoint-<step>` and keeps the newest `keep_checkpoints` up to it; None keeps all.
+    """Writes `folder/checkpoint-<step>`, and deletes all but the newest `keep_checkpoints` up to it (None: keeps all).
 
     `state` holds tensors and plain containers only. Killed at any moment, it leaves the old state or the new one whole;
     what a killed save left lying is swept by the next one.
 
     Raises:
-        UnwritableError: The disk is full or fails, or the state cannot be read back; older checkpoints are whole.
+        UnwritableError: The disk is full or fails, or the state cannot be read back; older checkpoints are intact.
     """
     assert step >= 0
     path = folder / f"checkpoint-{step:08d}"
@@ -56,7 +56,7 @@ def find_latest(folder: Path) -> Path | None:
     """The newest intact checkpoint, None if there is none at all; damaged ones are logged by name and skipped.
 
     Raises:
-        ValueError: Every checkpoint is damaged: a training must not start over there.
+        ValueError: All checkpoints are damaged; training must not start over in this folder.
         FormatError: Another version of this package wrote the newest one.
         UnreadableError: The disk fails or denies access, for now or for good.
     """
@@ -93,7 +93,7 @@ def identify(path: Path) -> str:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, oldest first, whole or not; none if there is no such folder.
+    """All checkpoints of a folder, intact or not, oldest first; empty if there is no such folder.
 
     Raises UnreadableError if the folder cannot be listed.
     """
@@ -108,24 +108,24 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def delete_oldest(folder: Path, step: int, *, keep_checkpoints: int | None) -> None:
-    """Deletes all checkpoints up to `step` but the newest `keep_checkpoints`; None keeps all.
+    """Deletes all checkpoints up to `step` except the newest `keep_checkpoints`; None keeps all.
 
     Later ones, which are damaged, are neither counted nor deleted. Raises OSError if the disk fails.
     """
     earlier = [path for path in list_checkpoints(folder) if _step_of(path) <= step]
     for path in earlier[:-keep_checkpoints] if keep_checkpoints else []:
-        with hold_new_folder(path) as gone:  # it goes at once, or it is swept
+        with hold_new_folder(path) as gone:  # renamed first: if deleting is interrupted, the rest is swept later
             os.replace(path, gone / path.name)
 
 
 def load_into(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
-    """Fills every parameter and buffer of `module`. Raises ArchitectureError if `name` holds another architecture."""
+    """Loads all parameters and buffers. Raises ArchitectureError, naming the state as `name`, if they do not fit."""
     check_architecture(module, state, name)
     module.load_state_dict(state)
 
 
 def check_architecture(module: nn.Module, state: Mapping[str, Any], name: str) -> None:
-    """Raises ArchitectureError unless `state` has the parameters and buffers of `module`, all of the same shape."""
+    """Raises ArchitectureError unless `state` has exactly the parameters and buffers of `module`, of equal shapes."""
     own = module.state_dict()
     shapes = [
         f"{key} is {_format_shape(state[key])} and should be {_format_shape(own[key])}"
@@ -162,14 +162,14 @@ def _fingerprint(file: Path) -> dict[str, Any]:
 
 
 def _format_manifest(version: Any, step: Any, files: Any) -> str:
-    """The text of a manifest, with a digest of all else in it."""
+    """The text of a manifest, with a digest of its other content."""
     content = {"format": version, "step": step, "files": files}
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return json.dumps(content | {"sha256": digest}, indent=2) + "\n"
 
 
 def _move_into_place(partial: Path, path: Path) -> None:
-    """Moves the new folder into place; one of the same step stays readable under another name until then."""
+    """Renames the new folder into place; an older one of the same step stays readable as .old until then."""
     aside = path.with_suffix(".old")
     if path.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -241,7 +241,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _is_of_another_version(manifest: dict[str, Any]) -> bool:
-    """Whether a manifest of another format is as it was written; the first formats had no digest."""
+    """Whether a manifest of another format is undamaged; the first formats had no digest."""
     if "sha256" not in manifest:
         return True
     return manifest == json.loads(_format_manifest(manifest["format"], manifest["step"], manifest["files"]))
@@ -255,7 +255,7 @@ def _as_damage(path: Path, name: str = "") -> Iterator[None]:
         yield
     except (FormatError, MemoryError):
         raise
-    except Exception as error:  # torch and pickle have errors of a dozen kinds for broken files
+    except Exception as error:  # torch and pickle raise a dozen kinds of errors for broken files
         cause = (error.__cause__ or error) if isinstance(error, UnreadableError) else error
         if isinstance(cause, FileNotFoundError | NotADirectoryError):
             raise DamagedError(f"{file} is missing") from error

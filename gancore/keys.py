@@ -20,10 +20,10 @@ SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 """Words for the values of a bool."""
 
 MAX_INT = 2**63 - 1
-"""Larger numbers fit into no tensor."""
+"""Largest integer accepted; larger ones fit into no tensor."""
 
 OMITTED_DEFAULT = {"omitted": True}
-"""Metadata of a field that is not saved while it has its default: files from before it and without it are the same."""
+"""Metadata of a field that is not saved if it has its default, so that older files, without the field, are equal."""
 
 _NULL = ("", "null", "none")
 
@@ -43,7 +43,7 @@ class Key:
 
     @property
     def section(self) -> str:
-        """The dotted name of the section that it lies in; empty at the top."""
+        """The dotted name of the section that contains it; empty at the top level."""
         return self.name.rpartition(".")[0]
 
     @property
@@ -68,28 +68,28 @@ class Key:
 
     @property
     def type_name(self) -> str:
-        """The type in words, such as "int", "mp4 | frames", "Path | null" or "tuple[int, int]"."""
+        """The type as shown in help, such as "int", "mp4 | frames", "Path | null" or "tuple[int, int]"."""
         return _describe_type(self.type)
 
     @property
     def default_text(self) -> str:
-        """The default as it is typed on the command line; empty if there is none."""
+        """The default as written on the command line; empty if there is none."""
         return "" if self.default is MISSING else describe_value(self.default)
 
     @property
     def placeholder(self) -> str:
-        """The word that stands for its value in help."""
+        """The placeholder of its value in help."""
         return self.name.rpartition(".")[2].upper()
 
     def convert(self, value: Any) -> Any:
-        """Convert a value of a YAML or JSON file, or a word, to the type of the key. Raises ValueError if it cannot."""
+        """Convert a value from a file or the command line to the key's type. Raises ValueError if it cannot be."""
         try:
             return _convert(self.type, value)
         except (ValueError, OverflowError):
             raise ValueError(f"{self.name} should be {self.type_name}, not {describe_briefly(value)}") from None
 
     def convert_word(self, word: str) -> Any:
-        """Convert a word of the command line, where `null`, `none` or nothing is None if the key may be None."""
+        """Convert a word of the command line; `null`, `none` and "" mean None if the key may be None."""
         return None if NoneType in get_args(self.type) and word.lower() in _NULL else self.convert(word)
 
 
@@ -114,13 +114,13 @@ def list_keys(config_class: type, *, default: Any = MISSING, section: str = "") 
 
 
 def key_name(field: Field[Any]) -> str:
-    """Return the name of a field without the underscore at the end, which one like class_ needs in Python."""
+    """Return the name of a field without a trailing underscore, which names like class_ need in Python."""
     return field.name.removesuffix("_")
 
 
 @functools.cache
 def _read_docs(config_class: type) -> Mapping[str, str]:
-    """The string below each field of a dataclass and of the dataclasses it extends."""
+    """The docstring below each field of a dataclass and of its bases, by field name."""
     docs = {}
     for owner in filter(is_dataclass, reversed(config_class.__mro__)):
         for field, below in pairwise(_class_bodies(sys.modules[owner.__module__]).get(owner.__name__, [])):
@@ -155,7 +155,7 @@ def _split_list(word: str) -> list[str]:
 
 
 def _convert(kind: Any, value: Any) -> Any:
-    """The value as one of this type. Raises ValueError or OverflowError if it does not fit."""
+    """Converts a value to a type. Raises ValueError or OverflowError if it does not fit."""
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         for option in options:
@@ -203,7 +203,7 @@ def _describe_type(kind: Any) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """Write a value as it is typed on the command line, or as much like that as it can be."""
+    """Format a value as on the command line, or as similarly as possible."""
     if isinstance(value, tuple):
         return ",".join(map(describe_value, value)) or '""'
     if value is None:
@@ -212,7 +212,7 @@ def describe_value(value: Any) -> str:
 
 
 def describe_briefly(value: Any) -> str:
-    """Write a value that was not expected, of any type and size, in at most 200 characters."""
+    """Format an unexpected value, of any type and size, in at most 200 characters."""
     try:
         return format_line(describe_value(value), length=200)
     except ValueError:  # Python writes no integers of many thousand digits
@@ -220,7 +220,7 @@ def describe_briefly(value: Any) -> str:
 
 
 def describe_unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Compose the message for an unknown name, with the known name that is most like it if there is one.
+    """Compose the error message for an unknown name, with the most similar known name if there is one.
 
     For a flag or key without its section, such as `--steps`, these are the keys of that name in every section.
     """
@@ -230,7 +230,7 @@ def describe_unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def iter_values(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of every setting in nested ones; a list comes as a tuple."""
+    """Yield the dotted key and value of every setting in nested mappings; lists become tuples."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from iter_values(value, f"{section}{name}.")

@@ -1,4 +1,4 @@
-"""One call from dataclasses, YAML or JSON files and command-line flags to a checked configuration.
+"""Builds a checked configuration from dataclasses, YAML or JSON files and command-line flags.
 
 Only the standard library is imported until a YAML file is read, so that help and mistakes are answered at once.
 """
@@ -22,7 +22,7 @@ from gancore.settings_file import read_settings_file
 Config = TypeVar("Config")
 
 SHORT_OPTIONS = {"-o": "out", "-m": "model", "-n": "count"}
-"""Short options and the keys they stand for."""
+"""Short options, and the keys that they set."""
 
 
 @report_user_errors
@@ -39,7 +39,7 @@ def parse_config(
     recipes: Mapping[str, Path] | None = None,
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Config:
-    """Build a configuration: `--section.key` flags win over `--config` files, and these over the dataclass's defaults.
+    """Build a configuration: flags (`--section.key`) override `--config` files, and these the dataclass's defaults.
 
     A flag is `--key value` or `--key=value`, with hyphens or underscores; a bool needs no value, and a tuple is `3,4`.
     An empty value, `null` or `none` is None where the key may be None. A mistake becomes one line on standard error
@@ -97,7 +97,7 @@ def from_dict(config_class: type[Config], mapping: Any) -> Config:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Convert a configuration to nested dictionaries, lists, numbers and strings, fit for JSON."""
+    """Convert a configuration to nested dictionaries, lists, numbers and strings, as JSON has them."""
     values = {field: getattr(config, field.name) for field in fields(config) if field.init}
     return {
         key_name(field): _to_plain(value)
@@ -115,7 +115,7 @@ def _to_plain(value: Any) -> Any:
 
 
 def save_config(config: Any, path: Path) -> None:
-    """Write a configuration as JSON that `--config` reads; if writing fails, an older file stays as it was."""
+    """Write a configuration as JSON that `--config` can read; if writing fails, an older file is left untouched."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -123,7 +123,7 @@ def save_config(config: Any, path: Path) -> None:
 def _help_parser(
     flags: Mapping[str, Key], arguments: Sequence[Key], shown: Mapping[str, Key], recipes: Iterable[str]
 ) -> ArgumentParser:
-    """A parser that lays out the help of arguments and the keys in `shown`; nothing is parsed with it."""
+    """A parser that only formats the help of the arguments and of the keys in `shown`."""
     parser = ArgumentParser(add_help=False)
     group, options = parser.add_argument_group("arguments"), parser.add_argument_group("options")
     usage, groups = ["%(prog)s"], {"": options}
@@ -151,7 +151,7 @@ def _help_parser(
 
 
 def _explain(key: Key) -> str:
-    """The docstring of a key, its type and its default, as a format string of argparse."""
+    """The docstring, type and default of a key, escaped for argparse."""
     required, default = ("(required) ", "") if key.is_required else ("", f", default: {key.default_text}")
     return f"{required}{key.doc} (type: {key.type_name}{default})".replace("%", "%%")
 
@@ -159,7 +159,7 @@ def _explain(key: Key) -> str:
 def _read_flags(
     words: Iterable[str], flags: Mapping[str, Key], arguments: Iterable[Key]
 ) -> tuple[dict[str, Any], list[str]]:
-    """What the command line gives: values by dotted key, and the files of `--config`."""
+    """Parses the command line into values by dotted key, and the files of `--config`."""
     values: dict[str, Any] = {}
     files: list[str] = []
     bare: list[str] = []
@@ -197,7 +197,7 @@ def _read_flags(
 
 
 def _find_file(name: str, recipes: Mapping[str, Path]) -> Path:
-    """The recipe of this name, or else the file."""
+    """The file of the recipe of this name, or else the path itself."""
     path = recipes.get(name, Path(name))
     if recipes and not path.suffix and not path.exists():
         raise ValueError(describe_unknown("recipe", name, recipes))
@@ -205,7 +205,7 @@ def _find_file(name: str, recipes: Mapping[str, Path]) -> Path:
 
 
 def _read_file(path: Path, keys: Mapping[str, Key]) -> dict[str, Any]:
-    """What a YAML or JSON file gives, by dotted key."""
+    """The values in a YAML or JSON file, by dotted key."""
     mapping = read_settings_file(path)
     try:
         return _flatten({} if mapping is None else mapping, keys)
@@ -214,7 +214,7 @@ def _read_file(path: Path, keys: Mapping[str, Key]) -> dict[str, Any]:
 
 
 def _flatten(mapping: Any, keys: Mapping[str, Key], section: str = "") -> dict[str, Any]:
-    """The values of a nested mapping by dotted key, each of its key's type."""
+    """The values of a nested mapping by dotted key, converted to the keys' types."""
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{section or 'the file'} should hold keys and values, not {describe_briefly(mapping)}")
     values: dict[str, Any] = {}
@@ -233,7 +233,7 @@ def _flatten(mapping: Any, keys: Mapping[str, Key], section: str = "") -> dict[s
 
 
 def _build(config_class: type[Config], keys: Mapping[str, Key], values: Mapping[str, Any], section: str = "") -> Config:
-    """The dataclass with these values; an error that it raises is prefixed with its section."""
+    """Builds the dataclass with these values; errors that it raises are prefixed with its section."""
     settings, prefix = {}, f"{section}." if section else ""
     for field in (field for field in fields(config_class) if field.init):  # type: ignore[arg-type]
         key = keys[prefix + key_name(field)]

@@ -1,4 +1,4 @@
-"""Speed of training, prediction and reading of clips on this machine."""
+"""Benchmarks of training, prediction, world models and reading of clips on this machine."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ def make_noise_batch(config: VideoConfig, *, count: int | None = None) -> ClipBa
 
 @torch.inference_mode()
 def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats: int) -> Cost:
-    """Measures the prediction of one future for each clip of the batch, with spectral norm folded into the weights."""
+    """Times the prediction of one future per clip of the batch, with spectral norm folded into the weights."""
     folded = cast(VideoModel, fold_spectral_norm(generator).to(batch.frames.device))
     rng = SampleRandom(0, device=batch.frames.device)
     return measure_cost(
@@ -92,12 +92,12 @@ def measure_prediction_cost(generator: VideoModel, batch: ClipBatch, *, repeats:
 
 @dataclass(frozen=True)
 class Linear:
-    """Bytes of a batch, which rise by the same with each of its clips."""
+    """Memory of a batch, a linear function of its number of clips."""
 
     fixed: int
-    """What a batch needs whatever its size, as gradients and normalised weights."""
+    """Bytes that do not depend on the batch size: gradients, normalised weights."""
     each: int
-    """What each clip adds."""
+    """Bytes per clip."""
 
     def at(self, clips: int) -> int:
         """The bytes of a batch of this size."""
@@ -106,22 +106,22 @@ class Linear:
 
 @dataclass(frozen=True)
 class StepCount:
-    """What a training step needs, in float32, without gradient penalties and a perceptual distance."""
+    """Costs of a training step in float32, without gradient penalties and perceptual distance."""
 
     clip_flops: int
-    """Operations of matrix products and convolutions for each clip of the batch, in all updates of a step."""
+    """Operations of matrix products and convolutions per clip of the batch, in all updates of a step."""
     resident_bytes: int
-    """Weights, the average and Adam's memory."""
+    """Bytes of the weights, their moving average and Adam's state."""
     turn_bytes: tuple[Linear, ...]
-    """The peak of all other tensors in the turn of each player, gradients among them."""
+    """Peak memory of all other tensors, including gradients, in the update of each player."""
 
     def peak_bytes(self, clips: int) -> int:
-        """Peak memory of a step of this many clips."""
+        """Peak memory, in bytes, of a step with this many clips."""
         return self.resident_bytes + max(turn.at(clips) for turn in self.turn_bytes)
 
 
 def count_training_step(config: VideoConfig, *, classes: int = 0) -> StepCount:
-    """Counts on the meta device, where nothing is computed, what a training step of one and of two clips needs."""
+    """Counts the costs of training steps with one and two clips on the meta device, without computing anything."""
     device = torch.device("meta")
     names = tuple(map(str, range(classes)))
     with device:
@@ -147,7 +147,7 @@ def count_training_step(config: VideoConfig, *, classes: int = 0) -> StepCount:
 
 
 def _run_update(update: Update, batch: ClipBatch, players: tuple[nn.Module, ...]) -> None:
-    """The gradients of an update, in the middle of a training."""
+    """Computes the gradients of an update, as in the middle of a training."""
     for player in players:
         player.requires_grad_(False)
     update.module.requires_grad_(True).zero_grad()
@@ -157,12 +157,12 @@ def _run_update(update: Update, batch: ClipBatch, players: tuple[nn.Module, ...]
 
 
 def _through(one: int, two: int) -> Linear:
-    """The line through the costs of one and of two clips."""
+    """The linear function through the costs of one and of two clips."""
     return Linear(2 * one - two, two - one)
 
 
 def format_step_count(counts: Mapping[str, StepCount], *, clips: Sequence[int] = (1, 8, 64)) -> str:
-    """A table of operations and peak memory of steps with these numbers of clips a device."""
+    """A table of operations and peak memory of steps, for several numbers of clips per device."""
     rows = {
         name: [
             f"{count.clip_flops / 1e12:.3g}",
@@ -177,16 +177,16 @@ def format_step_count(counts: Mapping[str, StepCount], *, clips: Sequence[int] =
 
 @dataclass(frozen=True)
 class WorldStepTime:
-    """Milliseconds of processor time that a step of one world costs, all threads together."""
+    """Milliseconds of CPU time, over all threads, of the steps of one simulated world."""
 
     step: float
-    """A step in the state that the model carries."""
+    """A step from the carried state."""
     look: float
-    """What it costs to begin, or to look at own frames again."""
+    """Encoding a past: at the start, or when the state is refreshed from the model's own frames."""
 
 
 def measure_world_step(model: FramePredictor, *, steps: int = 50, repeats: int = 5) -> WorldStepTime:
-    """Times a world of the trained size on the CPU; the median of so many runs of so many steps."""
+    """Times a world of the trained size on the CPU: the median over several runs of several steps."""
     shape, random = model.shape, torch.Generator().manual_seed(0)
     size = (1, shape.context_frames, shape.channels, shape.height, shape.width)
     past = torch.randint(256, size, dtype=torch.uint8, generator=random)
@@ -204,7 +204,7 @@ def measure_world_step(model: FramePredictor, *, steps: int = 50, repeats: int =
 
 
 def format_world_step(measured: WorldStepTime, model: FramePredictor) -> str:
-    """A table of the time of a step, and of the mean over steps if the model looks as often as it was trained to."""
+    """A table of the time of a step, and its mean with refreshes as often as the model was trained for."""
     every = trained_steps(model)
     rows = {
         "a step": [f"{measured.step:.1f}"],
@@ -216,7 +216,7 @@ def format_world_step(measured: WorldStepTime, model: FramePredictor) -> str:
 
 @dataclass(frozen=True)
 class ReadingTime:
-    """Seconds to read all windows of a video as clips, and to decode them and do nothing else."""
+    """Seconds to read all windows of a video as clips, and to only decode them."""
 
     clips: int
     dataset_seconds: float
@@ -224,7 +224,7 @@ class ReadingTime:
 
 
 def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> ReadingTime:
-    """Times the data set and bare decoding on one video, window by window in random order."""
+    """Times the data set and mere decoding on one video, window by window in random order."""
     dataset = open_dataset(data, split="test")
     reader = open_video(video)
     span = (data.clip_frames - 1) * data.stride + 1
@@ -248,7 +248,7 @@ def measure_reading_time(video: str, data: VideoDataConfig, *, repeats: int) -> 
 
 
 def decode_window(video: str, start: int, count: int) -> int:
-    """Decodes a window with PyAV alone, from the key frame before it; returns the number of frames that it got."""
+    """Decodes a window with PyAV alone, from the previous key frame on; returns the number of decoded frames."""
     with av.open(f"file:{video}") as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
@@ -268,7 +268,7 @@ def decode_window(video: str, start: int, count: int) -> int:
 
 
 def format_reading_time(reading: ReadingTime, title: str) -> str:
-    """A table of clips per second, and of their fraction of the speed of bare decoding."""
+    """A table of clips per second, and of the speed relative to mere decoding."""
     rows = {
         name: [f"{reading.clips / taken:.1f}", f"{reading.decoding_seconds / taken:.0%}"]
         for name, taken in {

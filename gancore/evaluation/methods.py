@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Method(Protocol):
-    """A method under evaluation. Each half adds how its outputs are asked for."""
+    """A method under evaluation; vidgan and voxgan add how its outputs are obtained."""
 
     @property
     def name(self) -> str:

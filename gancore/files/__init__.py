@@ -1,1 +1,1 @@
-"""Files: one door for reading, one for writing, limits, locks, pictures and animations."""
+"""Files: safe reading, atomic writing, size limits, locks, pictures and animations."""

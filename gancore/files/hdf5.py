@@ -1,4 +1,4 @@
-"""HDF5 files are opened and listed such that damaged ones neither take gigabytes nor are read for ever."""
+"""Opening and listing HDF5 files so that damaged ones neither use gigabytes of memory nor take forever."""
 
 import os
 from collections.abc import Iterator

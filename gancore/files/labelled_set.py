@@ -1,4 +1,4 @@
-"""Labelled sets of arrays: class folders or WebDataset shards, with a manifest that says how they came about."""
+"""Labelled sets of arrays: class folders or WebDataset shards, with a manifest that records their origin."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a file may hold: limits that are looked up in its header before any of its content is decoded."""
+"""Limits on the size of what files contain, checked by their headers before any content is decoded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Folders that one process at a time may write to, on this machine or on another that shares the disk."""
+"""Locks on folders, so that one process at a time writes to them, also from machines that share the disk."""
 
 import fcntl
 import json
@@ -17,9 +17,9 @@ from typing import Any
 from gancore.files.atomic import as_unwritable
 
 NAME = ".lock"
-"""The file inside a folder that says who writes to it."""
+"""The lock file in a folder, which names the process that writes to it."""
 HEARTBEAT = 3.0
-"""Seconds after which a holder touches its lock again."""
+"""Interval, in seconds, at which a holder touches its lock file."""
 PATIENCE = 15.0
 """Seconds without a touch after which a holder on another machine counts as gone."""
 
@@ -90,7 +90,7 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 
 def _is_alive(holder: Mapping[str, Any], path: Path) -> bool:
-    """Whether the process that a lock names still runs, as far as it can be told."""
+    """Whether the process named in a lock still runs, as far as can be known."""
     if holder.get("place") == _name_place():
         process = holder.get("process")
         return isinstance(process, int) and holder.get("started") == _process_start(process)
@@ -121,7 +121,7 @@ def _touched(path: Path) -> int | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Who holds a lock; nothing if the file is empty or gone, "unknown" if it cannot be understood."""
+    """Who holds a lock; empty if the file is empty or gone, "unknown" if it cannot be parsed."""
     try:
         text = path.read_bytes()
         content = json.loads(text) if text else {}
@@ -184,7 +184,7 @@ def _release(descriptor: int) -> None:
 
 
 def _close_inherited() -> None:
-    """Gives up the locks of the parent in a child, which would otherwise outlive it."""
+    """Releases, in a forked child, the parent's locks, which the child would otherwise keep after the parent ends."""
     for descriptor in _descriptors:
         with suppress(OSError):
             os.close(descriptor)

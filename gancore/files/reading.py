@@ -1,4 +1,4 @@
-"""The door through which every file is read: regular files only, references that stay below their root, one error."""
+"""Safe reading of files: only regular ones, no references out of their folder, one type of error."""
 
 import json
 import os
@@ -109,7 +109,7 @@ def read_json(path: Path, *, kind: str = "JSON", max_bytes: int = MAX_JSON_BYTES
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The mapping of these names and values. Raises ValueError for a name that comes twice: which one was meant?"""
+    """The mapping of these names and values. Raises ValueError for a duplicate name."""
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)

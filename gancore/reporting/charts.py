@@ -1,4 +1,4 @@
-"""Line charts as SVG inside HTML: the lines stretch with the page, the words around them keep their size."""
+"""Line charts as SVG in HTML: lines scale with the page, while text keeps its size."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
