@@ -1,1 +1,1 @@
-"""Moving the figure in a picture as another moves: training, evaluation, films, and skeletons to translate from."""
+"""Animating the figure in a picture by another's motion: training, evaluation, videos, and drawn skeletons."""

@@ -1,4 +1,4 @@
-"""Moves the figure in a picture as that in a film does, for films of any length and frames of any size."""
+"""Animates the figure in a picture by a driving video, of any length and frame size."""
 
 from collections.abc import Iterator
 

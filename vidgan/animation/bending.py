@@ -1,4 +1,4 @@
-"""Random smooth maps of the plane, affine with a thin plate on top, by which frames and their keypoints are bent."""
+"""Random smooth deformations, affine plus thin-plate spline, of frames and their keypoints (equivariance loss)."""
 
 from dataclasses import dataclass
 

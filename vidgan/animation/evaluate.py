@@ -1,4 +1,4 @@
-"""Measures animators on held-out figures: frames rebuilt, joints found, another's motion followed, the figure kept."""
+"""Evaluates animators on held-out figures: reconstruction, joints, transfer of motion, identity of the figure."""
 
 from collections import defaultdict
 from collections.abc import Mapping

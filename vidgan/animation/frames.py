@@ -1,4 +1,4 @@
-"""Frames of clips in each of which one figure moves: what animators are trained on."""
+"""The training data of animators: frames of clips, each with one moving figure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What keypoints that no one has named know of the joints of puppets: a linear map from one to the other."""
+"""How well unsupervised keypoints determine the joints of puppets, by a linear regression."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class JointRegression:
     scale: Float[np.ndarray, " numbers"]
     weights: Float[np.ndarray, "numbers outputs"]
     mean_pose: Float[np.ndarray, "joints 2"]
-    """What one would say without looking."""
+    """The mean pose, predicted without any keypoint."""
 
     def predict(self, keypoints: Numbers) -> Float[np.ndarray, "frames joints 2"]:
         """The joints of each frame, in pixels."""

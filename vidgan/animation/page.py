@@ -1,4 +1,4 @@
-"""The report of an evaluation of animators as a page: a verdict, clips, a table."""
+"""The report of an animator's evaluation as a page: verdict, clips, table."""
 
 from pathlib import Path
 

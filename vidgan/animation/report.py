@@ -1,4 +1,4 @@
-"""The report of an evaluation of animators, as report.json keeps it and a terminal shows it."""
+"""The report of an animator's evaluation, for report.json and as text for a terminal."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Poses drawn as clips, from which a translator makes figures: coloured bones, or Gaussians at keypoints."""
+"""Draws poses as clips, coloured bones or Gaussians at keypoints, which translators turn into figures."""
 
 import colorsys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What an animator does on held-out clips while it trains: a sheet and a film to look at, and scores."""
+"""Validation of animators during training on held-out clips: a sample sheet, a film and scores."""
 
 from collections import Counter
 from collections.abc import Mapping

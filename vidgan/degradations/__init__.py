@@ -1,1 +1,1 @@
-"""Degradations of clips, to train restorers on and to spoil films with, and the simple methods that undo them."""
+"""Degradations of clips, for training and testing restorers, and simple methods that undo them."""

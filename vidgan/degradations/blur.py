@@ -1,4 +1,4 @@
-"""Blur of lenses and of cameras that move.
+"""Blur from lenses and from moving cameras.
 
 Severities 1 to 5 are those of imagecorruptions; its lengths are for pictures of 224 pixels and are scaled to the
 shorter side of the frame.

@@ -1,4 +1,4 @@
-"""Pictures and films that were compressed: JPEG, and through FFmpeg in memory H.264, H.265 and MPEG-4."""
+"""Compression artefacts: JPEG, and H.264, H.265 and MPEG-4 through FFmpeg in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

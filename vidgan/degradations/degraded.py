@@ -1,4 +1,4 @@
-"""What a degradation is and gives, and the way in which most of them change pixels."""
+"""The type of degradations and of their results, and the pixel arithmetic that most of them share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PART_VALUES = 2**17
 
 @dataclass(frozen=True)
 class DegradedClip:
-    """A spoilt clip, and what of it a restorer is told to be lost."""
+    """A degraded clip, and the mask of known pixels that a restorer is given, if any."""
 
     frames: UInt8[Tensor, "time channel h w"]
     """As large as the clip that went in, but for shrinking."""

@@ -1,4 +1,4 @@
-"""Old film: scratches that run through it and stay for some frames, and specks of dirt that are there for one."""
+"""Old film: vertical scratches that last for several frames, and specks of dirt that last for one."""
 
 import math
 from collections.abc import Iterator

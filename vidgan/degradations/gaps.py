@@ -1,4 +1,4 @@
-"""What is lost: frames that are black or stand still, and holes that move over the picture."""
+"""Missing content: black frames, frozen frames, and holes that move over the picture."""
 
 import math
 

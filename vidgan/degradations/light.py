@@ -1,4 +1,4 @@
-"""Too little light, light that flickers, little contrast, no colour, and night."""
+"""Low light, flickering light, low contrast, missing colour, and night."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Noise of sensors and of channels that lose pixels, new in every frame.
+"""Sensor noise and impulse noise, drawn independently for every frame.
 
 Severities 1 to 5 are those of imagecorruptions (Hendrycks and Dietterich 2019, Michaelis et al. 2019).
 """

@@ -1,4 +1,4 @@
-"""Fewer pixels: shrunk frames, and frames of coarse pixels."""
+"""Lower resolution: smaller frames, and frames of the same size with coarse pixels."""
 
 from dataclasses import dataclass
 

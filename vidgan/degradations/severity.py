@@ -1,4 +1,4 @@
-"""How strong a degradation is: severities, what they stand for, and how they drift through a clip."""
+"""Severities of degradations: their mapping to parameters, and their drift through a clip."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Simple methods that undo degradations, which need no training: what a restorer has to beat.
+"""Simple methods that undo degradations without training: the baselines of restorers.
 
 A camera that stands still flatters those that look along time.
 """

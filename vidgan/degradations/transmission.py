@@ -1,4 +1,4 @@
-"""Films that lost parts on their way: H.264 in slices, of which some do not arrive or arrive with wrong bits.
+"""Transmission errors: H.264 in slices, some of which are lost or arrive with wrong bits.
 
 The decoder conceals what it misses, by motion from the frames before, and the damage lasts and spreads as later frames
 build on it. Severities 1 to 5 are the rates of Mini Kinetics-C (Yi et al. 2021).

@@ -1,1 +1,1 @@
-"""Measuring what a video model makes, or another tool made: metrics, baselines, sets of clips, one report."""
+"""Evaluating the clips of a video model, or of another tool: metrics, baselines, sets of clips, reports."""

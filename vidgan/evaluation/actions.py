@@ -1,4 +1,4 @@
-"""Whether a model listens to actions: it is measured with those of each clip, and with those of another."""
+"""Whether a model follows actions: scores with the actions of each clip, and with those of another clip."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Forecasts that need no model: the baselines that every model has to beat."""
+"""Predictions without a model: the baselines that every model has to beat."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Times the metrics of clips on this machine, against plain calls of libraries."""
+"""Times the metrics of clips on this machine, compared with direct calls of libraries."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Sets of clips compared by the features of networks: what each network sees of a clip, and how alike the sets are."""
+"""Compares sets of clips by network features: what each network computes from a clip, and distances of sets."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measures clips of a model or of another tool against the true ones, and against baselines that need no model."""
+"""Evaluates clips of a model or of another tool against the ground truth and untrained baselines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

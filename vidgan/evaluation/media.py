@@ -1,4 +1,4 @@
-"""The clips of an evaluation as they are shown: in its report, and in pairs for people to choose from."""
+"""The clips that an evaluation shows: in its report, and in pairs for a preference study."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The methods under evaluation, and the true clips that they are measured on."""
+"""The methods under evaluation, and the ground-truth clips that they are evaluated on."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What moves before a still background, found by differences and matching rather than learned.
+"""Finds moving parts in front of a still background, by differences and matching, without learning.
 
 Letters in einops patterns and shapes: t frame, c channel, h and w rows and columns. Frames are NumPy arrays in
 [-1, 1], I_T is the last of the past.

@@ -1,4 +1,4 @@
-"""The networks that clips are compared by, opened by name."""
+"""The feature networks by which clips are compared, opened by name."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

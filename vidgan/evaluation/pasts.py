@@ -1,4 +1,4 @@
-"""Predictors that are given another past than the one in the batch: the clean one, or a restored one."""
+"""Wrappers that give predictors another past than the batch's: the clean one, or a restored one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Plain networks of the literature that predict frames by squared error: learned peers of equal size to compare with.
+"""Standard frame predictors trained by squared error: learned baselines of equal size.
 
 Letters in einops patterns: b clip of the batch, t frame, c channel, h and w rows and columns.
 """

@@ -1,4 +1,4 @@
-"""Clips of another tool, read from its files and paired with the true ones by name."""
+"""Reads the clips of another tool from files, and pairs them with the ground truth by name."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Results that others have published, by benchmark and task, to be shown next to what is measured here."""
+"""Published results, by benchmark and task, shown next to what is measured here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

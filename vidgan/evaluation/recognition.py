@@ -1,4 +1,4 @@
-"""Tells classes of clips from the features of a network: what degradations cost, and what restoring them wins back."""
+"""Classifies clips by network features: accuracy lost to degradations, and regained by restoration."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The report of a recognition of clean, spoilt and restored clips, as a file, a page and text for a terminal."""
+"""The report on classifying clean, degraded and restored clips: as a file, a page and text for a terminal."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report of an evaluation of clips, as report.json keeps it."""
+"""The report of an evaluation of clips, for report.json."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Models that restore clips before something else looks at them."""
+"""Loading the model that restores clips before they are predicted from or classified."""
 
 import torch
 

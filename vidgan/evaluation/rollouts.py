@@ -1,4 +1,4 @@
-"""Long rollouts of a world model: whether they stay as bright, and move as much, as the truth."""
+"""Long rollouts of a world model: whether brightness and amount of motion stay like the ground truth's."""
 
 from collections import defaultdict
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Scores of forecasts by lead time, gathered batch by batch."""
+"""Scores of predictions by lead time, accumulated batch by batch."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""Scores of clips generated from noise, as a set next to true ones: variety, movement, classes and memorisation."""
+"""Scores of a set of clips generated from noise, next to real ones: variety, motion, classes, memorisation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

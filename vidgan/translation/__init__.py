@@ -1,1 +1,1 @@
-"""From clip to clip: pairs to train on, objectives, validation, evaluation, and films of any length."""
+"""Translating clips into clips: training pairs, objectives, validation, evaluation, and videos of any length."""

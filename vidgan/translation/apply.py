@@ -1,4 +1,4 @@
-"""Translates films of any length and size: windows of frames and tiles of them, joined so that no seam is seen."""
+"""Translates videos of any length and size in windows and tiles, which are blended without visible seams."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Patch contrast: a patch of a translation must be told from others of its frame by what it was translated from."""
+"""The patch contrast of CUT: each translated patch must match its source patch better than other patches."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Measures translators on held-out pairs, kind by kind of degradation, beside simple methods that need no training."""
+"""Evaluates translators on held-out pairs, by kind of degradation, with simple untrained methods as baselines."""
 
 import math
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Translates films, pictures and folders of them from file to file, for the commands."""
+"""Translates videos, pictures and folders of them from file to file, for the commands."""
 
 import logging
 import sys

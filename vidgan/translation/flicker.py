@@ -1,4 +1,4 @@
-"""How much a clip flickers: the warping error along the motion of the true clip."""
+"""Flicker of a clip, measured as the warping error along the motion of the true clip."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -1,4 +1,4 @@
-"""Pairs of clips from two folders of like-named videos, or from the two halves of each frame."""
+"""Pairs of clips from two folders of equally named videos, or from the two halves of each frame."""
 
 from dataclasses import dataclass, replace
 from pathlib import PurePath

@@ -1,4 +1,4 @@
-"""Histogram matching: the simple method beside an unpaired translation, for it needs no pairs either."""
+"""Histogram matching, the simple baseline of unpaired translation, as it needs no pairs either."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

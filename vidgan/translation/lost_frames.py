@@ -1,4 +1,4 @@
-"""Lost frames of a film: those of which nothing is known, whatever windows the film is translated in."""
+"""Interpolates lost frames, of which nothing is known, independently of the windows of the translation."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is to be filled in a film: by a picture or film of it, a box, and frames that are missing."""
+"""Masks of what is to be filled in a video: from a picture or video, a box, or numbers of missing frames."""
 
 import re
 from dataclasses import dataclass

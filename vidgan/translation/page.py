@@ -1,4 +1,4 @@
-"""The report of an evaluation from clip to clip as a page: a verdict, clips, tables."""
+"""The report of a translator's evaluation as a page: verdict, clips, tables."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report of an evaluation from clip to clip, as report.json keeps it and a terminal shows it."""
+"""The report of a translator's evaluation, for report.json and as text for a terminal."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

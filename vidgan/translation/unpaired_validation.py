@@ -1,4 +1,4 @@
-"""What translators there and back do on held-out clips while they train: sheets and films, and scores."""
+"""Validation of unpaired translators during training on held-out clips: sample sheets, films and scores."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a translator does on held-out pairs while it trains: a sheet and a film to look at, and scores."""
+"""Validation of paired translators during training on held-out pairs: a sample sheet, a film and scores."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Clips without end, rendered as they are read: cut-outs that move, bodies that fall, and puppets."""
+"""Clips rendered as they are read, in any number: moving cut-outs, falling bodies, sprites and puppets."""

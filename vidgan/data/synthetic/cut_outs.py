@@ -1,4 +1,4 @@
-"""Clips of cut-outs that move over plates, rendered as they are read."""
+"""Clips of cut-outs moving over background plates, rendered as they are read; and the items of clip data sets."""
 
 from typing import Any, NamedTuple, TypeAlias
 

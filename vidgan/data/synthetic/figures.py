@@ -1,4 +1,4 @@
-"""Cut-outs that move: single things, and figures whose limbs swing about their joints."""
+"""Moving cut-outs: single objects, and figures whose limbs swing about their joints."""
 
 from collections.abc import Iterator
 

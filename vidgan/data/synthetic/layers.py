@@ -1,4 +1,4 @@
-"""The pieces that a scene is laid together from."""
+"""The layers of which scenes are composed."""
 
 from dataclasses import dataclass
 

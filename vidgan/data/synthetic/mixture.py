@@ -1,4 +1,4 @@
-"""Training clips of which a fraction is rendered, from patches of the same videos."""
+"""Real training clips, a fraction of which is replaced by clips rendered from patches of the same videos."""
 
 from typing import Protocol, runtime_checkable
 
@@ -22,15 +22,15 @@ class Clips(Protocol):
 
 
 class MixedClips:
-    """Clips of videos, any of which may be replaced by a rendered one.
+    """Clips of videos, each replaced by a rendered one with a certain probability.
 
-    Whether it is depends on `sample.seed` alone, so that an item is now real, now rendered.
+    This depends on `sample.seed` alone, so an item is real in some epochs and rendered in others.
     """
 
     classes: tuple[str, ...] = ()
 
     def __init__(self, videos: Clips, rendered: CutOutClips, *, fraction: float):
-        """`fraction`, in (0, 1], of the clips are rendered."""
+        """`fraction`, in (0, 1], is the probability of a rendered clip."""
         self.videos, self.rendered, self.fraction = videos, rendered, fraction
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Motion as it occurs: steady, speeding up, stopping, starting, turning back, swinging."""
+"""Random motions: steady, accelerating, stopping, starting, turning back, swinging."""
 
 from typing import Literal
 

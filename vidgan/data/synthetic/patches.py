@@ -1,4 +1,4 @@
-"""What rendered clips show: textures by formula, or patches of the frames of real videos."""
+"""Patches that rendered clips show: procedural textures, or parts of frames of real videos."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable

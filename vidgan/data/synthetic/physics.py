@@ -1,4 +1,4 @@
-"""Clips of things that fall, roll, tumble and are pushed in a room, simulated and rendered as they are read."""
+"""Clips of objects that fall, roll, tumble and are pushed in a room, simulated and rendered as they are read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A sheet of clips of a data set in one picture, to look at what is trained on."""
+"""A contact sheet of clips of a data set, for looking at the training data."""
 
 from pathlib import Path
 

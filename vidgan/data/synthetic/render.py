@@ -1,4 +1,4 @@
-"""Renders scenes, and says exactly where each pixel goes: displacements, what stays visible, what moves."""
+"""Renders scenes with exact ground truth of motion: displacements, visibility and moving pixels."""
 
 from dataclasses import dataclass
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""What all rendered sources have in common: how many clips there are, of which shape, and which seed renders each."""
+"""The base class of rendered sources: number and shape of the clips, and the seed that renders each."""
 
 from gancore.data import Sample
 from gancore.rng import derive_seed

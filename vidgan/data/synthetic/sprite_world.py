@@ -1,4 +1,4 @@
-"""A world of two sprites: one goes where it is sent, the other goes its own way and bounces off the borders."""
+"""A world of two sprites: one follows actions, the other moves by itself and bounces off the borders."""
 
 from typing import Any, TypeAlias
 
