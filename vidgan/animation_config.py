@@ -22,7 +22,7 @@ from vidgan.data_config import VideoDataConfig
 
 @dataclass(frozen=True, kw_only=True)
 class FigureShape:
-    """The frames that an animator works on; others are resized to that and back."""
+    """Format of the frames that an animator works on; frames of other sizes are resized to it and back."""
 
     channels: int = 3
     """Channels of a frame: 1 or 3, or any other number."""
@@ -41,29 +41,28 @@ class FigureShape:
 
 @dataclass(frozen=True, kw_only=True)
 class AnimatorConfig:
-    """Keypoints, the motion between them, and the generator that fills what comes to light."""
+    """The keypoint detector, the motion network, and the generator that paints what is uncovered."""
 
     keypoints: int = 10
-    """Keypoints that are found in a frame without being told what they are."""
+    """Number of unsupervised keypoints."""
 
     local_motion: Literal["affine", "position"] = "affine"
-    """What moves with a keypoint: its surroundings by an affine map, or by a shift alone, which is steadier on few
-    data."""
+    """Motion around a keypoint: an affine map, or a translation only, which is more stable on little data."""
 
     patch_size: int = 2
     """Space-to-depth: all networks work at 1/patch_size of the frame size. 4 for frames of 128 pixels and more."""
 
     keypoint_channels: tuple[int, ...] = (16, 32, 48, 64)
-    """Width of the network that finds keypoints at each of its resolutions, each half of the one before."""
+    """Widths (channels) of the keypoint detector at each of its resolutions, each half the previous one."""
 
     motion_channels: tuple[int, ...] = (16, 32, 48)
-    """Width of the network that says which keypoint each pixel moves with, likewise."""
+    """Likewise, widths of the motion network, which decides with which keypoint each pixel moves."""
 
     base_channels: int = 24
-    """Width of the generator; its map half as large is twice as wide."""
+    """Width of the generator; its half-size map has twice as many channels."""
 
     blocks: int = 2
-    """Residual blocks of the generator, at half its size."""
+    """Number of residual blocks of the generator, on its half-size map."""
 
     def __post_init__(self) -> None:
         for name in ("keypoints", "patch_size", "base_channels"):
@@ -78,7 +77,7 @@ class AnimatorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureDataConfig(VideoDataConfig):
-    """Clips in each of which one figure moves: frames of the same clip are moved into each other."""
+    """Clips with one moving figure each: frames are animated by other frames of the same clip."""
 
     path: str = "puppets"
     """File or folder of videos, image sequences or arrays, or "puppets", jointed figures that are made as they are
@@ -88,14 +87,14 @@ class FigureDataConfig(VideoDataConfig):
     """Always 0: no frame is predicted."""
 
     clip_frames: int = 16
-    """Length of a clip in frames, within which its frames are drawn: the longest time between two of them."""
+    """Length, in video frames, of the clips from which frames are drawn: the longest time between two of them."""
 
     frames: int = 4
-    """Frames drawn from each clip; each of them is the source of the next, and the last that of the first."""
+    """Number of frames drawn from each clip; each is the source for the next one, and the last for the first."""
 
     recolour: bool = False
-    """Show every training clip in other colours each time: its channels in random order, each with less contrast and
-    lighter. For few figures, whose colours would be learned by heart."""
+    """Change the colours of training clips at random: their channels are permuted, and each has less contrast and is
+    lighter. For data with few figures, whose colours would be memorised."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +108,7 @@ class FigureDataConfig(VideoDataConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class AnimationObjectiveConfig(AdversarialConfig):
-    """Distances from the true frame, what ties keypoints to what they lie on, and the adversarial game."""
+    """Distances from the true frame, losses on keypoints, and the adversarial loss."""
 
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss; 0 trains without discriminators."""
@@ -124,29 +123,29 @@ class AnimationObjectiveConfig(AdversarialConfig):
     """Gradient penalties of each discriminator."""
 
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Differentiable augmentation of all the discriminators see."""
+    """Differentiable augmentation of the discriminators' input."""
 
     show_source: bool = True
-    """Show the discriminators the source beside the moved frame, so that they judge whether they show the same
-    figure."""
+    """Condition the discriminators on the source, so that they judge whether both frames show the same figure."""
 
     reconstruction_weight: float = 10.0
-    """Weight of the mean absolute difference between the moved source and the true frame."""
+    """Weight of the mean absolute difference between the animated source and the true frame."""
 
     reconstruction_scales: int = 3
-    """Resolutions at which that is taken, each half the previous one; coarse ones pull from farther."""
+    """Number of resolutions at which it is taken, each half the previous one; coarse ones have gradients over longer
+    distances."""
 
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) from the true frame; the weights of the network come by
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true frame; fetch the network's weights with
     `vidvox fetch efficientnet`."""
 
     equivariance_weight: float = 1.0
-    """Weight of the distance, in halves of a frame's side, between the keypoints of a frame that was bent at random
-    and where its own keypoints went (FOMM)."""
+    """Weight of keypoint equivariance (FOMM): the distance, in halves of a frame's side, between the keypoints of a
+    randomly deformed frame and the deformed keypoints of the frame."""
 
     jacobian_weight: float = 1.0
-    """Weight of the same for the affine maps at the keypoints, by how far the product of one and the inverse of the
-    other is from the identity."""
+    """Weight of the same for the affine maps at keypoints: the distance from the identity of one times the inverse of
+    the other."""
 
     separation_weight: float = 0.5
     """Weight of how near to each other the keypoints of a frame are: without it they huddle where most moves."""

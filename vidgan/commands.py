@@ -22,7 +22,7 @@ def check_size(size: str | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(VideoLimits):
-    """Predict how a video continues after its end, or with --compare its last frames, and compare with the truth."""
+    """Predict how a video continues, or with --compare predict its last frames and compare them with the truth."""
 
     clip: Path
     """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]; FILE::NAME for one
@@ -45,8 +45,8 @@ class PredictConfig(VideoLimits):
     """Number of different futures, side by side in a video and one below the other in a strip."""
 
     truncation: float | None = None
-    """Keep every latent number below this magnitude, for futures closer to the typical one, which 0 gives; no limit if
-    not given."""
+    """Largest magnitude of the latent's numbers: lower values give futures closer to the typical one, 0 that itself; no
+    limit if not given."""
 
     actions: Path | None = None
     """For a model that follows actions: a .npy or .csv with one for each step, or the array `actions` of an .npz or
@@ -100,11 +100,11 @@ class GenerateConfig:
     """Number of clips."""
 
     dataset: Path | None = None
-    """New folder: write a labelled data set there and no film, a folder for each class, with a manifest of its
+    """New folder, for writing a labelled data set instead of a film: a folder per class, and a manifest of its
     origin."""
 
     shard_size: int | None = None
-    """Of a data set, samples in each .tar of the layout of WebDataset; class folders of .npy if not given."""
+    """Number of samples per .tar shard, for a data set in WebDataset layout; class folders of .npy if not given."""
 
     licence: str | None = None
     """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
@@ -116,19 +116,19 @@ class GenerateConfig:
     """Name or number of the class to generate; all classes in turn if not given."""
 
     interval: float | None = None
-    """Time between two frames, in frames of the training clips, which a style generator makes at any time: 0.25 shows
-    everything four times as slowly. 1 if not given."""
+    """Time between two frames, in frames of the training clips, for style generators: 0.25 is slow motion by a factor
+    of four. 1 if not given."""
 
     truncation: float | None = None
-    """Keep every latent number below this magnitude, for cleaner and less varied clips; no limit if not given. With a
-    style generator the share of each style's distance from the mean style that is left: 1 all of it, 0 none."""
+    """Largest magnitude of the latent's numbers, for cleaner and less varied clips; no limit if not given. For style
+    generators, the factor on the styles' distances from the mean style: 1 leaves them, 0 gives the mean."""
 
     rate: float = 10.0
     """Frames per second of the output."""
 
     labels: bool = True
-    """Show each clip below its label and frame numbers in .mp4, .gif and .png; false writes bare frames, as arrays and
-    folders of frames always hold them."""
+    """Show a label and frame numbers above each clip in .mp4, .gif and .png; false writes bare frames, as in arrays and
+    folders of frames."""
 
     seed: int = 0
     """Seed of the clips; clip n is the same however many are requested."""
@@ -153,7 +153,7 @@ class GenerateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(EvaluationConfig):
-    """Measure a video model on held-out clips, by default those of its training run, or the clips of another tool."""
+    """Evaluate a video model on held-out clips, by default those of its training run, or the clips of another tool."""
 
     predictions: Path | None = None
     """Clips of another tool (a file or folder of any kind): X.mp4 for the true clip X, or X-0.mp4, X-1.mp4."""
@@ -165,30 +165,31 @@ class EvaluateConfig(EvaluationConfig):
     """Past frames at the start of each clip in `ground_truth`; the predictions may include them or not."""
 
     channels: int | None = None
-    """1 to compare files in grey, 3 in colour; if not given, as the files of `ground_truth` are (video is colour)."""
+    """1 to compare files in grey, 3 in colour; if not given, like the files of `ground_truth` (video is colour)."""
 
     data: VideoDataConfig = field(default_factory=VideoDataConfig)
-    """Clips to measure a model on; what is not given is taken from the config.json of its run, if there is one."""
+    """Clips to evaluate a model on; settings that are not given come from the config.json of its run, if there is
+    one."""
 
     max_items: int | None = None
-    """Measure at most this many clips, evenly spaced; if not given, 256 of a data set and all of `ground_truth`."""
+    """Evaluate at most this many clips, evenly spaced; if not given, 256 of a data set and all of `ground_truth`."""
 
     samples: int = 8
-    """Futures that a model predicts for each past."""
+    """Number of futures that a model predicts for each past."""
 
     truncation: float | None = None
-    """Keep every latent number of a model below this magnitude; no limit if not given. With one sample, 0 measures the
-    typical future."""
+    """Largest magnitude of the latent's numbers; no limit if not given. With one sample, 0 evaluates the typical
+    future."""
 
     networks: tuple[str, ...] = ("auto",)
     """Networks that compare sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips compares
     frames; auto (colours and, if it can be used, i3d); or none."""
 
     fvd_with_context: bool = True
-    """Show video networks each future together with its past, as most published FVD do."""
+    """Give video networks each future together with its past, as for most published FVD."""
 
     fvd_samples: int = 1
-    """Futures of each past that are compared as a set."""
+    """Number of futures of each past in the compared sets."""
 
     feature_cache: Path | None = None
     """Folder that keeps features by the content of their clips, so that none are computed twice; none if not given."""
@@ -197,30 +198,30 @@ class EvaluateConfig(EvaluationConfig):
     """Benchmark whose published results are shown; if not given, that of the data set if its name is known."""
 
     degradation: str | None = None
-    """Spoil the past of every clip in this way, as `vidvox degrade` does, while the future stays clean: the model is
-    measured on the spoilt past and on the clean one, and baselines on the spoilt one. If not given, as
-    data.past_degradations says."""
+    """Degrade the past of every clip in this way, as `vidvox degrade` does, and keep the future clean: the model is
+    evaluated on the degraded and on the clean past, and baselines on the degraded one. If not given,
+    data.past_degradations apply."""
 
     severity: float = 3.0
     """Severity of `degradation`, in [0, 5]."""
 
     restorer: str | None = None
-    """Model from clip to clip that restores spoilt pasts: the model is measured on these as well."""
+    """Translator that restores degraded pasts: the model is also evaluated on restored pasts."""
 
     spoilt_model: str | None = None
-    """Another predictor, trained on spoilt pasts (data.past_degradations), that is measured on the spoilt past as
-    well."""
+    """Another predictor, trained on degraded pasts (data.past_degradations), that is also evaluated on the degraded
+    past."""
 
     rollout_steps: int = 0
-    """Roll a model that follows actions out over so many steps of longer clips as well, and compare brightness, motion
-    and error with the truth step by step."""
+    """Also roll out a model with actions for this many steps of longer clips, and compare brightness, motion and error
+    with the truth step by step."""
 
     rollout_clips: int = 8
-    """Clips of these rollouts."""
+    """Number of clips for these rollouts."""
 
     save_clips: Path | None = None
-    """New folder for the clips that were measured, lossless: truth/ and predictions/, which --ground_truth and
-    --predictions take; none if not given."""
+    """New folder for lossless copies of the evaluated clips: truth/ and predictions/, as --ground_truth and
+    --predictions take them; none if not given."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -251,7 +252,7 @@ class EvaluateConfig(EvaluationConfig):
 
     @property
     def measured_data(self) -> VideoDataConfig:
-        """The clips that a model is measured on: `data`, with pasts that `degradation` spoils if it is given."""
+        """The clips that a model is evaluated on: `data`, with pasts degraded by `degradation` if that is given."""
         if not self.degradation:
             return self.data
         return replace(
@@ -264,26 +265,26 @@ class EvaluateConfig(EvaluationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DegradeConfig(VideoLimits):
-    """Spoil a clip, a picture or every clip of a folder, by noise, blur, compression, weather, loss and more."""
+    """Degrade a clip, a picture or every clip of a folder, by noise, blur, compression, weather, loss and more."""
 
     clip: Path
     """A video file, a folder or zip of frames, a picture or an array, FILE::NAME for one of several; or a folder of
-    these, of which each is spoilt. A clip is held in memory whole."""
+    these, each of which is degraded. Whole clips are held in memory."""
 
     kind: str
-    """What to do: noise, shot, impulse, blur, motion-blur, pixelate, shrink-2, shrink-4, jpeg, h264, h265, packet-loss,
-    bit-errors, rain, snow, dust, fog, smoke, low-light, flicker, contrast, grey, night, scratches, dropped, frozen,
-    holes or second-order; or several of them joined by "+", which are applied from left to right."""
+    """Degradation: noise, shot, impulse, blur, motion-blur, pixelate, shrink-2, shrink-4, jpeg, h264, h265,
+    packet-loss, bit-errors, rain, snow, dust, fog, smoke, low-light, flicker, contrast, grey, night, scratches,
+    dropped, frozen, holes or second-order; or several of them joined by "+", which are applied from left to right."""
 
     severity: float = 3.0
-    """How strong, from 0, which changes nothing, to 5; published severities are whole numbers."""
+    """Strength, from 0, which changes nothing, to 5; published severities are integers."""
 
     out: Path = Path("spoilt.mp4")
     """Output file: .mp4, .gif, .png (a strip; of a picture the picture) or .npy; a path without a suffix becomes a
-    folder of frames, or of the spoilt clips of a folder under their own names."""
+    folder of frames, or, for a folder of clips, a folder of degraded clips under their own names."""
 
     seed: int = 0
-    """Seed of everything random; each clip of a folder has its own, from this and its name."""
+    """Seed of all random numbers; each clip of a folder has its own, derived from this and its name."""
 
     overwrite: bool = False
     """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
@@ -295,30 +296,30 @@ class DegradeConfig(VideoLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class RecogniseConfig:
-    """Tell the classes of clips by the features of a network: clean clips, spoilt ones, and restored ones.
+    """Classify clean, degraded and restored clips by the features of a network.
 
-    A classifier learns from clean training clips alone and is tested on held-out videos, so that what it loses on
-    spoilt clips is what was lost in them, and what it wins back is what a restorer is worth to a machine.
+    The classifier is trained on clean clips only and tested on held-out videos. What it loses on degraded clips shows
+    what they lost, and what it regains on restored ones what the restorer is worth to a machine.
     """
 
     data: VideoDataConfig = field(default_factory=lambda: VideoDataConfig(context_frames=0))
-    """Clips whose classes are known, by the layout or by folders that are named after them."""
+    """Clips with known classes, from the layout or from folders named after them."""
 
     degradations: tuple[str, ...] = ("noise", "blur", "rain", "h264")
-    """What the held-out clips are spoilt by, each in turn; kinds joined by + follow one another."""
+    """Degradations of the held-out clips, each tested by itself; kinds joined by + are applied in turn."""
 
     severities: tuple[float, ...] = (1.0, 3.0, 5.0)
     """Severities of each of them, in [0, 5]."""
 
     restorer: str | None = None
-    """Model from clip to clip that restores spoilt clips: the classes are told from these as well."""
+    """Translator that restores degraded clips: restored clips are classified as well."""
 
     network: str = "transnet"
-    """Network of the features: transnet or i3d, which see motion; efficientnet or inception, which see single frames;
-    or colours, which needs no weights."""
+    """Feature network: transnet or i3d, which see motion; efficientnet or inception, which see single frames; or
+    colours, which needs no weights."""
 
     rotate: bool = False
-    """Hold out each of data.holdout_prefixes in turn, such as one person after the other, and learn from all other
+    """Hold out each of data.holdout_prefixes in turn (one person after the other, for example) and train on all other
     clips; if not given, all of them are held out together."""
 
     seed: int = 0
