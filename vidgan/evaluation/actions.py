@@ -10,6 +10,7 @@ from torch import Tensor
 from gancore.data import Sample
 from gancore.rng import derive_seed
 from vidgan.data.batch import ClipBatch
+from vidgan.data.synthetic.cut_outs import complete_item
 from vidgan.evaluation.methods import GroundTruth, ModelMethod
 from vidgan.evaluation.report import SHUFFLED_ACTIONS, TRUE_ACTIONS, PredictionReport
 from vidgan.objective import Futures
@@ -36,13 +37,13 @@ class OtherActions:
 def borrow_actions(
     clips: GroundTruth, indices: Sequence[int], seed: int, numbers: range
 ) -> Float[Tensor, "batch time size"]:
-    """The actions of the clips half of all further on, so that none has its own and few those of its own episode."""
+    """For each clip the actions of the clip half of the set further on, which is rarely of the same episode."""
     total, found = len(indices), []
     for number in numbers:
         other = (number + total // 2) % total
-        item = clips[Sample(indices[other], derive_seed(seed, other))]
-        assert len(item) > 4, "clips that a model with actions is measured on come with actions"
-        found.append(item[4])
+        actions = complete_item(clips[Sample(indices[other], derive_seed(seed, other))]).actions
+        assert actions is not None, "a model with actions is evaluated on clips with actions"
+        found.append(actions)
     return torch.stack(found)
 
 
