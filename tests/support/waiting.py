@@ -73,6 +73,6 @@ def play(trained: Trainer, *, steps: int = 1, flow: bool = False) -> None:
             trained.train_step(repeat(batch))
             trained.step += 1
     assert {parameter.device.type for parameter in trained.generator.parameters()} == {"meta"}
-    updates = trained.recent._unread
+    updates = trained.recent_terms._unread
     assert {update.values.device.type for update in updates} == {"meta"}
     assert len(updates) >= steps
