@@ -81,7 +81,7 @@ def test_no_step_between_two_lines_of_the_log_waits_for_the_gpu(tmp_path, name):
     finally:
         if GPU:
             torch.cuda.set_sync_debug_mode("default")
-    assert trained.recent.take_means()
+    assert trained.recent_terms.take_means()
 
 
 def test_a_gate_that_decides_waits_for_its_decision_alone(tmp_path):
@@ -102,7 +102,7 @@ def test_a_training_in_bf16_gives_numbers(tmp_path, name):
     for _ in range(3):
         trained.train_step(repeat(batch))
         trained.step += 1
-    trained.recent.check()
+    trained.recent_terms.check()
     assert all(bool(weight.isfinite().all()) for weight in trained.ema_generator.state_dict().values())
 
 

@@ -176,7 +176,7 @@ def play(of: Trainer, steps: int) -> list[dict[str, float]]:
     stream, terms = batches(of), []
     for _ in range(steps):
         of.train_step(stream)
-        terms.append(of.recent.take_means())
+        terms.append(of.recent_terms.take_means())
         of.step += 1
         of.progress = of.step / of.config.steps
     return terms

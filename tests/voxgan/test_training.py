@@ -80,7 +80,7 @@ def test_each_step_of_the_three_moves_its_own_network_alone(source, tmp_path):
     ]
     for update, player in updates:
         game.apply_update(update, player, batch)
-        terms = game.recent.take_means()
+        terms = game.recent_terms.take_means()
         now = {name: [p.detach().clone() for p in part.parameters()] for name, part in parts.items()}
         moved = {
             name for name in parts if any(not torch.equal(a, b) for a, b in zip(before[name], now[name], strict=True))
