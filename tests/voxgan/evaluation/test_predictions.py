@@ -66,7 +66,9 @@ def test_the_true_objects_score_as_well_as_can_be(tmp_path, whole, ending):
 
 def test_the_surfaces_of_the_true_objects_are_theirs(tmp_path, whole):
     predicted(tmp_path, whole, split="train")
-    report = evaluate(settings(whole, tmp_path, split="train", max_items=6, surfaces=True)).report.reconstruction.surfaces
+    report = evaluate(
+        settings(whole, tmp_path, split="train", max_items=6, surfaces=True)
+    ).report.reconstruction.surfaces
     scores, distances = report.scores, report.fidelity["voxels at 8^3"]
     row = scores["predictions"]
     assert distances["predictions"]["frechet_distance"] == pytest.approx(0, abs=1e-6)
