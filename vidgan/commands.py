@@ -1,4 +1,4 @@
-"""Settings of the commands that use a trained model or change films; importing them loads neither torch nor numpy."""
+"""Settings of the commands that use a trained model or change videos; importing them loads neither torch nor numpy."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -22,39 +22,40 @@ def check_size(size: str | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(VideoLimits):
-    """Predict how a video continues, or with --compare predict its last frames and compare them with the truth."""
+    """Predict how a video continues or, with --compare, predict its last frames and compare them with the ground
+    truth."""
 
     clip: Path
-    """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]; FILE::NAME for one
-    of several arrays, folders of a zip or films in a file."""
+    """A video file, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1]; FILE::NAME selects
+    one of several arrays, folders in a zip or videos in a file."""
 
     model: str = "vidvox/predict-small"
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub. The
-    default comes with the package, for films in colour from a camera that stands still or moves slowly."""
+    default comes with the package and is meant for colour videos from a static or slowly moving camera."""
 
     out: Path = Path("future.mp4")
     """Output file: .mp4, .gif, .png (a strip) or .npy; a path without a suffix becomes a folder of frames."""
 
     steps: int | None = None
-    """Frames to predict; as many as the model was trained on if not given."""
+    """Number of frames to predict; if not given, as many as the model was trained on."""
 
     context_frames: int | None = None
-    """Past frames that the model sees; as many as it was trained on if not given."""
+    """Number of past frames that the model sees; if not given, as many as it was trained on."""
 
     samples: int = 1
-    """Number of different futures, side by side in a video and one below the other in a strip."""
+    """Number of different futures, shown side by side in a video and one below the other in a strip."""
 
     truncation: float | None = None
-    """Largest magnitude of the latent's numbers: lower values give futures closer to the typical one, 0 that itself; no
-    limit if not given."""
+    """Largest absolute value of the latent's components: lower values give futures closer to the typical one, and 0
+    gives the typical one itself; no limit if not given."""
 
     actions: Path | None = None
-    """For a model that follows actions: a .npy or .csv with one for each step, or the array `actions` of an .npz or
-    .h5."""
+    """For a model that follows actions: a .npy or .csv file with one action per step, or an .npz or .h5 file with an
+    array `actions`."""
 
     start: int | None = None
-    """Number of the first frame to predict, counted from 0. If not given, predict what follows the last frame, or with
-    --compare the last `steps` frames."""
+    """Index of the first frame to predict, counted from 0. If not given, predict what follows the last frame or, with
+    --compare, the last `steps` frames."""
 
     stride: int = 1
     """Distance in frames of the video between consecutive frames that the model sees; 1 uses every frame."""
@@ -63,11 +64,12 @@ class PredictConfig(VideoLimits):
     """Frame size as HEIGHTxWIDTH, or "trained" for the size the model was trained at; the clip's own if not given."""
 
     compare: bool = False
-    """Predict frames that the video has; write past, ground truth and predictions, and print PSNR and SSIM."""
+    """Predict frames that the video already contains; write past, ground truth and predictions, and print PSNR and
+    SSIM."""
 
     labels: bool = True
-    """Show past and future below labels and frame numbers in .mp4, .gif and .png; false writes the bare frames of the
-    future, as arrays and folders of frames always hold them."""
+    """Show past and future with labels and frame numbers in .mp4, .gif and .png; false writes only the frames of the
+    future, without labels, as is always the case for arrays and folders of frames."""
 
     seed: int = 0
     """Seed of the samples; sample n is the same however many are requested."""
@@ -76,7 +78,7 @@ class PredictConfig(VideoLimits):
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "context_frames", "samples", "stride"):
@@ -100,35 +102,38 @@ class GenerateConfig:
     """Number of clips."""
 
     dataset: Path | None = None
-    """New folder, for writing a labelled data set instead of a film: a folder per class, and a manifest of its
-    origin."""
+    """New folder in which to write a labelled data set instead of a video: one folder per class, and a manifest that
+    records its origin."""
 
     shard_size: int | None = None
-    """Number of samples per .tar shard, for a data set in WebDataset layout; class folders of .npy if not given."""
+    """Number of samples per .tar shard, for a data set in WebDataset format; if not given, class folders of .npy
+    files."""
 
     licence: str | None = None
-    """Licence of the data that the model was trained on, for the manifest of a data set; "not stated" if not given."""
+    """Licence of the data that the model was trained on, for the manifest of the data set; "not stated" if not
+    given."""
 
     steps: int | None = None
-    """Frames of each clip; as many as the model was trained on if not given."""
+    """Number of frames per clip; if not given, as many as the model was trained on."""
 
     label: str | None = None
-    """Name or number of the class to generate; all classes in turn if not given."""
+    """Name or number of the class to generate; if not given, all classes in turn."""
 
     interval: float | None = None
-    """Time between two frames, in frames of the training clips, for style generators: 0.25 is slow motion by a factor
-    of four. 1 if not given."""
+    """Time between consecutive frames, in frames of the training clips, for style generators: 0.25 is slow motion by a
+    factor of four. 1 if not given."""
 
     truncation: float | None = None
-    """Largest magnitude of the latent's numbers, for cleaner and less varied clips; no limit if not given. For style
-    generators, the factor on the styles' distances from the mean style: 1 leaves them, 0 gives the mean."""
+    """Largest absolute value of the latent's components, for cleaner but less varied clips; no limit if not given. For
+    style generators, the factor by which distances from the mean style are scaled: 1 leaves styles as they are, 0 gives
+    the mean style."""
 
     rate: float = 10.0
     """Frames per second of the output."""
 
     labels: bool = True
-    """Show a label and frame numbers above each clip in .mp4, .gif and .png; false writes bare frames, as in arrays and
-    folders of frames."""
+    """Show a label and frame numbers above each clip in .mp4, .gif and .png; false writes frames without them, as is
+    always the case for arrays and folders of frames."""
 
     seed: int = 0
     """Seed of the clips; clip n is the same however many are requested."""
@@ -137,7 +142,7 @@ class GenerateConfig:
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         for name in ("count", "steps", "shard_size"):
@@ -153,75 +158,78 @@ class GenerateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(EvaluationConfig):
-    """Evaluate a video model on held-out clips, by default those of its training run, or the clips of another tool."""
+    """Evaluate a video model on held-out clips, by default those of its training run, or evaluate clips from another
+    tool."""
 
     predictions: Path | None = None
-    """Clips of another tool (a file or folder of any kind): X.mp4 for the true clip X, or X-0.mp4, X-1.mp4."""
+    """Clips from another tool (a file or folder in any supported format): X.mp4 for the true clip X, or X-0.mp4,
+    X-1.mp4."""
 
     ground_truth: Path | None = None
-    """The true clips that the predictions go with; a model given as well predicts these clips."""
+    """The true clips for the predictions; if a model is given as well, it predicts these clips."""
 
     context_frames: int = 0
-    """Past frames at the start of each clip in `ground_truth`; the predictions may include them or not."""
+    """Number of past frames at the start of each clip in `ground_truth`; the predictions may include them or not."""
 
     channels: int | None = None
-    """1 to compare files in grey, 3 in colour; if not given, like the files of `ground_truth` (video is colour)."""
+    """1 to compare files in greyscale, 3 in colour; if not given, as in the files of `ground_truth` (video is
+    colour)."""
 
     data: VideoDataConfig = field(default_factory=VideoDataConfig)
-    """Clips to evaluate a model on; settings that are not given come from the config.json of its run, if there is
-    one."""
+    """Clips to evaluate a model on; settings not given are taken from the config.json of its run, if there is one."""
 
     max_items: int | None = None
-    """Evaluate at most this many clips, evenly spaced; if not given, 256 of a data set and all of `ground_truth`."""
+    """Evaluate at most this many clips, evenly spaced; if not given, 256 of a data set or all of `ground_truth`."""
 
     samples: int = 8
     """Number of futures that a model predicts for each past."""
 
     truncation: float | None = None
-    """Largest magnitude of the latent's numbers; no limit if not given. With one sample, 0 evaluates the typical
-    future."""
+    """Largest absolute value of the latent's components; no limit if not given. With one sample, 0 evaluates the
+    typical future."""
 
     networks: tuple[str, ...] = ("auto",)
-    """Networks that compare sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips compares
-    frames; auto (colours and, if it can be used, i3d); or none."""
+    """Networks for comparing sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips compares
+    frames; auto (colours and, if available, i3d); or none."""
 
     fvd_with_context: bool = True
-    """Give video networks each future together with its past, as for most published FVD."""
+    """Give video networks each future together with its past, as in most published FVD."""
 
     fvd_samples: int = 1
-    """Number of futures of each past in the compared sets."""
+    """Number of futures per past in the compared sets."""
 
     feature_cache: Path | None = None
-    """Folder that keeps features by the content of their clips, so that none are computed twice; none if not given."""
+    """Folder for caching features by the content of their clips, so that none are computed twice; no cache if not
+    given."""
 
     benchmark: BenchmarkName | None = None
-    """Benchmark whose published results are shown; if not given, that of the data set if its name is known."""
+    """Benchmark whose published results are shown; if not given, that of the data set, if its name is known."""
 
     degradation: str | None = None
     """Degrade the past of every clip in this way, as `vidvox degrade` does, and keep the future clean: the model is
-    evaluated on the degraded and on the clean past, and baselines on the degraded one. If not given,
-    data.past_degradations apply."""
+    evaluated on both the degraded and the clean past, and baselines on the degraded one. If not given,
+    data.past_degradations applies."""
 
     severity: float = 3.0
     """Severity of `degradation`, in [0, 5]."""
 
     restorer: str | None = None
-    """Translator that restores degraded pasts: the model is also evaluated on restored pasts."""
+    """Translator that restores degraded pasts; the model is then also evaluated on the restored pasts."""
 
     spoilt_model: str | None = None
-    """Another predictor, trained on degraded pasts (data.past_degradations), that is also evaluated on the degraded
-    past."""
+    """Another predictor, trained on degraded pasts (data.past_degradations), to evaluate on the degraded past as
+    well."""
 
     rollout_steps: int = 0
     """Also roll out a model with actions for this many steps of longer clips, and compare brightness, motion and error
-    with the truth step by step."""
+    with the ground truth step by step."""
 
     rollout_clips: int = 8
-    """Number of clips for these rollouts."""
+    """Number of clips used for these rollouts."""
 
     save_clips: Path | None = None
-    """New folder for lossless copies of the evaluated clips: truth/ and predictions/, as --ground_truth and
-    --predictions take them; none if not given."""
+    """New folder for lossless copies of the evaluated clips, in truth/ and predictions/, as --ground_truth and
+    --predictions expect them; not saved if not given."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -265,29 +273,30 @@ class EvaluateConfig(EvaluationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DegradeConfig(VideoLimits):
-    """Degrade a clip, a picture or every clip of a folder, by noise, blur, compression, weather, loss and more."""
+    """Degrade a video, a picture or every clip in a folder with noise, blur, compression, weather, data loss and
+    more."""
 
     clip: Path
-    """A video file, a folder or zip of frames, a picture or an array, FILE::NAME for one of several; or a folder of
+    """A video file, a folder or zip of frames, a picture or an array (FILE::NAME for one of several); or a folder of
     these, each of which is degraded. Whole clips are held in memory."""
 
     kind: str
     """Degradation: noise, shot, impulse, blur, motion-blur, pixelate, shrink-2, shrink-4, jpeg, h264, h265,
     packet-loss, bit-errors, rain, snow, dust, fog, smoke, low-light, flicker, contrast, grey, night, scratches,
-    dropped, frozen, holes or second-order; or several of them joined by "+", which are applied from left to right."""
+    dropped, frozen, holes or second-order; or several of them joined by "+", applied from left to right."""
 
     severity: float = 3.0
-    """Strength, from 0, which changes nothing, to 5; published severities are integers."""
+    """Strength, from 0 (no change) to 5; published severities are integers."""
 
     out: Path = Path("spoilt.mp4")
-    """Output file: .mp4, .gif, .png (a strip; of a picture the picture) or .npy; a path without a suffix becomes a
-    folder of frames, or, for a folder of clips, a folder of degraded clips under their own names."""
+    """Output file: .mp4, .gif, .png (a strip of frames, or a picture if the input is one) or .npy; a path without a
+    suffix becomes a folder of frames or, for a folder of clips, a folder of degraded clips with the same names."""
 
     seed: int = 0
-    """Seed of all random numbers; each clip of a folder has its own, derived from this and its name."""
+    """Seed of all random numbers; each clip in a folder has its own, derived from this one and the clip's name."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.severity <= 5:
@@ -298,41 +307,42 @@ class DegradeConfig(VideoLimits):
 class RecogniseConfig:
     """Classify clean, degraded and restored clips by the features of a network.
 
-    The classifier is trained on clean clips only and tested on held-out videos. What it loses on degraded clips shows
-    what they lost, and what it regains on restored ones what the restorer is worth to a machine.
+    The classifier is trained on clean clips only and tested on held-out videos. The accuracy it loses on degraded clips
+    shows how much information they lost, and the accuracy it regains on restored clips shows what the restorer is worth
+    to a machine.
     """
 
     data: VideoDataConfig = field(default_factory=lambda: VideoDataConfig(context_frames=0))
-    """Clips with known classes, from the layout or from folders named after them."""
+    """Clips with known classes, taken from the layout or from the names of their folders."""
 
     degradations: tuple[str, ...] = ("noise", "blur", "rain", "h264")
-    """Degradations of the held-out clips, each tested by itself; kinds joined by + are applied in turn."""
+    """Degradations of the held-out clips, each tested separately; kinds joined by + are applied in turn."""
 
     severities: tuple[float, ...] = (1.0, 3.0, 5.0)
-    """Severities of each of them, in [0, 5]."""
+    """Severities of each degradation, in [0, 5]."""
 
     restorer: str | None = None
-    """Translator that restores degraded clips: restored clips are classified as well."""
+    """Translator that restores degraded clips; the restored clips are classified as well."""
 
     network: str = "transnet"
     """Feature network: transnet or i3d, which see motion; efficientnet or inception, which see single frames; or
     colours, which needs no weights."""
 
     rotate: bool = False
-    """Hold out each of data.holdout_prefixes in turn (one person after the other, for example) and train on all other
+    """Hold out each of data.holdout_prefixes in turn (one person after another, for example) and train on all other
     clips; if not given, all of them are held out together."""
 
     seed: int = 0
     """Seed of the degradations."""
 
     out: Path | None = None
-    """Folder for report.json and report.html; none if not given."""
+    """Folder for report.json and report.html; not written if not given."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace a report that exists, if this program made it."""
+    """Replace an existing report, if this program made it."""
 
     def __post_init__(self) -> None:
         if self.data.path in NAMED_SOURCES:
