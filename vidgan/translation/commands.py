@@ -12,22 +12,22 @@ from vidgan.translation_config import PairDataConfig
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTranslationConfig(EvaluationConfig):
-    """Measure a network from clip to clip on held-out clips, beside simple methods that need no training."""
+    """Evaluate a translator of clips on held-out clips, against simple methods that need no training."""
 
     baseline_model: str | None = None
-    """Another model from clip to clip that is measured beside it, such as one trained without the game."""
+    """Another translator to evaluate alongside, such as one trained without the adversarial loss."""
 
     data: PairDataConfig = field(default_factory=PairDataConfig)
-    """Pairs to measure on; what is not given is taken from the config.json of the model's run, if there is one."""
+    """Pairs to evaluate on; settings not given are taken from the config.json of the model's run, if there is one."""
 
     severities: tuple[float, ...] = (3.0,)
-    """Severities at which each kind of degradation in data.degradations is measured, one after the other."""
+    """Severities at which each kind of degradation in data.degradations is evaluated, one after the other."""
 
     max_items: int | None = None
-    """Measure at most this many clips of each kind, evenly spaced; if not given, 64."""
+    """Evaluate at most this many clips of each kind, evenly spaced; if not given, 64."""
 
     networks: tuple[str, ...] = ("colours",)
-    """Networks that compare sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips and
+    """Networks for comparing sets of clips: i3d (FVD), transnet, efficientnet, inception, colours; lpips and
     efficientnet also compare frames; or none."""
 
     def __post_init__(self) -> None:
@@ -49,32 +49,33 @@ class EvaluateTranslationConfig(EvaluationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipCommand(VideoLimits):
-    """What all of these commands are told."""
+    """Settings that all of these commands share."""
 
     clip: Path
     """A video file, a picture, a folder or zip of frames, or an array of uint8 in [0, 255] or floats in [0, 1];
-    FILE::NAME for one of several. Or a folder of these, of which each becomes one in the output folder."""
+    FILE::NAME for one of several. Or a folder of these, each of which is processed and written to the output folder."""
 
     out: Path | None = None
-    """Output file: .mp4, with the sound of the film, .gif, .png (a picture, or a strip of frames) or .npy; a path
-    without a suffix becomes a folder, of frames or of what each clip in a folder becomes. If not given, a name after
-    the command beside you."""
+    """Output file: .mp4 (with the sound of the video), .gif, .png (a picture, or a strip of frames) or .npy; a path
+    without a suffix becomes a folder of frames or, for a folder of clips, a folder of their results. If not given, the
+    output is named after the command and written to the current folder."""
 
     each: bool = False
-    """Take every picture of a folder by itself; if not given, pictures in one folder are the frames of a film."""
+    """Process every picture in a folder separately; if not given, the pictures in a folder are the frames of one
+    video."""
 
     compare: bool = False
-    """Show the source beside the result, below labels, in .mp4, .gif or .png; a smaller source is enlarged."""
+    """Show the source beside the result, with labels, in .mp4, .gif or .png; a smaller source is enlarged."""
 
     memory: float = 2.0
-    """Gigabytes that the work may take, beside half a gigabyte for the program itself: windows of frames and tiles of
-    them are chosen accordingly."""
+    """Memory available for the computation, in gigabytes, besides half a gigabyte for the program itself; videos are
+    split into windows of frames, and frames into tiles, accordingly."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.memory < float("inf"):
@@ -83,10 +84,10 @@ class ClipCommand(VideoLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class BlendingCommand(ClipCommand):
-    """The same, and how much of the result to show."""
+    """The same settings, and how much of the result to blend in."""
 
     strength: float = 1.0
-    """How much of the result to show, in [0, 1]; the rest is the source, enlarged where the result is larger."""
+    """Weight of the result, in [0, 1]; the rest is the source, enlarged if the result is larger."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,15 +97,15 @@ class BlendingCommand(ClipCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreConfig(BlendingCommand):
-    """Take noise, traces of compression, rain or smoke out of a film or picture."""
+    """Remove noise, compression artefacts, rain or smoke from a video or picture."""
 
     kind: Literal["rain", "smoke"] | None = None
-    """The only thing to take out: a model that learned nothing else does that better. If not given: noise, traces of
-    compression and rain, whichever there are."""
+    """Remove only this, with a model trained on nothing else, which does it better. If not given, remove noise,
+    compression artefacts and rain, whichever are present."""
 
     model: str | None = None
-    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub; that for
-    `kind` which comes with the package if not given."""
+    """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub; if not
+    given, the model for `kind` that comes with the package."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,14 +115,14 @@ class RestoreConfig(BlendingCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleConfig(BlendingCommand):
-    """Enlarge a film or picture."""
+    """Enlarge a video or picture."""
 
     scale: int | None = None
-    """Pixels of the result per pixel of the source, along each side: 2 or 4. If not given, that of `model`, or 2."""
+    """Factor by which each side is enlarged: 2 or 4. If not given, that of `model`, or 2."""
 
     model: str | None = None
-    """A run folder, a folder with a model, or a name on the Hub; vidvox/upscale-2 or vidvox/upscale-4, which come with
-    the package, if not given."""
+    """A run folder, a folder with a model, or a name on the Hub; if not given, vidvox/upscale-2 or vidvox/upscale-4,
+    which come with the package."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,7 +132,7 @@ class UpscaleConfig(BlendingCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class ColouriseConfig(BlendingCommand):
-    """Colour a film or picture in grey; the colours of one that has some are not looked at."""
+    """Colour a grey video or picture; any colours it already has are ignored."""
 
     model: str = "vidvox/colourise"
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub. The
@@ -140,16 +141,17 @@ class ColouriseConfig(BlendingCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class FillConfig(ClipCommand):
-    """Fill what is marked in a film or picture: an object, a scratch, a logo, or frames that are missing."""
+    """Fill marked regions of a video or picture, such as an object, a scratch or a logo, or missing frames."""
 
     mask: Path | None = None
-    """A picture, or a film of as many frames, that is white where the film is to be filled, and as large."""
+    """A picture, or a video with as many frames as the input, of the same size, and white where the input is to be
+    filled."""
 
     box: tuple[int, int, int, int] | None = None
-    """A rectangle that is to be filled in every frame: y,x,height,width in pixels from the upper left corner."""
+    """Rectangle to fill in every frame: y,x,height,width in pixels, from the upper left corner."""
 
     missing: str = ""
-    """Frames that are to be filled whole, numbers from 0 and ranges: 10-14,30."""
+    """Frames to fill entirely, as numbers counted from 0 and ranges: 10-14,30."""
 
     model: str = "vidvox/fill"
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub. The
@@ -165,10 +167,10 @@ class FillConfig(ClipCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateConfig(BlendingCommand):
-    """Make of a film or picture what a model of your own has learned to make of one."""
+    """Translate a video or picture with a model of your own."""
 
     model: str
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
 
     back: bool = False
-    """Translate the other way, from what the model makes to what it takes; for models trained without pairs."""
+    """Translate in the other direction, from the model's targets to its sources; for models trained without pairs."""
