@@ -10,33 +10,34 @@ from vidgan.animation_config import FigureDataConfig
 
 @dataclass(frozen=True, kw_only=True)
 class AnimateConfig(VideoLimits):
-    """Move the figure in a picture as the one in a film moves. The result says in its file that it was generated."""
+    """Animate the figure in a picture with the motion of a figure in a video. The output file states that it was
+    generated."""
 
     source: Path
-    """The picture whose figure is moved; of a film its first frame."""
+    """The picture whose figure is animated; of a video, the first frame."""
 
     driving: Path
-    """The film whose motion is taken: a video file, a folder or zip of frames, or an array."""
+    """The video whose motion is transferred: a video file, a folder or zip of frames, or an array."""
 
     model: str
     """A run folder (best/ is used if present, else generator/), a folder with a model, or a name on the Hub."""
 
     out: Path = Path("moved.mp4")
-    """Output file: .mp4, with the sound of the driving film, .png (a strip of frames), or without a suffix a folder of
-    frames. Other formats cannot hold the note that it was generated."""
+    """Output file: .mp4 (with the sound of the driving video), .png (a strip of frames) or, without a suffix, a folder
+    of frames. Other formats cannot store the note that the content was generated."""
 
     relative: bool = True
-    """Take over how the driver moves from its first frame on, to be applied to the source as it stands; or else the
-    driver's poses themselves, and with them its shape and place."""
+    """Transfer the driver's motion relative to its first frame, applied to the source's own pose; false transfers the
+    driver's absolute poses, and with them its shape and position."""
 
     compare: bool = False
-    """Show source and driver beside the result, below labels; in .mp4 or .png."""
+    """Show source and driver beside the result, with labels; in .mp4 or .png."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         if self.compare and not self.out.suffix:
@@ -45,13 +46,15 @@ class AnimateConfig(VideoLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class SkeletonsConfig(VideoLimits):
-    """Draw what moves in clips as skeletons: sources from which `vidvox train translation` learns to make figures.
+    """Draw the moving figures in clips as skeletons: sources from which `vidvox train translation` learns to generate
+    figures.
 
-    With a model, the keypoints that it finds in your clips. Without one, the joints of puppets, and the clips of these.
+    With a model, draw the keypoints that it finds in your clips. Without one, draw the joints of puppets, together with
+    clips of the puppets.
     """
 
     out: Path
-    """Folder of the skeletons, one file for each clip and named like it; without a model of the folders skeletons and
+    """Folder for the skeletons, one file per clip and named like it; without a model, for the folders skeletons and
     figures."""
 
     clips: Path | None = None
@@ -61,13 +64,13 @@ class SkeletonsConfig(VideoLimits):
     """An animator: a run folder, a folder with a model, or a name on the Hub."""
 
     figure: int = 0
-    """Number of the puppet, the same one in all clips: a translator learns what one figure looks like."""
+    """Number of the puppet, the same in all clips, because a translator learns the appearance of one figure."""
 
     count: int = 64
-    """Clips of the puppet, each with another motion."""
+    """Number of clips of the puppet, each with a different motion."""
 
     frames: int = 16
-    """Frames of each clip of the puppet."""
+    """Number of frames per clip of the puppet."""
 
     size: int = 64
     """Height and width of the clips of the puppet, in pixels."""
@@ -76,7 +79,7 @@ class SkeletonsConfig(VideoLimits):
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace files that exist."""
+    """Replace existing files."""
 
     def __post_init__(self) -> None:
         if (self.clips is None) != (self.model is None):
@@ -91,19 +94,21 @@ class SkeletonsConfig(VideoLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateAnimationConfig(EvaluationConfig):
-    """Measure an animator on held-out figures: how well it rebuilds frames, finds joints and keeps figures apart."""
+    """Evaluate an animator on held-out figures: how well it reconstructs frames, finds joints and keeps figures
+    apart."""
 
     baseline_model: str | None = None
-    """Another animator that is measured beside it, such as one trained without equivariance."""
+    """Another animator to evaluate alongside, such as one trained without equivariance."""
 
     data: FigureDataConfig = field(default_factory=FigureDataConfig)
-    """Clips to measure on; what is not given is taken from the config.json of the model's run, if there is one."""
+    """Clips to evaluate on; settings not given are taken from the config.json of the model's run, if there is one."""
 
     max_items: int | None = None
-    """Measure at most this many clips, evenly spaced; if not given, 64."""
+    """Evaluate at most this many clips, evenly spaced; if not given, 64."""
 
     fit_clips: int = 400
-    """Training clips on which the map from keypoints to joints is fitted; for puppets, whose joints are known."""
+    """Number of training clips on which the map from keypoints to joints is fitted; for puppets, whose joints are
+    known."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
