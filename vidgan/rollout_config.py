@@ -9,39 +9,41 @@ from vidgan.commands import check_size
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig(VideoLimits):
-    """Roll a world model out: the frames that follow from a clip and a plan of actions, any number of them."""
+    """Roll out a world model: generate the frames that follow from a clip and a sequence of actions of any length."""
 
     clip: Path
-    """A film, a folder or zip of frames, or an array; an episode (frames and actions in one .npz) brings a plan."""
+    """A video, a folder or zip of frames, or an array; an episode (frames and actions in one .npz) contains its own
+    actions."""
 
     model: str
-    """A run folder, a folder with a model, or a name on the Hub, of a predictor that was trained with actions."""
+    """A run folder, a folder with a model, or a name on the Hub, of a predictor trained with actions."""
 
     actions: Path | None = None
-    """The plan: a .npy or .csv of one action for each step, or the array `actions` of an .npz or .h5. If not given, the
-    actions of the clip itself are followed, and the result is compared with its frames."""
+    """A .npy or .csv file with one action per step, or an .npz or .h5 file with an array `actions`. If not given, the
+    clip's own actions are followed, and the result is compared with its frames."""
 
     out: Path = Path("rollout.mp4")
     """Output file: .mp4, .gif or .npy; a path without a suffix becomes a folder of frames."""
 
     start: int | None = None
-    """Number of the first frame to make, counted from 0: the one after the last if a plan is given, else the first that
-    has enough frames before it."""
+    """Index of the first frame to generate, counted from 0. If not given, the frame after the last one if `actions` is
+    given, else the first that has enough frames before it."""
 
     steps: int | None = None
-    """Steps to make; as many as there are actions if not given."""
+    """Number of steps to generate; if not given, as many as there are actions."""
 
     refresh: int = 0
-    """Let the model look at its own last frames after every so many steps, as at a past; 0 never does."""
+    """Re-encode the model's own last frames as its past after every this many steps; 0 never does."""
 
     size: str | None = "trained"
-    """Frame size as HEIGHTxWIDTH, "trained" for the size the model was trained at, null for the clip's own."""
+    """Frame size as HEIGHTxWIDTH, "trained" for the size the model was trained at, or null for the clip's own."""
 
     truncation: float | None = 0.0
-    """Keep every latent number below this magnitude: 0, the default, for the typical future, null for no limit."""
+    """Largest absolute value of the latent's components: 0, the default, gives the typical future, null sets no
+    limit."""
 
     labels: bool = True
-    """Show the frames below labels in .mp4 and .gif, beside the true ones where these are known."""
+    """Show the frames with labels in .mp4 and .gif, beside the true ones where these are known."""
 
     seed: int = 0
     """Seed of the latent."""
@@ -50,7 +52,7 @@ class RolloutConfig(VideoLimits):
     """Use the CPU even if there is a GPU."""
 
     overwrite: bool = False
-    """Replace outputs that exist; a folder of frames only if this command wrote all that is in it."""
+    """Replace existing outputs; a folder of frames only if this command wrote everything in it."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
