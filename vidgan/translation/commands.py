@@ -58,7 +58,7 @@ class ClipCommand(VideoLimits):
     out: Path | None = None
     """Output file: .mp4 (with the sound of the video), .gif, .png (a picture, or a strip of frames) or .npy; a path
     without a suffix becomes a folder of frames or, for a folder of clips, a folder of their results. If not given, the
-    output is named after the command and written to the current folder."""
+    output is named after the command, such as restored.mp4, in the current folder."""
 
     each: bool = False
     """Process every picture in a folder separately; if not given, the pictures in a folder are the frames of one
