@@ -21,10 +21,11 @@ class VideoDataConfig(VideoLimits):
     """Clips to train on, and how they are cut from their videos."""
 
     path: str = "moving-mnist"
-    """File or folder of videos, image sequences or arrays; "moving-mnist" generates moving digits, "cut-outs" renders
-    patches that move over plates, "physics" bodies that fall and are pushed, "sprite-world" a thing that goes where it
-    is sent and another that goes its own way, "puppets" jointed figures that wave and step, "pedestrians" is the clip
-    that comes with the package. A single video is split by time."""
+    """File or folder of videos, image sequences or arrays, or one of these names: "moving-mnist" generates moving
+    digits; "cut-outs" renders patches that move over backgrounds; "physics" renders bodies that fall and are pushed;
+    "sprite-world" renders one object that moves as its actions say and another that moves by itself; "puppets" renders
+    jointed figures that wave and step; "pedestrians" is the clip that comes with the package. A single video is split
+    by time."""
 
     layout: Literal["auto", "folder", "ucf101", "kinetics600", "kth", "bair", "strips"] = "auto"
     """Layout of the folder; "auto" recognises all but strips (images with the frames side by side)."""
@@ -36,73 +37,76 @@ class VideoDataConfig(VideoLimits):
     """Width of a frame in pixels."""
 
     channels: int = 3
-    """3 for RGB, 1 for luminance, any other number for arrays with as many channels."""
+    """3 for RGB, 1 for luminance, any other number for arrays with that many channels."""
 
     clip_frames: int = 20
-    """Length of a clip in frames, past included."""
+    """Length of a clip in frames, including the past."""
 
     context_frames: int = 10
-    """Past frames given to the generator; 0 generates whole clips from noise."""
+    """Number of past frames given to the generator; 0 generates whole clips from noise."""
 
     stride: int = 1
-    """Video frames from one frame of a clip to the next."""
+    """Distance, in frames of the video, between consecutive frames of a clip."""
 
     max_stride: int | None = None
-    """Largest stride of a training clip; strides are drawn from `stride` to this, as far as the video is long enough.
-    By default all clips have the same stride."""
+    """Largest stride of a training clip; strides are drawn from `stride` to this, if the video is long enough. By
+    default all clips have the same stride."""
 
     crop: Literal["centre", "random"] = "centre"
-    """Where training clips are cropped from larger frames; held-out clips are cropped at the centre."""
+    """Where training clips are cropped from larger frames; held-out clips are always cropped at the centre."""
 
     resize: int | None = None
-    """Shorter side in pixels before the crop; by default the smallest that covers height x width."""
+    """Length of the shorter side, in pixels, to which frames are resized before the crop; by default the smallest that
+    covers height x width."""
 
     max_resize: int | None = None
-    """Largest shorter side, in pixels, of a training clip before the crop; it is drawn from `resize` to this. By
-    default all clips have the same."""
+    """Largest length of the shorter side, in pixels, of a training clip before the crop; the length is drawn from
+    `resize` to this. By default it is the same for all clips."""
 
     flip: bool = False
     """Mirror half of the training clips left to right."""
 
     actions: int = 0
-    """Size of the action of each frame, for a predictor that follows actions: those of videos that come with actions,
-    such as episodes, or 2 for sprite-world and physics. Integers, one per frame, are one-hot encoded into this size."""
+    """Size of the action of each frame, for a predictor that follows actions: that of videos that come with actions,
+    such as episodes, or 2 for sprite-world and physics. Integers, one per frame, are one-hot encoded to this size."""
 
     class_conditional: bool = False
-    """Use the name of the folder around each video as its class."""
+    """Use the name of the folder that contains a video as its class."""
 
     holdout_fraction: float = 0.1
-    """Fraction of the videos held out where the layout has no split of its own; 1 holds out everything."""
+    """Fraction of the videos to hold out if the layout has no split of its own; 1 holds out everything."""
 
     holdout_prefixes: tuple[str, ...] = ()
-    """Hold out exactly the videos whose names start with one of these (person1 is not person10), not a fraction."""
+    """Hold out exactly the videos whose names start with one of these, instead of a fraction (person1 does not match
+    person10)."""
 
     split_by: Literal["name", "time"] = "name"
-    """"name" holds out whole videos, "time" the end of every video, for few and long ones."""
+    """"name" holds out whole videos; "time" holds out the end of every video, for a few long ones."""
 
     holdout_file: Path | None = None
-    """Text file that lists the held-out videos, one per line, instead of a fraction."""
+    """Text file that lists the videos to hold out, one per line, instead of a fraction."""
 
     cache: Path | None = None
-    """Folder for copies of the decoded videos as arrays; by default videos are decoded every time."""
+    """Folder for copies of the decoded videos as arrays; by default videos are decoded every time they are read."""
 
     digits: int = 2
     """Number of digits in a moving-mnist clip."""
 
     patches: str | None = None
-    """File or folder of videos from whose frames patches are cut for rendered clips (cut-outs, physics, sprite-world
-    and the background of puppets), for each split from its own part of them; procedural textures if not given."""
+    """File or folder of videos from whose frames patches are cut for rendered clips (cut-outs, physics, sprite-world,
+    and the background of puppets), using separate parts of the videos for each split; procedural textures if not
+    given."""
 
     synthetic_fraction: float = 0.0
-    """Fraction of the training clips that are replaced by rendered cut-outs of the same videos."""
+    """Fraction of the training clips to replace by rendered cut-outs of the same videos."""
 
     past_degradations: tuple[str, ...] = ()
-    """Degrade the past that a predictor is given by one of these, and keep the future clean. Kinds are drawn for
-    training clips, and cycled through for held-out ones. Kinds joined by + are applied in turn; `vidvox degrade --help`
-    lists them."""
+    """Degrade the past that a predictor is given by one of these, and keep the future clean. Kinds are drawn at random
+    for training clips, and cycled through for held-out ones. Kinds joined by + are applied in turn; `vidvox degrade
+    --help` lists them."""
 
     past_least_severity: float = 0.0
-    """Least severity of past_degradations, from 0 to 5; it is drawn for each clip."""
+    """Least severity of past_degradations, from 0 to 5; the severity is drawn for each clip."""
 
     past_most_severity: float = 5.0
     """Greatest severity of past_degradations."""
