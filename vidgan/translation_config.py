@@ -42,7 +42,7 @@ class PairShape:
     """Target pixels per source pixel, along each side."""
 
     masked: bool = False
-    """Whether a mask says which source pixels are known; those are kept as they are."""
+    """Whether a mask says which source pixels are known; known pixels are kept unchanged."""
 
     degradations: tuple[str, ...] = ()
     """Degradations of the sources in training, if known."""
@@ -57,34 +57,35 @@ class PairShape:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorConfig:
-    """The generator from clip to clip."""
+    """The generator that translates clips to clips."""
 
     base_channels: int = 32
     """Channels of the full-size map; the half-size map, over which states are propagated, has 1.5 times as many."""
 
     patch_size: int = 2
-    """Space-to-depth of the target's size: the network works at 1/patch_size of it. 2 for restoring, 4 for x4."""
+    """Space-to-depth factor at the target's size: the network works at 1/patch_size of it. 2 for restoring, 4 for
+    upscaling by 4."""
 
     blocks: int = 2
-    """Residual blocks in front of the output."""
+    """Residual blocks before the output."""
 
     output: Literal["residual", "frames"] = "residual"
-    """The source plus a learned change, which is zero before training, or frames generated from scratch."""
+    """The source plus a learned residual, which is zero before training, or frames generated from scratch."""
 
     base: Literal["source", "histogram"] = "source"
-    """What a residual output changes: the source, or, for unpaired data, the source after histogram matching (one curve
-    per channel, which gives all training sources together the histogram of all targets)."""
+    """What a residual is added to: the source or, for unpaired data, the source after histogram matching (one curve per
+    channel, which maps the histogram of all training sources together to that of all targets)."""
 
     neighbours: int = 2
     """Number of source frames before and after each frame that the network also sees. Their order statistics at each
     pixel (minimum, median, maximum and others) can be blended into a residual output."""
 
     propagation: Literal["both", "forward", "none"] = "both"
-    """Directions in which states are propagated through the clip: both; only forward (and no later neighbours), for
+    """Directions in which states are propagated through the clip: both; forward only, without later neighbours, for
     streams of frames; or none, for single pictures."""
 
     keep_luminance: bool = False
-    """Keep the luminance of the source, so that only colour is generated."""
+    """Keep the luminance of the source and generate only colour."""
 
     def __post_init__(self) -> None:
         for name in ("base_channels", "patch_size"):
@@ -114,7 +115,7 @@ class PairParts:
 
 @dataclass(frozen=True, kw_only=True)
 class PairDataConfig(VideoDataConfig):
-    """Pairs of clips to train on: `path` holds the targets; sources are degraded copies, or come from a folder."""
+    """Pairs of clips to train on: `path` holds the targets; sources are degraded copies or come from a folder."""
 
     context_frames: int = 0
     """Always 0: whole clips are translated."""
@@ -127,14 +128,14 @@ class PairDataConfig(VideoDataConfig):
     (blur+noise+jpeg); `vidvox degrade --help` lists them."""
 
     least_severity: float = 0.0
-    """Least severity of the degradations, from 0 to 5; it is drawn for each clip."""
+    """Least severity of the degradations, from 0 to 5; the severity is drawn for each clip."""
 
     most_severity: float = 5.0
     """Greatest severity of the degradations."""
 
     sources: str | None = None
     """Folder of source clips, instead of degradations: named like the targets in `path`, with sides equal to theirs or
-    1/2 or 1/4 of them, or any clips if not `paired`. Or "left" or "right": the half of each frame in `path` that is the
+    1/2 or 1/4 as long, or any clips if not `paired`. Or "left" or "right": the half of each frame in `path` that is the
     source."""
 
     paired: bool = True
@@ -142,7 +143,7 @@ class PairDataConfig(VideoDataConfig):
 
     drift: float = 0.0
     """Largest speed, in pixels per frame, at which the crop window moves in half of the training clips, like a moving
-    camera. If all cameras stand still, a network learns means over time that fail for moving cameras."""
+    camera. If all cameras are static, a network learns averages over time that fail for moving cameras."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -181,24 +182,24 @@ class PairedObjectiveConfig(AdversarialConfig):
     """Differentiable augmentation of the discriminators' input."""
 
     show_source: bool = True
-    """Condition the discriminators on the source, so that they judge whether source and target belong together."""
+    """Condition the discriminators on the source, so that they judge whether source and target match."""
 
     pixel_distance: Literal["charbonnier", "l1", "l2", "psnr"] = "charbonnier"
-    """Distance of the generated target from the true one: sqrt(d^2 + 1e-6), absolute error, squared error, or the
+    """Distance between the generated and the true target: sqrt(d^2 + 1e-6), absolute error, squared error, or the
     logarithm of each clip's mean squared error, which gives nearly perfect clips as much weight as others."""
 
     pixel_weight: float = 1.0
     """Weight of that distance, averaged over pixels."""
 
     hole_weight: float = 1.0
-    """Weight of the same distance, averaged over unknown pixels only, for sources with a mask."""
+    """Weight of the same distance averaged over unknown pixels only, for sources with a mask."""
 
     flicker_weight: float = 0.0
     """Weight of the same distance between the generated and the true changes from frame to frame, which penalises
-    flicker of what stands still and blur of what moves."""
+    flicker of static content and blur of moving content."""
 
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) from the true target, at one random frame; fetch the
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true target, at one random frame; download the
     network's weights with `vidvox fetch efficientnet`."""
 
     feature_matching_weight: float = 0.0
@@ -206,7 +207,7 @@ class PairedObjectiveConfig(AdversarialConfig):
 
     ping_pong_weight: float = 0.0
     """Weight of the difference between a frame's translations when the clip is played forward and then backward
-    (TecoGAN), which penalises drift of recurrent states. Doubles the cost of a step."""
+    (TecoGAN), which penalises drift of recurrent states. Doubles the cost of a training step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -218,7 +219,7 @@ class PairedObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedObjectiveConfig(AdversarialConfig):
-    """The adversarial loss in each domain, and losses that keep a translation's content without pairs.
+    """The adversarial loss in each domain, and losses that preserve a translation's content without pairs.
 
     These are cycle consistency (cycle_weight, CycleGAN) or patch contrast (contrast_weight, CUT), and identity.
     """
@@ -231,23 +232,24 @@ class UnpairedObjectiveConfig(AdversarialConfig):
 
     cycle_weight: float = 10.0
     """Weight of cycle consistency: the absolute difference between a clip and its translation there and back, for
-    sources and for targets (Zhu et al. 2017, equation 2); with 0 no translator back is trained."""
+    sources and for targets (Zhu et al. 2017, equation 2); with 0, no backward translator is trained."""
 
     cycle_noise: float = 0.0
     """Standard deviation of noise added to a translation, for values in [-1, 1], before it is translated back. Without
-    it, translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al. 2019)."""
+    noise, translators can hide the source in faint patterns instead of guessing what is lost (Bashkirova et al.
+    2019)."""
 
     identity_weight: float = 5.0
     """Weight of the identity loss: the absolute change that a translator makes, apart from its curves, to clips that
-    are in its output domain already (Zhu et al. 2017, section 5.2). It prevents arbitrary changes of colour."""
+    are already in its output domain (Zhu et al. 2017, section 5.2). It prevents arbitrary changes of colour."""
 
     contrast_weight: float = 0.0
     """Weight of the patch contrast (CUT, Park et al. 2020): each translated patch must match its source patch better
-    than other patches of the frame; half for sources, half for targets. Needs no translator back: set cycle_weight to
-    0."""
+    than other patches of the frame; half for sources, half for targets. Needs no backward translator: set cycle_weight
+    to 0."""
 
     contrast_patches: int = 64
-    """Number of patches per frame that are compared in every feature map, or all if there are fewer."""
+    """Number of patches per frame that are compared in every feature map; all of them if there are fewer."""
 
     contrast_features: int = 64
     """Size of the features by which patches are compared."""
@@ -272,10 +274,10 @@ class UnpairedObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationConfig:
-    """Train a translator from clip to clip."""
+    """Train a translator of clips to clips: for restoring, upscaling, colouring, filling or translating."""
 
     run: Path = Path("runs/translation")
-    """Run folder; training resumes from its newest checkpoint."""
+    """Run folder; training resumes from its latest checkpoint."""
 
     data: PairDataConfig = field(default_factory=PairDataConfig)
     """Pairs of clips to train on."""
@@ -284,16 +286,16 @@ class TranslationConfig:
     """Generator."""
 
     discriminator: VideoDiscriminatorConfig = field(default_factory=VideoDiscriminatorConfig)
-    """Discriminators, for objective.adversarial_weight and for unpaired data."""
+    """Discriminators, used with objective.adversarial_weight and for unpaired data."""
 
     objective: PairedObjectiveConfig = field(default_factory=PairedObjectiveConfig)
-    """Losses of both players, for paired data."""
+    """Losses of both networks, for paired data."""
 
     unpaired: UnpairedObjectiveConfig = field(default_factory=UnpairedObjectiveConfig)
-    """Losses of both players, for unpaired data (data.paired false)."""
+    """Losses of both networks, for unpaired data (data.paired false)."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    """Length and speed of the training."""
+    """Length, optimisation, hardware use and outputs of the training."""
 
     def __post_init__(self) -> None:
         data, generator, objective = self.data, self.generator, self.objective
