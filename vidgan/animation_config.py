@@ -1,4 +1,4 @@
-"""All settings of a training of animators, which move the figure in a picture as another moves.
+"""All settings for training animators, which animate the figure in a picture with the motion of another figure.
 
 Nothing here imports torch, so that a command can print its help at once.
 """
@@ -41,7 +41,7 @@ class FigureShape:
 
 @dataclass(frozen=True, kw_only=True)
 class AnimatorConfig:
-    """The keypoint detector, the motion network, and the generator that paints what is uncovered."""
+    """The keypoint detector, the motion network, and the generator that fills in uncovered regions."""
 
     keypoints: int = 10
     """Number of unsupervised keypoints."""
@@ -50,13 +50,14 @@ class AnimatorConfig:
     """Motion around a keypoint: an affine map, or a translation only, which is more stable on little data."""
 
     patch_size: int = 2
-    """Space-to-depth: all networks work at 1/patch_size of the frame size. 4 for frames of 128 pixels and more."""
+    """Space-to-depth factor: all networks work at 1/patch_size of the frame size. 4 for frames of 128 pixels or
+    more."""
 
     keypoint_channels: tuple[int, ...] = (16, 32, 48, 64)
     """Widths (channels) of the keypoint detector at each of its resolutions, each half the previous one."""
 
     motion_channels: tuple[int, ...] = (16, 32, 48)
-    """Likewise, widths of the motion network, which decides with which keypoint each pixel moves."""
+    """Likewise, widths of the motion network, which decides which keypoint each pixel moves with."""
 
     base_channels: int = 24
     """Width of the generator; its half-size map has twice as many channels."""
@@ -80,21 +81,22 @@ class FigureDataConfig(VideoDataConfig):
     """Clips with one moving figure each: frames are animated by other frames of the same clip."""
 
     path: str = "puppets"
-    """File or folder of videos, image sequences or arrays, or "puppets", jointed figures that are made as they are
+    """File or folder of videos, image sequences or arrays, or "puppets", jointed figures that are rendered as they are
     read."""
 
     context_frames: int = 0
     """Always 0: no frame is predicted."""
 
     clip_frames: int = 16
-    """Length, in video frames, of the clips from which frames are drawn: the longest time between two of them."""
+    """Length, in video frames, of the clips from which frames are drawn, which limits how far apart two of them can
+    be."""
 
     frames: int = 4
     """Number of frames drawn from each clip; each is the source for the next one, and the last for the first."""
 
     recolour: bool = False
-    """Change the colours of training clips at random: their channels are permuted, and each has less contrast and is
-    lighter. For data with few figures, whose colours would be memorised."""
+    """Change the colours of training clips at random: channels are permuted, and each has its contrast reduced and is
+    made lighter. For data with few figures, whose colours would otherwise be memorised."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,7 +116,7 @@ class AnimationObjectiveConfig(AdversarialConfig):
     """Weight of the adversarial loss; 0 trains without discriminators."""
 
     adversarial_start: float = 0.5
-    """Fraction of the training before the adversarial loss starts; until then the discriminator rests."""
+    """Fraction of the training before the adversarial loss starts; until then the discriminator is not trained."""
 
     adversarial_ramp: float = 0.1
     """Fraction of the training over which the adversarial weight then rises linearly from zero."""
@@ -132,32 +134,34 @@ class AnimationObjectiveConfig(AdversarialConfig):
     """Weight of the mean absolute difference between the animated source and the true frame."""
 
     reconstruction_scales: int = 3
-    """Number of resolutions at which it is taken, each half the previous one; coarse ones have gradients over longer
-    distances."""
+    """Number of resolutions at which this difference is measured, each half the previous one; coarse ones give
+    gradients over longer distances."""
 
     perceptual_weight: float = 0.0
-    """Weight of the perceptual distance (EfficientNet-Lite0) from the true frame; fetch the network's weights with
+    """Weight of the perceptual distance (EfficientNet-Lite0) from the true frame; download the network's weights with
     `vidvox fetch efficientnet`."""
 
     equivariance_weight: float = 1.0
-    """Weight of keypoint equivariance (FOMM): the distance, in halves of a frame's side, between the keypoints of a
-    randomly deformed frame and the deformed keypoints of the frame."""
+    """Weight of keypoint equivariance (FOMM): the distance, in units of half a frame's side, between the keypoints of a
+    randomly deformed frame and the deformed keypoints of the original frame."""
 
     jacobian_weight: float = 1.0
-    """Weight of the same for the affine maps at keypoints: the distance from the identity of one times the inverse of
-    the other."""
+    """Weight of the same loss for the affine maps at keypoints: the distance from the identity of one map times the
+    inverse of the other."""
 
     separation_weight: float = 0.5
-    """Weight of how near to each other the keypoints of a frame are: without it they huddle where most moves."""
+    """Weight of the loss that keeps the keypoints of a frame apart; without it they cluster where most of the motion
+    is."""
 
     feature_matching_weight: float = 0.0
-    """Weight of the distance between the discriminators' maps of made and true frames (pix2pixHD)."""
+    """Weight of the distance between the discriminators' feature maps of generated and true frames (pix2pixHD)."""
 
     affine_spread: float = 0.05
-    """Standard deviation of the numbers of the affine part of the bending, of a half of the frame's side."""
+    """Standard deviation of the coefficients of the affine part of the random deformation, with positions in units of
+    half a frame's side."""
 
     bend_spread: float = 0.005
-    """Standard deviation of the weights of the thin plate's 25 control points."""
+    """Standard deviation of the weights of the 25 control points of the thin-plate spline in the same deformation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -172,27 +176,28 @@ class AnimationObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class AnimationConfig:
-    """Train a network that moves the figure in a picture as another moves."""
+    """Train a network that animates the figure in a picture with the motion of another figure."""
 
     run: Path = Path("runs/animation")
-    """Run folder; training resumes from its newest checkpoint."""
+    """Run folder; training resumes from its latest checkpoint."""
 
     data: FigureDataConfig = field(default_factory=FigureDataConfig)
     """Clips to train on."""
 
     generator: AnimatorConfig = field(default_factory=AnimatorConfig)
-    """Keypoints, motion and generator."""
+    """Keypoint detector, motion network and generator."""
 
     discriminator: VideoDiscriminatorConfig = field(
         default_factory=lambda: VideoDiscriminatorConfig(spatial_frames=1, score="patches", channel_multipliers=(2, 4))
     )
-    """Discriminators, for objective.adversarial_weight: one of the whole frame pooled, one of a crop of it."""
+    """Discriminators, used with objective.adversarial_weight: one for the whole frame, pooled, and one for a crop of
+    it."""
 
     objective: AnimationObjectiveConfig = field(default_factory=AnimationObjectiveConfig)
-    """Losses of both players."""
+    """Losses of both networks."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    """Length and speed of the training."""
+    """Length, optimisation, hardware use and outputs of the training."""
 
     def __post_init__(self) -> None:
         objective = self.objective
