@@ -38,10 +38,10 @@ class ClipShape:
     """Width of the training frames in pixels."""
 
     context_frames: int = 10
-    """Past frames given; 0 for synthesis from noise."""
+    """Number of past frames given; 0 for generation from noise."""
 
     clip_frames: int = 20
-    """Frames of a whole clip, past included."""
+    """Number of frames in a whole clip, including the past."""
 
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their labels; empty for a model without classes."""
@@ -73,11 +73,11 @@ class VideoGeneratorConfig:
     """Generator; the defaults are the modern preset."""
 
     kind: Literal["plain", "style"] = "plain"
-    """Recurrent units at every resolution (DVD-GAN), or, for clips from noise, a style generator (StyleGAN-V), which
+    """Recurrent units at every resolution (DVD-GAN) or, for clips from noise, a style generator (StyleGAN-V), which
     generates frames at arbitrary times."""
 
     base_channels: int = 16
-    """Base width (channels); every level's width is a multiple of it."""
+    """Base width (channels); the width of every level is a multiple of it."""
 
     channel_multipliers: tuple[int, ...] = (4, 4, 3, 2)
     """Width of the smallest map, then of the map after each level, as multiples of base_channels; each level doubles
@@ -87,7 +87,7 @@ class VideoGeneratorConfig:
     """Size of the noise vector, N(0, I)."""
 
     embedding_dim: int = 120
-    """Size of the learned embedding of a class or of an action, for models with either."""
+    """Size of the learned embedding of a class or an action, for models with either."""
 
     recurrent_unit: RecurrentUnitName = "gru"
     """Recurrent unit: ConvGRU (DVD-GAN) or a transforming unit (TrIVD-GAN)."""
@@ -102,22 +102,22 @@ class VideoGeneratorConfig:
     """Conditional norm of the blocks: group norm, or batch norm with separate statistics per timestep (paper)."""
 
     patch_size: int = 2
-    """Space-to-depth at input and output: the network works at 1/patch_size of the frame size."""
+    """Space-to-depth factor at input and output: the network works at 1/patch_size of the frame size."""
 
     latent_init: Literal["vector", "map"] = "vector"
-    """How the smallest map is made from the noise: one vector at every position, or an affine map to all positions
+    """How the smallest map is computed from the noise: one vector at every position, or an affine map to all positions
     (paper)."""
 
     context_encoder: Literal["recurrent", "stack"] = "recurrent"
-    """How past frames become initial states: a recurrent unit per level, or a convolution over the stacked frames
-    (paper)."""
+    """How past frames are encoded into initial states: by a recurrent unit per level, or by a convolution over the
+    stacked frames (paper)."""
 
     correlation_radius: int = 2
     """Search radius, in patches, of the correlation volume between consecutive past frames (recurrent context)."""
 
     output: Literal["motion", "splat", "sprites", "frames"] = "motion"
-    """How frames are made: motion warps the last frame and adds new content, splat moves its pixels forward over the
-    background, sprites translates parts of it, frames generates them from scratch (paper)."""
+    """How frames are generated: motion warps the last frame and adds new content, splat moves its pixels forward over
+    the background, sprites translates parts of it, frames generates them from scratch (paper)."""
 
     motion_layers: int = 2
     """Number of independently moving layers, for outputs motion and sprites."""
@@ -133,7 +133,7 @@ class VideoGeneratorConfig:
 
     segment_steps: int | None = None
     """Timesteps per segment of gradient checkpointing: activations of earlier segments are recomputed instead of
-    stored. All timesteps at once by default."""
+    stored. By default there is one segment for all timesteps."""
 
     style: StyleConfig = field(default_factory=StyleConfig)
     """Settings of the style generator."""
@@ -180,48 +180,49 @@ class VideoGeneratorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDiscriminatorConfig:
-    """Spatial and temporal discriminator; the defaults are the modern preset."""
+    """Spatial and temporal discriminators; the defaults are the modern preset."""
 
     base_channels: int = 16
-    """Base width; every block's width is a multiple of it."""
+    """Base width (channels); the width of every block is a multiple of it."""
 
     channel_multipliers: tuple[int, ...] = (2, 4, 6)
-    """Width after each block; every block halves the map."""
+    """Width after each block, as multiples of base_channels; every block halves the map."""
 
     variant: Literal["trivd", "dvd"] = "trivd"
     """Inputs of the two discriminators: pooled frames and a crop of the clip (TrIVD-GAN, DGMR), or full frames and
     the pooled clip (DVD-GAN)."""
 
     score: Literal["clip", "patches", "reconstruction"] = "clip"
-    """What is scored: clip, the clip as a whole; patches, each position of the last map by itself (PatchGAN), whose
-    receptive field after one, two or three blocks is 14, 32 or 68 pixels, times patch_size and pooling; reconstruction,
+    """What is scored: clip, the clip as a whole; patches, each position of the last map separately (PatchGAN), with a
+    receptive field of 14, 32 or 68 pixels after one, two or three blocks, times patch_size and pooling; reconstruction,
     how well an autoencoder reconstructs the clip, for objective.loss energy and equilibrium."""
 
     code_channels: int = 8
-    """Channels of the autoencoder's code, which is as large as the last map; for score reconstruction."""
+    """Channels of the autoencoder's code, which has the size of the last map; for score reconstruction."""
 
     reconstruction_error: Literal["l1", "l2"] = "l1"
-    """Error of an autoencoder, averaged over pixels: absolute (BEGAN) or squared (EBGAN); for score reconstruction."""
+    """Reconstruction error of the autoencoder, averaged over pixels: absolute (BEGAN) or squared (EBGAN); for score
+    reconstruction."""
 
     spatial_frames: int = 4
-    """Number of predicted frames per clip, drawn without replacement, that the spatial discriminator scores one by
-    one."""
+    """Number of predicted frames per clip, drawn without replacement, that the spatial discriminator scores
+    individually."""
 
     downsample: int = 2
     """Factor by which frames or clips are average-pooled, and by which the sides of crops are divided."""
 
     patch_size: int = 2
-    """Space-to-depth at the input."""
+    """Space-to-depth factor at the input."""
 
     activation: Literal["leaky", "relu"] = "leaky"
     """Activation of the blocks."""
 
     attention_after: int | None = None
-    """Block after which self-attention is applied (after a 3-D block over time too), 1 being the first; no attention
+    """Block after which self-attention is applied (after a 3-D block, over time too), 1 being the first; no attention
     by default."""
 
     dropout: float = 0.0
-    """Fraction of features dropped in every block while training."""
+    """Fraction of features dropped in every block during training."""
 
     spectral_norm: bool = False
     """Spectral norm on every weight (paper)."""
@@ -255,27 +256,27 @@ class VideoObjectiveConfig(AdversarialConfig):
     """Weight of the distance between several sampled futures and the true future."""
 
     reconstruction_distance: Literal["l1", "l2", "crps"] = "l2"
-    """That distance, averaged over pixels: l1 or l2, the absolute or squared error of the samples' mean, which does not
-    reward different samples; or crps, the almost fair continuous ranked probability score, which is smallest if samples
+    """This distance, averaged over pixels: l1 or l2, the absolute or squared error of the samples' mean, which does not
+    reward diverse samples; or crps, the almost fair continuous ranked probability score, which is smallest if samples
     are distributed like the possible futures. On sparse frames l1 and crps collapse to all black."""
 
     reconstruction_scales: int = 1
-    """Number of resolutions at which the distance is taken, each half the previous one; the coarse ones correct
+    """Number of resolutions at which the distance is measured, each half the previous one; the coarse ones correct
     misplaced content."""
 
     reconstruction_samples: int = 2
     """Number of sampled futures per past that are compared with the true future."""
 
     reconstruction_relative: bool = False
-    """Divide the error of each frame by the mean absolute difference of the true frame from the last past frame. Clips
-    with little motion then count as much as others, and the first predicted frames as much as the last."""
+    """Divide the error of each frame by the mean absolute difference between the true frame and the last past frame.
+    Clips with little motion then count as much as others, and the first predicted frames as much as the last."""
 
     typical_weight: float = 0.0
     """Weight of the absolute error of the typical future, that of the zero latent, around which samples spread."""
 
     perceptual_weight: float = 0.0
     """Weight of the perceptual distance (EfficientNet-Lite0) from the true future, at one random frame of the typical
-    future, or of a sample if typical_weight is 0; fetch the network's weights with `vidvox fetch efficientnet`."""
+    future, or of a sample if typical_weight is 0; download the network's weights with `vidvox fetch efficientnet`."""
 
     trajectory_weight: float = 0.0
     """Weight of the distance between predicted and measured sprite trajectories, as a fraction of the frame's shorter
@@ -286,7 +287,7 @@ class VideoObjectiveConfig(AdversarialConfig):
     (cut-outs), whose displacements are known; for generator.output splat."""
 
     growing: float = 0.0
-    """Fraction of the training over which the resolution grows, with each doubling faded in (PGGAN), for clips from
+    """Fraction of the training over which the resolution grows, each doubling being faded in (PGGAN), for clips from
     noise only; 0 trains at full resolution throughout."""
 
     style: StyleObjectiveConfig = field(default_factory=StyleObjectiveConfig)
@@ -310,10 +311,10 @@ class VideoObjectiveConfig(AdversarialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoConfig:
-    """Train a next-frame predictor (data.context_frames > 0) or a generator of whole clips (data.context_frames 0)."""
+    """Train a video predictor (data.context_frames > 0) or a generator of whole clips (data.context_frames 0)."""
 
     run: Path = Path("runs/video")
-    """Run folder; training resumes from its newest checkpoint."""
+    """Run folder; training resumes from its latest checkpoint."""
 
     data: VideoDataConfig = field(default_factory=VideoDataConfig)
     """Clips to train on."""
@@ -325,10 +326,10 @@ class VideoConfig:
     """Discriminators."""
 
     objective: VideoObjectiveConfig = field(default_factory=VideoObjectiveConfig)
-    """Losses of both players."""
+    """Losses of both networks."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    """Length and speed of the training."""
+    """Length, optimisation, hardware use and outputs of the training."""
 
     def __post_init__(self) -> None:
         check_whole_batch(self.objective, self.train)
