@@ -38,16 +38,16 @@ class TrainConfig:
     """Length, optimisation, hardware use and outputs of a training run."""
 
     steps: int = 100_000
-    """Generator updates in total."""
+    """Total number of generator updates."""
 
     batch: int = 16
     """Samples per update, summed over all processes and micro-batches."""
 
     gradient_accumulation_steps: int = 1
-    """Micro-batches per update, to save memory; the update stays the same."""
+    """Micro-batches per update, to save memory; the update itself stays the same."""
 
     discriminator_steps: int = 1
-    """Discriminator updates per generator update, each on a batch of its own."""
+    """Discriminator updates per generator update, each on its own batch."""
 
     generator_lr: float = 2e-4
     """Learning rate of the generator (Adam)."""
@@ -56,82 +56,84 @@ class TrainConfig:
     """Learning rate of the discriminator (Adam)."""
 
     beta1: float = 0.0
-    """Adam's decay of the gradient's running mean."""
+    """Adam's decay rate of the running mean of the gradient."""
 
     beta2: float = 0.99
-    """Adam's decay of the squared gradient's running mean."""
+    """Adam's decay rate of the running mean of the squared gradient."""
 
     warmup_steps: int = 100
-    """Steps over which the learning rates rise from zero; without them Adam's first steps amplify rounding errors."""
+    """Steps over which the learning rates rise from zero; without warm-up, Adam's first steps amplify rounding
+    errors."""
 
     final_lr_fraction: float = 1.0
-    """Fraction of the learning rates left at the last step, reached along a cosine."""
+    """Fraction of the learning rates left at the last step, reached by cosine decay."""
 
     max_grad_norm: float | None = None
-    """Clip either player's gradient to this norm; no limit by default."""
+    """Clip the gradient of each network to this norm; no limit by default."""
 
     ema_decay: float = 0.999
     """Decay per step of the generator's exponential moving average (EMA), warmed up as (1 + n) / (10 + n). The EMA
     weights are the ones saved in generator/."""
 
     ema_start: int = 0
-    """Step at which the EMA begins; before it the EMA equals the generator."""
+    """Step at which the EMA begins; until then the EMA equals the generator."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Mixed precision; "auto" uses bf16 where the device multiplies it fast, and float32 elsewhere."""
+    """Mixed precision; "auto" uses bf16 where the device is fast at it, and float32 elsewhere."""
 
     compile: bool = False
     """Compile both networks with torch.compile."""
 
     channels_last: bool = False
-    """Store weights and feature maps with channels last."""
+    """Store weights and feature maps in channels-last memory format."""
 
     seed: int = 0
-    """Seed of everything random; together with the step it determines data order and every random number."""
+    """Random seed; together with the step it determines data order and every random number."""
 
     log_every: int = 20
-    """Steps between two lines of stats.jsonl."""
+    """Steps between lines of stats.jsonl."""
 
     preview_every: int = 500
-    """Steps between two sample sheets; 0 draws none."""
+    """Steps between sample sheets; 0 draws none."""
 
     evaluate_every: int = 500
-    """Steps between two evaluations of the EMA on held-out data, also done at the last step; 0 evaluates never."""
+    """Steps between evaluations of the EMA on held-out data, also done at the last step; 0 never evaluates."""
 
     best_metric: str | None = None
     """Held-out score that decides which EMA weights are kept in best/, e.g. "lowest held_out/mse"; by default the
     score that the kind of model recommends."""
 
     health_every: int = 200
-    """Steps between two diagnostic checks; 0 checks only losses and gradient norms."""
+    """Steps between diagnostic checks; 0 checks only losses and gradient norms."""
 
     checkpoint_every: int = 500
-    """Steps between two checkpoints; one is also written at the end and on SIGTERM or SIGINT."""
+    """Steps between checkpoints; one is also written at the end and on SIGTERM or SIGINT."""
 
     keep_checkpoints: int | None = 2
-    """Newest checkpoints to keep; none keeps all."""
+    """Number of latest checkpoints to keep; none keeps all."""
 
     max_minutes: float | None = None
-    """Time limit in minutes: the learning rates reach their end at that time, and training stops cleanly."""
+    """Time limit in minutes: the learning rates reach their final values at that time, and training stops cleanly."""
 
     curves: bool = True
     """Draw curves.png with every checkpoint, in at most a hundredth of the training time."""
 
     trackers: tuple[str, ...] = ()
-    """Experiment trackers that accelerate knows (tensorboard, wandb, mlflow, ...), besides stats.jsonl."""
+    """Experiment trackers that accelerate supports (tensorboard, wandb, mlflow, ...), in addition to stats.jsonl."""
 
     cpu: bool = False
     """Use the CPU even if there is a GPU."""
 
     start_from: str | None = None
-    """Trained model whose weights the generator begins with: a run folder, a folder with a model, or a name on the Hub.
-    Its networks must be the same; clips may have another size and length. The discriminator begins anew."""
+    """Trained model whose weights initialise the generator: a run folder, a folder with a model, or a name on the Hub.
+    Its networks must be the same; clips may differ in size and length. The discriminator is trained from scratch."""
 
     start_over: bool = False
-    """Begin at step 0 in a run folder that holds a run; all that is there is moved into a folder before-1 inside."""
+    """Start again at step 0 in a run folder that already holds a run; everything there is moved to a subfolder
+    before-1."""
 
     allow_changes: bool = False
-    """Resume with settings or data other than those that the run was begun with, on which its weights depend."""
+    """Resume even if settings or data on which the weights depend differ from those the run was started with."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -181,10 +183,10 @@ class PenaltyConfig:
     """Gamma of R2: gamma / 2 times the squared gradient norm at generated samples."""
 
     gradient_penalty: float = 0.0
-    """Lambda of WGAN-GP: pulls the gradient norm between real and generated samples to 1."""
+    """Lambda of WGAN-GP: pulls the gradient norm between real and generated samples towards 1."""
 
     lazy_every: int = 1
-    """Apply the penalties at every n-th discriminator update only, n times as strongly."""
+    """Apply the penalties only at every n-th discriminator update, n times as strongly."""
 
     finite_difference_sigma: float | None = None
     """Step of a finite difference that estimates R1 and R2 without second derivatives; exact gradients by default."""
@@ -199,13 +201,13 @@ class PenaltyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Differentiable augmentation of all the discriminator sees, after DiffAugment and ADA (both 2020)."""
+    """Differentiable augmentation of everything the discriminator sees, after DiffAugment and ADA (both 2020)."""
 
     probability: float = 0.0
     """Probability of each kind of change per sample; 0 changes nothing and costs nothing."""
 
     brightness: float = 0.25
-    """Largest number added to or subtracted from all pixels of a clip in [-1, 1]."""
+    """Largest value added to or subtracted from all pixels of a clip in [-1, 1]."""
 
     contrast: float = 0.25
     """Largest relative change of the distance from mid-grey."""
@@ -220,7 +222,7 @@ class AugmentConfig:
     """Side of a hidden square as a fraction of the clip's sides."""
 
     flip: bool = False
-    """Mirror half of the changed samples left to right; leave off where left and right have a meaning."""
+    """Mirror half of the changed samples left to right; leave off if left and right have a meaning."""
 
     fill: float = -1.0
     """Value of pixels uncovered by a translation or hidden by a cutout; -1 is black."""
@@ -236,10 +238,11 @@ class EnergyConfig:
     """The energy loss (EBGAN, Zhao et al. 2017)."""
 
     margin: float = 0.1
-    """Energy up to which the discriminator pushes generated samples: somewhat more than it leaves to real ones."""
+    """Energy up to which the discriminator pushes generated samples; choose somewhat more than the energy it leaves to
+    real ones."""
 
     pulling_away_weight: float = 0.1
-    """Weight of the mean squared cosine between the codes of generated samples, which pulls them apart."""
+    """Weight of the mean squared cosine similarity between the codes of generated samples, which pushes them apart."""
 
     def __post_init__(self) -> None:
         if not self.margin > 0:
@@ -253,11 +256,11 @@ class EquilibriumConfig:
     """The equilibrium loss (BEGAN, Berthelot et al. 2017)."""
 
     gamma: float = 0.5
-    """Energy of generated samples over that of real ones at which the players are in balance; lower for better and
-    less diverse samples."""
+    """Ratio of the energy of generated samples to that of real ones at equilibrium; lower for better but less diverse
+    samples."""
 
     rate: float = 1e-3
-    """Speed at which the weight of generated samples in the discriminator's loss follows."""
+    """Learning rate of the weight of generated samples in the discriminator's loss."""
 
     def __post_init__(self) -> None:
         for name in ("gamma", "rate"):
@@ -270,13 +273,13 @@ class AdversarialConfig:
     """The adversarial part of an objective."""
 
     loss: GanLossName = "relativistic"
-    """Adversarial loss of both players."""
+    """Adversarial loss of generator and discriminator."""
 
     adversarial_weight: float = 1.0
     """Weight of the adversarial loss in the generator's objective; 0 trains without a discriminator."""
 
     adversarial_start: float = 0.0
-    """Fraction of the training before the adversarial loss starts; until then the discriminator rests."""
+    """Fraction of the training before the adversarial loss starts; until then the discriminator is not trained."""
 
     adversarial_ramp: float = 0.0
     """Fraction of the training over which the adversarial weight then rises linearly from zero."""
@@ -288,10 +291,11 @@ class AdversarialConfig:
     """Gradient penalties of the discriminator."""
 
     clip_weights: float | None = None
-    """Bound of the discriminator's weights after each update, as in the first Wasserstein GAN; no bound by default."""
+    """Bound on the absolute values of the discriminator's weights, applied after each update, as in the first
+    Wasserstein GAN; no bound by default."""
 
     instance_noise: float = 0.0
-    """Standard deviation of noise on all the discriminator sees, decaying to 0 over the training."""
+    """Standard deviation of noise on everything the discriminator sees, decaying to 0 over the training."""
 
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     """Settings of the energy loss."""
