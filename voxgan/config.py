@@ -133,8 +133,7 @@ class VoxelEncoderConfig:
     """Maximum number of channels."""
 
     pretrained: bool = False
-    """Also use features of a frozen EfficientNet-Lite0, pretrained on ImageNet; its weights are saved with the
-    model."""
+    """Also use features of a frozen EfficientNet-Lite0, pretrained on ImageNet and saved with the model."""
 
     cameras: bool = False
     """Also predict the camera of each picture, so that its colours are projected onto the right side of the mesh."""
@@ -275,8 +274,7 @@ class VoxelObjectiveConfig(AdversarialConfig):
     """Differentiable augmentation of all that the discriminator sees."""
 
     discriminator_accuracy_gate: float | None = None
-    """Skip the discriminator's update if its accuracy on the previous batch was above this; 0.8 in the paper, off if
-    null."""
+    """Skip the discriminator's update if its accuracy on the last batch was above: 0.8 in the paper, null: off."""
 
     judge_reconstructions: bool = False
     """Show the discriminator reconstructions as half of the fake objects (VAE-GAN, Larsen et al. 2016)."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import re
+import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -243,10 +244,13 @@ def unpack_package(package: Path, folder: Path, *, limits: ReadingLimits = Readi
             limits.check_members(count, package)
             limits.check_bytes(size, package)
             if entry.name.endswith(".sh3f") and entry.isfile():
-                entry.name = PurePosixPath(entry.name).name
-                if (folder / entry.name).exists():
-                    raise ValueError(f"it holds two catalogues named {entry.name}")
-                archive.extract(entry, folder, filter="data")
+                catalogue = folder / PurePosixPath(entry.name).name  # wherever the package would have it
+                if catalogue.exists():
+                    raise ValueError(f"it holds two catalogues named {catalogue.name}")
+                content = archive.extractfile(entry)
+                assert content is not None  # as of any file
+                with content, catalogue.open("wb") as file:
+                    shutil.copyfileobj(content, file)
     catalogues = sorted(folder.glob("*.sh3f"))
     if not catalogues:
         raise UnreadableError(f"{package} holds no furniture catalogue (.sh3f)")

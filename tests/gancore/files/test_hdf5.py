@@ -108,9 +108,9 @@ def test_an_index_that_leads_back_to_itself_is_listed_to_its_end(tmp_path, group
 
 def test_a_name_with_line_ends_does_not_break_the_line_of_the_error(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["v"] = np.zeros((4, 4, 4), np.uint8)
-    layout = h5py.VirtualLayout((4, 4, 4), np.uint8)
-    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "v", (4, 4, 4))
+        file["v"] = np.zeros((5, 5, 5), np.uint8)
+    layout = h5py.VirtualLayout((5, 5, 5), np.uint8)
+    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "v", (5, 5, 5))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_virtual_dataset("v\noxels\x85\x1b[2J", layout)
     for read in (lambda: open_video(tmp_path / "a.h5").read(0, 1), lambda: read_occupancy(tmp_path / "a.h5")):

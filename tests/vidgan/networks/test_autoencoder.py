@@ -105,7 +105,7 @@ def test_pair_and_discriminator_must_belong_together():
     assert together.objective.energy == EnergyConfig()
     with pytest.raises(ValueError, match="code_channels must be at least 1"):
         replace(preset("modern").discriminator, code_channels=0)
-    with pytest.raises(ValueError, match="loss equilibrium needs a discriminator that is an autoencoder"):
+    with pytest.raises(ValueError, match="loss equilibrium needs an autoencoder as discriminator"):
         VoxelObjectiveConfig(loss="equilibrium")
 
 

@@ -9,7 +9,7 @@ from gancore.errors import ArchitectureError
 from vidgan.frames import to_float, to_uint8
 from vidgan.networks.translator_pair import TranslatorPair
 from vidgan.translation_config import PairShape
-from vidvox.kinds import HALVES, USES, require_kind
+from vidvox.kinds import TASKS, USES, require_kind
 
 
 def clip_of_bytes(frames: int = 6) -> torch.Tensor:
@@ -27,7 +27,7 @@ def test_what_is_saved_comes_back_and_translates_alike(parts, tmp_path):
     assert all(torch.equal(weight, weights[name]) for name, weight in loaded.state_dict().items())
     assert torch.equal(loaded.translate(clip_of_bytes()), pair.translate(clip_of_bytes()))
     assert require_kind(tmp_path) == "TranslatorPair"
-    assert HALVES["TranslatorPair"] == "translation"
+    assert TASKS["TranslatorPair"] == "translation"
     assert "vidvox translate" in USES["TranslatorPair"]
 
 
