@@ -274,7 +274,7 @@ class VoxelObjectiveConfig(AdversarialConfig):
     """Differentiable augmentation of all that the discriminator sees."""
 
     discriminator_accuracy_gate: float | None = None
-    """Skip the discriminator's update if its accuracy on the last batch was above: 0.8 in the paper, null: off."""
+    """Skip the discriminator's update if its accuracy on the last batch exceeded this: 0.8 in the paper. Null: off."""
 
     judge_reconstructions: bool = False
     """Show the discriminator reconstructions as half of the fake objects (VAE-GAN, Larsen et al. 2016)."""
