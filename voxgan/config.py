@@ -318,7 +318,7 @@ class VoxelObjectiveConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         if self.loss in ENERGY_LOSSES:
-            raise ValueError(f"loss {self.loss} needs an autoencoder as discriminator, which there is not for voxels")
+            raise ValueError(f"loss {self.loss} needs an autoencoder as discriminator, which voxel models lack")
         super().__post_init__()
         for name in ("kl_warmup", "label_dropout"):
             if not 0 <= getattr(self, name) <= 1:

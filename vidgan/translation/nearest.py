@@ -11,8 +11,8 @@ from gancore.data import Sample, evenly_spaced
 from vidgan.frames import to_float
 from vidgan.translation.pairs import Pair, PairDataset
 
-CLIPS = 256
-"""Training clips that are looked at, evenly spaced."""
+CLIPS, GIGABYTES = 256, 0.5
+"""Training clips that are looked at, evenly spaced, and the memory that their targets may take."""
 SIDE = 16
 """Sources are compared after averaging to SIDE x SIDE pixels."""
 
@@ -26,8 +26,9 @@ class NearestFrame:
 
     @classmethod
     def from_training(cls, pairs: PairDataset) -> "NearestFrame":
-        """Reads the frames of at most CLIPS pairs."""
-        seen = [pairs[Sample(index, 0)] for index in evenly_spaced(len(pairs), count=CLIPS)]
+        """Reads the frames of at most CLIPS pairs, fewer where GIGABYTES do not hold them."""
+        count = min(CLIPS, max(1, int(GIGABYTES * 1e9) // pairs[Sample(0, 0)].target.nbytes))
+        seen = [pairs[Sample(index, 0)] for index in evenly_spaced(len(pairs), count=count)]
         return cls(torch.cat([describe(pair.source) for pair in seen]), torch.cat([pair.target for pair in seen]))
 
     def __call__(self, pair: Pair) -> UInt8[Tensor, "time channel height width"]:
